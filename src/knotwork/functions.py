@@ -1,0 +1,121 @@
+"""Named curves that an edge can become: c·f(a·x + b) + d (section 2.5.1), one record each, one library for all."""
+
+import difflib
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from knotwork.errors import SpecError
+
+Curve = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class NamedFunction:
+    """One named curve f of one real variable.
+
+    `value` and `slope` are f and f' in torch; `expression` is f in text with `x` as its variable, as our parser reads
+    it. f is real and smooth for low < x < high, and for |x| > gap where `gap` is positive (poles at zero). `cost` says
+    how much simpler another function would have to fit to be preferred. With `power` p, f(s·x) = s^p·f(x) for s > 0,
+    so the inner factor a is redundant; with `shift_free`, f(x + s) is f(x) times or plus a constant, so b is.
+    """
+
+    name: str
+    expression: str
+    value: Curve
+    slope: Curve
+    cost: float
+    low: float = -math.inf
+    high: float = math.inf
+    gap: bool = False
+    periodic: bool = False
+    power: float | None = None
+    shift_free: bool = False
+    default: bool = True
+
+    def in_domain(self, u: Tensor) -> Tensor:
+        """True where f is real, finite and smooth, elementwise."""
+        inside = (u > self.low) & (u < self.high) if self.low > -math.inf or self.high < math.inf else u == u
+        return inside & (u.abs() > 1e-9) if self.gap else inside
+
+
+def _power(p: float) -> tuple[Curve, Curve]:
+    if p == int(p):
+        p = int(p)
+    return (lambda u: u**p), (lambda u: p * u ** (p - 1))
+
+
+def _gaussian(u: Tensor) -> Tensor:
+    return torch.exp(-(u**2))
+
+
+_ALL = [
+    NamedFunction("x", "x", *_power(1), cost=1, power=1, shift_free=True),
+    NamedFunction("x^2", "x**2", *_power(2), cost=2, power=2),
+    NamedFunction("x^3", "x**3", *_power(3), cost=3, power=3),
+    NamedFunction("x^4", "x**4", *_power(4), cost=3, power=4),
+    NamedFunction("x^5", "x**5", *_power(5), cost=4, power=5, default=False),
+    NamedFunction("1/x", "1/x", *_power(-1), cost=2, gap=True, power=-1),
+    NamedFunction("1/x^2", "1/x**2", *_power(-2), cost=3, gap=True, power=-2),
+    NamedFunction("1/x^3", "1/x**3", *_power(-3), cost=4, gap=True, power=-3, default=False),
+    NamedFunction("sqrt", "sqrt(x)", *_power(0.5), cost=2, low=0.0, power=0.5),
+    NamedFunction("1/sqrt", "1/sqrt(x)", *_power(-0.5), cost=3, low=0.0, power=-0.5),
+    NamedFunction("x^1.5", "x**1.5", *_power(1.5), cost=3, low=0.0, power=1.5, default=False),
+    NamedFunction("exp", "exp(x)", torch.exp, torch.exp, cost=2, shift_free=True),
+    NamedFunction("log", "log(x)", torch.log, torch.reciprocal, cost=2, low=0.0, power=0),
+    NamedFunction("abs", "abs(x)", torch.abs, torch.sign, cost=3, power=1),
+    NamedFunction("sin", "sin(x)", torch.sin, torch.cos, cost=2, periodic=True),
+    NamedFunction("cos", "cos(x)", torch.cos, lambda u: -torch.sin(u), cost=2, periodic=True, default=False),
+    NamedFunction(
+        "tan", "tan(x)", torch.tan, lambda u: 1 + torch.tan(u) ** 2, cost=3, low=-math.pi / 2, high=math.pi / 2
+    ),
+    NamedFunction("tanh", "tanh(x)", torch.tanh, lambda u: 1 - torch.tanh(u) ** 2, cost=3),
+    NamedFunction(
+        "sigmoid",
+        "sigmoid(x)",
+        torch.sigmoid,
+        lambda u: torch.sigmoid(u) * (1 - torch.sigmoid(u)),
+        cost=3,
+        default=False,  # tanh with other constants
+    ),
+    NamedFunction("arctan", "atan(x)", torch.atan, lambda u: 1 / (1 + u**2), cost=3),
+    NamedFunction("arcsin", "asin(x)", torch.asin, lambda u: (1 - u**2) ** -0.5, cost=3, low=-1.0, high=1.0),
+    NamedFunction(
+        "arccos", "acos(x)", torch.acos, lambda u: -((1 - u**2) ** -0.5), cost=3, low=-1.0, high=1.0, default=False
+    ),
+    NamedFunction("arctanh", "atanh(x)", torch.atanh, lambda u: 1 / (1 - u**2), cost=4, low=-1.0, high=1.0),
+    NamedFunction("sinh", "sinh(x)", torch.sinh, torch.cosh, cost=3),
+    NamedFunction("cosh", "cosh(x)", torch.cosh, torch.sinh, cost=3),
+    NamedFunction("gaussian", "exp(-x**2)", _gaussian, lambda u: -2 * u * _gaussian(u), cost=3),
+    NamedFunction(
+        "J0", "J0(x)", torch.special.bessel_j0, lambda u: -torch.special.bessel_j1(u), cost=4, default=False
+    ),
+    NamedFunction(
+        "sgn", "sign(x)", torch.sign, lambda u: torch.zeros_like(u), cost=3, gap=True, power=0, default=False
+    ),
+    NamedFunction("0", "0*x", torch.zeros_like, torch.zeros_like, cost=0, default=False),
+]
+
+LIBRARY: Mapping[str, NamedFunction] = {f.name: f for f in _ALL}
+_ALIASES = {"x**2": "x^2", "x**3": "x^3", "x**4": "x^4", "identity": "x", "asin": "arcsin", "atan": "arctan", "ln": "log"}
+
+
+def named_function(name: str) -> NamedFunction:
+    """The record called `name`; SpecError with the closest names if there is none."""
+    name = _ALIASES.get(name, name)
+    if name not in LIBRARY:
+        close = difflib.get_close_matches(name, LIBRARY, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"it has: {', '.join(LIBRARY)}."
+        raise SpecError(f"there is no function {name!r} in the library; {hint}")
+    return LIBRARY[name]
+
+
+def select(lib: Iterable[str] | None = None) -> list[NamedFunction]:
+    """The named functions of `lib`, or the default library, the cheapest first."""
+    chosen = [f for f in _ALL if f.default] if lib is None else [named_function(name) for name in lib]
+    if not chosen:
+        raise SpecError("lib=[] leaves no function to choose from; pass names such as ['x', 'x^2', 'sin'] or lib=None.")
+    return sorted(chosen, key=lambda f: f.cost)

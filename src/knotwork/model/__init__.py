@@ -1,0 +1,27 @@
+"""Networks: their structure, layers, passes, Jacobians and files."""
+
+from knotwork.model.checkpoint import read, restore, save
+from knotwork.model.jacobian import FreeParameters, jacobian
+from knotwork.model.layer import KANLayer
+from knotwork.model.mlp import MLP
+from knotwork.model.network import KANNetwork
+from knotwork.model.spec import NamedEdge, Spec, parse_width
+from knotwork.model.trace import LayerTrace, Trace, node_ranges, trace
+
+__all__ = [
+    "MLP",
+    "FreeParameters",
+    "KANLayer",
+    "KANNetwork",
+    "LayerTrace",
+    "NamedEdge",
+    "Spec",
+    "Trace",
+    "jacobian",
+    "node_ranges",
+    "parse_width",
+    "read",
+    "restore",
+    "save",
+    "trace",
+]

@@ -1,0 +1,51 @@
+"""Networks in files: safetensors for the numbers, one line of JSON for the structure. Loading runs no code."""
+
+import json
+from pathlib import Path
+
+from torch import Tensor
+
+from knotwork.errors import CheckpointError, SpecError
+from knotwork.model.network import KANNetwork
+from knotwork.model.spec import Spec
+
+FORMAT = "1"
+
+
+def save(network: KANNetwork, path: str | Path) -> None:
+    """Write structure and values to `path`; no training data is in the file."""
+    from safetensors.torch import save_file
+
+    state = {name: value.contiguous() for name, value in network.state_dict().items()}
+    save_file(state, str(path), metadata={"knotwork": FORMAT, "spec": network.spec.to_json()})
+
+
+def read(path: str | Path) -> tuple[Spec, dict[str, Tensor]]:
+    """Structure and values from a file that `save` wrote; CheckpointError for anything else."""
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise CheckpointError(f"there is no file {str(path)!r} to load; give the path that was passed to save().")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{str(path)!r} is not a safetensors file ({error}); save it again.") from error
+    if metadata.get("knotwork") != FORMAT:
+        raise CheckpointError(
+            f"{str(path)!r} is not a knotwork checkpoint of format {FORMAT} (it says "
+            f"{metadata.get('knotwork')!r}); only files written by knotwork.save() can be loaded."
+        )
+    try:
+        return Spec.from_json(metadata.get("spec", "")), state
+    except SpecError as error:
+        raise CheckpointError(f"the structure in {str(path)!r} was changed or damaged: {error}") from error
+
+
+def restore(network: KANNetwork, state: dict[str, Tensor], path: str | Path) -> None:
+    """Put values that `read` returned into `network`; CheckpointError if they do not fit its structure."""
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise CheckpointError(f"the values in {str(path)!r} do not fit its structure: {error}") from error

@@ -1,0 +1,173 @@
+"""One KAN layer: a learnable curve on every edge from `in` values to `out` sums."""
+
+import torch
+from torch import Tensor, nn
+
+from knotwork.functions import named_function
+from knotwork.kernels import basis
+from knotwork.model.bases import BASES
+from knotwork.model.initialise import initialiser
+from knotwork.model.spec import Spec
+from knotwork.splines import fit_coefficients, grid_range, insert_knots, quadrature, resample, subdivide, uniform_knots
+
+
+class KANLayer(nn.Module):
+    """Sums of learnable curves, y_j = Σ_i φ_ij(x_i), in place of a linear map (eq. 2.5): (..., in) → (..., out).
+
+    φ(x) = w_b·b(z) + Σ_m c_m B_m(x) (eq. 2.10-2.12), where z is x measured in its grid, -1 at its first point and 1 at
+    its last, so that moving a grid and the values on it together changes nothing. An edge may instead be named,
+    c·f(a·x + b) + d, or removed, which is exactly zero. Outside the grid the spline goes on as `extrapolation` says.
+
+    `coefficients` has shape (in, grid + k, out), `base_weights` (in, out), `knots` (in, grid + 2k + 1). `mask` is 1
+    where an edge is a spline and 0 where it is named or removed. The dtype is torch's default unless given.
+    """
+
+    knots: Tensor
+    mask: Tensor
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        grid: int = 5,
+        k: int = 3,
+        *,
+        base: str = "silu",
+        init: str = "paper",
+        grid_range: tuple[float, float] = (-1.0, 1.0),
+        extrapolation: str = "linear",
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        dtype = dtype or torch.get_default_dtype()
+        Spec(  # the one place that checks these settings
+            ((in_features, 0), (out_features, 0)), grid, k, 2, base, extrapolation, grid_range, str(dtype).split(".")[1]
+        )
+        self.in_features, self.out_features = in_features, out_features
+        self.grid, self.k, self.base, self.extrapolation = grid, k, base, extrapolation
+        low, high = (torch.full((in_features,), float(v), dtype=dtype, device=device) for v in grid_range)
+        self.register_buffer("knots", uniform_knots(low, high, grid, k))
+        self.register_buffer("mask", torch.ones(in_features, out_features, dtype=dtype, device=device))
+        self.coefficients = nn.Parameter(torch.empty(in_features, grid + k, out_features, dtype=dtype, device=device))
+        self.base_weights = nn.Parameter(torch.empty(in_features, out_features, dtype=dtype, device=device))
+        self.affine = nn.Parameter(torch.empty(0, 4, dtype=dtype, device=device))
+        self.named: list[tuple[int, int, str, bool]] = []
+        self.reset_parameters(init, generator)
+
+    def reset_parameters(self, init: str = "paper", generator: torch.Generator | None = None) -> None:
+        """New initial values for every spline edge; torch's own generator unless one is passed."""
+        with torch.no_grad():
+            coefficients, base_weights = initialiser(init)(self.coefficients, self.base_weights, generator)
+            self.coefficients.copy_(coefficients)
+            self.base_weights.copy_(base_weights)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.reshape(-1, self.in_features)
+        splines = basis(rows, self.knots, self.k, 0, self.extrapolation)
+        weights = self.coefficients * self.mask.unsqueeze(1)
+        y = splines.flatten(1) @ weights.flatten(0, 1)
+        y = y + self.base_values(rows) @ (self.base_weights * self.mask)
+        for (_, target, _, _), values in zip(self.named, self._named_values(rows), strict=True):
+            y = y.index_add(-1, torch.tensor([target], device=x.device), values.unsqueeze(-1))
+        return y.reshape(*x.shape[:-1], self.out_features)
+
+    def edges(self, x: Tensor) -> Tensor:
+        """Value of every edge, zero where it was removed: (batch, in) → (batch, in, out)."""
+        splines = basis(x, self.knots, self.k, 0, self.extrapolation)
+        values = torch.einsum("nib,ibo->nio", splines, self.coefficients)
+        values = (values + self.base_values(x).unsqueeze(-1) * self.base_weights) * self.mask
+        if not self.named:
+            return values
+        places = torch.tensor([source * self.out_features + target for source, target, _, _ in self.named])
+        named = torch.stack(self._named_values(x), dim=-1)
+        return values.flatten(1).index_add(-1, places.to(x.device), named).reshape(values.shape)
+
+    def base_values(self, x: Tensor, slope: bool = False) -> Tensor:
+        """b of x measured in its grid, or its derivative by x: (batch, in) → (batch, in)."""
+        low, high = grid_range(self.knots, self.k)
+        z = (2 * x - (low + high)) / (high - low)
+        value, derivative = BASES[self.base]
+        return derivative(z) * 2 / (high - low) if slope else value(z)
+
+    def _named_values(self, x: Tensor) -> list[Tensor]:
+        values = []
+        for (source, _, name, trainable), constants in zip(self.named, self.affine, strict=True):
+            a, b, c, d = constants if trainable else constants.detach()
+            values.append(c * named_function(name).value(a * x[:, source] + b) + d)
+        return values
+
+    # --- the structure of the layer ---
+
+    def active(self) -> Tensor:
+        """True where an edge was not removed: shape (in, out)."""
+        active = self.mask > 0
+        for source, target, _, _ in self.named:
+            active[source, target] = True
+        return active
+
+    def named_at(self, source: int, target: int) -> int | None:
+        """Number of the named edge from `source` to `target`, or None if it is a spline or removed."""
+        places = [(s, t) for s, t, _, _ in self.named]
+        return places.index((source, target)) if (source, target) in places else None
+
+    def name_edge(self, source: int, target: int, function: str, constants: Tensor, trainable: bool = True) -> None:
+        """Replace an edge by c·f(a·x + b) + d, `constants` being (a, b, c, d). Its spline is kept for `unname_edge`."""
+        self.unname_edge(source, target)
+        self.named.append((source, target, named_function(function).name, trainable))
+        row = torch.as_tensor(constants, dtype=self.affine.dtype, device=self.affine.device).reshape(1, 4)
+        self.affine = nn.Parameter(torch.cat([self.affine.detach(), row]))
+        self.mask[source, target] = 0
+
+    def unname_edge(self, source: int, target: int) -> None:
+        """Make a named edge the spline again that it was; nothing happens to other edges."""
+        place = self.named_at(source, target)
+        if place is None:
+            return
+        del self.named[place]
+        kept = [i for i in range(len(self.affine)) if i != place]
+        self.affine = nn.Parameter(self.affine.detach()[kept])
+        self.mask[source, target] = 1
+
+    def remove_edge(self, source: int, target: int) -> None:
+        """Make an edge exactly zero."""
+        self.unname_edge(source, target)
+        self.mask[source, target] = 0
+
+    def set_knots(self, knots: Tensor) -> None:
+        """Move the splines to other knots (in, G' + 2k + 1), each edge kept as close as possible in L² over its new grid."""
+        with torch.no_grad():
+            points, weights = quadrature(self.knots, knots, self.k)
+            values = torch.einsum(
+                "nib,ibo->nio", basis(points, self.knots, self.k, 0, _continued(self.extrapolation)), self.coefficients
+            )
+            values = values + self.base_values(points).unsqueeze(-1) * self.base_weights
+            self.knots, self.grid = knots, knots.shape[-1] - 2 * self.k - 1
+            values = values - self.base_values(points).unsqueeze(-1) * self.base_weights
+            self._put(fit_coefficients(points, values, knots, self.k, weights))
+
+    def refine(self, grid: int) -> None:
+        """More intervals for every input: exactly the same curves if `grid` is a multiple of today's, else in L²."""
+        if grid % self.grid == 0:
+            finer = subdivide(self.knots, self.k, grid // self.grid)
+            with torch.no_grad():
+                self._put(insert_knots(self.coefficients, self.knots, finer, self.k))
+            self.knots, self.grid = finer, grid
+        else:
+            self.set_knots(resample(self.knots, self.k, grid))
+
+    def _put(self, coefficients: Tensor) -> None:
+        """Take new coefficients, in place where the shape allows it, so that optimisers keep their parameter."""
+        if coefficients.shape == self.coefficients.shape:
+            self.coefficients.copy_(coefficients)
+        else:
+            self.coefficients = nn.Parameter(coefficients)
+
+    def extra_repr(self) -> str:
+        return f"{self.in_features}, {self.out_features}, grid={self.grid}, k={self.k}"
+
+
+def _continued(extrapolation: str) -> str:
+    """How a spline is read outside its grid while it moves to another one: "error" would forbid every wider grid."""
+    return "linear" if extrapolation == "error" else extrapolation

@@ -1,0 +1,26 @@
+"""The baseline that every claim about KANs is measured against."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class MLP(nn.Module):
+    """Linear maps with SiLU between them (eq. 2.9): (..., in) → (..., out), float64 unless dtype is given."""
+
+    def __init__(self, width: Sequence[int], *, seed: int | None = None, dtype: torch.dtype = torch.float64) -> None:
+        super().__init__()
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        layers: list[nn.Module] = []
+        for n_in, n_out in zip(width[:-1], width[1:], strict=True):
+            linear = nn.utils.skip_init(nn.Linear, n_in, n_out, dtype=dtype)
+            bound = n_in**-0.5  # as nn.Linear starts, but from our own generator
+            for values in (linear.weight, linear.bias):
+                with torch.no_grad():
+                    values.copy_((2 * torch.rand(values.shape, generator=generator, dtype=dtype) - 1) * bound)
+            layers += [linear, nn.SiLU()]
+        self.layers = nn.Sequential(*layers[:-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x.to(self.layers[0].weight.dtype))

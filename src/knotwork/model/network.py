@@ -1,0 +1,112 @@
+"""A KAN: layers of curves, joined by sum nodes and product nodes (eq. 2.7)."""
+
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from knotwork.errors import SpecError
+from knotwork.model.layer import KANLayer
+from knotwork.model.spec import NamedEdge, Spec
+
+
+class KANNetwork(nn.Module):
+    """The network that a `Spec` describes: (..., in_features) → (..., outputs), cast to the network's dtype.
+
+    The factors of layer l are numbered sums first, then the factors of its products, `arity` after `arity`. `fitted`
+    says whether the network was trained before. No sample is ever kept on it.
+    """
+
+    fitted: Tensor
+    layers: nn.ModuleList
+
+    def __init__(self, spec: Spec, init: str = "paper", generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        self.structure = spec
+        self.layers = nn.ModuleList(
+            KANLayer(
+                spec.nodes(l),
+                spec.sums(l + 1),
+                spec.grid,
+                spec.k,
+                base=spec.base,
+                init=init,
+                grid_range=spec.grid_range or (-1.0, 1.0),
+                extrapolation=spec.extrapolation,
+                dtype=spec.torch_dtype(),
+                generator=generator,
+            )
+            for l in range(spec.depth)
+        )
+        self.register_buffer("fitted", torch.tensor(False))
+        for edge in spec.named:
+            constants = torch.tensor([1.0, 0.0, 1.0, 0.0])
+            self.layers[edge.layer].name_edge(edge.source, edge.target, edge.function, constants, edge.trainable)
+
+    @classmethod
+    def from_spec(cls, spec: Spec, init: str = "paper", generator: torch.Generator | None = None) -> Self:
+        """A network of this structure with fresh initial values."""
+        network = cls.__new__(cls)
+        KANNetwork.__init__(network, spec, init, generator)
+        return network
+
+    @property
+    def spec(self) -> Spec:
+        """Today's structure, named edges and grid included."""
+        named = tuple(NamedEdge(l, *edge) for l, layer in enumerate(self.layers) for edge in layer.named)
+        fields = {**self.structure.__dict__, "named": named, "grid": self.layers[0].grid}
+        fields["dtype"] = str(self.layers[0].coefficients.dtype).split(".")[1]
+        return Spec(**fields)
+
+    def forward(self, x: Tensor) -> Tensor:
+        values = self.select_inputs(x)
+        for l, layer in enumerate(self.layers):
+            values = self.combine(l + 1, layer(values))
+        return values
+
+    def select_inputs(self, x: Tensor) -> Tensor:
+        """The columns in use of x, in the network's dtype; SpecError for a wrong number of columns."""
+        spec = self.structure
+        if x.ndim == 0 or x.shape[-1] != spec.in_features:
+            came = "a single number" if x.ndim == 0 else f"{x.shape[-1]} input columns (shape {tuple(x.shape)})"
+            raise SpecError(
+                f"this KAN takes rows of {spec.in_features} values but got {came}. "
+                f"Pass a tensor of shape (..., {spec.in_features}), or build the KAN with another width[0]."
+            )
+        x = x.to(self.layers[0].coefficients.dtype)
+        return x if len(spec.inputs) == spec.in_features else x[..., list(spec.inputs)]
+
+    def combine(self, layer: int, sums: Tensor) -> Tensor:
+        """Node values of a layer from its sums: (..., sums) → (..., nodes)."""
+        n_sums, n_products = self.structure.width[layer]
+        if not n_products:
+            return sums
+        factors = sums[..., n_sums:].unflatten(-1, (n_products, self.structure.arity))
+        return torch.cat([sums[..., :n_sums], factors.prod(-1)], dim=-1)
+
+    def copy(self) -> Self:
+        """An independent network with the same structure and values."""
+        other = type(self).from_spec(self.spec)
+        other.load_state_dict(self.state_dict())
+        return other.train(self.training)
+
+    def refined(self, grid: int) -> Self:
+        """The same function with `grid` intervals an input: exact if a multiple of today's, else closest in L²."""
+        if not isinstance(grid, int) or grid < 1:
+            raise SpecError(f"grid={grid!r} is not possible: it must be a whole number of at least 1.")
+        other = self.copy()
+        for layer in other.layers:
+            layer.refine(grid)
+        other.structure = other.spec
+        return other
+
+    def parameters_in_use(self) -> int:
+        """Number of parameters that the output depends on: removed and named edges' splines do not count."""
+        total = 0
+        for layer in self.layers:
+            total += int((layer.mask > 0).sum()) * (layer.coefficients.shape[1] + (layer.base != "zero"))
+            total += 4 * len(layer.named)
+        return total
+
+    def __str__(self) -> str:
+        return f"{self.spec}, {self.parameters_in_use()} parameters in use"

@@ -1,0 +1,18 @@
+"""One curve at a time: knots, splines on them, and moving a spline to other knots."""
+
+from knotwork.splines.curve import evaluate, fit_coefficients
+from knotwork.splines.knots import adaptive_knots, grid_range, resample, subdivide, uniform_knots
+from knotwork.splines.transfer import insert_knots, project, quadrature
+
+__all__ = [
+    "adaptive_knots",
+    "evaluate",
+    "fit_coefficients",
+    "grid_range",
+    "insert_knots",
+    "project",
+    "quadrature",
+    "resample",
+    "subdivide",
+    "uniform_knots",
+]

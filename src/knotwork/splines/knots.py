@@ -1,0 +1,80 @@
+"""Knot vectors: G intervals an input, continued by k knots on both sides (section 2.4 of the paper)."""
+
+import torch
+from torch import Tensor
+
+from knotwork.errors import SpecError
+
+
+def uniform_knots(low: Tensor, high: Tensor, grid: int, k: int) -> Tensor:
+    """Equally spaced knots on [low, high] and k more on each side: shape (in, grid + 2k + 1).
+
+    `low` and `high` have shape (in,) and low < high.
+    """
+    _check_range(low, high)
+    steps = torch.arange(grid + 1, dtype=low.dtype, device=low.device) / grid
+    inner = low[:, None] + (high - low)[:, None] * steps
+    inner[:, -1] = high  # the end exactly, whatever the rounding
+    return _extend(inner, k)
+
+
+def adaptive_knots(samples: Tensor, low: Tensor, high: Tensor, grid: int, k: int, grid_eps: float = 1.0) -> Tensor:
+    """Knots between the sample quantiles (grid_eps=0) and equal spacing (grid_eps=1): shape (in, grid + 2k + 1).
+
+    `samples` has shape (n, in); samples outside [low, high] are clamped. Every interval keeps at least a hundredth of
+    its uniform length, so that repeated values never make two knots meet.
+    """
+    _check_range(low, high)
+    uniform = uniform_knots(low, high, grid, 0)
+    if grid_eps == 1.0:
+        return _extend(uniform, k)
+    shares = torch.linspace(0, 1, grid + 1, dtype=samples.dtype, device=samples.device)
+    clamped = torch.minimum(torch.maximum(samples, low), high)
+    quantiles = torch.quantile(clamped, shares, dim=0).T
+    blend = grid_eps * uniform + (1 - grid_eps) * quantiles
+    blend[:, 0], blend[:, -1] = low, high
+    least = 0.01 * (high - low)[:, None] / grid
+    lengths = blend.diff(dim=-1).clamp_min(least)
+    lengths = lengths * ((high - low) / lengths.sum(-1))[:, None]
+    inner = torch.cat([low[:, None], low[:, None] + lengths.cumsum(-1)], dim=-1)
+    inner[:, -1] = high
+    return _extend(inner, k)
+
+
+def subdivide(knots: Tensor, k: int, parts: int) -> Tensor:
+    """Each of the G intervals cut into `parts` equal ones: shape (in, parts * G + 2k + 1)."""
+    inner = knots[:, k : knots.shape[-1] - k]
+    share = torch.arange(parts, dtype=knots.dtype, device=knots.device) / parts
+    cut = inner[:, :-1, None] + inner.diff(dim=-1)[..., None] * share
+    return _extend(torch.cat([cut.flatten(1), inner[:, -1:]], dim=-1), k)
+
+
+def resample(knots: Tensor, k: int, grid: int) -> Tensor:
+    """Knots with `grid` intervals on the same range, as dense here and there as the old: shape (in, grid + 2k + 1)."""
+    inner = knots[:, k : knots.shape[-1] - k]
+    old = inner.shape[-1] - 1
+    place = torch.arange(grid + 1, dtype=knots.dtype, device=knots.device) * old / grid
+    left = place.floor().long().clamp_max(old - 1)
+    points = inner[:, left] + (place - left) * (inner[:, left + 1] - inner[:, left])
+    points[:, -1] = inner[:, -1]
+    return _extend(points, k)
+
+
+def grid_range(knots: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """First and last point of the grid of every input, each of shape (in,)."""
+    return knots[:, k], knots[:, -k - 1]
+
+
+def _extend(inner: Tensor, k: int) -> Tensor:
+    """The knots continued on both sides by k steps as long as the outermost interval of that side."""
+    far = torch.arange(1, k + 1, dtype=inner.dtype, device=inner.device)
+    first, last = inner[:, 1:2] - inner[:, :1], inner[:, -1:] - inner[:, -2:-1]
+    return torch.cat([inner[:, :1] - far.flip(0) * first, inner, inner[:, -1:] + far * last], dim=-1)
+
+
+def _check_range(low: Tensor, high: Tensor) -> None:
+    if not bool((low < high).all()):
+        i = int((~(low < high)).nonzero()[0])
+        raise SpecError(
+            f"the grid of input {i} would be [{float(low[i])}, {float(high[i])}], but a grid needs low < high and no NaN."
+        )

@@ -1,0 +1,56 @@
+"""The same curve on other knots: exactly where the new knots contain the old, in L² otherwise (eq. 2.16)."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from knotwork.splines.curve import evaluate, fit_coefficients
+from knotwork.splines.knots import grid_range
+
+
+def insert_knots(coefficients: Tensor, knots: Tensor, finer: Tensor, k: int) -> Tensor:
+    """Coefficients on `finer` knots of the same splines, equal on the grid to rounding: shape (in, G' + k, out).
+
+    `finer` must have the same first and last grid point and contain every knot between them. A coefficient is the
+    blossom of its polynomial piece at the k knots inside the support of its basis function (Ramshaw 1989), so the
+    knots beyond the grid may move freely.
+    """
+    n_fine = finer.shape[-1] - k - 1
+    function = torch.arange(n_fine, device=knots.device)
+    # a fine interval that is inside the grid and inside the support of each new function
+    piece = function.clamp(k, n_fine - 1)
+    middle = (finer[:, piece] + finer[:, piece + 1]) / 2
+    interval = torch.searchsorted(knots.contiguous(), middle.contiguous(), right=True) - 1
+    interval = interval.clamp(k, knots.shape[-1] - k - 2)
+    rows = torch.arange(knots.shape[0], device=knots.device).view(-1, 1, 1)
+    local = torch.arange(k + 1, device=knots.device)
+    values = coefficients[rows, interval.unsqueeze(-1) - k + local]  # (in, G' + k, k + 1, out)
+    for r in range(1, k + 1):
+        argument = finer[:, function + r].unsqueeze(-1)
+        low = knots[rows, interval.unsqueeze(-1) - k + local[r:]]
+        high = knots[rows, interval.unsqueeze(-1) + 1 + local[: k + 1 - r]]
+        share = ((argument - low) / (high - low)).unsqueeze(-1)
+        values = (1 - share) * values[:, :, :-1] + share * values[:, :, 1:]
+    return values[:, :, 0]
+
+
+def project(coefficients: Tensor, knots: Tensor, target: Tensor, k: int, extrapolation: str = "linear") -> Tensor:
+    """Coefficients on `target` knots of the closest splines in L² over the target grid: shape (in, G' + k, out)."""
+    points, weights = quadrature(knots, target, k)
+    return fit_coefficients(
+        points, evaluate(points, knots, coefficients, k, 0, extrapolation), target, k, weights
+    )
+
+
+def quadrature(knots: Tensor, target: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Gauss points and weights, each (n, in), exact for products of the two splines on the target grid."""
+    low, high = grid_range(target, k)
+    breaks = torch.cat([knots, target], dim=-1)
+    breaks = torch.minimum(torch.maximum(breaks, low[:, None]), high[:, None]).sort(dim=-1).values
+    nodes, shares = np.polynomial.legendre.leggauss(k + 1)
+    nodes = torch.as_tensor((nodes + 1) / 2, dtype=knots.dtype, device=knots.device)
+    shares = torch.as_tensor(shares / 2, dtype=knots.dtype, device=knots.device)
+    lengths = breaks.diff(dim=-1).unsqueeze(-1)
+    points = (breaks[:, :-1, None] + lengths * nodes).flatten(1)
+    weights = (lengths * shares).flatten(1)
+    return points.T.contiguous(), weights.T.contiguous()

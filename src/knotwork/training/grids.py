@@ -1,0 +1,51 @@
+"""Knots that follow the values they see: input grids set to the data, hidden grids re-fitted as training goes."""
+
+import torch
+from torch import Tensor
+
+from knotwork.model import KANNetwork
+from knotwork.splines import adaptive_knots, grid_range
+
+MARGIN = 0.02  # of the range, left free at both ends of a hidden grid
+COVERAGE = 0.8  # of its grid that the values of a hidden node must fill
+
+
+def set_input_grid(network: KANNetwork, ranges: list[tuple[float, float]], x: Tensor, grid_eps: float = 1.0) -> None:
+    """Lay the input knots over `ranges` (one pair a used input), blended with the quantiles of x by `grid_eps`."""
+    layer = network.layers[0]
+    low, high = (torch.tensor(v, dtype=layer.knots.dtype) for v in zip(*ranges, strict=True))
+    low, high = _widen(low, high)
+    layer.set_knots(adaptive_knots(network.select_inputs(x), low, high, layer.grid, layer.k, grid_eps))
+
+
+@torch.no_grad()
+def adapt_hidden_grids(network: KANNetwork, x: Tensor, grid_eps: float = 1.0) -> bool:
+    """Re-fit hidden grids that the values on x leave or fill badly, first layer to last; True if any moved.
+
+    The outgoing curves are kept in L² over the new grid, so the loss may change a little.
+    """
+    moved = False
+    for l, layer in enumerate(network.layers):
+        if l == 0:
+            values = network.select_inputs(x)
+        else:
+            low, high = values.amin(0), values.amax(0)
+            grid_low, grid_high = grid_range(layer.knots, layer.k)
+            filled = (high - low) / (grid_high - grid_low)
+            badly = (low < grid_low) | (high > grid_high) | (filled < COVERAGE)
+            if bool(badly.any()) and bool(values.isfinite().all()):
+                margin = MARGIN * (high - low)
+                wide_low, wide_high = _widen(low - margin, high + margin)
+                knots = adaptive_knots(values, wide_low, wide_high, layer.grid, layer.k, grid_eps)
+                layer.set_knots(torch.where(badly[:, None], knots, layer.knots))
+                moved = True
+        values = network.combine(l + 1, layer(values))
+    return moved
+
+
+def _widen(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """A grid for every input: a constant column gets half a unit (or a millionth of its size) on both sides."""
+    least = 1e-6 * torch.maximum(low.abs(), high.abs()).clamp_min(1e-6)
+    flat = high - low <= least
+    half = torch.where(low.abs() > 1, 0.5 * low.abs(), torch.full_like(low, 0.5))
+    return torch.where(flat, low - half, low), torch.where(flat, high + half, high)
