@@ -17,28 +17,63 @@ def basis(x: Tensor, knots: Tensor, k: int, derivative: int = 0, extrapolation: 
 
     `x` has shape (batch, in) and `knots` (in, G + 2k + 1), increasing along the last axis; the grid of an input is
     [knots[k], knots[-k-1]]. A sample on an inner knot belongs to the interval at its right, one on the last knot of the
-    grid to the last interval. Derivatives of order above k are zero.
+    grid to the last interval. Derivatives of order above k are zero. A NaN sample gives NaN in all its functions.
+    Differentiable in x as often as you like; the knots are constants.
 
     Outside the grid: "linear" continues value and slope (C1), "zero" evaluates the functions on the extended knots,
-    where they fade to zero within k intervals (as in the paper), "error" raises SpecError.
+    where they fade to zero within k intervals (as in the paper), "error" raises SpecError. ("error" looks at the values,
+    so it cannot run under vmap or in a compiled graph.)
     """
-    low, high = knots[:, k], knots[:, -k - 1]
-    if extrapolation == "zero":
-        return _dense(x, knots, k, derivative, within_grid=False)
+    check_arguments(x, knots, k, derivative, extrapolation)
+    knots = knots.detach()
+    n_knots = knots.shape[1]
     if extrapolation == "error":
-        check_inside(x, low, high)
-    inside = torch.minimum(torch.maximum(x, low), high)
-    values = _dense(inside, knots, k, derivative, within_grid=True)
-    if derivative == 0:
-        slopes = _dense(inside, knots, k, 1, within_grid=True)
-        return values + (x - inside).unsqueeze(-1) * slopes
-    if derivative == 1:
-        return values
-    return torch.where(((x >= low) & (x <= high)).unsqueeze(-1), values, torch.zeros_like(values))
+        check_inside(x, knots, k)
+    first = 0 if extrapolation == "zero" else k
+    last = n_knots - 2 - first
+    low, high = knots[:, first], knots[:, last + 1]
+    inside = torch.where(x < low, low, torch.where(x > high, high, x))
+    interval = torch.searchsorted(knots, inside.detach().T.contiguous(), right=True).T - 1
+    interval = interval.clamp(first, last)
+    values = _local(inside, knots, interval, k, derivative)
+    if extrapolation == "zero" or derivative > 1:
+        values = torch.where(((x < low) | (x > high)).unsqueeze(-1), 0.0, values)
+    elif derivative == 0:
+        values = values + (x - inside).unsqueeze(-1) * _local(inside, knots, interval, k, 1)
+    # Functions numbered below 0 or above G + k - 1 exist only on the padding: they are cut off again.
+    places = interval.unsqueeze(-1) + torch.arange(k + 1, device=x.device)
+    padded = torch.zeros(*x.shape, n_knots - 1 + k, dtype=values.dtype, device=x.device)
+    dense = padded.scatter(-1, places, values)[..., k : n_knots - 1]
+    return torch.where(x.isnan().unsqueeze(-1), x.unsqueeze(-1), dense)
 
 
-def check_inside(x: Tensor, low: Tensor, high: Tensor) -> None:
+def basis_with_slope(x: Tensor, knots: Tensor, k: int, extrapolation: str = "linear") -> tuple[Tensor, Tensor]:
+    """`basis` and its first derivative at x, each of shape (batch, in, G + k).
+
+    For solvers that write out their own derivatives: do not rely on gradients through the result, the compiled kernel
+    has none here.
+    """
+    return basis(x, knots, k, 0, extrapolation), basis(x, knots, k, 1, extrapolation)
+
+
+def check_arguments(x: Tensor, knots: Tensor, k: int, derivative: int, extrapolation: str) -> None:
+    """Raise SpecError unless shapes, orders and the name of the extrapolation fit together."""
+    if extrapolation not in EXTRAPOLATIONS:
+        raise SpecError(f"extrapolation is {extrapolation!r}. Use one of {', '.join(map(repr, EXTRAPOLATIONS))}.")
+    if k < 0 or derivative < 0:
+        raise SpecError(f"order k = {k} and derivative = {derivative} must both be 0 or more.")
+    if x.ndim != 2 or knots.ndim != 2 or x.shape[1] != knots.shape[0]:
+        raise SpecError(
+            f"x has shape {tuple(x.shape)} and knots {tuple(knots.shape)}. "
+            "Pass x of shape (batch, in) and knots of shape (in, G + 2k + 1)."
+        )
+    if knots.shape[1] < 2 * k + 2:
+        raise SpecError(f"{knots.shape[1]} knots an input cannot hold a spline of order {k}: pass at least {2 * k + 2}.")
+
+
+def check_inside(x: Tensor, knots: Tensor, k: int) -> None:
     """Raise SpecError if a sample lies outside its grid (the "error" extrapolation)."""
+    low, high = knots[:, k], knots[:, -k - 1]
     outside = (x < low) | (x > high)
     if bool(outside.any()):
         row, column = (int(v) for v in outside.nonzero()[0])
@@ -46,23 +81,6 @@ def check_inside(x: Tensor, low: Tensor, high: Tensor) -> None:
             f"input {column} is {float(x[row, column]):.6g} in row {row}, outside its grid "
             f"[{float(low[column]):.6g}, {float(high[column]):.6g}]. Use extrapolation='linear', or a wider grid_range."
         )
-
-
-def _dense(x: Tensor, knots: Tensor, k: int, derivative: int, within_grid: bool) -> Tensor:
-    """The k + 1 local values scattered to their places among all G + k functions."""
-    n_knots = knots.shape[-1]
-    n_basis = n_knots - k - 1
-    first, last = (k, n_basis - 1) if within_grid else (0, n_knots - 2)
-    interval = torch.searchsorted(knots.detach(), x.detach().T.contiguous(), right=True).T - 1
-    interval = interval.clamp(first, last)
-    values = _local(x, knots, interval, k, derivative)
-    if not within_grid:
-        covered = (x >= knots[:, 0]) & (x <= knots[:, -1])
-        values = torch.where(covered.unsqueeze(-1), values, torch.zeros_like(values))
-    # Functions numbered below 0 or above G + k - 1 exist only on the padding: they are cut off again.
-    places = interval.unsqueeze(-1) + torch.arange(k + 1, device=x.device)
-    padded = torch.zeros(*x.shape, n_knots - 1 + k, dtype=x.dtype, device=x.device)
-    return padded.scatter(-1, places, values)[..., k : k + n_basis]
 
 
 def _local(x: Tensor, knots: Tensor, interval: Tensor, k: int, derivative: int) -> Tensor:
