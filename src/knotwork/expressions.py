@@ -13,11 +13,12 @@ import re
 import string
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import sympy
 import torch
+from sympy.printing.latex import greek_letters_set
 from torch import Tensor
 
 from knotwork.errors import ExpressionError
@@ -30,11 +31,12 @@ LONGEST_INTEGER = 4_096  # bits: what a power may reach while it is being worked
 CONSTANTS = {"pi": sympy.pi, "e": sympy.E, "E": sympy.E}
 
 # Name in a text: how to build it, fewest and most arguments.
+_ONE_ARGUMENT = [sympy.exp, sympy.log, sympy.sqrt, sympy.sign, sympy.erf]
+_CIRCULAR = [sympy.sin, sympy.cos, sympy.tan, sympy.sinh, sympy.cosh, sympy.tanh]
+_INVERSE = [sympy.asin, sympy.acos, sympy.atan, sympy.asinh, sympy.acosh, sympy.atanh]
 _FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
-    **{name: (getattr(sympy, name), 1, 1) for name in "sin cos tan asin acos atan".split()},
-    **{name: (getattr(sympy, name), 1, 1) for name in "sinh cosh tanh asinh acosh atanh".split()},
-    **{name: (getattr(sympy, name), 1, 1) for name in "exp log sqrt sign erf".split()},
-    **{f"arc{name}": (getattr(sympy, f"a{name}"), 1, 1) for name in "sin cos tan sinh cosh tanh".split()},
+    **{function.__name__: (function, 1, 1) for function in (*_CIRCULAR, *_INVERSE, *_ONE_ARGUMENT)},
+    **{"arc" + function.__name__[1:]: (function, 1, 1) for function in _INVERSE},
     "ln": (sympy.log, 1, 1),
     "abs": (sympy.Abs, 1, 1),
     "Abs": (sympy.Abs, 1, 1),
@@ -279,13 +281,15 @@ def constant_value(expr: sympy.Expr) -> float:
         return float(operation(*(np.float64(constant_value(argument)) for argument in arguments)))
 
 
-def _compiled(expr: sympy.Expr, variables: Sequence[str | sympy.Symbol], operations: dict) -> tuple[list[str], Callable]:
+def _compiled(
+    expr: sympy.Expr, variables: Sequence[str | sympy.Symbol], operations: dict[Any, Callable]
+) -> tuple[list[str], Callable]:
     """The names of the variables, and a function from the list of their values to the value of the expression.
 
     Every distinct subexpression is one step, which appends its result to the list; an operand is a place in that list
     (int) or a constant (float).
     """
-    names = [getattr(variable, "name", variable) for variable in variables]
+    names = [str(getattr(variable, "name", variable)) for variable in variables]
     places: dict[sympy.Basic, int | float] = {}
     steps: list[tuple[Callable, list[int | float]]] = []
 
@@ -323,7 +327,9 @@ def _operation(node: Any, operations: dict) -> tuple[Callable, Sequence[Any]]:
     if node.func is sympy.besselj and node.args[0] in (0, 1):
         return operations[f"J{node.args[0]}"], node.args[1:]
     if node.func not in operations:
-        raise ExpressionError(f"'{_short(str(node))}' cannot be evaluated: {node.func.__name__} is not a known function.")
+        raise ExpressionError(
+            f"'{_short(str(node))}' cannot be evaluated: {node.func.__name__} is not among the functions."
+        )
     return operations[node.func], node.args
 
 
@@ -396,11 +402,11 @@ _SHARED = {
     sympy.Mul: lambda *factors: functools.reduce(operator.mul, factors),
     sympy.Pow: operator.pow,
 }
-_SAME_NAME = "sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh exp log".split()
+_SAME_NAME = [*_CIRCULAR, *_INVERSE, sympy.exp, sympy.log]
 
 _TORCH: dict[Any, Callable] = {
     **_SHARED,
-    **{getattr(sympy, name): getattr(torch, name) for name in _SAME_NAME},
+    **{function: getattr(torch, function.__name__) for function in _SAME_NAME},
     sympy.Abs: torch.abs,
     sympy.sign: lambda x: torch.where(x.isnan(), x, torch.sign(x)),
     sympy.erf: torch.erf,
@@ -411,7 +417,7 @@ _TORCH: dict[Any, Callable] = {
 }
 _NUMPY: dict[Any, Callable] = {
     **_SHARED,
-    **{getattr(sympy, name): getattr(np, name) for name in _SAME_NAME},
+    **{function: getattr(np, function.__name__) for function in _SAME_NAME},
     sympy.Abs: np.abs,
     sympy.sign: np.sign,
     sympy.erf: _scipy_special("erf"),
@@ -453,7 +459,7 @@ def latex(expr: sympy.Expr) -> str:
 def _latex_name(name: str) -> str | None:
     """How to set a column name; None where SymPy's own reading is good: x, x_1, x12, theta, theta_1."""
     letters = re.fullmatch(r"([^\W\d_]+)_?\d*", name)
-    if letters and (len(letters[1]) == 1 or letters[1].lower() in sympy.printing.latex.greek_letters_set):
+    if letters and (len(letters[1]) == 1 or letters[1].lower() in greek_letters_set):
         return None
     escapes = {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
     escaped = "".join(escapes.get(c, "\\" + c if c in "&%$#_{}" else c) for c in name)
@@ -469,7 +475,9 @@ def complexity(expr: sympy.Expr) -> int:
         return 1
     if isinstance(expr, sympy.Add):
         negative = [_is_negative(term) for term in expr.args]
-        terms = [-term if minus and not term.is_Number else term for term, minus in zip(expr.args, negative)]
+        terms = [
+            -term if minus and not term.is_Number else term for term, minus in zip(expr.args, negative, strict=True)
+        ]
         return len(terms) - 1 + all(negative) + sum(map(complexity, terms))
     if isinstance(expr, sympy.Mul):
         coefficient, rest = expr.as_coeff_Mul()
@@ -516,4 +524,5 @@ def round_constants(expr: sympy.Expr, digits: int) -> sympy.Expr:
         value = float(f"{value:.{digits - 1}e}")
         return sympy.Integer(int(value)) if value == int(value) and abs(value) < 10**digits else sympy.Float(value)
 
-    return expr.xreplace({constant: rounded(float(constant)) for constant in float_constants(expr)})
+    exact = {constant: rounded(float(constant)) for constant in float_constants(expr)}
+    return cast(sympy.Expr, expr.xreplace(exact))
