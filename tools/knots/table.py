@@ -1,0 +1,155 @@
+"""The table: which knots, in what order, and the file."""
+
+import csv
+import gzip
+import io
+import random
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from snappy import SnapPeaFatalError
+
+from .errors import KnotError
+from .invariants import SYMMETRY_GROUPS, invariants
+
+Row = dict[str, str | float]
+
+SEED = 20240430
+PLAN = "11:all,12:all,13:3500,14:4500,15:5000"
+LIMIT = 14_265  # knots of the plan that the packaged table tried
+
+FEATURES = (
+    "chern_simons",
+    "cusp_volume",
+    "hyperbolic_adjoint_torsion_degree",
+    "hyperbolic_torsion_degree",
+    "injectivity_radius",
+    "longitudinal_translation",
+    "meridinal_translation_imag",
+    "meridinal_translation_real",
+    "short_geodesic_imag_part",
+    "short_geodesic_real_part",
+    *(f"Symmetry_{group}" for group in SYMMETRY_GROUPS),
+    "volume",
+)
+COLUMNS = ("name", "mirrored", *FEATURES, "signature")
+
+# Prime knots by crossings: alternating, not alternating (Hoste, Thistlethwaite and Weeks 1998).
+PRIME_KNOTS = {
+    3: (1, 0),
+    4: (1, 0),
+    5: (2, 0),
+    6: (3, 0),
+    7: (7, 0),
+    8: (18, 3),
+    9: (41, 8),
+    10: (123, 42),
+    11: (367, 185),
+    12: (1288, 888),
+    13: (4878, 5110),
+    14: (19536, 27436),
+    15: (85263, 168030),
+}
+
+
+def choose(plan: str, seed: int) -> list[tuple[str, bool]]:
+    """Names of the planned knots in random order, and by the toss of a coin whether to take the mirror image.
+
+    The plan "11:all,13:3500" means all knots to 11 crossings and 3,500 random ones with 13. A second "all" adds the
+    crossings above the first. Raises ValueError for any other text.
+    """
+    rng = random.Random(seed)
+    names: list[str] = []
+    complete = min(PRIME_KNOTS) - 1
+    for part in plan.split(","):
+        match = re.fullmatch(r"(\d+):(\d+|all)", part)
+        if not match or int(match[1]) not in PRIME_KNOTS:
+            raise ValueError(f"the plan has {part!r}; wanted crossings from 3 to 15 and a number or all, as in 13:3500")
+        crossings, amount = int(match[1]), match[2]
+        if amount == "all":
+            names += [name for c in range(complete + 1, crossings + 1) for name in knots_with(c)]
+            complete = max(complete, crossings)
+        else:
+            pool = knots_with(crossings)
+            names += rng.sample(pool, min(int(amount), len(pool)))
+    rng.shuffle(names)
+    return [(name, rng.random() < 0.5) for name in names]
+
+
+def knots_with(crossings: int) -> list[str]:
+    """Names of the prime knots with so many crossings, in the order of the Hoste-Thistlethwaite table."""
+    counts = zip("an", PRIME_KNOTS[crossings], strict=True)
+    return [f"K{crossings}{kind}{number}" for kind, count in counts for number in range(1, count + 1)]
+
+
+def compute(knots: list[tuple[str, bool]], budget: float | None = None) -> Iterator[tuple[str, bool, dict[str, float]]]:
+    """Name, whether mirrored, and invariants of each knot, until `budget` seconds are over.
+
+    Knots without a hyperbolic structure, or with an invariant in doubt, are left out. Progress, and each knot left out
+    with the reason, go to stderr.
+    """
+    start, left_out = time.monotonic(), Counter()
+    for done, (name, mirrored) in enumerate(knots):
+        seconds = time.monotonic() - start
+        if budget is not None and seconds > budget:
+            _say(f"stopped after {done} of {len(knots)} knots: the budget of {budget:g} s is used up")
+            break
+        if done and done % 100 == 0:
+            _say(f"{done} of {len(knots)} knots in {seconds:.0f} s; {left_out.total()} left out")
+        try:
+            row = invariants(name, mirrored)
+        except (KnotError, SnapPeaFatalError, np.linalg.LinAlgError) as error:
+            reason = str(error) or type(error).__name__
+            left_out[reason] += 1
+            _say(f"{name} left out: {reason}")
+            continue
+        yield name, mirrored, row
+    for reason, count in left_out.most_common():
+        _say(f"left out {count}: {reason}")
+
+
+def build(knots: list[tuple[str, bool]], budget: float | None = None) -> list[Row]:
+    """The rows of the table, sorted by name.
+
+    Of knots equal in all features to five decimals (mutants, as a rule) the first in the order of `knots` stays.
+    """
+    rows: dict[tuple[float, ...], Row] = {}
+    computed = 0
+    for name, mirrored, row in compute(knots, budget):
+        computed += 1
+        # + 0.0 makes -0.0 and 0.0 one
+        key = tuple(round(row[column], 5) + 0.0 for column in FEATURES)
+        rows.setdefault(key, {"name": name, "mirrored": int(mirrored), **row})
+    _say(f"{computed} computed, {computed - len(rows)} equal to another dropped, {len(rows)} rows")
+    return sorted(rows.values(), key=lambda row: row["name"])
+
+
+def write(rows: Iterable[Row], path: Path) -> None:
+    """The rows as CSV, real numbers to nine digits; compressed if the path ends in .gz, the same bytes each time."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        writer.writerow(f"{row[c]:.9g}" if isinstance(row[c], float) else row[c] for c in COLUMNS)
+    data = text.getvalue().encode()
+    path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of a table written by `write`, numbers as floats. Raises ValueError where columns are missing."""
+    data = path.read_bytes()
+    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+    reader = csv.DictReader(io.StringIO(text))
+    missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+    if missing:
+        raise ValueError(f"{path} has no column {', '.join(missing)}; is it a table of knots?")
+    return [{c: row[c] if c == "name" else float(row[c]) for c in COLUMNS} for row in reader]
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
