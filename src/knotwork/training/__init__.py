@@ -1,0 +1,19 @@
+"""Fitting: objectives, optimisers, knots that follow the data, many starts, coarse to fine."""
+
+from knotwork.training.levenberg_marquardt import levenberg_marquardt
+from knotwork.training.loop import fit
+from knotwork.training.multilevel import fit_multilevel
+from knotwork.training.penalties import Penalty, edge_norms, entropy
+from knotwork.training.result import FitResult, Record, rmse
+
+__all__ = [
+    "FitResult",
+    "Penalty",
+    "Record",
+    "edge_norms",
+    "entropy",
+    "fit",
+    "fit_multilevel",
+    "levenberg_marquardt",
+    "rmse",
+]

@@ -1,7 +1,6 @@
 """Damped Gauss-Newton on all residuals at once: the method that reaches the accuracy splines allow."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,90 +12,68 @@ from knotwork.training.penalties import Penalty
 CHUNK = 2**24  # entries of the Jacobian held at once
 
 
-@dataclass(frozen=True)
-class LMOutcome:
-    """How a run ended: loss (MSE plus penalty) at the end, accepted steps, and the reason in words."""
-
-    loss: float
-    steps: int
-    reason: str
-
-
 def levenberg_marquardt(
     network: KANNetwork,
     x: Tensor,
     y: Tensor,
+    each_step: Callable[[int], str | None] | None = None,
     *,
     steps: int = 100,
     tolerance: float = 1e-4,
     target: float = 0.0,
     penalty: Penalty | None = None,
     update_grid: bool = True,
-    each_step: Callable[[int, float], bool | None] | None = None,
-) -> LMOutcome:
-    """Minimise the mean squared error (plus penalty) over the free parameters of `network`, in place.
+) -> tuple[int, str]:
+    """Minimise the mean squared error (plus penalty) over the free parameters, in place; steps taken and why it ended.
 
     Marquardt's scaling with Nielsen's damping (Madsen, Nielsen, Tingleff 2004, section 3.2); a step is taken only if it
     lowers the loss. Hidden grids follow the activations between steps. Stops when ten steps in a row lower the loss
-    by less than `tolerance` of it each, when the loss is below `target`, or when `each_step(step, loss)` returns True.
+    by less than `tolerance` of it each, when the loss is `target` or less, or when `each_step(step)` gives a reason.
     """
     if update_grid:
         adapt_hidden_grids(network, x)
     free = FreeParameters(network)
     if not free.size:
-        return LMOutcome(_loss(network, x, y, penalty), 0, "there is no parameter to train")
-    loss = _loss(network, x, y, penalty)
-    best, best_loss = _snapshot(network), loss
-    damping, growth, slow, taken = 1e-3, 2.0, 0, 0
-    reason = f"the limit of {steps} steps was reached"
-    rejected = 0
-    normal = _normal_equations(network, x, y, free, penalty)
-    for _ in range(10 * steps):
-        if taken >= steps:
-            break
-        step, predicted = _solve(*normal, damping)
+        return 0, "there is no parameter to train"
+    loss = objective_value(network, x, y, penalty)
+    damping, growth, slow, taken, rejected = 1e-3, 2.0, 0, 0, 0
+    system = None
+    while taken < steps:
+        if loss <= target:
+            return taken, "only rounding errors are left"
+        system = system or _normal_equations(network, x, y, free, penalty)
+        step, predicted = _solve(*system, damping)
         start = free.get()
+        new = float("nan")
         if step is not None:
             free.set(start + step)
-            new = _loss(network, x, y, penalty)
-        if step is None or not new < loss:
+            new = objective_value(network, x, y, penalty)
+        if not new < loss:
             free.set(start)
             damping, growth, rejected = damping * growth, growth * 2, rejected + 1
-            if damping > 1e12 or rejected > 25:
-                reason = "no step lowers the loss any more"
-                break
+            if rejected > 25:
+                return taken, "converged: no step lowers the loss any more"
             continue
         gain = (loss - new) / max(predicted, 1e-300)
         damping = max(damping * max(1 / 3, 1 - (2 * gain - 1) ** 3), 1e-15)
-        growth, rejected, taken = 2.0, 0, taken + 1
+        growth, rejected, taken, system = 2.0, 0, taken + 1, None
         slow = slow + 1 if loss - new < tolerance * loss else 0
         loss = new
         if update_grid and adapt_hidden_grids(network, x):
-            loss = _loss(network, x, y, penalty)
-        if loss < best_loss:
-            best, best_loss = _snapshot(network), loss
-        if each_step is not None and each_step(taken, loss):
-            reason = "stopped by the callback"
-            break
-        if loss <= target:
-            reason = "the residuals are at rounding level"
-            break
+            loss = objective_value(network, x, y, penalty)
+        reason = each_step(taken) if each_step is not None else None
+        if reason:
+            return taken, reason
         if slow >= 10:
-            reason = f"converged: ten steps in a row lowered the loss by less than {tolerance:g} of it"
-            break
-        normal = _normal_equations(network, x, y, free, penalty)
-    network.load_state_dict(best)
-    return LMOutcome(best_loss, taken, reason)
+            return taken, f"converged: ten steps in a row lowered the loss by less than {tolerance:g} of it"
+    return taken, f"the limit of {steps} steps was reached"
 
 
 @torch.no_grad()
-def _loss(network: KANNetwork, x: Tensor, y: Tensor, penalty: Penalty | None) -> float:
+def objective_value(network: KANNetwork, x: Tensor, y: Tensor, penalty: Penalty | None) -> float:
+    """Mean squared error plus penalty on all rows."""
     loss = float((network(x) - y).square().mean())
     return loss + float(penalty.value(network, x)) if penalty else loss
-
-
-def _snapshot(network: KANNetwork) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in network.state_dict().items()}
 
 
 def _normal_equations(

@@ -1,0 +1,150 @@
+"""The KAN as its users know it: a network with the paper's verbs (its Table 7), each one line into the room that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+from torch import Tensor
+
+from knotwork.data import as_dataset
+from knotwork.model import KANNetwork, Spec, Trace, jacobian, parse_width, read, restore, trace
+from knotwork.model import save as save_network
+from knotwork.simplify import Scores, attribute, prune
+from knotwork.symbolic import (
+    Candidate,
+    Candidates,
+    Formula,
+    auto_symbolic,
+    fix_symbolic,
+    suggest_symbolic,
+    symbolic_formula,
+    unfix_symbolic,
+)
+from knotwork.training import FitResult, fit
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class KAN(KANNetwork):
+    """A Kolmogorov-Arnold network: learnable curves on edges, sums and products on nodes (Liu et al. 2024).
+
+    `width` gives the nodes a layer, inputs first; (sums, products) where a layer holds product nodes, each multiplying
+    `arity` sums: [2, 5, 1], [2, (0, 1), 1]. `grid` is the number of intervals G of every spline, `k` its order. `base`
+    is b(x) of eq. 2.10: "silu", "identity", "sine" or "zero". `init` is "paper" or "power". `grid_range` fixes the input
+    grids; without it the first fit lays them over the data. Outside its grid a spline goes on as a straight line
+    (`extrapolation="linear"`), fades to zero ("zero") or refuses ("error"). `seed` makes the initial values
+    reproducible without touching torch's own generator. No data is ever kept on a model.
+
+    Calling it maps (..., width[0]) to (..., width[-1]). Raises SpecError for settings that describe no network.
+    """
+
+    def __init__(
+        self,
+        width: Sequence[int | Sequence[int]],
+        grid: int = 5,
+        k: int = 3,
+        *,
+        seed: int | None = None,
+        arity: int = 2,
+        base: str = "silu",
+        init: str = "power",
+        grid_range: tuple[float, float] | None = None,
+        extrapolation: str = "linear",
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        dtype_name = str(dtype).removeprefix("torch.")
+        spec = Spec(parse_width(width), grid, k, arity, base, extrapolation, grid_range, dtype_name)
+        super().__init__(spec, init, None if seed is None else torch.Generator().manual_seed(seed))
+
+    def fit(self, data: object, **settings: Any) -> FitResult:
+        """Train in place on a Dataset, (X, y) or pykan's dict; the settings are those of `knotwork.fit`."""
+        return fit(self, data, **settings)
+
+    def refine(self, grid: int) -> Self:
+        """A copy with `grid` intervals an input and the same function (exactly, if a multiple of today's G; eq. 2.16)."""
+        return self.refined(grid)
+
+    def trace(self, data: object) -> Trace:
+        """Every edge and node on the training rows of `data`, or on the rows of a tensor."""
+        return trace(self, data if isinstance(data, Tensor) else as_dataset(data).X_train)
+
+    def attribute(self, data: object, method: str = "propagated") -> Scores:
+        """How much every edge, node and input matters on the training rows (eq. 2.21 with method="paper")."""
+        return attribute(self, as_dataset(data).X_train, method)
+
+    def prune(
+        self,
+        data: object = None,
+        node_threshold: float = 1e-2,
+        edge_threshold: float = 3e-2,
+        *,
+        budget: float | None = None,
+        method: str = "propagated",
+    ) -> Self:
+        """A smaller copy without what does not matter, by thresholds or within an accuracy budget such as 0.05."""
+        return prune(self, data, node_threshold, edge_threshold, budget=budget, method=method)
+
+    def plot(self, data: object, beta: float = 3.0, **options: Any) -> Figure:
+        """The network drawn with its curves, transparency tanh(beta * score), as one matplotlib Figure."""
+        from knotwork.outputs import diagram
+
+        data = as_dataset(data)
+        names = {"input_names": data.input_names, "output_names": data.target_names}
+        return diagram(self, data.X_train, beta=beta, **{**names, **options})
+
+    def suggest_symbolic(
+        self, layer: int, source: int, target: int, data: object = None, lib: Iterable[str] | None = None
+    ) -> Candidates:
+        """The ranked table of named functions for edge (layer, source, target)."""
+        return suggest_symbolic(self, layer, source, target, data, lib)
+
+    def fix_symbolic(
+        self,
+        layer: int,
+        source: int,
+        target: int,
+        function: str,
+        data: object = None,
+        *,
+        params: Sequence[float] | None = None,
+        trainable: bool = True,
+    ) -> Candidate:
+        """Make edge (layer, source, target) c·f(a·x + b) + d, in place; the fit of its constants."""
+        return fix_symbolic(self, layer, source, target, function, data, params=params, trainable=trainable)
+
+    def unfix_symbolic(self, layer: int, source: int, target: int) -> None:
+        """Make a named edge the spline again that it was, in place."""
+        unfix_symbolic(self, layer, source, target)
+
+    def auto_symbolic(self, data: object, lib: Iterable[str] | None = None, *, r2_threshold: float = 0.0) -> Self:
+        """A copy with every edge named and all constants refitted together; no edge is removed."""
+        return auto_symbolic(self, data, lib, r2_threshold=r2_threshold)
+
+    def symbolic_formula(self, data: object = None, *, simplify: bool = True) -> Formula:
+        """The formula of a network whose edges are all named, and its gap to the network."""
+        return symbolic_formula(self, data, simplify=simplify)
+
+    def jacobian(self, x: Tensor) -> Tensor:
+        """Derivatives of the outputs by the parameters in use: (batch, in_features) → (batch, outputs, parameters)."""
+        return jacobian(self, x)[1]
+
+    def save(self, path: str | Path) -> None:
+        """Write structure and values to one safetensors file."""
+        save_network(self, path)
+
+
+def save(model: KANNetwork, path: str | Path) -> None:
+    """Write a model to one safetensors file that holds structure and values, and no data."""
+    save_network(model, path)
+
+
+def load(path: str | Path) -> KAN:
+    """The model that `save` wrote, equal in every output; CheckpointError for any other file. Runs no code from it."""
+    spec, state = read(path)
+    model = KAN.from_spec(spec)
+    restore(model, state, path)
+    return model

@@ -1,0 +1,197 @@
+"""Smaller networks: remove what does not matter, by threshold or within an accuracy budget."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from knotwork.data import Dataset, as_dataset
+from knotwork.errors import TrainingError
+from knotwork.model import KANNetwork, NamedEdge, trace
+from knotwork.simplify.attribution import attribute
+from knotwork.training import fit, rmse
+
+Network = TypeVar("Network", bound=KANNetwork)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What stays: `edges[l]` (nodes, sums) and `nodes[l]` (nodes,) are True for what is kept."""
+
+    edges: tuple[Tensor, ...]
+    nodes: tuple[Tensor, ...]
+
+
+def prune(
+    network: Network,
+    data: object,
+    node_threshold: float = 1e-2,
+    edge_threshold: float = 3e-2,
+    *,
+    budget: float | None = None,
+    method: str = "propagated",
+) -> Network:
+    """A smaller copy without the nodes, edges and inputs that score below the thresholds; `network` is untouched.
+
+    With `budget`, thresholds are not used: edges go one after another, the least important first, each followed by a
+    brief fit, as long as the validation RMSE (training RMSE without validation rows) stays within 1 + budget of today's.
+    What a removed edge adds on average is kept as a constant. Every output and every factor of a product keeps its
+    strongest edge. The pruned network takes the same input columns as before.
+    """
+    if data is None:
+        raise TrainingError("prune() needs samples to see what matters, and a model keeps none: pass data=.")
+    data = as_dataset(data)
+    if budget is not None:
+        if not budget >= 0:
+            raise TrainingError(f"budget={budget!r} is not possible: give the allowed rise of the error, such as 0.05.")
+        return _prune_within(network, data, budget, method)
+    scores = attribute(network, data.X_train, method)
+    depth = network.spec.depth
+    nodes = [score > node_threshold if 0 < l < depth else score == score for l, score in enumerate(scores.nodes)]
+    edges = [score > edge_threshold for score in scores.edges]
+    return select(network, _consistent(network, edges, nodes, scores.edges), data.X_train)
+
+
+def _prune_within(network: Network, data: Dataset, budget: float, method: str) -> Network:
+    """Greedy removal of edges, least important first; an edge whose removal costs too much is not tried again."""
+    current = network.copy()
+    allowed = (1 + budget) * _held_out(current, data)
+    tried: set[tuple[int, int, int]] = set()
+    while True:
+        scores = attribute(current, data.X_train, method).edges
+        active = [layer.active() for layer in current.layers]  # type: ignore[operator]
+        waiting = [
+            (float(scores[l][i, j]), l, int(i), int(j))
+            for l, alive in enumerate(active)
+            for i, j in alive.nonzero()
+            if (l, int(i), int(j)) not in tried
+        ]
+        if not waiting:
+            break
+        _, l, i, j = min(waiting)
+        tried.add((l, i, j))
+        keep = [alive.clone() for alive in active]
+        keep[l][i, j] = False
+        keep = _with_strongest(current, keep, [torch.ones(s.shape[0]) > 0 for s in scores], scores)
+        if keep[l][i, j]:
+            continue
+        smaller = without_edges(current, keep, data.X_train)
+        fit(smaller, data, optimizer="lm", steps=10, progress=False)
+        if _held_out(smaller, data) <= allowed:
+            current = smaller
+    kept = tuple(layer.active() for layer in current.layers)  # type: ignore[operator]
+    nodes = [torch.ones(current.spec.nodes(l)) > 0 for l in range(current.spec.depth + 1)]
+    scores = attribute(current, data.X_train, method).edges
+    return select(current, _consistent(current, list(kept), nodes, scores), data.X_train)
+
+
+def _held_out(network: KANNetwork, data: Dataset) -> float:
+    held_out = rmse(network, data.X_val, data.y_val)
+    error = rmse(network, data.X_train, data.y_train) if held_out is None else held_out
+    assert error is not None
+    return error
+
+
+def _with_strongest(
+    network: KANNetwork, edges: Sequence[Tensor], nodes: Sequence[Tensor], scores: Sequence[Tensor]
+) -> list[Tensor]:
+    """The edges kept, and for every sum of the outputs and of product nodes at least its strongest edge."""
+    kept = [e.clone() for e in edges]
+    for l, layer in enumerate(kept):
+        n_sums = 0 if l == network.spec.depth - 1 else network.spec.width[l + 1][0]
+        alive = network.layers[l].active()  # type: ignore[operator]
+        for j in range(n_sums, layer.shape[1]):
+            candidates = alive[:, j] & nodes[l][: layer.shape[0]]
+            if not bool((layer[:, j] & nodes[l]).any()) and bool(candidates.any()):
+                strongest = torch.where(candidates, scores[l][:, j], torch.full_like(scores[l][:, j], -1.0)).argmax()
+                layer[strongest, j] = True
+    return kept
+
+
+def _consistent(
+    network: KANNetwork, edges: Sequence[Tensor], nodes: Sequence[Tensor], scores: Sequence[Tensor]
+) -> Selection:
+    """Drop edges of dropped nodes, and nodes without an edge in or out, until nothing changes."""
+    spec = network.spec
+    nodes = [n.clone() for n in nodes]
+    edges = _with_strongest(network, edges, nodes, scores)
+    while True:
+        for l in range(spec.depth):
+            edges[l] &= nodes[l][:, None] & network.layers[l].active()  # type: ignore[operator]
+            edges[l] &= _factors(network, l + 1, nodes[l + 1])[None, :]
+        before = [n.clone() for n in nodes]
+        for l in range(spec.depth + 1):
+            if l < spec.depth:
+                nodes[l] &= edges[l].any(1)
+            if 0 < l < spec.depth:
+                n_sums, n_products = spec.width[l]
+                fed = edges[l - 1].any(0)
+                fed = torch.cat([fed[:n_sums], fed[n_sums:].view(n_products, spec.arity).all(1)])
+                nodes[l] &= fed
+        if all(bool((a == b).all()) for a, b in zip(nodes, before, strict=True)):
+            break
+    for l in range(spec.depth):  # a network keeps at least one node a layer
+        if not bool(nodes[l].any()):
+            nodes[l][0] = True
+    return Selection(tuple(edges), tuple(nodes))
+
+
+def _factors(network: KANNetwork, layer: int, nodes: Tensor) -> Tensor:
+    """A truth value a node, repeated for the sums that feed it."""
+    n_sums, _ = network.spec.width[layer]
+    return torch.cat([nodes[:n_sums], nodes[n_sums:].repeat_interleave(network.spec.arity)])
+
+
+@torch.no_grad()
+def without_edges(network: Network, keep: Sequence[Tensor], x: Tensor) -> Network:
+    """A copy without the edges that `keep` calls False; their mean on x goes to an edge that feeds the same sum."""
+    other = network.copy()
+    for layer, kept, seen in zip(other.layers, keep, trace(network, x).layers, strict=True):
+        gone = seen.active & ~kept
+        lost = (seen.edges.mean(0) * gone).sum(0)
+        for i, j in gone.nonzero():
+            layer.remove_edge(int(i), int(j))  # type: ignore[operator]
+        for j in gone.any(0).nonzero().flatten().tolist():
+            _add_constant(layer, j, lost[j])
+    return other
+
+
+def _add_constant(layer, target: int, value: Tensor) -> None:  # noqa: ANN001
+    """Add a constant to one edge into `target`: B-splines sum to one, and a named edge has its d."""
+    splines = (layer.mask[:, target] > 0).nonzero().flatten()
+    if len(splines):
+        layer.coefficients[splines[0], :, target] += value
+        return
+    for n, (_, j, _, _) in enumerate(layer.named):
+        if j == target:
+            layer.affine[n, 3] += value
+            return
+
+
+@torch.no_grad()
+def select(network: Network, selection: Selection, x: Tensor) -> Network:
+    """The network of the selected nodes and edges alone; constants that removed parts add on x are kept."""
+    source = without_edges(network, selection.edges, x)
+    spec = source.spec
+    nodes = [n.nonzero().flatten() for n in selection.nodes]
+    sums = [_factors(network, l, selection.nodes[l]).nonzero().flatten() for l in range(spec.depth + 1)]
+    place = [{int(old): new for new, old in enumerate(kept)} for kept in nodes]
+    to = [{int(old): new for new, old in enumerate(kept)} for kept in sums]
+    width = tuple((int((n < s).sum()), int((n >= s).sum())) for n, (s, _) in zip(nodes, spec.width, strict=True))
+    named = tuple(
+        NamedEdge(e.layer, place[e.layer][e.source], to[e.layer + 1][e.target], e.function, e.trainable)
+        for e in spec.named
+    )
+    inputs = tuple(spec.inputs[i] for i in nodes[0].tolist())
+    smaller = type(network).from_spec(replace(spec, width=width, inputs=inputs, named=named))
+    for l, (old, new) in enumerate(zip(source.layers, smaller.layers, strict=True)):
+        rows, columns = nodes[l], sums[l + 1]
+        new.knots.copy_(old.knots[rows])  # type: ignore[operator]
+        new.mask.copy_(old.mask[rows][:, columns])  # type: ignore[operator]
+        new.coefficients.copy_(old.coefficients[rows][:, :, columns])  # type: ignore[operator]
+        new.base_weights.copy_(old.base_weights[rows][:, columns])  # type: ignore[operator]
+        new.affine.copy_(old.affine)  # type: ignore[operator]
+    smaller.fitted.copy_(network.fitted)
+    return smaller

@@ -1,0 +1,18 @@
+"""From splines to formulas: candidates for an edge, naming in context, shapes worth trying, the formula itself."""
+
+from knotwork.symbolic.candidates import Candidate, Candidates, candidates
+from knotwork.symbolic.formula import Formula, symbolic_formula
+from knotwork.symbolic.naming import auto_symbolic, description, fix_symbolic, suggest_symbolic, unfix_symbolic
+
+__all__ = [
+    "Candidate",
+    "Candidates",
+    "Formula",
+    "auto_symbolic",
+    "candidates",
+    "description",
+    "fix_symbolic",
+    "suggest_symbolic",
+    "symbolic_formula",
+    "unfix_symbolic",
+]

@@ -1,0 +1,201 @@
+"""The network as a formula, with its distance from the network measured."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from knotwork.data import Dataset, as_dataset
+from knotwork.errors import SpecError
+from knotwork.functions import named_function
+from knotwork.model import KANNetwork
+
+ROWS = 2000  # training rows on which terms are judged and errors estimated
+
+
+@dataclass(frozen=True)
+class Formula:
+    """One expression an output, in the units of the original columns.
+
+    `gap` is the root mean squared difference between formula and network over the rows it was made with, in units of
+    the target; `r2` the share of variance explained on the test rows (validation, training rows where there are
+    none). `errors` maps each decimal constant of the expression to its standard error, from the Gauss-Newton matrix of
+    the expression itself on the training rows; infinite where the data cannot tell the constants apart.
+    """
+
+    expressions: tuple[Any, ...]
+    variables: tuple[str, ...]
+    targets: tuple[str, ...]
+    gap: float
+    r2: float
+    rmse: float
+    errors: Mapping[float, float] = field(default_factory=dict, repr=False)
+
+    @property
+    def expression(self) -> Any:
+        """The SymPy expression of the first output, the only one of most formulas."""
+        return self.expressions[0]
+
+    @property
+    def complexity(self) -> int:
+        """Number of operators, functions, constants and variables over all outputs."""
+        from knotwork.expressions import complexity
+
+        return sum(complexity(e) for e in self.expressions)
+
+    def latex(self) -> str:
+        """LaTeX of the expression; several outputs one below the other."""
+        from knotwork.expressions import latex
+
+        return r" \\ ".join(latex(e) for e in self.expressions)
+
+    def round(self, digits: int = 3) -> "Formula":
+        """The formula with constants rounded to significant digits; `gap`, `r2` and `errors` remain those of the exact one."""
+        from knotwork.expressions import round_constants
+
+        return replace(self, expressions=tuple(round_constants(e, digits) for e in self.expressions))
+
+    def numpy(self) -> Callable[..., Any]:
+        """A function of one array a variable, in the order of `variables`; several outputs are stacked last."""
+        import numpy as np
+
+        from knotwork.expressions import to_numpy
+
+        functions = [to_numpy(e, self.variables) for e in self.expressions]
+        if len(functions) == 1:
+            return functions[0]
+        return lambda *columns: np.stack([f(*columns) for f in functions], axis=-1)
+
+    def __str__(self) -> str:
+        shown = self.round(4).expressions
+        return "\n".join(f"{name} = {expr}" for name, expr in zip(self.targets, shown, strict=True))
+
+
+def symbolic_formula(network: KANNetwork, data: object = None, *, simplify: bool = True) -> Formula:
+    """The formula of a network whose edges are all named, in the columns' own units.
+
+    Constants are gathered, terms that add less than 1e-8 of their sum dropped, and constants within 1e-7 of a simple
+    number replaced by it where the fit to the training rows does not suffer (`simplify=False` leaves all as it is).
+    Raises SpecError while an edge is still a spline, and without `data`, which the gap and the names need.
+    """
+    if data is None:
+        raise SpecError("symbolic_formula() measures its gap to the network on samples, and a model keeps none: pass data=.")
+    data = as_dataset(data)
+    raw = _expressions(network, data)
+    if simplify:
+        raw = tuple(_simplified(e, data, n) for n, e in enumerate(raw))
+    return measured(raw, network, data)
+
+
+def measured(expressions: Sequence[Any], network: KANNetwork, data: Dataset) -> Formula:
+    """A `Formula` of these expressions: its gap to the network, its r² and its constants' errors on `data`."""
+    x = torch.cat([data.X_train, data.X_val, data.X_test])
+    with torch.no_grad():
+        difference = evaluate(expressions, data, x) - network(x)
+    shares = ((data.X_test, data.y_test), (data.X_val, data.y_val), (data.X_train, data.y_train))
+    inputs, target = next((x, y) for x, y in shares if len(x) > 1)
+    error = (evaluate(expressions, data, inputs) - target).square().mean()
+    variance = (target - target.mean(0)).square().mean()
+    r2 = 1 - float(error / variance) if float(variance) > 0 else float("nan")
+    gap = float(difference.square().mean().sqrt())
+    errors = _errors(expressions[0], data) if len(expressions) == 1 else {}
+    return Formula(
+        tuple(expressions), data.input_names, data.target_names, gap, r2, float(error.sqrt()), errors
+    )
+
+
+def evaluate(expressions: Sequence[Any], data: Dataset, x: Tensor) -> Tensor:
+    """Values of the expressions on rows as the dataset stores them: (batch, in) → (batch, out)."""
+    from knotwork.expressions import to_torch
+
+    columns = _raw(data, x).unbind(-1)
+    return torch.stack([to_torch(e, data.input_names)(*columns) for e in expressions], dim=-1)
+
+
+def _raw(data: Dataset, x: Tensor) -> Tensor:
+    return x if data.scaling is None else data.scaling.undo(x)
+
+
+def _expressions(network: KANNetwork, data: Dataset) -> tuple[Any, ...]:
+    """Every output as an expression in the original columns, exactly as the network computes it."""
+    from knotwork.expressions import number, symbol
+    from knotwork.tidying import compose
+
+    spec = network.spec
+    nodes = []
+    for column in spec.inputs:
+        name = symbol(data.input_names[column])
+        if data.scaling is not None:
+            name = (name - number(data.scaling.center[column])) / number(data.scaling.scale[column])
+        nodes.append(name)
+    for l, layer in enumerate(network.layers):
+        left = (layer.mask > 0).nonzero().tolist()
+        if left:
+            i, j = left[0]
+            raise SpecError(
+                f"edge ({l}, {i}, {j}) and {len(left) - 1} more of layer {l} are still splines, which no formula can show: "
+                "name them with fix_symbolic() or auto_symbolic(), or remove them with prune()."
+            )
+        sums = [number(0.0) for _ in range(spec.sums(l + 1))]
+        for (source, target, name, _), constants in zip(layer.named, layer.affine.tolist(), strict=True):
+            a, b, c, d = (number(v) for v in constants)
+            sums[target] += c * compose(named_function(name).expression, a * nodes[source] + b) + d
+        n_sums, n_products = spec.width[l + 1]
+        nodes = sums[:n_sums]
+        for p in range(n_products):
+            product = number(1.0)
+            for factor in sums[n_sums + p * spec.arity : n_sums + (p + 1) * spec.arity]:
+                product *= factor
+            nodes.append(product)
+    return tuple(nodes)
+
+
+def _simplified(expression: Any, data: Dataset, output: int) -> Any:
+    from knotwork.tidying import snap, tidy
+
+    x, y = data.X_train[:ROWS], data.y_train[:ROWS, output : output + 1]
+    columns = _raw(data, x)
+    samples = {name: columns[:, n].double().numpy() for n, name in enumerate(data.input_names)}
+    tidied = tidy(expression, samples)
+
+    def error(candidate: Any) -> float:
+        return float((evaluate((candidate,), data, x) - y).square().mean().sqrt())
+
+    before = error(expression)
+    rounding = 1e-9 * float(y.square().mean().sqrt())
+    if not error(tidied) <= 1.001 * before + rounding:
+        tidied = expression
+    allowed = 1.001 * error(tidied) + rounding
+    snapped = snap(tidied, lambda candidate: error(candidate) <= allowed)
+    # a snapped constant can be a power or a factor that lets more of the expression come together
+    again = tidy(snapped, samples)
+    return again if error(again) <= allowed else snapped
+
+
+def _errors(expression: Any, data: Dataset) -> dict[float, float]:
+    """Standard errors of the decimal constants, from s² (JᵀJ)⁻¹ at the training rows."""
+    from knotwork.expressions import to_torch
+    from knotwork.tidying import derivatives, parametrise
+
+    general, symbols, values = parametrise(expression)
+    if not symbols:
+        return {}
+    x, y = data.X_train, data.y_train[:, 0]
+    residual = evaluate((expression,), data, x)[:, 0] - y
+    columns = list(_raw(data, x).unbind(-1))
+    constants = [torch.tensor(v, dtype=x.dtype).expand(len(x)) for v in values]
+    names = [*data.input_names, *(s.name for s in symbols)]
+    jacobian = torch.stack(
+        [to_torch(d, names)(*columns, *constants) for d in derivatives(general, symbols)], dim=-1
+    )
+    degrees = max(len(x) - len(symbols), 1)
+    scale = jacobian.norm(dim=0).clamp_min(1e-300)
+    _, singular, right = torch.linalg.svd(torch.nan_to_num(jacobian / scale), full_matrices=False)
+    known = singular > 1e-10 * singular[0]
+    inverse = (right.square()[known] / singular[known, None].square()).sum(0)
+    variance = residual.square().sum() / degrees * inverse / scale.square()
+    blurred = (right.square()[~known].sum(0) > 1e-6) if bool((~known).any()) else torch.zeros(len(values)) > 0
+    variance = torch.where(blurred, torch.full_like(variance, torch.inf), variance)
+    return dict(zip(values, variance.sqrt().tolist(), strict=True))

@@ -1,0 +1,195 @@
+"""Turning splines into named functions: one edge as told, or all of them, each in the context of the whole network."""
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from knotwork.data import as_dataset
+from knotwork.errors import SpecError
+from knotwork.functions import named_function
+from knotwork.functions import select as select_functions
+from knotwork.model import KANLayer, KANNetwork, trace
+from knotwork.splines import grid_range
+from knotwork.symbolic.candidates import Candidate, Candidates, candidates
+from knotwork.training import levenberg_marquardt
+
+Network = TypeVar("Network", bound=KANNetwork)
+Edge = tuple[int, int, int]
+
+MOST_ROWS = 2000  # samples of an edge that a fit looks at
+ALTERNATIVES = 4  # candidates an edge is tried with in context
+SAMPLES_WITHOUT_DATA = 500
+
+
+def edge_samples(network: KANNetwork, edge: Edge, data: object = None) -> tuple[Tensor, Tensor]:
+    """Inputs and outputs of one edge, each (n,): on the training rows, or evenly over its grid without data."""
+    l, i, j = edge
+    network.spec.check_edge(l, i, j)
+    with torch.no_grad():
+        if data is not None:
+            layer = trace(network, as_dataset(data).X_train[:MOST_ROWS]).layers[l]
+            return layer.inputs[:, i], layer.edges[:, i, j]
+        layer = _layer(network, l)
+        low, high = (float(v[i]) for v in grid_range(layer.knots, layer.k))
+        line = torch.linspace(low, high, SAMPLES_WITHOUT_DATA, dtype=layer.knots.dtype)
+        return line, layer.edges(line[:, None].expand(-1, layer.in_features))[:, i, j]
+
+
+def suggest_symbolic(
+    network: KANNetwork, layer: int, source: int, target: int, data: object = None, lib: Iterable[str] | None = None
+) -> Candidates:
+    """The ranked table of named functions for edge (layer, source, target), fitted to its curve (section 2.5.1)."""
+    edge = (layer, source, target)
+    return candidates(*edge_samples(network, edge, data), select_functions(lib), edge)
+
+
+def fix_symbolic(
+    network: KANNetwork,
+    layer: int,
+    source: int,
+    target: int,
+    function: str,
+    data: object = None,
+    *,
+    params: Sequence[float] | None = None,
+    trainable: bool = True,
+) -> Candidate:
+    """Name one edge in place: c·f(a·x + b) + d with constants fitted to its curve, or `params` = (a, b, c, d); the fit.
+
+    `trainable=False` keeps the constants as they are in later fits.
+    """
+    edge, record = (layer, source, target), named_function(function)
+    x, y = edge_samples(network, edge, data)
+    if params is None:
+        table = candidates(x, y, [record], edge)
+        if not len(table):
+            raise SpecError(
+                f"{record.name} cannot be fitted to edge {edge}: no constants keep a·x + b inside its domain "
+                f"({record.low:g}, {record.high:g}) for the values that enter the edge, {float(x.min()):.4g} to "
+                f"{float(x.max()):.4g}. Choose another function (suggest_symbolic lists them) or give params=(a, b, c, d)."
+            )
+        fit = table[0]
+    else:
+        if len(params) != 4:
+            raise SpecError(f"params={tuple(params)} has {len(params)} numbers; give four, (a, b, c, d) of c·f(a·x + b) + d.")
+        a, b, c, d = (float(v) for v in params)
+        error = (c * record.value(a * x + b) + d - y).square().mean()
+        variance = (y - y.mean()).square().mean()
+        fit = Candidate(record.name, (a, b, c, d), float(1 - error / variance), float(error) ** 0.5, record.cost)
+    _layer(network, layer).name_edge(source, target, record.name, torch.tensor(fit.constants), trainable)
+    return fit
+
+
+def unfix_symbolic(network: KANNetwork, layer: int, source: int, target: int) -> None:
+    """Make a named edge a spline again, in place, with the coefficients it had before it was named."""
+    network.spec.check_edge(layer, source, target)
+    if _layer(network, layer).named_at(source, target) is None:
+        raise SpecError(f"edge {(layer, source, target)} is not named, so there is nothing to undo.")
+    _layer(network, layer).unname_edge(source, target)
+
+
+def auto_symbolic(
+    network: Network, data: object, lib: Iterable[str] | None = None, *, r2_threshold: float = 0.0
+) -> Network:
+    """A copy with every edge named by what suits the whole network, all constants refitted together at the end.
+
+    Edges are named one at a time, the clearest first, and after each the rest of the network is refitted briefly, so
+    that what is still a spline adapts. Then edges whose second or third candidate was close are tried with those, in
+    context: a swap stays if the refitted network describes the training rows in fewer bits. Edges whose best fit has
+    r² below `r2_threshold` stay splines. No edge is ever removed; "0" is in no default library.
+    """
+    data = as_dataset(data)
+    current = network.copy()
+    x, y = (v.to(_layer(current, 0).coefficients.dtype) for v in (data.X_train, data.y_train))
+    functions = select_functions(lib)
+    tables: dict[Edge, Candidates] = {}
+    left = _spline_edges(current)
+    while left:
+        seen = trace(current, x[:MOST_ROWS])
+        for edge in left:
+            if edge not in tables:
+                tables[edge] = candidates(*_points(seen, edge), functions, edge)
+        left = [edge for edge in left if len(tables[edge]) and tables[edge][0].r2 >= r2_threshold]
+        if not left:
+            break
+        edge = min(left, key=lambda e: tables[e][0].score)
+        names = [named_function(row.function) for row in tables[edge][: 2 * ALTERNATIVES]]
+        tables[edge] = candidates(*_points(seen, edge), names, edge)
+        left.remove(edge)
+        if len(tables[edge]):
+            _name(current, edge, tables[edge][0])
+            levenberg_marquardt(current, x, y, steps=10, target=_rounding(y))
+    _refit(current, x, y)
+    return _swap(current, tables, x, y)
+
+
+def _swap(current: Network, tables: dict[Edge, Candidates], x: Tensor, y: Tensor) -> Network:
+    """Try other candidates for each named edge, the most doubtful first, until no swap shortens the description."""
+    bits = description(current, x, y)
+
+    def doubt(edge: Edge) -> float:
+        rows = tables[edge]
+        return rows[1].score - rows[0].score if len(rows) > 1 else float("inf")
+
+    for edge in sorted((e for e in tables if len(tables[e])), key=doubt):
+        if _mse(current, x, y) <= _rounding(y):
+            break
+        for row in tables[edge][1:ALTERNATIVES]:
+            other = current.copy()
+            _name(other, edge, row)
+            _refit(other, x, y)
+            new = description(other, x, y)
+            if new < bits:
+                current, bits = other, new
+    return current
+
+
+def description(network: KANNetwork, x: Tensor, y: Tensor) -> float:
+    """Length of residuals and formula together: n/2 log₂ MSE + costs of the named functions times log₂ n.
+
+    Residuals below 1e-10 of rms(y) count as none: what is left there is rounding, not a reason for another function.
+    """
+    floor = 1e-20 * float(y.square().mean()) + 1e-300
+    cost = sum(named_function(edge.function).cost for edge in network.spec.named)
+    n = torch.tensor(float(y.numel()))
+    mse = _mse(network, x, y)
+    if mse != mse:
+        return float("inf")
+    return float(n / 2 * torch.log2(torch.tensor(mse + floor, dtype=torch.float64)) + cost * torch.log2(n))
+
+
+def _refit(network: KANNetwork, x: Tensor, y: Tensor) -> None:
+    levenberg_marquardt(network, x, y, steps=200, tolerance=1e-3, target=_rounding(y) * 1e-4)
+
+
+def _name(network: KANNetwork, edge: Edge, fit: Candidate) -> None:
+    _layer(network, edge[0]).name_edge(edge[1], edge[2], fit.function, torch.tensor(fit.constants))
+
+
+def _points(seen, edge: Edge) -> tuple[Tensor, Tensor]:  # noqa: ANN001
+    layer = seen.layers[edge[0]]
+    return layer.inputs[:, edge[1]].detach(), layer.edges[:, edge[1], edge[2]].detach()
+
+
+def _spline_edges(network: KANNetwork) -> list[Edge]:
+    return [
+        (l, int(i), int(j)) for l in range(network.spec.depth) for i, j in (_layer(network, l).mask > 0).nonzero()
+    ]
+
+
+def _layer(network: KANNetwork, l: int) -> KANLayer:
+    layer = network.layers[l]
+    assert isinstance(layer, KANLayer)
+    return layer
+
+
+def _mse(network: KANNetwork, x: Tensor, y: Tensor) -> float:
+    with torch.no_grad():
+        return float((network(x) - y).square().mean())
+
+
+def _rounding(y: Tensor) -> float:
+    """Mean squared error below which a formula is exact for all we can tell."""
+    return (1e-10) ** 2 * float(y.square().mean())

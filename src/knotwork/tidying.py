@@ -1,0 +1,162 @@
+"""Making the expression of a network readable without changing what it computes."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import sympy
+
+from knotwork.expressions import parse, to_numpy
+
+TURN = 2 * math.pi
+Samples = dict[str, np.ndarray]
+
+
+def tidy(expr: sympy.Expr, samples: Samples, negligible: float = 1e-8) -> sympy.Expr:
+    """The expression with constants gathered and terms dropped that add less than `negligible` of their sum.
+
+    `samples` holds one array a variable; what is dropped is judged on them alone.
+    """
+    for _ in range(3):
+        new = drop_negligible(gather(expr), samples, negligible)
+        if new == expr:
+            break
+        expr = new
+    return expr
+
+
+def gather(expr: sympy.Expr) -> sympy.Expr:
+    """Constants pulled together: exp(x + 2) as e²·exp(x), log(3x) as log x + log 3, phases into (-π/2, π/2]."""
+    if expr.is_Atom:
+        return expr
+    args = [gather(argument) for argument in expr.args]
+    if isinstance(expr, sympy.exp):
+        return _gather_exp(args[0])
+    if isinstance(expr, sympy.log):
+        number, rest = _common_factor(args[0])
+        return sympy.log(rest) + sympy.log(number) if number > 0 and number != 1 else sympy.log(args[0])
+    if isinstance(expr, (sympy.sin, sympy.cos)):
+        return _gather_phase(expr.func, args[0])
+    if isinstance(expr, sympy.Pow) and args[1].is_Number:
+        number, rest = _common_factor(args[0])
+        if number < 0 and not float(args[1]).is_integer():
+            return sympy.Pow(*args)
+        return sympy.Float(float(number) ** float(args[1])) * rest ** args[1] if number != 1 else sympy.Pow(*args)
+    if isinstance(expr, sympy.Mul):
+        numbers = [a for a in args if a.is_Number]
+        others = [a for a in args if not a.is_Number]
+        if numbers and len(others) == 1 and isinstance(others[0], sympy.Add):
+            return sympy.Add(*(sympy.Mul(*numbers, term) for term in others[0].args))
+    return expr.func(*args)
+
+
+def _gather_exp(inner: sympy.Expr) -> sympy.Expr:
+    """exp of a sum: its constant as a factor, and logarithms in it as powers."""
+    terms = sympy.Add.make_args(inner)
+    factors, rest = [], []
+    for term in terms:
+        number, other = term.as_coeff_Mul()
+        if term.is_Number and abs(float(term)) < 300:
+            factors.append(sympy.Float(math.exp(float(term))))
+        elif isinstance(other, sympy.log):
+            factors.append(other.args[0] ** number)
+        else:
+            rest.append(term)
+    return sympy.Mul(*factors, sympy.exp(sympy.Add(*rest)) if rest else sympy.Integer(1))
+
+
+def _gather_phase(function: Callable, inner: sympy.Expr) -> sympy.Expr:
+    """sin or cos with a positive leading term and a phase of at most a quarter turn."""
+    phase, rest = inner.as_coeff_Add()
+    shift = float(phase) + (math.pi / 2 if function is sympy.cos else 0.0)  # everything as a sine
+    sign = 1
+    if rest.could_extract_minus_sign():
+        rest, shift, sign = -rest, -shift, -1
+    shift = (shift + math.pi) % TURN - math.pi
+    if shift > math.pi / 2 + 1e-12:
+        shift, sign = shift - math.pi, -sign
+    elif shift <= -math.pi / 2 + 1e-9:
+        shift, sign = shift + math.pi, -sign
+    if abs(shift - math.pi / 2) < 1e-7:
+        return sign * sympy.cos(rest)
+    return sign * sympy.sin(rest + sympy.Float(shift)) if shift else sign * sympy.sin(rest)
+
+
+def _common_factor(expr: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+    """A number that divides the expression, and the rest: of a sum, the size of its first variable term."""
+    number, rest = expr.as_coeff_Mul()
+    if number != 1 or not isinstance(rest, sympy.Add):
+        return number, rest
+    sizes = [abs(term.as_coeff_Mul()[0]) for term in rest.args if not term.is_Number]
+    if not sizes or sizes[0] == 0 or sizes[0] == 1:
+        return number, rest
+    return sizes[0], sympy.Add(*(term / sizes[0] for term in rest.args))
+
+
+def drop_negligible(expr: sympy.Expr, samples: Samples, share: float) -> sympy.Expr:
+    """Without the terms of sums whose largest value on the samples is below `share` of the sum's."""
+    if expr.is_Atom:
+        return expr
+    args = [drop_negligible(argument, samples, share) for argument in expr.args]
+    if isinstance(expr, sympy.Add):
+        sizes = [_largest(term, samples) for term in args]
+        # against the spread of the sum where it has one: a small difference of large terms matters
+        whole = _largest(sympy.Add(*args), samples)
+        kept = [term for term, size in zip(args, sizes, strict=True) if not size < share * whole]
+        return sympy.Add(*kept)
+    return expr.func(*args)
+
+
+def _largest(expr: sympy.Expr, samples: Samples) -> float:
+    names = sorted(s.name for s in expr.free_symbols)
+    values = to_numpy(expr, names)(*(samples[name] for name in names)) if names else np.asarray(float(expr))
+    return float(np.abs(values).max())
+
+
+def snap(expr: sympy.Expr, keeps: Callable[[sympy.Expr], bool], tolerance: float = 1e-7) -> sympy.Expr:
+    """Float constants replaced by simple numbers (integers, small fractions, multiples of π) they lie next to.
+
+    A constant is snapped if it is within `tolerance` of the simple number, relative to it, and `keeps` accepts the result.
+    """
+    for constant in sorted(expr.atoms(sympy.Float), key=lambda c: -abs(float(c))):
+        simple = _simple(float(constant), tolerance)
+        if simple is None:
+            continue
+        snapped = expr.xreplace({constant: simple})
+        if keeps(snapped):
+            expr = snapped
+    return expr
+
+
+def _simple(value: float, tolerance: float) -> sympy.Expr | None:
+    """The simple number next to `value`, if there is one."""
+    for unit, of in ((1.0, sympy.Integer(1)), (math.pi, sympy.pi)):
+        for denominator in (1, 2, 3, 4, 6):
+            numerator = round(value / unit * denominator)
+            if numerator and abs(numerator) <= 1000:
+                exact = numerator / denominator * unit
+                if abs(value - exact) <= tolerance * abs(exact):
+                    return sympy.Rational(numerator, denominator) * of
+    return None
+
+
+def parametrise(expr: sympy.Expr) -> tuple[sympy.Expr, list[sympy.Symbol], list[float]]:
+    """The expression with a variable in place of each Float constant, those variables, and their values."""
+    constants = sorted(expr.atoms(sympy.Float), key=float)
+    symbols = [sympy.Symbol(f"constant {n}") for n in range(len(constants))]
+    return expr.xreplace(dict(zip(constants, symbols, strict=True))), symbols, [float(c) for c in constants]
+
+
+def substitute(expr: sympy.Expr, values: dict[str, sympy.Expr]) -> sympy.Expr:
+    """The expression with other expressions in place of variables, all at once."""
+    return expr.xreplace({sympy.Symbol(name): value for name, value in values.items()})
+
+
+def derivatives(expr: sympy.Expr, symbols: Sequence[sympy.Symbol]) -> list[sympy.Expr]:
+    """Partial derivatives by each of the symbols."""
+    return [expr.diff(symbol) for symbol in symbols]
+
+
+def compose(text: str, inner: sympy.Expr) -> sympy.Expr:
+    """The expression that `text` (in the variable x) stands for, with `inner` in place of x."""
+    return parse(text, ["x"]).xreplace({sympy.Symbol("x"): inner})

@@ -1,0 +1,105 @@
+"""Optimisers of torch: Adam and any other class on mini-batches, L-BFGS on all rows."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from knotwork.errors import TrainingError
+from knotwork.model import KANNetwork
+from knotwork.training.grids import adapt_hidden_grids
+from knotwork.training.objective import Objective
+
+EachStep = Callable[[int], str | None]
+
+
+def minibatches(n: int, size: int | None, generator: torch.Generator) -> Iterator[Tensor]:
+    """Row numbers of one batch after another, for ever: each epoch a new permutation; all rows where size is None."""
+    while True:
+        order = torch.randperm(n, generator=generator)
+        yield from order.split(size or n)
+
+
+def by_gradient(
+    optimizer: type[torch.optim.Optimizer],
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    objective: Objective,
+    each_step: EachStep,
+    *,
+    steps: int,
+    lr: float,
+    batch_size: int | None,
+    generator: torch.Generator,
+    update_grid: bool,
+) -> tuple[int, str]:
+    """Gradient steps of any torch optimiser on mini-batches, in place; steps taken and why they ended."""
+    stepper = optimizer(model.parameters(), lr=lr)  # type: ignore[call-arg]
+    batches = minibatches(len(x), batch_size, generator)
+    for step in range(1, steps + 1):
+        rows = next(batches)
+        stepper.zero_grad()
+        value = objective(model, x[rows], y[rows])
+        if not bool(value.isfinite()):
+            return step, f"the loss became {float(value)} at step {step}; the best state so far was kept"
+        value.backward()
+        stepper.step()
+        if update_grid and step <= steps // 2 and step % max(steps // 20, 1) == 0 and isinstance(model, KANNetwork):
+            adapt_hidden_grids(model, x)
+        reason = each_step(step)
+        if reason:
+            return step, reason
+    return steps, f"the limit of {steps} steps was reached"
+
+
+def by_lbfgs(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    objective: Objective,
+    each_step: EachStep,
+    *,
+    steps: int,
+    lr: float,
+    update_grid: bool,
+) -> tuple[int, str]:
+    """L-BFGS with strong Wolfe line search on all rows, in place: `steps` calls of up to 20 iterations, as in pykan."""
+    parameters = [p for p in model.parameters() if p.requires_grad and p.numel()]
+    stepper = torch.optim.LBFGS(
+        parameters, lr=lr, history_size=10, line_search_fn="strong_wolfe", tolerance_grad=1e-14, tolerance_change=1e-16
+    )
+
+    def closure() -> Tensor:
+        stepper.zero_grad()
+        value = objective(model, x, y)
+        value.backward()
+        return value
+
+    last, slow = float("inf"), 0
+    for step in range(1, steps + 1):
+        value = float(stepper.step(closure))  # type: ignore[arg-type]
+        if value != value:
+            return step, f"the loss became NaN at step {step}; the best state so far was kept"
+        moves = update_grid and step <= min(steps // 2, 50) and step % 5 == 0
+        if moves and isinstance(model, KANNetwork) and adapt_hidden_grids(model, x):
+            stepper.state.clear()  # the curvature it remembers is that of the old grids
+        reason = each_step(step)
+        if reason:
+            return step, reason
+        slow = slow + 1 if last - value <= 1e-6 * value else 0
+        if slow >= 5:
+            return step, "converged: five calls in a row lowered the loss by less than a millionth of it"
+        last = value
+    return steps, f"the limit of {steps} steps was reached"
+
+
+def optimizer_class(name: object) -> type[torch.optim.Optimizer]:
+    """The torch optimiser meant by "adam" or given as a class; TrainingError for anything else."""
+    if isinstance(name, type) and issubclass(name, torch.optim.Optimizer):
+        return name
+    if name == "adam":
+        return torch.optim.Adam
+    raise TrainingError(
+        f"optimizer={name!r} is not known; choose 'auto', 'lm', 'lbfgs', 'adam' or pass a class such as torch.optim.AdamW."
+    )

@@ -1,0 +1,65 @@
+"""Coarse to fine: fit, refine, fit again, and keep the grid that predicts held-out rows best (section 2.4)."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from knotwork.data import as_dataset
+from knotwork.errors import TrainingError
+from knotwork.model import KANNetwork
+from knotwork.training.loop import fit
+from knotwork.training.result import FitResult, Record
+
+GAIN = 0.9  # a finer grid must bring the validation RMSE below this share of the best so far
+
+
+def fit_multilevel(
+    model: KANNetwork, data: object, grids: str | Sequence[int] = "auto", *, patience: int = 1, **settings: object
+) -> FitResult:
+    """Fit on the first grid, then refine and fit again on each finer one; `result.model` is the best of them.
+
+    The grid is chosen by the RMSE on the validation rows (the training rows if there are none). "auto" doubles the
+    model's own grid while parameters are fewer than half the training rows, and stops after `patience` + 1 levels
+    that bring no gain of a tenth; a list of grids is walked to its end, and the last level is kept only if it is the
+    best. `model` itself is left as it was. `settings` are those of `fit`.
+    """
+    began = time.perf_counter()
+    data = as_dataset(data)
+    level = model.copy()
+    if isinstance(grids, str):
+        if grids != "auto":
+            raise TrainingError(f"grids={grids!r} is not understood; pass 'auto' or a list of grids such as [5, 10, 20].")
+        steps = _doubling(level, len(data.X_train) * data.n_outputs)
+    else:
+        steps = list(grids)
+        if not steps or any(not isinstance(g, int) or g < 1 for g in steps) or sorted(steps) != steps:
+            raise TrainingError(f"grids={grids!r} must be whole numbers from coarse to fine, such as [5, 10, 20].")
+    best: FitResult | None = None
+    history: list[Record] = []
+    waited = taken = 0
+    for grid in steps:
+        level = level if grid == level.spec.grid else level.refined(grid)
+        result = fit(level, data, **settings)  # type: ignore[arg-type]
+        history += [replace(r, step=r.step + taken, seconds=time.perf_counter() - began) for r in result.history]
+        taken += result.steps
+        if best is None or _held_out(result) < GAIN * _held_out(best):
+            best, waited = replace(result, model=level.copy()), 0
+        else:
+            waited += 1
+            if waited > patience and isinstance(grids, str):
+                break
+    assert best is not None
+    return replace(best, steps=taken, seconds=time.perf_counter() - began, history=tuple(history))
+
+
+def _doubling(model: KANNetwork, residuals: int) -> list[int]:
+    """The model's grid, doubled while parameters stay fewer than half the residuals."""
+    grids = [model.spec.grid]
+    per_interval = model.parameters_in_use() / (model.spec.grid + model.spec.k + 1)
+    while 2 * per_interval * (2 * grids[-1] + model.spec.k + 1) < residuals and grids[-1] < 400:
+        grids.append(2 * grids[-1])
+    return grids
+
+
+def _held_out(result: FitResult) -> float:
+    return result.train_rmse if result.val_rmse is None else result.val_rmse

@@ -1,0 +1,52 @@
+"""What a fit minimises: a loss of the outputs plus a penalty of the edges (eq. 2.20)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from knotwork.errors import TrainingError
+from knotwork.model import KANNetwork
+from knotwork.training.penalties import Penalty
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def mean_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean over rows and outputs of the squared difference."""
+    return (outputs - targets).square().mean()
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Loss and penalty of a model on a batch."""
+
+    loss: Loss = mean_squared_error
+    penalty: Penalty | None = None
+
+    def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        value = self.loss(model(x), y)
+        if self.penalty is None:
+            return value
+        assert isinstance(model, KANNetwork)
+        return value + self.penalty.value(model, x)
+
+    def report(self, model: nn.Module, x: Tensor, y: Tensor) -> float:
+        """The loss alone, for a history: RMSE for the squared error, else the loss as it is."""
+        with torch.no_grad():
+            value = float(self.loss(model(x), y))
+        return value**0.5 if self.loss is mean_squared_error else value
+
+
+def make_objective(model: nn.Module, loss: str | Loss, lamb: float, lamb_l1: float, lamb_entropy: float) -> Objective:
+    """The objective that the arguments of `fit` describe; TrainingError if they make no sense."""
+    if loss != "mse" and not callable(loss):
+        raise TrainingError(f"loss={loss!r} is not known; pass 'mse' or a function of (outputs, targets).")
+    for name, value in (("lamb", lamb), ("lamb_l1", lamb_l1), ("lamb_entropy", lamb_entropy)):
+        if not value >= 0:
+            raise TrainingError(f"{name}={value!r} is not possible: a penalty's weight must be 0 or positive.")
+    if lamb and not isinstance(model, KANNetwork):
+        raise TrainingError(f"lamb={lamb} penalises the edges of a KAN, but this is a {type(model).__name__}; use lamb=0.")
+    penalty = Penalty(lamb, lamb_l1, lamb_entropy) if lamb else None
+    return Objective(mean_squared_error if loss == "mse" else loss, penalty)  # type: ignore[arg-type]

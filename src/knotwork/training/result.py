@@ -1,0 +1,52 @@
+"""How a fit went, as a value."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Record:
+    """One line of a fit's history: losses are RMSE over all rows and outputs (or the loss passed), `penalty` included in none."""
+
+    step: int
+    seconds: float
+    grid: int
+    train: float
+    validation: float | None = None
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What `fit` did: which optimiser and why, the history, why it stopped, and the errors it reached.
+
+    `train_rmse`, `val_rmse` and `test_rmse` are root mean squared errors over all rows and outputs of that share, None
+    where it has no rows. `objective` is what was minimised: the loss plus the penalty, on the training rows.
+    """
+
+    model: nn.Module = field(repr=False)
+    optimizer: str
+    why: str
+    stop_reason: str
+    objective: float
+    train_rmse: float
+    val_rmse: float | None
+    test_rmse: float | None
+    steps: int
+    seconds: float
+    history: tuple[Record, ...] = field(default=(), repr=False)
+
+    def __str__(self) -> str:
+        shares = [("training", self.train_rmse), ("validation", self.val_rmse), ("test", self.test_rmse)]
+        errors = ", ".join(f"{name} {value:.3g}" for name, value in shares if value is not None)
+        return (
+            f"{self.optimizer} ({self.why}), {self.steps} steps in {self.seconds:.2g} s\n"
+            f"RMSE: {errors}\nstopped: {self.stop_reason}"
+        )
+
+
+@torch.no_grad()
+def rmse(model: nn.Module, x: Tensor, y: Tensor) -> float | None:
+    """Root mean squared error over all rows and outputs; None without rows."""
+    return float((model(x) - y).square().mean().sqrt()) if len(x) else None
