@@ -37,7 +37,7 @@ def matrix(values: Any, what: str, names: Sequence[str] | None = None) -> tuple[
     return table, own
 
 
-def numbers(values: Any, subject: str) -> Tensor:
+def numbers(values: Any, subject: str, advice: str = "encode it as numbers, or leave it out") -> Tensor:
     """A float64 copy of an array of numbers, with NaN for what is missing; DataError for entries of other types."""
     kind = getattr(getattr(values, "dtype", None), "kind", "O")
     if kind in "iufb" and hasattr(values, "isna"):
@@ -53,10 +53,7 @@ def numbers(values: Any, subject: str) -> Tensor:
         entries[np.asarray(values.isna())] = None
     for row, entry in enumerate(entries):
         if isinstance(entry, (str, bytes)):
-            raise DataError(
-                f"{subject} holds text ({str(entry)[:40]!r} in row {row}, counting from 0): encode it as numbers, "
-                "or leave it out (of a table, name the columns to use with inputs=)."
-            )
+            raise DataError(f"{subject} holds text ({str(entry)[:40]!r} in row {row}, counting from 0): {advice}.")
         if entry is not None and not isinstance(entry, Real):
             raise DataError(f"{subject} holds {type(entry).__name__} objects (in row {row}): convert them to numbers.")
     return torch.tensor([math.nan if entry is None else float(entry) for entry in entries], dtype=torch.float64)

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -112,13 +113,13 @@ class Dataset:
         return Rows(len(self.X_train), len(self.X_val), len(self.X_test))
 
     def __repr__(self) -> str:
-        rows = self.rows()
+        train, validation, test = self.rows()
         title = f"{self.title}: " if self.title else ""
-        scaled = ", inputs scaled" if self.scaling else ""
+        inputs = f"{self.n_inputs} input{'s' if self.n_inputs > 1 else ''}{' (scaled)' if self.scaling else ''}"
+        dtype = str(self.X_train.dtype).removeprefix("torch.")
         return (
-            f"Dataset({title}{rows.train:,} training, {rows.validation:,} validation and {rows.test:,} test rows; "
-            f"{self.n_inputs} inputs {_brief(self.input_names)} -> {_brief(self.target_names)}; "
-            f"{str(self.X_train.dtype).removeprefix('torch.')}{scaled})"
+            f"Dataset({title}{train:,} training, {validation:,} validation and {test:,} test rows; "
+            f"{inputs} {_brief(self.input_names)} -> {_brief(self.target_names)}; {dtype})"
         )
 
     def to(self, dtype: torch.dtype) -> "Dataset":
@@ -213,7 +214,7 @@ class Dataset:
         from knotwork.data.tables import choose, read_file
 
         X, y = choose(read_file(path), target, inputs)
-        return cls.from_arrays(X, y, **options)
+        return cls.from_arrays(X, y, **{"title": Path(path).name, **options})
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], **options: Any) -> "Dataset":
@@ -295,8 +296,8 @@ def default_target(names: Sequence[str], wanted: str = "y") -> str:
 def unknown_name(name: str, known: Sequence[str], what: str) -> str:
     """The message for a name that is not there, with the closest one that is."""
     close = difflib.get_close_matches(str(name), list(known), n=1)
-    hint = f"did you mean '{close[0]}'?" if close else "choose one of these:"
-    return f"There is no {what} '{name}': {hint} Known: {listed(known, 20)}."
+    hint = f"did you mean '{close[0]}'? The {what}s are" if close else f"the {what}s are"
+    return f"There is no {what} '{name}': {hint} {listed(known, 20) or 'none'}."
 
 
 def _default_targets(count: int, names: Sequence[str]) -> list[str]:
