@@ -44,12 +44,8 @@ struct Knots {
         return m;
     }
 
-    // Knot j, continued beyond both ends in steps of the first or last interval.
-    T operator[](Index j) const {
-        if (j < 0) return at[0] + T(j) * (at[1] - at[0]);
-        if (j >= count) return at[count - 1] + T(j - count + 1) * (at[count - 1] - at[count - 2]);
-        return at[j];
-    }
+    // Knot j. Beyond the ends it serves functions that are not kept, and is any knot that leaves no interval empty.
+    T operator[](Index j) const { return at[std::clamp<Index>(j, 0, count - 1)]; }
 };
 
 // One level of the recursion: from p functions of order p - 1 to p + 1 functions of order p, in place, differentiating
@@ -98,7 +94,7 @@ void basis(Shape shape, int derivative, bool fade, const T* x, const T* knots, T
                 beyond[w] = sample - inside[w];
                 outside |= beyond[w] != 0;
                 m[w] = t.interval(inside[w]);
-                for (int j = 0; j < 2 * K; ++j) around[j][w] = fade ? t[m[w] - K + 1 + j] : t.at[m[w] - K + 1 + j];
+                for (int j = 0; j < 2 * K; ++j) around[j][w] = t[m[w] - K + 1 + j];
             }
             if (derivative <= K) local<T, K>(derivative, inside, around, values);
             if (slopes || (linear && outside)) {

@@ -18,7 +18,7 @@ def basis(x: Tensor, knots: Tensor, k: int, derivative: int = 0, extrapolation: 
     `x` has shape (batch, in) and `knots` (in, G + 2k + 1), increasing along the last axis; the grid of an input is
     [knots[k], knots[-k-1]]. A sample on an inner knot belongs to the interval at its right, one on the last knot of the
     grid to the last interval. Derivatives of order above k are zero. A NaN sample gives NaN in all its functions.
-    Differentiable in x as often as you like; the knots are constants.
+    Differentiable in x to any order; the knots are constants.
 
     Outside the grid: "linear" continues value and slope (C1), "zero" evaluates the functions on the extended knots,
     where they fade to zero within k intervals (as in the paper), "error" raises SpecError. ("error" looks at the values,
@@ -33,8 +33,7 @@ def basis(x: Tensor, knots: Tensor, k: int, derivative: int = 0, extrapolation: 
     last = n_knots - 2 - first
     low, high = knots[:, first], knots[:, last + 1]
     inside = torch.where(x < low, low, torch.where(x > high, high, x))
-    interval = torch.searchsorted(knots, inside.detach().T.contiguous(), right=True).T - 1
-    interval = interval.clamp(first, last)
+    interval = ((inside.unsqueeze(-1) >= knots).sum(-1) - 1).clamp(first, last)
     values = _local(inside, knots, interval, k, derivative)
     if extrapolation == "zero" or derivative > 1:
         values = torch.where(((x < low) | (x > high)).unsqueeze(-1), 0.0, values)
@@ -87,13 +86,11 @@ def _local(x: Tensor, knots: Tensor, interval: Tensor, k: int, derivative: int) 
     """Values at x of the functions numbered interval - k ... interval: shape (batch, in, k + 1)."""
     if derivative > k:
         return torch.zeros(*x.shape, k + 1, dtype=x.dtype, device=x.device)
-    step_low, step_high = knots[:, 1:2] - knots[:, 0:1], knots[:, -1:] - knots[:, -2:-1]
-    far = torch.arange(1, k + 1, device=x.device, dtype=knots.dtype)
-    padded = torch.cat([knots[:, :1] - far.flip(0) * step_low, knots, knots[:, -1:] + far * step_high], dim=-1)
-    # around[..., j] is knot number interval - k + 1 + j of the unpadded vector
-    offsets = torch.arange(1, 2 * k + 1, device=x.device)
+    # around[..., j] is knot number interval - k + 1 + j; beyond the ends it serves functions that are cut off, and is
+    # any knot that leaves no interval empty.
+    numbers = interval.unsqueeze(-1) + torch.arange(1 - k, k + 1, device=x.device)
     rows = torch.arange(knots.shape[0], device=x.device).view(1, -1, 1)
-    around = padded[rows, interval.unsqueeze(-1) + offsets]
+    around = knots[rows, numbers.clamp(0, knots.shape[1] - 1)]
     values = torch.ones(*x.shape, 1, dtype=x.dtype, device=x.device)
     for p in range(1, k + 1):
         low, high = around[..., k - p : k], around[..., k : k + p]

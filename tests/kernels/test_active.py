@@ -1,0 +1,49 @@
+"""active() says which kernels run and why, for each way to end up with them."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from knotwork import kernels
+
+REPORT = "from knotwork import kernels; print(kernels.active(), kernels.basis.__module__, sep='|')"
+
+
+def test_the_environment_chooses_the_reference():
+    done = subprocess.run(
+        [sys.executable, "-c", REPORT],
+        env=os.environ | {"KNOTWORK_KERNELS": "reference"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "reference: KNOTWORK_KERNELS=reference is set|knotwork.kernels.reference"
+
+
+def test_without_the_extension(monkeypatch):
+    monkeypatch.delenv("KNOTWORK_KERNELS", raising=False)
+    monkeypatch.setitem(sys.modules, "knotwork.kernels._compiled", None)  # makes its import fail as if it were missing
+    expected = "reference: no compiled extension in this installation (built without a compiler)"
+    assert str(kernels._choose()) == expected
+
+
+def test_with_an_extension_that_does_not_load(monkeypatch):
+    class Broken:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if name == "knotwork.kernels._compiled":
+                raise ImportError("libstdc++.so.6: version not found")
+
+    monkeypatch.delenv("KNOTWORK_KERNELS", raising=False)
+    monkeypatch.delitem(sys.modules, "knotwork.kernels._compiled", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Broken, *sys.meta_path])
+    expected = "reference: the compiled extension could not be loaded (libstdc++.so.6: version not found)"
+    assert str(kernels._choose()) == expected
+
+
+def test_with_the_extension(monkeypatch):
+    pytest.importorskip("knotwork.kernels._compiled")
+    monkeypatch.delenv("KNOTWORK_KERNELS", raising=False)
+    assert kernels._choose() == kernels.Kernels("compiled", "C++ extension found")
