@@ -7,8 +7,6 @@ kernels are in use and why.
 import os
 from dataclasses import dataclass
 
-from knotwork.kernels import reference
-
 __all__ = ["Kernels", "active", "basis", "basis_with_slope"]
 
 

@@ -73,13 +73,14 @@ def _evaluate(x: Tensor, knots: Tensor, k: int, derivative: int, fade: bool, slo
 
 def _check_inside(x: Tensor, knots: Tensor, k: int) -> None:
     """Raise SpecError if a sample lies outside its grid."""
-    flat_x, flat_knots = x.contiguous(), knots.contiguous()
-    if not _INSIDE_GRID[x.dtype](*x.shape, knots.shape[1], k, flat_x.data_ptr(), flat_knots.data_ptr()):
+    (batch, n_inputs), n_knots = x.shape, knots.shape[1]
+    x, knots = x.contiguous(), knots.contiguous()
+    if not _INSIDE_GRID[x.dtype](batch, n_inputs, n_knots, k, x.data_ptr(), knots.data_ptr()):
         reference.check_inside(x, knots, k)
 
 
 def _readable(x: Tensor, knots: Tensor, k: int) -> bool:
-    """Whether the C++ may read x and knots as they lie in memory: nothing watches or transforms the operations on them."""
+    """Whether the C++ may read x and knots as they lie in memory: nothing watches or transforms what is done to them."""
     return (
         not torch.compiler.is_compiling()
         and type(x) in (Tensor, Parameter)

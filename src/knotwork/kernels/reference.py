@@ -21,8 +21,8 @@ def basis(x: Tensor, knots: Tensor, k: int, derivative: int = 0, extrapolation: 
     Differentiable in x to any order; the knots are constants.
 
     Outside the grid: "linear" continues value and slope (C1), "zero" evaluates the functions on the extended knots,
-    where they fade to zero within k intervals (as in the paper), "error" raises SpecError. ("error" looks at the values,
-    so it cannot run under vmap or in a compiled graph.)
+    where they fade to zero within k intervals (as in the paper), "error" raises SpecError. (It looks at the values, so
+    it cannot run under vmap or in a compiled graph.)
     """
     check_arguments(x, knots, k, derivative, extrapolation)
     knots = knots.detach()
@@ -67,7 +67,7 @@ def check_arguments(x: Tensor, knots: Tensor, k: int, derivative: int, extrapola
             "Pass x of shape (batch, in) and knots of shape (in, G + 2k + 1)."
         )
     if knots.shape[1] < 2 * k + 2:
-        raise SpecError(f"{knots.shape[1]} knots an input cannot hold a spline of order {k}: pass at least {2 * k + 2}.")
+        raise SpecError(f"{knots.shape[1]} knots an input are too few for order {k}: pass at least {2 * k + 2}.")
 
 
 def check_inside(x: Tensor, knots: Tensor, k: int) -> None:

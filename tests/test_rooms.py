@@ -1,0 +1,149 @@
+"""Imports go one way: every room of the package has a number, and imports only rooms of a smaller number."""
+
+import ast
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "knotwork"
+
+FRONT_DOOR = "__init__"  # re-exports every room but the command line
+ROOMS = {
+    "errors": 0,
+    "_types": 0,
+    "kernels": 1,
+    "splines": 2,
+    "functions": 2,
+    "expressions": 2,
+    "tidying": 3,
+    "data": 3,
+    "model": 4,
+    "training": 5,
+    "simplify": 6,
+    "symbolic": 7,
+    "outputs": 8,
+    "kan": 9,
+    "discover": 10,
+    "pde": 10,
+    "estimators": 11,
+    FRONT_DOOR: 11,
+    "experiments": 12,
+    "studio": 13,
+    "cli": 14,
+    "__main__": 15,
+}
+HEAVY_GUESTS = {
+    "sympy": ("expressions", "tidying"),
+    "matplotlib": ("outputs",),
+    "typer": ("cli",),
+    "sklearn": ("estimators",),
+}
+
+
+def imported_names(file: Path, package: Path) -> Iterator[tuple[int, str]]:
+    """(line, dotted name) of every import in a file, wherever it stands; `from a import b` gives a.b."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = [node.module] if node.module else []
+            if node.level:
+                base = [*file.relative_to(package.parent).parts[: -node.level], *base]
+            yield from ((node.lineno, ".".join([*base, alias.name])) for alias in node.names)
+
+
+def only_for_types(file: Path) -> set[int]:
+    """The lines under `if TYPE_CHECKING:`, which never run."""
+    checks = [n for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.If)]
+    blocks = [n.body for n in checks if isinstance(n.test, ast.Name) and n.test.id == "TYPE_CHECKING"]
+    return {line for body in blocks for n in body for line in range(n.lineno, (n.end_lineno or n.lineno) + 1)}
+
+
+def room_of(dotted: str) -> str:
+    """The room that knotwork.room.module.name lives in; a bare name of the package belongs to the front door."""
+    first = dotted.split(".")[1] if "." in dotted else ""
+    return first if first in ROOMS else FRONT_DOOR
+
+
+def allowed(source: str, target: str) -> bool:
+    if source == FRONT_DOOR:
+        return target != "cli"
+    return source == target or ROOMS[target] < ROOMS[source]
+
+
+def inspect(package: Path) -> tuple[dict[str, set[str]], list[str]]:
+    """Which rooms each room imports, and a line for everything that is not where it belongs."""
+    arrows, wrong = defaultdict(set), []
+    for file in sorted(package.rglob("*.py")):
+        source = file.relative_to(package).parts[0].removesuffix(".py")
+        if source not in ROOMS:
+            wrong.append(f"{file.relative_to(package)}: room {source!r} has no number in ROOMS")
+            continue
+        for line, name in imported_names(file, package):
+            where, guest = f"{file.relative_to(package)}:{line}", name.split(".")[0]
+            if guest == package.name:
+                target = room_of(name)
+                arrows[source].add(target)
+                if not allowed(source, target):
+                    wrong.append(f"{where}: {source} ({ROOMS[source]}) imports {target} ({ROOMS[target]})")
+            elif source not in HEAVY_GUESTS.get(guest, (source,)) and line not in only_for_types(file):
+                wrong.append(f"{where}: {guest} is imported outside of {', '.join(HEAVY_GUESTS[guest])}")
+    return arrows, wrong
+
+
+def room_map(arrows: dict[str, set[str]]) -> str:
+    rows = sorted(arrows, key=lambda room: ROOMS[room])
+    return "\n".join(
+        f"{ROOMS[room]:>3}  {room:<12} <- {', '.join(sorted(arrows[room] - {room}, key=lambda r: (ROOMS[r], r)))}"
+        for room in rows
+    )
+
+
+def test_rooms_import_only_smaller_numbers():
+    arrows, wrong = inspect(PACKAGE)
+    assert arrows, f"no imports were found in {PACKAGE}"
+    if wrong:
+        pytest.fail(f"\n{room_map(arrows)}\n\n" + "\n".join(wrong), pytrace=False)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "complaint"),
+    [
+        ("kernels/a.py", "from knotwork.model import KAN", "kernels/a.py:1: kernels (1) imports model (4)"),
+        ("model/a.py", "def f():\n    from knotwork import training", "model/a.py:2: model (4) imports training (5)"),
+        ("model/sub/a.py", "from ...pde import solve", "model/sub/a.py:1: model (4) imports pde (10)"),
+        ("data/a.py", "if TYPE_CHECKING:\n    import knotwork.kan", "data/a.py:2: data (3) imports kan (9)"),
+        ("splines/a.py", "from knotwork.functions import f", "splines/a.py:1: splines (2) imports functions (2)"),
+        ("pde/a.py", "from knotwork import fit", "pde/a.py:1: pde (10) imports __init__ (11)"),
+        ("__init__.py", "from knotwork.cli import main", "__init__.py:1: __init__ (11) imports cli (14)"),
+        ("model/a.py", "import sympy.core", "model/a.py:1: sympy is imported outside of expressions, tidying"),
+        ("kan.py", "def f():\n    import typer", "kan.py:2: typer is imported outside of cli"),
+        ("attic.py", "", "attic.py: room 'attic' has no number in ROOMS"),
+    ],
+)
+def test_a_wrong_arrow_is_caught(tmp_path, file, text, complaint):
+    planted = tmp_path / "knotwork" / file
+    planted.parent.mkdir(parents=True)
+    planted.write_text(text)
+    assert inspect(tmp_path / "knotwork")[1] == [complaint]
+
+
+def test_right_arrows_pass(tmp_path):
+    room = tmp_path / "knotwork" / "experiments"
+    room.mkdir(parents=True)
+    (room / "a.py").write_text("import numpy\nimport knotwork as kw\nfrom .b import c\nfrom knotwork.pde import solve")
+    (room.parent / "__init__.py").write_text("from knotwork.estimators import KANRegressor")
+    (room.parent / "kan.py").write_text("if TYPE_CHECKING:\n    from matplotlib.figure import Figure")
+    assert inspect(room.parent)[1] == []
+
+
+def test_importing_knotwork_invites_no_heavy_guest():
+    program = "import sys, knotwork; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    heavy = {"sympy", "pandas", "matplotlib", "scipy", "typer", "sklearn"}
+    assert not heavy & set(done.stdout.split())
