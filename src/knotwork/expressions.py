@@ -11,7 +11,6 @@ import math
 import operator
 import re
 import string
-import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
@@ -19,36 +18,40 @@ import numpy as np
 import sympy
 import torch
 from sympy.printing.latex import greek_letters_set
+from sympy.printing.str import StrPrinter
 from torch import Tensor
 
 from knotwork.errors import ExpressionError
 
 LONGEST_TEXT = 10_000
 DEEPEST_NESTING = 100
-LARGEST_EXPONENT = 1_000
+LARGEST_EXPONENT = 100
 LONGEST_INTEGER = 4_096  # bits: what a power may reach while it is being worked out
 
 CONSTANTS = {"pi": sympy.pi, "e": sympy.E, "E": sympy.E}
 
-# Name in a text: how to build it, fewest and most arguments.
+
+def _without_parts(expr: Any) -> Any:
+    """The expression without re(...) and im(...), which SymPy brings in for Abs(exp(x)): everything here is real."""
+    return expr.replace(sympy.re, lambda x: x).replace(sympy.im, lambda x: sympy.Integer(0))
+
+
 _ONE_ARGUMENT = [sympy.exp, sympy.log, sympy.sqrt, sympy.sign, sympy.erf]
 _CIRCULAR = [sympy.sin, sympy.cos, sympy.tan, sympy.sinh, sympy.cosh, sympy.tanh]
 _INVERSE = [sympy.asin, sympy.acos, sympy.atan, sympy.asinh, sympy.acosh, sympy.atanh]
+# Name in a text: how to build it, fewest and most arguments.
 _FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
     **{function.__name__: (function, 1, 1) for function in (*_CIRCULAR, *_INVERSE, *_ONE_ARGUMENT)},
     **{"arc" + function.__name__[1:]: (function, 1, 1) for function in _INVERSE},
     "ln": (sympy.log, 1, 1),
-    "abs": (sympy.Abs, 1, 1),
-    "Abs": (sympy.Abs, 1, 1),
+    "abs": (lambda x: _without_parts(sympy.Abs(x)), 1, 1),
     "sigmoid": (lambda x: 1 / (1 + sympy.exp(-x)), 1, 1),
     "silu": (lambda x: x / (1 + sympy.exp(-x)), 1, 1),
     "gaussian": (lambda x: sympy.exp(-(x**2)), 1, 1),
     "J0": (lambda x: sympy.besselj(0, x), 1, 1),
     "J1": (lambda x: sympy.besselj(1, x), 1, 1),
     "max": (sympy.Max, 2, 20),
-    "Max": (sympy.Max, 2, 20),
     "min": (sympy.Min, 2, 20),
-    "Min": (sympy.Min, 2, 20),
 }
 FUNCTIONS = tuple(_FUNCTIONS)
 
@@ -66,12 +69,17 @@ def parse(text: str, variables: Iterable[str] | None = None) -> sympy.Expr:
     value or are too large for a float.
     """
     names = None if variables is None else {str(name) for name in variables}
-    expr = _Reader(text, names).read(_tree(text))
+    tree = _tree(text)
     try:
-        too_large = not all(math.isfinite(float(n)) for n in expr.atoms(sympy.Number)) or expr.has(sympy.I, sympy.zoo)
-    except (OverflowError, TypeError):
-        too_large = True
-    if too_large:
+        expr = _Reader(text, names).read(tree)
+        finite = all(math.isfinite(float(n)) for n in expr.atoms(sympy.Number)) and not expr.has(sympy.I, sympy.zoo)
+    except ExpressionError:
+        raise
+    except (ArithmeticError, MemoryError, RecursionError, TypeError, ValueError) as error:
+        raise ExpressionError(
+            f"'{_short(text)}' cannot be worked out ({type(error).__name__}): simplify it."
+        ) from error
+    if not finite:
         raise ExpressionError(f"'{_short(text)}' holds a constant that is not a finite real number: rewrite that part.")
     return expr
 
@@ -118,10 +126,6 @@ def _syntax_hint(text: str, error: Exception) -> str:
 
 
 def _short(text: str) -> str:
-    return textwrap.shorten(text, 60, placeholder="...") if len(text) > 60 and " " in text[:50] else _cut(text)
-
-
-def _cut(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -155,7 +159,7 @@ class _Reader:
                 expr = self.call(name, [self.read(argument, depth + 1) for argument in arguments])
             case _:
                 raise self.refusal(node, "only numbers, variables, + - * / **, and functions such as sin(x) can")
-        return self.checked(expr)
+        return self.checked(node, expr)
 
     def chain(self, node: ast.expr, plain: type, inverse: type, invert: Callable, depth: int) -> list[sympy.Expr]:
         """The operands of a run of operators of one rank, such as a + b - c, however long."""
@@ -173,13 +177,15 @@ class _Reader:
 
     def power(self, base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
         """base ** exponent, unless working it out would take for ever, as in 9**9**9."""
-        large = ExpressionError(f"'{_short(self.text)}' holds a power that is too large: keep exponents moderate.")
         if not exponent.free_symbols:
             size = abs(constant_value(exponent))
             rationals = [n for n in base.atoms(sympy.Rational) if abs(n) != 1]
             bits = max((max(int(n.p).bit_length(), int(n.q).bit_length()) for n in rationals), default=0)
             if size > LARGEST_EXPONENT or size * bits > LONGEST_INTEGER:
-                raise large
+                raise ExpressionError(
+                    f"'{_short(self.text)}' holds a power too large to work out: keep exponents within "
+                    f"{LARGEST_EXPONENT} and constants within a float."
+                )
             if base.is_zero and constant_value(exponent) < 0:
                 return self.reciprocal(base)
         return base**exponent
@@ -209,15 +215,18 @@ class _Reader:
             raise ExpressionError(f"{name}() takes {wanted}, got {len(arguments)} in '{_short(self.text)}'.")
         return build(*arguments)
 
-    def checked(self, expr: sympy.Expr) -> sympy.Expr:
+    def checked(self, node: ast.expr, expr: sympy.Expr) -> sympy.Expr:
         """The expression itself, unless it is a constant without a finite real value."""
         if not expr.free_symbols and not math.isfinite(constant_value(expr)):
-            raise ExpressionError(f"'{_short(self.text)}' holds a constant that is not a finite real number ({expr}).")
+            raise ExpressionError(f"{self.piece(node)} is not a finite real number: rewrite that part.")
         return expr
 
     def refusal(self, node: ast.expr, reason: str) -> ExpressionError:
-        piece = ast.get_source_segment(self.text, node) or type(node).__name__
-        return ExpressionError(f"'{_short(piece)}' cannot stand in a formula: {reason}.")
+        return ExpressionError(f"{self.piece(node)} cannot stand in a formula: {reason}.")
+
+    def piece(self, node: ast.expr) -> str:
+        """The part of the text that a node was read from, in quotes."""
+        return f"'{_short(ast.get_source_segment(self.text, node) or type(node).__name__)}'"
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -450,6 +459,30 @@ def symbol(name: str) -> sympy.Symbol:
     return sympy.Symbol(str(name))
 
 
+def text(expr: sympy.Expr) -> str:
+    """The expression as a text for `parse`, which reads the same values back; decimals are given to the last digit."""
+    return _Printer().doprint(expr)
+
+
+class _Printer(StrPrinter):
+    """SymPy's printer with our names of functions, and floats as Python writes them."""
+
+    def _print_Float(self, expr: sympy.Float) -> str:
+        return repr(float(expr))
+
+    def _print_Exp1(self, expr: sympy.Expr) -> str:
+        return "exp(1)"  # "e" might be a variable
+
+    def _print_Function(self, expr: Any) -> str:
+        name = expr.func.__name__.lower()
+        arguments = expr.args
+        if isinstance(expr, sympy.besselj):
+            name, arguments = f"J{expr.order}", expr.args[1:]
+        return f"{name}({self.stringify(arguments, ', ')})"
+
+    _print_Abs = _print_LatticeOp = _print_Function
+
+
 def latex(expr: sympy.Expr) -> str:
     """LaTeX for the expression; variables of several letters are set upright, word for word."""
     names = {s: _latex_name(s.name) for s in expr.free_symbols if isinstance(s, sympy.Symbol)}
@@ -469,7 +502,8 @@ def _latex_name(name: str) -> str | None:
 def complexity(expr: sympy.Expr) -> int:
     """How many nodes the expression has as one would write it: each operator, function, constant and variable is one.
 
-    x - y, x / y and x**2 are 3, sin(x) and -x are 2, 2*sin(x) + 1 is 6, 1/x is 3, sqrt(x) is 2; -3, 1/2 and pi are 1.
+    x - y, x / y and x**2 are 3, sin(x) and -x are 2, 2*sin(x) + 1 is 6, 1/x is 3, sqrt(x) is 2;
+    -3, 1/2 and pi are 1; a maximum of three counts as two maxima of two.
     """
     if expr.is_Atom:
         return 1
@@ -492,7 +526,9 @@ def complexity(expr: sympy.Expr) -> int:
         if expr.exp == sympy.S.Half:
             return 1 + complexity(expr.base)
         return 1 + complexity(expr.base) + complexity(expr.exp)
-    return 1 + sum(complexity(argument) for argument in _operation(expr, _NUMPY)[1]) + _folds(expr)
+    arguments: Any = expr.args[1:] if isinstance(expr, sympy.besselj) else expr.args
+    calls = len(arguments) - 1 if isinstance(expr, (sympy.Max, sympy.Min)) else 1
+    return calls + sum(map(complexity, arguments))
 
 
 def _is_negative(term: sympy.Expr) -> bool:
@@ -501,10 +537,6 @@ def _is_negative(term: sympy.Expr) -> bool:
 
 def _is_reciprocal(factor: sympy.Expr) -> bool:
     return isinstance(factor, sympy.Pow) and bool(factor.exp.is_Number) and bool(factor.exp < 0)
-
-
-def _folds(expr: sympy.Expr) -> int:
-    return max(len(expr.args) - 2, 0) if isinstance(expr, (sympy.Max, sympy.Min)) else 0
 
 
 def float_constants(expr: sympy.Expr) -> list[sympy.Float]:

@@ -344,7 +344,7 @@ def _check_same_order(X: Any, y: Any) -> None:
     """Pandas rows carry labels: the same labels in another order would pair rows with the wrong targets."""
     if not (hasattr(X, "iloc") and hasattr(y, "iloc")) or len(X) != len(y) or X.index.equals(y.index):
         return
-    if X.index.sort_values().equals(y.index.sort_values()):
+    if X.index.isin(y.index).all():
         raise DataError("X and y have the same row labels in different orders: align them with y = y.loc[X.index].")
 
 
