@@ -80,7 +80,7 @@ def _check_inside(x: Tensor, knots: Tensor, k: int) -> None:
 
 
 def _readable(x: Tensor, knots: Tensor, k: int) -> bool:
-    """Whether the C++ may read x and knots as they lie in memory: nothing watches or transforms what is done to them."""
+    """Whether the C++ may read x and knots as they lie in memory: nothing watches or transforms them."""
     return (
         not torch.compiler.is_compiling()
         and type(x) in (Tensor, Parameter)
