@@ -20,9 +20,8 @@ POINTS = st.lists(st.floats(-2, 2), min_size=2, max_size=2)
 def _inside_domains(inner):
     """Texts whose every part is real and moderate wherever x and y are in [-2, 2]."""
     bounded = inner.map(lambda a: f"tanh({a})")
-    one = st.sampled_from(
-        "sin cos tanh atan erf sigmoid gaussian silu J0 J1 abs sinh cosh exp asin asinh atanh".split()
-    )
+    names = ["sin", "cos", "tanh", "atan", "erf", "sigmoid", "gaussian", "silu", "J0", "J1", "abs", "sinh", "cosh"]
+    one = st.sampled_from([*names, "exp", "asin", "asinh", "atanh"])
     return st.one_of(
         st.tuples(inner, st.sampled_from("+-*"), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
         st.tuples(one, bounded).map(lambda t: f"{t[0]}(0.9*{t[1]})"),

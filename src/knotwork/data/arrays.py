@@ -19,9 +19,9 @@ def matrix(values: Any, what: str, names: Sequence[str] | None = None) -> tuple[
     column. Raises DataError for anything but rows and columns of finite real numbers.
     """
     own = _own_names(values, what)
-    if own and hasattr(values, "columns"):
+    if own is not None and hasattr(values, "columns"):
         columns = [numbers(values[column], f"Column '{column}' of {what}") for column in values.columns]
-        table = torch.stack(columns, dim=1)
+        table = torch.stack(columns, dim=1) if columns else torch.empty(len(values), 0)
     else:
         table = _whole(values, what, own or names)
     if table.ndim == 1 and what.startswith("y"):
@@ -66,9 +66,10 @@ def check_finite(table: Tensor, what: str, names: Sequence[str] | None = None) -
         return
     column = int(bad.any(dim=0).nonzero()[0])
     rows = bad[:, column].nonzero()[:, 0]
+    subject = what if names is None and table.shape[1] == 1 else _subject(what, names, column)
     kind = "missing (NaN)" if table[rows, column].isnan().any() else "infinite"
     raise DataError(
-        f"{_subject(what, names, column)} has {len(rows)} {kind} value{'s' if len(rows) > 1 else ''}, "
+        f"{subject} has {len(rows)} {kind} value{'s' if len(rows) > 1 else ''}, "
         f"the first in row {int(rows[0])} (counting from 0): drop or fill them."
     )
 
@@ -120,5 +121,5 @@ def _whole(values: Any, what: str, names: Sequence[str] | None) -> Tensor:
 
 
 def _subject(what: str, names: Sequence[str] | None, column: int) -> str:
-    name = f"'{names[column]}'" if names is not None and column < len(names) else str(column)
-    return f"Column {name} of {what}"
+    """How to call a column in a message: by its name, or as one would index it."""
+    return f"{what}[:, {column}]" if names is None or column >= len(names) else f"Column '{names[column]}' of {what}"

@@ -98,7 +98,9 @@ def _read_csv(path: Path) -> "pd.DataFrame":
             options["sep"] = separators[0]
             header = pd.read_csv(path, header=None, nrows=1, dtype=str, **options).iloc[0]
         names = _column_names(path, header)
-        frame = pd.read_csv(path, low_memory=False, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(path, low_memory=False, index_col=False, **options)
     except pd.errors.EmptyDataError:
         raise DataError(f"'{path}' is empty: a table with column names in its first line is needed.") from None
     except pd.errors.ParserError as error:
@@ -106,12 +108,12 @@ def _read_csv(path: Path) -> "pd.DataFrame":
         raise DataError(f"'{path}' is not a table with the same columns in every line: {reason}.") from None
     except DataError:
         raise
+    except pd.errors.ParserWarning:
+        raise DataError(f"The lines of '{path}' hold more values than its first line has names.") from None
     except UnicodeDecodeError:
         raise DataError(f"'{path}' is not text in UTF-8: save the table as CSV in UTF-8.") from None
     except (OSError, EOFError, ValueError) as error:
         raise DataError(f"'{path}' cannot be read as a table: {error}") from None
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise DataError(f"The lines of '{path}' hold more values than its first line has names ({len(names)}).")
     frame.columns = names
     if not names[0]:
         warnings.warn(

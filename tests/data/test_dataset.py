@@ -1,0 +1,324 @@
+"""Laws of Dataset: splits, scaling, what it takes in, and what it refuses."""
+
+import copy
+import dataclasses
+import decimal
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from knotwork.data import Dataset, Rows, Scaling, as_dataset
+from knotwork.errors import DataError, KnotworkWarning
+
+
+def table(rows=20, columns=2, seed=0):
+    """Inputs and a target that tell every row apart."""
+    X = np.random.default_rng(seed).normal(size=(rows, columns))
+    return X, X.sum(axis=1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(5, 200), st.floats(0, 0.4), st.floats(0, 0.4), st.integers(0, 5))
+def test_parts_are_disjoint_and_cover_every_row(rows, test, validation, seed):
+    X = np.arange(rows)[:, None] + 0.5
+    data = Dataset.from_arrays(X, X[:, 0], test=test, validation=validation, seed=seed)
+    parts = torch.cat([data.X_train, data.X_val, data.X_test])
+    assert sorted(parts[:, 0].tolist()) == X[:, 0].tolist()
+    assert torch.equal(parts, torch.cat([data.y_train, data.y_val, data.y_test]))
+    assert data.rows().test == (max(1, round(test * rows)) if test else 0)
+    assert bool(data.rows().validation) == bool(validation)
+
+
+def test_default_shares():
+    assert Dataset.from_arrays(*table(100)).rows() == Rows(train=64, validation=16, test=20)
+    assert Dataset.from_arrays(*table(100), test=0, validation=0).rows() == Rows(100, 0, 0)
+    X, y = table(10)
+    assert Dataset.from_arrays(*table(100), X_test=X, y_test=y).rows() == Rows(80, 20, 10)
+
+
+def test_same_seed_same_split():
+    first, again, other = (Dataset.from_arrays(*table(), seed=seed) for seed in (3, 3, 4))
+    assert torch.equal(first.X_train, again.X_train)
+    assert torch.equal(first.y_test, again.y_test)
+    assert not torch.equal(first.X_train, other.X_train)
+
+
+def test_the_global_generator_is_left_alone():
+    before = torch.get_rng_state()
+    Dataset.from_arrays(*table())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.sampled_from(["standard", "range"]), st.integers(0, 5), st.floats(-3, 3), st.floats(-3, 3))
+def test_scaling_is_undone_and_uses_training_rows_alone(kind, seed, shift, size):
+    X, y = table(30, 3, seed)
+    X = X * 10**size + 10**shift
+    plain, scaled = (Dataset.from_arrays(X, y, scale=scale, seed=seed) for scale in (False, kind))
+    for part in ("X_train", "X_val", "X_test"):
+        back = scaled.scaling.undo(getattr(scaled, part))
+        torch.testing.assert_close(back, getattr(plain, part), rtol=1e-12, atol=1e-12 * 10 ** max(size, shift))
+    torch.testing.assert_close(scaled.scaling.apply(plain.X_test), scaled.X_test)
+    if kind == "standard":
+        assert scaled.X_train.mean(dim=0).abs().max() < 1e-6
+        torch.testing.assert_close(scaled.X_train.std(dim=0, correction=0), torch.ones(3, dtype=torch.float64))
+    else:
+        torch.testing.assert_close(scaled.X_train.amax(dim=0), torch.ones(3, dtype=torch.float64))
+        torch.testing.assert_close(scaled.X_train.amin(dim=0), -torch.ones(3, dtype=torch.float64))
+    assert torch.equal(scaled.y_train, plain.y_train)
+
+
+def test_scaling_takes_leading_axes_and_refuses_other_widths():
+    scaling = Scaling(center=(1.0, 2.0), scale=(2.0, 4.0))
+    assert scaling.apply([[3, 2]]).tolist() == [[1.0, 0.0]]
+    assert scaling.undo(torch.ones(5, 4, 2)).shape == (5, 4, 2)
+    with pytest.raises(DataError, match=r"for 2 columns, got an array of shape \(3,\)"):
+        scaling.apply([1.0, 2.0, 3.0])
+
+
+def test_constant_columns_warn_and_stay_harmless():
+    X, y = table()
+    X[:, 1] = 7.0
+    with pytest.warns(KnotworkWarning, match="Input 'b' is constant over the training rows"):
+        data = Dataset.from_arrays(X, y, names=["a", "b"], scale="standard")
+    assert data.X_train[:, 1].tolist() == [0.0] * data.rows().train
+    assert data.scaling == dataclasses.replace(data.scaling, scale=(data.scaling.scale[0], 1.0))
+    with pytest.warns(KnotworkWarning, match="Target 'y' is constant"):
+        Dataset.from_arrays(table()[0], np.zeros(20))
+
+
+X, Y = table(12)
+FORMS = {
+    "numpy": (X, Y),
+    "float32": (X.astype(np.float32), Y.astype(np.float32)),
+    "Fortran order": (np.asfortranarray(X), Y[:, None]),
+    "read-only": (np.broadcast_to(X, X.shape), Y),
+    "torch": (torch.tensor(X, requires_grad=True), torch.tensor(Y)),
+    "torch, reversed": (torch.tensor(X).flip(0), torch.tensor(Y).flip(0)),
+    "lists": (X.tolist(), Y.tolist()),
+    "list of tensors": ([torch.tensor(row) for row in X], list(torch.tensor(Y))),
+    "list of arrays": (list(X), list(Y)),
+    "objects": (X.astype(object), Y.astype(object)),
+    "pandas": (pd.DataFrame(X, columns=["a", "b"]), pd.Series(Y, name="c")),
+    "pandas, other labels": (pd.DataFrame(X), pd.Series(Y, index=range(100, 112))),
+    "pandas, nullable": (pd.DataFrame(X).astype("Float64"), pd.Series(Y).astype("Float64")),
+    "pandas target frame": (X, pd.DataFrame({"c": Y})),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_a_table_gives_the_same_rows(form):
+    X, y = FORMS[form]
+    before = copy.deepcopy((X, y)) if form != "torch" else (X.detach().clone(), y.clone())
+    data = Dataset.from_arrays(X, y, scale="range")
+    plain = torch.cat([data.scaling.undo(part) for part in (data.X_train, data.X_val, data.X_test)])
+    tolerance = 1e-6 if form == "float32" else 1e-12
+    wanted = torch.tensor(FORMS["numpy"][0])
+    torch.testing.assert_close(plain.sort(dim=0).values, wanted.sort(dim=0).values, rtol=0, atol=tolerance)
+    torch.testing.assert_close(plain.sum(dim=1), torch.cat([data.y_train, data.y_val, data.y_test])[:, 0])
+    assert data.X_train.dtype == torch.float64
+    assert not data.X_train.requires_grad
+    for now, then in zip((X, y), before, strict=True):
+        assert as_numbers(now) == as_numbers(then)
+
+
+def as_numbers(values):
+    return values.tolist() if torch.is_tensor(values) else np.asarray(values, dtype=float).tolist()
+
+
+def test_editing_the_callers_array_later_changes_nothing():
+    X, y = table()
+    data = Dataset.from_arrays(X, y, test=0, validation=0)
+    before = data.X_train.clone()
+    X[:] = 0
+    assert torch.equal(data.X_train, before)
+    tensor = torch.rand(5, 2, dtype=torch.float64)
+    data = Dataset.from_arrays(tensor, tensor[:, 0], validation=0, X_test=tensor, y_test=tensor[:, 0])
+    tensor.zero_()
+    assert data.X_test.abs().sum() > 0
+
+
+def test_names():
+    X, y = table(columns=3)
+    assert Dataset.from_arrays(X, y).input_names == ("x_1", "x_2", "x_3")
+    assert Dataset.from_arrays(X, y).target_names == ("y",)
+    assert Dataset.from_arrays(X, X).target_names == ("y_1", "y_2", "y_3")
+    assert Dataset.from_arrays(X, y, names=["x", "y", "z"]).target_names == ("f",)
+    assert Dataset.from_arrays(X, y, target_names="mass").target_names == ("mass",)
+    frame = pd.DataFrame(X, columns=["a", 1, "Z/2 + Z/2"])
+    data = Dataset.from_arrays(frame, pd.Series(y, name="s"))
+    assert (data.input_names, data.target_names) == (("a", "1", "Z/2 + Z/2"), ("s",))
+    assert Dataset.from_arrays(frame, y, names=["p", "q", "r"]).input_names == ("p", "q", "r")
+
+
+def test_integers_and_truth_values_are_numbers():
+    frame = pd.DataFrame({"n": range(10), "flag": [True, False] * 5, "m": pd.array(range(10), dtype="Int64")})
+    data = Dataset.from_arrays(frame, frame["n"].rename("y"), validation=0)
+    assert data.X_train.dtype == torch.float64
+    assert set(data.X_train[:, 1].tolist()) == {0.0, 1.0}
+
+
+def test_dtype():
+    data = Dataset.from_arrays(*table(), dtype=torch.float32)
+    assert {part.dtype for part in (data.X_train, data.y_train, data.X_val, data.X_test)} == {torch.float32}
+    assert data.to(torch.float64).y_test.dtype == torch.float64
+    with pytest.raises(DataError, match=r"dtype=torch.int64 cannot hold the data: use torch.float64"):
+        Dataset.from_arrays(*table(), dtype=torch.int64)
+    with pytest.raises(DataError, match="cannot hold"):
+        data.to(torch.bool)
+    huge = table()[0] * 1e300
+    with pytest.raises(DataError, match=r"Column 'x_1' of X_train as float32 has \d+ infinite values"):
+        Dataset.from_arrays(huge, huge[:, 0], dtype=torch.float32)
+
+
+def test_select():
+    data = Dataset.from_arrays(*table(columns=3), names=["a", "b", "c"], scale="standard")
+    data = dataclasses.replace(data, ranges=((0, 1), (2, 3), (4, 5)))
+    picked = data.select(["c", 0])
+    assert picked.input_names == ("c", "a")
+    assert torch.equal(picked.X_test, data.X_test[:, [2, 0]])
+    assert picked.scaling.center == (data.scaling.center[2], data.scaling.center[0])
+    assert picked.ranges == ((4, 5), (0, 1))
+    assert data.select("b").n_inputs == 1
+    assert data.n_inputs == 3
+    with pytest.raises(DataError, match=r"There is no input 'velocity': the inputs are 'a', 'b', 'c'\."):
+        data.select(["velocity"])
+    with pytest.raises(DataError, match="There is no input 3: the 3 inputs are numbered from 0"):
+        data.select([3])
+    with pytest.raises(DataError, match="no inputs: name at least one of 'a', 'b', 'c'"):
+        data.select([])
+    with pytest.raises(DataError, match="'a' comes more than once"):
+        data.select(["a", 0])
+    renamed = Dataset.from_arrays(*table(), names=["velocity", "mass"])
+    with pytest.raises(DataError, match="There is no input 'velocty': did you mean 'velocity'"):
+        renamed.select(["velocty"])
+
+
+def test_repr_says_what_is_in_it():
+    data = Dataset.from_arrays(*table(100), names=["a", "b"], scale="range", title="demo")
+    wanted = "Dataset(demo: 64 training, 16 validation and 20 test rows; 2 inputs (scaled) a, b -> y; float64)"
+    assert repr(data) == wanted
+    assert repr(Dataset.from_arrays(*table(columns=9))).count("x_") == 5
+
+
+def test_it_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Dataset.from_arrays(*table()).X_train = None  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def with_entry(value):
+    X, y = table()
+    X[3, 1] = value
+    return X, y
+
+
+FRAME, TARGET = pd.DataFrame(table()[0], columns=["a", "b"]), table()[1]
+LONG, WIDE = table(21), table(columns=3)
+REFUSED = [
+    (
+        with_entry(np.nan),
+        {},
+        r"X\[:, 1\] has 1 missing \(NaN\) value, the first in row 3 \(counting from 0\): drop or",
+    ),
+    (with_entry(np.nan), {"names": ["a", "b"]}, "Column 'b' of X has 1 missing"),
+    (with_entry(np.inf), {}, r"X\[:, 1\] has 1 infinite value, the first in row 3"),
+    ((table()[0], [0.0] * 18 + [None] * 2), {}, r"y has 2 missing \(NaN\) values, the first in row 18"),
+    ((FRAME, pd.Series([1, None] * 10, dtype="Int64", name="n")), {}, "Column 'n' of y has 10 missing .* row 1 "),
+    ((FRAME.assign(b=pd.Series([True, None] * 10, dtype="boolean")), TARGET), {}, "Column 'b' of X has 10 missing"),
+    ((FRAME.assign(b=pd.Series([1.5, None] * 10, dtype=object)), TARGET), {}, "Column 'b' of X has 10 missing"),
+    ((np.ma.masked_less(table()[0], 0), table()[1]), {}, r"X\[:, \d\] has \d+ missing"),
+    (
+        (FRAME.assign(a=["foo", "bar"] * 10), Y),
+        {},
+        r"Column 'a' of X holds text \('foo' in row 0, .*: encode it as numbers",
+    ),
+    ((FRAME.assign(a=pd.Categorical(["u", "v"] * 10)), TARGET), {}, "Column 'a' of X holds text"),
+    (([[1, 2], [3, "four"]], [1, 2]), {}, r"X\[:, 1\] holds text \('four' in row 1"),
+    ((np.array([["1", "2"], ["3", "4"]]), [1, 2]), {}, r"X\[:, 0\] holds text"),
+    ((table()[0], ["yes", "no"] * 10), {}, r"y holds text \('yes' in row 0"),
+    ((FRAME.assign(a=pd.date_range("2020", periods=20)), TARGET), {}, "Column 'a' of X holds dates or durations"),
+    ((FRAME.assign(a=pd.date_range("2020", periods=20, tz="UTC")), TARGET), {}, "Column 'a' of X holds dates"),
+    ((FRAME.assign(a=pd.Timedelta(days=1)), TARGET), {}, "Column 'a' of X holds dates or durations"),
+    (
+        (FRAME.assign(a=[decimal.Decimal(1), {}] * 10), TARGET),
+        {},
+        r"Column 'a' of X holds Decimal objects \(in row 0\)",
+    ),
+    ((FRAME + 1j, TARGET), {}, "Column 'a' of X holds complex numbers"),
+    ((table()[0] + 1j, TARGET), {}, "holds complex numbers: pass their real and imaginary parts as two columns"),
+    ((torch.ones(4, 2) * 1j, torch.ones(4)), {}, "X holds complex numbers"),
+    (([[1, 2], [3]], [1, 2]), {}, "The rows of X differ in length"),
+    (
+        (table()[1], table()[1]),
+        {},
+        r"X has shape \(20,\), but needs rows and columns: for one column pass X\[:, None\]",
+    ),
+    ((np.zeros((4, 2, 2)), np.zeros(4)), {}, r"X has shape \(4, 2, 2\), but needs rows and columns: flatten"),
+    ((table()[0], np.zeros((20, 1, 1))), {}, r"y has shape \(20, 1, 1\)"),
+    ((np.zeros((0, 2)), np.zeros(0)), {}, "X has no rows"),
+    ((np.zeros((4, 0)), np.zeros(4)), {}, "X has 4 rows but no columns"),
+    ((FRAME[[]], TARGET), {}, "X has 20 rows but no columns"),
+    ((FRAME, "y"), {}, "y is a str: pass an array, tensor, data frame or list of rows"),
+    ((None, TARGET), {}, "X is a NoneType"),
+    ((LONG[0], table()[1]), {}, "X has 21 rows and y has 20: every row needs its target"),
+    ((FRAME, pd.Series(TARGET).iloc[::-1]), {}, "same row labels in different orders: align them"),
+    ((np.ones((1, 2)), [1.0]), {}, "1 row cannot be split into training rows, 1 test and 1 validation rows"),
+    ((np.eye(2), [1.0, 2.0]), {}, "2 rows cannot be split"),
+    (table(), {"names": ["a"]}, "names has 1 names, but X has 2 columns"),
+    (table(), {"names": ["a", "a"]}, "The names of inputs and targets are not unique: 'a' comes more than once"),
+    (table(), {"target_names": ["p", "q"]}, "target_names has 2 names, but y has 1 columns"),
+    ((FRAME, FRAME["a"]), {}, "The names of inputs and targets are not unique: 'a'"),
+    ((FRAME.set_axis(["a", "a"], axis=1), TARGET), {}, "The columns of X are not unique: 'a'"),
+    (table(), {"test": 1.0}, "test=1.0 is not a share of the rows: give a number from 0 up to, but below, 1"),
+    (table(), {"test": -0.1}, "test=-0.1 is not a share"),
+    (table(), {"test": 5}, "test=5 is not a share"),
+    (table(), {"validation": "half"}, "validation='half' is not a share"),
+    (table(), {"test": float("nan")}, "test=nan is not a share"),
+    (table(), {"test": 0.99, "validation": 0.5}, "20 rows cannot be split .* bring more rows or set smaller shares"),
+    (table(), {"scale": "minmax"}, "scale='minmax' is not known: use 'standard', 'range' or False"),
+    (table(), {"X_test": X}, "X_test and y_test come together"),
+    (table(), {"X_test": X, "y_test": Y, "test": 0.1}, "test=0.1 and X_test were both given"),
+    (table(), {"X_test": WIDE[0], "y_test": WIDE[1]}, "X_test has 3 columns, but the training rows have 2"),
+    (table(), {"X_test": X, "y_test": WIDE[1]}, "X_test has 12 rows and y_test has 20"),
+    ((FRAME, TARGET), {"X_test": FRAME[["b", "a"]], "y_test": TARGET}, "The columns of X_test are in another order"),
+    (table(), {"X_test": X * np.nan, "y_test": Y}, "Column 'x_1' of X_test has 12 missing"),
+]
+
+
+@pytest.mark.parametrize(("arrays", "options", "said"), REFUSED)
+def test_refusals(arrays, options, said):
+    with pytest.raises(DataError, match=said):
+        Dataset.from_arrays(*arrays, **options)
+
+
+def test_parts_must_fit_together():
+    data = Dataset.from_arrays(*table())
+    with pytest.raises(
+        DataError, match=r"X_val and y_val have shapes \(3, 1\) and \(3, 1\), but \(N, 2\) and \(N, 1\)"
+    ):
+        dataclasses.replace(data, X_val=data.X_val[:, :1])
+    with pytest.raises(DataError, match="X_test has 4 rows and y_test has 3"):
+        dataclasses.replace(data, y_test=data.y_test[:3])
+    with pytest.raises(DataError, match="There are no training rows"):
+        dataclasses.replace(data, X_train=data.X_train[:0], y_train=data.y_train[:0])
+
+
+def test_from_dict_and_as_dataset():
+    X, y = (torch.tensor(part) for part in table(50))
+    form = {"train_input": X, "train_label": y[:, None], "test_input": X[:9], "test_label": y[:9, None]}
+    data = Dataset.from_dict(form)
+    assert data.rows() == Rows(40, 10, 9)
+    assert as_dataset(data) is data
+    assert torch.equal(as_dataset(form).X_train, data.X_train)
+    assert as_dataset((X, y)).rows() == Rows(40, 10, 0)
+    assert as_dataset((X, y), test=0.2).rows() == Rows(32, 8, 10)
+    assert not torch.equal(as_dataset((X, y), seed=1).X_train, as_dataset((X, y), seed=2).X_train)
+    with pytest.raises(DataError, match="The dict lacks 'test_input', 'test_label': it needs the keys 'train_input'"):
+        as_dataset({"train_input": X, "train_label": y})
+    for wrong in (X, None, (X,), "data.csv"):
+        with pytest.raises(DataError, match=r"data is a \w+, but a Dataset, a pair \(X, y\), or a dict"):
+            as_dataset(wrong)

@@ -1,0 +1,166 @@
+"""Reading files: what is understood, and the sentence for each thing that is not a table."""
+
+import gzip
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from knotwork.data import Dataset, Rows
+from knotwork.data.tables import choose, read_file
+from knotwork.errors import DataError, KnotworkWarning
+
+ROWS = "".join(f"{i},{i * i},{i / 7!r}\n" for i in range(10))
+GOOD = "a,b,y\n" + ROWS
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A function that writes content to a file of a name and returns its path."""
+
+    def write(content, name="table.csv"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        GOOD,
+        GOOD.replace(",", ";"),
+        GOOD.replace(",", "\t"),
+        GOOD.replace(",", ", "),
+        GOOD.replace("\n", "\r\n"),
+        "\ufeff" + GOOD,
+        GOOD.replace("a,", '"a",', 1),
+    ],
+)
+def test_csv_dialects(file, content):
+    frame = read_file(file(content))
+    assert list(frame.columns) == ["a", "b", "y"]
+    np.testing.assert_allclose(frame["y"], np.arange(10) / 7, rtol=1e-15)
+
+
+def test_compressed_files(file):
+    assert len(read_file(file(gzip.compress(GOOD.encode()), "table.csv.gz"))) == 10
+
+
+def test_dataset_from_csv(file):
+    path = file(GOOD)
+    data = Dataset.from_csv(path, "y", seed=1, test=0.3)
+    assert (data.input_names, data.target_names, data.title) == (("a", "b"), ("y",), "table.csv")
+    assert data.rows() == Rows(train=6, validation=1, test=3)
+    assert Dataset.from_csv(str(path), "a", inputs=["y"]).input_names == ("y",)
+    assert Dataset.from_csv(path, ["a", "y"]).target_names == ("a", "y")
+
+
+def test_text_columns_can_be_left_out(file):
+    path = file("name,a,y\n" + "".join(f"n{i},{i},{i}\n" for i in range(9)))
+    assert Dataset.from_csv(path, "y", inputs=["a"]).n_inputs == 1
+    with pytest.raises(DataError, match=r"Column 'name' holds text \('n0' in row 0.* inputs=.* columns are 'a'\."):
+        Dataset.from_csv(path, "y")
+
+
+def test_a_nameless_first_column_is_row_numbers(file):
+    pd.DataFrame({"a": [1.5, 2.5], "y": [3, 4]}).to_csv(path := file(""))
+    with pytest.warns(KnotworkWarning, match="The first column of '.*' has no name: it is taken for row numbers"):
+        assert list(read_file(path).columns) == ["a", "y"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=10))
+def test_numbers_come_back_as_written(tmp_path_factory, values):
+    path = tmp_path_factory.mktemp("csv") / "t.csv"
+    pd.DataFrame({"a": values, "b": values}).to_csv(path, index=False)
+    np.testing.assert_allclose(read_file(path)["a"], values, rtol=1e-15, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "is empty: a table with column names in its first line is needed"),
+        ("\n\n", "is empty"),
+        ("a,b,y\n", "has column names but no rows"),
+        (ROWS, r"The first line of '.*' holds numbers \(0, 0, 0.0, ...\): name the columns there"),
+        ("a,a,y\n" + ROWS, "The column names of '.*' are not unique: 'a' comes more than once"),
+        ("a,,y\n" + ROWS, "Column 2 of '.*' has no name in the first line"),
+        ("Some prose.\nAnd more.\n", r"has a single column \('Some prose.'\).* by commas, semicolons or tabs"),
+        (GOOD + "1,2,3,4\n", "is not a table with the same columns in every line: Expected 3 fields in line 12, saw 4"),
+        ("a,b\n" + ROWS, "The lines of '.*' hold more values than its first line has names"),
+        ("a,b\n" + ROWS.replace(",", ",,"), "hold more values|is not a table with the same columns"),
+        (bytes(range(256)) * 4, "is not text in UTF-8|is a binary file"),
+        (b"a,b\0,y\n" + ROWS.encode(), "is a binary file|has no name"),
+        ("größe,b,y\n".encode("latin-1") + ROWS.encode(), "is not text in UTF-8: save the table as CSV in UTF-8"),
+    ],
+)
+def test_files_that_are_not_tables(file, content, said):
+    with pytest.raises(DataError, match=said):
+        read_file(file(content))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("t.xlsx", b"PK\3\4", "is a spreadsheet: save the sheet as CSV"),
+        ("t.csv.gz", b"\x1f\x8b1234", "cannot be read as a table"),
+        ("t.parquet", b"PAR1", "is not a Parquet file that can be read|needs pyarrow: pip install pyarrow"),
+    ],
+)
+def test_other_kinds_of_files(file, name, content, said):
+    with pytest.raises(DataError, match=said):
+        read_file(file(content, name))
+
+
+def test_paths_that_are_not_files(file):
+    path = file(GOOD)
+    with pytest.raises(DataError, match=r"There is no file '.*tabel.csv': did you mean 'table.csv'"):
+        read_file(path.with_name("tabel.csv"))
+    with pytest.raises(DataError, match=r"There is no file '.*other.csv'\.$"):
+        read_file(path.with_name("other.csv"))
+    with pytest.raises(DataError, match="is a folder: give the path of a CSV or Parquet file"):
+        read_file(path.parent)
+
+
+@pytest.mark.parametrize(
+    ("target", "inputs", "said"),
+    [
+        ("mas", None, "There is no column 'mas': did you mean 'mass'"),
+        ("q", None, r"There is no column 'q': the columns are 'mass', 'speed', 'label', 'energy'\."),
+        ("energy", ["mass", "sped"], "There is no column 'sped': did you mean 'speed'"),
+        ("energy", ["mass", "energy"], "'energy' cannot be both target and input: take it out of inputs="),
+        ("energy", [], "No inputs were chosen: name some of 'mass'"),
+        ([], None, "No targets were chosen"),
+        ("energy", ["mass", "mass"], "The inputs are not unique: 'mass'"),
+        ("energy", None, "Column 'label' holds text .* The numeric columns are 'mass', 'speed'"),
+    ],
+)
+def test_choices_that_cannot_be_made(target, inputs, said):
+    frame = pd.DataFrame({"mass": [1.0, 2.0], "speed": [3.0, 4.0], "label": ["p", "q"], "energy": [5.0, 6.0]})
+    with pytest.raises(DataError, match=said):
+        choose(frame, target, inputs)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("a,b,y\n1,,3\n1,2,4\n5,6,7\n", r"Column 'b' of X has 1 missing \(NaN\) value, the first in row 0"),
+        ("a,b,y\n1,2,3\n1,2\n5,6,7\n", "Column 'y' of y has 1 missing .* row 1"),
+        ("a,b,y\n1,2,3\n1,inf,4\n5,6,7\n", "Column 'b' of X has 1 infinite value, the first in row 1"),
+        ("a,b,y\n1,2,low\n1,3,high\n5,6,low\n", r"Column 'y' of y holds text \('low' in row 0"),
+    ],
+)
+def test_values_that_cannot_be_used(file, content, said):
+    with pytest.raises(DataError, match=said):
+        Dataset.from_csv(file(content), "y")
+
+
+def test_reading_is_silent(file):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Dataset.from_csv(file(GOOD), "y")
