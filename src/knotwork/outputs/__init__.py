@@ -1,0 +1,7 @@
+"""Figures of networks and fits. The only room that draws, with matplotlib and without pyplot."""
+
+from knotwork.outputs.curves import edge_curve, training_curves
+from knotwork.outputs.diagram import diagram
+from knotwork.outputs.predicted import predicted_vs_true
+
+__all__ = ["diagram", "edge_curve", "predicted_vs_true", "training_curves"]

@@ -1,0 +1,133 @@
+"""One edge with formulas laid over it, and how a fit went."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from torch import Tensor
+
+from knotwork.errors import SpecError
+from knotwork.functions import named_function
+from knotwork.model import KANNetwork, trace
+from knotwork.outputs.diagram import rows_of, thinned
+from knotwork.outputs.figure import BLUE, GREEN, GREY, INK, RED, Sheet, plain_axes, typeset_function
+from knotwork.training import FitResult
+
+POINTS = 400  # of a curve
+
+
+def training_curves(result: FitResult) -> Figure:
+    """Training and validation RMSE against step, on a logarithmic scale; a thin line wherever the grid changed."""
+    figure = Sheet(5.2, 3.2)
+    axes = plain_axes(figure)
+    if not result.history:
+        axes.set(xticks=[], yticks=[])
+        axes.text(0.5, 0.5, "no steps were recorded", ha="center", transform=axes.transAxes, color=GREY)
+        return figure
+    axes.set(xlabel="step", ylabel="RMSE")
+    steps = np.array([record.step for record in result.history])
+    shares: list[tuple[str, str, str, list[float | None]]] = [
+        ("training", BLUE, "-", [record.train for record in result.history])
+    ]
+    if any(record.validation is not None for record in result.history):
+        shares.append(("validation", RED, "--", [record.validation for record in result.history]))
+    positive = False
+    for name, colour, style, losses in shares:
+        values = np.array([np.nan if v is None else v for v in losses], dtype=float)
+        values[~(np.isfinite(values) & (values > 0))] = np.nan
+        positive = positive or bool(np.isfinite(values).any())
+        marker = "o" if np.isfinite(values).sum() == 1 else ""
+        axes.plot(steps, values, color=colour, linestyle=style, linewidth=1.6, marker=marker, label=name)
+    if positive:
+        axes.set_yscale("log")
+        axes.tick_params(axis="y", which="minor", labelsize=8)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _mark_grids(axes, result)
+    axes.legend(frameon=False, fontsize=9, labelcolor=INK)
+    return figure
+
+
+def _mark_grids(axes: Axes, result: FitResult) -> None:
+    """A vertical line and G=... where the grid changed, the first G too; labels that would collide are left out."""
+    first, last = result.history[0].step, result.history[-1].step
+    grid, labelled = 0, -np.inf
+    for record in result.history:
+        if record.grid == grid or not record.grid:
+            continue
+        if grid:
+            axes.axvline(record.step, color=GREY, linewidth=0.6, zorder=0, gid="grid")
+        if record.step - labelled >= 0.1 * (last - first):
+            labelled = record.step
+            where = axes.get_xaxis_transform()
+            axes.text(record.step, 1.01, f"G={record.grid}", transform=where, va="bottom", fontsize=8, color=GREY)
+        grid = record.grid
+
+
+def edge_curve(
+    network: KANNetwork, x: Tensor, layer: int, source: int, target: int, candidates: Sequence[Any] = ()
+) -> Figure:
+    """The curve of edge (layer, source, target) on the rows x, with the first three candidates laid over it.
+
+    A candidate has `function` (a name of the library), `constants` (a, b, c, d) of c·f(a·x + b) + d, and `r2`. Ticks
+    at the bottom show where samples are.
+
+    Raises SpecError if there is no such edge or it was removed.
+    """
+    network.spec.check_edge(layer, source, target)
+    x = rows_of(network, x, "edge_curve()")
+    with torch.no_grad():
+        seen = trace(network, x).layers[layer]
+    if not seen.active[source, target]:
+        raise SpecError(
+            f"edge ({layer}, {source}, {target}) was removed from this KAN and has no curve to draw; "
+            "trace(network, x).layers[layer].active says which edges are left."
+        )
+    inputs = seen.inputs[:, source].double().cpu().numpy()
+    chosen = thinned(inputs, POINTS)
+    u, values = inputs[chosen], seen.edges[:, source, target].double().cpu().numpy()[chosen]
+    figure = Sheet(4.2, 3.2)
+    axes = plain_axes(figure)
+    axes.plot(u, values, color="#9a9a9a", linewidth=4.5, solid_capstyle="round", label="edge", gid="edge", zorder=2)
+    for candidate, colour, style in zip(candidates, (RED, BLUE, GREEN), ("-", "--", ":"), strict=False):
+        fitted = _values(candidate, u)
+        label = f"{typeset_function(candidate.function)[0]}   $r^2$ = {_rounded_down(candidate.r2)}"
+        axes.plot(u, fitted, color=colour, linestyle=style, linewidth=1.6, label=label, gid="candidate", zorder=3)
+    _keep_in_view(axes, values)
+    axes.vlines(u, 0, 0.025, transform=axes.get_xaxis_transform(), color=GREY, linewidth=0.5, alpha=0.6)
+    named = next((f for s, t, f, _ in network.layers[layer].named if (s, t) == (source, target)), None)  # type: ignore[union-attr]
+    variable = f"$x_{{{network.spec.inputs[source] + 1}}}$" if layer == 0 else f"node {source} of layer {layer}"
+    axes.set(xlabel=variable, ylabel=rf"$\phi_{{{layer},{source},{target}}}$")
+    if named:
+        axes.set_title(f"named {named}", fontsize=10, color=RED, parse_math=False)
+    if len(candidates):
+        axes.legend(frameon=False, fontsize=9, labelcolor=INK)
+    return figure
+
+
+def _values(candidate: Any, u: np.ndarray) -> np.ndarray:
+    """c·f(a·u + b) + d, nan outside the domain of f."""
+    a, b, c, d = (float(v) for v in candidate.constants)
+    function, inner = named_function(candidate.function), torch.from_numpy(a * u + b)
+    values = (c * function.value(inner) + d).numpy()
+    return np.where(np.isfinite(values) & function.in_domain(inner).numpy(), values, np.nan)
+
+
+def _rounded_down(r2: float) -> str:
+    """r² with as many digits as show how far from 1 it is; never rounded up to 1."""
+    missing = 1 - float(r2)
+    if not 0 < missing < 0.1:
+        return f"{float(r2):.3g}"
+    digits = min(15, int(np.ceil(-np.log10(missing))) + 1)
+    return f"{np.floor(float(r2) * 10**digits) / 10**digits:.{digits}f}"
+
+
+def _keep_in_view(axes: Axes, values: np.ndarray) -> None:
+    """The edge fills the axes, wherever a poor candidate runs off to."""
+    values = values[np.isfinite(values)]
+    if len(values):
+        room = 0.12 * np.ptp(values) or 0.1 * max(np.abs(values).max(), 1.0)
+        axes.set_ylim(values.min() - room, values.max() + room)

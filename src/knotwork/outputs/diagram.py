@@ -1,0 +1,158 @@
+"""A network as one figure: its nodes, and the curve on every edge (the paper's figure 2.4)."""
+
+import textwrap
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from knotwork.errors import SpecError
+from knotwork.model import KANNetwork, LayerTrace, trace
+from knotwork.outputs.figure import Sheet, write
+from knotwork.outputs.layout import Array, lay_out
+from knotwork.outputs.pen import NAME_SIZE, Edges, Names, Pen
+from knotwork.simplify import Scores, attribute
+
+FAINTEST = 0.05  # opacity of an active edge that does not matter
+POINTS = 100  # of a curve
+
+
+def diagram(
+    network: KANNetwork,
+    x: Tensor,
+    *,
+    beta: float = 3.0,
+    input_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+    scores: Scores | None = None,
+    method: str = "propagated",
+    scale: float = 1.0,
+    show_values: bool = False,
+    title: str | None = None,
+) -> Figure:
+    """The network on the rows x (batch, in_features), inputs at the bottom and outputs on top.
+
+    Every active edge carries its curve over the range of its inputs, each scaled to its own frame; removed edges are
+    not drawn. An edge's opacity is tanh(beta·score), at least 0.05, with `scores` as given or as `attribute` finds
+    them by `method` on x; `show_values` writes them at the frames. Named edges are red and carry their function's name.
+    A dot with a plus adds what arrives, a circle with a cross multiplies its factors; a grey one leads nowhere.
+    `input_names` name the original columns, of which only those in use appear. Text is shown as it is, except that
+    a name such as x or x_1 is set as a variable. Beyond 320 edges only lines are drawn. `scale` resizes everything.
+
+    Raises SpecError if x has no rows or columns do not match, or if names or scores do not fit the network.
+    """
+    for name, value in (("beta", beta), ("scale", scale)):
+        if not value > 0:
+            raise SpecError(f"{name}={value!r} is not possible: it must be a positive number.")
+    x = rows_of(network, x, "diagram()")
+    spec = network.spec
+    columns = _names(input_names, spec.in_features, "input_names", "inputs", "x_{}")
+    n_outputs = spec.nodes(spec.depth)
+    inputs = Names([columns[i] for i in spec.inputs])
+    outputs = Names(_names(output_names, n_outputs, "output_names", "outputs", "y_{}" if n_outputs > 1 else "y"))
+    strengths = _strengths(network, attribute(network, x, method) if scores is None else scores)
+    with torch.no_grad():
+        layers = trace(network, x).layers
+    functions = [{(s, t): f for s, t, f, _ in layer.named} for layer in network.layers]  # type: ignore[union-attr]
+    edges = [_edges(*facts, beta) for facts in zip(layers, functions, strengths, strict=True)]
+
+    layout = lay_out(
+        spec.width,
+        spec.arity,
+        [layer.ends for layer in edges],
+        least_width=max(inputs.least_width, outputs.least_width),
+        below=inputs.height,
+        above=outputs.height,
+        captioned=[np.array([f is not None for f in layer.functions], bool) for layer in edges],
+        notes=0.12 if show_values else 0.0,
+    )
+    heading = textwrap.fill(" ".join(title.split()), max(12, int(layout.width / 0.095))) if title else ""
+    height = layout.height + (0.1 + 0.19 * (1 + heading.count("\n")) if heading else 0.0)
+    figure = Sheet(layout.width * scale, height * scale)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, layout.width), ylim=(0, height))
+    axes.set_axis_off()
+
+    pen = Pen(axes, layout, scale)
+    for number, (layer, seen) in enumerate(zip(edges, layers, strict=True)):
+        pen.lines(number, layer)
+        if layout.side:
+            pen.curves(number, layer, _curves(seen, layer.ends))
+        pen.captions(number, layer, show_values and layout.side > 0)
+    pen.nodes(spec.width, spec.arity, edges)
+    pen.names(inputs, layout.nodes[0], upward=False)
+    pen.names(outputs, layout.nodes[-1], upward=True)
+    if heading:
+        write(axes, layout.width / 2, height - 0.08, (heading, False), NAME_SIZE * scale, ha="center", va="top")
+    return figure
+
+
+def rows_of(network: KANNetwork, x: Tensor, verb: str) -> Tensor:
+    """x as rows on the network's device; SpecError where there is nothing to draw."""
+    x = x if isinstance(x, Tensor) else torch.as_tensor(np.asarray(x))
+    if x.ndim != 2 or not len(x):
+        raise SpecError(
+            f"{verb} draws curves over rows of data, but x has shape {tuple(x.shape)}. "
+            f"Pass a tensor of shape (rows, {network.spec.in_features}), such as the rows the KAN was trained on."
+        )
+    return x.to(network.fitted.device)
+
+
+def thinned(x: Array, most: int) -> Array:
+    """Places of at most `most` of the finite values of x (n,), ascending, spread over their range with both ends."""
+    order = np.argsort(x, kind="stable")  # what is not a number comes last
+    order = order[np.isfinite(x[order])]
+    if not len(order):
+        return order
+    targets = np.linspace(x[order[0]], x[order[-1]], most - 1)
+    chosen = np.searchsorted(x[order], targets).clip(0, len(order) - 1)
+    return order[np.unique(np.append(chosen, len(order) - 1))]
+
+
+def _names(names: Sequence[str] | None, n: int, argument: str, what: str, default: str) -> list[str]:
+    if names is None:
+        return [default.format(i + 1) for i in range(n)]
+    if isinstance(names, str) or len(names) != n:
+        came = f"the text {names!r}" if isinstance(names, str) else f"{len(names)} names ({', '.join(map(str, names))})"
+        pruned = ", those that were pruned away included" if what == "inputs" else ""
+        raise SpecError(f"{argument} needs one name for each of the {n} {what} of this KAN{pruned}, but got {came}.")
+    return [str(name) for name in names]
+
+
+def _strengths(network: KANNetwork, scores: Scores) -> list[Array]:
+    """One score an edge, layer by layer; what is not a number counts as 0."""
+    spec = network.spec
+    wanted = [(spec.nodes(layer), spec.sums(layer + 1)) for layer in range(spec.depth)]
+    came = [tuple(edges.shape) for edges in scores.edges]
+    if came != wanted:
+        raise SpecError(
+            f"scores of edges with shapes {came} do not belong to this KAN, whose layers have {wanted}. "
+            "Pass attribute(network, x) of this very network, or leave scores out."
+        )
+    return [np.nan_to_num(edges.detach().cpu().double().numpy(), nan=0.0) for edges in scores.edges]
+
+
+def _edges(seen: LayerTrace, functions: dict[tuple[int, int], str], strengths: Array, beta: float) -> Edges:
+    """The active edges of a layer, from the left, with their opacity."""
+    ends = seen.active.nonzero().cpu().numpy()
+    scores = strengths[ends[:, 0], ends[:, 1]]
+    opacity = np.maximum(FAINTEST, np.tanh(beta * scores))
+    return Edges(ends, opacity, scores, tuple(functions.get((int(s), int(t))) for s, t in ends))
+
+
+def _curves(seen: LayerTrace, ends: Array) -> list[Array]:
+    """Each edge's curve in the unit square, (points, 2); a level line where it or its input does not vary."""
+    inputs, values = seen.inputs.double().cpu().numpy(), seen.edges.double().cpu().numpy()
+    chosen = {source: thinned(inputs[:, source], POINTS) for source in set(ends[:, 0])}
+    return [_in_unit_square(inputs[chosen[s], s], values[chosen[s], s, t]) for s, t in ends]
+
+
+def _in_unit_square(x: Array, y: Array) -> Array:
+    finite = np.isfinite(y)
+    x, y = x[finite], y[finite]
+    if not len(x) or np.ptp(x) == 0:
+        return np.array([[0.0, 0.5], [1.0, 0.5]])
+    tall = np.ptp(y)
+    level = (y - y.min()) / tall if tall > 1e-9 * np.abs(y).max() else np.full_like(y, 0.5)
+    return np.column_stack([(x - x.min()) / np.ptp(x), level])

@@ -1,0 +1,151 @@
+"""How a fit went and how candidates lie on an edge, as drawn."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from knotwork.errors import SpecError
+from knotwork.model import KANNetwork, Spec, parse_width, trace
+from knotwork.outputs import edge_curve, training_curves
+from knotwork.training import FitResult, Record
+
+
+def result(*history):
+    return FitResult(torch.nn.Linear(1, 1), "lm", "as asked", "done", 0.0, 0.1, None, None, 3, 1.0, history)
+
+
+def network(width):
+    return KANNetwork(Spec(parse_width(width)), generator=torch.Generator().manual_seed(0))
+
+
+def rows(columns, n=300):
+    return 2 * torch.rand(n, columns, generator=torch.Generator().manual_seed(1), dtype=torch.float64) - 1
+
+
+def lines(figure, gid):
+    return [line for line in figure.axes[0].lines if line.get_gid() == gid]
+
+
+def candidate(function, r2, *constants):
+    return SimpleNamespace(function=function, r2=r2, constants=constants)
+
+
+def labels(figure):
+    legend = figure.axes[0].get_legend()
+    return [text.get_text() for text in legend.get_texts()] if legend else []
+
+
+# --- training_curves ---
+
+
+def test_losses_are_drawn_on_a_logarithmic_scale():
+    figure = training_curves(result(Record(1, 0.1, 5, 0.1, 0.2), Record(2, 0.2, 5, 0.01, 0.02)))
+    axes = figure.axes[0]
+    training, validation = axes.lines
+    assert axes.get_yscale() == "log"
+    np.testing.assert_allclose(training.get_xydata(), [[1, 0.1], [2, 0.01]])
+    np.testing.assert_allclose(validation.get_xydata(), [[1, 0.2], [2, 0.02]])
+    assert labels(figure) == ["training", "validation"]
+    figure.canvas.draw()
+
+
+def test_every_change_of_the_grid_has_a_line_and_a_label():
+    records = [Record(step, 0.1, 5 * 2 ** ((step - 1) // 10), 1 / step) for step in range(1, 31)]  # 5, 10, 20
+    figure = training_curves(result(*records))
+    assert [line.get_xdata()[0] for line in lines(figure, "grid")] == [11, 21]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["G=5", "G=10", "G=20"]
+    assert labels(figure) == ["training"]
+
+
+def test_labels_of_grids_never_collide():
+    records = [Record(step, 0.1, step + 1, 0.1) for step in range(40)]
+    figure = training_curves(result(*records))
+    assert len(lines(figure, "grid")) == 39
+    assert len(figure.axes[0].texts) <= 11
+
+
+def test_an_empty_history_says_so():
+    figure = training_curves(result())
+    figure.canvas.draw()
+    assert [text.get_text() for text in figure.axes[0].texts] == ["no steps were recorded"]
+
+
+def test_losses_that_have_no_logarithm_are_left_out():
+    figure = training_curves(result(Record(1, 0.1, 0, 0.0, None), Record(2, 0.1, 0, float("inf"), 0.5)))
+    figure.canvas.draw()
+    training, validation = figure.axes[0].lines
+    assert np.isnan(training.get_ydata()).all()
+    assert validation.get_ydata()[1] == 0.5
+    assert not figure.axes[0].texts  # a model without a grid
+
+
+def test_a_perfect_fit_needs_no_logarithm():
+    training_curves(result(Record(1, 0.1, 5, 0.0))).canvas.draw()
+
+
+# --- edge_curve ---
+
+
+def test_the_edge_is_drawn_over_its_samples():
+    model, x = network([2, 3, 1]), rows(2, 50)
+    (line,) = lines(edge_curve(model, x, 1, 2, 0), "edge")
+    seen = trace(model, x).layers[1]
+    order = seen.inputs[:, 2].argsort()
+    at = line.get_xdata()
+    assert (at[0], at[-1]) == (seen.inputs[:, 2].min().item(), seen.inputs[:, 2].max().item())
+    expected = np.interp(at, seen.inputs[order, 2].detach().numpy(), seen.edges[order, 2, 0].detach().numpy())
+    np.testing.assert_allclose(line.get_ydata(), expected, atol=1e-12)
+
+
+def test_at_most_three_candidates_lie_over_it():
+    fits = [candidate("sin", 0.99996, 3.0, 0.5, 2.0, 1.0), candidate("x^2", 0.5, 1, 0, 1, 0)]
+    fits += [candidate("log", 0.123456, 1, 0, 1, 0), candidate("exp", 0.1, 1, 0, 1, 0)]
+    figure = edge_curve(network([2, 1]), rows(2), 0, 0, 0, fits)
+    assert labels(figure) == ["edge", "sin   $r^2$ = 0.999960", "$x^{2}$   $r^2$ = 0.5", "log   $r^2$ = 0.123"]
+    sine, square, logarithm = lines(figure, "candidate")
+    at = sine.get_xdata()
+    np.testing.assert_allclose(sine.get_ydata(), 2 * np.sin(3 * at + 0.5) + 1, atol=1e-12)
+    np.testing.assert_allclose(square.get_ydata(), at**2, atol=1e-12)
+    assert np.isnan(logarithm.get_ydata()[at <= 0]).all()  # outside its domain
+    figure.canvas.draw()
+
+
+def test_a_poor_candidate_does_not_shrink_the_edge():
+    model, x = network([2, 1]), rows(2)
+    alone, with_candidate = (
+        edge_curve(model, x, 0, 0, 0, fits).axes[0].get_ylim() for fits in ([], [candidate("x", 0.0, 1, 0, 1e6, 0)])
+    )
+    assert alone == with_candidate
+
+
+def test_r2_is_never_rounded_up_to_one():
+    figure = edge_curve(network([2, 1]), rows(2), 0, 0, 0, [candidate("sin", 1 - 4e-9, 1, 0, 1, 0)])
+    assert labels(figure)[1] == "sin   $r^2$ = 0.9999999960"
+
+
+def test_a_named_edge_says_so_and_pruned_inputs_keep_their_numbers():
+    model = KANNetwork(Spec(((1, 0), (1, 0)), in_features=3, inputs=(2,)))
+    model.layers[0].name_edge(0, 0, "sin", torch.tensor([1.0, 0.0, 1.0, 0.0]))
+    axes = edge_curve(model, rows(3), 0, 0, 0).axes[0]
+    assert axes.get_title() == "named sin"
+    assert axes.get_xlabel() == "$x_{3}$"
+
+
+def test_constant_or_undefined_edges_can_be_drawn():
+    model = network([1, 1])
+    edge_curve(model, torch.ones(5, 1), 0, 0, 0).canvas.draw()
+    model.layers[0].name_edge(0, 0, "log", torch.tensor([1.0, -9.0, 1.0, 0.0]))
+    edge_curve(model, rows(1), 0, 0, 0).canvas.draw()
+
+
+def test_edges_that_cannot_be_drawn():
+    model = network([2, 1])
+    model.layers[0].remove_edge(1, 0)
+    with pytest.raises(SpecError, match=r"edge \(0, 1, 0\) was removed from this KAN and has no curve to draw"):
+        edge_curve(model, rows(2), 0, 1, 0)
+    with pytest.raises(SpecError, match=r"there is no edge \(0, 2, 0\)"):
+        edge_curve(model, rows(2), 0, 2, 0)
+    with pytest.raises(SpecError, match=r"edge_curve\(\) draws curves over rows of data, but x has shape \(0, 2\)"):
+        edge_curve(model, rows(2, 0), 0, 0, 0)
