@@ -24,6 +24,6 @@ clean:
 	@$(PYTHON) -c 'import sys; sys.exit("knotwork needs Python 3.10 or later: make PYTHON=...") if sys.version_info < (3, 10) else 0'
 	@echo "Setting up .venv, which takes minutes the first time" >&2
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@$(BIN)/python -c 'from knotwork import kernels; print("Kernels in use are", kernels.active())' >&2
 	@touch $@
