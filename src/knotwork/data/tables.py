@@ -90,7 +90,7 @@ def _read_parquet(path: Path) -> "pd.DataFrame":
 def _read_csv(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
-    options: dict[str, Any] = {"skipinitialspace": True, "encoding": "utf-8-sig", "sep": ","}
+    options: dict[str, Any] = {"skipinitialspace": True, "sep": ","}
     try:
         header = pd.read_csv(path, header=None, nrows=1, dtype=str, **options).iloc[0]
         separators = [s for s in ";\t" if len(header) == 1 and s in str(header[0])]

@@ -1,5 +1,6 @@
 """For one edge: which named functions could it be, c·f(a·x + b) + d, and how well does each fit."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from knotwork.functions import NamedFunction
 
 GRID_ROWS = 200  # samples on which the (a, b) grid is searched
 POLISHED = 2  # grid points of each function that Gauss-Newton improves
+FINISHED = 8  # functions, the best after a short polish, that are polished to the end
 FLOOR = 1e-12  # share of the variance below which two fits are equally good
 
 
@@ -17,8 +19,10 @@ FLOOR = 1e-12  # share of the variance below which two fits are equally good
 class Candidate:
     """One fit: `constants` is (a, b, c, d), `r2` the share of the edge's variance explained, `rmse` in the edge's units.
 
-    `score` trades both: the cost of the function plus log2 of the unexplained share, so a function that costs one unit
-    more must halve the unexplained variance. Smaller is better.
+    `cancellation` is how many times larger the terms c·f are than the range of the curve: a sine can imitate a parabola
+    by a tiny piece of a huge arc. `score` trades all: the cost of the function, plus log2 of the unexplained share of
+    the variance, plus log2 of a cancellation above one. A function that costs one unit more must halve the unexplained
+    variance. Smaller is better.
     """
 
     function: str
@@ -26,10 +30,12 @@ class Candidate:
     r2: float
     rmse: float
     cost: float
+    cancellation: float = 1.0
 
     @property
     def score(self) -> float:
-        return self.cost + float(torch.log2(torch.tensor(max(1 - self.r2, 0.0) + FLOOR, dtype=torch.float64)))
+        """The trade-off in bits; smaller is better."""
+        return self.cost + math.log2(max(1 - self.r2, 0.0) + FLOOR) + math.log2(max(self.cancellation, 1.0))
 
 
 @dataclass(frozen=True)
@@ -70,16 +76,19 @@ def candidates(
     middle, half = (x.max() + x.min()) / 2, (x.max() - x.min()) / 2
     half = half if float(half) > 0 else torch.ones_like(half)
     z = (x - middle) / half
+    variance = float((y - y.mean()).square().mean())
+    fits = [(function, _polish(z, y, function, *_grid_search(z, y, function), steps=6)) for function in functions]
+    fits.sort(key=lambda fit: fit[1][-1].item())
     rows = []
-    for function in functions:
-        a, b = _grid_search(z, y, function)
-        a, b, c, d, error = _polish(z, y, function, a, b)
-        variance = float((y - y.mean()).square().mean())
+    for n, (function, (a, b, c, d, error)) in enumerate(fits):
+        if n < FINISHED:
+            a, b, c, d, error = _polish(z, y, function, a[None], b[None])
         mse = float(error)
         r2 = 1 - mse / variance if variance > 0 else float(mse == 0)
         constants = (float(a / half), float(b - a * middle / half), float(c), float(d))
-        if mse == mse and mse < float("inf"):
-            rows.append(Candidate(function.name, constants, r2, mse**0.5, function.cost))
+        if mse < float("inf"):
+            largest = float((c * function.value(a * z + b)).abs().max() / (y.max() - y.min()).clamp_min(1e-300))
+            rows.append(Candidate(function.name, constants, r2, mse**0.5, function.cost, largest))
     return Candidates(tuple(sorted(rows, key=lambda row: row.score)), edge)
 
 
@@ -152,7 +161,7 @@ def _polish(
     """Damped Gauss-Newton in (a, b) with c and d by regression (variable projection), all starts at once."""
     values, u = _values(function, z, a, b)
     c, d, error = _linear(values, y)
-    damping = torch.full_like(a, 1e-3)
+    damping, idle = torch.full_like(a, 1e-3), 0
     fixed = function.power is not None and function.shift_free  # a straight line has no inner constants
     for _ in range(0 if fixed else steps):
         slope = c[:, None] * function.slope(u)
@@ -172,7 +181,8 @@ def _polish(
         c, d, error = torch.where(better, new_c, c), torch.where(better, new_d, d), torch.where(better, new_error, error)
         values, u = torch.where(better[:, None], new_values, values), torch.where(better[:, None], new_u, u)
         damping = torch.where(better, damping / 5, damping * 5).clamp(1e-12, 1e12)
-        if not bool((gain > 1e-9).any()) and not bool(better.any()) and float(damping.min()) > 1e3:
+        idle = 0 if bool((gain > 1e-6).any()) else idle + 1
+        if idle == 4:
             break
     best = error.argmin()
     return a[best], b[best], c[best], d[best], error[best]

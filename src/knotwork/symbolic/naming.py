@@ -6,14 +6,14 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from knotwork.data import as_dataset
+from knotwork.data import Dataset, as_dataset
 from knotwork.errors import SpecError
-from knotwork.functions import named_function
+from knotwork.functions import NamedFunction, named_function
 from knotwork.functions import select as select_functions
 from knotwork.model import KANLayer, KANNetwork, trace
 from knotwork.splines import grid_range
 from knotwork.symbolic.candidates import Candidate, Candidates, candidates
-from knotwork.training import levenberg_marquardt
+from knotwork.training import levenberg_marquardt, threads_for
 
 Network = TypeVar("Network", bound=KANNetwork)
 Edge = tuple[int, int, int]
@@ -101,9 +101,13 @@ def auto_symbolic(
     r² below `r2_threshold` stay splines. No edge is ever removed; "0" is in no default library.
     """
     data = as_dataset(data)
+    with threads_for(len(data.X_train) * network.parameters_in_use()):
+        return _named(network, data, select_functions(lib), r2_threshold)
+
+
+def _named(network: Network, data: Dataset, functions: list[NamedFunction], r2_threshold: float) -> Network:
     current = network.copy()
     x, y = (v.to(_layer(current, 0).coefficients.dtype) for v in (data.X_train, data.y_train))
-    functions = select_functions(lib)
     tables: dict[Edge, Candidates] = {}
     left = _spline_edges(current)
     while left:

@@ -5,6 +5,7 @@ from knotwork.training.loop import fit
 from knotwork.training.multilevel import fit_multilevel
 from knotwork.training.penalties import Penalty, edge_norms, entropy
 from knotwork.training.result import FitResult, Record, rmse
+from knotwork.training.threads import threads_for
 
 __all__ = [
     "FitResult",
@@ -16,4 +17,5 @@ __all__ = [
     "fit_multilevel",
     "levenberg_marquardt",
     "rmse",
+    "threads_for",
 ]

@@ -7,7 +7,8 @@ from knotwork.model import KANNetwork
 from knotwork.splines import adaptive_knots, grid_range
 
 MARGIN = 0.02  # of the range, left free at both ends of a hidden grid
-COVERAGE = 0.8  # of its grid that the values of a hidden node must fill
+SLACK = 0.02  # of its grid that the values of a hidden node may leave it by: the linear continuation serves there
+COVERAGE = 0.7  # of its grid that the values of a hidden node must fill
 
 
 def set_input_grid(network: KANNetwork, ranges: list[tuple[float, float]], x: Tensor, grid_eps: float = 1.0) -> None:
@@ -32,7 +33,8 @@ def adapt_hidden_grids(network: KANNetwork, x: Tensor, grid_eps: float = 1.0) ->
             low, high = values.amin(0), values.amax(0)
             grid_low, grid_high = grid_range(layer.knots, layer.k)
             filled = (high - low) / (grid_high - grid_low)
-            badly = (low < grid_low) | (high > grid_high) | (filled < COVERAGE)
+            slack = SLACK * (grid_high - grid_low)
+            badly = (low < grid_low - slack) | (high > grid_high + slack) | (filled < COVERAGE)
             if bool(badly.any()) and bool(values.isfinite().all()):
                 margin = MARGIN * (high - low)
                 wide_low, wide_high = _widen(low - margin, high + margin)

@@ -16,6 +16,7 @@ from knotwork.training.multistart import screen
 from knotwork.training.objective import Loss, Objective, make_objective, mean_squared_error
 from knotwork.training.progress import progress_line
 from knotwork.training.result import FitResult, Record, rmse
+from knotwork.training.threads import threads_for
 
 MODERATE = 2e8  # rows x parameters² up to which a Levenberg-Marquardt step is quick
 STEPS = {"lm": 100, "lbfgs": 100, "adam": 2000}
@@ -74,7 +75,8 @@ def fit(
     history: list[Record] = []
     best_val, waited = float("inf"), 0
 
-    with progress_line(f"fit ({chosen})", steps, progress) as report:
+    size = sum(p.numel() for p in model.parameters())
+    with threads_for(x.shape[0] * size), progress_line(f"fit ({chosen})", steps, progress) as report:
 
         def each_step(step: int) -> str | None:
             nonlocal best_val, waited

@@ -14,14 +14,14 @@ GAIN = 0.9  # a finer grid must bring the validation RMSE below this share of th
 
 
 def fit_multilevel(
-    model: KANNetwork, data: object, grids: str | Sequence[int] = "auto", *, patience: int = 1, **settings: object
+    model: KANNetwork, data: object, grids: str | Sequence[int] = "auto", *, patience: int | None = None, **settings: object
 ) -> FitResult:
     """Fit on the first grid, then refine and fit again on each finer one; `result.model` is the best of them.
 
     The grid is chosen by the RMSE on the validation rows (the training rows if there are none). "auto" doubles the
-    model's own grid while parameters are fewer than half the training rows, and stops after `patience` + 1 levels
-    that bring no gain of a tenth; a list of grids is walked to its end, and the last level is kept only if it is the
-    best. `model` itself is left as it was. `settings` are those of `fit`.
+    model's own grid while parameters are fewer than half the training rows, with patience 1; a list of grids is walked
+    to its end unless `patience` is given. After `patience` + 1 levels in a row that bring no gain of a tenth the walk
+    ends. `model` itself is left as it was. `settings` are those of `fit`.
     """
     began = time.perf_counter()
     data = as_dataset(data)
@@ -30,6 +30,7 @@ def fit_multilevel(
         if grids != "auto":
             raise TrainingError(f"grids={grids!r} is not understood; pass 'auto' or a list of grids such as [5, 10, 20].")
         steps = _doubling(level, len(data.X_train) * data.n_outputs)
+        patience = 1 if patience is None else patience
     else:
         steps = list(grids)
         if not steps or any(not isinstance(g, int) or g < 1 for g in steps) or sorted(steps) != steps:
@@ -39,14 +40,15 @@ def fit_multilevel(
     waited = taken = 0
     for grid in steps:
         level = level if grid == level.spec.grid else level.refined(grid)
+        before = time.perf_counter() - began
         result = fit(level, data, **settings)  # type: ignore[arg-type]
-        history += [replace(r, step=r.step + taken, seconds=time.perf_counter() - began) for r in result.history]
+        history += [replace(r, step=r.step + taken, seconds=r.seconds + before) for r in result.history]
         taken += result.steps
         if best is None or _held_out(result) < GAIN * _held_out(best):
             best, waited = replace(result, model=level.copy()), 0
         else:
             waited += 1
-            if waited > patience and isinstance(grids, str):
+            if patience is not None and waited > patience:
                 break
     assert best is not None
     return replace(best, steps=taken, seconds=time.perf_counter() - began, history=tuple(history))

@@ -1,0 +1,46 @@
+"""Shapes of network worth trying when nothing is known of a formula, the simplest first."""
+
+from dataclasses import dataclass
+
+from knotwork.model import KANNetwork, Spec
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A network to try: `meaning` in words, its `width` and `arity`; with `own_factor`, factor i of a product sees input i alone."""
+
+    meaning: str
+    width: tuple[tuple[int, int], ...]
+    arity: int = 2
+    own_factor: bool = False
+
+    def build(self, grid: int, k: int = 3) -> KANNetwork:
+        """A fresh network of this shape."""
+        network = KANNetwork(Spec(self.width, grid, k, arity=self.arity), "power")
+        if self.own_factor:
+            layer, sums = network.layers[0], self.width[1][0]
+            for i in range(self.width[0][0]):
+                for factor in range(self.arity * self.width[1][1]):
+                    if i != factor % self.arity:
+                        layer.remove_edge(i, sums + factor)  # type: ignore[operator]
+        return network
+
+
+def shapes(inputs: int) -> list[Shape]:
+    """Shapes for that many inputs, from a plain sum to a wide network."""
+    if inputs == 1:
+        return [
+            Shape("f(x)", ((1, 0), (1, 0))),
+            Shape("g(f(x))", ((1, 0), (1, 0), (1, 0))),
+            Shape("a sum of two g(f(x))", ((1, 0), (2, 0), (1, 0))),
+        ]
+    n, sum_only = (inputs, 0), (1, 0)
+    return [
+        Shape("a sum of functions of one input", (n, sum_only)),
+        Shape("a product of functions of one input", (n, (0, 1)), inputs, own_factor=True),
+        Shape("a function of a sum", (n, sum_only, sum_only)),
+        Shape("a function of a product", (n, (0, 1), sum_only), inputs, own_factor=True),
+        Shape("a sum and a product", (n, (1, 1), sum_only), inputs, own_factor=True),
+        Shape("two functions of sums", (n, (2, 0), sum_only)),
+        Shape("a product of two sums", (n, (0, 1))),
+    ]
