@@ -262,8 +262,8 @@ REFUSED = [
     ((np.zeros((0, 2)), np.zeros(0)), {}, "X has no rows"),
     ((np.zeros((4, 0)), np.zeros(4)), {}, "X has 4 rows but no columns"),
     ((FRAME[[]], TARGET), {}, "X has 20 rows but no columns"),
-    ((FRAME, "y"), {}, "y is a str: pass an array, tensor, data frame or list of rows"),
-    ((None, TARGET), {}, "X is a NoneType"),
+    ((FRAME, "y"), {}, "y has type str: pass an array, tensor, data frame or list of rows"),
+    ((None, TARGET), {}, "X has type NoneType"),
     ((LONG[0], table()[1]), {}, "X has 21 rows and y has 20: every row needs its target"),
     ((FRAME, pd.Series(TARGET).iloc[::-1]), {}, "same row labels in different orders: align them"),
     ((np.ones((1, 2)), [1.0]), {}, "1 row cannot be split into training rows, 1 test and 1 validation rows"),
@@ -320,5 +320,5 @@ def test_from_dict_and_as_dataset():
     with pytest.raises(DataError, match="The dict lacks 'test_input', 'test_label': it needs the keys 'train_input'"):
         as_dataset({"train_input": X, "train_label": y})
     for wrong in (X, None, (X,), "data.csv"):
-        with pytest.raises(DataError, match=r"data is a \w+, but a Dataset, a pair \(X, y\), or a dict"):
+        with pytest.raises(DataError, match=r"data has type \w+, but a Dataset, a pair \(X, y\), or a dict"):
             as_dataset(wrong)

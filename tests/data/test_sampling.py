@@ -145,7 +145,7 @@ def test_constants_become_variables_when_given_a_range():
         ),
         ("sqrt(x*y)", {"x": (-1, 1), "y": (0, 1)}, r"not finite at \d+ of 1000 points, the first x=-0\.\d+, y=0\.\d+"),
         (lambda x: x[:3], {"x": (0, 1)}, r"returned shape \(3, 1\) for 1000 rows, not \(rows,\) or \(rows, out\)"),
-        (3, {"x": (0, 1)}, r"expression is a int: give a text such as 'sin\(x\) \+ y', or a function of tensors"),
+        (3, {"x": (0, 1)}, r"expression has type int: give a text such as 'sin\(x\) \+ y', or a function of tensors"),
     ],
 )
 def test_refusals(expression, settings, said):

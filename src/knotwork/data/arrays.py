@@ -112,7 +112,7 @@ def _whole(values: Any, what: str, names: Sequence[str] | None) -> Tensor:
     except ValueError:
         raise DataError(f"The rows of {what} differ in length: each needs one value for every column.") from None
     if array.ndim == 0:
-        raise DataError(f"{what} is a {type(values).__name__}: pass an array, tensor, data frame or list of rows.")
+        raise DataError(f"{what} has type {type(values).__name__}: pass an array, tensor, data frame or list of rows.")
     if array.dtype.kind == "U" and not isinstance(values, np.ndarray):
         array = np.array(values, dtype=object)  # NumPy turned the numbers beside a text into text
     if array.dtype.kind in "iufb" or array.ndim != 2:

@@ -124,7 +124,7 @@ class Dataset:
 
     def to(self, dtype: torch.dtype) -> "Dataset":
         """The same data in another floating-point type."""
-        _check_dtype(dtype)
+        check_dtype(dtype)
         return dataclasses.replace(self, **{name: getattr(self, name).to(dtype) for name in _TENSORS})
 
     def select(self, inputs: Sequence[str | int]) -> "Dataset":
@@ -174,7 +174,7 @@ class Dataset:
         [-1, 1] ("range") with figures from the training rows alone; targets keep their units.
         Raises DataError for anything but finite numbers in matching rows; warns about constant columns.
         """
-        _check_dtype(dtype)
+        check_dtype(dtype)
         names = None if names is None else tuple(str(name) for name in names)
         target_names = (target_names,) if isinstance(target_names, str) else target_names
         _check_same_order(X, y)
@@ -246,7 +246,7 @@ def as_dataset(data: Any, seed: int = 0, **options: Any) -> Dataset:
     if isinstance(data, (tuple, list)) and len(data) == 2:
         return Dataset.from_arrays(*data, **{"test": 0.0, "seed": seed, **options})
     raise DataError(
-        f"data is a {type(data).__name__}, but a Dataset, a pair (X, y), or a dict with the keys "
+        f"data has type {type(data).__name__}, but a Dataset, a pair (X, y), or a dict with the keys "
         f"{listed(_PYKAN_KEYS)} is needed: see knotwork.Dataset.from_arrays."
     )
 
@@ -348,7 +348,8 @@ def _check_same_order(X: Any, y: Any) -> None:
         raise DataError("X and y have the same row labels in different orders: align them with y = y.loc[X.index].")
 
 
-def _check_dtype(dtype: Any) -> None:
+def check_dtype(dtype: Any) -> None:
+    """Raises DataError unless this is a floating-point type of torch."""
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise DataError(f"dtype={dtype} cannot hold the data: use torch.float64 or torch.float32.")
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from knotwork.data.dataset import Dataset, Scale, _check_dtype, assemble, default_target, unknown_name
+from knotwork.data.dataset import Dataset, Scale, assemble, check_dtype, default_target, unknown_name
 from knotwork.errors import DataError
 
 
@@ -37,7 +37,7 @@ def sample(
     same for every `size` and `noise`.
     Raises DataError for ranges that do not fit the expression, and where it has no finite value.
     """
-    _check_dtype(dtype)
+    check_dtype(dtype)
     validation_size = max(1, size // 5) if validation_size is None else validation_size
     for name, count, least in (("size", size, 2), ("test_size", test_size, 0), ("validation_size", validation_size, 0)):
         if isinstance(count, bool) or not isinstance(count, int) or count < least:
@@ -93,7 +93,7 @@ def _function(expression: Any, ranges: Mapping[str, Any]) -> Callable[..., Any]:
         return expressions.to_torch(expression, tuple(ranges))
     if not callable(expression):
         kind = type(expression).__name__
-        raise DataError(f"expression is a {kind}: give a text such as 'sin(x) + y', or a function of tensors.")
+        raise DataError(f"expression has type {kind}: give a text such as 'sin(x) + y', or a function of tensors.")
     return _called_by_name(expression, ranges)
 
 
