@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from knotwork import kernels
 from knotwork.data import Dataset, as_dataset, load_table, sample
 from knotwork.discover import Discovery, discover
 from knotwork.errors import KnotworkError, KnotworkWarning
@@ -10,7 +11,6 @@ from knotwork.model import MLP, KANLayer, Spec, Trace
 from knotwork.simplify import Scores
 from knotwork.symbolic import Candidates, Formula
 from knotwork.training import FitResult, fit, fit_multilevel
-from knotwork import kernels
 
 __all__ = [
     "KAN",

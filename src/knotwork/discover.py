@@ -127,7 +127,9 @@ def discover(
 def fit_scout(data: Dataset, seed: int) -> FitResult:
     """A general network [n, 5, outputs], as fine as the held-out rows support."""
     network = KAN([data.n_inputs, SCOUT_WIDTH, data.n_outputs], grid=5, seed=seed)
-    return fit_multilevel(network, data, GRIDS, patience=0, starts=2, steps=40, seed=seed, progress=False)
+    return fit_multilevel(
+        network, data, GRIDS, patience=0, starts=2, steps=40, tolerance=1e-3, seed=seed, progress=False
+    )
 
 
 def input_importance(network: Any, data: Dataset) -> dict[str, float]:
@@ -144,7 +146,7 @@ def fit_shape(shape: Shape, data: Dataset, scout_error: float, seed: int) -> Tri
     coarse = network.fit(data, starts=16, steps=30, seed=seed, progress=False)
     if held_out(coarse) > HOPELESS * scout_error and held_out(coarse) > FAR * rms(data):
         return Trial(shape.meaning, network, held_out(coarse))
-    result = fit_multilevel(network, data, GRIDS, patience=0, steps=40, seed=seed, progress=False)
+    result = fit_multilevel(network, data, GRIDS, patience=0, steps=40, tolerance=1e-3, seed=seed, progress=False)
     return Trial(shape.meaning, result.model, held_out(result))  # type: ignore[arg-type]
 
 

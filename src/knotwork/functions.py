@@ -90,9 +90,7 @@ _ALL = [
     NamedFunction("sinh", "sinh(x)", torch.sinh, torch.cosh, cost=3),
     NamedFunction("cosh", "cosh(x)", torch.cosh, torch.sinh, cost=3),
     NamedFunction("gaussian", "exp(-x**2)", _gaussian, lambda u: -2 * u * _gaussian(u), cost=3),
-    NamedFunction(
-        "J0", "J0(x)", torch.special.bessel_j0, lambda u: -torch.special.bessel_j1(u), cost=4, default=False
-    ),
+    NamedFunction("J0", "J0(x)", torch.special.bessel_j0, lambda u: -torch.special.bessel_j1(u), cost=4, default=False),
     NamedFunction(
         "sgn", "sign(x)", torch.sign, lambda u: torch.zeros_like(u), cost=3, gap=True, power=0, default=False
     ),
@@ -100,7 +98,15 @@ _ALL = [
 ]
 
 LIBRARY: Mapping[str, NamedFunction] = {f.name: f for f in _ALL}
-_ALIASES = {"x**2": "x^2", "x**3": "x^3", "x**4": "x^4", "identity": "x", "asin": "arcsin", "atan": "arctan", "ln": "log"}
+_ALIASES = {
+    "x**2": "x^2",
+    "x**3": "x^3",
+    "x**4": "x^4",
+    "identity": "x",
+    "asin": "arcsin",
+    "atan": "arctan",
+    "ln": "log",
+}
 
 
 def named_function(name: str) -> NamedFunction:

@@ -54,12 +54,17 @@ def jacobian(network: KANNetwork, x: Tensor, free: FreeParameters | None = None)
     values = network.select_inputs(x)
     seen = []
     for l, layer in enumerate(network.layers):
-        splines, slopes = basis_with_slope(values, layer.knots, layer.k, layer.extrapolation)
-        base, base_slope = layer.base_values(values), layer.base_values(values, slope=True)
-        sums = splines.flatten(1) @ (layer.coefficients * layer.mask.unsqueeze(1)).flatten(0, 1)
-        sums = sums + base @ (layer.base_weights * layer.mask)
-        edge_slopes = torch.einsum("nib,ibo->nio", slopes, layer.coefficients)
-        edge_slopes = (edge_slopes + base_slope.unsqueeze(-1) * layer.base_weights) * layer.mask
+        if layer.has_splines():
+            splines, slopes = basis_with_slope(values, layer.knots, layer.k, layer.extrapolation)
+            base, base_slope = layer.base_values(values), layer.base_values(values, slope=True)
+            sums = splines.flatten(1) @ (layer.coefficients * layer.mask.unsqueeze(1)).flatten(0, 1)
+            sums = sums + base @ (layer.base_weights * layer.mask)
+            edge_slopes = torch.einsum("nib,ibo->nio", slopes, layer.coefficients)
+            edge_slopes = (edge_slopes + base_slope.unsqueeze(-1) * layer.base_weights) * layer.mask
+        else:
+            splines, base = values.new_empty(*values.shape, layer.coefficients.shape[1]), values
+            sums = values.new_zeros(len(values), layer.out_features)
+            edge_slopes = values.new_zeros(*values.shape, layer.out_features)
         for (source, target, name, _), (a, b, c, d) in zip(layer.named, layer.affine, strict=True):
             function, u = named_function(name), a * values[:, source] + b
             sums[:, target] += c * function.value(u) + d
@@ -72,7 +77,7 @@ def jacobian(network: KANNetwork, x: Tensor, free: FreeParameters | None = None)
     for l in reversed(range(len(seen))):
         inputs, splines, base, edge_slopes, sums = seen[l]
         sensitivity = _to_sums(network, l + 1, sums, sensitivity)
-        blocks.append(_blocks(network.layers[l], free, l, inputs, splines, base, sensitivity))  # type: ignore[arg-type]
+        blocks.append(_blocks(network.layers[l], free, l, inputs, splines, base, sensitivity))
         sensitivity = sensitivity @ edge_slopes.transpose(1, 2)
     return outputs, torch.cat([block for layer in reversed(blocks) for block in layer], dim=-1)
 

@@ -65,19 +65,24 @@ class KANLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x.reshape(-1, self.in_features)
-        splines = basis(rows, self.knots, self.k, 0, self.extrapolation)
-        weights = self.coefficients * self.mask.unsqueeze(1)
-        y = splines.flatten(1) @ weights.flatten(0, 1)
-        y = y + self.base_values(rows) @ (self.base_weights * self.mask)
+        if self.has_splines():
+            splines = basis(rows, self.knots, self.k, 0, self.extrapolation)
+            y = splines.flatten(1) @ (self.coefficients * self.mask.unsqueeze(1)).flatten(0, 1)
+            y = y + self.base_values(rows) @ (self.base_weights * self.mask)
+        else:
+            y = rows.new_zeros(len(rows), self.out_features)
         for (_, target, _, _), values in zip(self.named, self._named_values(rows), strict=True):
             y = y.index_add(-1, torch.tensor([target], device=x.device), values.unsqueeze(-1))
         return y.reshape(*x.shape[:-1], self.out_features)
 
     def edges(self, x: Tensor) -> Tensor:
         """Value of every edge, zero where it was removed: (batch, in) → (batch, in, out)."""
-        splines = basis(x, self.knots, self.k, 0, self.extrapolation)
-        values = torch.einsum("nib,ibo->nio", splines, self.coefficients)
-        values = (values + self.base_values(x).unsqueeze(-1) * self.base_weights) * self.mask
+        if self.has_splines():
+            splines = basis(x, self.knots, self.k, 0, self.extrapolation)
+            values = torch.einsum("nib,ibo->nio", splines, self.coefficients)
+            values = (values + self.base_values(x).unsqueeze(-1) * self.base_weights) * self.mask
+        else:
+            values = x.new_zeros(*x.shape, self.out_features)
         if not self.named:
             return values
         places = torch.tensor([source * self.out_features + target for source, target, _, _ in self.named])
@@ -99,6 +104,10 @@ class KANLayer(nn.Module):
         return values
 
     # --- the structure of the layer ---
+
+    def has_splines(self) -> bool:
+        """False once every edge is named or removed, so that no basis need be computed."""
+        return not self.named or bool((self.mask > 0).any())
 
     def active(self) -> Tensor:
         """True where an edge was not removed: shape (in, out)."""

@@ -1,13 +1,24 @@
 """A KAN: layers of curves, joined by sum nodes and product nodes (eq. 2.7)."""
 
-from typing import Self
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import Self
 
 from knotwork.errors import SpecError
 from knotwork.model.layer import KANLayer
 from knotwork.model.spec import NamedEdge, Spec
+
+
+class Layers(nn.ModuleList):
+    """The layers of a network, typed."""
+
+    def __getitem__(self, index: int) -> KANLayer:  # type: ignore[override]
+        return super().__getitem__(index)  # type: ignore[return-value]
+
+    def __iter__(self) -> Iterator[KANLayer]:  # type: ignore[override]
+        return super().__iter__()  # type: ignore[return-value]
 
 
 class KANNetwork(nn.Module):
@@ -18,12 +29,12 @@ class KANNetwork(nn.Module):
     """
 
     fitted: Tensor
-    layers: nn.ModuleList
+    layers: Layers
 
     def __init__(self, spec: Spec, init: str = "paper", generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.structure = spec
-        self.layers = nn.ModuleList(
+        self.layers = Layers(
             KANLayer(
                 spec.nodes(l),
                 spec.sums(l + 1),

@@ -53,8 +53,14 @@ class Spec:
                 "each with one node or more, such as width=[2, 5, 1] or, with product nodes, [2, (3, 1), 1]."
             )
         if self.width[0][1]:
-            raise SpecError(f"the input layer of width={_plain(self.width)} cannot hold product nodes; give it one number.")
-        for name, value, least, most in (("grid", self.grid, 1, 10**6), ("k", self.k, 0, 7), ("arity", self.arity, 2, 64)):
+            raise SpecError(
+                f"the input layer of width={_plain(self.width)} cannot hold product nodes; give it one number."
+            )
+        for name, value, least, most in (
+            ("grid", self.grid, 1, 10**6),
+            ("k", self.k, 0, 7),
+            ("arity", self.arity, 2, 64),
+        ):
             if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
                 raise SpecError(f"{name}={value!r} is not possible: it must be a whole number from {least} to {most}.")
         for name, value, options in (
@@ -86,7 +92,9 @@ class Spec:
     def check_edge(self, layer: int, source: int, target: int) -> None:
         """Raise SpecError unless edge (layer, source, target) is in this network."""
         if not 0 <= layer < self.depth:
-            raise SpecError(f"there is no layer {layer}: this KAN (width={_plain(self.width)}) has layers 0 to {self.depth - 1}.")
+            raise SpecError(
+                f"there is no layer {layer}: this KAN (width={_plain(self.width)}) has layers 0 to {self.depth - 1}."
+            )
         if not (0 <= source < self.nodes(layer) and 0 <= target < self.sums(layer + 1)):
             raise SpecError(
                 f"there is no edge ({layer}, {source}, {target}): layer {layer} of this KAN leads from "

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from knotwork.model.layer import KANLayer
 from knotwork.model.network import KANNetwork
 
 
@@ -40,7 +39,6 @@ def trace(network: KANNetwork, x: Tensor) -> Trace:
     values = network.select_inputs(x)
     layers = []
     for l, layer in enumerate(network.layers):
-        assert isinstance(layer, KANLayer)
         edges = layer.edges(values)
         sums = edges.sum(1)
         nodes = network.combine(l + 1, sums)

@@ -43,9 +43,9 @@ def attribute(network: KANNetwork, x: Tensor, method: str = "propagated") -> Sco
         edges = [edge_norms(layer) for layer in seen.layers]
         nodes = [edges[0].amax(1)]
         for l in range(1, len(edges)):
-            incoming = _factors_to_nodes(network, l, edges[l - 1].amax(0), torch.amax)
+            incoming = _factors_to_nodes(network, l, edges[l - 1].amax(0))
             nodes.append(torch.minimum(incoming, edges[l].amax(1)))
-        nodes.append(_factors_to_nodes(network, len(edges), edges[-1].amax(0), torch.amax))
+        nodes.append(_factors_to_nodes(network, len(edges), edges[-1].amax(0)))
     else:
         nodes = [torch.ones(seen.outputs.shape[1], dtype=seen.outputs.dtype)]
         for l in reversed(range(len(seen.layers))):
@@ -67,7 +67,7 @@ def _nodes_to_factors(network: KANNetwork, layer: int, nodes: Tensor) -> Tensor:
     return torch.cat([nodes[:n_sums], nodes[n_sums:].repeat_interleave(network.spec.arity)])
 
 
-def _factors_to_nodes(network: KANNetwork, layer: int, sums: Tensor, reduce) -> Tensor:  # noqa: ANN001
-    """One number a node from those of the sums that feed it."""
+def _factors_to_nodes(network: KANNetwork, layer: int, sums: Tensor) -> Tensor:
+    """The largest number of those of the sums that feed a node."""
     n_sums, n_products = network.spec.width[layer]
-    return torch.cat([sums[:n_sums], reduce(sums[n_sums:].view(n_products, -1), 1)]) if n_products else sums
+    return torch.cat([sums[:n_sums], sums[n_sums:].view(n_products, -1).amax(1)]) if n_products else sums

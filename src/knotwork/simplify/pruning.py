@@ -9,7 +9,7 @@ from torch import Tensor
 
 from knotwork.data import Dataset, as_dataset
 from knotwork.errors import TrainingError
-from knotwork.model import KANNetwork, NamedEdge, trace
+from knotwork.model import KANLayer, KANNetwork, NamedEdge, trace
 from knotwork.simplify.attribution import attribute
 from knotwork.training import fit, rmse
 
@@ -61,7 +61,7 @@ def _prune_within(network: Network, data: Dataset, budget: float, method: str) -
     tried: set[tuple[int, int, int]] = set()
     while True:
         scores = attribute(current, data.X_train, method).edges
-        active = [layer.active() for layer in current.layers]  # type: ignore[operator]
+        active = [layer.active() for layer in current.layers]
         waiting = [
             (float(scores[l][i, j]), l, int(i), int(j))
             for l, alive in enumerate(active)
@@ -81,7 +81,7 @@ def _prune_within(network: Network, data: Dataset, budget: float, method: str) -
         fit(smaller, data, optimizer="lm", steps=10, progress=False)
         if _held_out(smaller, data) <= allowed:
             current = smaller
-    kept = tuple(layer.active() for layer in current.layers)  # type: ignore[operator]
+    kept = tuple(layer.active() for layer in current.layers)
     nodes = [torch.ones(current.spec.nodes(l)) > 0 for l in range(current.spec.depth + 1)]
     scores = attribute(current, data.X_train, method).edges
     return select(current, _consistent(current, list(kept), nodes, scores), data.X_train)
@@ -101,7 +101,7 @@ def _with_strongest(
     kept = [e.clone() for e in edges]
     for l, layer in enumerate(kept):
         n_sums = 0 if l == network.spec.depth - 1 else network.spec.width[l + 1][0]
-        alive = network.layers[l].active()  # type: ignore[operator]
+        alive = network.layers[l].active()
         for j in range(n_sums, layer.shape[1]):
             candidates = alive[:, j] & nodes[l][: layer.shape[0]]
             if not bool((layer[:, j] & nodes[l]).any()) and bool(candidates.any()):
@@ -119,7 +119,7 @@ def _consistent(
     edges = _with_strongest(network, edges, nodes, scores)
     while True:
         for l in range(spec.depth):
-            edges[l] &= nodes[l][:, None] & network.layers[l].active()  # type: ignore[operator]
+            edges[l] &= nodes[l][:, None] & network.layers[l].active()
             edges[l] &= _factors(network, l + 1, nodes[l + 1])[None, :]
         before = [n.clone() for n in nodes]
         for l in range(spec.depth + 1):
@@ -152,13 +152,13 @@ def without_edges(network: Network, keep: Sequence[Tensor], x: Tensor) -> Networ
         gone = seen.active & ~kept
         lost = (seen.edges.mean(0) * gone).sum(0)
         for i, j in gone.nonzero():
-            layer.remove_edge(int(i), int(j))  # type: ignore[operator]
+            layer.remove_edge(int(i), int(j))
         for j in gone.any(0).nonzero().flatten().tolist():
             _add_constant(layer, j, lost[j])
     return other
 
 
-def _add_constant(layer, target: int, value: Tensor) -> None:  # noqa: ANN001
+def _add_constant(layer: KANLayer, target: int, value: Tensor) -> None:
     """Add a constant to one edge into `target`: B-splines sum to one, and a named edge has its d."""
     splines = (layer.mask[:, target] > 0).nonzero().flatten()
     if len(splines):
@@ -188,10 +188,10 @@ def select(network: Network, selection: Selection, x: Tensor) -> Network:
     smaller = type(network).from_spec(replace(spec, width=width, inputs=inputs, named=named))
     for l, (old, new) in enumerate(zip(source.layers, smaller.layers, strict=True)):
         rows, columns = nodes[l], sums[l + 1]
-        new.knots.copy_(old.knots[rows])  # type: ignore[operator]
-        new.mask.copy_(old.mask[rows][:, columns])  # type: ignore[operator]
-        new.coefficients.copy_(old.coefficients[rows][:, :, columns])  # type: ignore[operator]
-        new.base_weights.copy_(old.base_weights[rows][:, columns])  # type: ignore[operator]
-        new.affine.copy_(old.affine)  # type: ignore[operator]
+        new.knots.copy_(old.knots[rows])
+        new.mask.copy_(old.mask[rows][:, columns])
+        new.coefficients.copy_(old.coefficients[rows][:, :, columns])
+        new.base_weights.copy_(old.base_weights[rows][:, columns])
+        new.affine.copy_(old.affine)
     smaller.fitted.copy_(network.fitted)
     return smaller

@@ -37,9 +37,7 @@ def insert_knots(coefficients: Tensor, knots: Tensor, finer: Tensor, k: int) -> 
 def project(coefficients: Tensor, knots: Tensor, target: Tensor, k: int, extrapolation: str = "linear") -> Tensor:
     """Coefficients on `target` knots of the closest splines in L² over the target grid: shape (in, G' + k, out)."""
     points, weights = quadrature(knots, target, k)
-    return fit_coefficients(
-        points, evaluate(points, knots, coefficients, k, 0, extrapolation), target, k, weights
-    )
+    return fit_coefficients(points, evaluate(points, knots, coefficients, k, 0, extrapolation), target, k, weights)
 
 
 def quadrature(knots: Tensor, target: Tensor, k: int) -> tuple[Tensor, Tensor]:

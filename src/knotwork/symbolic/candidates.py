@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,7 +49,7 @@ class Candidates(Sequence[Candidate]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, n):  # noqa: ANN001, ANN204
+    def __getitem__(self, n: Any) -> Any:
         return self.rows[n]
 
     def __iter__(self) -> Iterator[Candidate]:
@@ -178,7 +179,11 @@ def _polish(
         better = new_error < error
         gain = torch.where(better, (error - new_error) / error.clamp_min(1e-300), torch.zeros_like(error))
         a, b = torch.where(better, a + step[:, 0], a), torch.where(better, b + step[:, 1], b)
-        c, d, error = torch.where(better, new_c, c), torch.where(better, new_d, d), torch.where(better, new_error, error)
+        c, d, error = (
+            torch.where(better, new_c, c),
+            torch.where(better, new_d, d),
+            torch.where(better, new_error, error),
+        )
         values, u = torch.where(better[:, None], new_values, values), torch.where(better[:, None], new_u, u)
         damping = torch.where(better, damping / 5, damping * 5).clamp(1e-12, 1e12)
         idle = 0 if bool((gain > 1e-6).any()) else idle + 1

@@ -81,7 +81,9 @@ def symbolic_formula(network: KANNetwork, data: object = None, *, simplify: bool
     Raises SpecError while an edge is still a spline, and without `data`, which the gap and the names need.
     """
     if data is None:
-        raise SpecError("symbolic_formula() measures its gap to the network on samples, and a model keeps none: pass data=.")
+        raise SpecError(
+            "symbolic_formula() measures its gap to the network on samples, and a model keeps none: pass data=."
+        )
     data = as_dataset(data)
     raw = _expressions(network, data)
     if simplify:
@@ -101,9 +103,7 @@ def measured(expressions: Sequence[Any], network: KANNetwork, data: Dataset) -> 
     r2 = 1 - float(error / variance) if float(variance) > 0 else float("nan")
     gap = float(difference.square().mean().sqrt())
     errors = _errors(expressions[0], data) if len(expressions) == 1 else {}
-    return Formula(
-        tuple(expressions), data.input_names, data.target_names, gap, r2, float(error.sqrt()), errors
-    )
+    return Formula(tuple(expressions), data.input_names, data.target_names, gap, r2, float(error.sqrt()), errors)
 
 
 def evaluate(expressions: Sequence[Any], data: Dataset, x: Tensor) -> Tensor:
@@ -187,9 +187,7 @@ def _errors(expression: Any, data: Dataset) -> dict[float, float]:
     columns = list(_raw(data, x).unbind(-1))
     constants = [torch.tensor(v, dtype=x.dtype).expand(len(x)) for v in values]
     names = [*data.input_names, *(s.name for s in symbols)]
-    jacobian = torch.stack(
-        [to_torch(d, names)(*columns, *constants) for d in derivatives(general, symbols)], dim=-1
-    )
+    jacobian = torch.stack([to_torch(d, names)(*columns, *constants) for d in derivatives(general, symbols)], dim=-1)
     degrees = max(len(x) - len(symbols), 1)
     scale = jacobian.norm(dim=0).clamp_min(1e-300)
     _, singular, right = torch.linalg.svd(torch.nan_to_num(jacobian / scale), full_matrices=False)

@@ -10,7 +10,7 @@ from knotwork.data import Dataset, as_dataset
 from knotwork.errors import SpecError
 from knotwork.functions import NamedFunction, named_function
 from knotwork.functions import select as select_functions
-from knotwork.model import KANLayer, KANNetwork, trace
+from knotwork.model import KANNetwork, Trace, trace
 from knotwork.splines import grid_range
 from knotwork.symbolic.candidates import Candidate, Candidates, candidates
 from knotwork.training import levenberg_marquardt, threads_for
@@ -31,7 +31,7 @@ def edge_samples(network: KANNetwork, edge: Edge, data: object = None) -> tuple[
         if data is not None:
             layer = trace(network, as_dataset(data).X_train[:MOST_ROWS]).layers[l]
             return layer.inputs[:, i], layer.edges[:, i, j]
-        layer = _layer(network, l)
+        layer = network.layers[l]
         low, high = (float(v[i]) for v in grid_range(layer.knots, layer.k))
         line = torch.linspace(low, high, SAMPLES_WITHOUT_DATA, dtype=layer.knots.dtype)
         return line, layer.edges(line[:, None].expand(-1, layer.in_features))[:, i, j]
@@ -73,21 +73,23 @@ def fix_symbolic(
         fit = table[0]
     else:
         if len(params) != 4:
-            raise SpecError(f"params={tuple(params)} has {len(params)} numbers; give four, (a, b, c, d) of c·f(a·x + b) + d.")
+            raise SpecError(
+                f"params={tuple(params)} has {len(params)} numbers; give four, (a, b, c, d) of c·f(a·x + b) + d."
+            )
         a, b, c, d = (float(v) for v in params)
         error = (c * record.value(a * x + b) + d - y).square().mean()
         variance = (y - y.mean()).square().mean()
         fit = Candidate(record.name, (a, b, c, d), float(1 - error / variance), float(error) ** 0.5, record.cost)
-    _layer(network, layer).name_edge(source, target, record.name, torch.tensor(fit.constants), trainable)
+    network.layers[layer].name_edge(source, target, record.name, torch.tensor(fit.constants), trainable)
     return fit
 
 
 def unfix_symbolic(network: KANNetwork, layer: int, source: int, target: int) -> None:
     """Make a named edge a spline again, in place, with the coefficients it had before it was named."""
     network.spec.check_edge(layer, source, target)
-    if _layer(network, layer).named_at(source, target) is None:
+    if network.layers[layer].named_at(source, target) is None:
         raise SpecError(f"edge {(layer, source, target)} is not named, so there is nothing to undo.")
-    _layer(network, layer).unname_edge(source, target)
+    network.layers[layer].unname_edge(source, target)
 
 
 def auto_symbolic(
@@ -107,7 +109,7 @@ def auto_symbolic(
 
 def _named(network: Network, data: Dataset, functions: list[NamedFunction], r2_threshold: float) -> Network:
     current = network.copy()
-    x, y = (v.to(_layer(current, 0).coefficients.dtype) for v in (data.X_train, data.y_train))
+    x, y = (v.to(current.layers[0].coefficients.dtype) for v in (data.X_train, data.y_train))
     tables: dict[Edge, Candidates] = {}
     left = _spline_edges(current)
     while left:
@@ -124,9 +126,12 @@ def _named(network: Network, data: Dataset, functions: list[NamedFunction], r2_t
         left.remove(edge)
         if len(tables[edge]):
             _name(current, edge, tables[edge][0])
-            levenberg_marquardt(current, x, y, steps=10, target=_rounding(y))
+            levenberg_marquardt(current, x, y, steps=10, tolerance=1e-3, patience=3, target=_rounding(y))
+    some_x, some_y = x[:MOST_ROWS], y[:MOST_ROWS]
+    _refit(current, some_x, some_y)
+    current = _swap(current, tables, some_x, some_y)
     _refit(current, x, y)
-    return _swap(current, tables, x, y)
+    return current
 
 
 def _swap(current: Network, tables: dict[Edge, Candidates], x: Tensor, y: Tensor) -> Network:
@@ -165,28 +170,20 @@ def description(network: KANNetwork, x: Tensor, y: Tensor) -> float:
 
 
 def _refit(network: KANNetwork, x: Tensor, y: Tensor) -> None:
-    levenberg_marquardt(network, x, y, steps=200, tolerance=1e-3, target=_rounding(y) * 1e-4)
+    levenberg_marquardt(network, x, y, steps=100, tolerance=1e-3, patience=5, target=_rounding(y) * 1e-4)
 
 
 def _name(network: KANNetwork, edge: Edge, fit: Candidate) -> None:
-    _layer(network, edge[0]).name_edge(edge[1], edge[2], fit.function, torch.tensor(fit.constants))
+    network.layers[edge[0]].name_edge(edge[1], edge[2], fit.function, torch.tensor(fit.constants))
 
 
-def _points(seen, edge: Edge) -> tuple[Tensor, Tensor]:  # noqa: ANN001
+def _points(seen: Trace, edge: Edge) -> tuple[Tensor, Tensor]:
     layer = seen.layers[edge[0]]
     return layer.inputs[:, edge[1]].detach(), layer.edges[:, edge[1], edge[2]].detach()
 
 
 def _spline_edges(network: KANNetwork) -> list[Edge]:
-    return [
-        (l, int(i), int(j)) for l in range(network.spec.depth) for i, j in (_layer(network, l).mask > 0).nonzero()
-    ]
-
-
-def _layer(network: KANNetwork, l: int) -> KANLayer:
-    layer = network.layers[l]
-    assert isinstance(layer, KANLayer)
-    return layer
+    return [(l, int(i), int(j)) for l in range(network.spec.depth) for i, j in (network.layers[l].mask > 0).nonzero()]
 
 
 def _mse(network: KANNetwork, x: Tensor, y: Tensor) -> float:

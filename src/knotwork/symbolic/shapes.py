@@ -22,7 +22,7 @@ class Shape:
             for i in range(self.width[0][0]):
                 for factor in range(self.arity * self.width[1][1]):
                     if i != factor % self.arity:
-                        layer.remove_edge(i, sums + factor)  # type: ignore[operator]
+                        layer.remove_edge(i, sums + factor)
         return network
 
 

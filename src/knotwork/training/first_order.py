@@ -10,7 +10,7 @@ from knotwork.model import KANNetwork
 from knotwork.training.grids import adapt_hidden_grids
 from knotwork.training.objective import Objective
 
-EachStep = Callable[[int], str | None]
+EachStep = Callable[[int, float], str | None]
 
 
 def minibatches(n: int, size: int | None, generator: torch.Generator) -> Iterator[Tensor]:
@@ -47,7 +47,7 @@ def by_gradient(
         stepper.step()
         if update_grid and step <= steps // 2 and step % max(steps // 20, 1) == 0 and isinstance(model, KANNetwork):
             adapt_hidden_grids(model, x)
-        reason = each_step(step)
+        reason = each_step(step, float("nan"))
         if reason:
             return step, reason
     return steps, f"the limit of {steps} steps was reached"
@@ -84,7 +84,7 @@ def by_lbfgs(
         moves = update_grid and step <= min(steps // 2, 50) and step % 5 == 0
         if moves and isinstance(model, KANNetwork) and adapt_hidden_grids(model, x):
             stepper.state.clear()  # the curvature it remembers is that of the old grids
-        reason = each_step(step)
+        reason = each_step(step, float("nan"))
         if reason:
             return step, reason
         slow = slow + 1 if last - value <= 1e-6 * value else 0

@@ -16,10 +16,11 @@ def levenberg_marquardt(
     network: KANNetwork,
     x: Tensor,
     y: Tensor,
-    each_step: Callable[[int], str | None] | None = None,
+    each_step: Callable[[int, float], str | None] | None = None,
     *,
     steps: int = 100,
     tolerance: float = 1e-4,
+    patience: int = 10,
     target: float = 0.0,
     penalty: Penalty | None = None,
     update_grid: bool = True,
@@ -27,8 +28,8 @@ def levenberg_marquardt(
     """Minimise the mean squared error (plus penalty) over the free parameters, in place; steps taken and why it ended.
 
     Marquardt's scaling with Nielsen's damping (Madsen, Nielsen, Tingleff 2004, section 3.2); a step is taken only if it
-    lowers the loss. Hidden grids follow the activations between steps. Stops when ten steps in a row lower the loss
-    by less than `tolerance` of it each, when the loss is `target` or less, or when `each_step(step)` gives a reason.
+    lowers the loss. Hidden grids follow the activations between steps. Stops when `patience` steps in a row lower the
+    loss by less than `tolerance` of it each, when the loss is `target` or less, or when `each_step(step, loss)` gives a reason.
     """
     if update_grid:
         adapt_hidden_grids(network, x)
@@ -61,11 +62,11 @@ def levenberg_marquardt(
         loss = new
         if update_grid and adapt_hidden_grids(network, x):
             loss = objective_value(network, x, y, penalty)
-        reason = each_step(taken) if each_step is not None else None
+        reason = each_step(taken, loss) if each_step is not None else None
         if reason:
             return taken, reason
-        if slow >= 10:
-            return taken, f"converged: ten steps in a row lowered the loss by less than {tolerance:g} of it"
+        if slow >= patience:
+            return taken, f"converged: {patience} steps in a row lowered the loss by less than {tolerance:g} of it"
     return taken, f"the limit of {steps} steps was reached"
 
 

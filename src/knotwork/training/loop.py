@@ -78,16 +78,19 @@ def fit(
     size = sum(p.numel() for p in model.parameters())
     with threads_for(x.shape[0] * size), progress_line(f"fit ({chosen})", steps, progress) as report:
 
-        def each_step(step: int) -> str | None:
+        def each_step(step: int, value: float) -> str | None:
+            """`value` is the objective on all training rows where the optimiser knows it, else NaN."""
             nonlocal best_val, waited
+            known = value == value and objective.penalty is None and objective.loss is mean_squared_error
+            train = value**0.5 if known else objective.report(model, x, y)
             grid = model.spec.grid if isinstance(model, KANNetwork) else 0
             validation = objective.report(model, x_val, y_val) if len(x_val) else None
             seconds = time.perf_counter() - began
-            record = Record(step, seconds, grid, objective.report(model, x, y), validation)
+            record = Record(step, seconds, grid, train, validation)
             history.append(record)
             report(step, record.train, validation)
             if patience is None:
-                keeper.look()
+                keeper.look(value)
             elif validation is not None:
                 waited = waited + 1 if validation >= best_val else 0
                 if validation < best_val:
@@ -103,7 +106,13 @@ def fit(
                 if first and (starts is None or starts > 1):
                     race = 16 if starts is None else starts
                     screen(
-                        model, x, y, starts=race, generator=generator, penalty=objective.penalty, update_grid=update_grid
+                        model,
+                        x,
+                        y,
+                        starts=race,
+                        generator=generator,
+                        penalty=objective.penalty,
+                        update_grid=update_grid,
                     )
                 taken, reason = levenberg_marquardt(
                     model,
@@ -157,8 +166,9 @@ class _Keeper:
         self.look()
 
     @torch.no_grad()
-    def look(self) -> None:
-        value = float(self.objective(self.model, self.x, self.y))
+    def look(self, value: float = float("nan")) -> None:
+        """Keep the state if it is the best; its objective is computed unless it is known."""
+        value = value if value == value else float(self.objective(self.model, self.x, self.y))
         if not value >= self.best and value == value:
             self.keep(value)
 

@@ -14,7 +14,12 @@ GAIN = 0.9  # a finer grid must bring the validation RMSE below this share of th
 
 
 def fit_multilevel(
-    model: KANNetwork, data: object, grids: str | Sequence[int] = "auto", *, patience: int | None = None, **settings: object
+    model: KANNetwork,
+    data: object,
+    grids: str | Sequence[int] = "auto",
+    *,
+    patience: int | None = None,
+    **settings: object,
 ) -> FitResult:
     """Fit on the first grid, then refine and fit again on each finer one; `result.model` is the best of them.
 
@@ -28,7 +33,9 @@ def fit_multilevel(
     level = model.copy()
     if isinstance(grids, str):
         if grids != "auto":
-            raise TrainingError(f"grids={grids!r} is not understood; pass 'auto' or a list of grids such as [5, 10, 20].")
+            raise TrainingError(
+                f"grids={grids!r} is not understood; pass 'auto' or a list of grids such as [5, 10, 20]."
+            )
         steps = _doubling(level, len(data.X_train) * data.n_outputs)
         patience = 1 if patience is None else patience
     else:

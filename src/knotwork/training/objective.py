@@ -47,6 +47,8 @@ def make_objective(model: nn.Module, loss: str | Loss, lamb: float, lamb_l1: flo
         if not value >= 0:
             raise TrainingError(f"{name}={value!r} is not possible: a penalty's weight must be 0 or positive.")
     if lamb and not isinstance(model, KANNetwork):
-        raise TrainingError(f"lamb={lamb} penalises the edges of a KAN, but this is a {type(model).__name__}; use lamb=0.")
+        raise TrainingError(
+            f"lamb={lamb} penalises the edges of a KAN, but this is a {type(model).__name__}; use lamb=0."
+        )
     penalty = Penalty(lamb, lamb_l1, lamb_entropy) if lamb else None
     return Objective(mean_squared_error if loss == "mse" else loss, penalty)  # type: ignore[arg-type]
