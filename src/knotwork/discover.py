@@ -165,11 +165,11 @@ def name(trial: Trial, data: Dataset, lib: Iterable[str] | None) -> Trial:
 
 def pareto_front(trials: Sequence[Trial]) -> tuple[Trial, ...]:
     """Trials with a formula that no simpler one beats on held-out rows, simplest first."""
-    named = sorted((t for t in trials if t.formula is not None), key=lambda t: (t.formula.complexity, t.held_out))
+    named = sorted((t.formula.complexity, t.held_out, n) for n, t in enumerate(trials) if t.formula is not None)
     front: list[Trial] = []
-    for trial in named:
-        if not front or trial.held_out < front[-1].held_out:
-            front.append(trial)
+    for _, error, n in named:
+        if not front or error < front[-1].held_out:
+            front.append(trials[n])
     return tuple(front)
 
 

@@ -1,6 +1,7 @@
 """The baseline that every claim about KANs is measured against."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -13,14 +14,13 @@ class MLP(nn.Module):
         super().__init__()
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         layers: list[nn.Module] = []
-        for n_in, n_out in zip(width[:-1], width[1:], strict=True):
-            linear = nn.utils.skip_init(nn.Linear, n_in, n_out, dtype=dtype)
+        for n_in, n_out in pairwise(width):
+            linear = nn.Linear(n_in, n_out, device="meta", dtype=dtype).to_empty(device="cpu")
             bound = n_in**-0.5  # as nn.Linear starts, but from our own generator
             for values in (linear.weight, linear.bias):
-                with torch.no_grad():
-                    values.copy_((2 * torch.rand(values.shape, generator=generator, dtype=dtype) - 1) * bound)
+                nn.init.uniform_(values, -bound, bound, generator=generator)
             layers += [linear, nn.SiLU()]
         self.layers = nn.Sequential(*layers[:-1])
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x.to(self.layers[0].weight.dtype))
+        return self.layers(x.to(next(self.parameters()).dtype))

@@ -121,7 +121,7 @@ def _raw(data: Dataset, x: Tensor) -> Tensor:
 def _expressions(network: KANNetwork, data: Dataset) -> tuple[Any, ...]:
     """Every output as an expression in the original columns, exactly as the network computes it."""
     from knotwork.expressions import number, symbol
-    from knotwork.tidying import compose
+    from knotwork.expressions import compose
 
     spec = network.spec
     nodes = []
@@ -153,7 +153,7 @@ def _expressions(network: KANNetwork, data: Dataset) -> tuple[Any, ...]:
 
 
 def _simplified(expression: Any, data: Dataset, output: int) -> Any:
-    from knotwork.tidying import snap, tidy
+    from knotwork.expressions import snap, tidy
 
     x, y = data.X_train[:ROWS], data.y_train[:ROWS, output : output + 1]
     columns = _raw(data, x)
@@ -177,7 +177,7 @@ def _simplified(expression: Any, data: Dataset, output: int) -> Any:
 def _errors(expression: Any, data: Dataset) -> dict[float, float]:
     """Standard errors of the decimal constants, from s² (JᵀJ)⁻¹ at the training rows."""
     from knotwork.expressions import to_torch
-    from knotwork.tidying import derivatives, parametrise
+    from knotwork.expressions import derivatives, parametrise
 
     general, symbols, values = parametrise(expression)
     if not symbols:

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 import sympy
 
-from knotwork.expressions import parse, to_numpy
+from knotwork.expressions.evaluation import to_numpy
+from knotwork.expressions.parsing import parse
 
 TURN = 2 * math.pi
 Samples = dict[str, np.ndarray]
@@ -29,7 +31,7 @@ def gather(expr: sympy.Expr) -> sympy.Expr:
     """Constants pulled together: exp(x + 2) as e²·exp(x), log(3x) as log x + log 3, phases into (-π/2, π/2]."""
     if expr.is_Atom:
         return expr
-    args = [gather(argument) for argument in expr.args]
+    args = [gather(cast(sympy.Expr, argument)) for argument in expr.args]
     if isinstance(expr, sympy.exp):
         return _gather_exp(args[0])
     if isinstance(expr, sympy.log):
@@ -97,7 +99,7 @@ def drop_negligible(expr: sympy.Expr, samples: Samples, share: float) -> sympy.E
     """Without the terms of sums whose largest value on the samples is below `share` of the sum's."""
     if expr.is_Atom:
         return expr
-    args = [drop_negligible(argument, samples, share) for argument in expr.args]
+    args = [drop_negligible(cast(sympy.Expr, argument), samples, share) for argument in expr.args]
     if isinstance(expr, sympy.Add):
         sizes = [_largest(term, samples) for term in args]
         # against the spread of the sum where it has one: a small difference of large terms matters
@@ -108,7 +110,7 @@ def drop_negligible(expr: sympy.Expr, samples: Samples, share: float) -> sympy.E
 
 
 def _largest(expr: sympy.Expr, samples: Samples) -> float:
-    names = sorted(s.name for s in expr.free_symbols)
+    names = sorted(str(s) for s in expr.free_symbols)
     values = to_numpy(expr, names)(*(samples[name] for name in names)) if names else np.asarray(float(expr))
     return float(np.abs(values).max())
 
@@ -122,7 +124,7 @@ def snap(expr: sympy.Expr, keeps: Callable[[sympy.Expr], bool], tolerance: float
         simple = _simple(float(constant), tolerance)
         if simple is None:
             continue
-        snapped = expr.xreplace({constant: simple})
+        snapped = cast(sympy.Expr, expr.xreplace({constant: simple}))
         if keeps(snapped):
             expr = snapped
     return expr
@@ -144,12 +146,11 @@ def parametrise(expr: sympy.Expr) -> tuple[sympy.Expr, list[sympy.Symbol], list[
     """The expression with a variable in place of each Float constant, those variables, and their values."""
     constants = sorted(expr.atoms(sympy.Float), key=float)
     symbols = [sympy.Symbol(f"constant {n}") for n in range(len(constants))]
-    return expr.xreplace(dict(zip(constants, symbols, strict=True))), symbols, [float(c) for c in constants]
-
-
-def substitute(expr: sympy.Expr, values: dict[str, sympy.Expr]) -> sympy.Expr:
-    """The expression with other expressions in place of variables, all at once."""
-    return expr.xreplace({sympy.Symbol(name): value for name, value in values.items()})
+    return (
+        cast(sympy.Expr, expr.xreplace(dict(zip(constants, symbols, strict=True)))),
+        symbols,
+        [float(c) for c in constants],
+    )
 
 
 def derivatives(expr: sympy.Expr, symbols: Sequence[sympy.Symbol]) -> list[sympy.Expr]:
@@ -159,4 +160,4 @@ def derivatives(expr: sympy.Expr, symbols: Sequence[sympy.Symbol]) -> list[sympy
 
 def compose(text: str, inner: sympy.Expr) -> sympy.Expr:
     """The expression that `text` (in the variable x) stands for, with `inner` in place of x."""
-    return parse(text, ["x"]).xreplace({sympy.Symbol("x"): inner})
+    return cast(sympy.Expr, parse(text, ["x"]).xreplace({sympy.Symbol("x"): inner}))

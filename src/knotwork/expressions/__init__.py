@@ -1,0 +1,31 @@
+"""Text to expression to torch and NumPy, and formulas made readable: the only home of SymPy.
+
+Everything here is real-valued: outside the domain of a function the value is NaN, never complex.
+"""
+
+from knotwork.expressions.evaluation import constant_value, to_numpy, to_torch
+from knotwork.expressions.parsing import CONSTANTS, FUNCTIONS, number, parse, symbol, variable_names
+from knotwork.expressions.tidying import compose, derivatives, parametrise, snap, tidy
+from knotwork.expressions.writing import complexity, float_constants, latex, round_constants, text
+
+__all__ = [
+    "CONSTANTS",
+    "FUNCTIONS",
+    "complexity",
+    "compose",
+    "constant_value",
+    "derivatives",
+    "float_constants",
+    "latex",
+    "number",
+    "parametrise",
+    "parse",
+    "round_constants",
+    "snap",
+    "symbol",
+    "text",
+    "tidy",
+    "to_numpy",
+    "to_torch",
+    "variable_names",
+]

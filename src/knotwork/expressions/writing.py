@@ -1,0 +1,112 @@
+"""Expressions as text: for our parser, in LaTeX, rounded, and how long they are."""
+
+import re
+import string
+from typing import Any, cast
+
+import sympy
+from sympy.printing.latex import greek_letters_set
+from sympy.printing.str import StrPrinter
+
+from knotwork.errors import ExpressionError
+
+
+def text(expr: sympy.Expr) -> str:
+    """The expression as a text for `parse`, which reads the same values back; decimals are given to the last digit."""
+    return _Printer().doprint(expr)
+
+
+class _Printer(StrPrinter):
+    """SymPy's printer with our names of functions, and floats as Python writes them."""
+
+    def _print_Float(self, expr: sympy.Float) -> str:
+        return repr(float(expr))
+
+    def _print_Exp1(self, expr: sympy.Expr) -> str:
+        return "exp(1)"  # "e" might be a variable
+
+    def _print_Function(self, expr: Any) -> str:
+        name = expr.func.__name__.lower()
+        arguments = expr.args
+        if isinstance(expr, sympy.besselj):
+            name, arguments = f"J{expr.order}", expr.args[1:]
+        return f"{name}({self.stringify(arguments, ', ')})"
+
+    _print_Abs = _print_LatticeOp = _print_Function
+
+
+def latex(expr: sympy.Expr) -> str:
+    """LaTeX for the expression; variables of several letters are set upright, word for word."""
+    names = {s: _latex_name(s.name) for s in expr.free_symbols if isinstance(s, sympy.Symbol)}
+    return sympy.latex(expr, symbol_names={s: name for s, name in names.items() if name is not None})
+
+
+def _latex_name(name: str) -> str | None:
+    """How to set a column name; None where SymPy's own reading is good: x, x_1, x12, theta, theta_1."""
+    letters = re.fullmatch(r"([^\W\d_]+)_?\d*", name)
+    if letters and (len(letters[1]) == 1 or letters[1].lower() in greek_letters_set):
+        return None
+    escapes = {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
+    escaped = "".join(escapes.get(c, "\\" + c if c in "&%$#_{}" else c) for c in name)
+    return rf"\text{{{escaped}}}" if set(name) - set(string.ascii_letters + string.digits) else rf"\mathrm{{{name}}}"
+
+
+def complexity(expr: sympy.Expr) -> int:
+    """How many nodes the expression has as one would write it: each operator, function, constant and variable is one.
+
+    x - y, x / y and x**2 are 3, sin(x) and -x are 2, 2*sin(x) + 1 is 6, 1/x is 3, sqrt(x) is 2;
+    -3, 1/2 and pi are 1; a maximum of three counts as two maxima of two.
+    """
+    if expr.is_Atom:
+        return 1
+    if isinstance(expr, sympy.Add):
+        negative = [_is_negative(term) for term in expr.args]
+        terms = [
+            -term if minus and not term.is_Number else term for term, minus in zip(expr.args, negative, strict=True)
+        ]
+        return len(terms) - 1 + all(negative) + sum(map(complexity, terms))
+    if isinstance(expr, sympy.Mul):
+        coefficient, rest = expr.as_coeff_Mul()
+        if coefficient == -1:
+            return 1 + complexity(rest)
+        above = [f for f in expr.args if not _is_reciprocal(f)]
+        below = [1 / f for f in expr.args if _is_reciprocal(f)]
+        return len(expr.args) - 1 + (0 if above else 2) + sum(map(complexity, [*above, *below]))
+    if isinstance(expr, sympy.Pow):
+        if _is_reciprocal(expr):
+            return 2 + complexity(1 / expr)
+        if expr.exp == sympy.S.Half:
+            return 1 + complexity(expr.base)
+        return 1 + complexity(expr.base) + complexity(expr.exp)
+    arguments: Any = expr.args[1:] if isinstance(expr, sympy.besselj) else expr.args
+    calls = len(arguments) - 1 if isinstance(expr, (sympy.Max, sympy.Min)) else 1
+    return calls + sum(map(complexity, arguments))
+
+
+def _is_negative(term: sympy.Expr) -> bool:
+    return bool(term.as_coeff_Mul()[0] < 0)
+
+
+def _is_reciprocal(factor: sympy.Expr) -> bool:
+    return isinstance(factor, sympy.Pow) and bool(factor.exp.is_Number) and bool(factor.exp < 0)
+
+
+def float_constants(expr: sympy.Expr) -> list[sympy.Float]:
+    """The different decimal constants of the expression, in the order in which a walk through it meets them."""
+    return list(dict.fromkeys(n for n in sympy.preorder_traversal(expr) if isinstance(n, sympy.Float)))
+
+
+def round_constants(expr: sympy.Expr, digits: int) -> sympy.Expr:
+    """The expression with its decimal constants rounded to so many significant digits.
+
+    What rounds to a whole number of at most that many digits becomes that integer: 2.0004 at 3 digits is 2.
+    """
+    if digits < 1:
+        raise ExpressionError(f"Constants are rounded to 1 or more significant digits, got digits={digits}.")
+
+    def rounded(value: float) -> sympy.Expr:
+        value = float(f"{value:.{digits - 1}e}")
+        return sympy.Integer(int(value)) if value == int(value) and abs(value) < 10**digits else sympy.Float(value)
+
+    exact = {constant: rounded(float(constant)) for constant in float_constants(expr)}
+    return cast(sympy.Expr, expr.xreplace(exact))
