@@ -44,9 +44,9 @@ class Trial:
 class Discovery:
     """What was found in a table.
 
-    `formula` describes the data in the fewest bits (residuals on held-out rows plus size of the formula); `pareto` holds
-    the best formula of every complexity, simplest first. `model` is the spline network of the chosen shape, `named` the
-    same with named edges, `scout` the general network that was fitted first. `importance` maps every input to its share.
+    `formula` describes the data in the fewest bits (residuals on held-out rows plus size of the formula); `pareto`
+    holds the best formula of every complexity, simplest first. `model` is the spline network of the chosen shape,
+    `named` the same with named edges, `scout` the general network fitted first. `importance` maps inputs to shares.
     """
 
     formula: Formula
@@ -77,8 +77,8 @@ def discover(
 
     `X` and `y` are arrays or pandas objects, or `X` is a `Dataset`. A general network tells which inputs matter and how
     well the target can be predicted at all. Then shapes are tried from simple to general; the edges of those that come
-    close are named with functions of `lib`. It ends at the first formula that is exact to rounding, when all shapes were
-    tried, or after `time_budget` seconds (checked between shapes). `say` is told each stage in words.
+    close are named with functions of `lib`. It ends at the first formula that is exact to rounding, when all shapes
+    were tried, or after `time_budget` seconds (checked between shapes). `say` is told each stage in words.
     Raises DataError for a table that cannot be used.
     """
     began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The KAN as its users know it: a network with the paper's verbs (its Table 7), each one line into the room that does it."""
+"""The KAN as its users know it: a network with the paper's verbs (its Table 7), one line each."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class KAN(KANNetwork):
 
     `width` gives the nodes a layer, inputs first; (sums, products) where a layer holds product nodes, each multiplying
     `arity` sums: [2, 5, 1], [2, (0, 1), 1]. `grid` is the number of intervals G of every spline, `k` its order. `base`
-    is b(x) of eq. 2.10: "silu", "identity", "sine" or "zero". `init` is "paper" or "power". `grid_range` fixes the input
-    grids; without it the first fit lays them over the data. Outside its grid a spline goes on as a straight line
+    is b(x) of eq. 2.10: "silu", "identity", "sine" or "zero". `init` is "paper" or "power". `grid_range` fixes the
+    input grids; without it the first fit lays them over the data. Outside its grid a spline goes on as a straight line
     (`extrapolation="linear"`), fades to zero ("zero") or refuses ("error"). `seed` makes the initial values
     reproducible without touching torch's own generator. No data is ever kept on a model.
 
@@ -66,7 +66,7 @@ class KAN(KANNetwork):
         return fit(self, data, **settings)
 
     def refine(self, grid: int) -> Self:
-        """A copy with `grid` intervals an input and the same function (exactly, if a multiple of today's G; eq. 2.16)."""
+        """A copy with `grid` intervals an input and the same function, exactly for a multiple of G (eq. 2.16)."""
         return self.refined(grid)
 
     def trace(self, data: object) -> Trace:

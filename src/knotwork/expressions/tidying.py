@@ -118,7 +118,8 @@ def _largest(expr: sympy.Expr, samples: Samples) -> float:
 def snap(expr: sympy.Expr, keeps: Callable[[sympy.Expr], bool], tolerance: float = 1e-7) -> sympy.Expr:
     """Float constants replaced by simple numbers (integers, small fractions, multiples of π) they lie next to.
 
-    A constant is snapped if it is within `tolerance` of the simple number, relative to it, and `keeps` accepts the result.
+    A constant is snapped if it is within `tolerance` of the simple number, relative to it, and `keeps` accepts
+    the result.
     """
     for constant in sorted(expr.atoms(sympy.Float), key=lambda c: -abs(float(c))):
         simple = _simple(float(constant), tolerance)

@@ -145,7 +145,7 @@ class KANLayer(nn.Module):
         self.mask[source, target] = 0
 
     def set_knots(self, knots: Tensor) -> None:
-        """Move the splines to other knots (in, G' + 2k + 1), each edge kept as close as possible in L² over its new grid."""
+        """Move to other knots (in, G' + 2k + 1), each edge kept as close as possible in L² over its new grid."""
         with torch.no_grad():
             points, weights = quadrature(self.knots, knots, self.k)
             values = torch.einsum(

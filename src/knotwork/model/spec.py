@@ -142,8 +142,8 @@ def parse_width(width: Width) -> tuple[tuple[int, int], ...]:
             raise TypeError
     except TypeError:
         raise SpecError(
-            f"width={width!r} is not understood: give whole numbers, or (sums, products) pairs, from inputs to outputs, "
-            "such as [2, 5, 1] or [2, (3, 1), 1]."
+            f"width={width!r} is not understood: give whole numbers, or (sums, products) pairs, from inputs to "
+            "outputs, such as [2, 5, 1] or [2, (3, 1), 1]."
         ) from None
     return tuple((int(s), int(p)) for s, p in layers)
 

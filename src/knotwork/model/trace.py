@@ -10,9 +10,9 @@ from knotwork.model.network import KANNetwork
 
 @dataclass(frozen=True)
 class LayerTrace:
-    """One layer on a batch: `inputs` (batch, in), `edges` (batch, in, sums), `sums` (batch, sums), `nodes` (batch, nodes).
+    """One layer on a batch.
 
-    `active` (in, sums) is False for removed edges, whose values are zero.
+    `inputs` (batch, in), `edges` (batch, in, sums), `sums` (batch, sums), `nodes` (batch, nodes). `active` (in, sums) is False for removed edges, whose values are zero.
     """
 
     inputs: Tensor

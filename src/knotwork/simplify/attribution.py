@@ -31,8 +31,8 @@ def attribute(network: KANNetwork, x: Tensor, method: str = "propagated") -> Sco
     """Scores of `network` on the rows x (batch, in_features).
 
     "paper": an edge scores |φ|₁ (eq. 2.17), a hidden node the smaller of its largest incoming and largest outgoing
-    edge (eq. 2.21, where the outgoing maximum runs over the edges that leave the node). "propagated": outputs score 1, an
-    edge the score of the sum it feeds times its share of that sum's spread (standard deviations), a node the sum of
+    edge (eq. 2.21, where the outgoing maximum runs over the edges that leave the node). "propagated": outputs score 1,
+    an edge the score of the sum it feeds times its share of that sum's spread (standard deviations), a node the sum of
     its outgoing edges (arXiv 2408.10205, section 4.1): what a deep node does counts only as far as the output sees it.
     """
     if method not in METHODS:

@@ -36,7 +36,8 @@ def prune(
     """A smaller copy without the nodes, edges and inputs that score below the thresholds; `network` is untouched.
 
     With `budget`, thresholds are not used: edges go one after another, the least important first, each followed by a
-    brief fit, as long as the validation RMSE (training RMSE without validation rows) stays within 1 + budget of today's.
+    brief fit, as long as the validation RMSE (training RMSE without validation rows) stays within 1 + budget of
+    today's.
     What a removed edge adds on average is kept as a constant. Every output and every factor of a product keeps its
     strongest edge. The pruned network takes the same input columns as before.
     """

@@ -76,5 +76,6 @@ def _check_range(low: Tensor, high: Tensor) -> None:
     if not bool((low < high).all()):
         i = int((~(low < high)).nonzero()[0])
         raise SpecError(
-            f"the grid of input {i} would be [{float(low[i])}, {float(high[i])}], but a grid needs low < high and no NaN."
+            f"the grid of input {i} would be [{float(low[i])}, {float(high[i])}], but a grid needs "
+            "low < high and no NaN."
         )

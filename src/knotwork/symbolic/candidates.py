@@ -18,7 +18,7 @@ FLOOR = 1e-12  # share of the variance below which two fits are equally good
 
 @dataclass(frozen=True)
 class Candidate:
-    """One fit: `constants` is (a, b, c, d), `r2` the share of the edge's variance explained, `rmse` in the edge's units.
+    """One fit: `constants` is (a, b, c, d), `r2` the share of variance explained, `rmse` in the edge's units.
 
     `cancellation` is how many times larger the terms c·f are than the range of the curve: a sine can imitate a parabola
     by a tiny piece of a huge arc. `score` trades all: the cost of the function, plus log2 of the unexplained share of

@@ -52,7 +52,7 @@ class Formula:
         return r" \\ ".join(latex(e) for e in self.expressions)
 
     def round(self, digits: int = 3) -> "Formula":
-        """The formula with constants rounded to significant digits; `gap`, `r2` and `errors` remain those of the exact one."""
+        """With constants rounded to significant digits; `gap`, `r2` and `errors` remain those of the exact formula."""
         from knotwork.expressions import round_constants
 
         return replace(self, expressions=tuple(round_constants(e, digits) for e in self.expressions))
@@ -120,8 +120,7 @@ def _raw(data: Dataset, x: Tensor) -> Tensor:
 
 def _expressions(network: KANNetwork, data: Dataset) -> tuple[Any, ...]:
     """Every output as an expression in the original columns, exactly as the network computes it."""
-    from knotwork.expressions import number, symbol
-    from knotwork.expressions import compose
+    from knotwork.expressions import compose, number, symbol
 
     spec = network.spec
     nodes = []
@@ -135,8 +134,8 @@ def _expressions(network: KANNetwork, data: Dataset) -> tuple[Any, ...]:
         if left:
             i, j = left[0]
             raise SpecError(
-                f"edge ({l}, {i}, {j}) and {len(left) - 1} more of layer {l} are still splines, which no formula can show: "
-                "name them with fix_symbolic() or auto_symbolic(), or remove them with prune()."
+                f"edge ({l}, {i}, {j}) and {len(left) - 1} more of layer {l} are still splines, which no formula can "
+                "show: name them with fix_symbolic() or auto_symbolic(), or remove them with prune()."
             )
         sums = [number(0.0) for _ in range(spec.sums(l + 1))]
         for (source, target, name, _), constants in zip(layer.named, layer.affine.tolist(), strict=True):
@@ -176,8 +175,7 @@ def _simplified(expression: Any, data: Dataset, output: int) -> Any:
 
 def _errors(expression: Any, data: Dataset) -> dict[float, float]:
     """Standard errors of the decimal constants, from s² (JᵀJ)⁻¹ at the training rows."""
-    from knotwork.expressions import to_torch
-    from knotwork.expressions import derivatives, parametrise
+    from knotwork.expressions import derivatives, parametrise, to_torch
 
     general, symbols, values = parametrise(expression)
     if not symbols:

@@ -68,7 +68,8 @@ def fix_symbolic(
             raise SpecError(
                 f"{record.name} cannot be fitted to edge {edge}: no constants keep a·x + b inside its domain "
                 f"({record.low:g}, {record.high:g}) for the values that enter the edge, {float(x.min()):.4g} to "
-                f"{float(x.max()):.4g}. Choose another function (suggest_symbolic lists them) or give params=(a, b, c, d)."
+                f"{float(x.max()):.4g}. Choose another function (suggest_symbolic lists them) or give "
+                "params=(a, b, c, d)."
             )
         fit = table[0]
     else:

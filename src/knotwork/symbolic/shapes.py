@@ -7,7 +7,7 @@ from knotwork.model import KANNetwork, Spec
 
 @dataclass(frozen=True)
 class Shape:
-    """A network to try: `meaning` in words, its `width` and `arity`; with `own_factor`, factor i of a product sees input i alone."""
+    """A network to try; with `own_factor`, factor i of a product sees input i alone."""
 
     meaning: str
     width: tuple[tuple[int, int], ...]

@@ -101,5 +101,6 @@ def optimizer_class(name: object) -> type[torch.optim.Optimizer]:
     if name == "adam":
         return torch.optim.Adam
     raise TrainingError(
-        f"optimizer={name!r} is not known; choose 'auto', 'lm', 'lbfgs', 'adam' or pass a class such as torch.optim.AdamW."
+        f"optimizer={name!r} is not known; choose 'auto', 'lm', 'lbfgs', 'adam' or pass a class such as "
+        "torch.optim.AdamW."
     )

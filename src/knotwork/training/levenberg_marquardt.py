@@ -29,7 +29,8 @@ def levenberg_marquardt(
 
     Marquardt's scaling with Nielsen's damping (Madsen, Nielsen, Tingleff 2004, section 3.2); a step is taken only if it
     lowers the loss. Hidden grids follow the activations between steps. Stops when `patience` steps in a row lower the
-    loss by less than `tolerance` of it each, when the loss is `target` or less, or when `each_step(step, loss)` gives a reason.
+    loss by less than `tolerance` of it each, when the loss is `target` or less, or when
+    `each_step(step, loss)` gives a reason.
     """
     if update_grid:
         adapt_hidden_grids(network, x)

@@ -51,7 +51,8 @@ def fit(
     races `starts` starting points (16). `lamb`, `lamb_l1`, `lamb_entropy` weigh the penalty of eq. 2.20. `patience`
     stops when that many steps bring no better validation loss, and keeps the best. `callback(record)` is called after
     each step and stops the fit by returning True; so does Ctrl-C, and the best state so far is kept in every case.
-    A fit never ends with a larger objective on the training rows than it began with, unless `patience` chose by validation.
+    A fit never ends with a larger objective on the training rows than it began with, unless `patience` chose by
+    validation.
 
     Raises DataError for data that do not fit the model, TrainingError for settings that contradict each other.
     """
@@ -230,8 +231,8 @@ def _check(
         )
     if data.n_outputs != spec.nodes(spec.depth):
         raise TrainingError(
-            f"fit() got {data.n_outputs} target columns but this KAN has {spec.nodes(spec.depth)} outputs (width={shape}). "
-            f"Pass width=[..., {data.n_outputs}] or choose other targets."
+            f"fit() got {data.n_outputs} target columns but this KAN has {spec.nodes(spec.depth)} outputs "
+            f"(width={shape}). Pass width=[..., {data.n_outputs}] or choose other targets."
         )
 
 

@@ -25,7 +25,8 @@ def screen(
 ) -> None:
     """Leave in `network` the best of `starts` starting points after a few Levenberg-Marquardt steps each.
 
-    Its own values race first, all on the first 1,000 rows. On grids finer than 5 intervals the race is run at G = 5 and the winner refined.
+    Its own values race first, all on the first 1,000 rows. On grids finer than 5 intervals the
+    race is run at G = 5 and the winner refined.
     """
     race_x, race_y = x[:SCREEN_ROWS], y[:SCREEN_ROWS]
     coarse = network.refined(SCREEN_GRID) if network.spec.grid > SCREEN_GRID else network

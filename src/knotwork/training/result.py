@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Record:
-    """One line of a fit's history: losses are RMSE over all rows and outputs (or the loss passed), `penalty` included in none."""
+    """One line of a fit's history: losses are RMSE over all rows and outputs, or the loss passed, without penalty."""
 
     step: int
     seconds: float

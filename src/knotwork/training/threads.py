@@ -12,8 +12,8 @@ WORTH_SHARING = 4e6  # entries of a Jacobian from which a second thread was seen
 def threads_for(entries: float) -> Iterator[None]:
     """One torch thread for work on fewer entries than pay for sharing; the caller's number comes back afterwards.
 
-    Threads of OpenMP wait for each other by spinning, so on a busy machine two threads on tiny tensors can take ten times as
-    long as one.
+    Threads of OpenMP wait for each other by spinning, so on a busy machine two threads on tiny tensors can
+    take ten times as long as one.
     """
     before = torch.get_num_threads()
     if before == 1 or entries >= WORTH_SHARING:
