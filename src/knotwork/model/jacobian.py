@@ -1,5 +1,7 @@
 """Outputs and their derivatives by every free parameter, in closed form: one forward and one backward sweep."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -24,12 +26,18 @@ class FreeParameters:
 
     def get(self) -> Tensor:
         """The current values: (P,)."""
+        return self.gather([(la.coefficients, la.base_weights, la.affine) for la in self.network.layers])
+
+    def gather(self, tensors: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
+        """One vector (P,) from a layer-by-layer list shaped like (coefficients, base_weights, affine)."""
         parts = []
-        for layer, (source, target), named in zip(self.network.layers, self.edges, self.named, strict=True):
-            parts.append(layer.coefficients.detach()[source, :, target].flatten())
+        for layer, (coefficients, base_weights, affine), (source, target), named in zip(
+            self.network.layers, tensors, self.edges, self.named, strict=True
+        ):
+            parts.append(coefficients.detach()[source, :, target].flatten())
             if layer.base != "zero":
-                parts.append(layer.base_weights.detach()[source, target])
-            parts.append(layer.affine.detach()[named].flatten())
+                parts.append(base_weights.detach()[source, target])
+            parts.append(affine.detach()[named].flatten())
         return torch.cat(parts)
 
     @torch.no_grad()

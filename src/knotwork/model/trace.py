@@ -12,7 +12,8 @@ from knotwork.model.network import KANNetwork
 class LayerTrace:
     """One layer on a batch.
 
-    `inputs` (batch, in), `edges` (batch, in, sums), `sums` (batch, sums), `nodes` (batch, nodes). `active` (in, sums) is False for removed edges, whose values are zero.
+    `inputs` (batch, in), `edges` (batch, in, sums), `sums` (batch, sums), `nodes` (batch, nodes). `active`
+    (in, sums) is False for removed edges, whose values are zero.
     """
 
     inputs: Tensor

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from knotwork.kernels import basis
 from knotwork.model import FreeParameters, KANNetwork, LayerTrace, trace
 
 
@@ -40,4 +41,39 @@ class Penalty:
         return self.of_norms([edge_norms(layer) for layer in trace(network, x).layers])
 
     def quadratic(self, network: KANNetwork, x: Tensor, free: FreeParameters) -> tuple[Tensor, Tensor]:
-        raise NotImplementedError
+        """Curvature (P, P) and gradient (P,) of the penalty, for second-order steps.
+
+        The gradient is exact. The curvature is that of the parabolas that touch each |φ(x)| from above at today's values
+        (iteratively reweighted least squares), edge by edge, so it is never negative.
+        """
+        tensors = [(layer.coefficients, layer.base_weights, layer.affine) for layer in network.layers]
+        with torch.enable_grad():
+            layers = trace(network, x).layers
+            norms = [edge_norms(layer) for layer in layers]
+            value = self.of_norms(norms)
+            by_norm = torch.autograd.grad(value, norms, retain_graph=True)
+            flat = [tensor for layer in tensors for tensor in layer]
+            slopes = torch.autograd.grad(value, flat, allow_unused=True)
+        filled = [torch.zeros_like(t) if s is None else s for t, s in zip(flat, slopes, strict=True)]
+        gradient = free.gather([(filled[n], filled[n + 1], filled[n + 2]) for n in range(0, len(filled), 3)])
+        curvature = x.new_zeros(free.size, free.size)
+        at = 0
+        for l, layer in enumerate(network.layers):
+            source, target = free.edges[l]
+            n_edges, size = len(source), layer.coefficients.shape[1]
+            if n_edges:
+                seen = layers[l]
+                design = basis(seen.inputs.detach(), layer.knots, layer.k, 0, layer.extrapolation)[:, source]
+                if layer.base != "zero":
+                    design = torch.cat([design, layer.base_values(seen.inputs.detach())[:, source, None]], dim=-1)
+                sizes = seen.edges.detach()[:, source, target].abs()
+                slack = 0.01 * sizes.mean(0) + 1e-6 * sizes.mean() + 1e-300
+                weights = by_norm[l][source, target].clamp_min(0) / len(x) / (sizes + slack)
+                blocks = torch.einsum("nea,ne,neb->eab", design, weights, design)
+                for e in range(n_edges):
+                    places = torch.arange(at + e * size, at + (e + 1) * size)
+                    if layer.base != "zero":
+                        places = torch.cat([places, torch.tensor([at + n_edges * size + e])])
+                    curvature[places[:, None], places] += blocks[e]
+            at += n_edges * (size + (layer.base != "zero")) + 4 * len(free.named[l])
+        return curvature, gradient
