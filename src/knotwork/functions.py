@@ -4,6 +4,7 @@ import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,9 +19,10 @@ class NamedFunction:
     """One named curve f of one real variable.
 
     `value` and `slope` are f and f' in torch; `expression` is f in text with `x` as its variable, as our parser reads
-    it. f is real and smooth for low < x < high, and for |x| > gap where `gap` is positive (poles at zero). `cost` says
-    how much simpler another function would have to fit to be preferred. With `power` p, f(s·x) = s^p·f(x) for s > 0,
-    so the inner factor a is redundant; with `shift_free`, f(x + s) is f(x) times or plus a constant, so b is.
+    it. f is real and smooth for low < x < high (but for the corner of abs), with a `gap` at x = 0 excepted. `cost` says
+    how much simpler another function would have to fit to be preferred. With `power` p, f(s·x) is s^p·f(x) for s > 0,
+    plus a constant for log, so the inner factor a is redundant; with `shift_free`, f(x + s) is f(x) times or plus a
+    constant, so b is. `periodic` means f(x + 2π) = f(x).
     """
 
     name: str
@@ -46,6 +48,37 @@ def _power(p: float) -> tuple[Curve, Curve]:
     if p == int(p):
         p = int(p)
     return (lambda u: u**p), (lambda u: p * u ** (p - 1))
+
+
+class _Bessel(torch.autograd.Function):
+    """Bessel function of order 0 or 1; torch has the values but no derivatives."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(u: Tensor, order: int) -> Tensor:
+        return torch.special.bessel_j1(u) if order else torch.special.bessel_j0(u)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, int], output: Tensor) -> None:
+        u, ctx.order = inputs
+        ctx.save_for_backward(u)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        (u,) = ctx.saved_tensors
+        if ctx.order == 0:
+            return -gradients[0] * _j1(u), None
+        ratio = torch.where(u == 0, 0.5, _j1(u) / torch.where(u == 0, 1.0, u))
+        return gradients[0] * (_j0(u) - ratio), None
+
+
+def _j0(u: Tensor) -> Tensor:
+    return _Bessel.apply(u, 0)  # type: ignore[return-value]
+
+
+def _j1(u: Tensor) -> Tensor:
+    return _Bessel.apply(u, 1)  # type: ignore[return-value]
 
 
 def _gaussian(u: Tensor) -> Tensor:
@@ -90,7 +123,7 @@ _ALL = [
     NamedFunction("sinh", "sinh(x)", torch.sinh, torch.cosh, cost=3),
     NamedFunction("cosh", "cosh(x)", torch.cosh, torch.sinh, cost=3),
     NamedFunction("gaussian", "exp(-x**2)", _gaussian, lambda u: -2 * u * _gaussian(u), cost=3),
-    NamedFunction("J0", "J0(x)", torch.special.bessel_j0, lambda u: -torch.special.bessel_j1(u), cost=4, default=False),
+    NamedFunction("J0", "J0(x)", _j0, lambda u: -_j1(u), cost=4, default=False),
     NamedFunction(
         "sgn", "sign(x)", torch.sign, lambda u: torch.zeros_like(u), cost=3, gap=True, power=0, default=False
     ),

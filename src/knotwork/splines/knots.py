@@ -34,8 +34,8 @@ def adaptive_knots(samples: Tensor, low: Tensor, high: Tensor, grid: int, k: int
     blend = grid_eps * uniform + (1 - grid_eps) * quantiles
     blend[:, 0], blend[:, -1] = low, high
     least = 0.01 * (high - low)[:, None] / grid
-    lengths = blend.diff(dim=-1).clamp_min(least)
-    lengths = lengths * ((high - low) / lengths.sum(-1))[:, None]
+    beyond = (blend.diff(dim=-1) - least).clamp_min(0)
+    lengths = least + beyond * ((0.99 * (high - low)) / beyond.sum(-1))[:, None]
     inner = torch.cat([low[:, None], low[:, None] + lengths.cumsum(-1)], dim=-1)
     inner[:, -1] = high
     return _extend(inner, k)
@@ -73,9 +73,10 @@ def _extend(inner: Tensor, k: int) -> Tensor:
 
 
 def _check_range(low: Tensor, high: Tensor) -> None:
-    if not bool((low < high).all()):
-        i = int((~(low < high)).nonzero()[0])
+    possible = (low < high) & (high - low).isfinite()
+    if not bool(possible.all()):
+        i = int((~possible).nonzero()[0])
         raise SpecError(
             f"the grid of input {i} would be [{float(low[i])}, {float(high[i])}], but a grid needs "
-            "low < high and no NaN."
+            "low < high, both finite."
         )
