@@ -78,7 +78,7 @@ def test_knots_inserted_anywhere_keep_every_curve_and_its_derivatives(k, more):
 def test_equals_the_knot_insertion_of_scipy():
     knots, coefficients = make(3, inputs=1, outputs=1)
     at = float(knots[0, 4] * 0.3 + knots[0, 5] * 0.7)
-    t, c, k = insert(at, (knots[0].numpy(), np.append(coefficients[0, :, 0].numpy(), [0] * 4), 3))
+    t, c, _ = insert(at, (knots[0].numpy(), np.append(coefficients[0, :, 0].numpy(), [0] * 4), 3))
     moved = insert_knots(coefficients, knots, torch.tensor(t)[None], 3)
     assert abs(moved[0, :, 0].numpy() - c[: moved.shape[1]]).max() < 1e-14
 

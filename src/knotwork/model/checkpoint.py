@@ -1,8 +1,9 @@
 """Networks in files: safetensors for the numbers, one line of JSON for the structure. Loading runs no code."""
 
-import json
+import hashlib
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from knotwork.errors import CheckpointError, SpecError
@@ -17,7 +18,8 @@ def save(network: KANNetwork, path: str | Path) -> None:
     from safetensors.torch import save_file
 
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
-    save_file(state, str(path), metadata={"knotwork": FORMAT, "spec": network.spec.to_json()})
+    spec = network.spec.to_json()
+    save_file(state, str(path), metadata={"knotwork": FORMAT, "spec": spec, "sha256": _digest(spec, state)})
 
 
 def read(path: str | Path) -> tuple[Spec, dict[str, Tensor]]:
@@ -30,17 +32,30 @@ def read(path: str | Path) -> tuple[Spec, dict[str, Tensor]]:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+    except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{str(path)!r} is not a safetensors file ({error}); save it again.") from error
     if metadata.get("knotwork") != FORMAT:
         raise CheckpointError(
             f"{str(path)!r} is not a knotwork checkpoint of format {FORMAT} (it says "
             f"{metadata.get('knotwork')!r}); only files written by knotwork.save() can be loaded."
         )
+    text = metadata.get("spec", "")
+    if metadata.get("sha256") != _digest(text, state):
+        raise CheckpointError(f"{str(path)!r} was changed or damaged after it was saved; save it again.")
     try:
-        return Spec.from_json(metadata.get("spec", "")), state
+        spec = Spec.from_json(text)
     except SpecError as error:
         raise CheckpointError(f"the structure in {str(path)!r} was changed or damaged: {error}") from error
+    for l in range(spec.depth):  # before anything of that size is built
+        found = state.get(f"layers.{l}.coefficients")
+        wanted = (spec.nodes(l), spec.grid + spec.k, spec.sums(l + 1))
+        if found is None or found.shape != wanted:
+            came = "none" if found is None else f"{tuple(found.shape)}"
+            raise CheckpointError(
+                f"the values in {str(path)!r} do not fit its structure: layer {l} needs coefficients of shape "
+                f"{wanted}, the file holds {came}."
+            )
+    return spec, state
 
 
 def restore(network: KANNetwork, state: dict[str, Tensor], path: str | Path) -> None:
@@ -49,3 +64,12 @@ def restore(network: KANNetwork, state: dict[str, Tensor], path: str | Path) -> 
         network.load_state_dict(state)
     except RuntimeError as error:
         raise CheckpointError(f"the values in {str(path)!r} do not fit its structure: {error}") from error
+
+
+def _digest(spec: str, state: dict[str, Tensor]) -> str:
+    """SHA-256 of structure and values, so that damage is noticed (it is no signature)."""
+    digest = hashlib.sha256(spec.encode())
+    for name, value in sorted(state.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.cpu().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from knotwork.errors import SpecError
 from knotwork.functions import named_function
 from knotwork.kernels import basis
 from knotwork.model.bases import BASES
@@ -64,6 +65,11 @@ class KANLayer(nn.Module):
             self.base_weights.copy_(base_weights)
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.ndim == 0 or x.shape[-1] != self.in_features:
+            raise SpecError(
+                f"this layer takes rows of {self.in_features} values but got a tensor of shape {tuple(x.shape)}. "
+                f"Pass one of shape (..., {self.in_features})."
+            )
         rows = x.reshape(-1, self.in_features)
         if self.has_splines():
             splines = basis(rows, self.knots, self.k, 0, self.extrapolation)
@@ -123,9 +129,10 @@ class KANLayer(nn.Module):
 
     def name_edge(self, source: int, target: int, function: str, constants: Tensor, trainable: bool = True) -> None:
         """Replace an edge by c·f(a·x + b) + d, `constants` being (a, b, c, d). Its spline is kept for `unname_edge`."""
-        self.unname_edge(source, target)
-        self.named.append((source, target, named_function(function).name, trainable))
+        edge = (source, target, named_function(function).name, trainable)
         row = torch.as_tensor(constants, dtype=self.affine.dtype, device=self.affine.device).reshape(1, 4)
+        self.unname_edge(source, target)
+        self.named.append(edge)
         self.affine = nn.Parameter(torch.cat([self.affine.detach(), row]))
         self.mask[source, target] = 0
 

@@ -56,9 +56,9 @@ class KANNetwork(nn.Module):
 
     @classmethod
     def from_spec(cls, spec: Spec, init: str = "paper", generator: torch.Generator | None = None) -> Self:
-        """A network of this structure with fresh initial values."""
+        """A network of this structure; initial values are the same every time unless a generator is passed."""
         network = cls.__new__(cls)
-        KANNetwork.__init__(network, spec, init, generator)
+        KANNetwork.__init__(network, spec, init, generator or torch.Generator())
         return network
 
     @property

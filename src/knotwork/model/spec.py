@@ -1,8 +1,10 @@
 """What a network is, apart from its numbers: enough to build another one just like it."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from operator import index
 
 import torch
 
@@ -70,11 +72,21 @@ class Spec:
         ):
             if value not in options:
                 raise SpecError(f"{name}={value!r} is not known; choose one of {', '.join(map(repr, options))}.")
-        if self.grid_range is not None and not self.grid_range[0] < self.grid_range[1]:
-            raise SpecError(f"grid_range={self.grid_range} must be (low, high) with low < high.")
+        if self.grid_range is not None and not _is_range(self.grid_range):
+            raise SpecError(f"grid_range={self.grid_range!r} must be (low, high), finite numbers with low < high.")
         if not self.in_features:
             object.__setattr__(self, "in_features", self.width[0][0])
             object.__setattr__(self, "inputs", tuple(range(self.width[0][0])))
+        n_inputs = self.width[0][0]
+        in_range = all(0 <= i < self.in_features for i in self.inputs)
+        if not (len(set(self.inputs)) == len(self.inputs) == n_inputs and in_range):
+            raise SpecError(
+                f"inputs={self.inputs} do not match width={_plain(self.width)} and in_features={self.in_features}: "
+                f"name {n_inputs} different columns, counted from 0."
+            )
+        for edge in self.named:
+            self.check_edge(edge.layer, edge.source, edge.target)
+            named_function(edge.function)
 
     @property
     def depth(self) -> int:
@@ -113,20 +125,19 @@ class Spec:
         """The structure that `to_json` wrote; SpecError if it is not one."""
         try:
             fields = json.loads(text)
-            named = tuple(NamedEdge(**edge) for edge in fields.pop("named"))
-            width = tuple((int(s), int(p)) for s, p in fields.pop("width"))
+            named = tuple(
+                NamedEdge(index(e["layer"]), index(e["source"]), index(e["target"]), e["function"], e["trainable"])
+                for e in fields.pop("named")
+            )
+            width = tuple((index(s), index(p)) for s, p in fields.pop("width"))
             bounds = fields.pop("grid_range")
-            inputs = tuple(int(i) for i in fields.pop("inputs"))
-            spec = Spec(
+            inputs = tuple(index(i) for i in fields.pop("inputs"))
+            if not (inputs and index(fields["in_features"])):
+                raise SpecError("it uses no inputs.")
+            return Spec(
                 width=width, named=named, inputs=inputs, grid_range=None if bounds is None else tuple(bounds), **fields
             )
-            if len(inputs) != width[0][0] or any(not 0 <= i < spec.in_features for i in inputs):
-                raise SpecError("its inputs do not match its width.")
-            for edge in named:
-                spec.check_edge(edge.layer, edge.source, edge.target)
-                named_function(edge.function)
-            return spec
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise SpecError(f"this is not the structure of a KAN: {error}") from error
 
     def torch_dtype(self) -> torch.dtype:
@@ -146,6 +157,15 @@ def parse_width(width: Width) -> tuple[tuple[int, int], ...]:
             "outputs, such as [2, 5, 1] or [2, (3, 1), 1]."
         ) from None
     return tuple((int(s), int(p)) for s, p in layers)
+
+
+def _is_range(bounds: tuple[float, float]) -> bool:
+    """True for two finite numbers, the smaller first."""
+    try:
+        low, high = (float(v) for v in bounds)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return -math.inf < low < high < math.inf
 
 
 def _plain(width: tuple[tuple[int, int], ...]) -> list[int | tuple[int, int]]:

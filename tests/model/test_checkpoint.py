@@ -1,0 +1,260 @@
+"""Files: exact round trips, old files that still load, and every other file refused without running anything."""
+
+import json
+import pickle
+import struct
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tests.model.networks import every_kind, random_network, rows
+
+import knotwork as kw
+from knotwork.errors import CheckpointError, KnotworkError
+from knotwork.model import read
+
+SAVED = Path(__file__).parents[1] / "saved"
+
+
+def header(path):
+    """The JSON header of a safetensors file, read by hand."""
+    raw = Path(path).read_bytes()
+    (size,) = struct.unpack("<Q", raw[:8])
+    return json.loads(raw[8 : 8 + size])
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A small file with named, removed and product edges in it."""
+    path = tmp_path / "m.safetensors"
+    kw.save(every_kind()["one of each"], path)
+    return path
+
+
+# --- what is kept ---
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["f32", "f64"])
+@pytest.mark.parametrize("as_text", [True, False])
+def test_a_fitted_model_comes_back_whole(dtype, as_text, tmp_path):
+    model = kw.KAN([2, 3, 1], seed=0, dtype=dtype, grid_range=(-2.0, 2.0))
+    model.fix_symbolic(0, 1, 2, "sin", params=(1.0, 0.0, 0.5, 0.1), trainable=False)
+    model.fitted.fill_(True)
+    path = tmp_path / "m.safetensors"
+    model.save(str(path) if as_text else path)
+    again = kw.load(str(path) if as_text else path)
+    x = rows(model)
+    assert isinstance(again, kw.KAN) and again.spec == model.spec and bool(again.fitted)
+    assert again(x).equal(model(x)) and again(x).dtype == dtype
+    assert {p.dtype for p in again.parameters()} == {dtype}
+    again.unfix_symbolic(0, 1, 2)
+    model.unfix_symbolic(0, 1, 2)
+    assert again(x).equal(model(x))
+
+
+@pytest.mark.parametrize("kind", list(every_kind()))
+def test_corners_come_back_whole(kind, tmp_path):
+    network = every_kind()[kind]
+    kw.save(network, tmp_path / "m")
+    x = rows(network)
+    assert kw.load(tmp_path / "m")(x).equal(network(x))
+
+
+def test_a_model_trains_on_after_loading(saved):
+    model = kw.load(saved)
+    model(rows(model)).square().sum().backward()
+    assert all(p.requires_grad and p.is_leaf and p.grad is not None for p in model.parameters())
+
+
+def test_a_file_holds_structure_and_values_alone(saved):
+    found = header(saved)
+    assert set(found.pop("__metadata__")) == {"knotwork", "spec", "sha256"}
+    assert set(found) == set(every_kind()["one of each"].state_dict())
+
+
+def test_loading_leaves_torchs_generator_and_the_file_alone(saved):
+    before, raw = torch.get_rng_state(), saved.read_bytes()
+    kw.load(saved)
+    assert torch.get_rng_state().equal(before) and saved.read_bytes() == raw
+
+
+def test_tensors_of_any_layout_are_saved(tmp_path):
+    network = random_network(4)
+    layer = network.layers[0]
+    layer.knots = layer.knots.T.contiguous().T
+    layer.coefficients = torch.nn.Parameter(layer.coefficients.detach().transpose(0, 2).contiguous().transpose(0, 2))
+    kw.save(network, tmp_path / "m")
+    again = kw.load(tmp_path / "m")
+    assert all(value.equal(again.state_dict()[name]) for name, value in network.state_dict().items())
+
+
+# --- files of earlier versions ---
+
+
+def test_a_file_of_format_1_still_loads():
+    """Written once by format 1 and never again: (2 of 3 inputs) → 1 sum and 1 product → 1, edges of every kind."""
+    model = kw.load(SAVED / "kan_format1.safetensors")
+    assert model.spec == kw.Spec(
+        width=((2, 0), (1, 1), (1, 0)),
+        grid=3,
+        k=2,
+        extrapolation="zero",
+        grid_range=(-1.5, 1.5),
+        in_features=3,
+        inputs=(0, 2),
+        named=(kw.model.NamedEdge(0, 1, 0, "sin"), kw.model.NamedEdge(1, 0, 0, "tanh", False)),
+    )
+    assert bool(model.fitted) and model.parameters_in_use() == 38
+    x = torch.tensor([[-1.0, 7.0, 0.5], [0.0, 7.0, 0.0], [0.3, 7.0, -0.9], [1.4, 7.0, 1.2]], dtype=torch.float64)
+    # written down when the file was; rounding differs between machines in the last digits
+    expected = [1.1974828543732488, 1.644010969899088, 1.7021958301721618, 0.41623962197165354]
+    assert (model(x).flatten() - torch.tensor(expected, dtype=torch.float64)).abs().max() < 1e-13
+
+
+# --- files that are refused ---
+
+
+def refused(path, message):
+    with pytest.raises(CheckpointError) as caught:
+        kw.load(path)
+    assert message in str(caught.value) and isinstance(caught.value, KnotworkError)
+    return str(caught.value)
+
+
+def test_a_missing_file_and_a_folder_are_told(tmp_path):
+    for path in (tmp_path / "none.safetensors", tmp_path):
+        assert refused(path, "give the path that was passed to save().").startswith(f"there is no file {str(path)!r}")
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"hello, world", b"\0" * 64, b"\xff" * 64, b"PK\x03\x04" + b"\0" * 99])
+def test_a_file_of_another_kind_is_told(content, tmp_path):
+    path = tmp_path / "other.bin"
+    path.write_bytes(content)
+    refused(path, f"{str(path)!r} is not a ")
+
+
+def test_a_pickle_is_refused_and_never_run(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "sprung",)
+
+    (tmp_path / "plain").write_bytes(pickle.dumps(Trap()))
+    torch.save(Trap(), tmp_path / "zip")
+    for name in ("plain", "zip"):
+        refused(tmp_path / name, "is not a safetensors file")
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_every_truncation_is_refused(saved):
+    raw = saved.read_bytes()
+    for size in {0, 1, 7, 8, 9, 100, len(raw) // 4, len(raw) // 2, len(raw) - 8, len(raw) - 1}:
+        saved.write_bytes(raw[:size])
+        refused(saved, "is not a safetensors file")
+    saved.write_bytes(raw + b"\0")
+    refused(saved, "is not a safetensors file")
+
+
+def test_every_changed_byte_is_refused(saved):
+    """In the header, in the structure and in every tensor."""
+    raw = saved.read_bytes()
+    for place in np.random.default_rng(0).choice(len(raw), 400, replace=False).tolist():
+        saved.write_bytes(raw[:place] + bytes([raw[place] ^ 0xFF]) + raw[place + 1 :])
+        refused(saved, repr(str(saved)))
+
+
+def test_safetensors_of_others_are_told(tmp_path):
+    path = tmp_path / "m"
+    save_file({"weight": torch.zeros(3)}, path)
+    refused(path, "is not a knotwork checkpoint of format 1 (it says None); only files written by knotwork.save() can")
+    state = kw.KAN([2, 1], seed=0).state_dict()
+    save_file(state, path, metadata={"knotwork": "2", "spec": kw.KAN([2, 1]).spec.to_json()})
+    refused(path, "is not a knotwork checkpoint of format 1 (it says '2')")
+    save_file(state, path, metadata={"knotwork": "1"})
+    refused(path, "was changed or damaged after it was saved; save it again.")
+
+
+@pytest.mark.parametrize("what", ["value", "name", "dtype", "shape", "left out", "structure"])
+def test_an_edited_file_is_refused(what, saved):
+    """With the tools that anyone has: read the tensors, change something, write them again."""
+    metadata, state = header(saved)["__metadata__"], load_file(saved)
+    name = "layers.0.base_weights"
+    if what == "value":
+        state[name][0, 0] += 1e-9
+    elif what == "name":
+        state["layers.0.other"] = state.pop(name)
+    elif what == "dtype":
+        state[name] = state[name].float()
+    elif what == "shape":
+        state[name] = state[name].T.contiguous()
+    elif what == "left out":
+        del state[name]
+    else:
+        metadata["spec"] = metadata["spec"].replace('"tanh"', '"sinh"')
+    save_file(state, saved, metadata=metadata)
+    refused(saved, "was changed or damaged after it was saved; save it again.")
+
+
+def forge(path, spec, state):
+    """A file with a right digest over any structure and values, as a malicious writer would make it."""
+    kw.save(SimpleNamespace(state_dict=lambda: state, spec=SimpleNamespace(to_json=lambda: spec)), path)
+
+
+def test_forging_as_such_works(tmp_path):
+    network = random_network(4)
+    forge(tmp_path / "m", network.spec.to_json(), network.state_dict())
+    assert kw.load(tmp_path / "m")(rows(network)).equal(network(rows(network)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"width": "__import__('os')"}, "the structure in"),
+        ({"width": [[2, 0]]}, "the structure in"),
+        ({"dtype": "float16"}, "dtype='float16' is not known"),
+        (
+            {"named": [{"layer": 0, "source": 0, "target": 0, "function": "exec", "trainable": True}]},
+            "no function 'exec'",
+        ),
+        (
+            {"named": [{"layer": 0, "source": 9, "target": 0, "function": "sin", "trainable": True}]},
+            "no edge (0, 9, 0)",
+        ),
+        ({"named": [{"layer": 0, "source": 0, "target": 0, "function": "sin", "trainable": True}]}, "do not fit its"),
+        (
+            {"width": [[2, 0], [10**9, 0]]},
+            "layer 0 needs coefficients of shape (2, 8, 1000000000), the file holds (2, 8, 1)",
+        ),
+        ({"grid": 10**6}, "layer 0 needs coefficients of shape (2, 1000003, 1), the file holds (2, 8, 1)"),
+        ({"width": [[2, 0], [1, 0], [1, 0]]}, "layer 1 needs coefficients of shape (1, 8, 1), the file holds none"),
+        ({"width": [[10**9, 0], [1, 0]]}, "the structure in"),
+    ],
+)
+def test_a_forged_structure_is_refused_before_anything_is_built(changes, message, tmp_path):
+    network = kw.KAN([2, 1], seed=0)
+    forge(tmp_path / "m", json.dumps({**json.loads(network.spec.to_json()), **changes}), network.state_dict())
+    refused(tmp_path / "m", message)
+
+
+def test_forged_text_and_values_are_refused(tmp_path):
+    network = kw.KAN([2, 1], seed=0)
+    for text in ("", "{", "[" * 100_000, "null"):
+        forge(tmp_path / "m", text, network.state_dict())
+        refused(tmp_path / "m", "was changed or damaged: this is not the structure of a KAN")
+    state = network.state_dict()
+    for wrong in (
+        {**state, "more": torch.zeros(1)},
+        {**state, "layers.0.mask": torch.zeros(3, 3)},
+        {name: value for name, value in state.items() if name != "fitted"},
+    ):
+        forge(tmp_path / "m", network.spec.to_json(), wrong)
+        refused(tmp_path / "m", f"the values in {str(tmp_path / 'm')!r} do not fit its structure: ")
+
+
+def test_read_gives_structure_and_values_without_a_network(saved):
+    spec, state = read(saved)
+    network = every_kind()["one of each"]
+    assert spec == network.spec
+    assert all(value.equal(state[name]) for name, value in network.state_dict().items())

@@ -1,0 +1,166 @@
+"""The Jacobian in closed form against autograd, parameter by parameter in the order that is documented."""
+
+import pytest
+import torch
+from tests.model.networks import every_kind, random_network, rows
+
+import knotwork as kw
+from knotwork.functions import LIBRARY
+from knotwork.model import FreeParameters, KANNetwork, NamedEdge, Spec, jacobian
+
+NETWORKS = {
+    **{f"random {seed}": random_network(seed) for seed in range(30)},
+    **{f"random {seed} f32": random_network(seed, "float32") for seed in range(4)},
+    **every_kind(),
+}
+every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=list(NETWORKS))
+
+
+def slow_jacobian(network, x):
+    """Autograd, one output of one row at a time; then columns picked edge by edge as `FreeParameters` says."""
+    y = network(x)
+    parameters = [(layer.coefficients, layer.base_weights, layer.affine) for layer in network.layers]
+    flat = [p for layer in parameters for p in layer]
+    result = []
+    for row in y:
+        for value in row:
+            options = {"retain_graph": True, "allow_unused": True, "materialize_grads": True}
+            result.append(_pick(network, torch.autograd.grad(value, flat, **options) if y.requires_grad else flat))
+    return torch.stack(result).reshape(*y.shape, -1)
+
+
+def _pick(network, tensors):
+    """One vector from (coefficients, base weights, constants) a layer, written as loops over edges."""
+    columns = []
+    for l, layer in enumerate(network.layers):
+        by_coefficient, by_base, by_constant = tensors[3 * l : 3 * l + 3]
+        edges = [(i, j) for i in range(layer.in_features) for j in range(layer.out_features) if layer.mask[i, j] == 1]
+        columns += [by_coefficient[i, m, j] for i, j in edges for m in range(layer.grid + layer.k)]
+        columns += [by_base[i, j] for i, j in edges if layer.base != "zero"]
+        columns += [by_constant[n, c] for n, edge in enumerate(layer.named) if edge[3] for c in range(4)]
+    return torch.stack(columns).detach() if columns else torch.zeros(0, dtype=network.spec.torch_dtype())
+
+
+@every_network
+def test_equals_autograd(network):
+    x = rows(network, 7)
+    outputs, derivatives = jacobian(network, x)
+    expected = slow_jacobian(network, x)
+    # the same few hundred products in another order, relative to the largest derivative
+    tolerance = 1000 * torch.finfo(x.dtype).eps
+    assert torch.allclose(outputs, network(x), rtol=tolerance, atol=tolerance)
+    assert derivatives.shape == expected.shape and derivatives.dtype == x.dtype
+    scale = expected.abs().max() if expected.numel() else 1.0
+    assert ((derivatives - expected).abs() <= tolerance * scale).all()
+    assert not derivatives.requires_grad and not outputs.requires_grad
+
+
+def test_equals_finite_differences():
+    """For one network of every feature, a judge that uses no derivative of ours or torch's."""
+    network = every_kind()["one of each"]
+    x = rows(network, 5)
+    free = FreeParameters(network)
+    start, step = free.get(), 1e-6
+    derivatives = jacobian(network, x, free)[1]
+    for p in range(free.size):
+        sides = []
+        for sign in (1, -1):
+            moved = start.clone()
+            moved[p] += sign * step
+            free.set(moved)
+            sides.append(network(x).detach())
+        free.set(start)
+        assert ((sides[0] - sides[1]) / (2 * step) - derivatives[:, :, p]).abs().max() < 1e-8
+
+
+def test_a_product_with_a_zero_factor_has_its_derivative():
+    """The other factors are multiplied, never the product divided."""
+    network = KANNetwork(
+        Spec(((1, 0), (0, 1)), arity=3, named=tuple(NamedEdge(0, 0, j, "x") for j in range(3))),
+    )
+    network.layers[0].affine.data[:, 3] = torch.tensor([0.0, 0.5, 2.0])  # x · (x + 1/2) · (x + 2)
+    outputs, derivatives = jacobian(network, torch.zeros(1, 1))
+    assert outputs.tolist() == [[0.0]]
+    assert derivatives[0, 0].view(3, 4)[:, 3].tolist() == [1.0, 0.0, 0.0]  # by each d: 1/2 · 2, 0 · 2, 0 · 1/2
+
+
+@pytest.mark.parametrize("f", [f for f in LIBRARY.values() if f.name != "0"], ids=lambda f: f.name)
+def test_every_named_function_in_two_layers(f):
+    network = KANNetwork(Spec(((1, 0), (1, 0), (1, 0)), named=(NamedEdge(0, 0, 0, f.name), NamedEdge(1, 0, 0, "x^2"))))
+    network.layers[0].affine.data[0] = torch.tensor([0.5, 0.3, 1.2, -0.4])
+    x = torch.tensor([[0.2], [0.9]], dtype=torch.float64)
+    assert torch.allclose(jacobian(network, x)[1], slow_jacobian(network, x), rtol=1e-10, atol=1e-13)
+
+
+def test_a_fixed_edge_passes_derivatives_on_but_has_none():
+    def two_layers(trainable):
+        named = (NamedEdge(1, 0, 0, "tanh", trainable),)
+        return KANNetwork(Spec(((1, 0), (1, 0), (1, 0)), named=named), generator=torch.Generator().manual_seed(0))
+
+    fixed, free = two_layers(False), two_layers(True)
+    x = rows(fixed, 6)
+    assert jacobian(fixed, x)[1].equal(jacobian(free, x)[1][..., :-4])
+    assert jacobian(fixed, x)[1].abs().max() > 0
+
+
+@every_network
+def test_parameters_make_the_round_trip(network):
+    free = FreeParameters(network)
+    values = free.get()
+    assert values.shape == (free.size,) and values.dtype == network.spec.torch_dtype() and not values.requires_grad
+    flat = [p for layer in network.layers for p in (layer.coefficients, layer.base_weights, layer.affine)]
+    assert values.equal(_pick(network, flat))
+
+    other = network.copy()
+    before = {name: value.clone() for name, value in other.state_dict().items()}
+    changed = FreeParameters(other)
+    changed.set(values)
+    assert all(value.equal(before[name]) for name, value in other.state_dict().items())
+    target = torch.linspace(-2, 3, free.size, dtype=values.dtype)
+    changed.set(target)
+    assert changed.get().equal(target)
+    assert network.copy().state_dict()["layers.0.coefficients"].equal(before["layers.0.coefficients"])
+    # what is not free stays: removed and fixed edges, knots, masks
+    for layer, l in zip(other.layers, range(other.spec.depth), strict=True):
+        unused = layer.mask == 0
+        old = before[f"layers.{l}.coefficients"]
+        assert layer.coefficients.detach().transpose(1, 2)[unused].equal(old.transpose(1, 2)[unused])
+        fixed = [n for n, edge in enumerate(layer.named) if not edge[3]]
+        assert layer.affine.detach()[fixed].equal(before[f"layers.{l}.affine"][fixed])
+        assert layer.knots.equal(before[f"layers.{l}.knots"]) and layer.mask.equal(before[f"layers.{l}.mask"])
+
+
+@every_network
+def test_a_vector_for_each_layer_is_gathered_in_the_same_order(network):
+    free = FreeParameters(network)
+    tensors = [
+        tuple(torch.randn(p.shape, dtype=p.dtype) for p in (layer.coefficients, layer.base_weights, layer.affine))
+        for layer in network.layers
+    ]
+    assert free.gather(tensors).equal(_pick(network, [t for layer in tensors for t in layer]))
+
+
+def test_free_are_the_parameters_in_use_unless_constants_are_fixed():
+    for network in NETWORKS.values():
+        fixed = sum(not edge.trainable for edge in network.spec.named)
+        assert FreeParameters(network).size == network.parameters_in_use() - 4 * fixed
+
+
+def test_a_gradient_by_the_chain_rule_is_that_of_training():
+    """What second-order fits use: Jᵀ r is the gradient of half the squared error."""
+    network = kw.KAN([3, (2, 1), 2], seed=0)
+    x = rows(network, 40)
+    y = torch.randn(40, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    outputs, derivatives = jacobian(network, x)
+    by_jacobian = torch.einsum("nop,no->p", derivatives, outputs - y)
+    (0.5 * (network(x) - y).square().sum()).backward()
+    gradients = [p.grad for layer in network.layers for p in (layer.coefficients, layer.base_weights, layer.affine)]
+    gradients = [torch.zeros(0, 4) if g is None else g for g in gradients]
+    assert torch.allclose(by_jacobian, _pick(network, gradients), rtol=1e-10, atol=1e-11)
+
+
+def test_an_empty_batch_and_the_method_of_the_model():
+    model = kw.KAN([2, 3, 2], seed=0)
+    assert model.jacobian(torch.zeros(0, 2)).shape == (0, 2, model.parameters_in_use())
+    x = rows(model, 4)
+    assert model.jacobian(x).equal(jacobian(model, x)[1])
