@@ -16,6 +16,7 @@ from knotwork.symbolic.shapes import Shape, shapes
 from knotwork.training import FitResult, fit_multilevel
 
 SCOUT_WIDTH = 5  # hidden nodes of the first, general network
+SPARSITY = 1e-3  # weight of the penalty in its first fit, in units of rms(y)
 LEAST_SCORE = 0.01  # of the largest input's: inputs below it are left out
 EXACT = 1e-9  # of rms(y): residuals below it are rounding
 HOPELESS = 10.0  # times the scout's error and FAR of rms(y): a shape that far off on a coarse grid is not refined
@@ -86,8 +87,7 @@ def discover(
     data = as_dataset(X if y is None else Dataset.from_arrays(X, y, names=names, seed=seed))
 
     say("fitting a general network")
-    scout = fit_scout(data, seed)
-    importance = input_importance(scout.model, data)
+    scout, importance = fit_scout(data, seed)
     kept = [name for name, share in importance.items() if share >= LEAST_SCORE * max(importance.values())]
     data = data.select(kept)
 
@@ -124,12 +124,15 @@ def discover(
     )
 
 
-def fit_scout(data: Dataset, seed: int) -> FitResult:
-    """A general network [n, 5, outputs], as fine as the held-out rows support."""
+def fit_scout(data: Dataset, seed: int) -> tuple[FitResult, dict[str, float]]:
+    """A general network [n, 5, outputs] as fine as the held-out rows support, and what its inputs matter.
+
+    Importance is read off a first, sparse fit, in which an input that explains nothing fades.
+    """
     network = KAN([data.n_inputs, SCOUT_WIDTH, data.n_outputs], grid=5, seed=seed)
-    return fit_multilevel(
-        network, data, GRIDS, patience=0, starts=2, steps=40, tolerance=1e-3, seed=seed, progress=False
-    )
+    network.fit(data, starts=1, steps=40, tolerance=1e-3, lamb=SPARSITY * rms(data), seed=seed, progress=False)
+    importance = input_importance(network, data)
+    return fit_multilevel(network, data, GRIDS, patience=0, steps=30, tolerance=1e-3, progress=False), importance
 
 
 def input_importance(network: Any, data: Dataset) -> dict[str, float]:

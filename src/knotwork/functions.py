@@ -124,9 +124,7 @@ _ALL = [
     NamedFunction("cosh", "cosh(x)", torch.cosh, torch.sinh, cost=3),
     NamedFunction("gaussian", "exp(-x**2)", _gaussian, lambda u: -2 * u * _gaussian(u), cost=3),
     NamedFunction("J0", "J0(x)", _j0, lambda u: -_j1(u), cost=4, default=False),
-    NamedFunction(
-        "sgn", "sign(x)", torch.sign, lambda u: torch.zeros_like(u), cost=3, gap=True, power=0, default=False
-    ),
+    NamedFunction("sgn", "sign(x)", torch.sign, lambda u: torch.zeros_like(u), cost=3, power=0, default=False),
     NamedFunction("0", "0*x", torch.zeros_like, torch.zeros_like, cost=0, default=False),
 ]
 

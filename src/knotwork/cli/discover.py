@@ -12,6 +12,7 @@ from rich.table import Table
 from knotwork.data import Dataset, load_table
 from knotwork.discover import Discovery, discover
 from knotwork.errors import DataError
+from knotwork.functions import select
 from knotwork.kan import save
 
 
@@ -28,6 +29,8 @@ def run(
 ) -> None:
     """Read the table, discover, print, and write what was asked for."""
     folder = None if out is None else _folder(out)
+    if lib is not None:
+        select(lib)  # a misspelt function is refused before any work
     data = load_table(file, target, inputs, test=test, seed=seed)
     if data.n_outputs != 1:
         raise DataError(

@@ -1,7 +1,7 @@
 """Networks: their structure, layers, passes, Jacobians and files."""
 
 from knotwork.model.checkpoint import read, restore, save
-from knotwork.model.jacobian import FreeParameters, jacobian
+from knotwork.model.jacobian import FreeParameters, Sweep, jacobian, pull_back, sweep
 from knotwork.model.layer import KANLayer
 from knotwork.model.mlp import MLP
 from knotwork.model.network import KANNetwork
@@ -16,12 +16,15 @@ __all__ = [
     "LayerTrace",
     "NamedEdge",
     "Spec",
+    "Sweep",
     "Trace",
     "jacobian",
     "node_ranges",
     "parse_width",
+    "pull_back",
     "read",
     "restore",
     "save",
+    "sweep",
     "trace",
 ]

@@ -1,12 +1,13 @@
 """Outputs and their derivatives by every free parameter, in closed form: one forward and one backward sweep."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from knotwork.functions import named_function
-from knotwork.kernels import basis_with_slope
+from knotwork.kernels import basis, basis_with_slope
 from knotwork.model.layer import KANLayer
 from knotwork.model.network import KANNetwork
 
@@ -55,39 +56,103 @@ class FreeParameters:
             at += 4 * len(named)
 
 
+@dataclass(frozen=True)
+class LayerSweep:
+    """One layer of a sweep: `inputs` (batch, in), basis values `splines` (batch, in, basis), base values `base` (batch, in).
+
+    `slopes` (batch, in, sums) are those of the edges, empty for the first layer, where nothing needs them; `sums`
+    (batch, sums).
+    """
+
+    inputs: Tensor
+    splines: Tensor
+    base: Tensor
+    slopes: Tensor
+    sums: Tensor
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a forward sweep leaves for a backward one, layer by layer, and the outputs (batch, out)."""
+
+    layers: tuple[LayerSweep, ...]
+    outputs: Tensor
+
+
 @torch.no_grad()
-def jacobian(network: KANNetwork, x: Tensor, free: FreeParameters | None = None) -> tuple[Tensor, Tensor]:
-    """Outputs (batch, out) and their derivatives by the free parameters (batch, out, P)."""
-    free = free or FreeParameters(network)
+def sweep(network: KANNetwork, x: Tensor, known: Sweep | None = None) -> Sweep:
+    """One pass through the network that keeps the values and slopes of its edges.
+
+    `known` is an earlier sweep over the same rows with the same input knots, whose first basis is used again.
+    """
     values = network.select_inputs(x)
-    seen = []
+    seen: list[LayerSweep] = []
     for l, layer in enumerate(network.layers):
+        sums = values.new_zeros(len(values), layer.out_features)
+        slopes = values.new_zeros(len(values), layer.in_features if l else 0, layer.out_features)
+        splines, base = values.new_empty(*values.shape, 0), values
         if layer.has_splines():
-            splines, slopes = basis_with_slope(values, layer.knots, layer.k, layer.extrapolation)
-            base, base_slope = layer.base_values(values), layer.base_values(values, slope=True)
+            if l:
+                splines, by_input = basis_with_slope(values, layer.knots, layer.k, layer.extrapolation)
+                base, base_slope = layer.base_values(values), layer.base_values(values, slope=True)
+                slopes = torch.einsum("nib,ibo->nio", by_input, layer.coefficients)
+                slopes = (slopes + base_slope.unsqueeze(-1) * layer.base_weights) * layer.mask
+            elif known is not None and known.layers[0].splines.shape[-1]:
+                splines, base = known.layers[0].splines, known.layers[0].base
+            else:
+                splines = basis(values, layer.knots, layer.k, 0, layer.extrapolation)
+                base = layer.base_values(values)
             sums = splines.flatten(1) @ (layer.coefficients * layer.mask.unsqueeze(1)).flatten(0, 1)
             sums = sums + base @ (layer.base_weights * layer.mask)
-            edge_slopes = torch.einsum("nib,ibo->nio", slopes, layer.coefficients)
-            edge_slopes = (edge_slopes + base_slope.unsqueeze(-1) * layer.base_weights) * layer.mask
-        else:
-            splines, base = values.new_empty(*values.shape, layer.coefficients.shape[1]), values
-            sums = values.new_zeros(len(values), layer.out_features)
-            edge_slopes = values.new_zeros(*values.shape, layer.out_features)
         for (source, target, name, _), (a, b, c, d) in zip(layer.named, layer.affine, strict=True):
             function, u = named_function(name), a * values[:, source] + b
             sums[:, target] += c * function.value(u) + d
-            edge_slopes[:, source, target] += a * c * function.slope(u)
-        seen.append((values, splines, base, edge_slopes, sums))
+            if l:
+                slopes[:, source, target] += a * c * function.slope(u)
+        seen.append(LayerSweep(values, splines, base, slopes, sums))
         values = network.combine(l + 1, sums)
-    outputs = values
+    return Sweep(tuple(seen), values)
+
+
+@torch.no_grad()
+def jacobian(
+    network: KANNetwork, x: Tensor, free: FreeParameters | None = None, seen: Sweep | None = None
+) -> tuple[Tensor, Tensor]:
+    """Outputs (batch, out) and their derivatives by the free parameters (batch, out, P); `seen` is a sweep made already."""
+    free = free or FreeParameters(network)
+    seen = seen or sweep(network, x)
+    outputs = seen.outputs
     sensitivity = torch.eye(outputs.shape[1], dtype=outputs.dtype, device=outputs.device).expand(len(outputs), -1, -1)
     blocks: list[list[Tensor]] = []
-    for l in reversed(range(len(seen))):
-        inputs, splines, base, edge_slopes, sums = seen[l]
-        sensitivity = _to_sums(network, l + 1, sums, sensitivity)
-        blocks.append(_blocks(network.layers[l], free, l, inputs, splines, base, sensitivity))
-        sensitivity = sensitivity @ edge_slopes.transpose(1, 2)
+    for l in reversed(range(len(seen.layers))):
+        layer = seen.layers[l]
+        sensitivity = _to_sums(network, l + 1, layer.sums, sensitivity)
+        blocks.append(_blocks(network.layers[l], free, l, layer, sensitivity))
+        if l:
+            sensitivity = sensitivity @ layer.slopes.transpose(1, 2)
     return outputs, torch.cat([block for layer in reversed(blocks) for block in layer], dim=-1)
+
+
+@torch.no_grad()
+def pull_back(network: KANNetwork, seen: Sweep, by_outputs: Tensor, free: FreeParameters) -> Tensor:
+    """The gradient (P,) of a loss from its derivatives by the outputs (batch, out), without building the Jacobian."""
+    sensitivity = by_outputs.unsqueeze(1)
+    gradients: list[tuple[Tensor, Tensor, Tensor]] = []
+    for l in reversed(range(len(seen.layers))):
+        saw, layer = seen.layers[l], network.layers[l]
+        sensitivity = _to_sums(network, l + 1, saw.sums, sensitivity)
+        by_sum = sensitivity[:, 0]
+        coefficients, base_weights = torch.zeros_like(layer.coefficients), torch.zeros_like(layer.base_weights)
+        if saw.splines.shape[-1]:
+            coefficients = (saw.splines.flatten(1).T @ by_sum).view_as(layer.coefficients)
+            base_weights = saw.base.T @ by_sum
+        affine = torch.zeros_like(layer.affine)
+        for n, (i, j, name, _) in enumerate(layer.named):
+            affine[n] = by_sum[:, j] @ _affine_columns(name, layer.affine[n], saw.inputs[:, i])
+        gradients.append((coefficients, base_weights, affine))
+        if l:
+            sensitivity = sensitivity @ saw.slopes.transpose(1, 2)
+    return free.gather(gradients[::-1])
 
 
 def _to_sums(network: KANNetwork, layer: int, sums: Tensor, sensitivity: Tensor) -> Tensor:
@@ -104,20 +169,25 @@ def _to_sums(network: KANNetwork, layer: int, sums: Tensor, sensitivity: Tensor)
     return torch.cat([sensitivity[..., :n_sums], by_factor.flatten(-2)], dim=-1)
 
 
-def _blocks(
-    layer: KANLayer, free: FreeParameters, l: int, inputs: Tensor, splines: Tensor, base: Tensor, sensitivity: Tensor
-) -> list[Tensor]:
+def _blocks(layer: KANLayer, free: FreeParameters, l: int, saw: LayerSweep, sensitivity: Tensor) -> list[Tensor]:
     """Columns of the Jacobian of one layer, in the order of `FreeParameters`."""
     source, target = free.edges[l]
     by_sum = sensitivity[:, :, target]  # (batch, out, edges)
-    blocks = [(by_sum.unsqueeze(-1) * splines[:, None, source, :]).flatten(2)]
-    if layer.base != "zero":
-        blocks.append(by_sum * base[:, None, source])
+    blocks = []
+    if len(source):
+        blocks.append((by_sum.unsqueeze(-1) * saw.splines[:, None, source, :]).flatten(2))
+        if layer.base != "zero":
+            blocks.append(by_sum * saw.base[:, None, source])
     for n in free.named[l]:
         i, j, name, _ = layer.named[n]
-        a, b, c, _ = layer.affine[n]
-        function, u = named_function(name), a * inputs[:, i] + b
-        slope = c * function.slope(u)
-        columns = torch.stack([slope * inputs[:, i], slope, function.value(u), torch.ones_like(u)], dim=-1)
+        columns = _affine_columns(name, layer.affine[n], saw.inputs[:, i])
         blocks.append(sensitivity[:, :, j].unsqueeze(-1) * columns.unsqueeze(1))
     return blocks
+
+
+def _affine_columns(name: str, constants: Tensor, x: Tensor) -> Tensor:
+    """Derivatives of c·f(a·x + b) + d by a, b, c, d: (batch, 4)."""
+    a, b, c, _ = constants
+    function, u = named_function(name), a * x + b
+    slope = c * function.slope(u)
+    return torch.stack([slope * x, slope, function.value(u), torch.ones_like(u)], dim=-1)

@@ -81,7 +81,9 @@ def fix_symbolic(
         error = (c * record.value(a * x + b) + d - y).square().mean()
         variance = (y - y.mean()).square().mean()
         fit = Candidate(record.name, (a, b, c, d), float(1 - error / variance), float(error) ** 0.5, record.cost)
-    network.layers[layer].name_edge(source, target, record.name, torch.tensor(fit.constants), trainable)
+    network.layers[layer].name_edge(
+        source, target, record.name, torch.tensor(fit.constants, dtype=torch.float64), trainable
+    )
     return fit
 
 
@@ -175,7 +177,7 @@ def _refit(network: KANNetwork, x: Tensor, y: Tensor) -> None:
 
 
 def _name(network: KANNetwork, edge: Edge, fit: Candidate) -> None:
-    network.layers[edge[0]].name_edge(edge[1], edge[2], fit.function, torch.tensor(fit.constants))
+    network.layers[edge[0]].name_edge(edge[1], edge[2], fit.function, torch.tensor(fit.constants, dtype=torch.float64))
 
 
 def _points(seen: Trace, edge: Edge) -> tuple[Tensor, Tensor]:

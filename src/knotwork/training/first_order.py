@@ -1,4 +1,4 @@
-"""Optimisers of torch: Adam and any other class on mini-batches, L-BFGS on all rows."""
+"""Gradient steps on mini-batches: Adam, or any other optimiser of torch."""
 
 from collections.abc import Callable, Iterator
 
@@ -50,47 +50,6 @@ def by_gradient(
         reason = each_step(step, float("nan"))
         if reason:
             return step, reason
-    return steps, f"the limit of {steps} steps was reached"
-
-
-def by_lbfgs(
-    model: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    objective: Objective,
-    each_step: EachStep,
-    *,
-    steps: int,
-    lr: float,
-    update_grid: bool,
-) -> tuple[int, str]:
-    """L-BFGS with strong Wolfe line search on all rows, in place: `steps` calls of up to 20 iterations, as in pykan."""
-    parameters = [p for p in model.parameters() if p.requires_grad and p.numel()]
-    stepper = torch.optim.LBFGS(
-        parameters, lr=lr, history_size=10, line_search_fn="strong_wolfe", tolerance_grad=1e-14, tolerance_change=1e-16
-    )
-
-    def closure() -> Tensor:
-        stepper.zero_grad()
-        value = objective(model, x, y)
-        value.backward()
-        return value
-
-    last, slow = float("inf"), 0
-    for step in range(1, steps + 1):
-        value = float(stepper.step(closure))  # type: ignore[arg-type]
-        if value != value:
-            return step, f"the loss became NaN at step {step}; the best state so far was kept"
-        moves = update_grid and step <= min(steps // 2, 50) and step % 5 == 0
-        if moves and isinstance(model, KANNetwork) and adapt_hidden_grids(model, x):
-            stepper.state.clear()  # the curvature it remembers is that of the old grids
-        reason = each_step(step, float("nan"))
-        if reason:
-            return step, reason
-        slow = slow + 1 if last - value <= 1e-6 * value else 0
-        if slow >= 5:
-            return step, "converged: five calls in a row lowered the loss by less than a millionth of it"
-        last = value
     return steps, f"the limit of {steps} steps was reached"
 
 

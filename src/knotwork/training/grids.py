@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from knotwork.model import KANNetwork
+from knotwork.model import KANLayer, KANNetwork, Sweep, sweep
 from knotwork.splines import adaptive_knots, grid_range
 
 MARGIN = 0.02  # of the range, left free at both ends of a hidden grid
@@ -30,11 +30,7 @@ def adapt_hidden_grids(network: KANNetwork, x: Tensor, grid_eps: float = 1.0) ->
         if l == 0:
             values = network.select_inputs(x)
         else:
-            low, high = values.amin(0), values.amax(0)
-            grid_low, grid_high = grid_range(layer.knots, layer.k)
-            filled = (high - low) / (grid_high - grid_low)
-            slack = SLACK * (grid_high - grid_low)
-            badly = (low < grid_low - slack) | (high > grid_high + slack) | (filled < COVERAGE)
+            low, high, badly = _judge(layer, values)
             if bool(badly.any()) and bool(values.isfinite().all()):
                 margin = MARGIN * (high - low)
                 wide_low, wide_high = _widen(low - margin, high + margin)
@@ -43,6 +39,22 @@ def adapt_hidden_grids(network: KANNetwork, x: Tensor, grid_eps: float = 1.0) ->
                 moved = True
         values = network.combine(l + 1, layer(values))
     return moved
+
+
+def hidden_grids_fit(network: KANNetwork, x: Tensor, seen: Sweep | None = None) -> bool:
+    """False if `adapt_hidden_grids` would move a grid; `seen` is a sweep over x at the present parameters."""
+    seen = seen or sweep(network, x)
+    layers = zip(list(network.layers)[1:], seen.layers[1:], strict=True)
+    return not any(bool(_judge(layer, saw.inputs)[2].any()) for layer, saw in layers)
+
+
+def _judge(layer: KANLayer, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Lowest and highest value entering each input's grid, and whether they leave it or fill it badly: each (in,)."""
+    low, high = values.amin(0), values.amax(0)
+    grid_low, grid_high = grid_range(layer.knots, layer.k)
+    size = grid_high - grid_low
+    narrow = (high - low < COVERAGE * size) & (high - low > 1e-6 * size)  # no grid suits a constant better than another
+    return low, high, (low < grid_low - SLACK * size) | (high > grid_high + SLACK * size) | narrow
 
 
 def _widen(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:

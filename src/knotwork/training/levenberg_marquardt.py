@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from knotwork.model import FreeParameters, KANNetwork, jacobian
-from knotwork.training.grids import adapt_hidden_grids
+from knotwork.model import FreeParameters, KANNetwork, Sweep, jacobian, sweep
+from knotwork.training.grids import adapt_hidden_grids, hidden_grids_fit
 from knotwork.training.penalties import Penalty
 
 CHUNK = 2**24  # entries of the Jacobian held at once
@@ -37,19 +37,19 @@ def levenberg_marquardt(
     free = FreeParameters(network)
     if not free.size:
         return 0, "there is no parameter to train"
-    loss = objective_value(network, x, y, penalty)
+    loss, seen = _evaluate(network, x, y, free, penalty)
     damping, growth, slow, taken, rejected = 1e-3, 2.0, 0, 0, 0
     system = None
     while taken < steps:
         if loss <= target:
             return taken, "only rounding errors are left"
-        system = system or _normal_equations(network, x, y, free, penalty)
+        system = system or normal_equations(network, x, y, free, penalty, seen)
         step, predicted = _solve(*system, damping)
         start = free.get()
-        new = float("nan")
+        new, trial = float("nan"), None
         if step is not None:
             free.set(start + step)
-            new = objective_value(network, x, y, penalty)
+            new, trial = _evaluate(network, x, y, free, penalty, seen)
         if not new < loss:
             free.set(start)
             damping, growth, rejected = damping * growth, growth * 2, rejected + 1
@@ -60,9 +60,10 @@ def levenberg_marquardt(
         damping = max(damping * max(1 / 3, 1 - (2 * gain - 1) ** 3), 1e-15)
         growth, rejected, taken, system = 2.0, 0, taken + 1, None
         slow = slow + 1 if loss - new < tolerance * loss else 0
-        loss = new
-        if update_grid and adapt_hidden_grids(network, x):
-            loss = objective_value(network, x, y, penalty)
+        loss, seen = new, trial
+        if update_grid and not hidden_grids_fit(network, x, seen):
+            adapt_hidden_grids(network, x)
+            loss, seen = _evaluate(network, x, y, free, penalty, seen)
         reason = each_step(taken, loss) if each_step is not None else None
         if reason:
             return taken, reason
@@ -71,22 +72,45 @@ def levenberg_marquardt(
     return taken, f"the limit of {steps} steps was reached"
 
 
+def _evaluate(
+    network: KANNetwork, x: Tensor, y: Tensor, free: FreeParameters, penalty: Penalty | None, known: Sweep | None = None
+) -> tuple[float, Sweep | None]:
+    """The objective, and the sweep it came from where all rows fit in one chunk."""
+    if len(x) > _rows_at_once(free, y):
+        return objective_value(network, x, y, penalty), None
+    seen = sweep(network, x, known)
+    loss = float((seen.outputs - y).square().mean())
+    return (loss + float(penalty.value(network, x).detach()) if penalty else loss), seen
+
+
+def _rows_at_once(free: FreeParameters, y: Tensor) -> int:
+    return max(1, CHUNK // (y.shape[1] * free.size))
+
+
 @torch.no_grad()
 def objective_value(network: KANNetwork, x: Tensor, y: Tensor, penalty: Penalty | None) -> float:
     """Mean squared error plus penalty on all rows."""
     loss = float((network(x) - y).square().mean())
-    return loss + float(penalty.value(network, x)) if penalty else loss
+    return loss + float(penalty.value(network, x).detach()) if penalty else loss
 
 
-def _normal_equations(
-    network: KANNetwork, x: Tensor, y: Tensor, free: FreeParameters, penalty: Penalty | None
+def normal_equations(
+    network: KANNetwork,
+    x: Tensor,
+    y: Tensor,
+    free: FreeParameters,
+    penalty: Penalty | None,
+    seen: Sweep | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """JᵀJ / n and Jᵀr / n over all rows and outputs, a chunk of rows at a time: (P, P) and (P,)."""
-    rows = max(1, CHUNK // (y.shape[1] * free.size))
+    """JᵀJ / n and Jᵀr / n over all rows and outputs, a chunk of rows at a time: (P, P) and (P,).
+
+    `seen` is a sweep over all rows at the present parameters, if there is one.
+    """
+    rows = len(x) if seen is not None else _rows_at_once(free, y)
     matrix = torch.zeros(free.size, free.size, dtype=y.dtype, device=y.device)
     gradient = torch.zeros(free.size, dtype=y.dtype, device=y.device)
     for at in range(0, len(x), rows):
-        outputs, columns = jacobian(network, x[at : at + rows], free)
+        outputs, columns = jacobian(network, x[at : at + rows], free, seen)
         columns = columns.flatten(0, 1)
         matrix += columns.T @ columns
         gradient += columns.T @ (outputs - y[at : at + rows]).flatten()

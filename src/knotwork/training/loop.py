@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from knotwork.data import Dataset, as_dataset
 from knotwork.errors import TrainingError
 from knotwork.model import FreeParameters, KANNetwork
-from knotwork.training.first_order import by_gradient, by_lbfgs, optimizer_class
+from knotwork.training.first_order import by_gradient, optimizer_class
 from knotwork.training.grids import adapt_hidden_grids, set_input_grid
+from knotwork.training.lbfgs import by_lbfgs
 from knotwork.training.levenberg_marquardt import levenberg_marquardt
 from knotwork.training.multistart import screen
 from knotwork.training.objective import Loss, Objective, make_objective, mean_squared_error

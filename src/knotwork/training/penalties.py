@@ -40,22 +40,25 @@ class Penalty:
         """The penalty of the network on x, differentiable."""
         return self.of_norms([edge_norms(layer) for layer in trace(network, x).layers])
 
+    def with_gradient(self, network: KANNetwork, x: Tensor, free: FreeParameters) -> tuple[Tensor, Tensor]:
+        """The penalty and its gradient by the free parameters (P,)."""
+        with torch.enable_grad():
+            value = self.value(network, x)
+            gradient = _gradient(value, network, free)
+        return value.detach(), gradient
+
     def quadratic(self, network: KANNetwork, x: Tensor, free: FreeParameters) -> tuple[Tensor, Tensor]:
         """Curvature (P, P) and gradient (P,) of the penalty, for second-order steps.
 
-        The gradient is exact. The curvature is that of the parabolas that touch each |φ(x)| from above at today's values
+        The gradient is exact. The curvature is that of the parabolas that touch each |φ(x)| from above today
         (iteratively reweighted least squares), edge by edge, so it is never negative.
         """
-        tensors = [(layer.coefficients, layer.base_weights, layer.affine) for layer in network.layers]
         with torch.enable_grad():
             layers = trace(network, x).layers
             norms = [edge_norms(layer) for layer in layers]
             value = self.of_norms(norms)
             by_norm = torch.autograd.grad(value, norms, retain_graph=True)
-            flat = [tensor for layer in tensors for tensor in layer]
-            slopes = torch.autograd.grad(value, flat, allow_unused=True)
-        filled = [torch.zeros_like(t) if s is None else s for t, s in zip(flat, slopes, strict=True)]
-        gradient = free.gather([(filled[n], filled[n + 1], filled[n + 2]) for n in range(0, len(filled), 3)])
+            gradient = _gradient(value, network, free)
         curvature = x.new_zeros(free.size, free.size)
         at = 0
         for l, layer in enumerate(network.layers):
@@ -77,3 +80,11 @@ class Penalty:
                     curvature[places[:, None], places] += blocks[e]
             at += n_edges * (size + (layer.base != "zero")) + 4 * len(free.named[l])
         return curvature, gradient
+
+
+def _gradient(value: Tensor, network: KANNetwork, free: FreeParameters) -> Tensor:
+    """Derivatives of a scalar by the free parameters, by autograd: (P,)."""
+    tensors = [tensor for layer in network.layers for tensor in (layer.coefficients, layer.base_weights, layer.affine)]
+    slopes = torch.autograd.grad(value, tensors, allow_unused=True)
+    filled = [torch.zeros_like(t) if s is None else s for t, s in zip(tensors, slopes, strict=True)]
+    return free.gather([(filled[n], filled[n + 1], filled[n + 2]) for n in range(0, len(filled), 3)])

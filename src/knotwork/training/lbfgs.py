@@ -1,0 +1,117 @@
+"""L-BFGS on all rows, in coordinates where the loss of a KAN is nearly round."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from knotwork.model import FreeParameters, KANNetwork, pull_back, sweep
+from knotwork.training.first_order import EachStep
+from knotwork.training.grids import adapt_hidden_grids
+from knotwork.training.levenberg_marquardt import normal_equations
+from knotwork.training.objective import Objective, mean_squared_error
+
+INNER = 20  # iterations of one step, as in torch and pykan
+LARGEST = 2000  # parameters up to which the Gauss-Newton matrix is worth factorising
+ADAPTING = 20  # steps after which hidden grids stay where they are
+SLOW = 1e-2  # of the loss: a step of 20 iterations that gains less is slow
+DAMPING = 1e-2  # of its diagonal, added before
+
+
+def by_lbfgs(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    objective: Objective,
+    each_step: EachStep,
+    *,
+    steps: int,
+    lr: float,
+    update_grid: bool,
+) -> tuple[int, str]:
+    """L-BFGS with strong Wolfe line search, in place: up to `steps` steps of 20 iterations each.
+
+    Returns the steps taken and why it ended. For the squared error of a KAN of moderate size the variables of each step are L'θ, where LL' is the damped
+    Gauss-Newton matrix at its start, in which the ill-conditioned basis of B-splines does no harm.
+    """
+    round_loss = isinstance(model, KANNetwork) and objective.loss is mean_squared_error
+    last, slow = float("inf"), 0
+    plain = None
+    for step in range(1, steps + 1):
+        if round_loss and FreeParameters(model).size <= LARGEST:  # type: ignore[arg-type]
+            value = _preconditioned(model, x, y, objective, lr)  # type: ignore[arg-type]
+        else:
+            plain = plain or _plain(model, x, y, objective, lr)
+            value = plain()
+        if value != value:
+            return step, f"the loss became NaN at step {step}; the best state so far was kept"
+        moved = False
+        if update_grid and step <= min(steps // 2, ADAPTING) and isinstance(model, KANNetwork):
+            moved = adapt_hidden_grids(model, x)
+            plain = None if moved else plain  # the curvature it remembers is that of the old grids
+        reason = each_step(step, float("nan"))
+        if reason:
+            return step, reason
+        slow = slow + 1 if not moved and last - value <= SLOW * value else 0
+        if slow >= 5:
+            return step, f"converged: five steps in a row lowered the loss by less than {SLOW:g} of it"
+        last = value
+    return steps, f"the limit of {steps} steps was reached"
+
+
+def _optimizer(parameters: list[Tensor], lr: float) -> torch.optim.LBFGS:
+    return torch.optim.LBFGS(
+        parameters,
+        lr=lr,
+        max_iter=INNER,
+        history_size=10,
+        line_search_fn="strong_wolfe",
+        tolerance_grad=1e-14,
+        tolerance_change=1e-16,
+    )
+
+
+def _plain(model: nn.Module, x: Tensor, y: Tensor, objective: Objective, lr: float) -> Callable[[], float]:
+    """A function that makes one step in the parameters themselves and returns the loss before it."""
+    stepper = _optimizer([p for p in model.parameters() if p.requires_grad and p.numel()], lr)
+
+    def closure() -> Tensor:
+        stepper.zero_grad()
+        value = objective(model, x, y)
+        value.backward()
+        return value.detach()
+
+    return lambda: float(stepper.step(closure))  # type: ignore[arg-type]
+
+
+def _preconditioned(network: KANNetwork, x: Tensor, y: Tensor, objective: Objective, lr: float) -> float:
+    """One step in the coordinates of today's Gauss-Newton matrix; the loss before it."""
+    free = FreeParameters(network)
+    known = sweep(network, x)
+    matrix, _ = normal_equations(network, x, y, free, objective.penalty)
+    diagonal = matrix.diagonal()
+    damped = matrix + torch.diag(DAMPING * diagonal + 1e-10 * diagonal.max() + 1e-300)
+    factor, failed = torch.linalg.cholesky_ex(damped)
+    if int(failed):
+        factor = torch.diag(damped.diagonal().sqrt())
+    start = free.get()
+    z = torch.zeros_like(start).requires_grad_()
+
+    def position() -> Tensor:
+        return start + torch.linalg.solve_triangular(factor.T, z.detach().unsqueeze(-1), upper=True).squeeze(-1)
+
+    def closure() -> Tensor:
+        free.set(position())
+        seen = sweep(network, x, known)
+        residual = seen.outputs - y
+        value = residual.square().mean()
+        gradient = pull_back(network, seen, residual * (2 / residual.numel()), free)
+        if objective.penalty:
+            penalty, slope = objective.penalty.with_gradient(network, x, free)
+            value, gradient = value + penalty, gradient + slope
+        z.grad = torch.linalg.solve_triangular(factor, gradient.unsqueeze(-1), upper=False).squeeze(-1)
+        return value
+
+    value = float(_optimizer([z], lr).step(closure))  # type: ignore[arg-type]
+    free.set(position())
+    return value

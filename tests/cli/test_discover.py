@@ -1,0 +1,118 @@
+"""The command line: what it prints, what it writes, and how it ends on bad input."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import knotwork as kw
+from knotwork.cli import main
+
+
+def run(capsys, monkeypatch, *arguments):
+    """(exit status, stdout, stderr) of `knotwork arguments...`."""
+    monkeypatch.setattr(sys, "argv", ["knotwork", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capsys.readouterr()
+    return ended.value.code or 0, out, err
+
+
+@pytest.fixture
+def table(tmp_path):
+    rng = np.random.default_rng(0)
+    a, b = rng.uniform(-1, 1, (2, 300))
+    path = tmp_path / "table.csv"
+    np.savetxt(path, np.stack([a, b, a * b], 1), delimiter=",", header="a,b,force", comments="")
+    return path
+
+
+def test_the_result_names_accuracy_inputs_formula_and_files(table, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "new" / "folder"
+    status, text, progress = run(capsys, monkeypatch, "discover", table, "--target", "force", "--out", out)
+    assert status == 0
+    for piece in ("192 training", "predicts force with r²", "What matters", "force = a*b", str(out / "diagram.svg")):
+        assert piece in text
+    assert "fitting a general network" in progress
+    assert (out / "diagram.svg").read_text().lstrip().startswith("<?xml")
+    assert (out / "formula.tex").read_text() == "force = a b\n"
+    assert kw.load(out / "network.safetensors").spec.named
+
+
+def test_json_is_one_object_on_stdout_and_nothing_is_written_unasked(table, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    status, text, _ = run(capsys, monkeypatch, "discover", table, "--target", "force", "--json", "--time-budget", "0")
+    facts = json.loads(text)
+    assert status == 0
+    assert set(facts["importance"]) == {"a", "b"}
+    assert facts["formula"]["r2_test"] <= 1
+    assert facts["files"] == {}
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+BAD = {
+    "missing": (None, "is neither a file nor a packaged table"),
+    "empty": ("", "is empty"),
+    "header only": ("a,b,force\n", "no rows"),
+    "text": ("a,b,force\n1,foo,3\n2,bar,4\n", "holds text"),
+    "hole": ("a,b,force\n1,2,3\n2,,4\n3,4,5\n", "missing|NaN|empty"),
+    "one row": ("a,b,force\n1,2,3\n", "1 row"),
+    "ragged": ("a,b,force\n1,2,3\n4,5\n6,7,8,9\n", "same columns|more values"),
+    "one column": ("force\n1\n2\n", "single column"),
+    "no header": ("1,2,3\n4,5,6\n", "name the columns"),
+    "wrong target": ("a,b,forse\n1,2,3\n4,5,6\n7,8,9\n", "did you mean 'forse'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_sentence_and_status_two(name, tmp_path, capsys, monkeypatch):
+    content, message = BAD[name]
+    path = tmp_path / "table.csv"
+    if content is not None:
+        path.write_text(content)
+    status, out, err = run(capsys, monkeypatch, "discover", path, "--target", "force")
+    assert status == 2
+    assert out == ""
+    assert "Traceback" not in err
+    lines = err.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("knotwork: ")
+    import re
+
+    assert re.search(message, lines[0])
+
+
+def test_a_binary_file_a_folder_and_an_unusable_out_folder(table, tmp_path, capsys, monkeypatch):
+    binary = tmp_path / "picture.csv"
+    binary.write_bytes(bytes(range(256)) * 20)
+    for arguments in (
+        [binary, "--target", "x"],
+        [tmp_path, "--target", "x"],
+        [table, "--target", "force", "--out", binary],
+        [table, "--target", "force", "--lib", "sinn"],
+        [table, "--target", "force", "--inputs", "a,c"],
+        [table, "--target", "force", "--test", "2"],
+    ):
+        status, out, err = run(capsys, monkeypatch, "discover", *arguments)
+        assert (status, out) == (2, "")
+        assert len(err.strip().splitlines()) == 1
+        assert err.startswith("knotwork: ")
+
+
+def test_an_unknown_option_ends_with_status_two(capsys, monkeypatch):
+    status, _, err = run(capsys, monkeypatch, "discover", "knots", "--targt", "signature")
+    assert status == 2
+    assert "--target" in err
+
+
+def test_the_installed_command_runs():
+    command = Path(sys.executable).with_name("knotwork")
+    shown = subprocess.run(
+        [str(command), "--help"], capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "100"}
+    )
+    assert "discover" in shown.stdout

@@ -1,0 +1,45 @@
+"""What README shows is what happens."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_there_is_something_to_run():
+    assert len(EXAMPLES) == 2
+
+
+@pytest.mark.parametrize("code", EXAMPLES, ids=["ten lines", "discover"])
+def test_an_example_prints_what_its_comment_says(code, capsys):
+    exec(compile(code, "README.md", "exec"), {})
+    expected = re.search(r"print\(.*\)\s+# (.*)", code)
+    assert expected is not None
+    assert capsys.readouterr().out.strip() == expected[1].strip()
+
+
+def test_the_ten_lines_are_ten_or_fewer():
+    assert len([line for line in EXAMPLES[0].splitlines() if line.strip()]) <= 10
+
+
+def test_the_commands_shown_exist():
+    targets = set(re.findall(r"^make (\w+)", README, re.MULTILINE))
+    makefile = (ROOT / "Makefile").read_text()
+    assert targets == {"demo", "test"}
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+
+
+def test_ci_runs_only_what_is_written_down():
+    commands = re.findall(r"^make (.*)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    assert commands == ["check test"]
+    shown = README + (ROOT / "CONTRIBUTING.md").read_text()
+    assert all(f"make {target}" in shown for target in commands[0].split())
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!https)([^)]+)\)", README))))
+def test_files_that_are_linked_exist(link):
+    assert (ROOT / link).is_file()

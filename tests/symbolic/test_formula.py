@@ -1,0 +1,113 @@
+"""The formula says what the network computes, in the user's units, with honest errors."""
+
+import numpy as np
+import pytest
+import torch
+
+import knotwork as kw
+from knotwork.expressions import parse
+from knotwork.symbolic import symbolic_formula
+
+
+def named_network(width, arity=2, seed=0):
+    """A network with a smooth function on every edge and random constants."""
+    generator = torch.Generator().manual_seed(seed)
+    model = kw.KAN(width, arity=arity, seed=seed)
+    names = ["x", "x^2", "sin", "exp", "tanh", "gaussian", "cosh", "arctan"]
+    for l, layer in enumerate(model.layers):
+        for i in range(layer.in_features):
+            for j in range(layer.out_features):
+                name = names[int(torch.randint(len(names), (), generator=generator))]
+                constants = (torch.rand(4, generator=generator) * 1.4 - 0.7).tolist()
+                model.fix_symbolic(l, i, j, name, params=constants)
+    return model
+
+
+def table(inputs, outputs=1, rows=80, **options):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (rows, inputs)) * 3 + 2
+    return kw.Dataset.from_arrays(X, rng.normal(size=(rows, outputs)), seed=0, **options)
+
+
+@pytest.mark.parametrize(
+    ("width", "arity"), [([2, 1, 1], 2), ([3, 2, 2], 2), ([2, (1, 1), 1], 2), ([3, (0, 1), 1], 3), ([1, 1, 1, 1], 2)]
+)
+@pytest.mark.parametrize("scale", [False, "standard"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_formula_equals_the_network_in_the_original_units(width, arity, scale, seed):
+    data = table(width[0], width[-1], scale=scale)
+    model = named_network(width, arity, seed)
+    formula = model.symbolic_formula(data)
+    raw = data.X_test if data.scaling is None else data.scaling.undo(data.X_test)
+    values = formula.numpy()(*raw.numpy().T).reshape(len(raw), -1)
+    expected = model(data.X_test).detach().numpy()
+    # terms below 1e-8 of their sum may be dropped
+    np.testing.assert_allclose(values, expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
+    assert formula.gap <= 1e-6 * np.abs(expected).max()
+
+
+def test_the_formula_of_a_pruned_network_uses_the_original_names():
+    data = kw.sample(lambda a, useless, b: a * 2 + b**2, a=(-1, 1), useless=(-1, 1), b=(-1, 1), size=300, seed=0)
+    model = kw.KAN([3, 1], seed=0)
+    model.fit(data, progress=False)
+    model = model.prune(data)
+    formula = model.auto_symbolic(data).symbolic_formula(data)
+    assert formula.expression == parse("2*a + b**2")
+    assert formula.variables == ("a", "useless", "b")
+
+
+def test_a_spline_edge_and_missing_data_are_said_in_a_sentence():
+    model, data = kw.KAN([2, 1, 1], seed=0), table(2)
+    with pytest.raises(kw.KnotworkError, match="are still splines, which no formula can show"):
+        model.symbolic_formula(data)
+    with pytest.raises(kw.KnotworkError, match="pass data="):
+        model.symbolic_formula()
+
+
+def test_rounding_latex_and_text():
+    model, data = kw.KAN([1, 1], seed=0), table(1)
+    model.fix_symbolic(0, 0, 0, "sin", params=(1.23456789, 0.0, 2.34567891, 0.0))
+    formula = model.symbolic_formula(data)
+    assert str(formula.round(3).expression) == "2.35*sin(1.23*x_1)"
+    assert str(formula) == "y = 2.346*sin(1.235*x_1)"
+    assert r"\sin" in formula.latex()
+    assert formula.complexity == 6
+
+
+def test_simple_constants_are_snapped_only_where_the_data_cannot_tell():
+    model = kw.KAN([1, 1], seed=0)
+    model.fix_symbolic(0, 0, 0, "sin", params=(np.pi * (1 + 1e-9), 0.0, 2 + 1e-9, 0.0))
+    X = np.linspace(-1, 1, 100)[:, None]
+    exact = kw.Dataset.from_arrays(X, 2 * np.sin(np.pi * X), names=["x"], test=0.0)
+    assert model.symbolic_formula(exact).expression == parse("2*sin(pi*x)")
+    model.fix_symbolic(0, 0, 0, "sin", params=(np.pi, 0.0, 2.001, 0.0))
+    off = kw.Dataset.from_arrays(X, 2.001 * np.sin(np.pi * X), names=["x"], test=0.0)
+    assert model.symbolic_formula(off).expression != parse("2*sin(pi*x)")
+
+
+def test_standard_errors_are_those_of_linear_regression():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(1, 2, 400)
+    y = 1.7 * x + 0.45 + 0.1 * rng.normal(size=400)
+    data = kw.Dataset.from_arrays(x[:, None], y, test=0.0, validation=0.0, names=["x"])
+    model = kw.KAN([1, 1], seed=0)
+    model.fix_symbolic(0, 0, 0, "x", data, params=(1.0, 0.0, 1.7, 0.45))
+    model.fit(data, progress=False)
+    formula = symbolic_formula(model, data)
+    design = np.stack([x, np.ones(400)], 1)
+    residual = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+    expected = np.sqrt(residual @ residual / 398 * np.diag(np.linalg.inv(design.T @ design)))
+    slope, constant = sorted(formula.errors, reverse=True)
+    assert formula.errors[slope] == pytest.approx(expected[0], rel=1e-4)
+    assert formula.errors[constant] == pytest.approx(expected[1], rel=1e-4)
+
+
+def test_constants_that_the_data_cannot_tell_apart_have_infinite_errors():
+    x = np.linspace(1, 3, 60)
+    data = kw.Dataset.from_arrays(x[:, None], np.sin(x), test=0.0)
+    model = kw.KAN([1, 1], seed=0)
+    model.fix_symbolic(0, 0, 0, "log", params=(0.5, 0.0, 1.3, 0.7))
+    errors = symbolic_formula(model, data, simplify=False).errors  # 1.3*log(0.5*x) + 0.7
+    assert np.isfinite(errors[1.3])
+    assert np.isinf(errors[0.5])
+    assert np.isinf(errors[0.7])

@@ -1,0 +1,113 @@
+"""Naming edges: one as told, all of them in context, and the way back."""
+
+import pytest
+import torch
+
+import knotwork as kw
+from knotwork.symbolic import description
+
+
+@pytest.fixture(scope="module")
+def data():
+    return kw.sample("exp(sin(pi*x) + y**2)", x=(-1, 1), y=(-1, 1), size=500, test_size=100, seed=0)
+
+
+@pytest.fixture(scope="module")
+def fitted(data):
+    return kw.fit_multilevel(kw.KAN([2, 1, 1], seed=0), data, [5, 10], progress=False).model
+
+
+def state_of(model):
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def same_state(model, state):
+    return all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+
+
+def test_a_named_edge_computes_the_fit_that_is_returned(fitted, data):
+    model = fitted.copy()
+    x = model.trace(data).layers[0].inputs[:, 0]
+    fit = model.fix_symbolic(0, 0, 0, "sin", data)
+    a, b, c, d = fit.constants
+    edge = model.trace(data).layers[0].edges[:, 0, 0]
+    torch.testing.assert_close(edge, c * torch.sin(a * x + b) + d)
+    assert fit.r2 > 0.9999
+
+
+def test_unnaming_gives_back_the_spline_exactly(fitted, data):
+    model, before = fitted.copy(), state_of(fitted)
+    model.fix_symbolic(0, 1, 0, "x^2", data)
+    model.fix_symbolic(1, 0, 0, "exp", data)
+    model.unfix_symbolic(0, 1, 0)
+    model.unfix_symbolic(1, 0, 0)
+    assert same_state(model, before)
+    with pytest.raises(kw.KnotworkError, match="is not named, so there is nothing to undo"):
+        model.unfix_symbolic(0, 1, 0)
+
+
+def test_given_constants_are_taken_as_they_are_and_stay_if_not_trainable(fitted, data):
+    model = fitted.copy()
+    model.fix_symbolic(0, 0, 0, "sin", data, params=(3.0, 0.1, 1.0, 0.0), trainable=False)
+    model.fit(data, steps=3, progress=False)
+    model.fit(data, optimizer="adam", steps=3, progress=False)
+    torch.testing.assert_close(model.layers[0].affine[0], torch.tensor([3.0, 0.1, 1.0, 0.0], dtype=torch.float64))
+
+
+def test_trainable_constants_move_in_a_fit(fitted, data):
+    model = fitted.copy()
+    model.fix_symbolic(0, 0, 0, "sin", data, params=(3.0, 0.1, 1.0, 0.0))
+    model.fit(data, steps=3, progress=False)
+    assert abs(float(model.layers[0].affine[0, 0].detach()) - 3.0) > 1e-4
+
+
+def test_without_data_an_edge_is_sampled_over_its_grid(fitted):
+    assert fitted.suggest_symbolic(0, 1, 0)[0].function == "x^2"
+    assert fitted.copy().fix_symbolic(0, 1, 0, "x^2").r2 > 0.999
+
+
+def test_errors_say_what_to_do(fitted, data):
+    model = fitted.copy()
+    with pytest.raises(kw.KnotworkError, match="there is no edge \\(0, 5, 0\\)"):
+        model.fix_symbolic(0, 5, 0, "sin", data)
+    with pytest.raises(kw.KnotworkError, match="there is no layer 7"):
+        model.suggest_symbolic(7, 0, 0, data)
+    with pytest.raises(kw.KnotworkError, match="did you mean 'sin'"):
+        model.fix_symbolic(0, 0, 0, "sine", data)
+    with pytest.raises(kw.KnotworkError, match="give four, \\(a, b, c, d\\)"):
+        model.fix_symbolic(0, 0, 0, "sin", data, params=(1.0, 2.0))
+    with pytest.raises(kw.KnotworkError, match="lib=\\[\\] leaves no function"):
+        model.suggest_symbolic(0, 0, 0, data, lib=[])
+
+
+def test_all_edges_are_named_none_removed_and_the_original_untouched(fitted, data):
+    before = state_of(fitted)
+    named = fitted.auto_symbolic(data)
+    assert same_state(fitted, before)
+    assert sorted(edge.function for edge in named.spec.named) == ["exp", "sin", "x^2"]
+    assert all(bool(layer.active().all()) for layer in named.layers)
+    assert (
+        float((named(data.X_test) - data.y_test).detach().abs().max()) < 1e-9
+    )  # the true functions, refitted to rounding
+
+
+def test_a_noisy_edge_is_named_and_never_deleted():
+    data = kw.sample("sin(4*x)", x=(-1, 1), size=300, noise=0.03, seed=1)
+    model = kw.KAN([1, 1], seed=0)
+    model.fit(data, progress=False)
+    (edge,) = model.auto_symbolic(data).spec.named
+    assert edge.function == "sin"
+
+
+def test_edges_below_the_threshold_stay_splines(data):
+    # a curve that no function of the library resembles
+    wild = kw.sample("sin(9*x) * exp(2*x) + abs(x - 0.3)", x=(-1, 1), size=400, seed=0)
+    model = kw.fit_multilevel(kw.KAN([1, 1], seed=0), wild, [5, 10, 20], progress=False).model
+    assert model.auto_symbolic(wild, lib=["x", "x^2"], r2_threshold=0.99).spec.named == ()
+
+
+def test_the_description_is_shorter_for_the_true_function(fitted, data):
+    right = fitted.auto_symbolic(data)
+    wrong = fitted.auto_symbolic(data, lib=["x", "x^2", "x^3"])
+    lengths = [description(model, data.X_train, data.y_train) for model in (right, wrong)]
+    assert lengths[0] < lengths[1]

@@ -1,0 +1,66 @@
+"""The whole journey, on tables whose formula is known."""
+
+import numpy as np
+import pytest
+
+import knotwork as kw
+from knotwork.expressions import parse
+
+
+@pytest.mark.parametrize(
+    ("text", "bounds"),
+    [("exp(sin(pi*x) + y**2)", (-1, 1)), ("x*y", (-1, 1)), ("x/y", (0.5, 2)), ("sin(x)*exp(-y)", (-1, 1))],
+)
+def test_a_formula_without_noise_is_found_exactly(text, bounds):
+    data = kw.sample(text, x=bounds, y=bounds, size=500, test_size=100, seed=3)
+    found = kw.discover(data, seed=3)
+    assert found.formula.expression == parse(text)
+    assert found.formula.r2 == pytest.approx(1.0, abs=1e-12)
+
+
+def test_a_table_with_names_noise_and_a_useless_column():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (600, 3))
+    y = 3 * X[:, 0] ** 2 - X[:, 2]
+    found = kw.discover(X, y + 0.02 * rng.normal(size=600), names=["height", "noise", "speed"], seed=0)
+    assert found.importance["noise"] < 0.02
+    assert sum(found.importance.values()) == pytest.approx(1.0)
+    fresh = rng.uniform(-1, 1, (500, len(found.formula.variables)))
+    columns = dict(zip(found.formula.variables, fresh.T, strict=True))
+    truth = 3 * columns["height"] ** 2 - columns["speed"]
+    assert np.abs(found.formula.numpy()(*fresh.T) - truth).std() < 0.01
+
+
+def test_one_input_is_enough():
+    x = np.linspace(0.1, 3, 300)
+    found = kw.discover(x[:, None], np.log(x) + 2, names=["x"], seed=0)
+    assert found.formula.expression == parse("log(x) + 2")
+
+
+def test_the_front_holds_ever_longer_and_better_formulas_and_the_choice_is_on_it():
+    data = kw.sample("tanh(3*x) * y + 0.3*y**2", x=(-1, 1), y=(-1, 1), size=300, noise=0.05, seed=0)
+    found = kw.discover(data, time_budget=5, seed=0)
+    complexity = [trial.formula.complexity for trial in found.pareto]
+    errors = [trial.held_out for trial in found.pareto]
+    assert complexity == sorted(complexity)
+    assert errors == sorted(errors, reverse=True)
+    assert np.isfinite(found.formula.gap)
+
+
+def test_a_time_budget_ends_the_search_after_the_first_shape():
+    data = kw.sample("abs(sin(5*x*y)) + x", x=(-1, 1), y=(-1, 1), size=200, seed=0)
+    told = []
+    found = kw.discover(data, time_budget=0.0, seed=0, say=told.append)
+    assert sum(text.startswith("trying") for text in told) == 1
+    assert found.formula is not None
+
+
+def test_the_same_seed_finds_the_same_formula():
+    data = kw.sample("x*y + 0.1*x", x=(-1, 1), y=(-1, 1), size=200, noise=0.01, seed=0)
+    first, second = (kw.discover(data, time_budget=0.0, seed=1).formula.expressions for _ in range(2))
+    assert first == second
+
+
+def test_bad_tables_raise_before_any_work():
+    with pytest.raises(kw.KnotworkError, match="NaN|missing"):
+        kw.discover(np.array([[1.0], [np.nan], [2.0]]), np.ones(3))

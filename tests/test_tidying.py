@@ -1,0 +1,74 @@
+"""Tidying a formula changes how it reads, never what it computes."""
+
+import math
+
+import numpy as np
+import pytest
+import sympy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from knotwork.expressions import compose, parse, snap, tidy, to_numpy
+
+X = np.random.default_rng(0).uniform(0.2, 2.0, 60)
+Y = np.random.default_rng(1).uniform(0.2, 2.0, 60)
+SAMPLES = {"x": X, "y": Y}
+
+number = st.floats(0.1, 3.0).map(lambda v: round(v, 3))
+signed = st.floats(-3.0, 3.0).map(lambda v: round(v, 3))
+inner = st.builds("({}*x + {}*y + {})".format, signed, number, signed)
+positive = st.builds("({}*x + {}*y**2 + {})".format, number, number, number)
+formula = st.one_of(
+    st.builds("{}*exp({}) + {}".format, signed, inner, signed),
+    st.builds("{}*sin({}) + {}".format, signed, inner, signed),
+    st.builds("{}*cos({}) + {}".format, signed, inner, signed),
+    st.builds("{}*log({}*{}) + {}".format, signed, number, positive, signed),
+    st.builds("{}*sqrt({}) + {}".format, signed, positive, signed),
+    st.builds("{}*{}**2 + {}".format, signed, inner, signed),
+    st.builds("{}/{} + tanh({})".format, signed, positive, inner),
+    st.builds("exp({}*log(x) + {}*log(y) + {})".format, signed, signed, signed),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(formula)
+def test_a_tidied_expression_has_the_same_values(text):
+    expr = parse(text)
+    before = to_numpy(expr, ["x", "y"])(X, Y)
+    after = to_numpy(tidy(expr, SAMPLES), ["x", "y"])(X, Y)
+    # each sum may lose 1e-8 of itself; an exponential can magnify that by its argument
+    np.testing.assert_allclose(after, before, rtol=1e-6, atol=1e-6 * np.abs(before).max())
+
+
+@pytest.mark.parametrize(
+    ("text", "tidied"),
+    [
+        ("exp(x + 2.0)", f"{math.exp(2.0)!r}*exp(x)"),
+        ("exp(2.0*log(x) - 1.0*log(y))", "x**2.0*y**(-1.0)"),
+        ("sin(3.0 - 2.0*x)", None),
+        ("x + 1e-12*y", "x"),
+        ("(x + 1e-13)**2", "x**2"),
+    ],
+)
+def test_known_rewritings(text, tidied):
+    result = tidy(parse(text), SAMPLES)
+    if tidied is not None:
+        assert sympy.simplify(result - parse(tidied)) == 0
+    else:
+        phase = next(iter(result.atoms(sympy.sin))).args[0].as_coeff_Add()[0]
+        assert abs(float(phase)) <= math.pi / 2
+
+
+def test_a_cosine_written_as_a_sine_is_read_as_a_cosine():
+    assert tidy(parse(f"sin(2.5*x + {math.pi / 2!r})"), SAMPLES) == parse("cos(2.5*x)")
+
+
+def test_snapping_keeps_only_what_the_judge_accepts():
+    expr = parse("2.000000001*sin(3.1415926535*x) + 0.3333333333")
+    assert snap(expr, lambda e: True) == parse("2*sin(pi*x) + 1/3")
+    assert snap(expr, lambda e: False) == expr
+    assert snap(parse("2.001*x"), lambda e: True) == parse("2.001*x")
+
+
+def test_an_expression_is_put_in_place_of_x():
+    assert compose("exp(-x**2)", parse("2*a + b")) == parse("exp(-(2*a + b)**2)")
