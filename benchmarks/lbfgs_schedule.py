@@ -1,4 +1,4 @@
-"""The paper's schedule with L-BFGS on exp(sin(pi x) + y²): [2, 5, 1], 1,000 rows, grids 3, 5, 10, 20, 200 steps a level.
+"""L-BFGS on the paper's schedule: exp(sin(pi x) + y²), [2, 5, 1], 1,000 rows, grids 3, 5, 10, 20, 200 steps a level.
 
     python benchmarks/lbfgs_schedule.py [--seeds 5]
 

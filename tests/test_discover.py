@@ -62,5 +62,5 @@ def test_the_same_seed_finds_the_same_formula():
 
 
 def test_bad_tables_raise_before_any_work():
-    with pytest.raises(kw.KnotworkError, match="NaN|missing"):
+    with pytest.raises(kw.KnotworkError, match=r"NaN|missing"):
         kw.discover(np.array([[1.0], [np.nan], [2.0]]), np.ones(3))

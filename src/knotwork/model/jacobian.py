@@ -58,10 +58,10 @@ class FreeParameters:
 
 @dataclass(frozen=True)
 class LayerSweep:
-    """One layer of a sweep: `inputs` (batch, in), basis values `splines` (batch, in, basis), base values `base` (batch, in).
+    """One layer of a sweep.
 
-    `slopes` (batch, in, sums) are those of the edges, empty for the first layer, where nothing needs them; `sums`
-    (batch, sums).
+    `inputs` (batch, in), basis values `splines` (batch, in, basis), base values `base` (batch, in), `sums` (batch,
+    sums), and the edges' `slopes` (batch, in, sums), empty for the first layer, where nothing needs them.
     """
 
     inputs: Tensor
@@ -118,7 +118,7 @@ def sweep(network: KANNetwork, x: Tensor, known: Sweep | None = None) -> Sweep:
 def jacobian(
     network: KANNetwork, x: Tensor, free: FreeParameters | None = None, seen: Sweep | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Outputs (batch, out) and their derivatives by the free parameters (batch, out, P); `seen` is a sweep made already."""
+    """Outputs (batch, out) and their derivatives by the free parameters (batch, out, P); `seen` is a sweep at hand."""
     free = free or FreeParameters(network)
     seen = seen or sweep(network, x)
     outputs = seen.outputs

@@ -31,8 +31,8 @@ def by_lbfgs(
 ) -> tuple[int, str]:
     """L-BFGS with strong Wolfe line search, in place: up to `steps` steps of 20 iterations each.
 
-    Returns the steps taken and why it ended. For the squared error of a KAN of moderate size the variables of each step are L'θ, where LL' is the damped
-    Gauss-Newton matrix at its start, in which the ill-conditioned basis of B-splines does no harm.
+    Returns the steps taken and why it ended. For the squared error of a KAN of moderate size the variables of each step
+    are L'θ, where LL' is the damped Gauss-Newton matrix at its start: there the loss is nearly round.
     """
     round_loss = isinstance(model, KANNetwork) and objective.loss is mean_squared_error
     last, slow = float("inf"), 0
