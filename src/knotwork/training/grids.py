@@ -12,11 +12,14 @@ COVERAGE = 0.7  # of its grid that the values of a hidden node must fill
 
 
 def set_input_grid(network: KANNetwork, ranges: list[tuple[float, float]], x: Tensor, grid_eps: float = 1.0) -> None:
-    """Lay the input knots over `ranges` (one pair a used input), blended with the quantiles of x by `grid_eps`."""
+    """Lay the input knots over `ranges` (one pair a used input), blended with the quantiles of x by `grid_eps`.
+
+    The curves keep their coefficients and move with their knots, so the units of an input make no difference.
+    """
     layer = network.layers[0]
     low, high = (torch.tensor(v, dtype=layer.knots.dtype) for v in zip(*ranges, strict=True))
     low, high = _widen(low, high)
-    layer.set_knots(adaptive_knots(network.select_inputs(x), low, high, layer.grid, layer.k, grid_eps))
+    layer.knots = adaptive_knots(network.select_inputs(x), low, high, layer.grid, layer.k, grid_eps)
 
 
 @torch.no_grad()
@@ -31,7 +34,7 @@ def adapt_hidden_grids(network: KANNetwork, x: Tensor, grid_eps: float = 1.0) ->
             values = network.select_inputs(x)
         else:
             low, high, badly = _judge(layer, values)
-            if bool(badly.any()) and bool(values.isfinite().all()):
+            if bool(badly.any()) and _usable(values) and _usable(layer(values)):
                 margin = MARGIN * (high - low)
                 wide_low, wide_high = _widen(low - margin, high + margin)
                 knots = adaptive_knots(values, wide_low, wide_high, layer.grid, layer.k, grid_eps)
@@ -57,8 +60,13 @@ def _judge(layer: KANLayer, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return low, high, (low < grid_low - SLACK * size) | (high > grid_high + SLACK * size) | narrow
 
 
+def _usable(values: Tensor) -> bool:
+    """False where a fit went astray: NaN, infinity, or numbers whose squares are."""
+    return bool(values.square().isfinite().all())
+
+
 def _widen(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    """A grid for every input: a constant column gets half a unit (or a millionth of its size) on both sides."""
+    """A grid for every input: a constant column gets half a unit, or half its size, on both sides."""
     least = 1e-6 * torch.maximum(low.abs(), high.abs()).clamp_min(1e-6)
     flat = high - low <= least
     half = torch.where(low.abs() > 1, 0.5 * low.abs(), torch.full_like(low, 0.5))
