@@ -37,14 +37,17 @@ def by_gradient(
     """Gradient steps of any torch optimiser on mini-batches, in place; steps taken and why they ended."""
     stepper = optimizer(model.parameters(), lr=lr)  # type: ignore[call-arg]
     batches = minibatches(len(x), batch_size, generator)
+    fixed = _fixed_constants(model)
     for step in range(1, steps + 1):
         rows = next(batches)
         stepper.zero_grad()
         value = objective(model, x[rows], y[rows])
         if not bool(value.isfinite()):
-            return step, f"the loss became {float(value)} at step {step}; the best state so far was kept"
+            return step - 1, f"the loss became {value.item()} at step {step}; the best state so far was kept"
         value.backward()
         stepper.step()
+        for constants, rows, values in fixed:
+            constants.data[rows] = values
         if update_grid and step <= steps // 2 and step % max(steps // 20, 1) == 0 and isinstance(model, KANNetwork):
             adapt_hidden_grids(model, x)
         reason = each_step(step, float("nan"))
@@ -53,8 +56,18 @@ def by_gradient(
     return steps, f"the limit of {steps} steps was reached"
 
 
+def _fixed_constants(model: nn.Module) -> list[tuple[nn.Parameter, list[int], Tensor]]:
+    """Constants of named edges that do not train, with their values: weight decay would move them all the same."""
+    if not isinstance(model, KANNetwork):
+        return []
+    rows = [[n for n, edge in enumerate(layer.named) if not edge[3]] for layer in model.layers]
+    return [(la.affine, r, la.affine.detach()[r]) for la, r in zip(model.layers, rows, strict=True) if r]
+
+
 def optimizer_class(name: object) -> type[torch.optim.Optimizer]:
     """The torch optimiser meant by "adam" or given as a class; TrainingError for anything else."""
+    if isinstance(name, type) and issubclass(name, torch.optim.LBFGS):
+        raise TrainingError("torch.optim.LBFGS searches along lines over all rows; pass optimizer='lbfgs'.")
     if isinstance(name, type) and issubclass(name, torch.optim.Optimizer):
         return name
     if name == "adam":

@@ -44,7 +44,7 @@ def by_lbfgs(
             plain = plain or _plain(model, x, y, objective, lr)
             value = plain()
         if value != value:
-            return step, f"the loss became NaN at step {step}; the best state so far was kept"
+            return step - 1, f"the loss became NaN at step {step}; the best state so far was kept"
         moved = False
         if update_grid and step <= min(steps // 2, ADAPTING) and isinstance(model, KANNetwork):
             moved = adapt_hidden_grids(model, x)

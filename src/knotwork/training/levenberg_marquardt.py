@@ -38,6 +38,8 @@ def levenberg_marquardt(
     if not free.size:
         return 0, "there is no parameter to train"
     loss, seen = _evaluate(network, x, y, free, penalty)
+    if loss != loss:
+        return 0, "the loss is NaN where the fit began, so no step can be judged"
     damping, growth, slow, taken, rejected = 1e-3, 2.0, 0, 0, 0
     system = None
     while taken < steps:

@@ -16,7 +16,7 @@ from knotwork.training.levenberg_marquardt import levenberg_marquardt
 from knotwork.training.multistart import screen
 from knotwork.training.objective import Loss, Objective, make_objective, mean_squared_error
 from knotwork.training.progress import progress_line
-from knotwork.training.result import FitResult, Record, rmse
+from knotwork.training.result import INTERRUPTED, STOPPED, FitResult, Record, rmse
 from knotwork.training.threads import threads_for
 
 MODERATE = 2e8  # rows x parameters² up to which a Levenberg-Marquardt step is quick
@@ -68,14 +68,20 @@ def fit(
     chosen, why = _choose(model, objective, optimizer, len(x) * y.shape[1])
     steps = STEPS.get(chosen, STEPS["adam"]) if steps is None else steps
     keeper = _Keeper(model, objective, x, y)
+    best_val, waited = float("inf"), 0
+    if patience is not None:  # validation chooses, and the state before the fit is the first to beat
+        start_val = objective.report(model, x_val, y_val)
+        best_val = start_val if start_val == start_val else best_val
+        keeper.keep(objective=float("-inf"))
     generator = torch.Generator().manual_seed(seed)
     first = isinstance(model, KANNetwork) and not bool(model.fitted)
+    if isinstance(model, KANNetwork):
+        model.fitted.fill_(True)  # part of the state: a fit that ends where it began leaves a new network new
     if isinstance(model, KANNetwork) and first and update_grid:
         if model.spec.grid_range is None:
             set_input_grid(model, [_range(data, x, i) for i in model.spec.inputs], x, grid_eps)
         adapt_hidden_grids(model, x, grid_eps)
     history: list[Record] = []
-    best_val, waited = float("inf"), 0
 
     size = sum(p.numel() for p in model.parameters())
     with threads_for(x.shape[0] * size), progress_line(f"fit ({chosen})", steps, progress) as report:
@@ -94,13 +100,14 @@ def fit(
             if patience is None:
                 keeper.look(value)
             elif validation is not None:
-                waited = waited + 1 if validation >= best_val else 0
-                if validation < best_val:
+                better = validation < best_val
+                waited = 0 if better else waited + 1
+                if better:
                     best_val = validation
                     keeper.keep(objective=float("-inf"))
                 if waited >= patience:
                     return f"{patience} steps brought no better validation loss"
-            return "stopped by the callback" if callback is not None and callback(record) else None
+            return STOPPED if callback is not None and callback(record) else None
 
         try:
             if chosen == "lm":
@@ -146,10 +153,8 @@ def fit(
                     update_grid=update_grid,
                 )
         except KeyboardInterrupt:
-            taken, reason = len(history), "interrupted; the best state so far was kept"
+            taken, reason = len(history), INTERRUPTED
     value = keeper.restore_best()
-    if isinstance(model, KANNetwork):
-        model.fitted.fill_(True)
     test = rmse(model, data.X_test.to(x.dtype), data.y_test.to(x.dtype))
     train = rmse(model, x, y)
     assert train is not None
@@ -164,14 +169,14 @@ class _Keeper:
 
     def __init__(self, model: nn.Module, objective: Objective, x: Tensor, y: Tensor) -> None:
         self.model, self.objective, self.x, self.y = model, objective, x, y
-        self.best = float("inf")
+        self.keep(objective=float("inf"))
         self.look()
 
     @torch.no_grad()
     def look(self, value: float = float("nan")) -> None:
         """Keep the state if it is the best; its objective is computed unless it is known."""
         value = value if value == value else float(self.objective(self.model, self.x, self.y))
-        if not value >= self.best and value == value:
+        if value < self.best:
             self.keep(value)
 
     def keep(self, objective: float) -> None:

@@ -26,7 +26,8 @@ def fit_multilevel(
     The grid is chosen by the RMSE on the validation rows (the training rows if there are none). "auto" doubles the
     model's own grid while parameters are fewer than half the training rows, with patience 1; a list of grids is walked
     to its end unless `patience` is given. After `patience` + 1 levels in a row that bring no gain of a tenth the walk
-    ends. `model` itself is left as it was. `settings` are those of `fit`.
+    ends, and so it does when Ctrl-C or the callback stops a level. `model` itself is left as it was. `settings` are
+    those of `fit`.
     """
     began = time.perf_counter()
     data = as_dataset(data)
@@ -39,7 +40,7 @@ def fit_multilevel(
         steps = _doubling(level, len(data.X_train) * data.n_outputs)
         patience = 1 if patience is None else patience
     else:
-        steps = list(grids)
+        steps = list(grids) if isinstance(grids, Sequence) else []
         if not steps or any(not isinstance(g, int) or g < 1 for g in steps) or sorted(steps) != steps:
             raise TrainingError(f"grids={grids!r} must be whole numbers from coarse to fine, such as [5, 10, 20].")
     best: FitResult | None = None
@@ -55,8 +56,8 @@ def fit_multilevel(
             best, waited = replace(result, model=level.copy()), 0
         else:
             waited += 1
-            if patience is not None and waited > patience:
-                break
+        if result.stopped_by_caller or (patience is not None and waited > patience):
+            break
     assert best is not None
     return replace(best, steps=taken, seconds=time.perf_counter() - began, history=tuple(history))
 

@@ -14,7 +14,12 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def mean_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean over rows and outputs of the squared difference."""
+    """Mean over rows and outputs of the squared difference; TrainingError for shapes that would be broadcast."""
+    if outputs.shape != targets.shape:
+        raise TrainingError(
+            f"the model's outputs have shape {tuple(outputs.shape)}, but the targets {tuple(targets.shape)}: "
+            "build the model with one output for every target column."
+        )
     return (outputs - targets).square().mean()
 
 

@@ -57,7 +57,8 @@ class Penalty:
             layers = trace(network, x).layers
             norms = [edge_norms(layer) for layer in layers]
             value = self.of_norms(norms)
-            by_norm = torch.autograd.grad(value, norms, retain_graph=True)
+            seen_norms = [norm.detach().requires_grad_() for norm in norms]  # those of fixed edges have no graph
+            by_norm = torch.autograd.grad(self.of_norms(seen_norms), seen_norms)
             gradient = _gradient(value, network, free)
         curvature = x.new_zeros(free.size, free.size)
         at = 0

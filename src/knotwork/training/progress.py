@@ -9,7 +9,10 @@ Report = Callable[[int, float, float | None], None]
 
 @contextmanager
 def progress_line(title: str, total: int, show: bool | None = None) -> Iterator[Report]:
-    """A function report(step, train, validation) that moves the line; `show=None` shows it only on a terminal."""
+    """A function report(step, train, validation) that moves the line; `show=None` shows it only on a terminal.
+
+    On a terminal the line is gone afterwards; elsewhere, in a log, `show=True` leaves its last state.
+    """
     if not (sys.stderr.isatty() if show is None else show):
         yield lambda step, train, validation: None
         return
@@ -22,7 +25,8 @@ def progress_line(title: str, total: int, show: bool | None = None) -> Iterator[
         TextColumn("{task.fields[losses]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=console.is_terminal) as bar:
         task = bar.add_task(title, total=total, losses="")
 
         def report(step: int, train: float, validation: float | None) -> None:

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+INTERRUPTED = "interrupted; the best state so far was kept"
+STOPPED = "stopped by the callback"
+
 
 @dataclass(frozen=True)
 class Record:
@@ -36,6 +39,11 @@ class FitResult:
     steps: int
     seconds: float
     history: tuple[Record, ...] = field(default=(), repr=False)
+
+    @property
+    def stopped_by_caller(self) -> bool:
+        """True if Ctrl-C or the callback ended it: what would have been fitted next should not be."""
+        return self.stop_reason in (INTERRUPTED, STOPPED)
 
     def __str__(self) -> str:
         shares = [("training", self.train_rmse), ("validation", self.val_rmse), ("test", self.test_rmse)]
