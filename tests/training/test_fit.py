@@ -1,0 +1,420 @@
+"""Laws of a fit: never worse than before, the same every time, honest about what it reached, and stopped when asked."""
+
+import dataclasses
+import math
+import sys
+
+import pytest
+import torch
+
+import knotwork
+from knotwork import KAN, MLP, Dataset, FitResult, sample
+from knotwork.training import Penalty, Record, threads_for
+from knotwork.training.objective import mean_squared_error
+
+OPTIMIZERS = {
+    "lm": {"optimizer": "lm", "steps": 8, "starts": 3},
+    "lbfgs": {"optimizer": "lbfgs", "steps": 3},
+    "adam": {"optimizer": "adam", "steps": 20, "batch_size": 32},
+    "AdamW": {"optimizer": torch.optim.AdamW, "steps": 20},
+}
+every_optimizer = pytest.mark.parametrize("settings", OPTIMIZERS.values(), ids=OPTIMIZERS)
+
+
+def bumps(size=120, noise=0.0, **options):
+    def function(x, y):
+        return torch.exp(torch.sin(math.pi * x) + y**2)
+
+    return sample(function, x=(-1, 1), y=(-1, 1), size=size, test_size=50, noise=noise, **options)
+
+
+def without_validation(data):
+    return dataclasses.replace(data, X_val=data.X_val[:0], y_val=data.y_val[:0])
+
+
+def rmse(model, x, y):
+    total = 0.0
+    for row, target in zip(model(x.to(torch.float64)).tolist(), y.tolist(), strict=True):
+        total += sum((a - b) ** 2 for a, b in zip(row, target, strict=True))
+    return math.sqrt(total / y.numel())
+
+
+def state(model):
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+# --- never worse ---
+
+
+ABSURD = [
+    *OPTIMIZERS.values(),
+    *({"optimizer": torch.optim.SGD, "lr": lr, "steps": 30} for lr in (10.0, 1e6, 1e100, 1e300)),
+    *({"optimizer": "adam", "lr": lr, "steps": 10} for lr in (1e3, 1e100, 1e300)),
+    *({"optimizer": "lbfgs", "lr": lr, "steps": 3} for lr in (1e10, 1e300)),
+]
+
+
+@pytest.mark.parametrize("settings", ABSURD, ids=lambda s: f"{s['optimizer']} {s.get('lr', '')}")
+@pytest.mark.parametrize("lamb", [0.0, 1e-2])
+def test_a_fit_never_ends_worse_than_it_began(settings, lamb):
+    data = bumps()
+    network = KAN([2, 2, 1], seed=0)
+    network.fit(data, steps=5, starts=1)
+    loss, penalty = mean_squared_error(network(data.X_train), data.y_train), Penalty(lamb).value(network, data.X_train)
+    before = (loss + penalty).item()
+    result = network.fit(data, lamb=lamb, **settings)
+    assert result.objective <= before
+    after = mean_squared_error(network(data.X_train), data.y_train) + Penalty(lamb).value(network, data.X_train)
+    assert result.objective == pytest.approx(after.item(), rel=1e-12)
+    assert all(bool(value.isfinite().all()) for value in network.state_dict().values())
+
+
+@pytest.mark.parametrize("lr", [1e10, 1e300])
+def test_a_fit_that_got_nowhere_leaves_a_new_network_new(lr):
+    data = bumps()
+    network = KAN([2, 2, 1], seed=0)
+    before = state(network)
+    result = network.fit(data, optimizer=torch.optim.SGD, lr=lr, steps=20)
+    assert result.stop_reason.startswith("the loss became ")
+    assert result.stop_reason.endswith("; the best state so far was kept")
+    assert same(network.state_dict(), before)
+    assert not network.fitted  # the next fit lays the grids and races starts as if it were the first
+
+
+@every_optimizer
+def test_a_start_that_is_not_a_number_is_told_and_kept(settings):
+    network = KAN([2, 1, 1], seed=0)
+    network.fix_symbolic(0, 0, 0, "log", params=(1.0, 0.0, 1.0, 0.0))  # half of the inputs are negative
+    before = state(network)
+    result = network.fit(bumps(), **settings)
+    assert "NaN" in result.stop_reason or "nan" in result.stop_reason
+    assert math.isnan(result.objective) and result.steps == 0 and result.history == ()
+    assert same(network.state_dict(), before)
+
+
+# --- the same every time ---
+
+
+@every_optimizer
+def test_same_seed_same_result_bit_for_bit(settings):
+    states, results = [], []
+    for _ in range(2):
+        network = KAN([2, 3, 1], seed=0)
+        results.append(network.fit(bumps(), **settings, seed=5))
+        states.append(state(network))
+        torch.rand(3)
+    assert same(*states)
+    timeless = [[dataclasses.replace(r, seconds=0) for r in result.history] for result in results]
+    assert timeless[0] == timeless[1] != []
+
+
+@pytest.mark.parametrize("name", ["lm", "adam"])
+def test_another_seed_another_result(name):
+    states = []
+    for seed in (0, 1):
+        network = KAN([2, 1, 1], seed=9)
+        network.fit(bumps(), **OPTIMIZERS[name], seed=seed)
+        states.append(state(network))
+    assert not same(*states)
+
+
+@every_optimizer
+def test_the_global_generator_and_the_data_are_left_alone(settings):
+    data = bumps()
+    before, rows = torch.get_rng_state(), [data.X_train.clone(), data.y_train.clone(), data.X_val.clone()]
+    KAN([2, 2, 1], seed=0).fit(data, **settings)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(*pair) for pair in zip(rows, (data.X_train, data.y_train, data.X_val), strict=True))
+
+
+# --- what it reports ---
+
+
+@every_optimizer
+def test_the_errors_reported_are_those_of_the_model(settings):
+    data = bumps(noise=0.1)
+    network = KAN([2, 2, 1], seed=0)
+    result = network.fit(data, **settings)
+    assert result.model is network
+    assert result.train_rmse == pytest.approx(rmse(network, data.X_train, data.y_train), rel=1e-12)
+    assert result.val_rmse == pytest.approx(rmse(network, data.X_val, data.y_val), rel=1e-12)
+    assert result.test_rmse == pytest.approx(rmse(network, data.X_test, data.y_test), rel=1e-12)
+    assert result.objective == pytest.approx(result.train_rmse**2, rel=1e-12)
+    assert len({result.train_rmse, result.val_rmse, result.test_rmse}) == 3
+    assert min(record.train for record in result.history) == pytest.approx(result.train_rmse, rel=1e-9)
+
+
+@pytest.mark.parametrize("lamb", [0.0, 0.1])
+@every_optimizer
+def test_history(settings, lamb):
+    """A line a step: its number, time, grid, and the errors without the penalty, as the callback saw them."""
+    data, lines, network = bumps(), [], KAN([2, 2, 1], grid=4, seed=0)
+
+    def callback(record):
+        train, validation = rmse(network, data.X_train, data.y_train), rmse(network, data.X_val, data.y_val)
+        lines.append((record, train, validation))
+
+    result = network.fit(data, **settings, lamb=lamb, callback=callback)
+    assert result.history == tuple(record for record, _, _ in lines)
+    assert [record.step for record in result.history] == list(range(1, result.steps + 1))
+    for record, train, validation in lines:
+        assert isinstance(record, Record) and record.grid == 4
+        assert record.train == pytest.approx(train, rel=1e-9)
+        assert record.validation == pytest.approx(validation, rel=1e-9)
+    times = [0.0, *(record.seconds for record in result.history), result.seconds]
+    assert times == sorted(times)
+
+
+def test_steps_without_a_loss_are_not_counted():
+    result = KAN([2, 2, 1], seed=0).fit(bumps(), optimizer=torch.optim.SGD, lr=1e6, steps=30)
+    assert result.stop_reason == f"the loss became inf at step {result.steps + 1}; the best state so far was kept"
+    assert result.steps == len(result.history)
+
+
+def test_a_loss_of_ones_own_is_reported_as_it_is():
+    def mean_absolute(outputs, targets):
+        return (outputs - targets).abs().mean()
+
+    data, network = bumps(), KAN([2, 2, 1], seed=0)
+    result = network.fit(data, loss=mean_absolute, steps=60)
+    assert result.optimizer == "adam"
+    wanted = mean_absolute(network(data.X_train), data.y_train).item()
+    assert result.objective == pytest.approx(wanted, rel=1e-12)
+    assert min(record.train for record in result.history) == pytest.approx(wanted, rel=1e-12)
+    assert result.train_rmse == pytest.approx(rmse(network, data.X_train, data.y_train), rel=1e-12)
+    assert result.objective < result.history[0].train
+
+
+def test_the_result_in_words():
+    result = FitResult(KAN([1, 1]), "lm", "as asked", "enough", 1e-4, 0.01, None, 0.0234, 7, 1.25)
+    assert str(result) == "lm (as asked), 7 steps in 1.2 s\nRMSE: training 0.01, test 0.0234\nstopped: enough"
+    assert "validation 0.5" in str(dataclasses.replace(result, val_rmse=0.5))
+
+
+def test_no_validation_and_no_test_rows():
+    data = without_validation(bumps())
+    data = dataclasses.replace(data, X_test=data.X_test[:0], y_test=data.y_test[:0])
+    for settings in OPTIMIZERS.values():
+        result = KAN([2, 2, 1], seed=0).fit(data, **settings)
+        assert result.val_rmse is None and result.test_rmse is None
+        assert all(record.validation is None for record in result.history)
+
+
+# --- how it ends ---
+
+
+@every_optimizer
+def test_the_callback_stops_it(settings):
+    result = KAN([2, 2, 1], seed=0).fit(bumps(), **settings, callback=lambda record: record.step == 2)
+    assert (result.steps, len(result.history), result.stop_reason) == (2, 2, "stopped by the callback")
+    assert result.stopped_by_caller
+
+
+@every_optimizer
+def test_ctrl_c_returns_the_best_so_far(settings):
+    def interrupt(record):
+        if record.step == 3:
+            raise KeyboardInterrupt
+
+    data, network = bumps(), KAN([2, 2, 1], seed=0)
+    result = network.fit(data, **settings, callback=interrupt)
+    assert result.stop_reason == "interrupted; the best state so far was kept"
+    assert result.stopped_by_caller and result.steps == len(result.history) == 3
+    best = min(record.train for record in result.history)
+    assert rmse(network, data.X_train, data.y_train) == pytest.approx(best, rel=1e-9)
+
+
+def test_other_exceptions_of_the_callback_come_through():
+    def broken(record):
+        raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match="mine"):
+        KAN([2, 2, 1], seed=0).fit(bumps(), steps=3, starts=1, callback=broken)
+
+
+@every_optimizer
+def test_patience_stops_and_keeps_the_best_validation_state(settings):
+    """Half noise: a fit of the training rows soon harms the others."""
+    data, states, network = bumps(size=60, noise=0.5), [], KAN([2, 3, 1], seed=0)
+    settings = {**settings, "steps": 150, "lr": 0.05 if "dam" in str(settings) else None}
+    result = network.fit(data, **settings, patience=3, callback=lambda record: states.append(state(network)) and None)
+    assert result.stop_reason == "3 steps brought no better validation loss"
+    validation = [record.validation for record in result.history]
+    best = validation.index(min(validation))
+    assert len(validation) == best + 1 + 3
+    assert result.val_rmse == pytest.approx(min(validation), rel=1e-12)
+    assert same(network.state_dict(), states[best])
+
+
+def test_patience_counts_the_start():
+    data, network = bumps(), KAN([2, 2, 1], seed=0)
+    network.fit(data, steps=20, starts=1)
+    before = state(network)
+    result = network.fit(data, optimizer="adam", lr=1.0, steps=50, patience=4)
+    assert (result.steps, result.stop_reason) == (4, "4 steps brought no better validation loss")
+    assert same(network.state_dict(), before)
+
+
+def test_patience_counts_validation_losses_that_are_not_numbers():
+    data = bumps()
+
+    def loss(outputs, targets):
+        value = (outputs - targets).square().mean()
+        return value * float("nan") if len(targets) == len(data.y_val) else value
+
+    result = KAN([2, 2, 1], seed=0).fit(data, optimizer="adam", loss=loss, steps=50, patience=4)
+    assert (result.steps, result.stop_reason) == (4, "4 steps brought no better validation loss")
+
+
+def test_convergence_and_limits_in_words():
+    data = bumps()
+    assert KAN([2, 2, 1], seed=0).fit(data, steps=2, starts=1).stop_reason == "the limit of 2 steps was reached"
+    assert KAN([2, 2, 1], seed=0).fit(data, optimizer="adam", steps=2).stop_reason == "the limit of 2 steps was reached"
+    result = KAN([2, 1], seed=0).fit(data, optimizer="lbfgs", steps=60)
+    assert result.stop_reason.startswith("converged: five ")
+    assert 5 < result.steps < 60
+    exact = KAN([2, 1], seed=0)
+    result = exact.fit(sample(lambda x, y: x + y**2, x=(-1, 1), y=(-1, 1), size=100), steps=40)
+    assert result.stop_reason == "only rounding errors are left"
+    assert result.test_rmse < 1e-13
+
+
+# --- what it takes ---
+
+
+def test_forms_of_data():
+    data = bumps()
+    x, y = data.X_train, data.y_train
+    pairs = {
+        "column": (x, y),
+        "axis": (x, y[:, 0]),
+        "numpy": (x.numpy(), y.numpy()),
+        "list": [x, y],
+        "pykan": {"train_input": x, "train_label": y, "test_input": x, "test_label": y},
+    }
+    errors = {name: KAN([2, 2, 1], seed=0).fit(form, steps=4, starts=1).train_rmse for name, form in pairs.items()}
+    assert len(set(errors.values())) == 1, errors
+
+
+@every_optimizer
+def test_float32(settings):
+    data, network = bumps(), KAN([2, 3, 1], seed=0, dtype=torch.float32)
+    result = network.fit(data, **{**settings, "lr": 0.05 if "dam" in str(settings) else None})
+    assert result.train_rmse < 0.6 * data.y_train.std()
+    assert all(p.dtype == torch.float32 for p in network.parameters())
+    assert network.layers[0].knots.dtype == torch.float32
+    assert KAN([2, 3, 1], seed=0).fit(data.to(torch.float32), **settings).train_rmse > 0
+
+
+def test_several_targets_and_product_nodes():
+    x = bumps().X_train
+    data = Dataset.from_arrays(x, torch.stack([x.prod(1), x.sum(1), x[:, 0] ** 2], dim=1))
+    result = KAN([2, (2, 1), 3], seed=0).fit(data, steps=30, starts=2)
+    assert result.test_rmse < 0.01
+    assert result.test_rmse == pytest.approx(rmse(result.model, data.X_test, data.y_test), rel=1e-12)
+
+
+@pytest.mark.parametrize(("optimizer", "steps"), [("adam", 300), ("lbfgs", 5), ("auto", 300)])
+def test_the_mlp_baseline_trains(optimizer, steps):
+    data, mlp = bumps(), MLP([2, 10, 1], seed=0)
+    result = knotwork.fit(mlp, data, optimizer=optimizer, steps=steps, lr=None if optimizer == "lbfgs" else 0.03)
+    assert result.model is mlp
+    assert result.train_rmse < 0.5 * data.y_train.std()
+    assert result.test_rmse == pytest.approx(rmse(mlp, data.X_test, data.y_test), rel=1e-12)
+    assert {record.grid for record in result.history} == {0}
+
+
+def test_a_penalty_makes_edges_smaller():
+    data = bumps()
+    norms = []
+    for lamb in (0.0, 0.1):
+        network = KAN([2, 3, 1], seed=0)
+        network.fit(data, steps=15, starts=1, lamb=lamb)
+        norms.append(Penalty(1.0).value(network, data.X_train).item())
+    assert norms[1] < 0.8 * norms[0]
+
+
+def test_removed_and_fixed_edges_stay_as_they_are():
+    data = bumps()
+    for settings in OPTIMIZERS.values():
+        network = KAN([2, 2, 1], seed=0)
+        network.fix_symbolic(0, 0, 0, "sin", params=(3.0, 0.5, 1.0, 0.25), trainable=False)
+        network.fix_symbolic(0, 1, 0, "x^2", params=(1.0, 0.0, 1.0, 0.0))
+        network.layers[0].remove_edge(0, 1)
+        network.fit(data, **settings)
+        assert network.layers[0].affine[0].tolist() == [3.0, 0.5, 1.0, 0.25]
+        assert network.layers[0].affine[1].tolist() != [1.0, 0.0, 1.0, 0.0]
+        assert network.layers[0].active().tolist() == [[True, False], [True, True]]
+
+
+# --- what it leaves behind ---
+
+
+def test_nothing_is_shown_away_from_a_terminal(capsys):
+    KAN([2, 2, 1], seed=0).fit(bumps(), steps=3, starts=1)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_progress_line_goes_to_stderr_alone(capsys):
+    KAN([2, 2, 1], seed=0).fit(bumps(), steps=3, starts=1, progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "fit (lm)" in err
+    assert "RMSE" in err and ", validation" in err
+    KAN([2, 2, 1], seed=0).fit(without_validation(bumps()), steps=3, starts=1, progress=True)
+    assert "validation" not in capsys.readouterr().err
+
+
+def test_a_terminal_gets_the_line_unasked_but_not_against_its_will(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    KAN([2, 2, 1], seed=0).fit(bumps(), steps=3, starts=1, progress=False)
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    KAN([2, 2, 1], seed=0).fit(bumps(), steps=3, starts=1)
+    out, err = capsys.readouterr()
+    assert out == "" and "fit (lm)" in err
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_the_number_of_threads_comes_back():
+    inside = []
+
+    def callback(record):
+        inside.append(torch.get_num_threads())
+        if record.step == 2:
+            raise RuntimeError("mine")
+
+    KAN([2, 2, 1], seed=0).fit(bumps(), steps=1, starts=1, callback=callback)
+    assert torch.get_num_threads() == 2
+    with pytest.raises(RuntimeError, match="mine"):
+        KAN([2, 2, 1], seed=0).fit(bumps(), steps=2, starts=1, callback=callback)
+    assert torch.get_num_threads() == 2
+    assert set(inside) == {1}  # these tensors are too small to share
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize(("entries", "threads"), [(1e3, 1), (1e9, 2)])
+def test_only_large_tensors_are_shared_between_threads(entries, threads):
+    with threads_for(entries):
+        assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == 2
+
+
+def test_no_data_stay_on_the_model():
+    network = KAN([2, 2, 1], seed=0)
+    names = set(vars(network)), set(network.state_dict())
+    network.fit(bumps(), steps=3, starts=2)
+    assert (set(vars(network)), set(network.state_dict())) == names
+    assert all(parameter.numel() < 120 for parameter in network.state_dict().values())

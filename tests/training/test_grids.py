@@ -1,0 +1,235 @@
+"""Knots follow the values they see, and the curves on them stay."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from knotwork import KAN, Dataset, KnotworkWarning, sample
+from knotwork.model import node_ranges
+from knotwork.splines import fit_coefficients, grid_range
+from knotwork.training.grids import MARGIN, SLACK, adapt_hidden_grids, set_input_grid
+
+
+def uniform(n=150, inputs=2, seed=0):
+    return 2 * torch.rand(n, inputs, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) - 1
+
+
+def table(x, **ranges):
+    """All rows for training, with a smooth target and, if given, known ranges."""
+    y = x.sum(1).sin()
+    data = Dataset.from_arrays(x, y, test=0, validation=0)
+    return dataclasses.replace(data, **ranges)
+
+
+def ends(network, layer=0):
+    low, high = grid_range(network.layers[layer].knots, network.spec.k)
+    return low.tolist(), high.tolist()
+
+
+@pytest.mark.parametrize("optimizer", ["lm", "lbfgs", "adam"])
+def test_the_first_fit_lays_the_input_grid_over_the_training_rows(optimizer):
+    x = uniform() * torch.tensor([3.0, 0.01], dtype=torch.float64) + torch.tensor([5.0, 0.0], dtype=torch.float64)
+    network = KAN([2, 2, 1], seed=0)
+    network.fit(table(x), optimizer=optimizer, steps=3, starts=1)
+    assert ends(network) == (x.amin(0).tolist(), x.amax(0).tolist())
+
+
+def test_known_ranges_win_over_the_rows_inside_them():
+    x = uniform()
+    network = KAN([2, 2, 1], seed=0)
+    network.fit(table(x, ranges=((-2.0, 4.0), (-0.5, 0.5))), steps=3, starts=1)
+    low, high = x.amin(0).tolist(), x.amax(0).tolist()
+    assert ends(network) == ([-2.0, low[1]], [4.0, high[1]])  # rows outside a known range are covered all the same
+    network = KAN([1, 2, 1], seed=0)
+    network.fit(sample(lambda x: x**2, x=(-3, 2), size=100, test_size=0), steps=3, starts=1)
+    assert ends(network) == ([-3.0], [2.0])
+
+
+def test_a_grid_of_the_users_stays_and_so_does_that_of_a_second_fit():
+    network = KAN([2, 2, 1], grid_range=(-5, 7), seed=0)
+    network.fit(table(uniform()), steps=3, starts=1)
+    assert ends(network) == ([-5.0, -5.0], [7.0, 7.0])
+    network = KAN([2, 2, 1], seed=0)
+    network.fit(table(uniform()), steps=3, starts=1)
+    first = ends(network)
+    network.fit(table(3 * uniform()), steps=3)
+    assert ends(network) == first
+
+
+@pytest.mark.parametrize("optimizer", ["lm", "lbfgs", "adam"])
+def test_update_grid_false_leaves_every_knot(optimizer):
+    network = KAN([2, 3, 1], seed=0)
+    before = [layer.knots.clone() for layer in network.layers]
+    network.fit(table(4 * uniform()), optimizer=optimizer, steps=8, update_grid=False)
+    assert all(torch.equal(layer.knots, knots) for layer, knots in zip(network.layers, before, strict=True))
+
+
+def test_grid_eps_draws_the_knots_to_the_quantiles():
+    x = uniform(300, 1) ** 3  # dense around zero
+    even, drawn = KAN([1, 1], seed=0), KAN([1, 1], seed=0)
+    even.fit(table(x), steps=1)
+    drawn.fit(table(x), steps=1, grid_eps=0.0)
+    knots = drawn.layers[0].knots[0, 3:-3]
+    steps = even.layers[0].knots.diff()
+    torch.testing.assert_close(steps, steps[:, :1].expand_as(steps))
+    torch.testing.assert_close(
+        knots, torch.quantile(x[:, 0], torch.linspace(0, 1, 6, dtype=x.dtype)), atol=1e-12, rtol=0
+    )
+
+
+@pytest.mark.parametrize("optimizer", ["lm", "adam"])
+@pytest.mark.parametrize("units", [1e-3, 1e6])
+def test_the_units_of_an_input_make_no_difference(units, optimizer):
+    """Millimetres or metres, and from whichever zero: the same network, on other knots."""
+    x = uniform()
+    y = torch.exp(torch.sin(3 * x[:, 0]) + x[:, 1] ** 2)
+    errors = []
+    for inputs in (x, x * units + torch.tensor([0.0, 100 * units], dtype=torch.float64)):
+        data = Dataset.from_arrays(inputs, y, test=0, validation=0)
+        errors.append(KAN([2, 2, 1], seed=0).fit(data, optimizer=optimizer, steps=10, starts=1).train_rmse)
+    assert errors[1] == pytest.approx(errors[0], rel=1e-4)  # rounding, which ten steps amplify
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, -1e-9, 1e6, -1e12])
+def test_a_constant_column_is_harmless(value):
+    x = uniform()
+    x[:, 1] = value
+    with pytest.warns(KnotworkWarning, match="constant"):
+        data = table(x)
+    network = KAN([2, 2, 1], seed=0)
+    result = network.fit(data, steps=10, starts=1)
+    low, high = ends(network)
+    assert low[1] < value < high[1]
+    assert result.train_rmse < 0.1 * data.y_train.std()
+    assert bool(network(x).isfinite().all())
+
+
+def test_pruned_inputs_are_not_asked_for_a_grid():
+    x = uniform(inputs=3)
+    network = KAN([3, 2, 1], seed=0)
+    with torch.no_grad():
+        network.layers[0].coefficients[1], network.layers[0].base_weights[1] = 0, 0
+    smaller = network.prune((x, network(x).detach()))
+    assert smaller.spec.inputs == (0, 2)
+    set_input_grid(smaller, [(-4.0, 4.0), (-6.0, 6.0)], x)
+    assert ends(smaller) == ([-4.0, -6.0], [4.0, 6.0])
+    smaller.fitted.fill_(False)
+    smaller.fit(table(x, ranges=((-2.0, 2.0), (-3.0, 3.0), (-5.0, 5.0))), steps=2, starts=1)
+    assert ends(smaller) == ([-2.0, -5.0], [2.0, 5.0])
+
+
+# --- hidden grids ---
+
+
+@pytest.mark.parametrize(("optimizer", "tolerance"), [("lm", SLACK), ("lbfgs", 0.2), ("adam", 0.2)])
+def test_hidden_grids_follow_the_activations_of_a_fit(optimizer, tolerance):
+    """Levenberg-Marquardt looks after every step, the others now and then in the first half."""
+    data = sample(lambda x, y: torch.exp(torch.sin(3 * x) + y**2), x=(-1, 1), y=(-1, 1), size=150, test_size=0)
+    network = KAN([2, 3, 2, 1], seed=0)
+    network.fit(data, optimizer=optimizer, steps=10 if optimizer != "adam" else 100, starts=1)
+    for l, (low, high) in enumerate(node_ranges(network, data.X_train)[1:], start=1):
+        grid_low, grid_high = grid_range(network.layers[l].knots, network.spec.k)
+        slack = tolerance * (grid_high - grid_low) + 1e-9
+        assert bool((low >= grid_low - slack).all() and (high <= grid_high + slack).all())
+
+
+def far_off(seed=0):
+    """A network whose hidden values leave their grids, which lie where no value is or are much too wide."""
+    network = KAN([2, 3, 2, 1], seed=seed, init="paper")
+    for layer, size in zip(network.layers[1:], (0.3, 40.0), strict=True):
+        layer.set_knots(layer.knots * size + 0.1)
+    return network
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_adapting_covers_the_values_and_is_done_at_once(seed):
+    x = uniform()
+    network = far_off(seed)
+    assert adapt_hidden_grids(network, x)
+    for l, (low, high) in enumerate(node_ranges(network, x)[1:], start=1):
+        grid_low, grid_high = grid_range(network.layers[l].knots, network.spec.k)
+        assert bool((grid_low <= low + SLACK).all() and (high <= grid_high + SLACK).all())
+        assert bool(((high - low) / (grid_high - grid_low) > 0.7).all())
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    assert not adapt_hidden_grids(network, x), "a second time nothing has to move"
+    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+
+
+def test_nothing_moves_where_the_grids_fit_and_input_grids_never_do():
+    network = KAN([2, 1], seed=0)
+    before = network.layers[0].knots.clone()
+    assert not adapt_hidden_grids(network, 100 * uniform())
+    assert torch.equal(network.layers[0].knots, before)
+
+
+def test_only_the_grids_that_fit_badly_move():
+    x = uniform()
+    network = KAN([2, 2, 1], seed=0, init="paper")
+    adapt_hidden_grids(network, x)
+    before = network.layers[1].knots.clone()
+    with torch.no_grad():
+        network.layers[0].coefficients[:, :, 1] *= 5
+        network.layers[0].base_weights[:, 1] *= 5
+    assert adapt_hidden_grids(network, x)
+    assert torch.equal(network.layers[1].knots[0], before[0])
+    assert not torch.equal(network.layers[1].knots[1], before[1])
+
+
+def test_the_new_grid_leaves_a_margin_around_the_values():
+    x = uniform()
+    network = KAN([2, 1, 1], seed=0, init="paper")
+    network.layers[1].set_knots(network.layers[1].knots * 50)
+    adapt_hidden_grids(network, x)
+    low, high = node_ranges(network, x)[1]
+    grid_low, grid_high = grid_range(network.layers[1].knots, network.spec.k)
+    torch.testing.assert_close(low - grid_low, MARGIN * (high - low))
+    torch.testing.assert_close(grid_high - high, MARGIN * (high - low))
+
+
+def test_the_function_is_kept_where_a_spline_can_keep_it():
+    """A cubic is a spline on any grid: laid anew over wider values, it stays to rounding."""
+    x = uniform()
+    network = KAN([2, 1, 1], seed=0, base="zero", init="paper")
+    inner = network.layers[1]
+    t = torch.linspace(-1, 1, 50, dtype=torch.float64)
+    with torch.no_grad():
+        inner.coefficients.copy_(fit_coefficients(t[:, None], (t**3 - t)[:, None, None], inner.knots, 3))
+        network.layers[0].coefficients *= 5 / node_ranges(network, x)[1][1].abs().max()
+    narrow = network.copy()
+    narrow.layers[0].coefficients.data *= 0.1
+    before = narrow(x)
+    assert adapt_hidden_grids(narrow, x)
+    torch.testing.assert_close(narrow(x), before, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_function_is_kept_closely(seed):
+    """The values fill their grids, and 5 intervals follow 5 narrower ones: a few percent of the outputs' spread."""
+    x = uniform(300)
+    network = KAN([2, 3, 1], seed=seed, init="paper")
+    before = network(x).detach()
+    assert adapt_hidden_grids(network, x)
+    change = (network(x).detach() - before).square().mean().sqrt()
+    assert change < 0.05 * before.std()
+
+
+@pytest.mark.parametrize("value", [0.0, 0.9, -40.0])
+def test_a_constant_node_has_a_grid_around_it_and_moves_once_at_most(value):
+    network = KAN([2, 2, 1], seed=0, init="paper", base="zero")
+    network.layers[0].remove_edge(1, 1)
+    with torch.no_grad():
+        network.layers[0].coefficients[0, :, 1] = value
+    x = uniform()
+    adapt_hidden_grids(network, x)
+    low, high = ends(network, 1)
+    assert low[1] < value < high[1]
+    assert not adapt_hidden_grids(network, x)
+
+
+def test_activations_that_are_not_finite_move_nothing():
+    network = KAN([1, 1, 1], seed=0)
+    network.fix_symbolic(0, 0, 0, "log", params=(1.0, 0.0, 1.0, 0.0))
+    before = network.layers[1].knots.clone()
+    assert not adapt_hidden_grids(network, uniform(inputs=1))
+    assert torch.equal(network.layers[1].knots, before)

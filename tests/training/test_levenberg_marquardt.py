@@ -1,0 +1,221 @@
+"""Levenberg-Marquardt: never up, exact on linear problems, down to rounding where the data allow it."""
+
+import importlib
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from scipy.interpolate import BSpline
+
+from knotwork import KAN
+from knotwork.model import FreeParameters, jacobian
+from knotwork.training import Penalty, levenberg_marquardt
+from knotwork.training.grids import adapt_hidden_grids
+
+module = importlib.import_module(
+    "knotwork.training.levenberg_marquardt"
+)  # the package exports the function of that name
+
+LIMIT = "the limit of {} steps was reached"
+SLOW = "converged: {} steps in a row lowered the loss by less than {} of it"
+
+
+def rows(n=120, inputs=2, seed=0, low=-1.0, high=1.0):
+    generator = torch.Generator().manual_seed(seed)
+    return low + (high - low) * torch.rand(n, inputs, generator=generator, dtype=torch.float64)
+
+
+def bumps(x):
+    return torch.exp(torch.sin(math.pi * x[:, :1]) + x[:, 1:] ** 2)
+
+
+def mse(network, x, y):
+    with torch.no_grad():
+        return float((network(x) - y).square().mean())
+
+
+@pytest.mark.parametrize("penalty", [None, Penalty(1e-3)])
+@pytest.mark.parametrize("width", [[2, 3, 1], [2, (2, 1), 1]])
+def test_the_objective_falls_with_every_step(width, penalty):
+    x = rows()
+    network, losses = KAN(width, seed=1), []
+    start = module.objective_value(network, x, bumps(x), penalty)
+
+    def each_step(step, loss):
+        losses.append(loss)
+        assert step == len(losses)
+        assert loss == pytest.approx(module.objective_value(network, x, bumps(x), penalty), rel=1e-12)
+
+    taken, _ = levenberg_marquardt(network, x, bumps(x), each_step, steps=25, penalty=penalty, update_grid=False)
+    assert taken == len(losses) > 5
+    assert all(after < before for before, after in pairwise([start, *losses]))
+
+
+def test_a_linear_problem_ends_at_the_least_squares_optimum():
+    """[2, 1] without a base is linear in its coefficients, and SciPy writes the design matrix."""
+    x = rows(150)
+    y = bumps(x) + 0.1 * torch.randn(150, 1, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    network = KAN([2, 1], grid=4, base="zero", grid_range=(-1, 1), seed=0)
+    knots = network.layers[0].knots.numpy()
+    design = np.hstack([BSpline.design_matrix(x[:, i].numpy(), knots[i], 3).toarray() for i in range(2)])
+    best, *_ = np.linalg.lstsq(design, y.numpy(), rcond=None)
+    levenberg_marquardt(network, x, y, steps=20, tolerance=0.0)
+    np.testing.assert_allclose(network(x).detach().numpy(), design @ best, atol=1e-7)  # √(rounding of the loss)
+    assert mse(network, x, y) == pytest.approx(float(np.square(design @ best - y.numpy()).mean()), rel=1e-12)
+
+
+def test_one_step_solves_a_linear_problem():
+    x = rows()
+    network = KAN([2, 1], grid=4, base="zero", grid_range=(-1, 1), seed=0)
+    start = mse(network, x, bumps(x))
+    levenberg_marquardt(network, x, bumps(x), steps=1)
+    after_one = mse(network, x, bumps(x))
+    levenberg_marquardt(network, x, bumps(x), steps=20, tolerance=0.0)
+    best = mse(network, x, bumps(x))
+    assert after_one - best < 1e-3 * (start - best)  # the first damping: a thousandth of the curvature
+
+
+@pytest.mark.parametrize("width", [[2, 2, 1], [2, (1, 1), 2]])
+def test_data_that_the_network_can_represent_are_met_to_rounding(width):
+    x = rows(300)
+    teacher = KAN(width, grid=3, seed=3, init="paper")
+    adapt_hidden_grids(teacher, x)
+    network = teacher.copy()
+    y = teacher(x).detach()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter += 0.02 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+    assert mse(network, x, y) > 1e-5
+    _, reason = levenberg_marquardt(network, x, y, steps=100, target=1e-28, update_grid=False)
+    assert reason == "only rounding errors are left"
+    assert mse(network, x, y) <= 1e-28
+
+
+@pytest.mark.parametrize("chunk", [1, 700, 5000])
+def testnormal_equations_do_not_depend_on_the_chunk(chunk, monkeypatch):
+    x = rows(61)  # a prime number, so that the last chunk is a shorter one
+    network = KAN([2, 3, 2], seed=0, init="paper")
+    free = FreeParameters(network)
+    y = torch.cat([bumps(x), x[:, :1]], dim=1)
+    whole = module.normal_equations(network, x, y, free, Penalty(0.1))
+    monkeypatch.setattr(module, "CHUNK", chunk)
+    for part, wanted in zip(module.normal_equations(network, x, y, free, Penalty(0.1)), whole, strict=True):
+        torch.testing.assert_close(part, wanted, rtol=1e-12, atol=1e-14)
+
+
+def test_the_gradient_of_thenormal_equations_is_half_that_of_the_objective():
+    x = rows()
+    network = KAN([2, (2, 1), 1], seed=0, init="paper")
+    free, penalty = FreeParameters(network), Penalty(0.05)
+    gradient = module.normal_equations(network, x, bumps(x), free, penalty)[1]
+    value = (network(x) - bumps(x)).square().mean() + penalty.value(network, x)
+    value.backward()
+    slopes = [tuple(torch.zeros_like(p) if p.grad is None else p.grad for p in _tensors(la)) for la in network.layers]
+    torch.testing.assert_close(2 * gradient, free.gather(slopes), rtol=1e-10, atol=1e-12)
+
+
+def _tensors(layer):
+    return layer.coefficients, layer.base_weights, layer.affine
+
+
+def test_the_predicted_decrease_is_that_of_the_quadratic_model():
+    generator = torch.Generator().manual_seed(0)
+    root = torch.randn(6, 5, generator=generator, dtype=torch.float64)
+    matrix, gradient = root.T @ root, torch.randn(5, generator=generator, dtype=torch.float64)
+    step, predicted = module._solve(matrix, gradient, 0.3)
+    damped = matrix + 0.3 * torch.diag(matrix.diagonal())
+    torch.testing.assert_close(damped @ step, -gradient)
+    assert predicted == pytest.approx(float(-2 * gradient @ step - step @ matrix @ step), rel=1e-12)
+    assert module._solve(-torch.eye(2), torch.ones(2), 0.1) == (None, 0.0)
+    assert module._solve(torch.eye(2), torch.full((2,), torch.inf), 0.1) == (None, 0.0)
+
+
+# --- why it stops ---
+
+
+def test_the_limit_of_steps():
+    x = rows()
+    assert levenberg_marquardt(KAN([2, 2, 1], seed=0), x, bumps(x), steps=4) == (4, LIMIT.format(4))
+
+
+def test_slow_progress():
+    x = rows()
+    noisy = bumps(x) + torch.randn(120, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    losses = []
+    network = KAN([2, 1], seed=0)
+    taken, reason = levenberg_marquardt(
+        network, x, noisy, lambda step, loss: losses.append(loss), steps=60, tolerance=0.01, patience=3
+    )
+    assert reason == SLOW.format(3, 0.01)
+    assert taken == len(losses) < 60
+    shares = [1 - after / before for before, after in pairwise(losses)]
+    assert max(shares[-3:]) < 0.01
+
+
+def test_the_target():
+    x = rows()
+    network = KAN([2, 3, 1], seed=1)
+    taken, reason = levenberg_marquardt(network, x, bumps(x), steps=60, target=1e-2)
+    assert reason == "only rounding errors are left"
+    assert 0 < taken < 60 and mse(network, x, bumps(x)) <= 1e-2
+    assert levenberg_marquardt(network, x, bumps(x), target=1e-2) == (0, reason)
+
+
+def test_each_step_can_stop_it():
+    x = rows()
+    network = KAN([2, 3, 1], seed=0)
+    outcome = levenberg_marquardt(network, x, bumps(x), lambda step, loss: "enough" if step == 3 else None)
+    assert outcome == (3, "enough")
+
+
+def test_nothing_lowers_the_loss_at_the_optimum():
+    x = rows()
+    network = KAN([2, 1], seed=0)
+    noisy = bumps(x) + torch.randn(120, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    taken, reason = levenberg_marquardt(network, x, noisy, steps=200, tolerance=0.0)
+    assert reason == "converged: no step lowers the loss any more"
+    assert taken < 200
+
+
+def test_nothing_to_train():
+    x = rows(inputs=1)
+    network = KAN([1, 1], seed=0)
+    network.fix_symbolic(0, 0, 0, "sin", params=(1.0, 0.0, 1.0, 0.0), trainable=False)
+    before = network(x)
+    assert levenberg_marquardt(network, x, x) == (0, "there is no parameter to train")
+    assert torch.equal(network(x), before)
+
+
+# --- where the loss is not a number ---
+
+
+def logarithm(b):
+    """0.1·log(x + b): from here, a full step towards other data leaves the domain."""
+    network = KAN([1, 1], seed=0)
+    network.fix_symbolic(0, 0, 0, "log", params=(1.0, b, 0.1, 0.0))
+    return network
+
+
+def test_a_step_to_nan_is_rejected():
+    x = rows(80, 1, low=0.02, high=1.0)
+    network, y = logarithm(0.5), torch.log(x)
+    outputs, columns = jacobian(network, x)
+    full_step = torch.linalg.lstsq(columns[:, 0], y - outputs, driver="gelsd").solution[:, 0]
+    a, b, _, _ = FreeParameters(network).get() + full_step
+    assert bool((a * x + b < 0).any()), "the full step stays in the domain: this test shows nothing"
+    losses = [mse(network, x, y)]
+    levenberg_marquardt(network, x, y, lambda step, loss: losses.append(loss), steps=60)
+    assert losses == sorted(losses, reverse=True)
+    assert mse(network, x, y) < 1e-28
+
+
+def test_a_start_at_nan_is_left_alone():
+    x = rows(80, 1)
+    network = logarithm(0.0)
+    before = network.layers[0].affine.detach().clone()
+    taken, reason = levenberg_marquardt(network, x, x)
+    assert (taken, reason) == (0, "the loss is NaN where the fit began, so no step can be judged")
+    assert torch.equal(network.layers[0].affine, before)

@@ -1,0 +1,179 @@
+"""Coarse to fine: the grid is the one that held-out rows speak for, and the model given is left as it was."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+
+from knotwork import KAN, fit, fit_multilevel, sample
+from knotwork.errors import TrainingError
+from knotwork.training.multilevel import GAIN
+
+
+def wave(size=150, noise=0.0, frequency=6.0, **options):
+    return sample(lambda x: torch.sin(frequency * x), x=(-1, 1), size=size, test_size=50, noise=noise, **options)
+
+
+def last_of_each_grid(result):
+    """The last line of every level."""
+    return {record.grid: record for record in result.history}
+
+
+def state(network):
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+# With fixed grids and second-order steps the last state of a level is its best, and so the one that was kept.
+QUICK = {"steps": 12, "starts": 1, "update_grid": False}
+
+
+@pytest.mark.parametrize("grids", ["auto", [3, 6, 12]])
+def test_the_model_given_is_left_as_it_was(grids):
+    network = KAN([1, 2, 1], grid=3, seed=0)
+    before, spec = state(network), network.spec
+    result = fit_multilevel(network, wave(), grids, **QUICK)
+    assert same(network.state_dict(), before) and network.spec == spec
+    assert result.model is not network and isinstance(result.model, KAN)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.2])
+@pytest.mark.parametrize("grids", ["auto", [2, 4, 9, 30]])
+def test_no_grid_walked_is_better_by_a_tenth_than_the_one_chosen(grids, noise):
+    result = fit_multilevel(KAN([1, 1], grid=2, seed=0), wave(noise=noise), grids, **QUICK)
+    levels = last_of_each_grid(result)
+    assert len(levels) > 1
+    chosen = levels[result.model.spec.grid]
+    assert result.val_rmse == pytest.approx(chosen.validation, rel=1e-9)
+    assert result.train_rmse == pytest.approx(chosen.train, rel=1e-9)
+    for grid, record in levels.items():
+        assert record.validation >= GAIN * chosen.validation
+        if grid < chosen.grid:  # a finer grid had to earn its place
+            assert chosen.validation < GAIN * record.validation
+
+
+def test_the_result_is_that_of_the_model_chosen():
+    data = wave(noise=0.1)
+    result = fit_multilevel(KAN([1, 1], grid=2, seed=0), data, "auto", **QUICK)
+    with torch.no_grad():
+        for x, y, reported in (
+            (data.X_train, data.y_train, result.train_rmse),
+            (data.X_val, data.y_val, result.val_rmse),
+            (data.X_test, data.y_test, result.test_rmse),
+        ):
+            assert reported == pytest.approx(float((result.model(x) - y).square().mean().sqrt()), rel=1e-12)
+    assert result.objective == pytest.approx(result.train_rmse**2, rel=1e-12)
+    assert result.steps == len(result.history) == result.history[-1].step
+    assert [record.step for record in result.history] == list(range(1, result.steps + 1))
+    times = [record.seconds for record in result.history] + [result.seconds]
+    assert times == sorted(times)
+
+
+def test_smooth_data_choose_a_fine_grid_and_noisy_data_do_not():
+    smooth = fit_multilevel(KAN([1, 1], grid=2, seed=0), wave(), "auto", **QUICK)
+    noisy = fit_multilevel(KAN([1, 1], grid=2, seed=0), wave(noise=0.5), "auto", **QUICK)
+    assert smooth.model.spec.grid >= 16
+    assert noisy.model.spec.grid <= 8
+    finest = fit_multilevel(KAN([1, 1], grid=2, seed=0), wave(noise=0.5), [2, 4, 8, 16, 32, 64], **QUICK)
+    assert finest.history[-1].grid == 64 and finest.model.spec.grid < 64
+    assert finest.test_rmse < 0.3  # of the noise of 0.5 · rms(y) = 0.35 little was learned
+
+
+def test_training_errors_decide_where_there_are_no_validation_rows():
+    data = wave(noise=0.5)
+    data = dataclasses.replace(data, X_val=data.X_val[:0], y_val=data.y_val[:0])
+    result = fit_multilevel(KAN([1, 1], grid=2, seed=0), data, [2, 4, 8, 16, 32, 64], **QUICK)
+    assert result.val_rmse is None
+    levels = last_of_each_grid(result)
+    chosen = levels[result.model.spec.grid]
+    assert all(record.train >= GAIN * chosen.train for record in levels.values())
+
+
+def test_refining_goes_on_from_the_coarser_level():
+    """With a multiple of the grid the first step already starts from what the coarser level reached."""
+    result = fit_multilevel(KAN([1, 2, 1], grid=3, seed=0), wave(), [3, 6, 12], **QUICK)
+    lines = {grid: [r.train for r in result.history if r.grid == grid] for grid in (3, 6, 12)}
+    assert lines[6][0] <= lines[3][-1] * (1 + 1e-9)
+    assert lines[12][0] <= lines[6][-1] * (1 + 1e-9)
+
+
+def test_a_list_is_walked_to_its_end_and_starts_at_its_first_grid():
+    result = fit_multilevel(KAN([1, 1], grid=5, seed=0), wave(noise=1.0), [3, 5, 10, 20, 40], **QUICK)
+    assert list(last_of_each_grid(result)) == [3, 5, 10, 20, 40]
+
+
+def test_patience_ends_the_walk():
+    """Noise alone: no grid gains anything, so patience + 1 levels after the first are walked."""
+    noise = wave(noise=20.0)
+    for patience in (0, 1, 2):
+        result = fit_multilevel(KAN([1, 1], grid=3, seed=0), noise, [3, 6, 12, 24, 48], patience=patience, **QUICK)
+        assert list(last_of_each_grid(result)) == [3, 6, 12, 24, 48][: patience + 2]
+        assert result.model.spec.grid == 3
+
+
+def test_auto_doubles_the_own_grid_while_rows_allow_it():
+    """2 (G + k + 1) parameters and base weights must stay below the training rows."""
+    result = fit_multilevel(KAN([1, 1], grid=5, seed=0), wave(size=100, frequency=60.0), patience=10, **QUICK)
+    assert list(last_of_each_grid(result)) == [5, 10, 20, 40]  # 2 · (40 + 4) < 100 <= 2 · (80 + 4)
+    two = sample(lambda x: torch.stack([x, x.sin()], 1), x=(-1, 1), size=100, test_size=0)
+    result = fit_multilevel(KAN([1, 2], grid=5, seed=0), two, patience=10, **QUICK)
+    assert list(last_of_each_grid(result)) == [5, 10, 20, 40]  # twice the parameters, twice the residuals
+    result = fit_multilevel(KAN([1, 4, 1], grid=5, seed=0), wave(size=60), patience=10, **QUICK)
+    assert list(last_of_each_grid(result)) == [5]
+
+
+def test_one_level_is_a_fit():
+    data, network = wave(), KAN([1, 2, 1], seed=0)
+    result = fit_multilevel(network, data, [5], **QUICK)
+    assert same(result.model.state_dict(), fit(network, data, **QUICK).model.state_dict())
+
+
+def test_settings_reach_every_level():
+    result = fit_multilevel(KAN([1, 1], grid=3, seed=0), wave(), [3, 6], optimizer="adam", steps=4)
+    assert result.optimizer == "adam"
+    assert [record.grid for record in result.history] == [3] * 4 + [6] * 4
+
+
+def test_same_seed_same_result():
+    states = [
+        state(fit_multilevel(KAN([1, 2, 1], grid=3, seed=0), wave(), [3, 6], steps=5, starts=3, seed=4).model)
+        for _ in range(2)
+    ]
+    assert same(*states)
+
+
+@pytest.mark.parametrize("stop", [True, KeyboardInterrupt])
+def test_the_caller_ends_the_whole_walk(stop):
+    """A callback that stops, or Ctrl-C, during the second level: the third is not begun."""
+    seen = []
+
+    def callback(record):
+        seen.append(record.grid)
+        if record.grid == 6:
+            if stop is True:
+                return True
+            raise stop
+
+    result = fit_multilevel(KAN([1, 2, 1], grid=3, seed=0), wave(), [3, 6, 12], **QUICK, callback=callback)
+    assert set(seen) == {3, 6} and seen.count(6) == 1
+    assert not math.isnan(result.val_rmse)
+
+
+@pytest.mark.parametrize(
+    ("grids", "message"),
+    [
+        ("fine", "grids='fine' is not understood; pass 'auto' or a list of grids such as [5, 10, 20]."),
+        *(
+            (grids, f"grids={grids!r} must be whole numbers from coarse to fine, such as [5, 10, 20].")
+            for grids in ([], [10, 5], [5, 10.0], [0, 5], [5, "10"], 10, None)
+        ),
+    ],
+)
+def test_grids_that_cannot_be(grids, message):
+    with pytest.raises(TrainingError) as caught:
+        fit_multilevel(KAN([1, 1]), wave(), grids)
+    assert str(caught.value) == message

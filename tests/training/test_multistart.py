@@ -1,0 +1,183 @@
+"""A race of many starts: its winner is no worse than the network's own start, and the same every time."""
+
+import math
+
+import pytest
+import torch
+
+from knotwork import KAN, sample
+from knotwork.training import Penalty, levenberg_marquardt, loop, multistart
+from knotwork.training.levenberg_marquardt import objective_value
+from knotwork.training.multistart import ROUNDS, SCREEN_ROWS, screen
+
+
+def table(size=120):
+    """exp(sin πx + y²) at random points."""
+
+    def function(x, y):
+        return torch.exp(torch.sin(math.pi * x) + y**2)
+
+    data = sample(function, x=(-1, 1), y=(-1, 1), size=size, test_size=0)
+    return data.X_train, data.y_train
+
+
+def race(network, x, y, starts=5, seed=0, **settings):
+    screen(network, x, y, starts=starts, generator=torch.Generator().manual_seed(seed), **settings)
+    return network
+
+
+def state(network):
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+@pytest.mark.parametrize("penalty", [None, Penalty(1e-2)])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_winner_is_no_worse_than_the_own_start_after_the_first_round(seed, penalty):
+    """Whoever is kept was at least as good as the own start then, and with fixed grids no loss rises later."""
+    x, y = table()
+    network = KAN([2, 1, 1], seed=seed)
+    own = network.copy()
+    race(network, x, y, seed=seed, penalty=penalty, update_grid=False)
+    levenberg_marquardt(own, x, y, steps=ROUNDS[0][0], penalty=penalty, update_grid=False)
+    assert objective_value(network, x, y, penalty) <= objective_value(own, x, y, penalty)
+
+
+def test_with_one_start_the_race_is_a_fit():
+    x, y = table()
+    network, own = KAN([2, 2, 1], seed=0), KAN([2, 2, 1], seed=0)
+    race(network, x, y, starts=1, update_grid=False)
+    for steps, _ in ROUNDS:
+        levenberg_marquardt(own, x, y, steps=steps, update_grid=False)
+    assert same(network.state_dict(), own.state_dict())
+
+
+def test_more_starts_find_what_one_start_misses():
+    """x·y on a single product node: alone one of six networks is stuck, with rivals none is."""
+    x = table()[0]
+    y = x.prod(1, keepdim=True)
+    alone, raced = [], []
+    for seed in range(6):
+        for losses, starts in ((alone, 1), (raced, 8)):
+            network = race(KAN([2, (0, 1)], seed=seed), x, y, starts=starts)
+            losses.append(objective_value(network, x, y, None))
+    assert max(raced) < 1e-6 * float(y.var())
+    assert max(alone) > 100 * max(raced)
+
+
+def rivals_of(monkeypatch, network, **settings):
+    """The states that enter the first round of a race that goes no further."""
+    states = []
+
+    class Enough(Exception):
+        """Ends the race when all rivals were seen."""
+
+    def watched(rival, x, y, **options):
+        states.append(state(rival))
+        return 0, "watched"
+
+    def stop(*args):
+        raise Enough
+
+    with monkeypatch.context() as patch:
+        patch.setattr(multistart, "levenberg_marquardt", watched)
+        patch.setattr(multistart, "objective_value", stop)
+        with pytest.raises(Enough):
+            race(network, *table(), **settings)
+    return states
+
+
+def test_the_own_values_race_first_and_every_rival_has_others(monkeypatch):
+    network = KAN([2, 2, 1], seed=3)
+    rivals = rivals_of(monkeypatch, network, starts=6)
+    assert len(rivals) == 6
+    assert same(rivals[0], network.state_dict())
+    for n, rival in enumerate(rivals):
+        for other in rivals[:n]:
+            for name in ("coefficients", "base_weights"):
+                assert not torch.equal(rival[f"layers.0.{name}"], other[f"layers.0.{name}"])
+        assert torch.equal(rival["layers.1.knots"], rivals[0]["layers.1.knots"])
+
+
+def test_rivals_come_from_the_generator_passed_and_from_no_other(monkeypatch):
+    before = torch.get_rng_state()
+    races = [rivals_of(monkeypatch, KAN([2, 2, 1], seed=3), starts=3, seed=seed) for seed in (7, 7, 8)]
+    assert all(same(one, other) for one, other in zip(races[0], races[1], strict=True))
+    assert same(races[0][0], races[2][0]) and not same(races[0][1], races[2][1])
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_race_is_the_same_every_time():
+    x, y = table()
+    assert same(state(race(KAN([2, 1, 1], seed=1), x, y)), state(race(KAN([2, 1, 1], seed=1), x, y)))
+
+
+def test_removed_and_named_edges_race_as_they_are():
+    x, y = table()
+    network = KAN([2, 2, 1], seed=0)
+    network.layers[0].remove_edge(1, 0)
+    network.fix_symbolic(0, 0, 0, "sin", params=(3.0, 0.0, 1.0, 0.0), trainable=False)
+    spec = network.spec
+    race(network, x, y)
+    assert network.spec == spec
+    assert network.layers[0].affine.tolist() == [[3.0, 0.0, 1.0, 0.0]]
+    assert network.layers[0].active().tolist() == [[True, True], [False, True]]
+
+
+def test_fine_grids_race_on_a_coarse_one_and_come_back_to_their_own():
+    x, y = table(200)
+    network = KAN([2, 2, 1], grid=20, seed=0)
+    parameters = [id(parameter) for parameter in network.parameters()]
+    race(network, x, y, update_grid=False)
+    assert network.spec.grid == 20
+    assert [id(parameter) for parameter in network.parameters()] == parameters  # an optimiser may hold them already
+    coarse = KAN([2, 2, 1], grid=20, seed=0).refined(5)
+    race(coarse, x, y, update_grid=False)
+    torch.testing.assert_close(network(x), coarse(x), rtol=0, atol=1e-10)  # 20 is a multiple of 5: the same function
+
+
+def test_the_race_looks_at_the_first_thousand_rows():
+    x, y = table(SCREEN_ROWS + 50)
+    other = y.clone()
+    other[SCREEN_ROWS:] = 1e6
+    one = race(KAN([2, 1, 1], seed=0), x, y, starts=2, update_grid=False)
+    two = race(KAN([2, 1, 1], seed=0), x, other, starts=2, update_grid=False)
+    assert same(one.state_dict(), two.state_dict())
+
+
+def test_rivals_that_are_not_numbers_lose():
+    """Where every start is NaN the own one stays."""
+    x, y = table()
+    network = KAN([2, 1, 1], seed=0)
+    network.fix_symbolic(0, 0, 0, "log", params=(1.0, 0.0, 1.0, 0.0))
+    before = state(network)
+    race(network, x, y, update_grid=False)
+    assert same(network.state_dict(), before)
+
+
+def test_a_fit_races_once_and_only_with_second_order_steps():
+    """The second fit goes on from where the first ended; `starts` means nothing to the other optimisers."""
+    data = sample(lambda x, y: torch.sin(3 * x) * y, x=(-1, 1), y=(-1, 1), size=80, test_size=0)
+    network = KAN([2, 2, 1], seed=0)
+    first = network.fit(data, steps=3, starts=4)
+    second = network.fit(data, steps=1, starts=4)
+    assert second.history[0].train <= first.train_rmse * (1 + 1e-3)
+    twins = [KAN([2, 2, 1], seed=0) for _ in range(2)]
+    for twin, starts in zip(twins, (1, 9), strict=True):
+        twin.fit(data, optimizer="adam", steps=5, starts=starts)
+    assert same(twins[0].state_dict(), twins[1].state_dict())
+
+
+@pytest.mark.parametrize(("starts", "expected"), [(None, [16]), (4, [4]), (1, [])])
+def test_a_fit_races_sixteen_unless_told(starts, expected, monkeypatch):
+    races = []
+    monkeypatch.setattr(loop, "screen", lambda network, x, y, *, starts, **settings: races.append(starts))
+    data = sample(lambda x, y: torch.sin(3 * x) * y, x=(-1, 1), y=(-1, 1), size=60, test_size=0)
+    network = KAN([2, 1, 1], seed=0)
+    network.fit(data, steps=1, starts=starts)
+    assert races == expected
+    network.fit(data, steps=1, starts=starts)
+    assert races == expected, "a fitted network goes on from where it is"

@@ -1,0 +1,252 @@
+"""What fit() chooses when nothing is said, and what it answers to settings that cannot be."""
+
+import re
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+
+import knotwork
+from knotwork import KAN, MLP, Dataset, sample
+from knotwork.errors import DataError, TrainingError
+from knotwork.training import loop
+from knotwork.training.first_order import minibatches
+from knotwork.training.loop import MODERATE
+
+DATA = sample(lambda x, y: x * y, x=(-1, 1), y=(-1, 1), size=60, test_size=0)
+NO_VALIDATION = sample(lambda x, y: x * y, x=(-1, 1), y=(-1, 1), size=60, test_size=0, validation_size=0)
+
+
+def mean_absolute(outputs, targets):
+    return (outputs - targets).abs().mean()
+
+
+class Linear(torch.nn.Linear):
+    """A module that is neither KAN nor MLP."""
+
+
+# --- the choice of an optimiser ---
+
+
+def choice(model, data=DATA, **settings):
+    result = knotwork.fit(model, data, steps=1, starts=1, **settings)
+    return result.optimizer, result.why
+
+
+def test_auto_takes_second_order_steps_where_they_are_affordable():
+    assert choice(KAN([2, 3, 1])) == ("lm", "60 residuals and 81 parameters are few enough for second-order steps")
+    two = Dataset.from_arrays(DATA.X_train, DATA.X_train, test=0, validation=0)
+    assert choice(KAN([2, 2]), two)[1].startswith("120 residuals and 36 parameters")  # one a row and target
+
+
+@pytest.mark.parametrize(
+    ("model", "rows"),
+    [
+        pytest.param(KAN([2, 80, 1], grid=10), 60, id="parameters"),  # 3,360 of them
+        pytest.param(KAN([2, 50, 1], grid=10), 5000, id="both"),  # 5,000 x 2,100² is beyond 2e10
+    ],
+)
+def test_auto_takes_gradient_steps_where_there_is_too_much(model, rows):
+    data = sample(lambda x, y: x * y, x=(-1, 1), y=(-1, 1), size=rows, test_size=0, validation_size=0)
+    size = model.parameters_in_use()
+    assert rows * size**2 > 100 * MODERATE or size > 3000
+    assert choice(model, data) == (
+        "adam",
+        f"{rows} residuals and {size} parameters are too many for second-order steps",
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "settings"), [(MLP([2, 3, 1]), {}), (KAN([2, 1]), {"loss": mean_absolute}), (Linear(2, 1), {})]
+)
+def test_auto_takes_gradient_steps_where_nothing_is_squared(model, settings):
+    assert choice(model, **settings) == ("adam", "this model or loss is not a least-squares problem of a KAN")
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "name"),
+    [
+        ("lm", "lm"),
+        ("lbfgs", "lbfgs"),
+        ("adam", "adam"),
+        (torch.optim.AdamW, "AdamW"),
+        (torch.optim.SGD, "SGD"),
+        (torch.optim.RMSprop, "RMSprop"),
+    ],
+)
+def test_what_is_asked_for_is_taken(optimizer, name):
+    assert choice(KAN([2, 2, 1]), optimizer=optimizer) == (name, "as asked")
+
+
+@pytest.mark.parametrize(("optimizer", "limit"), [("lm", 100), ("lbfgs", 100), ("adam", 2000), (torch.optim.SGD, 2000)])
+def test_steps_by_default(optimizer, limit, monkeypatch):
+    """The progress line is told the total."""
+    totals = []
+
+    @contextmanager
+    def watched(title, total, show):
+        totals.append(total)
+        yield lambda step, train, validation: None
+
+    monkeypatch.setattr(loop, "progress_line", watched)
+    knotwork.fit(KAN([2, 1], seed=0), DATA, optimizer=optimizer, starts=1, callback=lambda record: True)
+    assert totals == [limit]
+
+
+def test_the_learning_rate_arrives():
+    """One step of SGD from the start, done by hand; torch makes the step, so that only the rate can differ."""
+    ways = []
+    for lr in (1e-3, 1e-2):
+        network = KAN([2, 1], seed=0)
+        knotwork.fit(network, DATA, optimizer=torch.optim.SGD, lr=lr, steps=1, update_grid=False)
+        ways.append(network.layers[0].coefficients.detach() - KAN([2, 1], seed=0).layers[0].coefficients.detach())
+    assert ways[0].abs().max() > 0
+    torch.testing.assert_close(10 * ways[0], ways[1])
+
+
+# --- mini-batches ---
+
+
+@pytest.mark.parametrize(("n", "size"), [(10, 3), (12, 4), (7, 7), (5, 9), (6, None), (9, 1)])
+def test_an_epoch_visits_every_row_once(n, size):
+    generator = torch.Generator().manual_seed(0)
+    batches = minibatches(n, size, generator)
+    orders = []
+    for _ in range(3):
+        order = []
+        while len(order) < n:
+            batch = next(batches).tolist()
+            assert len(batch) <= (size or n)
+            order += batch
+        assert sorted(order) == list(range(n))
+        orders.append(order)
+    assert orders[0] != orders[1] != orders[2]
+
+
+def test_the_fit_visits_every_row_once_an_epoch():
+    x = torch.linspace(-1, 1, 50, dtype=torch.float64)[:, None]
+    seen = []
+
+    def loss(outputs, targets):
+        if len(targets) < 50:  # the other calls are those that watch the whole
+            seen.extend(targets[:, 0].tolist())
+        return (outputs - targets).square().mean()
+
+    data = Dataset.from_arrays(x, x, test=0, validation=0)
+    knotwork.fit(KAN([1, 1], seed=0), data, loss=loss, optimizer="adam", batch_size=16, steps=8)  # 16, 16, 16, 2 twice
+    assert sorted(seen[:50]) == sorted(seen[50:]) == x[:, 0].tolist()
+    assert seen[:50] != seen[50:]
+
+
+def test_large_tables_are_cut_into_batches_unless_told_otherwise():
+    x = torch.linspace(-1, 1, 4097, dtype=torch.float64)[:, None]
+    data, sizes = Dataset.from_arrays(x, x, test=0, validation=0), set()
+
+    def loss(outputs, targets):
+        if outputs.requires_grad:
+            sizes.add(len(targets))
+        return (outputs - targets).square().mean()
+
+    for rows, batch_size, wanted in ((4097, None, 1024), (4096, None, 4096), (4097, 5000, 4097), (4097, 50, 50)):
+        sizes.clear()
+        part = data if rows == 4097 else Dataset.from_arrays(x[:rows], x[:rows], test=0, validation=0)
+        knotwork.fit(KAN([1, 1], seed=0), part, loss=loss, optimizer="adam", batch_size=batch_size, steps=1)
+        assert sizes == {wanted}
+
+
+# --- what cannot be ---
+
+
+WHOLE = "{}={!r} is not possible: it must be a whole number of at least 1."
+WRONG = [
+    *(
+        ({name: value}, WHOLE.format(name, value))
+        for name in ("steps", "batch_size", "starts", "patience")
+        for value in (0, -3, 1.5, True, "5")
+    ),
+    ({"lr": 0.0}, "lr=0.0 is not possible: a learning rate must be positive."),
+    ({"lr": -1e-3}, "lr=-0.001 is not possible: a learning rate must be positive."),
+    ({"lr": float("nan")}, "lr=nan is not possible: a learning rate must be positive."),
+    ({"loss": "huber"}, "loss='huber' is not known; pass 'mse' or a function of (outputs, targets)."),
+    ({"loss": None}, "loss=None is not known; pass 'mse' or a function of (outputs, targets)."),
+    *(
+        ({name: value}, f"{name}={value!r} is not possible: a penalty's weight must be 0 or positive.")
+        for name in ("lamb", "lamb_l1", "lamb_entropy")
+        for value in (-0.1, float("nan"))
+    ),
+    *(
+        (
+            {"optimizer": optimizer},
+            f"optimizer={optimizer!r} is not known; choose 'auto', 'lm', 'lbfgs', 'adam' or pass "
+            "a class such as torch.optim.AdamW.",
+        )
+        for optimizer in ("LBFGS", "sgd", None, torch.nn.Linear)
+    ),
+    ({"optimizer": torch.optim.LBFGS}, "torch.optim.LBFGS searches along lines over all rows; pass optimizer='lbfgs'."),
+    (
+        {"optimizer": "lm", "loss": mean_absolute},
+        "optimizer='lm' fits a KAN by least squares, but got KAN and another "
+        "loss than 'mse' or another model; use optimizer='lbfgs' or 'adam'.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), WRONG, ids=lambda value: str(value)[:40])
+def test_settings_that_cannot_be(settings, message):
+    network = KAN([2, 2, 1], seed=0)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    with pytest.raises(TrainingError) as caught:
+        network.fit(DATA, **settings)
+    assert str(caught.value) == message
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_data_that_do_not_fit_the_network():
+    three = Dataset.from_arrays(np.random.default_rng(0).normal(size=(20, 3)), np.arange(20.0))
+    with pytest.raises(TrainingError) as caught:
+        KAN([2, (3, 1), 1]).fit(three)
+    assert str(caught.value) == (
+        "fit() got 3 input columns but this KAN expects 2 (width=[2, (3, 1), 1]). "
+        "Pass width=[3, ...] or choose 2 columns."
+    )
+    with pytest.raises(TrainingError) as caught:
+        KAN([3, 5, 2]).fit(three)
+    assert str(caught.value) == (
+        "fit() got 1 target columns but this KAN has 2 outputs (width=[3, 5, 2]). "
+        "Pass width=[..., 1] or choose other targets."
+    )
+    with pytest.raises(DataError, match="data has type int, but a Dataset, a pair"):
+        KAN([2, 1]).fit(3)
+
+
+def test_patience_without_validation_rows():
+    with pytest.raises(TrainingError) as caught:
+        KAN([2, 2, 1]).fit(NO_VALIDATION, patience=5)
+    assert str(caught.value) == (
+        "patience= watches validation rows, but this data has none; make it with validation=0.2."
+    )
+
+
+def test_what_only_a_kan_can_do():
+    with pytest.raises(TrainingError) as caught:
+        knotwork.fit(MLP([2, 3, 1]), DATA, optimizer="lm")
+    assert str(caught.value) == (
+        "optimizer='lm' fits a KAN by least squares, but got MLP and another loss than 'mse' or another model; "
+        "use optimizer='lbfgs' or 'adam'."
+    )
+    with pytest.raises(TrainingError) as caught:
+        knotwork.fit(MLP([2, 3, 1]), DATA, lamb=0.1)
+    assert str(caught.value) == "lamb=0.1 penalises the edges of a KAN, but this is a MLP; use lamb=0."
+
+
+def test_outputs_that_would_be_broadcast():
+    with pytest.raises(
+        TrainingError, match=re.escape("outputs have shape (60, 2), but the targets (60, 1): build the")
+    ):
+        knotwork.fit(MLP([2, 3, 2]), DATA, steps=1)
+
+
+def test_a_misspelt_setting_is_refused():
+    with pytest.raises(TypeError, match="lambda_"):
+        KAN([2, 1]).fit(DATA, lambda_=0.1)
