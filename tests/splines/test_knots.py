@@ -104,9 +104,11 @@ def test_adaptive_knots_are_the_quantiles_at_eps_0_and_uniform_at_1(dtype):
 
 def test_samples_outside_the_range_are_clamped():
     low, high = torch.tensor([0.0]), torch.tensor([1.0])
-    samples = torch.tensor([[-5.0], [0.2], [0.5], [0.9], [40.0]])
-    knots = adaptive_knots(samples, low, high, 4, 2, 0.0)
-    assert torch.allclose(inner(knots, 2), torch.tensor([[0.0, 0.2, 0.5, 0.9, 1.0]]), atol=1e-6)
+    samples = torch.tensor([-5.0, -4.0, -3.0, 0.2, 0.5, 0.9, 30.0, 40.0, 41.0])[:, None]
+    for grid_eps in (0.0, 0.5):
+        knots = adaptive_knots(samples, low, high, 4, 2, grid_eps)
+        assert knots.equal(adaptive_knots(samples.clamp(0, 1), low, high, 4, 2, grid_eps))
+        assert abs(inner(knots, 2)[0, 2] - 0.5) < 1e-6  # the median
 
 
 @pytest.mark.parametrize("k", [0, 1, 3, 7])
