@@ -3,8 +3,8 @@
     python benchmarks/formulas.py [--seeds 20] [--out formulas.jsonl] [NAME ...]
 
 Default settings throughout: 1,000 training rows without noise. One JSON line a run; a run whose line is in the output
-file already is not repeated. A formula counts as exact if it differs from the truth by less than 1e-6 of the truth's rms
-on 10,000 fresh points and its text, with constants rounded to six digits, simplifies to the true expression.
+file already is not repeated. A formula counts as exact if it differs from the truth by less than 1e-6 of the truth's
+rms on 10,000 fresh points and its text, with constants rounded to six digits, simplifies to the true expression.
 """
 
 import argparse

@@ -48,6 +48,7 @@ def test_a_tidied_expression_has_the_same_values(text):
         ("sin(3.0 - 2.0*x)", None),
         ("x + 1e-12*y", "x"),
         ("(x + 1e-13)**2", "x**2"),
+        ("(2.0*x + 4.0)*(1.0 - 0.5*y)", "-1.0*(x + 2.0)*(y - 2.0)"),
     ],
 )
 def test_known_rewritings(text, tidied):
@@ -57,6 +58,12 @@ def test_known_rewritings(text, tidied):
     else:
         phase = next(iter(result.atoms(sympy.sin))).args[0].as_coeff_Add()[0]
         assert abs(float(phase)) <= math.pi / 2
+
+
+def test_a_product_of_sums_has_one_number_in_front():
+    result = tidy(parse("(-2.0*x - 3.0)*(5.0*y + 1.0)*(7.0*sin(x) - 2.0)"), SAMPLES)
+    assert sum(factor.is_Number for factor in result.args) == 1
+    assert len(result.atoms(sympy.Float)) == 4  # that number and one constant a factor: as many as data can tell apart
 
 
 def test_a_cosine_written_as_a_sine_is_read_as_a_cosine():

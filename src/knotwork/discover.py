@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -35,6 +35,7 @@ class Trial:
     shape: str
     network: KAN = field(repr=False)
     error: float
+    interrupted: bool = False
     named: KAN | None = field(default=None, repr=False)
     formula: Formula | None = None
     held_out: float = float("inf")
@@ -79,7 +80,8 @@ def discover(
     `X` and `y` are arrays or pandas objects, or `X` is a `Dataset`. A general network tells which inputs matter and how
     well the target can be predicted at all. Then shapes are tried from simple to general; the edges of those that come
     close are named with functions of `lib`. It ends at the first formula that is exact to rounding, when all shapes
-    were tried, or after `time_budget` seconds (checked between shapes). `say` is told each stage in words.
+    were tried, after `time_budget` seconds (checked between shapes), or at Ctrl-C during a fit, with the best so
+    far. `say` is told each stage in words.
     Raises DataError for a table that cannot be used.
     """
     began = time.perf_counter()
@@ -98,6 +100,9 @@ def discover(
             break
         say(f"trying {shape.meaning}")
         trial = fit_shape(shape, data, scout_error, seed)
+        if trial.interrupted:
+            trials.append(trial)
+            break
         if trial.error <= max(WORTH_NAMING * best, CLOSE * rms(data)):
             trial = name(trial, data, lib)
         trials.append(trial)
@@ -147,10 +152,10 @@ def fit_shape(shape: Shape, data: Dataset, scout_error: float, seed: int) -> Tri
     network = KAN.from_spec(shape.build(grid=5).spec)
     network.load_state_dict(shape.build(grid=5).state_dict())
     coarse = network.fit(data, starts=16, steps=30, seed=seed, progress=False)
-    if held_out(coarse) > HOPELESS * scout_error and held_out(coarse) > FAR * rms(data):
-        return Trial(shape.meaning, network, held_out(coarse))
+    if coarse.stopped_by_caller or held_out(coarse) > max(HOPELESS * scout_error, FAR * rms(data)):
+        return Trial(shape.meaning, network, held_out(coarse), coarse.stopped_by_caller)
     result = fit_multilevel(network, data, GRIDS, patience=0, steps=40, tolerance=1e-3, seed=seed, progress=False)
-    return Trial(shape.meaning, result.model, held_out(result))  # type: ignore[arg-type]
+    return Trial(shape.meaning, result.model, held_out(result), result.stopped_by_caller)  # type: ignore[arg-type]
 
 
 def name(trial: Trial, data: Dataset, lib: Iterable[str] | None) -> Trial:
@@ -163,7 +168,7 @@ def name(trial: Trial, data: Dataset, lib: Iterable[str] | None) -> Trial:
     floor = EXACT * rms(data)
     n = float(y.numel())
     bits = n * float(torch.log2(torch.tensor(error + floor))) + formula.complexity * float(torch.log2(torch.tensor(n)))
-    return Trial(trial.shape, trial.network, trial.error, named, formula, error, bits)
+    return replace(trial, named=named, formula=formula, held_out=error, bits=bits)
 
 
 def pareto_front(trials: Sequence[Trial]) -> tuple[Trial, ...]:

@@ -45,11 +45,22 @@ def gather(expr: sympy.Expr) -> sympy.Expr:
             return sympy.Pow(*args)
         return sympy.Float(float(number) ** float(args[1])) * rest ** args[1] if number != 1 else sympy.Pow(*args)
     if isinstance(expr, sympy.Mul):
-        numbers = [a for a in args if a.is_Number]
-        others = [a for a in args if not a.is_Number]
-        if numbers and len(others) == 1 and isinstance(others[0], sympy.Add):
-            return sympy.Add(*(sympy.Mul(*numbers, term) for term in others[0].args))
+        return _gather_product(args)
     return expr.func(*args)
+
+
+def _gather_product(args: list[sympy.Expr]) -> sympy.Expr:
+    """A product with one number in front, each sum measured in its first term; a single sum is multiplied out."""
+    numbers = [a for a in args if a.is_Number]
+    others = [a for a in args if not a.is_Number]
+    if len(others) == 1 and isinstance(others[0], sympy.Add):
+        return sympy.Add(*(sympy.Mul(*numbers, term) for term in others[0].args))
+    for n, other in enumerate(others):
+        base, exponent = other.as_base_exp()
+        if isinstance(base, sympy.Add) and exponent == 1:
+            number, others[n] = _common_factor(base, signed=True)
+            numbers.append(number)
+    return sympy.Mul(*numbers, *others)
 
 
 def _gather_exp(inner: sympy.Expr) -> sympy.Expr:
@@ -84,15 +95,17 @@ def _gather_phase(function: Callable, inner: sympy.Expr) -> sympy.Expr:
     return sign * sympy.sin(rest + sympy.Float(shift)) if shift else sign * sympy.sin(rest)
 
 
-def _common_factor(expr: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+def _common_factor(expr: sympy.Expr, signed: bool = False) -> tuple[sympy.Expr, sympy.Expr]:
     """A number that divides the expression, and the rest: of a sum, the size of its first variable term."""
     number, rest = expr.as_coeff_Mul()
     if number != 1 or not isinstance(rest, sympy.Add):
         return number, rest
-    sizes = [abs(term.as_coeff_Mul()[0]) for term in rest.args if not term.is_Number]
-    if not sizes or sizes[0] == 0 or sizes[0] == 1:
+    factors = [term.as_coeff_Mul()[0] for term in cast(list[sympy.Expr], rest.as_ordered_terms()) if not term.is_Number]
+    if not factors or factors[0] == 0:
         return number, rest
-    return sizes[0], sympy.Add(*(term / sizes[0] for term in rest.args))
+    factor = factors[0] if signed else abs(factors[0])
+    terms = [term.as_coeff_Mul() for term in rest.args]
+    return factor, sympy.Add(*(other if size == factor else size / factor * other for size, other in terms))
 
 
 def drop_negligible(expr: sympy.Expr, samples: Samples, share: float) -> sympy.Expr:

@@ -130,7 +130,8 @@ def jacobian(
         blocks.append(_blocks(network.layers[l], free, l, layer, sensitivity))
         if l:
             sensitivity = sensitivity @ layer.slopes.transpose(1, 2)
-    return outputs, torch.cat([block for layer in reversed(blocks) for block in layer], dim=-1)
+    none = outputs.new_zeros(*outputs.shape, 0)
+    return outputs, torch.cat([none, *(block for layer in reversed(blocks) for block in layer)], dim=-1)
 
 
 @torch.no_grad()

@@ -50,10 +50,12 @@ def attribute(network: KANNetwork, x: Tensor, method: str = "propagated") -> Sco
         nodes = [torch.ones(seen.outputs.shape[1], dtype=seen.outputs.dtype)]
         for l in reversed(range(len(seen.layers))):
             layer = seen.layers[l]
+            rounding = torch.finfo(layer.edges.dtype).eps
             spread = layer.edges.std(0, correction=0)
+            spread = torch.where(spread > 10 * rounding * layer.edges.abs().amax(0), spread, torch.zeros_like(spread))
             total = layer.sums.std(0, correction=0)
-            tiny = 1e-12 * spread.sum(0)
-            share = torch.where(total > tiny, spread / total.clamp_min(1e-300), torch.zeros_like(spread))
+            varies = total > 100 * rounding * spread.sum(0)  # not so where edges are constant or cancel
+            share = torch.where(varies, spread / total, torch.zeros_like(spread))
             edges.insert(0, share * _nodes_to_factors(network, l + 1, nodes[0]))
             nodes.insert(0, edges[0].sum(1))
     inputs = torch.zeros(network.spec.in_features, dtype=nodes[0].dtype)

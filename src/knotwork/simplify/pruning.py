@@ -39,7 +39,7 @@ def prune(
     brief fit, as long as the validation RMSE (training RMSE without validation rows) stays within 1 + budget of
     today's.
     What a removed edge adds on average is kept as a constant. Every output and every factor of a product keeps its
-    strongest edge. The pruned network takes the same input columns as before.
+    strongest edge, and its source in turn. The pruned network takes the same input columns as before.
     """
     if data is None:
         raise TrainingError("prune() needs samples to see what matters, and a model keeps none: pass data=.")
@@ -58,6 +58,7 @@ def prune(
 def _prune_within(network: Network, data: Dataset, budget: float, method: str) -> Network:
     """Greedy removal of edges, least important first; an edge whose removal costs too much is not tried again."""
     current = network.copy()
+    every_node = [torch.ones(current.spec.nodes(l), dtype=torch.bool) for l in range(current.spec.depth + 1)]
     allowed = (1 + budget) * _held_out(current, data)
     tried: set[tuple[int, int, int]] = set()
     while True:
@@ -75,17 +76,17 @@ def _prune_within(network: Network, data: Dataset, budget: float, method: str) -
         tried.add((l, i, j))
         keep = [alive.clone() for alive in active]
         keep[l][i, j] = False
-        keep = _with_strongest(current, keep, [torch.ones(s.shape[0]) > 0 for s in scores], scores)
+        keep, _ = _with_strongest(current, keep, every_node, scores)
         if keep[l][i, j]:
             continue
         smaller = without_edges(current, keep, data.X_train)
-        fit(smaller, data, optimizer="lm", steps=10, progress=False)
+        if fit(smaller, data, optimizer="lm", steps=10, progress=False).stopped_by_caller:
+            break
         if _held_out(smaller, data) <= allowed:
             current = smaller
-    kept = tuple(layer.active() for layer in current.layers)
-    nodes = [torch.ones(current.spec.nodes(l)) > 0 for l in range(current.spec.depth + 1)]
+    kept = [layer.active() for layer in current.layers]
     scores = attribute(current, data.X_train, method).edges
-    return select(current, _consistent(current, list(kept), nodes, scores), data.X_train)
+    return select(current, _consistent(current, kept, every_node, scores), data.X_train)
 
 
 def _held_out(network: KANNetwork, data: Dataset) -> float:
@@ -97,18 +98,23 @@ def _held_out(network: KANNetwork, data: Dataset) -> float:
 
 def _with_strongest(
     network: KANNetwork, edges: Sequence[Tensor], nodes: Sequence[Tensor], scores: Sequence[Tensor]
-) -> list[Tensor]:
-    """The edges kept, and for every sum of the outputs and of product nodes at least its strongest edge."""
-    kept = [e.clone() for e in edges]
-    for l, layer in enumerate(kept):
-        n_sums = 0 if l == network.spec.depth - 1 else network.spec.width[l + 1][0]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """The edges and nodes kept, and a strongest path from the inputs into every output and factor of a kept product."""
+    edges, nodes = [e.clone() for e in edges], [n.clone() for n in nodes]
+    needed = torch.ones_like(nodes[-1])
+    for l in reversed(range(network.spec.depth)):
+        n_sums, _ = network.spec.width[l + 1]
+        fed = _factors(network, l + 1, needed)
+        fed[n_sums:] |= _factors(network, l + 1, nodes[l + 1])[n_sums:]
+        needed = torch.zeros_like(nodes[l])
         alive = network.layers[l].active()
-        for j in range(n_sums, layer.shape[1]):
-            candidates = alive[:, j] & nodes[l][: layer.shape[0]]
-            if not bool((layer[:, j] & nodes[l]).any()) and bool(candidates.any()):
-                strongest = torch.where(candidates, scores[l][:, j], torch.full_like(scores[l][:, j], -1.0)).argmax()
-                layer[strongest, j] = True
-    return kept
+        for j in fed.nonzero().flatten().tolist():
+            choices = (edges[l][:, j] & alive[:, j] & nodes[l], alive[:, j] & nodes[l], alive[:, j])
+            choice = next((c for c in choices if bool(c.any())), None)
+            if choice is not None:
+                strongest = torch.where(choice, scores[l][:, j], torch.full_like(scores[l][:, j], -1.0)).argmax()
+                edges[l][strongest, j] = nodes[l][strongest] = needed[strongest] = True
+    return edges, nodes
 
 
 def _consistent(
@@ -116,8 +122,7 @@ def _consistent(
 ) -> Selection:
     """Drop edges of dropped nodes, and nodes without an edge in or out, until nothing changes."""
     spec = network.spec
-    nodes = [n.clone() for n in nodes]
-    edges = _with_strongest(network, edges, nodes, scores)
+    edges, nodes = _with_strongest(network, edges, nodes, scores)
     while True:
         for l in range(spec.depth):
             edges[l] &= nodes[l][:, None] & network.layers[l].active()

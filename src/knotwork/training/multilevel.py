@@ -59,7 +59,8 @@ def fit_multilevel(
         if result.stopped_by_caller or (patience is not None and waited > patience):
             break
     assert best is not None
-    return replace(best, steps=taken, seconds=time.perf_counter() - began, history=tuple(history))
+    ended = {"stop_reason": result.stop_reason} if result.stopped_by_caller else {}
+    return replace(best, **ended, steps=taken, seconds=time.perf_counter() - began, history=tuple(history))
 
 
 def _doubling(model: KANNetwork, residuals: int) -> list[int]:
