@@ -6,7 +6,7 @@ from tests.model.networks import every_kind, random_network, rows
 
 import knotwork as kw
 from knotwork.functions import LIBRARY
-from knotwork.model import FreeParameters, KANNetwork, NamedEdge, Spec, jacobian
+from knotwork.model import FreeParameters, KANNetwork, NamedEdge, Spec, jacobian, pull_back, sweep, trace
 
 NETWORKS = {
     **{f"random {seed}": random_network(seed) for seed in range(30)},
@@ -157,6 +157,49 @@ def test_a_gradient_by_the_chain_rule_is_that_of_training():
     gradients = [p.grad for layer in network.layers for p in (layer.coefficients, layer.base_weights, layer.affine)]
     gradients = [torch.zeros(0, 4) if g is None else g for g in gradients]
     assert torch.allclose(by_jacobian, _pick(network, gradients), rtol=1e-10, atol=1e-11)
+
+
+@every_network
+def test_a_gradient_pulled_back_is_the_jacobian_summed(network):
+    x, free = rows(network, 9), FreeParameters(network)
+    seen = sweep(network, x)
+    by_outputs = torch.randn(seen.outputs.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype)
+    gradient = pull_back(network, seen, by_outputs, free)
+    expected = torch.einsum("nop,no->p", slow_jacobian(network, x), by_outputs)
+    assert gradient.shape == (free.size,) and gradient.dtype == x.dtype
+    scale = expected.abs().max() if free.size else 1.0
+    assert ((gradient - expected).abs() <= 1000 * torch.finfo(x.dtype).eps * scale).all()
+
+
+@every_network
+def test_a_sweep_is_the_forward_pass(network):
+    x = rows(network, 9)
+    seen = sweep(network, x)
+    tolerance = 1000 * torch.finfo(x.dtype).eps
+    for l, (swept, traced) in enumerate(zip(seen.layers, trace(network, x).layers, strict=True)):
+        assert torch.allclose(swept.inputs, traced.inputs, rtol=tolerance, atol=tolerance)
+        assert torch.allclose(swept.sums, traced.sums, rtol=tolerance, atol=tolerance)
+        if l:  # slopes of the edges, by autograd through the layer on its own
+            inputs = swept.inputs.clone().requires_grad_()
+            edges = network.layers[l].edges(inputs)
+            for j in range(edges.shape[2]):
+                options = {"retain_graph": True, "allow_unused": True, "materialize_grads": True}
+                total = edges[:, :, j].sum()
+                slope = torch.autograd.grad(total, inputs, **options)[0] if total.requires_grad else 0 * inputs
+                scale = slope.abs().max().clamp_min(1)
+                assert (swept.slopes[:, :, j] - slope).abs().max() <= tolerance * scale
+    assert torch.allclose(seen.outputs, network(x), rtol=tolerance, atol=tolerance)
+
+
+@every_network
+def test_a_sweep_that_uses_an_earlier_one_is_the_same(network):
+    """Parameters may change in between; the rows and the input knots do not."""
+    other, x = network.copy(), rows(network, 9)
+    known, free = sweep(other, x), FreeParameters(other)
+    free.set(free.get() * 1.1 + 0.01)
+    fresh, again = sweep(other, x), sweep(other, x, known)
+    assert again.outputs.equal(fresh.outputs)
+    assert jacobian(other, x, free, again)[1].equal(jacobian(other, x, free)[1])
 
 
 def test_an_empty_batch_and_the_method_of_the_model():
