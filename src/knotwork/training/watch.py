@@ -1,0 +1,82 @@
+"""What sees every step of a fit: it keeps the history and the best state, and says when to stop."""
+
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from knotwork.model import KANNetwork
+from knotwork.training.objective import Objective, mean_squared_error
+from knotwork.training.progress import Report
+from knotwork.training.result import STOPPED, Record
+
+NAN = float("nan")
+
+
+class Watch:
+    """Called by an optimiser after each of its steps, with the objective on all training rows where it knows it.
+
+    Keeps the state with the lowest objective, or with the lowest validation loss where `patience` is given, the state
+    before the fit being the first to beat. Returns the reason to stop, if there is one.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: Objective,
+        rows: tuple[Tensor, Tensor],
+        validation_rows: tuple[Tensor, Tensor],
+        patience: int | None,
+        callback: Callable[[Record], bool | None] | None,
+        began: float,
+    ) -> None:
+        self.model, self.objective, self.rows, self.validation_rows = model, objective, rows, validation_rows
+        self.patience, self.callback, self.began = patience, callback, began
+        self.report: Report = lambda step, train, validation: None
+        self.history: list[Record] = []
+        self.waited = 0
+        self._keep(float("inf"))
+        start = self._validation() if patience is not None else self._value()
+        self.best = start if start is not None and start == start else float("inf")
+
+    def __call__(self, step: int, value: float = NAN) -> str | None:
+        squared = self.objective.loss is mean_squared_error and self.objective.penalty is None
+        train = value**0.5 if value == value and squared else self.objective.report(self.model, *self.rows)
+        validation = self._validation()
+        grid = self.model.spec.grid if isinstance(self.model, KANNetwork) else 0
+        record = Record(step, time.perf_counter() - self.began, grid, train, validation)
+        self.history.append(record)
+        self.report(step, train, validation)
+        if self.patience is None:
+            self._offer(value if value == value else self._value())
+        elif validation is not None:
+            self.waited = 0 if self._offer(validation) else self.waited + 1
+            if self.waited >= self.patience:
+                return f"{self.patience} steps brought no better validation loss"
+        return STOPPED if self.callback is not None and self.callback(record) else None
+
+    def restore_best(self) -> float:
+        """Put the best state into the model; its objective on the training rows."""
+        if self.patience is None:
+            self._offer(self._value())
+        self.model.load_state_dict(self.state)
+        return self._value()
+
+    def _offer(self, value: float) -> bool:
+        """Keep today's state if `value` is the lowest so far."""
+        better = value < self.best
+        if better:
+            self._keep(value)
+        return better
+
+    def _keep(self, value: float) -> None:
+        self.best = value
+        self.state = {name: v.detach().clone() for name, v in self.model.state_dict().items()}
+
+    @torch.no_grad()
+    def _value(self) -> float:
+        return float(self.objective(self.model, *self.rows))
+
+    def _validation(self) -> float | None:
+        return self.objective.report(self.model, *self.validation_rows) if len(self.validation_rows[0]) else None
