@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 import knotwork as kw
 from knotwork.expressions import parse
@@ -64,3 +65,16 @@ def test_the_same_seed_finds_the_same_formula():
 def test_bad_tables_raise_before_any_work():
     with pytest.raises(kw.KnotworkError, match=r"NaN|missing"):
         kw.discover(np.array([[1.0], [np.nan], [2.0]]), np.ones(3))
+
+
+def test_more_than_one_target_is_refused():
+    with pytest.raises(kw.KnotworkError, match="explains one target, but got 2"):
+        kw.discover(np.zeros((10, 2)) + np.arange(10)[:, None], np.random.default_rng(0).normal(size=(10, 2)))
+
+
+def test_no_global_state_moves():
+    data = kw.sample("x*y", x=(-1, 1), y=(-1, 1), size=100, seed=0)
+    before = torch.get_rng_state(), torch.get_num_threads()
+    kw.discover(data, time_budget=0.0, seed=0)
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert before[1] == torch.get_num_threads()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from knotwork.data import Dataset, as_dataset
+from knotwork.errors import DataError
 from knotwork.kan import KAN
 from knotwork.simplify import attribute
 from knotwork.symbolic import Formula
@@ -82,11 +83,13 @@ def discover(
     close are named with functions of `lib`. It ends at the first formula that is exact to rounding, when all shapes
     were tried, after `time_budget` seconds (checked between shapes), or at Ctrl-C during a fit, with the best so
     far. `say` is told each stage in words.
-    Raises DataError for a table that cannot be used.
+    Raises DataError for a table that cannot be used, and for more than one target.
     """
     began = time.perf_counter()
     say = say or (lambda text: None)
     data = as_dataset(X if y is None else Dataset.from_arrays(X, y, names=names, seed=seed))
+    if data.n_outputs != 1:
+        raise DataError(f"discover() explains one target, but got {data.n_outputs}: pass one column of y at a time.")
 
     say("fitting a general network")
     scout, importance = fit_scout(data, seed)
@@ -134,7 +137,7 @@ def fit_scout(data: Dataset, seed: int) -> tuple[FitResult, dict[str, float]]:
 
     Importance is read off a first, sparse fit, in which an input that explains nothing fades.
     """
-    network = KAN([data.n_inputs, SCOUT_WIDTH, data.n_outputs], grid=5, seed=seed)
+    network = KAN([data.n_inputs, SCOUT_WIDTH, data.n_outputs], grid=GRIDS[0], seed=seed)
     network.fit(data, starts=1, steps=40, tolerance=1e-3, lamb=SPARSITY * rms(data), seed=seed, progress=False)
     importance = input_importance(network, data)
     return fit_multilevel(network, data, GRIDS, patience=0, steps=30, tolerance=1e-3, progress=False), importance
@@ -149,8 +152,7 @@ def input_importance(network: Any, data: Dataset) -> dict[str, float]:
 
 def fit_shape(shape: Shape, data: Dataset, scout_error: float, seed: int) -> Trial:
     """The shape fitted coarsely from many starts, then on finer grids unless it is hopeless."""
-    network = KAN.from_spec(shape.build(grid=5).spec)
-    network.load_state_dict(shape.build(grid=5).state_dict())
+    network = shape.build(KAN, GRIDS[0], seed)
     coarse = network.fit(data, starts=16, steps=30, seed=seed, progress=False)
     if coarse.stopped_by_caller or held_out(coarse) > max(HOPELESS * scout_error, FAR * rms(data)):
         return Trial(shape.meaning, network, held_out(coarse), coarse.stopped_by_caller)

@@ -130,7 +130,10 @@ class KAN(KANNetwork):
         return symbolic_formula(self, data, simplify=simplify)
 
     def jacobian(self, x: Tensor) -> Tensor:
-        """Derivatives of the outputs by the parameters in use: (batch, in_features) → (batch, outputs, parameters)."""
+        """Derivatives of the outputs by the trainable parameters in use: (batch, in_features) → (batch, outputs, P).
+
+        Their order is that of `knotwork.model.FreeParameters`.
+        """
         return jacobian(self, x)[1]
 
     def save(self, path: str | Path) -> None:

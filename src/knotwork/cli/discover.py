@@ -32,10 +32,6 @@ def run(
     if lib is not None:
         select(lib)  # a misspelt function is refused before any work
     data = load_table(file, target, inputs, test=test, seed=seed)
-    if data.n_outputs != 1:
-        raise DataError(
-            f"discover explains one column, but {data.n_outputs} targets were given; name one with --target."
-        )
     progress = Console(stderr=True)
     began = time.perf_counter()
     with progress.status("starting") as status:

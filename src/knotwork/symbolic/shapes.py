@@ -1,8 +1,13 @@
 """Shapes of network worth trying when nothing is known of a formula, the simplest first."""
 
 from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
 
 from knotwork.model import KANNetwork, Spec
+
+Network = TypeVar("Network", bound=KANNetwork)
 
 
 @dataclass(frozen=True)
@@ -14,9 +19,10 @@ class Shape:
     arity: int = 2
     own_factor: bool = False
 
-    def build(self, grid: int, k: int = 3) -> KANNetwork:
+    def build(self, kind: type[Network], grid: int, seed: int) -> Network:
         """A fresh network of this shape."""
-        network = KANNetwork(Spec(self.width, grid, k, arity=self.arity), "power")
+        spec = Spec(self.width, grid, arity=self.arity)
+        network = kind.from_spec(spec, "power", torch.Generator().manual_seed(seed))
         if self.own_factor:
             layer, sums = network.layers[0], self.width[1][0]
             for i in range(self.width[0][0]):
