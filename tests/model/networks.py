@@ -2,11 +2,11 @@
 
 import numpy as np
 import torch
-from tests.model.twins import NAMED
 
 from knotwork.model import KANNetwork, NamedEdge, Spec, trace
 from knotwork.simplify import Selection, select
 from knotwork.splines import adaptive_knots
+from tests.model.twins import NAMED
 
 
 def random_network(seed, dtype="float64", *, named=True, pruned=True, orders=range(6)):

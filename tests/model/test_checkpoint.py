@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.model.networks import every_kind, random_network, rows
 
 import knotwork as kw
 from knotwork.errors import CheckpointError, KnotworkError
 from knotwork.model import read
+from tests.model.networks import every_kind, random_network, rows
 
 SAVED = Path(__file__).parents[1] / "saved"
 

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from tests.model.networks import every_kind, random_network, rows
 
 import knotwork as kw
 from knotwork.functions import LIBRARY
 from knotwork.model import FreeParameters, KANNetwork, NamedEdge, Spec, jacobian, pull_back, sweep, trace
+from tests.model.networks import every_kind, random_network, rows
 
 NETWORKS = {
     **{f"random {seed}": random_network(seed) for seed in range(30)},

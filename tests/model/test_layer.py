@@ -5,7 +5,6 @@ import copy
 import numpy as np
 import pytest
 import torch
-from tests.model import twins
 from torch import nn
 
 from knotwork.errors import SpecError
@@ -13,6 +12,7 @@ from knotwork.functions import LIBRARY
 from knotwork.model import KANLayer
 from knotwork.model.bases import BASES
 from knotwork.splines import adaptive_knots, fit_coefficients, grid_range, subdivide, uniform_knots
+from tests.model import twins
 
 DTYPES = [pytest.param(torch.float32, id="f32"), pytest.param(torch.float64, id="f64")]
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)

@@ -8,12 +8,12 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from tests.model import twins
-from tests.model.networks import every_kind, random_network, rows
 
 import knotwork as kw
 from knotwork.errors import SpecError
 from knotwork.model import KANNetwork, NamedEdge, Spec, parse_width, trace
+from tests.model import twins
+from tests.model.networks import every_kind, random_network, rows
 
 SEEDS = range(50)
 every_seed = pytest.mark.parametrize("seed", SEEDS)

@@ -4,10 +4,10 @@ import dataclasses
 import json
 
 import pytest
-from tests.model.networks import every_kind, random_network
 
 from knotwork.errors import KnotworkError, SpecError
 from knotwork.model import NamedEdge, Spec, parse_width
+from tests.model.networks import every_kind, random_network
 
 WIDTH = ((2, 0), (3, 1), (1, 0))
 EDGE = NamedEdge(0, 1, 4, "sin")

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from tests.model import twins
-from tests.model.networks import every_kind, random_network, rows
 
 from knotwork.model import node_ranges, trace
+from tests.model import twins
+from tests.model.networks import every_kind, random_network, rows
 
 NETWORKS = {**{f"random {seed}": random_network(seed) for seed in range(12)}, **every_kind()}
 every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=list(NETWORKS))
