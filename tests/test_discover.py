@@ -26,6 +26,8 @@ def test_a_table_with_names_noise_and_a_useless_column():
     found = kw.discover(X, y + 0.02 * rng.normal(size=600), names=["height", "noise", "speed"], seed=0)
     assert found.importance["noise"] < 0.02
     assert sum(found.importance.values()) == pytest.approx(1.0)
+    assert found.named.spec.inputs == (0, 2)  # left out of the network, which takes all columns all the same
+    assert found.model(torch.as_tensor(X)).shape == (600, 1)
     fresh = rng.uniform(-1, 1, (500, len(found.formula.variables)))
     columns = dict(zip(found.formula.variables, fresh.T, strict=True))
     truth = 3 * columns["height"] ** 2 - columns["speed"]

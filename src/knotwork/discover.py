@@ -49,7 +49,8 @@ class Discovery:
 
     `formula` describes the data in the fewest bits (residuals on held-out rows plus size of the formula); `pareto`
     holds the best formula of every complexity, simplest first. `model` is the spline network of the chosen shape,
-    `named` the same with named edges, `scout` the general network fitted first. `importance` maps inputs to shares.
+    `named` the same with named edges, `scout` the general network fitted first; all take every input column.
+    `importance` maps inputs to their shares.
     """
 
     formula: Formula
@@ -93,16 +94,16 @@ def discover(
 
     say("fitting a general network")
     scout, importance = fit_scout(data, seed)
-    kept = [name for name, share in importance.items() if share >= LEAST_SCORE * max(importance.values())]
-    data = data.select(kept)
+    least = LEAST_SCORE * max(importance.values())
+    kept = tuple(i for i, share in enumerate(importance.values()) if share >= least)
 
     trials: list[Trial] = []
     best = scout_error = held_out(scout)
-    for shape in shapes(data.n_inputs):
+    for shape in shapes(len(kept)):
         if time_budget is not None and trials and time.perf_counter() - began > time_budget:
             break
         say(f"trying {shape.meaning}")
-        trial = fit_shape(shape, data, scout_error, seed)
+        trial = fit_shape(shape, kept, data, scout_error, seed)
         if trial.interrupted:
             trials.append(trial)
             break
@@ -150,9 +151,9 @@ def input_importance(network: Any, data: Dataset) -> dict[str, float]:
     return {name: float(score) / total for name, score in zip(data.input_names, scores, strict=True)}
 
 
-def fit_shape(shape: Shape, data: Dataset, scout_error: float, seed: int) -> Trial:
+def fit_shape(shape: Shape, inputs: tuple[int, ...], data: Dataset, scout_error: float, seed: int) -> Trial:
     """The shape fitted coarsely from many starts, then on finer grids unless it is hopeless."""
-    network = shape.build(KAN, GRIDS[0], seed)
+    network = shape.build(KAN, GRIDS[0], seed, data.n_inputs, inputs)
     coarse = network.fit(data, starts=16, steps=30, seed=seed, progress=False)
     if coarse.stopped_by_caller or held_out(coarse) > max(HOPELESS * scout_error, FAR * rms(data)):
         return Trial(shape.meaning, network, held_out(coarse), coarse.stopped_by_caller)

@@ -19,9 +19,9 @@ class Shape:
     arity: int = 2
     own_factor: bool = False
 
-    def build(self, kind: type[Network], grid: int, seed: int) -> Network:
-        """A fresh network of this shape."""
-        spec = Spec(self.width, grid, arity=self.arity)
+    def build(self, kind: type[Network], grid: int, seed: int, in_features: int, inputs: tuple[int, ...]) -> Network:
+        """A fresh network of this shape that uses the columns `inputs` of `in_features`."""
+        spec = Spec(self.width, grid, arity=self.arity, in_features=in_features, inputs=inputs)
         network = kind.from_spec(spec, "power", torch.Generator().manual_seed(seed))
         if self.own_factor:
             layer, sums = network.layers[0], self.width[1][0]
