@@ -1,5 +1,6 @@
 """From a table to a formula: the whole journey. Read this file first."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -118,7 +119,7 @@ def discover(
         closest = min(trials, key=lambda trial: trial.error)
         trials[trials.index(closest)] = name(closest, data, lib)
 
-    chosen = min(trials, key=lambda trial: trial.bits)
+    chosen = min((trial for trial in trials if trial.formula is not None), key=lambda trial: trial.bits)
     assert chosen.formula is not None and chosen.named is not None
     return Discovery(
         chosen.formula,
@@ -168,9 +169,11 @@ def name(trial: Trial, data: Dataset, lib: Iterable[str] | None) -> Trial:
     x, y = (data.X_val, data.y_val) if len(data.X_val) else (data.X_train, data.y_train)
     with torch.no_grad():
         error = float((named(x) - y).square().mean().sqrt())
-    floor = EXACT * rms(data)
+    if not math.isfinite(error):  # a logarithm, say, that leaves its domain on the held-out rows
+        return replace(trial, named=named, formula=formula)
+    floor = EXACT * rms(data) + 1e-300
     n = float(y.numel())
-    bits = n * float(torch.log2(torch.tensor(error + floor))) + formula.complexity * float(torch.log2(torch.tensor(n)))
+    bits = n * math.log2(error + floor) + formula.complexity * math.log2(n)
     return replace(trial, named=named, formula=formula, held_out=error, bits=bits)
 
 

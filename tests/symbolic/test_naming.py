@@ -106,6 +106,13 @@ def test_edges_below_the_threshold_stay_splines(data):
     assert model.auto_symbolic(wild, lib=["x", "x^2"], r2_threshold=0.99).spec.named == ()
 
 
+def test_only_edges_above_the_threshold_are_named():
+    mixed = kw.sample("x**2 + sin(9*y) * exp(2*y)", x=(-1, 1), y=(-1, 1), size=400, seed=0)
+    model = kw.fit_multilevel(kw.KAN([2, 1], seed=0), mixed, [5, 10, 20], progress=False).model
+    (edge,) = model.auto_symbolic(mixed, lib=["x", "x^2", "x^3"], r2_threshold=0.9).spec.named
+    assert (edge.source, edge.function) == (0, "x^2")
+
+
 def test_the_description_is_shorter_for_the_true_function(fitted, data):
     right = fitted.auto_symbolic(data)
     wrong = fitted.auto_symbolic(data, lib=["x", "x^2", "x^3"])

@@ -145,7 +145,8 @@ def _swap(current: Network, tables: dict[Edge, Candidates], x: Tensor, y: Tensor
         rows = tables[edge]
         return rows[1].score - rows[0].score if len(rows) > 1 else float("inf")
 
-    for edge in sorted((e for e in tables if len(tables[e])), key=doubt):
+    named = {(edge.layer, edge.source, edge.target) for edge in current.spec.named}
+    for edge in sorted(named & tables.keys(), key=doubt):
         if _mse(current, x, y) <= _rounding(y):
             break
         for row in tables[edge][1:ALTERNATIVES]:
