@@ -253,6 +253,23 @@ def test_factors_of_a_product_keep_an_edge_each(threshold):
     assert bool(smaller.layers[0].active().any(0).all())
 
 
+def test_a_product_that_matters_keeps_its_factors_though_each_of_their_edges_is_below_the_threshold():
+    """(x + y)(x - y) beside a stronger sum: an edge holds 0.7 of its factor, so 0.7 of the product's score."""
+    network, x = KAN([2, (1, 1), 1], grid=1, k=1, base="zero", seed=0), rows()
+    slopes = torch.tensor([[3.0, 1.0, 1.0], [0.0, 1.0, -1.0]], dtype=torch.float64), torch.tensor([[1.0], [0.9]])
+    with torch.no_grad():
+        for layer, slope in zip(network.layers, slopes, strict=True):
+            layer.coefficients.copy_(torch.stack([-slope, slope], dim=1))
+    data = own_data(network, x)
+    scores = attribute(network, data.X_train)
+    product, factors = float(scores.nodes[1][1]), scores.edges[0][:, 1:]
+    threshold = 0.95 * product
+    assert float(scores.nodes[1][0]) > product > threshold > float(factors.max())
+    smaller = network.prune(data, edge_threshold=threshold)
+    assert smaller.spec.width[1] == (1, 1)
+    assert smaller.layers[0].active()[:, 1:].sum(0).tolist() == [1, 1]
+
+
 def test_an_output_that_nothing_feeds_stays_zero():
     network, x = random_network([2, 2]), rows()
     network.layers[0].remove_edge(0, 1)

@@ -168,9 +168,10 @@ def test_only_the_grids_that_fit_badly_move():
     network = KAN([2, 2, 1], seed=0, init="paper")
     adapt_hidden_grids(network, x)
     before = network.layers[1].knots.clone()
+    size = torch.tensor([0.9, 5.0])  # within 70 % of its grid, and far out of it
     with torch.no_grad():
-        network.layers[0].coefficients[:, :, 1] *= 5
-        network.layers[0].base_weights[:, 1] *= 5
+        network.layers[0].coefficients *= size
+        network.layers[0].base_weights *= size
     assert adapt_hidden_grids(network, x)
     assert torch.equal(network.layers[1].knots[0], before[0])
     assert not torch.equal(network.layers[1].knots[1], before[1])

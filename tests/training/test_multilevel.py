@@ -132,6 +132,17 @@ def test_one_level_is_a_fit():
     assert same(result.model.state_dict(), fit(network, data, **QUICK).model.state_dict())
 
 
+def test_the_model_kept_is_not_fitted_on():
+    """The same grid twice: the second level gains less than a tenth, and leaves the model of the first alone."""
+    data = wave(noise=0.3)
+    result = fit_multilevel(KAN([1, 3, 1], seed=0), data, [5, 5], **{**QUICK, "steps": 25})
+    with torch.no_grad():
+        error = float((result.model(data.X_train) - data.y_train).square().mean().sqrt())
+    assert result.steps > 25 and result.history[-1].train < result.history[24].train
+    assert error == pytest.approx(result.train_rmse, rel=1e-12)
+    assert error == pytest.approx(result.history[24].train, rel=1e-9)
+
+
 def test_settings_reach_every_level():
     result = fit_multilevel(KAN([1, 1], grid=3, seed=0), wave(), [3, 6], optimizer="adam", steps=4)
     assert result.optimizer == "adam"
