@@ -19,7 +19,8 @@ for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 from knots.check import check  # noqa: E402
-from knots.table import LIMIT, PLAN, SEED, build, choose, read, write  # noqa: E402
+from knots.selection import LIMIT, PLAN, SEED, choose  # noqa: E402
+from knots.table import build, read, write  # noqa: E402
 
 
 def main() -> int:
