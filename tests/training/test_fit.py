@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 import sys
 
 import pytest
@@ -171,8 +172,11 @@ def test_history(settings, lamb):
 
 def test_steps_without_a_loss_are_not_counted():
     result = KAN([2, 2, 1], seed=0).fit(bumps(), optimizer=torch.optim.SGD, lr=1e6, steps=30)
-    assert result.stop_reason == f"the loss became inf at step {result.steps + 1}; the best state so far was kept"
-    assert result.steps == len(result.history)
+    step = result.steps + 1
+    assert re.fullmatch(
+        rf"the loss became (inf|nan) at step {step}; the best state so far was kept", result.stop_reason
+    )
+    assert result.steps == len(result.history) > 0
 
 
 def test_a_loss_of_ones_own_is_reported_as_it_is():
