@@ -111,3 +111,12 @@ def test_constants_that_the_data_cannot_tell_apart_have_infinite_errors():
     assert np.isfinite(errors[1.3])
     assert np.isinf(errors[0.5])
     assert np.isinf(errors[0.7])
+
+
+def test_errors_of_a_formula_with_absolute_values_are_finite():
+    x = np.linspace(-1, 1, 60)
+    y = 1.7 * np.abs(1.3 * x - 0.4) + 0.01 * np.random.default_rng(0).normal(size=60)
+    data = kw.Dataset.from_arrays(x[:, None], y, test=0.0)
+    model = kw.KAN([1, 1], seed=0)
+    model.fix_symbolic(0, 0, 0, "abs", params=(1.3, -0.4, 1.7, 0.1))
+    assert all(np.isfinite(error) for error in model.symbolic_formula(data).errors.values())

@@ -5,7 +5,7 @@ Everything here is real-valued: outside the domain of a function the value is Na
 
 from knotwork.expressions.evaluation import constant_value, to_numpy, to_torch
 from knotwork.expressions.parsing import CONSTANTS, FUNCTIONS, number, parse, symbol, variable_names
-from knotwork.expressions.tidying import compose, derivatives, parametrise, snap, tidy
+from knotwork.expressions.tidying import compose, parametrise, snap, tidy
 from knotwork.expressions.writing import complexity, float_constants, latex, round_constants, text
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "complexity",
     "compose",
     "constant_value",
-    "derivatives",
     "float_constants",
     "latex",
     "number",

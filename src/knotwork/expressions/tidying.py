@@ -1,7 +1,7 @@
 """Making the expression of a network readable without changing what it computes."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import cast
 
 import numpy as np
@@ -165,11 +165,6 @@ def parametrise(expr: sympy.Expr) -> tuple[sympy.Expr, list[sympy.Symbol], list[
         symbols,
         [float(c) for c in constants],
     )
-
-
-def derivatives(expr: sympy.Expr, symbols: Sequence[sympy.Symbol]) -> list[sympy.Expr]:
-    """Partial derivatives by each of the symbols."""
-    return [expr.diff(symbol) for symbol in symbols]
 
 
 def compose(text: str, inner: sympy.Expr) -> sympy.Expr:

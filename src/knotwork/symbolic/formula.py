@@ -175,7 +175,7 @@ def _simplified(expression: Any, data: Dataset, output: int) -> Any:
 
 def _errors(expression: Any, data: Dataset) -> dict[float, float]:
     """Standard errors of the decimal constants, from s² (JᵀJ)⁻¹ at the training rows."""
-    from knotwork.expressions import derivatives, parametrise, to_torch
+    from knotwork.expressions import parametrise, to_torch
 
     general, symbols, values = parametrise(expression)
     if not symbols:
@@ -183,9 +183,11 @@ def _errors(expression: Any, data: Dataset) -> dict[float, float]:
     x, y = data.X_train, data.y_train[:, 0]
     residual = evaluate((expression,), data, x)[:, 0] - y
     columns = list(_raw(data, x).unbind(-1))
-    constants = [torch.tensor(v, dtype=x.dtype).expand(len(x)) for v in values]
+    # one constant a row, so that the gradient of the sum is the Jacobian
+    constants = [torch.full((len(x),), v, dtype=x.dtype).requires_grad_() for v in values]
     names = [*data.input_names, *(s.name for s in symbols)]
-    jacobian = torch.stack([to_torch(d, names)(*columns, *constants) for d in derivatives(general, symbols)], dim=-1)
+    total = to_torch(general, names)(*columns, *constants).sum()
+    jacobian = torch.stack(torch.autograd.grad(total, constants, materialize_grads=True), dim=-1)
     degrees = max(len(x) - len(symbols), 1)
     scale = jacobian.norm(dim=0).clamp_min(1e-300)
     _, singular, right = torch.linalg.svd(torch.nan_to_num(jacobian / scale), full_matrices=False)

@@ -20,6 +20,7 @@ Edge = tuple[int, int, int]
 
 MOST_ROWS = 2000  # samples of an edge that a fit looks at
 ALTERNATIVES = 4  # candidates an edge is tried with in context
+MOST_SWAPS = 24  # tries of that kind in a network
 SAMPLES_WITHOUT_DATA = 500
 
 
@@ -138,24 +139,19 @@ def _named(network: Network, data: Dataset, functions: list[NamedFunction], r2_t
 
 
 def _swap(current: Network, tables: dict[Edge, Candidates], x: Tensor, y: Tensor) -> Network:
-    """Try other candidates for each named edge, the most doubtful first, until no swap shortens the description."""
+    """Try other candidates, those closest to the chosen ones first, and keep what shortens the description."""
     bits = description(current, x, y)
-
-    def doubt(edge: Edge) -> float:
-        rows = tables[edge]
-        return rows[1].score - rows[0].score if len(rows) > 1 else float("inf")
-
-    named = {(edge.layer, edge.source, edge.target) for edge in current.spec.named}
-    for edge in sorted(named & tables.keys(), key=doubt):
+    named = {(edge.layer, edge.source, edge.target) for edge in current.spec.named} & tables.keys()
+    rivals = [(row.score - tables[e][0].score, e, row) for e in named for row in tables[e][1:ALTERNATIVES]]
+    for _, edge, row in sorted(rivals, key=lambda rival: rival[:2])[:MOST_SWAPS]:
         if _mse(current, x, y) <= _rounding(y):
             break
-        for row in tables[edge][1:ALTERNATIVES]:
-            other = current.copy()
-            _name(other, edge, row)
-            _refit(other, x, y)
-            new = description(other, x, y)
-            if new < bits:
-                current, bits = other, new
+        other = current.copy()
+        _name(other, edge, row)
+        _refit(other, x, y)
+        new = description(other, x, y)
+        if new < bits:
+            current, bits = other, new
     return current
 
 
