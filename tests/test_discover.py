@@ -1,5 +1,7 @@
 """The whole journey, on tables whose formula is known."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -51,7 +53,7 @@ def test_the_front_holds_ever_longer_and_better_formulas_and_the_choice_is_on_it
 
 
 def test_a_time_budget_ends_the_search_after_the_first_shape():
-    data = kw.sample("abs(sin(5*x*y)) + x", x=(-1, 1), y=(-1, 1), size=200, seed=0)
+    data = kw.sample("x + 0.1*abs(sin(5*x*y))", x=(-1, 1), y=(-1, 1), size=200, seed=0)
     told = []
     found = kw.discover(data, time_budget=0.0, seed=0, say=told.append)
     assert sum(text.startswith("trying") for text in told) == 1
@@ -59,7 +61,7 @@ def test_a_time_budget_ends_the_search_after_the_first_shape():
 
 
 def test_the_same_seed_finds_the_same_formula():
-    data = kw.sample("x*y + 0.1*x", x=(-1, 1), y=(-1, 1), size=200, noise=0.01, seed=0)
+    data = kw.sample("x + 0.1*x*y", x=(-1, 1), y=(-1, 1), size=200, noise=0.01, seed=0)
     first, second = (kw.discover(data, time_budget=0.0, seed=1).formula.expressions for _ in range(2))
     assert first == second
 
@@ -75,8 +77,45 @@ def test_more_than_one_target_is_refused():
 
 
 def test_no_global_state_moves():
-    data = kw.sample("x*y", x=(-1, 1), y=(-1, 1), size=100, seed=0)
+    data = kw.sample("x + 0.1*x*y", x=(-1, 1), y=(-1, 1), size=100, seed=0)
     before = torch.get_rng_state(), torch.get_num_threads()
     kw.discover(data, time_budget=0.0, seed=0)
     assert torch.equal(before[0], torch.get_rng_state())
     assert before[1] == torch.get_num_threads()
+
+
+def test_where_nothing_explains_the_target_the_formula_is_its_mean():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(120, 3)), rng.normal(size=120)
+    with pytest.warns(kw.KnotworkWarning, match="better than a constant does"):
+        found = kw.discover(X, y, lib=["x", "x^2", "sin"], seed=0)
+    assert found.shape == "a constant"
+    assert float(found.formula.expression) == pytest.approx(float(found.data.y_train.mean()))
+
+
+def test_a_faint_input_that_matters_is_not_left_out():
+    x = np.random.default_rng(0).uniform(-1, 1, (500, 2))
+    found = kw.discover(x, x[:, 0] + 0.005 * x[:, 1], names=["a", "b"], seed=0)
+    assert found.formula.round(6).expression == parse("a + 0.005*b")
+
+
+def test_three_rows_and_absolute_values_end_in_a_formula():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (300, 1))
+    found = kw.discover(x, np.abs(x[:, 0] - 0.3), names=["x"], seed=0)
+    assert found.formula.r2 > 0.999
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        few = kw.discover(x[:3], x[:3, 0], seed=0)
+    assert few.formula.r2_rows == "training"
+
+
+def test_an_interrupt_keeps_what_was_found():
+    data = kw.sample("exp(x) + y", x=(-1, 1), y=(-1, 1), size=100, seed=0, noise=0.01)
+
+    def stop(text):
+        if text.startswith("trying a product"):
+            raise KeyboardInterrupt
+
+    found = kw.discover(data, seed=0, say=stop)
+    assert found.shape == "a sum of functions of one input"

@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,12 +11,14 @@ import torch
 from torch import Tensor
 
 from knotwork.data import Dataset, as_dataset
-from knotwork.errors import DataError
+from knotwork.errors import DataError, ExpressionError, KnotworkWarning, SpecError
+from knotwork.functions import select
 from knotwork.kan import KAN
+from knotwork.model import Spec
 from knotwork.simplify import attribute
 from knotwork.symbolic import Formula
 from knotwork.symbolic.shapes import Shape, shapes
-from knotwork.training import FitResult, fit_multilevel
+from knotwork.training import FitResult, fit, fit_multilevel
 
 SCOUT_WIDTH = 5  # hidden nodes of the first, general network
 SPARSITY = 1e-3  # weight of the penalty in its first fit, in units of rms(y)
@@ -25,7 +28,10 @@ HOPELESS = 10.0  # times the scout's error and FAR of rms(y): a shape that far o
 FAR = 0.05
 WORTH_NAMING = 3.0  # times the best error so far: shapes within it are turned into formulas at once,
 CLOSE = 0.01  # and so are those within this share of rms(y): a kink costs splines much and a formula nothing
+AS_WELL = 1.2  # times the scout's error that leaving out faint inputs may bring
 GRIDS = (5, 10, 20)
+MOST_ROWS = 10_000
+QUIET: dict[str, Any] = {"optimizer": "lm", "tolerance": 1e-3, "progress": False}
 
 Say = Callable[[str], None]
 
@@ -37,7 +43,6 @@ class Trial:
     shape: str
     network: KAN = field(repr=False)
     error: float
-    interrupted: bool = False
     named: KAN | None = field(default=None, repr=False)
     formula: Formula | None = None
     held_out: float = float("inf")
@@ -83,44 +88,52 @@ def discover(
     `X` and `y` are arrays or pandas objects, or `X` is a `Dataset`. A general network tells which inputs matter and how
     well the target can be predicted at all. Then shapes are tried from simple to general; the edges of those that come
     close are named with functions of `lib`. It ends at the first formula that is exact to rounding, when all shapes
-    were tried, after `time_budget` seconds (checked between shapes), or at Ctrl-C during a fit, with the best so
-    far. `say` is told each stage in words.
+    were tried, after `time_budget` seconds (checked between shapes), or at Ctrl-C, with the best so far. Where
+    nothing beats the mean of the target, that is the formula, and a KnotworkWarning says so. At most 10,000 training
+    rows are used. `say` is told each stage in words.
     Raises DataError for a table that cannot be used, and for more than one target.
     """
     began = time.perf_counter()
     say = say or (lambda text: None)
-    data = as_dataset(X if y is None else Dataset.from_arrays(X, y, names=names, seed=seed))
+    if lib is not None:
+        lib = [function.name for function in select(lib)]  # a misspelt function is refused before any work
+    data = first_rows(as_dataset(X if y is None else Dataset.from_arrays(X, y, names=names, seed=seed)))
     if data.n_outputs != 1:
         raise DataError(f"discover() explains one target, but got {data.n_outputs}: pass one column of y at a time.")
 
     say("fitting a general network")
-    scout, importance = fit_scout(data, seed)
-    least = LEAST_SCORE * max(importance.values())
-    kept = tuple(i for i, share in enumerate(importance.values()) if share >= least)
+    scout, importance, kept = look_around(data, seed)
 
-    trials: list[Trial] = []
+    trials = [constant(data)]
     best = scout_error = held_out(scout)
-    for shape in shapes(len(kept)):
-        if time_budget is not None and trials and time.perf_counter() - began > time_budget:
-            break
-        say(f"trying {shape.meaning}")
-        trial = fit_shape(shape, kept, data, scout_error, seed)
-        if trial.interrupted:
+    try:
+        for shape in shapes(len(kept)):
+            if time_budget is not None and len(trials) > 1 and time.perf_counter() - began > time_budget:
+                break
+            say(f"trying {shape.meaning}")
+            trial = fit_shape(shape, kept, data, scout_error, seed)
             trials.append(trial)
-            break
-        if trial.error <= max(WORTH_NAMING * best, CLOSE * rms(data)):
-            trial = name(trial, data, lib)
-        trials.append(trial)
-        best = min(best, trial.error, trial.held_out)
-        if trial.held_out <= EXACT * rms(data):
-            break
-    if all(trial.formula is None for trial in trials):
-        say("naming the closest shape")
-        closest = min(trials, key=lambda trial: trial.error)
-        trials[trials.index(closest)] = name(closest, data, lib)
+            if trial.error <= max(WORTH_NAMING * best, CLOSE * rms(data)):
+                trials[-1] = trial = name(trial, data, lib)
+            best = min(best, trial.error, trial.held_out)
+            if trial.held_out <= EXACT * rms(data):
+                break
+        for trial in sorted(trials[1:], key=lambda trial: trial.error):
+            if all(trial.formula is None for trial in trials[1:]):
+                say("naming the closest shape")
+                trials[trials.index(trial)] = name(trial, data, lib)
+    except KeyboardInterrupt:
+        say("interrupted: the best so far is kept")
 
     chosen = min((trial for trial in trials if trial.formula is not None), key=lambda trial: trial.bits)
     assert chosen.formula is not None and chosen.named is not None
+    if chosen is trials[0]:
+        warnings.warn(
+            f"no formula that was tried explains {data.target_names[0]} better than a constant does; the curves of "
+            "the general network (scout.model) may tell more.",
+            KnotworkWarning,
+            stacklevel=2,
+        )
     return Discovery(
         chosen.formula,
         pareto_front(trials),
@@ -134,15 +147,49 @@ def discover(
     )
 
 
-def fit_scout(data: Dataset, seed: int) -> tuple[FitResult, dict[str, float]]:
-    """A general network [n, 5, outputs] as fine as the held-out rows support, and what its inputs matter.
+def first_rows(data: Dataset) -> Dataset:
+    """The data with at most 10,000 training rows (rows are in random order): curves need no more."""
+    if len(data.X_train) <= MOST_ROWS:
+        return data
+    return replace(data, X_train=data.X_train[:MOST_ROWS], y_train=data.y_train[:MOST_ROWS])
 
-    Importance is read off a first, sparse fit, in which an input that explains nothing fades.
+
+def look_around(data: Dataset, seed: int) -> tuple[FitResult, dict[str, float], tuple[int, ...]]:
+    """A general network, what each input matters in it, and the inputs worth keeping.
+
+    Importance is read off a first, sparse fit, in which an input that explains nothing fades. Faint inputs are left out
+    only if the held-out rows are predicted as well without them.
     """
-    network = KAN([data.n_inputs, SCOUT_WIDTH, data.n_outputs], grid=GRIDS[0], seed=seed)
-    network.fit(data, starts=1, steps=40, tolerance=1e-3, lamb=SPARSITY * rms(data), seed=seed, progress=False)
-    importance = input_importance(network, data)
-    return fit_multilevel(network, data, GRIDS, patience=0, steps=30, tolerance=1e-3, progress=False), importance
+    sparse = general_network(data, seed)
+    first = fit(sparse, data, starts=1, steps=40, lamb=SPARSITY * rms(data), seed=seed, **QUIET)
+    importance = input_importance(sparse, data)
+    scout = fit_multilevel(sparse, data, GRIDS, patience=0, steps=30, **QUIET)
+    if first.stopped_by_caller or scout.stopped_by_caller:
+        raise KeyboardInterrupt
+    every = tuple(range(data.n_inputs))
+    least = LEAST_SCORE * max(importance.values())
+    kept = tuple(i for i, share in zip(every, importance.values(), strict=True) if share >= least)
+    if kept != every:
+        without = general_network(data, seed, kept)
+        result = fit_multilevel(without, data, GRIDS, patience=0, starts=1, steps=30, seed=seed, **QUIET)
+        if held_out(result) > AS_WELL * held_out(scout):
+            kept = every
+    return scout, importance, kept
+
+
+def general_network(data: Dataset, seed: int, inputs: tuple[int, ...] | None = None) -> KAN:
+    """A fresh network [n, 5, 1] of these inputs, or of all."""
+    inputs = tuple(range(data.n_inputs)) if inputs is None else inputs
+    width = ((len(inputs), 0), (SCOUT_WIDTH, 0), (1, 0))
+    spec = Spec(width, GRIDS[0], in_features=data.n_inputs, inputs=inputs)
+    return KAN.from_spec(spec, "power", torch.Generator().manual_seed(seed))
+
+
+def constant(data: Dataset) -> Trial:
+    """The mean of the target: what every formula has to beat."""
+    network = KAN.from_spec(Spec(((1, 0), (1, 0)), in_features=data.n_inputs, inputs=(0,)))
+    network.fix_symbolic(0, 0, 0, "x", data, params=(0.0, 0.0, 0.0, float(data.y_train.mean())))
+    return judged(Trial("a constant", network, rms(data)), network, network.symbolic_formula(data), data)
 
 
 def input_importance(network: Any, data: Dataset) -> dict[str, float]:
@@ -155,25 +202,35 @@ def input_importance(network: Any, data: Dataset) -> dict[str, float]:
 def fit_shape(shape: Shape, inputs: tuple[int, ...], data: Dataset, scout_error: float, seed: int) -> Trial:
     """The shape fitted coarsely from many starts, then on finer grids unless it is hopeless."""
     network = shape.build(KAN, GRIDS[0], seed, data.n_inputs, inputs)
-    coarse = network.fit(data, starts=16, steps=30, seed=seed, progress=False)
-    if coarse.stopped_by_caller or held_out(coarse) > max(HOPELESS * scout_error, FAR * rms(data)):
-        return Trial(shape.meaning, network, held_out(coarse), coarse.stopped_by_caller)
-    result = fit_multilevel(network, data, GRIDS, patience=0, steps=40, tolerance=1e-3, seed=seed, progress=False)
-    return Trial(shape.meaning, result.model, held_out(result), result.stopped_by_caller)  # type: ignore[arg-type]
+    coarse = network.fit(data, starts=16, steps=30, seed=seed, progress=False, optimizer="lm")
+    if coarse.stopped_by_caller:
+        raise KeyboardInterrupt
+    if held_out(coarse) > max(HOPELESS * scout_error, FAR * rms(data)):
+        return Trial(shape.meaning, network, held_out(coarse))
+    result = fit_multilevel(network, data, GRIDS, patience=0, steps=40, seed=seed, **QUIET)
+    if result.stopped_by_caller:
+        raise KeyboardInterrupt
+    return Trial(shape.meaning, result.model, held_out(result))  # type: ignore[arg-type]
 
 
 def name(trial: Trial, data: Dataset, lib: Iterable[str] | None) -> Trial:
-    """The trial with its edges named, its formula, and what residuals and formula take to write down."""
+    """The trial with its edges named and its formula; as it was where the named network has no formula."""
     named = trial.network.auto_symbolic(data, lib)
-    formula = named.symbolic_formula(data)
+    try:
+        return judged(trial, named, named.symbolic_formula(data), data)
+    except (ExpressionError, SpecError):  # a constant beyond what a float holds, an edge that nothing fits
+        return trial
+
+
+def judged(trial: Trial, named: KAN, formula: Formula, data: Dataset) -> Trial:
+    """The trial with its formula and what residuals and formula take to write down."""
     x, y = (data.X_val, data.y_val) if len(data.X_val) else (data.X_train, data.y_train)
     with torch.no_grad():
         error = float((named(x) - y).square().mean().sqrt())
     if not math.isfinite(error):  # a logarithm, say, that leaves its domain on the held-out rows
         return replace(trial, named=named, formula=formula)
-    floor = EXACT * rms(data) + 1e-300
     n = float(y.numel())
-    bits = n * math.log2(error + floor) + formula.complexity * math.log2(n)
+    bits = n * math.log2(error + EXACT * rms(data) + 1e-300) + formula.complexity * math.log2(n)
     return replace(trial, named=named, formula=formula, held_out=error, bits=bits)
 
 

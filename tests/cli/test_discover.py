@@ -39,7 +39,7 @@ def test_the_result_names_accuracy_inputs_formula_and_files(table, tmp_path, cap
         assert piece in text
     assert "fitting a general network" in progress
     assert (out / "diagram.svg").read_text().lstrip().startswith("<?xml")
-    assert (out / "formula.tex").read_text() == "force = a b\n"
+    assert (out / "formula.tex").read_text() == "\\mathrm{force} = a b\n"
     assert kw.load(out / "network.safetensors").spec.named
 
 
@@ -50,7 +50,7 @@ def test_json_is_one_object_on_stdout_and_nothing_is_written_unasked(table, tmp_
     facts = json.loads(text)
     assert status == 0
     assert set(facts["importance"]) == {"a", "b"}
-    assert facts["formula"]["r2_test"] <= 1
+    assert facts["formula"]["r2"] <= 1
     assert facts["files"] == {}
     assert sorted(tmp_path.rglob("*")) == before
 

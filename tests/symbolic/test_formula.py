@@ -106,7 +106,7 @@ def test_constants_that_the_data_cannot_tell_apart_have_infinite_errors():
     x = np.linspace(1, 3, 60)
     data = kw.Dataset.from_arrays(x[:, None], np.sin(x), test=0.0)
     model = kw.KAN([1, 1], seed=0)
-    model.fix_symbolic(0, 0, 0, "log", params=(0.5, 0.0, 1.3, 0.7))
+    model.fix_symbolic(0, 0, 0, "log", data, params=(0.5, 0.0, 1.3, 0.7))
     errors = symbolic_formula(model, data, simplify=False).errors  # 1.3*log(0.5*x) + 0.7
     assert np.isfinite(errors[1.3])
     assert np.isinf(errors[0.5])
@@ -116,7 +116,9 @@ def test_constants_that_the_data_cannot_tell_apart_have_infinite_errors():
 def test_errors_of_a_formula_with_absolute_values_are_finite():
     x = np.linspace(-1, 1, 60)
     y = 1.7 * np.abs(1.3 * x - 0.4) + 0.01 * np.random.default_rng(0).normal(size=60)
-    data = kw.Dataset.from_arrays(x[:, None], y, test=0.0)
+    data = kw.Dataset.from_arrays(x[:, None], y, test=0.0, names=["x"])
     model = kw.KAN([1, 1], seed=0)
     model.fix_symbolic(0, 0, 0, "abs", params=(1.3, -0.4, 1.7, 0.1))
-    assert all(np.isfinite(error) for error in model.symbolic_formula(data).errors.values())
+    formula = model.symbolic_formula(data)
+    assert len(formula.errors) == 3  # factor, place of the kink, constant: as many as data can tell apart
+    assert all(np.isfinite(error) for error in formula.errors.values())

@@ -1,6 +1,7 @@
 """`knotwork discover`: what the journey found, on the terminal, as JSON, and in files where a folder is named."""
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from rich.table import Table
 from knotwork.data import Dataset, load_table
 from knotwork.discover import Discovery, discover
 from knotwork.errors import DataError
-from knotwork.functions import select
 from knotwork.kan import save
 
 
@@ -29,8 +29,6 @@ def run(
 ) -> None:
     """Read the table, discover, print, and write what was asked for."""
     folder = None if out is None else _folder(out)
-    if lib is not None:
-        select(lib)  # a misspelt function is refused before any work
     data = load_table(file, target, inputs, test=test, seed=seed)
     progress = Console(stderr=True)
     began = time.perf_counter()
@@ -44,9 +42,18 @@ def run(
         found = discover(data, lib=lib, time_budget=time_budget, seed=seed, say=say)
     files = {} if folder is None else _write(found, folder)
     if as_json:
-        print(json.dumps(_facts(found, data, files), indent=1))
+        print(json.dumps(_finite(_facts(found, data, files)), indent=1, allow_nan=False))
     else:
         _show(found, data, files)
+
+
+def _finite(value: Any) -> Any:
+    """The same facts with null for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _folder(name: str) -> Path:
@@ -58,11 +65,13 @@ def _folder(name: str) -> Path:
     return Path(name)
 
 
-def _r2(model: torch.nn.Module, data: Dataset) -> float:
-    """Share of the variance of the test rows (validation rows without them) that the model explains."""
-    x, y = (data.X_test, data.y_test) if len(data.X_test) > 1 else (data.X_val, data.y_val)
+def _accuracy(model: torch.nn.Module, data: Dataset) -> tuple[float, float, str]:
+    """r² and RMSE of a model, and on which rows: test rows, or others where fewer than two were held out."""
+    shares = (("test", data.X_test, data.y_test), ("validation", data.X_val, data.y_val))
+    rows, x, y = next((share for share in shares if len(share[1]) > 1), ("training", data.X_train, data.y_train))
     with torch.no_grad():
-        return 1 - float((model(x) - y).square().mean() / (y - y.mean(0)).square().mean())
+        error = (model(x) - y).square().mean()
+    return 1 - float(error / (y - y.mean(0)).square().mean()), float(error.sqrt()), rows
 
 
 def _facts(found: Discovery, data: Dataset, files: dict[str, str]) -> dict[str, Any]:
@@ -70,20 +79,21 @@ def _facts(found: Discovery, data: Dataset, files: dict[str, str]) -> dict[str, 
         "table": data.title,
         "rows": data.rows()._asdict(),
         "target": data.target_names[0],
-        "general_network": {"r2_test": _r2(found.scout.model, data), "rmse_test": found.scout.test_rmse},
+        "general_network": dict(zip(("r2", "rmse", "rows"), _accuracy(found.scout.model, data), strict=True)),
         "importance": found.importance,
         "formula": {
             "text": str(found.formula.expression),
             "rounded": str(found.formula.round(4).expression),
             "latex": found.formula.latex(),
-            "r2_test": found.formula.r2,
+            "r2": found.formula.r2,
+            "r2_rows": found.formula.r2_rows,
             "gap": found.formula.gap,
             "complexity": found.formula.complexity,
             "shape": found.shape,
             "constants": [{"value": value, "standard_error": error} for value, error in found.formula.errors.items()],
         },
         "pareto": [
-            {"complexity": t.formula.complexity, "r2_test": t.formula.r2, "text": str(t.formula.expression)}
+            {"complexity": t.formula.complexity, "r2": t.formula.r2, "text": str(t.formula.expression)}
             for t in found.pareto
             if t.formula is not None
         ],
@@ -102,10 +112,9 @@ def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
 
     line(f"{data.title}: {rows.train:,} training, {rows.validation:,} validation and {rows.test:,} test rows")
     line()
-    line(
-        f"A general network {_width(found.scout.model)} predicts {target} with r² = {_r2(found.scout.model, data):.4f}"
-    )
-    line(f"and RMSE = {found.scout.test_rmse:.4g} on the test rows." if found.scout.test_rmse is not None else "")
+    r2, error, where = _accuracy(found.scout.model, data)
+    line(f"A general network {_width(found.scout.model)} predicts {target} with r² = {r2:.4f}")
+    line(f"and RMSE = {error:.4g} on the {where} rows.")
     line()
     table = Table(title="What matters", title_justify="left")
     table.add_column("input")
@@ -116,7 +125,7 @@ def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
     console.print(table)
     line()
     table = Table(title="Formulas, simplest first", title_justify="left")
-    for heading in ("complexity", "r² (test)", "formula"):
+    for heading in ("complexity", f"r² ({found.formula.r2_rows})", "formula"):
         table.add_column(heading, justify="left" if heading == "formula" else "right", overflow="fold")
     for trial in found.pareto:
         assert trial.formula is not None
@@ -126,9 +135,8 @@ def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
     console.print(table)
     line()
     line(f"{target} = {found.formula.round(4).expression}")
-    line(
-        f"({found.shape}; r² = {_four(found.formula.r2)} on the test rows; gap to its network {found.formula.gap:.2g})"
-    )
+    where, gap = found.formula.r2_rows, found.formula.gap
+    line(f"({found.shape}; r² = {_four(found.formula.r2)} on the {where} rows; gap to its network {gap:.2g})")
     line()
     for what, path in files.items():
         line(f"{what}: {path}")
@@ -149,7 +157,7 @@ def _write(found: Discovery, folder: Path) -> dict[str, str]:
     try:
         figure.savefig(places["network diagram"])
         figure.savefig(places["as a picture"], dpi=200)
-        places["formula"].write_text(f"{found.data.target_names[0]} = {found.formula.latex()}\n", encoding="utf-8")
+        places["formula"].write_text(f"{found.formula.equation()}\n", encoding="utf-8")
         save(found.named, places["network"])
     except OSError as error:
         raise DataError(

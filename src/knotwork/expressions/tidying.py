@@ -34,6 +34,9 @@ def gather(expr: sympy.Expr) -> sympy.Expr:
     args = [gather(cast(sympy.Expr, argument)) for argument in expr.args]
     if isinstance(expr, sympy.exp):
         return _gather_exp(args[0])
+    if isinstance(expr, sympy.Abs):
+        number, rest = _common_factor(args[0])
+        return abs(number) * sympy.Abs(rest)
     if isinstance(expr, sympy.log):
         number, rest = _common_factor(args[0])
         return sympy.log(rest) + sympy.log(number) if number > 0 and number != 1 else sympy.log(args[0])

@@ -5,7 +5,7 @@ from knotwork.model.jacobian import FreeParameters, Sweep, jacobian, pull_back, 
 from knotwork.model.layer import KANLayer
 from knotwork.model.mlp import MLP
 from knotwork.model.network import KANNetwork
-from knotwork.model.spec import NamedEdge, Spec, parse_width
+from knotwork.model.spec import NamedEdge, Spec, is_whole, parse_width
 from knotwork.model.trace import LayerTrace, Trace, node_ranges, trace
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Spec",
     "Sweep",
     "Trace",
+    "is_whole",
     "jacobian",
     "node_ranges",
     "parse_width",

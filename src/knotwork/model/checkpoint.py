@@ -14,12 +14,18 @@ FORMAT = "1"
 
 
 def save(network: KANNetwork, path: str | Path) -> None:
-    """Write structure and values to `path`; no training data is in the file."""
+    """Write structure and values to `path`; no training data is in the file. CheckpointError if it cannot be."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
+    if not isinstance(network, KANNetwork):
+        raise CheckpointError(f"save() writes KANs, but got {type(network).__name__}; use torch.save(...state_dict()).")
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     spec = network.spec.to_json()
-    save_file(state, str(path), metadata={"knotwork": FORMAT, "spec": spec, "sha256": _digest(spec, state)})
+    try:
+        save_file(state, str(path), metadata={"knotwork": FORMAT, "spec": spec, "sha256": _digest(spec, state)})
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{str(path)!r} cannot be written ({error}); give the path of a file.") from error
 
 
 def read(path: str | Path) -> tuple[Spec, dict[str, Tensor]]:

@@ -15,14 +15,19 @@ from knotwork.model.network import KANNetwork
 class FreeParameters:
     """The parameters that second-order methods move, as one vector of size P.
 
-    Layer by layer: coefficients of every spline edge (edges in row-major order of (in, out)), their base weights
-    (unless the base is zero), then (a, b, c, d) of every trainable named edge.
+    Frozen tensors (requires_grad=False) are left out. Layer by layer: coefficients of every spline edge (edges in
+    row-major order of (in, out)), their base weights (unless the base is zero), then (a, b, c, d) of every
+    trainable named edge.
     """
 
     def __init__(self, network: KANNetwork) -> None:
         self.network = network
-        self.edges = [(layer.mask > 0).nonzero(as_tuple=True) for layer in network.layers]
-        self.named = [[n for n, edge in enumerate(layer.named) if edge[3]] for layer in network.layers]
+        splines = [layer.mask * float(layer.coefficients.requires_grad) for layer in network.layers]
+        self.edges = [(mask > 0).nonzero(as_tuple=True) for mask in splines]
+        self.named = [
+            [n for n, edge in enumerate(layer.named) if edge[3] and layer.affine.requires_grad]
+            for layer in network.layers
+        ]
         self.size = len(self.get())
 
     def get(self) -> Tensor:

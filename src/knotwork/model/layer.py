@@ -9,7 +9,16 @@ from knotwork.kernels import basis
 from knotwork.model.bases import BASES
 from knotwork.model.initialise import initialiser
 from knotwork.model.spec import Spec
-from knotwork.splines import fit_coefficients, grid_range, insert_knots, quadrature, resample, subdivide, uniform_knots
+from knotwork.splines import (
+    adaptive_knots,
+    fit_coefficients,
+    grid_range,
+    insert_knots,
+    quadrature,
+    resample,
+    subdivide,
+    uniform_knots,
+)
 
 
 class KANLayer(nn.Module):
@@ -162,6 +171,17 @@ class KANLayer(nn.Module):
             self.knots, self.grid = knots, knots.shape[-1] - 2 * self.k - 1
             values = values - self.base_values(points).unsqueeze(-1) * self.base_weights
             self._put(fit_coefficients(points, values, knots, self.k, weights))
+
+    def update_grid(self, x: Tensor, grid_eps: float = 1.0) -> None:
+        """Lay the grids over samples x (batch, in), blended with their quantiles where grid_eps < 1; curves are kept.
+
+        For training loops of your own: call it once with rows of the data, and again when hidden values have moved.
+        """
+        x = x.detach().reshape(-1, self.in_features).to(self.knots.dtype)
+        low, high = x.amin(0), x.amax(0)
+        flat = high <= low  # a constant column gets half a unit on both sides
+        low, high = torch.where(flat, low - 0.5, low), torch.where(flat, high + 0.5, high)
+        self.set_knots(adaptive_knots(x, low, high, self.grid, self.k, grid_eps))
 
     def refine(self, grid: int) -> None:
         """More intervals for every input: exactly the same curves if `grid` is a multiple of today's, else in L²."""

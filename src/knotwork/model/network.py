@@ -8,7 +8,7 @@ from typing_extensions import Self
 
 from knotwork.errors import SpecError
 from knotwork.model.layer import KANLayer
-from knotwork.model.spec import NamedEdge, Spec
+from knotwork.model.spec import NamedEdge, Spec, is_whole
 
 
 class Layers(nn.ModuleList):
@@ -43,7 +43,7 @@ class KANNetwork(nn.Module):
                 base=spec.base,
                 init=init,
                 grid_range=spec.grid_range or (-1.0, 1.0),
-                extrapolation=spec.extrapolation,
+                extrapolation="linear" if l and spec.extrapolation == "error" else spec.extrapolation,
                 dtype=spec.torch_dtype(),
                 generator=generator,
             )
@@ -78,6 +78,8 @@ class KANNetwork(nn.Module):
     def select_inputs(self, x: Tensor) -> Tensor:
         """The columns in use of x, in the network's dtype; SpecError for a wrong number of columns."""
         spec = self.structure
+        if not isinstance(x, Tensor):
+            raise SpecError(f"this KAN takes a tensor but got {type(x).__name__}: pass torch.as_tensor(...) of it.")
         if x.ndim == 0 or x.shape[-1] != spec.in_features:
             came = "a single number" if x.ndim == 0 else f"{x.shape[-1]} input columns (shape {tuple(x.shape)})"
             raise SpecError(
@@ -103,8 +105,9 @@ class KANNetwork(nn.Module):
 
     def refined(self, grid: int) -> Self:
         """The same function with `grid` intervals an input: exact if a multiple of today's, else closest in L²."""
-        if not isinstance(grid, int) or grid < 1:
+        if not is_whole(grid) or grid < 1:
             raise SpecError(f"grid={grid!r} is not possible: it must be a whole number of at least 1.")
+        grid = int(grid)
         other = self.copy()
         for layer in other.layers:
             layer.refine(grid)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from operator import index
@@ -63,7 +64,10 @@ class Spec:
             ("k", self.k, 0, 7),
             ("arity", self.arity, 2, 64),
         ):
-            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            if is_whole(value):  # NumPy's whole numbers are as good as Python's
+                value = operator.index(value)
+                object.__setattr__(self, name, value)
+            if not is_whole(value) or not least <= value <= most:
                 raise SpecError(f"{name}={value!r} is not possible: it must be a whole number from {least} to {most}.")
         for name, value, options in (
             ("base", self.base, tuple(BASES)),
@@ -149,14 +153,19 @@ def parse_width(width: Width) -> tuple[tuple[int, int], ...]:
     """[2, (3, 1), 1] as ((2, 0), (3, 1), (1, 0)); the caller's list is left alone."""
     try:
         layers = [tuple(n) if isinstance(n, Sequence) else (n, 0) for n in width]
-        if any(len(n) != 2 or any(not isinstance(v, int) or isinstance(v, bool) for v in n) for n in layers):
+        if any(len(n) != 2 or any(isinstance(v, bool) for v in n) for n in layers):
             raise TypeError
+        return tuple((operator.index(s), operator.index(p)) for s, p in layers)
     except TypeError:
         raise SpecError(
             f"width={width!r} is not understood: give whole numbers, or (sums, products) pairs, from inputs to "
             "outputs, such as [2, 5, 1] or [2, (3, 1), 1]."
         ) from None
-    return tuple((int(s), int(p)) for s, p in layers)
+
+
+def is_whole(value: object) -> bool:
+    """True for whole numbers of Python and NumPy, not for truth values."""
+    return hasattr(value, "__index__") and not isinstance(value, bool)
 
 
 def _is_range(bounds: tuple[float, float]) -> bool:

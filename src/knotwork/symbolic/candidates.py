@@ -13,6 +13,7 @@ from knotwork.functions import NamedFunction
 GRID_ROWS = 200  # samples on which the (a, b) grid is searched
 POLISHED = 2  # grid points of each function that Gauss-Newton improves
 FINISHED = 8  # functions, the best after a short polish, that are polished to the end
+CONSTANTS = 2.0  # bits for the inner constants a and b, which a straight line does not have
 FLOOR = 1e-12  # share of the variance below which two fits are equally good
 
 
@@ -21,9 +22,9 @@ class Candidate:
     """One fit: `constants` is (a, b, c, d), `r2` the share of variance explained, `rmse` in the edge's units.
 
     `cancellation` is how many times larger the terms c·f are than the range of the curve: a sine can imitate a parabola
-    by a tiny piece of a huge arc. `score` trades all: the cost of the function, plus log2 of the unexplained share of
-    the variance, plus log2 of a cancellation above one. A function that costs one unit more must halve the unexplained
-    variance. Smaller is better.
+    by a tiny piece of a huge arc. `score` trades all: the cost of the function and of its inner constants, plus log2
+    of the unexplained share of the variance, plus log2 of a cancellation above one. A function that costs one unit more
+    must halve the unexplained variance. Smaller is better.
     """
 
     function: str
@@ -36,7 +37,8 @@ class Candidate:
     @property
     def score(self) -> float:
         """The trade-off in bits; smaller is better."""
-        return self.cost + math.log2(max(1 - self.r2, 0.0) + FLOOR) + math.log2(max(self.cancellation, 1.0))
+        constants = 0.0 if self.function == "x" else CONSTANTS
+        return self.cost + constants + math.log2(max(1 - self.r2, 0.0) + FLOOR) + math.log2(max(self.cancellation, 1.0))
 
 
 @dataclass(frozen=True)

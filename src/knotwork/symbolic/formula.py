@@ -20,9 +20,10 @@ class Formula:
     """One expression an output, in the units of the original columns.
 
     `gap` is the root mean squared difference between formula and network over the rows it was made with, in units of
-    the target; `r2` the share of variance explained on the test rows (validation, training rows where there are
-    none). `errors` maps each decimal constant of the expression to its standard error, from the Gauss-Newton matrix of
-    the expression itself on the training rows; infinite where the data cannot tell the constants apart.
+    the target; `r2` the share of variance explained on the rows that `r2_rows` names: "test", or "validation" or
+    "training" where fewer than two were held out. `errors` maps each decimal constant of the expression to its standard
+    error, from the Gauss-Newton matrix of the expression itself on the training rows; infinite where the data cannot
+    tell the constants apart.
     """
 
     expressions: tuple[Any, ...]
@@ -31,6 +32,7 @@ class Formula:
     gap: float
     r2: float
     rmse: float
+    r2_rows: str = "test"
     errors: Mapping[float, float] = field(default_factory=dict, repr=False)
 
     @property
@@ -50,6 +52,13 @@ class Formula:
         from knotwork.expressions import latex
 
         return r" \\ ".join(latex(e) for e in self.expressions)
+
+    def equation(self) -> str:
+        """LaTeX of the whole equation, target and all."""
+        from knotwork.expressions import latex, symbol
+
+        pairs = zip(self.targets, self.expressions, strict=True)
+        return r" \\\\ ".join(f"{latex(symbol(name))} = {latex(e)}" for name, e in pairs)
 
     def round(self, digits: int = 3) -> "Formula":
         """With constants rounded to significant digits; `gap`, `r2` and `errors` remain those of the exact formula."""
@@ -96,14 +105,19 @@ def measured(expressions: Sequence[Any], network: KANNetwork, data: Dataset) -> 
     x = torch.cat([data.X_train, data.X_val, data.X_test])
     with torch.no_grad():
         difference = evaluate(expressions, data, x) - network(x)
-    shares = ((data.X_test, data.y_test), (data.X_val, data.y_val), (data.X_train, data.y_train))
-    inputs, target = next((x, y) for x, y in shares if len(x) > 1)
+    shares = {
+        "test": (data.X_test, data.y_test),
+        "validation": (data.X_val, data.y_val),
+        "training": (data.X_train, data.y_train),
+    }
+    rows = next((name for name, (inputs, _) in shares.items() if len(inputs) > 1), "training")
+    inputs, target = shares[rows]
     error = (evaluate(expressions, data, inputs) - target).square().mean()
     variance = (target - target.mean(0)).square().mean()
     r2 = 1 - float(error / variance) if float(variance) > 0 else float("nan")
     gap = float(difference.square().mean().sqrt())
     errors = _errors(expressions[0], data) if len(expressions) == 1 else {}
-    return Formula(tuple(expressions), data.input_names, data.target_names, gap, r2, float(error.sqrt()), errors)
+    return Formula(tuple(expressions), data.input_names, data.target_names, gap, r2, float(error.sqrt()), rows, errors)
 
 
 def evaluate(expressions: Sequence[Any], data: Dataset, x: Tensor) -> Tensor:

@@ -79,6 +79,12 @@ def fix_symbolic(
                 f"params={tuple(params)} has {len(params)} numbers; give four, (a, b, c, d) of c·f(a·x + b) + d."
             )
         a, b, c, d = (float(v) for v in params)
+        if not bool(record.in_domain(a * x + b).all()):
+            raise SpecError(
+                f"params={tuple(params)} take {record.name} out of its domain ({record.low:g}, {record.high:g}) for "
+                f"the values that enter edge {edge}, {float(x.min()):.4g} to {float(x.max()):.4g}; choose "
+                "other constants."
+            )
         error = (c * record.value(a * x + b) + d - y).square().mean()
         variance = (y - y.mean()).square().mean()
         fit = Candidate(record.name, (a, b, c, d), float(1 - error / variance), float(error) ** 0.5, record.cost)
@@ -125,7 +131,11 @@ def _named(network: Network, data: Dataset, functions: list[NamedFunction], r2_t
         if not left:
             break
         edge = min(left, key=lambda e: tables[e][0].score)
-        names = [named_function(row.function) for row in tables[edge][: 2 * ALTERNATIVES]]
+        names = [
+            named_function(row.function)
+            for n, row in enumerate(tables[edge])
+            if n < 2 * ALTERNATIVES or row.function == "x"
+        ]
         tables[edge] = candidates(*_points(seen, edge), names, edge)
         left.remove(edge)
         if len(tables[edge]):

@@ -10,6 +10,9 @@ from knotwork.model import KANNetwork, Spec
 Network = TypeVar("Network", bound=KANNetwork)
 
 
+MOST_FACTORS = 8  # a product of more splines has values of any size off the training rows
+
+
 @dataclass(frozen=True)
 class Shape:
     """A network to try; with `own_factor`, factor i of a product sees input i alone."""
@@ -41,7 +44,7 @@ def shapes(inputs: int) -> list[Shape]:
             Shape("a sum of two g(f(x))", ((1, 0), (2, 0), (1, 0))),
         ]
     n, sum_only = (inputs, 0), (1, 0)
-    return [
+    found = [
         Shape("a sum of functions of one input", (n, sum_only)),
         Shape("a product of functions of one input", (n, (0, 1)), inputs, own_factor=True),
         Shape("a function of a sum", (n, sum_only, sum_only)),
@@ -50,3 +53,4 @@ def shapes(inputs: int) -> list[Shape]:
         Shape("two functions of sums", (n, (2, 0), sum_only)),
         Shape("a product of two sums", (n, (0, 1))),
     ]
+    return [shape for shape in found if shape.arity <= MOST_FACTORS]

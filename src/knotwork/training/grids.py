@@ -67,7 +67,7 @@ def _usable(values: Tensor) -> bool:
 
 def _widen(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
     """A grid for every input: a constant column gets half a unit, or half its size, on both sides."""
-    least = 1e-6 * torch.maximum(low.abs(), high.abs()).clamp_min(1e-6)
+    least = 1e3 * torch.finfo(low.dtype).eps * torch.maximum(low.abs(), high.abs()) + 1e-300
     flat = high - low <= least
     half = torch.where(low.abs() > 1, 0.5 * low.abs(), torch.full_like(low, 0.5))
     return torch.where(flat, low - half, low), torch.where(flat, high + half, high)

@@ -1,13 +1,14 @@
 """Fitting a model to data: choose an optimiser, run it, keep the best, say how it went."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from knotwork.data import as_dataset
-from knotwork.model import KANNetwork
+from knotwork.model import KANLayer, KANNetwork
 from knotwork.training.first_order import by_gradient, optimizer_class
 from knotwork.training.grids import adapt_hidden_grids, set_input_grid
 from knotwork.training.lbfgs import by_lbfgs
@@ -99,24 +100,39 @@ def fit(
             update_grid=update_grid,
         )
 
-    with threads_for(len(x) * size), progress_line(f"fit ({chosen})", steps, progress) as watch.report:
+    with going_on(model), threads_for(len(x) * size), progress_line(f"fit ({chosen})", steps, progress) as watch.report:
         try:
             taken, reason = run()
         except KeyboardInterrupt:
             taken, reason = len(watch.history), INTERRUPTED
+        best = watch.restore_best()
+        errors = [rmse(model, *rows) for rows in ((x, y), (x_val, y_val), (x_test, y_test))]
     return FitResult(
         model=model,
         optimizer=chosen,
         why=why,
         stop_reason=reason,
-        objective=watch.restore_best(),
-        train_rmse=rmse(model, x, y) or 0.0,
-        val_rmse=rmse(model, x_val, y_val),
-        test_rmse=rmse(model, x_test, y_test),
+        objective=best,
+        train_rmse=errors[0] or 0.0,
+        val_rmse=errors[1],
+        test_rmse=errors[2],
         steps=taken,
         seconds=time.perf_counter() - began,
         history=tuple(watch.history),
     )
+
+
+@contextmanager
+def going_on(model: nn.Module) -> Iterator[None]:
+    """While a network is fitted and judged, inputs outside a grid that refuses them go on as straight lines."""
+    layers = [layer for layer in model.modules() if isinstance(layer, KANLayer) and layer.extrapolation == "error"]
+    for layer in layers:
+        layer.extrapolation = "linear"
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.extrapolation = "error"
 
 
 def lay_grids(network: KANNetwork, ranges: Sequence[tuple[float, float]] | None, x: Tensor, grid_eps: float) -> None:

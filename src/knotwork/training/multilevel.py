@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from knotwork.data import as_dataset
 from knotwork.errors import TrainingError
-from knotwork.model import KANNetwork
+from knotwork.model import KANNetwork, is_whole
 from knotwork.training.loop import fit
 from knotwork.training.result import FitResult, Record
 
@@ -41,7 +41,7 @@ def fit_multilevel(
         patience = 1 if patience is None else patience
     else:
         steps = list(grids) if isinstance(grids, Sequence) else []
-        if not steps or any(not isinstance(g, int) or g < 1 for g in steps) or sorted(steps) != steps:
+        if not steps or any(not is_whole(g) or g < 1 for g in steps) or sorted(steps) != steps:
             raise TrainingError(f"grids={grids!r} must be whole numbers from coarse to fine, such as [5, 10, 20].")
     best: FitResult | None = None
     history: list[Record] = []

@@ -86,6 +86,8 @@ class Penalty:
 def _gradient(value: Tensor, network: KANNetwork, free: FreeParameters) -> Tensor:
     """Derivatives of a scalar by the free parameters, by autograd: (P,)."""
     tensors = [tensor for layer in network.layers for tensor in (layer.coefficients, layer.base_weights, layer.affine)]
-    slopes = torch.autograd.grad(value, tensors, allow_unused=True)
-    filled = [torch.zeros_like(t) if s is None else s for t, s in zip(tensors, slopes, strict=True)]
+    moving = [tensor for tensor in tensors if tensor.requires_grad]
+    slopes = iter(torch.autograd.grad(value, moving, allow_unused=True))
+    filled = [next(slopes) if tensor.requires_grad else None for tensor in tensors]
+    filled = [torch.zeros_like(t) if s is None else s for t, s in zip(tensors, filled, strict=True)]
     return free.gather([(filled[n], filled[n + 1], filled[n + 2]) for n in range(0, len(filled), 3)])

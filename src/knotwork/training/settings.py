@@ -4,7 +4,7 @@ from torch import nn
 
 from knotwork.data import Dataset
 from knotwork.errors import TrainingError
-from knotwork.model import FreeParameters, KANNetwork
+from knotwork.model import FreeParameters, KANNetwork, is_whole
 from knotwork.training.first_order import optimizer_class
 from knotwork.training.objective import Objective, mean_squared_error
 
@@ -43,7 +43,7 @@ def check_settings(
 ) -> None:
     """Raise TrainingError for settings or data that do not fit the model."""
     for name, value in (("steps", steps), ("batch_size", batch_size), ("starts", starts), ("patience", patience)):
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        if value is not None and (not is_whole(value) or value < 1):
             raise TrainingError(f"{name}={value!r} is not possible: it must be a whole number of at least 1.")
     if lr is not None and not lr > 0:
         raise TrainingError(f"lr={lr!r} is not possible: a learning rate must be positive.")
