@@ -76,6 +76,8 @@ def test_errors_say_what_to_do(fitted, data):
         model.fix_symbolic(0, 0, 0, "sine", data)
     with pytest.raises(kw.KnotworkError, match="give four, \\(a, b, c, d\\)"):
         model.fix_symbolic(0, 0, 0, "sin", data, params=(1.0, 2.0))
+    with pytest.raises(kw.KnotworkError, match="out of its domain \\(0, inf\\)"):
+        model.fix_symbolic(0, 0, 0, "log", data, params=(1.0, 0.0, 1.0, 0.0))
     with pytest.raises(kw.KnotworkError, match="lib=\\[\\] leaves no function"):
         model.suggest_symbolic(0, 0, 0, data, lib=[])
 

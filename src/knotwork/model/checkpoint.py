@@ -18,7 +18,7 @@ def save(network: KANNetwork, path: str | Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    if not isinstance(network, KANNetwork):
+    if not hasattr(network, "spec"):
         raise CheckpointError(f"save() writes KANs, but got {type(network).__name__}; use torch.save(...state_dict()).")
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     spec = network.spec.to_json()
