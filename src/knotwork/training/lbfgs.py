@@ -14,7 +14,7 @@ from knotwork.training.objective import Objective, mean_squared_error
 INNER = 20  # iterations of one step, as in torch and pykan
 LARGEST = 2000  # parameters up to which the Gauss-Newton matrix is worth factorising
 ADAPTING = 20  # steps after which hidden grids stay where they are
-SLOW = 1e-2  # of the loss: a step of 20 iterations that gains less is slow
+SLOW = 4e-3  # of the loss: a step of 20 iterations that gains less is slow
 DAMPING = 1e-2  # of its diagonal, added before
 
 
