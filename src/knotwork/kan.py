@@ -11,6 +11,7 @@ from torch import Tensor
 from typing_extensions import Self
 
 from knotwork.data import as_dataset
+from knotwork.errors import SpecError
 from knotwork.model import KANNetwork, Spec, Trace, jacobian, parse_width, read, restore, trace
 from knotwork.model import save as save_network
 from knotwork.simplify import Scores, attribute, prune
@@ -89,10 +90,12 @@ class KAN(KANNetwork):
         """A smaller copy without what does not matter, by thresholds or within an accuracy budget such as 0.05."""
         return prune(self, data, node_threshold, edge_threshold, budget=budget, method=method)
 
-    def plot(self, data: object, beta: float = 3.0, **options: Any) -> Figure:
+    def plot(self, data: object = None, beta: float = 3.0, **options: Any) -> Figure:
         """The network drawn with its curves, transparency tanh(beta * score), as one matplotlib Figure."""
         from knotwork.outputs import diagram
 
+        if data is None:
+            raise SpecError("plot() draws curves where the samples are, and a model keeps none: pass data=.")
         data = as_dataset(data)
         names = {"input_names": data.input_names, "output_names": data.target_names}
         return diagram(self, data.X_train, beta=beta, **{**names, **options})
@@ -121,8 +124,12 @@ class KAN(KANNetwork):
         """Make a named edge the spline again that it was, in place."""
         unfix_symbolic(self, layer, source, target)
 
-    def auto_symbolic(self, data: object, lib: Iterable[str] | None = None, *, r2_threshold: float = 0.0) -> Self:
+    def auto_symbolic(
+        self, data: object = None, lib: Iterable[str] | None = None, *, r2_threshold: float = 0.0
+    ) -> Self:
         """A copy with every edge named and all constants refitted together; no edge is removed."""
+        if data is None:
+            raise SpecError("auto_symbolic() refits constants to samples, and a model keeps none: pass data=.")
         return auto_symbolic(self, data, lib, r2_threshold=r2_threshold)
 
     def symbolic_formula(self, data: object = None, *, simplify: bool = True) -> Formula:
