@@ -10,9 +10,10 @@
 #include <cmath>
 #include <cstddef>
 
+#include "kernels.hpp"
+
 namespace knotwork {
 
-using Index = std::ptrdiff_t;
 constexpr Index block = 16;  // samples
 
 template <class T>

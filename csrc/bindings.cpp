@@ -4,8 +4,10 @@
 #include <nanobind/nanobind.h>
 
 #include <cstdint>
+#include <string>
 
 #include "basis.hpp"
+#include "kernels.hpp"
 
 namespace nb = nanobind;
 using namespace knotwork;
@@ -37,7 +39,81 @@ bool call_inside_grid(Index batch, Index in, Index n_knots, int k, std::uintptr_
     return inside_grid<T>({batch, in, n_knots}, k, array<const T>(x), array<const T>(knots));
 }
 
+// The best kernels that this machine can run, or those that `choose` named.
+template <class T>
+const Kernels<T>* chosen = nullptr;
+
+bool choose(const std::string& name) {
+#ifdef KNOTWORK_X86
+    __builtin_cpu_init();
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    if (avx512 && (name == "avx512" || name == "best")) {
+        chosen<float> = &kernels_avx512<float>();
+        chosen<double> = &kernels_avx512<double>();
+        return true;
+    }
+    if (avx2 && (name == "avx2" || name == "best")) {
+        chosen<float> = &kernels_avx2<float>();
+        chosen<double> = &kernels_avx2<double>();
+        return true;
+    }
+#endif
+    if (name != "baseline" && name != "best") return false;
+    chosen<float> = &kernels_baseline<float>();
+    chosen<double> = &kernels_baseline<double>();
+    return true;
+}
+
+template <class T>
+Layer<T> layer_of(Index in, Index out, Index grid, int k, bool fade, int base, std::uintptr_t coefficients,
+                  std::uintptr_t base_weights, std::uintptr_t knots) {
+    return {in, out, grid, k, fade, Base(base), array<const T>(coefficients), array<const T>(base_weights), array<const T>(knots)};
+}
+
+template <class T>
+Index plan_bytes(Index batch, Index in, Index grid, int k, bool fade) {
+    return Plan<T>::shape(layer_of<T>(in, 0, grid, k, fade, 0, 0, 0, 0), batch).bytes(in);
+}
+
+template <class T>
+void call_forward(Index batch, Index in, Index out, Index grid, int k, bool fade, int base, std::uintptr_t coefficients,
+                  std::uintptr_t base_weights, std::uintptr_t knots, std::uintptr_t plan_memory, std::uintptr_t x,
+                  std::uintptr_t scale, int derivative, std::uintptr_t y, int threads) {
+    nb::gil_scoped_release free;
+    const Layer<T> layer = layer_of<T>(in, out, grid, k, fade, base, coefficients, base_weights, knots);
+    Plan<T> plan = Plan<T>::shape(layer, batch);
+    plan.place(array<void>(plan_memory), in);
+    chosen<T>->forward(layer, plan, array<const T>(x), array<const T>(scale), derivative, array<T>(y), threads);
+}
+
+template <class T>
+void call_backward(Index batch, Index in, Index out, Index grid, int k, bool fade, int base, std::uintptr_t coefficients,
+                   std::uintptr_t base_weights, std::uintptr_t knots, std::uintptr_t plan_memory, std::uintptr_t scale,
+                   int derivative, std::uintptr_t gradient, std::uintptr_t by_x, std::uintptr_t by_scale,
+                   std::uintptr_t by_coefficients, std::uintptr_t by_base, int threads) {
+    nb::gil_scoped_release free;
+    const Layer<T> layer = layer_of<T>(in, out, grid, k, fade, base, coefficients, base_weights, knots);
+    Plan<T> plan = Plan<T>::shape(layer, batch);
+    plan.place(array<void>(plan_memory), in);
+    chosen<T>->backward(layer, plan, array<const T>(scale), derivative, array<const T>(gradient),
+                        {array<T>(by_x), array<T>(by_scale), array<T>(by_coefficients), array<T>(by_base)}, threads);
+}
+
 NB_MODULE(_compiled, m) {
+    choose("best");
+    m.attr("HIGHEST_DERIVATIVE") = highest_derivative;
+    m.def("choose", [](const char* name) { return choose(name); });
+    m.def("instruction_set", [] { return chosen<double>->name; });
+    m.def("peak_float32", [] { return chosen<float>->peak(); });
+    m.def("peak_float64", [] { return chosen<double>->peak(); });
+    m.def("plan_bytes_float32", plan_bytes<float>);
+    m.def("plan_bytes_float64", plan_bytes<double>);
+    m.def("forward_float32", call_forward<float>);
+    m.def("forward_float64", call_forward<double>);
+    m.def("backward_float32", call_backward<float>);
+    m.def("backward_float64", call_backward<double>);
     m.attr("HIGHEST_ORDER") = highest_order;
     m.def("basis_float32", call_basis<float>);
     m.def("basis_float64", call_basis<double>);

@@ -44,6 +44,22 @@ def test_with_an_extension_that_does_not_load(monkeypatch):
 
 
 def test_with_the_extension(monkeypatch):
-    pytest.importorskip("knotwork.kernels._compiled")
+    compiled = pytest.importorskip("knotwork.kernels._compiled")
     monkeypatch.delenv("KNOTWORK_KERNELS", raising=False)
-    assert kernels._choose() == kernels.Kernels("compiled", "C++ extension found")
+    best = kernels._choose()
+    assert (
+        best.name == "compiled" and best.why == f"C++ for {compiled.instruction_set()}, the best this machine can run"
+    )
+
+
+def test_instructions_can_be_chosen_and_an_impossible_choice_is_said():
+    pytest.importorskip("knotwork.kernels._compiled")
+    for asked, expected in [
+        ("baseline", "compiled: C++ for baseline, as KNOTWORK_KERNELS=baseline asks"),
+        ("sse9", "; KNOTWORK_KERNELS=sse9 is unknown or not possible here"),
+    ]:
+        environment = os.environ | {"KNOTWORK_KERNELS": asked}
+        done = subprocess.run(
+            [sys.executable, "-c", REPORT], env=environment, capture_output=True, text=True, check=True
+        )
+        assert expected in done.stdout and done.stdout.strip().endswith("|knotwork.kernels.compiled")

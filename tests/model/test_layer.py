@@ -9,8 +9,8 @@ from torch import nn
 
 from knotwork.errors import SpecError
 from knotwork.functions import LIBRARY
+from knotwork.kernels.reference import BASES
 from knotwork.model import KANLayer
-from knotwork.model.bases import BASES
 from knotwork.splines import adaptive_knots, fit_coefficients, grid_range, subdivide, uniform_knots
 from tests.model import twins
 

@@ -1,13 +1,15 @@
-"""Arithmetic: the B-spline basis, compiled where it can be, in plain torch everywhere else.
+"""Arithmetic: whole KAN layers and B-spline bases, compiled where they can be, in plain torch everywhere else.
 
-The environment variable KNOTWORK_KERNELS=reference, set before the import, chooses plain torch; `active()` tells which
-kernels are in use and why.
+The compiled kernels use the widest vectors that the machine has. The environment variable KNOTWORK_KERNELS, set before
+the import, chooses others: "reference" (plain torch), "baseline", "avx2" or "avx512"; `active()` tells which are in use
+and why.
 """
 
 import os
 from dataclasses import dataclass
+from importlib import import_module
 
-__all__ = ["Kernels", "active", "basis", "basis_with_slope"]
+__all__ = ["Kernels", "active", "base_values", "basis", "basis_with_slope", "edge_sums", "fma_peak"]
 
 
 @dataclass(frozen=True)
@@ -27,19 +29,28 @@ def active() -> Kernels:
 
 
 def _choose() -> Kernels:
-    if os.environ.get("KNOTWORK_KERNELS") == "reference":
+    asked = os.environ.get("KNOTWORK_KERNELS", "")
+    if asked == "reference":
         return Kernels("reference", "KNOTWORK_KERNELS=reference is set")
     try:
-        import knotwork.kernels._compiled  # noqa: F401
+        _compiled = import_module("knotwork.kernels._compiled")
     except ModuleNotFoundError:
         return Kernels("reference", "no compiled extension in this installation (built without a compiler)")
     except ImportError as error:
         return Kernels("reference", f"the compiled extension could not be loaded ({error})")
-    return Kernels("compiled", "C++ extension found")
+    if asked and not _compiled.choose(asked):
+        _compiled.choose("best")
+        found = _compiled.instruction_set()
+        return Kernels("compiled", f"C++ for {found}; KNOTWORK_KERNELS={asked} is unknown or not possible here")
+    if not asked:
+        _compiled.choose("best")
+    why = f", as KNOTWORK_KERNELS={asked} asks" if asked else ", the best this machine can run"
+    return Kernels("compiled", f"C++ for {_compiled.instruction_set()}{why}")
 
 
 _active = _choose()
 if _active.name == "compiled":
-    from knotwork.kernels.compiled import basis, basis_with_slope
+    from knotwork.kernels.compiled import basis, basis_with_slope, edge_sums, fma_peak
 else:
-    from knotwork.kernels.reference import basis, basis_with_slope
+    from knotwork.kernels.reference import basis, basis_with_slope, edge_sums, fma_peak
+from knotwork.kernels.reference import base_values  # noqa: E402 (one definition serves both)

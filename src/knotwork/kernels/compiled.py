@@ -1,4 +1,4 @@
-"""The kernels of `reference` over C++ (csrc/): the same arguments, the same results, many times faster on small inputs.
+"""The kernels of `reference` over C++ (csrc/): the same arguments, the same results, many times faster.
 
 The C++ reads memory directly, so it takes ordinary float32 and float64 tensors on the CPU. Every other call goes to the
 reference: other dtypes and devices, `torch.func` transforms, forward-mode differentiation, `torch.compile`, tracing.
@@ -11,10 +11,259 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import Parameter
 
+from knotwork.errors import SpecError
 from knotwork.kernels import _compiled, reference
 
 _BASIS = {torch.float32: _compiled.basis_float32, torch.float64: _compiled.basis_float64}
 _INSIDE_GRID = {torch.float32: _compiled.inside_grid_float32, torch.float64: _compiled.inside_grid_float64}
+_FORWARD = {torch.float32: _compiled.forward_float32, torch.float64: _compiled.forward_float64}
+_BACKWARD = {torch.float32: _compiled.backward_float32, torch.float64: _compiled.backward_float64}
+_PLAN_BYTES = {torch.float32: _compiled.plan_bytes_float32, torch.float64: _compiled.plan_bytes_float64}
+_PEAK = {torch.float32: _compiled.peak_float32, torch.float64: _compiled.peak_float64}
+_BASES = {"zero": 0, "identity": 1, "silu": 2, "sine": 3}  # as in csrc/kernels.hpp
+_HIGHEST_DERIVATIVE = _compiled.HIGHEST_DERIVATIVE
+
+
+def edge_sums(
+    x: Tensor,
+    coefficients: Tensor,
+    base_weights: Tensor,
+    knots: Tensor,
+    k: int,
+    base: str = "silu",
+    extrapolation: str = "linear",
+    derivative: int = 0,
+    scale: Tensor | None = None,
+) -> Tensor:
+    """Sums of curves or of their derivatives, Σ_i scale_i φ_ij^(derivative)(x_i): (batch, out). See `reference`."""
+    weights = coefficients, base_weights
+    if not (
+        _readable(x, knots, k)
+        and _plain(x.dtype, *weights, *(() if scale is None else (scale,)))
+        and derivative < _HIGHEST_DERIVATIVE
+        and x.numel()
+        and base_weights.numel()
+    ):
+        return reference.edge_sums(x, coefficients, base_weights, knots, k, base, extrapolation, derivative, scale)
+    reference.check_arguments(x, knots, k, derivative, extrapolation)
+    reference.check_layer(x, coefficients, base_weights, knots, k)
+    if extrapolation == "error":
+        _check_inside(x, knots, k)
+    layer = _Layer(knots.contiguous(), k, _BASES[base], extrapolation == "zero")
+    if torch.is_grad_enabled() and (
+        x.requires_grad
+        or coefficients.requires_grad
+        or base_weights.requires_grad
+        or (scale is not None and scale.requires_grad)
+    ):
+        if x.requires_grad and coefficients.requires_grad:
+            weights = coefficients.view_as(coefficients), base_weights.view_as(base_weights)  # see _wanted
+        return _apply(_Sums, x, *weights, scale, layer, derivative)
+    return layer.sums(x, *weights, scale, derivative)
+
+
+def fma_peak(dtype: torch.dtype = torch.float32) -> float:
+    """GFLOP/s of multiply-adds that one thread reaches in registers: what the machine could do at best."""
+    return max(_PEAK[dtype]() for _ in range(20))
+
+
+def _apply(function: type[torch.autograd.Function], *arguments: Any) -> Any:
+    return function.apply(*arguments)
+
+
+class _Layer:
+    """What the samples of one call share: knots, order, base, and, once `sums` has run, where the samples lie."""
+
+    def __init__(self, knots: Tensor, k: int, base: int, fade: bool) -> None:
+        self.knots, self.k, self.base, self.fade = knots, k, base, fade
+        self.grid = knots.shape[1] - 2 * k - 1
+        self.plan: Tensor | None = None
+
+    def _call(self, x: Tensor, coefficients: Tensor, base_weights: Tensor) -> tuple[int | bool, ...]:
+        arrays = coefficients.data_ptr(), base_weights.data_ptr(), self.knots.data_ptr()
+        return (len(x), *base_weights.shape, self.grid, self.k, self.fade, self.base, *arrays)
+
+    def sums(
+        self, x: Tensor, coefficients: Tensor, base_weights: Tensor, scale: Tensor | None, derivative: int
+    ) -> Tensor:
+        """Σ_i scale_i φ_ij^(derivative)(x_i): (batch, out)."""
+        x, coefficients, base_weights = x.contiguous(), coefficients.contiguous(), base_weights.contiguous()
+        scale = None if scale is None else scale.contiguous()
+        y = x.new_empty(len(x), base_weights.shape[1])
+        known = self.plan is not None
+        plan = self.plan
+        if plan is None:
+            size = _PLAN_BYTES[x.dtype](len(x), x.shape[1], self.grid, self.k, self.fade)
+            plan = self.plan = torch.empty(size, dtype=torch.uint8)
+        _FORWARD[x.dtype](
+            *self._call(x, coefficients, base_weights),
+            plan.data_ptr(),
+            0 if known else x.data_ptr(),
+            0 if scale is None else scale.data_ptr(),
+            derivative,
+            y.data_ptr(),
+            torch.get_num_threads(),
+        )
+        return y
+
+    def pulled(
+        self,
+        x: Tensor,
+        coefficients: Tensor,
+        base_weights: Tensor,
+        scale: Tensor | None,
+        gradient: Tensor,
+        derivative: int,
+        wanted: tuple[bool, bool, bool, bool],
+    ) -> tuple[Tensor | None, ...]:
+        """Contractions of `gradient` (batch, out), each if wanted.
+
+        Σ_j gradient_j φ_ij^(d+1)(x_i) and Σ_j gradient_j φ_ij^(d)(x_i), both (batch, in), then the gradients by the
+        coefficients and base weights of the scaled sums.
+        """
+        coefficients, base_weights, gradient = (
+            coefficients.contiguous(),
+            base_weights.contiguous(),
+            gradient.contiguous(),
+        )
+        scale = None if scale is None else scale.contiguous()
+        shapes = (x.shape, x.shape, coefficients.shape, base_weights.shape)
+        found = [x.new_empty(shape) if want else None for shape, want in zip(shapes, wanted, strict=True)]
+        assert self.plan is not None
+        _BACKWARD[x.dtype](
+            *self._call(x, coefficients, base_weights),
+            self.plan.data_ptr(),
+            0 if scale is None else scale.data_ptr(),
+            derivative,
+            gradient.data_ptr(),
+            *(0 if part is None else part.data_ptr() for part in found),
+            torch.get_num_threads(),
+        )
+        return tuple(found)
+
+
+def _wanted(ctx: Any, *inputs: int) -> list[bool]:
+    """Which inputs' gradients the running backward pass will use.
+
+    `ctx.needs_input_grad` is true for weights even where `torch.autograd.grad` asks for d/dx alone. The engine
+    knows better, but not about leaves: so weights come as views where x may be differentiated.
+    """
+    wanted = []
+    for n in inputs:
+        node = ctx.next_functions[n][0] if ctx.needs_input_grad[n] else None
+        want = node is not None
+        if want and torch.is_grad_enabled() and node.name() != "torch::autograd::AccumulateGrad":
+            want = torch._C._will_engine_execute_node(node)
+        wanted.append(want)
+    return wanted
+
+
+def _times(value: Tensor | None, scale: Tensor | None) -> Tensor | None:
+    return value if scale is None or value is None else scale * value
+
+
+# The three products below are closed under differentiation: d/dx of each is the same product one derivative higher.
+
+
+class _Sums(torch.autograd.Function):
+    """Σ_i scale_i φ_ij^(d)(x_i)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, coefficients: Tensor, base_weights: Tensor, scale: Tensor | None, layer: _Layer, d: int
+    ) -> Tensor:
+        ctx.save_for_backward(x, coefficients, base_weights, scale, layer.knots)
+        ctx.layer, ctx.d = layer, d
+        return layer.sums(x, coefficients, base_weights, scale, d)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = gradients
+        x, coefficients, base_weights, scale, _ = ctx.saved_tensors
+        by_x, by_coefficients, by_base, by_scale = _wanted(ctx, 0, 1, 2, 3)
+        if not torch.is_grad_enabled():
+            wanted = by_x, by_scale, by_coefficients, by_base
+            first, second, third, fourth = ctx.layer.pulled(
+                x, coefficients, base_weights, scale, gradient, ctx.d, wanted
+            )
+            return _times(first, scale), third, fourth, second, None, None
+        weights = coefficients, base_weights
+        first = _pulls(x, gradient, *weights, ctx.layer, ctx.d + 1) if by_x else None
+        second = _pulls(x, gradient, *weights, ctx.layer, ctx.d) if by_scale else None
+        third, fourth = (
+            _apply(_Collects, x, gradient, scale, *(w.detach() for w in weights), ctx.layer, ctx.d)
+            if by_coefficients or by_base
+            else (None, None)
+        )
+        return _times(first, scale), third, fourth, second, None, None
+
+
+class _Pulls(torch.autograd.Function):
+    """Σ_j g_j φ_ij^(d)(x_i)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, g: Tensor, coefficients: Tensor, base_weights: Tensor, layer: _Layer, d: int
+    ) -> Tensor:
+        ctx.save_for_backward(x, g, coefficients, base_weights)
+        ctx.layer, ctx.d = layer, d
+        # As the derivative of the one below it is found with fewer products.
+        wanted, order = ((True, False, False, False), d - 1) if d else ((False, True, False, False), d)
+        first, second, _, _ = layer.pulled(x, coefficients, base_weights, None, g, order, wanted)
+        return first if d else second
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (q,) = gradients
+        x, g, *weights = ctx.saved_tensors
+        by_x, by_g, by_coefficients, by_base = _wanted(ctx, 0, 1, 2, 3)
+        first = q * _pulls(x, g, *weights, ctx.layer, ctx.d + 1) if by_x else None
+        second = _apply(_Sums, x, *weights, q, ctx.layer, ctx.d) if by_g else None
+        third, fourth = (
+            _apply(_Collects, x, g, q, *(w.detach() for w in weights), ctx.layer, ctx.d)
+            if by_coefficients or by_base
+            else (None, None)
+        )
+        return first, second, third, fourth, None, None
+
+
+class _Collects(torch.autograd.Function):
+    """Σ_n scale_ni g_nj B_b^(d)(x_ni) for every coefficient, and the same for the base."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        g: Tensor,
+        scale: Tensor | None,
+        coefficients: Tensor,
+        base_weights: Tensor,
+        layer: _Layer,
+        d: int,
+    ) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(x, g, scale)
+        ctx.layer, ctx.d = layer, d
+        _, _, first, second = layer.pulled(x, coefficients, base_weights, scale, g, d, (False, False, True, True))
+        return first, second
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, g, scale = ctx.saved_tensors
+        by_x, by_g, by_scale = _wanted(ctx, 0, 1, 2)
+        first = _times(_pulls(x, g, *gradients, ctx.layer, ctx.d + 1), scale) if by_x else None
+        second = _apply(_Sums, x, *gradients, scale, ctx.layer, ctx.d) if by_g else None
+        third = _pulls(x, g, *gradients, ctx.layer, ctx.d) if by_scale else None
+        return first, second, third, None, None, None, None
+
+
+def _pulls(x: Tensor, g: Tensor, coefficients: Tensor, base_weights: Tensor, layer: _Layer, d: int) -> Tensor:
+    """`_Pulls`, as far as it goes."""
+    if d > _HIGHEST_DERIVATIVE:
+        raise SpecError(
+            f"derivatives of order {d} are beyond the compiled kernels, which go to {_HIGHEST_DERIVATIVE}. "
+            "Set KNOTWORK_KERNELS=reference before the import for plain torch, which goes on."
+        )
+    return _apply(_Pulls, x, g, coefficients, base_weights, layer, d)
 
 
 def basis(x: Tensor, knots: Tensor, k: int, derivative: int = 0, extrapolation: str = "linear") -> Tensor:
@@ -26,7 +275,7 @@ def basis(x: Tensor, knots: Tensor, k: int, derivative: int = 0, extrapolation: 
         _check_inside(x, knots, k)
     fade = extrapolation == "zero"
     if x.requires_grad and torch.is_grad_enabled():
-        return _Basis.apply(x, knots, k, derivative, fade)  # type: ignore[return-value]
+        return _apply(_Basis, x, knots, k, derivative, fade)
     return _evaluate(x, knots, k, derivative, fade)
 
 
@@ -77,6 +326,10 @@ def _check_inside(x: Tensor, knots: Tensor, k: int) -> None:
     x, knots = x.contiguous(), knots.contiguous()
     if not _INSIDE_GRID[x.dtype](batch, n_inputs, n_knots, k, x.data_ptr(), knots.data_ptr()):
         reference.check_inside(x, knots, k)
+
+
+def _plain(dtype: torch.dtype, *tensors: Tensor) -> bool:
+    return all(type(t) in (Tensor, Parameter) and t.dtype is dtype and t.is_cpu and not t.is_neg() for t in tensors)
 
 
 def _readable(x: Tensor, knots: Tensor, k: int) -> bool:

@@ -1,8 +1,10 @@
-"""B-spline bases in plain torch: the readable definition that every faster kernel is tested against.
+"""KAN layers in plain torch: the readable definition that every faster kernel is tested against.
 
 Runs on any device and under autograd, `torch.func` and `torch.compile`. Only the k + 1 functions that are
 non-zero at a sample are computed (local Cox-de Boor recursion, de Boor 1978, chapter X).
 """
+
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -10,6 +12,77 @@ from torch import Tensor
 from knotwork.errors import SpecError
 
 EXTRAPOLATIONS = ("linear", "zero", "error")
+
+
+def edge_sums(
+    x: Tensor,
+    coefficients: Tensor,
+    base_weights: Tensor,
+    knots: Tensor,
+    k: int,
+    base: str = "silu",
+    extrapolation: str = "linear",
+    derivative: int = 0,
+    scale: Tensor | None = None,
+) -> Tensor:
+    """Sums of curves or of their derivatives, Σ_i scale_i φ_ij^(derivative)(x_i), shape (batch, out) (eq. 2.5, 2.10).
+
+    `x` and `scale` (1 unless given) have shape (batch, in), `coefficients` (in, G + k, out), `base_weights` (in, out)
+    and `knots` (in, G + 2k + 1). φ_ij is the spline with coefficients [i, :, j] plus base_weights[i, j] times the base
+    function of x_i measured in its grid. Differentiable by everything but the knots, any number of times.
+
+    Raises SpecError for shapes that do not fit, and outside the grid with "error".
+    """
+    check_layer(x, coefficients, base_weights, knots, k)
+    splines = basis(x, knots, k, derivative, extrapolation)
+    values = base_values(x, knots, k, base, derivative)
+    if scale is not None:
+        splines, values = splines * scale.unsqueeze(-1), values * scale
+    return splines.flatten(1) @ coefficients.flatten(0, 1) + values @ base_weights
+
+
+def base_values(x: Tensor, knots: Tensor, k: int, base: str = "silu", derivative: int = 0) -> Tensor:
+    """Derivatives by x of b(z), z being x measured in its grid, -1 at its first point and 1 at its last."""
+    knots = knots.detach()
+    low, high = knots[:, k], knots[:, -k - 1]
+    scale = 2 / (high - low)
+    return BASES[base]((x - (low + high) / 2) * scale, derivative) * scale**derivative
+
+
+def _silu(z: Tensor, derivative: int) -> Tensor:
+    """Derivatives of z·s(z), s the logistic function: n s⁽ⁿ⁻¹⁾ + z s⁽ⁿ⁾, where s' = s - s²."""
+    if derivative == 0:
+        return torch.nn.functional.silu(z)
+    s = torch.sigmoid(z)
+    powers = [0.0, 1.0]  # s⁽ⁿ⁾ as a polynomial in s
+    for _ in range(derivative):
+        before = powers
+        slopes = [n * c for n, c in enumerate(before)]  # of s^n is n (s^n - s^(n+1))
+        powers = [a - b for a, b in zip([*slopes, 0.0], [0.0, *slopes], strict=True)]
+    return derivative * _polynomial(before, s) + z * _polynomial(powers, s)
+
+
+def _polynomial(coefficients: list[float], x: Tensor) -> Tensor:
+    total = torch.full_like(x, coefficients[-1])
+    for c in reversed(coefficients[:-1]):
+        total = total * x + c
+    return total
+
+
+def _identity(z: Tensor, derivative: int) -> Tensor:
+    return (z, torch.ones_like(z), torch.zeros_like(z))[min(derivative, 2)]
+
+
+def _sine(z: Tensor, derivative: int) -> Tensor:
+    return (-1.0) ** (derivative // 2) * (torch.cos(z) if derivative % 2 else torch.sin(z))
+
+
+BASES: Mapping[str, Callable[[Tensor, int], Tensor]] = {
+    "silu": _silu,
+    "identity": _identity,
+    "sine": _sine,
+    "zero": lambda z, derivative: torch.zeros_like(z),
+}
 
 
 def basis(x: Tensor, knots: Tensor, k: int, derivative: int = 0, extrapolation: str = "linear") -> Tensor:
@@ -55,6 +128,11 @@ def basis_with_slope(x: Tensor, knots: Tensor, k: int, extrapolation: str = "lin
     return basis(x, knots, k, 0, extrapolation), basis(x, knots, k, 1, extrapolation)
 
 
+def fma_peak(dtype: torch.dtype = torch.float32) -> float:
+    """Not known in plain torch: NaN. (The compiled kernels measure the GFLOP/s of one thread's multiply-adds.)"""
+    return float("nan")
+
+
 def check_arguments(x: Tensor, knots: Tensor, k: int, derivative: int, extrapolation: str) -> None:
     """Raise SpecError unless shapes, orders and the name of the extrapolation fit together."""
     if extrapolation not in EXTRAPOLATIONS:
@@ -68,6 +146,17 @@ def check_arguments(x: Tensor, knots: Tensor, k: int, derivative: int, extrapola
         )
     if knots.shape[1] < 2 * k + 2:
         raise SpecError(f"{knots.shape[1]} knots an input are too few for order {k}: pass at least {2 * k + 2}.")
+
+
+def check_layer(x: Tensor, coefficients: Tensor, base_weights: Tensor, knots: Tensor, k: int) -> None:
+    """Raise SpecError unless the arrays of a layer fit together and take x."""
+    functions = knots.shape[-1] - k - 1
+    if coefficients.shape[:2] != (knots.shape[0], functions) or base_weights.shape != coefficients.shape[::2]:
+        raise SpecError(
+            f"coefficients have shape {tuple(coefficients.shape)} and base_weights {tuple(base_weights.shape)}, but "
+            f"knots {tuple(knots.shape)} of order {k} go with ({knots.shape[0]}, {functions}, out) "
+            f"and ({knots.shape[0]}, out)."
+        )
 
 
 def check_inside(x: Tensor, knots: Tensor, k: int) -> None:

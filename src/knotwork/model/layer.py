@@ -5,14 +5,12 @@ from torch import Tensor, nn
 
 from knotwork.errors import SpecError
 from knotwork.functions import named_function
-from knotwork.kernels import basis
-from knotwork.model.bases import BASES
+from knotwork.kernels import base_values, basis, edge_sums
 from knotwork.model.initialise import initialiser
 from knotwork.model.spec import Spec
 from knotwork.splines import (
     adaptive_knots,
     fit_coefficients,
-    grid_range,
     insert_knots,
     quadrature,
     resample,
@@ -64,6 +62,7 @@ class KANLayer(nn.Module):
         self.base_weights = nn.Parameter(torch.empty(in_features, out_features, dtype=dtype, device=device))
         self.affine = nn.Parameter(torch.empty(0, 4, dtype=dtype, device=device))
         self.named: list[tuple[int, int, str, bool]] = []
+        self._whole: tuple[tuple[int, int], bool] = (0, 0), False  # what the mask was and whether it was all ones
         self.reset_parameters(init, generator)
 
     def reset_parameters(self, init: str = "paper", generator: torch.Generator | None = None) -> None:
@@ -80,10 +79,13 @@ class KANLayer(nn.Module):
                 f"Pass one of shape (..., {self.in_features})."
             )
         rows = x.reshape(-1, self.in_features)
+        if rows.dtype != self.knots.dtype and torch.is_autocast_enabled(rows.device.type):
+            rows = rows.to(self.knots.dtype)  # a half-precision sum of splines would be worthless
         if self.has_splines():
-            splines = basis(rows, self.knots, self.k, 0, self.extrapolation)
-            y = splines.flatten(1) @ (self.coefficients * self.mask.unsqueeze(1)).flatten(0, 1)
-            y = y + self.base_values(rows) @ (self.base_weights * self.mask)
+            coefficients, base_weights = self.coefficients, self.base_weights
+            if not self._is_whole():
+                coefficients, base_weights = coefficients * self.mask.unsqueeze(1), base_weights * self.mask
+            y = edge_sums(rows, coefficients, base_weights, self.knots, self.k, self.base, self.extrapolation)
         else:
             y = rows.new_zeros(len(rows), self.out_features)
         for (_, target, _, _), values in zip(self.named, self._named_values(rows), strict=True):
@@ -106,10 +108,7 @@ class KANLayer(nn.Module):
 
     def base_values(self, x: Tensor, slope: bool = False) -> Tensor:
         """b of x measured in its grid, or its derivative by x: (batch, in) → (batch, in)."""
-        low, high = grid_range(self.knots, self.k)
-        z = (2 * x - (low + high)) / (high - low)
-        value, derivative = BASES[self.base]
-        return derivative(z) * 2 / (high - low) if slope else value(z)
+        return base_values(x, self.knots, self.k, self.base, int(slope))
 
     def _named_values(self, x: Tensor) -> list[Tensor]:
         values = []
@@ -119,6 +118,15 @@ class KANLayer(nn.Module):
         return values
 
     # --- the structure of the layer ---
+
+    def _is_whole(self) -> bool:
+        """Whether every edge is a spline; found out again only when the mask has changed."""
+        if torch.compiler.is_compiling() or self.mask.is_inference():
+            return False
+        state = id(self.mask), self.mask._version
+        if state != self._whole[0]:
+            self._whole = state, bool((self.mask == 1).all())
+        return self._whole[1]
 
     def has_splines(self) -> bool:
         """False once every edge is named or removed, so that no basis need be computed."""

@@ -11,8 +11,7 @@ import torch
 
 from knotwork.errors import SpecError
 from knotwork.functions import named_function
-from knotwork.kernels.reference import EXTRAPOLATIONS
-from knotwork.model.bases import BASES
+from knotwork.kernels.reference import BASES, EXTRAPOLATIONS
 
 Width = Sequence[int | Sequence[int]]
 
