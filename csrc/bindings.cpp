@@ -2,9 +2,11 @@
 // exchanging tensors through DLPack costs more than the arithmetic of a small network: kernels/compiled.py, the only
 // caller, checks shapes, types and devices before.
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/vector.h>
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "basis.hpp"
 #include "kernels.hpp"
@@ -101,6 +103,44 @@ void call_backward(Index batch, Index in, Index out, Index grid, int k, bool fad
                         {array<T>(by_x), array<T>(by_scale), array<T>(by_coefficients), array<T>(by_base)}, threads);
 }
 
+// One row of numbers a layer: in, out, grid, k, fade, base, the addresses of its arrays, sums and products behind it.
+template <class T>
+struct Given {
+    std::vector<Layer<T>> layers;
+    std::vector<Nodes> nodes;
+    Network<T> network;
+
+    Given(const std::vector<std::vector<std::uintptr_t>>& rows, Index arity) {
+        for (const auto& r : rows) {
+            layers.push_back(layer_of<T>(Index(r[0]), Index(r[1]), Index(r[2]), int(r[3]), r[4] != 0, int(r[5]), r[6], r[7], r[8]));
+            nodes.push_back({Index(r[9]), Index(r[10])});
+        }
+        network = {Index(layers.size()), arity, layers.data(), nodes.data()};
+    }
+};
+
+using Rows = std::vector<std::vector<std::uintptr_t>>;
+
+template <class T>
+double call_loss(const Rows& layers, Index arity, Index batch, std::uintptr_t x, std::uintptr_t y, std::uintptr_t gradient, int threads) {
+    nb::gil_scoped_release free;
+    return chosen<T>->loss(Given<T>(layers, arity).network, batch, array<const T>(x), array<const T>(y), array<T>(gradient), threads);
+}
+
+template <class T>
+void call_jacobian(const Rows& layers, Index arity, Index batch, std::uintptr_t x, std::uintptr_t outputs, std::uintptr_t derivatives) {
+    nb::gil_scoped_release free;
+    chosen<T>->jacobian(Given<T>(layers, arity).network, batch, array<const T>(x), array<T>(outputs), array<T>(derivatives));
+}
+
+template <class T>
+void call_normal_equations(const Rows& layers, Index arity, Index batch, std::uintptr_t x, std::uintptr_t y,
+                           std::uintptr_t matrix, std::uintptr_t vector, int threads) {
+    nb::gil_scoped_release free;
+    chosen<T>->normal_equations(Given<T>(layers, arity).network, batch, array<const T>(x), array<const T>(y), array<T>(matrix),
+                                array<T>(vector), threads);
+}
+
 NB_MODULE(_compiled, m) {
     choose("best");
     m.attr("HIGHEST_DERIVATIVE") = highest_derivative;
@@ -114,6 +154,12 @@ NB_MODULE(_compiled, m) {
     m.def("forward_float64", call_forward<double>);
     m.def("backward_float32", call_backward<float>);
     m.def("backward_float64", call_backward<double>);
+    m.def("loss_float32", call_loss<float>);
+    m.def("loss_float64", call_loss<double>);
+    m.def("jacobian_float32", call_jacobian<float>);
+    m.def("jacobian_float64", call_jacobian<double>);
+    m.def("normal_equations_float32", call_normal_equations<float>);
+    m.def("normal_equations_float64", call_normal_equations<double>);
     m.attr("HIGHEST_ORDER") = highest_order;
     m.def("basis_float32", call_basis<float>);
     m.def("basis_float64", call_basis<double>);

@@ -1,5 +1,6 @@
 // Compiled once an instruction set: KNOTWORK_ISA names it, the compiler's flags choose it.
 #include "kernels.hpp"
+#include "pool.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -24,6 +25,8 @@ namespace KNOTWORK_ISA {
 
 #include "drive.hpp"
 
+#include "network.hpp"
+
 }  // namespace KNOTWORK_ISA
 
 #define KNOTWORK_JOIN_(a, b) a##b
@@ -34,7 +37,7 @@ namespace KNOTWORK_ISA {
 template <class T>
 const Kernels<T>& KNOTWORK_JOIN(kernels_, KNOTWORK_ISA)() {
     using namespace KNOTWORK_ISA;
-    static const Kernels<T> table{forward<T>, backward<T>, peak<T>, KNOTWORK_TEXT(KNOTWORK_ISA)};
+    static const Kernels<T> table{forward<T>, backward<T>, loss<T>, jacobian<T>, normal_equations<T>, peak<T>, KNOTWORK_TEXT(KNOTWORK_ISA)};
     return table;
 }
 

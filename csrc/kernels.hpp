@@ -27,29 +27,30 @@ struct Layer {
 // derivative at these samples can use it again. Samples are cut into blocks; see layer.hpp.
 template <class T>
 struct Plan {
-    Index batch, block, blocks, buckets;
-    T* samples;             // [in][batch], sorted by interval within each block
-    std::int32_t* order;    // [in][batch], row of each in its block
+    static constexpr Index beyond = 64 / Index(sizeof(T));  // the longest vector: what may be written behind a row
+    Index batch, block, blocks, buckets, row;               // row: samples of a block and what lies beyond
+    T* samples;             // [in][blocks][row], sorted by interval
+    std::int32_t* order;    // [in][blocks][row], place of each in its block
     std::uint16_t* starts;  // [blocks][in][buckets + 1]
+    T* kept = nullptr;      // if set: every function and its slope, [in][blocks][2k + 3][row], for backward calls
 
-    // Memory is one piece, `bytes` long; `in` columns.
     static Plan shape(const Layer<T>& layer, Index batch) {
         const Index intervals = layer.fade ? layer.grid + 2 * layer.k : layer.grid;
         // Enough samples an interval to pay for fetching its rows; few enough that a tile of outputs stays in L1 cache.
         const Index largest = intervals <= 10 ? 128 : intervals <= 128 ? (16 * intervals + 127) / 128 * 128 : 2048;
         const Index blocks = batch > largest ? (batch + largest - 1) / largest : 1;
         const Index block = ((batch + blocks - 1) / blocks + 15) / 16 * 16;
-        return {batch, block, blocks, intervals + 3, nullptr, nullptr, nullptr};
+        return {batch, block, (batch + block - 1) / block, intervals + 3, block + beyond, nullptr, nullptr, nullptr};
     }
-    static constexpr Index padding = 64;  // elements that whole vectors may touch behind the last
-    Index bytes(Index in) const {
-        return Index(sizeof(T) + 4) * (in * batch + padding) + 2 * blocks * in * (buckets + 1);
-    }
+    Index rows(Index in) const { return in * blocks * row; }
+    Index bytes(Index in) const { return Index(sizeof(T) + 4) * rows(in) + 2 * blocks * in * (buckets + 1); }
+    Index kept_size(const Layer<T>& layer) const { return rows(layer.in) * (2 * layer.k + 3); }
     void place(void* memory, Index in) {
         samples = static_cast<T*>(memory);
-        order = reinterpret_cast<std::int32_t*>(samples + in * batch + padding);
-        starts = reinterpret_cast<std::uint16_t*>(order + in * batch + padding);
+        order = reinterpret_cast<std::int32_t*>(samples + rows(in));
+        starts = reinterpret_cast<std::uint16_t*>(order + rows(in));
     }
+    Index at(Index input, Index b) const { return (input * blocks + b) * row; }
 };
 
 // What a backward call writes; null is not wanted. by_x and by_scale hold d/dx (one derivative more) and the plain
@@ -59,6 +60,27 @@ struct Gradients {
     T *by_x, *by_scale, *by_coefficients, *by_base;
 };
 
+// The nodes behind a layer: its first sums as they are, then products of `arity` sums each.
+struct Nodes {
+    Index sums, products;
+};
+
+// A whole network of splines. Its parameters in one row: layer by layer the coefficients, then the base weights.
+template <class T>
+struct Network {
+    Index depth, arity;
+    const Layer<T>* layers;
+    const Nodes* nodes;  // behind each layer
+
+    Index outputs(Index l) const { return nodes[l].sums + nodes[l].products; }
+    Index size(Index l) const { return layers[l].in * (layers[l].grid + layers[l].k + 1) * layers[l].out; }
+    Index parameters() const {
+        Index total = 0;
+        for (Index l = 0; l < depth; ++l) total += size(l);
+        return total;
+    }
+};
+
 template <class T>
 struct Kernels {
     // y[n, o] = Σ_i scale[n, i] φ_io^(derivative)(x[n, i]); `scale` may be null. Fills the plan if x is not null.
@@ -66,6 +88,12 @@ struct Kernels {
     // Contractions of gradient [batch][out] with the derivatives of order `derivative`, at the samples of a plan.
     void (*backward)(const Layer<T>&, const Plan<T>&, const T* scale, int derivative, const T* gradient, Gradients<T>,
                      int threads);
+    // The mean squared error of a network and its gradient (null: not wanted) by all parameters.
+    double (*loss)(const Network<T>&, Index batch, const T* x, const T* y, T* gradient, int threads);
+    // Outputs [batch][out] and their derivatives [batch][out][parameters].
+    void (*jacobian)(const Network<T>&, Index batch, const T* x, T* outputs, T* derivatives);
+    // JᵀJ (row-major, both triangles) and Jᵀ(outputs - y), summed over rows and outputs.
+    void (*normal_equations)(const Network<T>&, Index batch, const T* x, const T* y, T* matrix, T* vector, int threads);
     double (*peak)();  // GFLOP/s of multiply-adds in registers
     const char* name;
 };

@@ -50,14 +50,19 @@ Index interval_of(const Column<T>& c, Index bucket) {
     return c.first + (bucket > c.intervals + 1 ? 0 : std::clamp<Index>(bucket - 1, 0, c.intervals - 1));
 }
 
-// Bucket of each of n samples (arrays padded to whole vectors, and -1 behind the last). True if all lie inside the grid.
+// Which of the buckets beside the grid a block's samples fall into.
+struct Beside {
+    bool left, right, nan;
+};
+
+// Bucket of each of n samples (arrays padded to whole vectors, and -1 behind the last).
 template <class T>
-bool find_buckets(const Column<T>& c, const T* x, Index n, std::int32_t* bucket) {
+Beside find_buckets(const Column<T>& c, const T* x, Index n, std::int32_t* bucket) {
     using V = Vec<T>;
     const T last = T(c.intervals - 1);
     const bool even = c.slack < T(0.25), few = !even && c.intervals <= 64;
     const T* const t = c.knots + c.first;
-    IntVec<T> beyond = {};
+    IntVec<T> left = {}, right = {}, nan = {};
     for (Index p = 0; p < n; p += lanes<T>) {
         const V v = load(x + p);
         V number = every(T(1)), part = {};
@@ -71,14 +76,16 @@ bool find_buckets(const Column<T>& c, const T* x, Index n, std::int32_t* bucket)
         } else if (few) {
             for (Index m = 1; m < c.intervals; ++m) number += v >= t[m] ? every(T(1)) : V{};
         }
-        const IntVec<T> inside = (v >= c.low) & (v <= c.high);
-        beyond |= ~inside;
-        number = v < c.low ? V{} : number;
-        number = v > c.high ? every(last + T(2)) : number;
-        number = v == v ? number : every(last + T(3));
+        const IntVec<T> low = v < c.low, high = v > c.high, none = v != v;
+        left |= low;
+        right |= high;
+        nan |= none;
+        number = low ? V{} : number;
+        number = high ? every(last + T(2)) : number;
+        number = none ? every(last + T(3)) : number;
         const auto found = __builtin_convertvector(number, typename VectorOf<T>::narrow);
         __builtin_memcpy(bucket + p, &found, sizeof found);
-        if (few || (even && !any<T>((part < c.slack) | (part > T(1) - c.slack)))) continue;
+        if (few || (even && !any<T>(((part < c.slack) | (part > T(1) - c.slack)) & ~(low | high)))) continue;
         const Index many = std::min<Index>(lanes<T>, n - p);
         for (Index w = 0; w < many; ++w) {
             const T value = x[p + w];
@@ -99,19 +106,19 @@ bool find_buckets(const Column<T>& c, const T* x, Index n, std::int32_t* bucket)
         }
     }
     for (Index p = n; p < round_up(n, lanes<T>); ++p) bucket[p] = -1;
-    return !any<T>(beyond);
+    return {any<T>(left), any<T>(right), any<T>(nan)};
 }
 
 // Samples of one block of one input in the order of their buckets: values, row numbers in the block, where each starts.
 template <class T>
-void sort_block(Index buckets, bool inside, const T* x, const std::int32_t* bucket, Index n, T* sorted,
+void sort_block(Index buckets, Beside beside, const T* x, const std::int32_t* bucket, Index n, T* sorted,
                 std::int32_t* order, std::uint16_t* starts) {
 #if defined(__AVX512F__)
     if (buckets <= 20) {  // few intervals: pick out one after another, a vector at a time
         Index to = 0;
         for (Index b = 0; b < buckets; ++b) {
             starts[b] = std::uint16_t(to);
-            if (inside && (b == 0 || b >= buckets - 2)) continue;
+            if ((b == 0 && !beside.left) || (b == buckets - 2 && !beside.right) || (b == buckets - 1 && !beside.nan)) continue;
             for (Index p = 0; p < n; p += lanes<T>) {
                 if constexpr (sizeof(T) == 4) {
                     const __m512i ids = _mm512_loadu_si512(bucket + p);
@@ -134,7 +141,7 @@ void sort_block(Index buckets, bool inside, const T* x, const std::int32_t* buck
         return;
     }
 #else
-    (void)inside;
+    (void)beside;
 #endif
     // Counting sort, four runs of rows side by side: a run need not wait for the counts of the others.
     const Index run = (n + 3) / 4;
@@ -166,21 +173,34 @@ void sort_block(Index buckets, bool inside, const T* x, const std::int32_t* buck
 
 // ---- weights: the k + 1 functions, or their derivatives, at sorted samples ----
 
-// Cox-de Boor (de Boor 1978, chapter X) at n samples of interval j: K + 1 rows of values `ld` apart, differentiated
-// `derivative` times; or, with `Shares`, the K numbers s_r with Σ_r s_r (c_{r+1} - c_r) = Σ_r B_r c_r, which a derivative
-// of at least 1 allows. `Derivative` is that number when it is known, else -1.
-template <class T, int K, int Derivative, bool Shares>
+// What to evaluate at sorted samples. A derivative of order d >= 1 has k shares s_r with Σ_r s_r (c_{r+1} - c_r) =
+// Σ_r B_r c_r, one product less than the k + 1 functions. `both` is the functions and the shares of the first derivative.
+enum class What { functions, shares, both };
+
+inline int rows_of(What what, int k) { return what == What::functions ? k + 2 : what == What::shares ? k + 1 : 2 * k + 3; }
+
+// Cox-de Boor (de Boor 1978, chapter X) at n samples of interval j: rows `ld` apart, differentiated `derivative` times.
+// The functions come first, then a row left free for the base, then the shares. `Derivative` is the order if it is
+// known, else -1.
+template <class T, int K, int Derivative, What what>
 void local(const Column<T>& c, Index j, int derivative, const T* x, Index n, T* out, Index ld) {
     using V = Vec<T>;
     if constexpr (Derivative >= 0) derivative = Derivative;
-    // Beyond the ends of the knots a number serves functions that do not exist: any value will do.
-    T around[2 * K + 1] = {}, reciprocal[K + 1][K + 1] = {};
-    for (int r = 0; r < 2 * K; ++r) around[r] = c.knots[std::clamp<Index>(j - K + 1 + r, 0, c.count - 1)];
-    for (int p = 1; p <= K; ++p)
-        for (int r = 0; r < p; ++r) {
-            const Index from = j + 1 - p + r;
-            reciprocal[p][r] = from >= 0 && from + p < c.count ? c.reciprocals[(p - 1) * c.stride + from] : T(0);
-        }
+    // at(q) is knot j + q, over(p, q) is 1 / (knot j + q + p - knot j + q).
+    const T *knots = c.knots + j, *over = c.reciprocals + j;
+    Index stride = c.stride;
+    T near[2 * K + 1], near_over[K * (2 * K + 1) + 1];
+    if (j < K || j + K >= c.count) {  // beyond the ends a number serves functions that do not exist: any value will do
+        for (int q = -K; q <= K; ++q) near[K + q] = c.knots[std::clamp<Index>(j + q, 0, c.count - 1)];
+        for (int p = 1; p <= K; ++p)
+            for (int q = -K; q <= K; ++q)
+                near_over[(p - 1) * (2 * K + 1) + K + q] =
+                    j + q >= 0 && j + q + p < c.count ? c.reciprocals[(p - 1) * c.stride + j + q] : T(0);
+        knots = near + K;
+        over = near_over + K;
+        stride = 2 * K + 1;
+    }
+    T* const shares = what == What::both ? out + (K + 2) * ld : out;
     for (Index at = 0; at < n; at += lanes<T>) {
         const V v = load(x + at);
         V values[K + 1];
@@ -191,20 +211,21 @@ void local(const Column<T>& c, Index j, int derivative, const T* x, Index n, T* 
             const bool slope = p > K - derivative;
 #pragma GCC unroll 8
             for (int r = 0; r < p; ++r) {
-                const V share = p == 1 ? every(reciprocal[p][r]) : values[r] * reciprocal[p][r];
-                if (Shares && p == K) {
-                    store(out + r * ld + at, share * T(K));
-                } else if (slope) {
+                const T width = over[(p - 1) * stride + 1 - p + r];
+                const V share = p == 1 ? every(width) : values[r] * width;
+                if (what != What::functions && p == K) store(shares + r * ld + at, share * T(K));
+                if (what == What::shares && p == K) continue;
+                if (slope) {
                     values[r] = carried - share * T(p);
                     carried = share * T(p);
                 } else {
-                    values[r] = carried + (around[K + r] - v) * share;
-                    carried = (v - around[K - p + r]) * share;
+                    values[r] = carried + (knots[1 + r] - v) * share;
+                    carried = (v - knots[1 - p + r]) * share;
                 }
             }
             values[p] = carried;
         }
-        if constexpr (!Shares)
+        if constexpr (what != What::shares)
 #pragma GCC unroll 8
             for (int r = 0; r <= K; ++r) store(out + r * ld + at, values[r]);
     }
@@ -214,96 +235,116 @@ template <class T>
 using Local = void (*)(const Column<T>&, Index, int, const T*, Index, T*, Index);
 
 template <class T, int K = 0>
-Local<T> local_for(int k, int derivative, bool shares) {
+Local<T> local_for(int k, int derivative, What what) {
     if (k == K) {
-        if (shares) return derivative == 1 ? local<T, K, 1, true> : local<T, K, -1, true>;
-        return derivative == 0 ? local<T, K, 0, false> : local<T, K, -1, false>;
+        if (what == What::both) return local<T, K, 0, What::both>;
+        if (what == What::shares) return derivative == 1 ? local<T, K, 1, What::shares> : local<T, K, -1, What::shares>;
+        return derivative == 0 ? local<T, K, 0, What::functions> : local<T, K, -1, What::functions>;
     }
-    if constexpr (K < highest_order) return local_for<T, K + 1>(k, derivative, shares);
+    if constexpr (K < highest_order) return local_for<T, K + 1>(k, derivative, what);
     return nullptr;
 }
 
-// Derivatives of the logistic function are polynomials in itself: s' = s - s².
+// Derivatives of the logistic function s(z) as polynomials in w = s(z) s(-z), where nothing cancels; even ones have a
+// factor t = s(-z) - s(z). s' = w, w' = w t, t' = -2 w, t² = 1 - 4 w.
 template <class T>
 struct Logistic {
-    T table[highest_derivative + 1][highest_derivative + 2] = {};
+    T table[highest_derivative + 1][highest_derivative + 2] = {};  // coefficients by powers of w
     Logistic() {
-        table[0][1] = 1;
-        for (int n = 0; n < highest_derivative; ++n)
-            for (int d = 1; d <= n + 1; ++d) {
-                table[n + 1][d] += T(d) * table[n][d];
-                table[n + 1][d + 1] -= T(d) * table[n][d];
+        table[1][1] = 1;
+        for (int n = 1; n < highest_derivative; ++n)
+            for (int d = 1; d <= n; ++d) {
+                const T c = table[n][d];
+                table[n + 1][d] += T(d) * c;
+                if (n % 2 == 0) table[n + 1][d + 1] -= (T(4 * d) + T(2)) * c;
             }
     }
-    Vec<T> operator()(int n, Vec<T> s) const {
-        Vec<T> sum = every(table[n][n + 1]);
-        for (int d = n; d >= 0; --d) sum = sum * s + table[n][d];
-        return sum;
+    Vec<T> operator()(int n, Vec<T> s, Vec<T> other) const {
+        if (n == 0) return s;
+        const Vec<T> w = s * other;
+        Vec<T> sum = every(table[n][n]);
+        for (int d = n - 1; d >= 0; --d) sum = sum * w + table[n][d];
+        return n % 2 ? sum : sum * (other - s);
     }
 };
 
-// The derivative by x of the base function of x measured in its grid, at n samples.
+// The derivative by x of the base function of x measured in its grid, at n samples; the next one too into `slope`.
 template <class T>
-void base_row(const Layer<T>& layer, const Column<T>& c, int derivative, const T* x, Index n, T* out) {
+void base_row(const Layer<T>& layer, const Column<T>& c, int derivative, const T* x, Index n, T* out, T* slope) {
     using V = Vec<T>;
+    static const Logistic<T> logistic;
     const T low = c.knots[layer.k], high = c.knots[layer.k + layer.grid];
     const T scale = T(2) / (high - low), centre = (low + high) / 2;
     T factor = 1;
     for (int d = 0; d < derivative; ++d) factor *= scale;
-    static const Logistic<T> logistic;
+    if (layer.base == Base::silu) {
+        for (Index at = 0; at < n; at += lanes<T>) {
+            const V z = (load(x + at) - centre) * scale;
+            const V small = exponential<T>(z > T(0) ? -z : z), large = reciprocal<T>(T(1) + small);
+            const V s = z > T(0) ? large : small * large, other = z > T(0) ? small * large : large;
+            if (derivative == 0) store(out + at, z * s);
+            else if (derivative == 1) store(out + at, factor * (s + z * (s * other)));
+            else store(out + at, factor * (T(derivative) * logistic(derivative - 1, s, other) + z * logistic(derivative, s, other)));
+            if (slope && derivative == 0) store(slope + at, scale * (s + z * (s * other)));
+        }
+        if (slope && derivative) base_row<T>(layer, c, derivative + 1, x, n, slope, nullptr);
+        return;
+    }
     if (layer.base == Base::zero || (layer.base == Base::identity && derivative > 1)) {
-        for (Index at = 0; at < n; at += lanes<T>) store(out + at, V{});
+        std::fill_n(out, round_up(n, lanes<T>), T(0));
     } else if (layer.base == Base::identity) {
-        for (Index at = 0; at < n; at += lanes<T>)
-            store(out + at, derivative ? every(factor) : (load(x + at) - centre) * scale);
-    } else if (layer.base == Base::sine) {
+        for (Index at = 0; at < n; ++at) out[at] = derivative ? factor : (x[at] - centre) * scale;
+    } else {
         for (Index at = 0; at < n; ++at) {
             const T z = (x[at] - centre) * scale;
             const T value = derivative % 2 ? std::cos(z) : std::sin(z);
             out[at] = derivative % 4 > 1 ? -factor * value : factor * value;
         }
-    } else {
-        for (Index at = 0; at < n; at += lanes<T>) {
-            const V z = (load(x + at) - centre) * scale;
-            const V s = T(1) / (T(1) + exponential<T>(-z));
-            if (derivative == 0) store(out + at, z * s);
-            else if (derivative == 1) store(out + at, factor * (s * (T(1) + z * (T(1) - s))));
-            else store(out + at, factor * (T(derivative) * logistic(derivative - 1, s) + z * logistic(derivative, s)));
-        }
     }
+    if (slope) base_row<T>(layer, c, derivative + 1, x, n, slope, nullptr);
 }
 
-// All weights of one block of one input: the k + 1 functions (or k shares) and, as the last row, the base.
+// All weights of one block of one input: the k + 1 functions with the base's row behind them, the k shares with that of
+// the base's derivative, or (`both`, derivative 0) the one after the other.
 template <class T>
-void weigh(const Layer<T>& layer, const Column<T>& c, int derivative, bool shares, const std::uint16_t* starts,
+void weigh(const Layer<T>& layer, const Column<T>& c, int derivative, What what, const std::uint16_t* starts,
            const T* x, Index n, T* out, Index ld) {
     using V = Vec<T>;
-    const int k = layer.k, rows = k + 1 - shares;
-    const auto evaluate = local_for<T>(k, derivative, shares);
-    base_row(layer, c, derivative, x, n, out + rows * ld);
+    const int k = layer.k, rows = what == What::shares ? k : k + 1;
+    const auto evaluate = local_for<T>(k, derivative, what);
+    base_row(layer, c, derivative, x, n, out + rows * ld, what == What::both ? out + (2 * k + 2) * ld : nullptr);
     const Index buckets = buckets_of(c);
+    const auto beside = [&](Index b, int order, bool shares, int many_rows, T* to) {  // outside the grid, and NaN
+        const Index from = starts[b], end = starts[b + 1], j = interval_of(c, b);
+        const bool nan = b == buckets - 1;
+        if (nan || layer.fade || order > 1 || order > k) {
+            for (Index at = from; at < end; at += lanes<T>)
+                for (int r = 0; r < many_rows; ++r) store(to + r * ld + at, nan ? load(x + at) : V{});
+            return;
+        }
+        // A straight line from the end of the grid on.
+        alignas(vector_bytes) T place[lanes<T>], level[(highest_order + 1) * lanes<T>], rise[(highest_order + 1) * lanes<T>];
+        const T edge = b == 0 ? c.low : c.high;
+        std::fill_n(place, lanes<T>, edge);
+        std::fill_n(rise, (highest_order + 1) * lanes<T>, T(0));
+        local_for<T>(k, order, shares ? What::shares : What::functions)(c, j, order, place, 1, level, lanes<T>);
+        if (order == 0 && k > 0) local_for<T>(k, 1, What::functions)(c, j, 1, place, 1, rise, lanes<T>);
+        for (Index at = from; at < end; at += lanes<T>)
+            for (int r = 0; r < many_rows; ++r)
+                store(to + r * ld + at, order == 0 ? level[r * lanes<T>] + (load(x + at) - edge) * rise[r * lanes<T>]
+                                                   : every(level[r * lanes<T>]));
+    };
     for (Index b = 0; b < buckets; ++b) {
         const Index from = starts[b], many = starts[b + 1] - from;
         if (many == 0) continue;
-        const Index j = interval_of(c, b);
-        const bool outside = b == 0 || b == buckets - 2, nan = b == buckets - 1;
-        if (derivative > k || (outside && (layer.fade || derivative > 1)) || nan) {
+        if (b == 0 || b >= buckets - 2) {
+            beside(b, derivative, what == What::shares, rows, out);
+            if (what == What::both) beside(b, 1, true, k, out + (k + 2) * ld);
+        } else if (derivative > k) {
             for (Index at = from; at < from + many; at += lanes<T>)
-                for (int r = 0; r < rows; ++r)
-                    store(out + r * ld + at, nan ? load(x + at) : V{});
-        } else if (!outside) {
-            evaluate(c, j, derivative, x + from, many, out + from, ld);
-        } else {  // a straight line from the end of the grid on
-            alignas(vector_bytes) T end[lanes<T>], value[(highest_order + 1) * lanes<T>], slope[(highest_order + 1) * lanes<T>];
-            const T edge = b == 0 ? c.low : c.high;
-            std::fill_n(end, lanes<T>, edge);
-            evaluate(c, j, derivative, end, 1, value, lanes<T>);
-            if (derivative == 0) local_for<T>(k, -1, false)(c, j, 1, end, 1, slope, lanes<T>);
-            for (Index at = from; at < from + many; at += lanes<T>)
-                for (int r = 0; r < rows; ++r) {
-                    const T level = value[r * lanes<T>], rise = derivative == 0 && k > 0 ? slope[r * lanes<T>] : T(0);
-                    store(out + r * ld + at, derivative == 0 ? level + (load(x + at) - edge) * rise : every(level));
-                }
+                for (int r = 0; r < rows; ++r) store(out + r * ld + at, V{});
+        } else {
+            evaluate(c, interval_of(c, b), derivative, x + from, many, out + from, ld);
         }
     }
 }

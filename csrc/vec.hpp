@@ -73,6 +73,29 @@ inline Vec<T> pair_sums(Vec<T> a, Vec<T> b, std::index_sequence<w...>) {
     return __builtin_shufflevector(a, b, int(2 * w)...) + __builtin_shufflevector(a, b, int(2 * w + 1)...);
 }
 
+template <class T, std::size_t... w>
+inline void zip(Vec<T> a, Vec<T> b, Vec<T>* to, std::index_sequence<w...>) {
+    constexpr int n = lanes<T>;
+    to[0] = __builtin_shufflevector(a, b, int(w / 2 + (w % 2) * n)...);
+    to[1] = __builtin_shufflevector(a, b, int(n / 2 + w / 2 + (w % 2) * n)...);
+}
+
+// A square of numbers on its side: rows of `from` lie `stride` apart, those of `to` `ld`.
+template <class T>
+inline void transpose_square(const T* from, Index stride, T* to, Index ld) {
+    constexpr int n = lanes<T>;
+    Vec<T> rows[n], next[n];
+    for (int r = 0; r < n; ++r) rows[r] = load(from + r * stride);
+#pragma GCC unroll 4
+    for (int step = n; step > 1; step /= 2) {
+#pragma GCC unroll 16
+        for (int r = 0; r < n / 2; ++r) zip<T>(rows[r], rows[r + n / 2], next + 2 * r, std::make_index_sequence<n>{});
+#pragma GCC unroll 16
+        for (int r = 0; r < n; ++r) rows[r] = next[r];
+    }
+    for (int r = 0; r < n; ++r) store(to + r * ld, rows[r]);
+}
+
 // The sum over the lanes of each of as many vectors as there are lanes.
 template <class T, int count = lanes<T>>
 inline Vec<T> lane_sums(const T* rows) {
@@ -85,32 +108,51 @@ inline Vec<T> lane_sums(const T* rows) {
     }
 }
 
-// e^x to a few units in the last place: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2] (Cody and Waite's reduction).
-// Below the range of T it is the smallest normal number's neighbourhood, above it is huge: enough for a sigmoid.
+// e^x to a few units in the last place, for x <= 0: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2] (Cody and Waite's
+// reduction). Zero where the result would be no normal number.
 template <class T>
 inline Vec<T> exponential(Vec<T> x) {
     using I = IntVec<T>;
     constexpr bool single = sizeof(T) == 4;
-    const T limit = single ? T(87) : T(708);
-    x = x < -limit ? every<T>(-limit) : x;  // a NaN stays a NaN
-    x = x > limit ? every<T>(limit) : x;
+    const T limit = single ? T(-87) : T(-708);
+    const Vec<T> bounded = x < limit ? every<T>(limit) : x;  // a NaN stays a NaN
     // Adding 1.5 * 2^mantissa rounds to a whole number and leaves it in the low bits.
     const T shift = single ? T(12582912.0) : T(6755399441055744.0);
-    const Vec<T> shifted = x * T(1.4426950408889634074) + shift;
+    const Vec<T> shifted = bounded * T(1.4426950408889634074) + shift;
     const Vec<T> whole = shifted - shift;
     const T high = single ? T(0.693359375) : T(0.693147180369123816490);
     const T low = single ? T(-2.12194440054690583e-4) : T(1.90821492927058770002e-10);
-    const Vec<T> r = (x - whole * high) - whole * low;
-    constexpr int degree = single ? 7 : 13;
-    Vec<T> sum = every<T>(T(1));
-    for (int n = degree; n > 0; --n) sum = T(1) + sum * r * (T(1) / T(n));
-    I bits;
+    const Vec<T> r = (bounded - whole * high) - whole * low;
+    constexpr T factors[] = {1,           1.0 / 2,       1.0 / 6,        1.0 / 24,        1.0 / 120,        1.0 / 720,       1.0 / 5040,
+                             1.0 / 40320, 1.0 / 362880,  1.0 / 3628800,  1.0 / 39916800,  1.0 / 479001600,  1.0 / 6227020800};
+    constexpr int degree = single ? 6 : 12;
+    Vec<T> sum = every(factors[degree]);
+#pragma GCC unroll 16
+    for (int n = degree - 1; n >= 0; --n) sum = sum * r + factors[n];
+    sum = sum * r + T(1);
+    I bits, result;
     __builtin_memcpy(&bits, &shifted, sizeof bits);
-    bits = bits << (single ? 23 : 52);  // the exponent's field: 2^whole as an integer added to the bits of `sum`
-    I result;
     __builtin_memcpy(&result, &sum, sizeof result);
-    result += bits;
+    result += bits << (single ? 23 : 52);  // 2^whole as an integer added to the exponent's field
     Vec<T> out;
     __builtin_memcpy(&out, &result, sizeof out);
+    out = x < limit ? Vec<T>{} : out;
     return x == x ? out : x;
+}
+
+// 1 / x to a few units in the last place, for x of ordinary size.
+template <class T>
+inline Vec<T> reciprocal(Vec<T> x) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) {
+        const Vec<T> guess = (Vec<T>)_mm512_rcp14_ps((__m512)x);
+        return guess + guess * (T(1) - x * guess);
+    } else {
+        Vec<T> guess = (Vec<T>)_mm512_rcp14_pd((__m512d)x);
+        guess = guess + guess * (T(1) - x * guess);
+        return guess + guess * (T(1) - x * guess);
+    }
+#else
+    return T(1) / x;
+#endif
 }

@@ -12,7 +12,7 @@ from typing_extensions import Self
 
 from knotwork.data import as_dataset
 from knotwork.errors import SpecError
-from knotwork.model import KANNetwork, Spec, Trace, jacobian, parse_width, read, restore, trace
+from knotwork.model import KANNetwork, Spec, Trace, jacobian, loss_and_grad, parse_width, read, restore, trace
 from knotwork.model import save as save_network
 from knotwork.simplify import Scores, attribute, prune
 from knotwork.symbolic import (
@@ -142,6 +142,15 @@ class KAN(KANNetwork):
         Their order is that of `knotwork.model.FreeParameters`.
         """
         return jacobian(self, x)[1]
+
+    def loss_and_grad(self, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Mean squared error and its gradients by all parameters, in the order and shapes of `parameters()`.
+
+        x (batch, in_features) and y (batch, outputs), or (batch,) for one output. A network of splines is one compiled
+        call, several times faster than `loss.backward()` on small networks; with named edges it is autograd. Gradients
+        are zero where an edge was removed or frozen. Nothing is written to `.grad`. Raises SpecError for wrong shapes.
+        """
+        return loss_and_grad(self, x, y)
 
     def save(self, path: str | Path) -> None:
         """Write structure and values to one safetensors file."""

@@ -9,7 +9,18 @@ import os
 from dataclasses import dataclass
 from importlib import import_module
 
-__all__ = ["Kernels", "active", "base_values", "basis", "basis_with_slope", "edge_sums", "fma_peak"]
+__all__ = [
+    "Kernels",
+    "LayerArrays",
+    "Network",
+    "active",
+    "base_values",
+    "basis",
+    "basis_with_slope",
+    "edge_sums",
+    "fma_peak",
+    "network",
+]
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,7 @@ def _choose() -> Kernels:
 
 _active = _choose()
 if _active.name == "compiled":
-    from knotwork.kernels.compiled import basis, basis_with_slope, edge_sums, fma_peak
+    from knotwork.kernels.compiled import basis, basis_with_slope, edge_sums, fma_peak, network
 else:
-    from knotwork.kernels.reference import basis, basis_with_slope, edge_sums, fma_peak
-from knotwork.kernels.reference import base_values  # noqa: E402 (one definition serves both)
+    from knotwork.kernels.reference import basis, basis_with_slope, edge_sums, fma_peak, network
+from knotwork.kernels.reference import LayerArrays, Network, base_values  # noqa: E402 (one definition serves both)

@@ -1,20 +1,4 @@
-"""The C++ extension built from csrc/. Arrays are addresses of contiguous CPU memory; only compiled.py calls it."""
+# The functions of csrc/bindings.cpp; kernels/compiled.py, which checks what goes in, is their only caller.
+from typing import Any
 
-HIGHEST_ORDER: int
-
-def basis_float64(
-    batch: int,
-    inputs: int,
-    n_knots: int,
-    k: int,
-    derivative: int,
-    fade: bool,
-    x: int,
-    knots: int,
-    out: int,
-    slopes: int,
-) -> None: ...
-def inside_grid_float64(batch: int, n_inputs: int, n_knots: int, k: int, x: int, knots: int) -> bool: ...
-
-basis_float32 = basis_float64
-inside_grid_float32 = inside_grid_float64
+def __getattr__(name: str) -> Any: ...

@@ -4,6 +4,7 @@ The C++ reads memory directly, so it takes ordinary float32 and float64 tensors 
 reference: other dtypes and devices, `torch.func` transforms, forward-mode differentiation, `torch.compile`, tracing.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,12 +14,16 @@ from torch.nn import Parameter
 
 from knotwork.errors import SpecError
 from knotwork.kernels import _compiled, reference
+from knotwork.kernels.reference import LayerArrays
 
 _BASIS = {torch.float32: _compiled.basis_float32, torch.float64: _compiled.basis_float64}
 _INSIDE_GRID = {torch.float32: _compiled.inside_grid_float32, torch.float64: _compiled.inside_grid_float64}
 _FORWARD = {torch.float32: _compiled.forward_float32, torch.float64: _compiled.forward_float64}
 _BACKWARD = {torch.float32: _compiled.backward_float32, torch.float64: _compiled.backward_float64}
 _PLAN_BYTES = {torch.float32: _compiled.plan_bytes_float32, torch.float64: _compiled.plan_bytes_float64}
+_LOSS = {torch.float32: _compiled.loss_float32, torch.float64: _compiled.loss_float64}
+_JACOBIAN = {torch.float32: _compiled.jacobian_float32, torch.float64: _compiled.jacobian_float64}
+_NORMAL = {torch.float32: _compiled.normal_equations_float32, torch.float64: _compiled.normal_equations_float64}
 _PEAK = {torch.float32: _compiled.peak_float32, torch.float64: _compiled.peak_float64}
 _BASES = {"zero": 0, "identity": 1, "silu": 2, "sine": 3}  # as in csrc/kernels.hpp
 _HIGHEST_DERIVATIVE = _compiled.HIGHEST_DERIVATIVE
@@ -46,7 +51,7 @@ def edge_sums(
     ):
         return reference.edge_sums(x, coefficients, base_weights, knots, k, base, extrapolation, derivative, scale)
     reference.check_arguments(x, knots, k, derivative, extrapolation)
-    reference.check_layer(x, coefficients, base_weights, knots, k)
+    reference.check_layer(x, coefficients, base_weights, knots, k, scale)
     if extrapolation == "error":
         _check_inside(x, knots, k)
     layer = _Layer(knots.contiguous(), k, _BASES[base], extrapolation == "zero")
@@ -65,6 +70,74 @@ def edge_sums(
 def fma_peak(dtype: torch.dtype = torch.float32) -> float:
     """GFLOP/s of multiply-adds that one thread reaches in registers: what the machine could do at best."""
     return max(_PEAK[dtype]() for _ in range(20))
+
+
+class _Network:
+    """`reference.Network` over C++."""
+
+    def __init__(self, layers: Sequence[LayerArrays], arity: int) -> None:
+        self.arity, self.dtype = arity, layers[0].coefficients.dtype
+        self._kept = [
+            (la.coefficients.contiguous(), la.base_weights.contiguous(), la.knots.contiguous()) for la in layers
+        ]
+        self._rows = [
+            [
+                *c.shape[::2],
+                t.shape[1] - 2 * la.k - 1,
+                la.k,
+                la.extrapolation == "zero",
+                _BASES[la.base],
+                c.data_ptr(),
+                b.data_ptr(),
+                t.data_ptr(),
+                la.sums,
+                la.products,
+            ]
+            for la, (c, b, t) in zip(layers, self._kept, strict=True)
+        ]
+        self.size = sum(c.numel() + b.numel() for c, b, _ in self._kept)
+        self.outputs = layers[-1].sums + layers[-1].products
+
+    def loss(self, x: Tensor, y: Tensor, gradient: bool = True) -> tuple[float, Tensor]:
+        x, y = x.contiguous(), y.contiguous()
+        found = x.new_empty(self.size if gradient else 0)
+        address = found.data_ptr() if gradient else 0
+        value = _LOSS[self.dtype](
+            self._rows, self.arity, len(x), x.data_ptr(), y.data_ptr(), address, torch.get_num_threads()
+        )
+        return value, found
+
+    def jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = x.contiguous()
+        outputs = x.new_empty(len(x), self.outputs)
+        derivatives = x.new_empty(len(x), self.outputs, self.size)
+        _JACOBIAN[self.dtype](self._rows, self.arity, len(x), x.data_ptr(), outputs.data_ptr(), derivatives.data_ptr())
+        return outputs, derivatives
+
+    def normal_equations(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        x, y = x.contiguous(), y.contiguous()
+        matrix, vector = x.new_empty(self.size, self.size), x.new_empty(self.size)
+        _NORMAL[self.dtype](
+            self._rows,
+            self.arity,
+            len(x),
+            x.data_ptr(),
+            y.data_ptr(),
+            matrix.data_ptr(),
+            vector.data_ptr(),
+            torch.get_num_threads(),
+        )
+        return matrix, vector
+
+
+def network(layers: Sequence[LayerArrays], arity: int) -> reference.Network | None:
+    """The network of these layers, or None if the compiled kernels cannot read them."""
+    first = layers[0].coefficients
+    readable = all(
+        _readable(la.knots, la.knots, la.k) and _plain(first.dtype, la.knots, la.coefficients, la.base_weights)
+        for la in layers
+    )
+    return _Network(layers, arity) if readable and all(la.base_weights.numel() for la in layers) else None
 
 
 def _apply(function: type[torch.autograd.Function], *arguments: Any) -> Any:
@@ -150,7 +223,7 @@ def _wanted(ctx: Any, *inputs: int) -> list[bool]:
     """
     wanted = []
     for n in inputs:
-        node = ctx.next_functions[n][0] if ctx.needs_input_grad[n] else None
+        node: Any = ctx.next_functions[n][0] if ctx.needs_input_grad[n] else None
         want = node is not None
         if want and torch.is_grad_enabled() and node.name() != "torch::autograd::AccumulateGrad":
             want = torch._C._will_engine_execute_node(node)
@@ -188,8 +261,8 @@ class _Sums(torch.autograd.Function):
             )
             return _times(first, scale), third, fourth, second, None, None
         weights = coefficients, base_weights
-        first = _pulls(x, gradient, *weights, ctx.layer, ctx.d + 1) if by_x else None
-        second = _pulls(x, gradient, *weights, ctx.layer, ctx.d) if by_scale else None
+        first = _pulls(x, gradient, weights, ctx.layer, ctx.d + 1) if by_x else None
+        second = _pulls(x, gradient, weights, ctx.layer, ctx.d) if by_scale else None
         third, fourth = (
             _apply(_Collects, x, gradient, scale, *(w.detach() for w in weights), ctx.layer, ctx.d)
             if by_coefficients or by_base
@@ -210,14 +283,14 @@ class _Pulls(torch.autograd.Function):
         # As the derivative of the one below it is found with fewer products.
         wanted, order = ((True, False, False, False), d - 1) if d else ((False, True, False, False), d)
         first, second, _, _ = layer.pulled(x, coefficients, base_weights, None, g, order, wanted)
-        return first if d else second
+        return first if d else second  # type: ignore[return-value]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (q,) = gradients
         x, g, *weights = ctx.saved_tensors
         by_x, by_g, by_coefficients, by_base = _wanted(ctx, 0, 1, 2, 3)
-        first = q * _pulls(x, g, *weights, ctx.layer, ctx.d + 1) if by_x else None
+        first = q * _pulls(x, g, weights, ctx.layer, ctx.d + 1) if by_x else None
         second = _apply(_Sums, x, *weights, q, ctx.layer, ctx.d) if by_g else None
         third, fourth = (
             _apply(_Collects, x, g, q, *(w.detach() for w in weights), ctx.layer, ctx.d)
@@ -244,26 +317,26 @@ class _Collects(torch.autograd.Function):
         ctx.save_for_backward(x, g, scale)
         ctx.layer, ctx.d = layer, d
         _, _, first, second = layer.pulled(x, coefficients, base_weights, scale, g, d, (False, False, True, True))
-        return first, second
+        return first, second  # type: ignore[return-value]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, g, scale = ctx.saved_tensors
         by_x, by_g, by_scale = _wanted(ctx, 0, 1, 2)
-        first = _times(_pulls(x, g, *gradients, ctx.layer, ctx.d + 1), scale) if by_x else None
+        first = _times(_pulls(x, g, gradients, ctx.layer, ctx.d + 1), scale) if by_x else None
         second = _apply(_Sums, x, *gradients, scale, ctx.layer, ctx.d) if by_g else None
-        third = _pulls(x, g, *gradients, ctx.layer, ctx.d) if by_scale else None
+        third = _pulls(x, g, gradients, ctx.layer, ctx.d) if by_scale else None
         return first, second, third, None, None, None, None
 
 
-def _pulls(x: Tensor, g: Tensor, coefficients: Tensor, base_weights: Tensor, layer: _Layer, d: int) -> Tensor:
+def _pulls(x: Tensor, g: Tensor, weights: Sequence[Tensor], layer: _Layer, d: int) -> Tensor:
     """`_Pulls`, as far as it goes."""
     if d > _HIGHEST_DERIVATIVE:
         raise SpecError(
             f"derivatives of order {d} are beyond the compiled kernels, which go to {_HIGHEST_DERIVATIVE}. "
             "Set KNOTWORK_KERNELS=reference before the import for plain torch, which goes on."
         )
-    return _apply(_Pulls, x, g, coefficients, base_weights, layer, d)
+    return _apply(_Pulls, x, g, *weights, layer, d)
 
 
 def basis(x: Tensor, knots: Tensor, k: int, derivative: int = 0, extrapolation: str = "linear") -> Tensor:

@@ -4,7 +4,9 @@ Runs on any device and under autograd, `torch.func` and `torch.compile`. Only th
 non-zero at a sample are computed (local Cox-de Boor recursion, de Boor 1978, chapter X).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -33,12 +35,14 @@ def edge_sums(
 
     Raises SpecError for shapes that do not fit, and outside the grid with "error".
     """
-    check_layer(x, coefficients, base_weights, knots, k)
-    splines = basis(x, knots, k, derivative, extrapolation)
-    values = base_values(x, knots, k, base, derivative)
-    if scale is not None:
-        splines, values = splines * scale.unsqueeze(-1), values * scale
-    return splines.flatten(1) @ coefficients.flatten(0, 1) + values @ base_weights
+    check_arguments(x, knots, k, derivative, extrapolation)
+    check_layer(x, coefficients, base_weights, knots, k, scale)
+    with torch.autocast(x.device.type, enabled=False):  # a half-precision sum of splines would be worthless
+        splines = basis(x, knots, k, derivative, extrapolation)
+        values = base_values(x, knots, k, base, derivative)
+        if scale is not None:
+            splines, values = splines * scale.unsqueeze(-1), values * scale
+        return splines.flatten(1) @ coefficients.flatten(0, 1) + values @ base_weights
 
 
 def base_values(x: Tensor, knots: Tensor, k: int, base: str = "silu", derivative: int = 0) -> Tensor:
@@ -50,23 +54,31 @@ def base_values(x: Tensor, knots: Tensor, k: int, base: str = "silu", derivative
 
 
 def _silu(z: Tensor, derivative: int) -> Tensor:
-    """Derivatives of z·s(z), s the logistic function: n s⁽ⁿ⁻¹⁾ + z s⁽ⁿ⁾, where s' = s - s²."""
+    """Derivatives of z·s(z), s the logistic function: n s⁽ⁿ⁻¹⁾ + z s⁽ⁿ⁾."""
     if derivative == 0:
         return torch.nn.functional.silu(z)
-    s = torch.sigmoid(z)
-    powers = [0.0, 1.0]  # s⁽ⁿ⁾ as a polynomial in s
-    for _ in range(derivative):
-        before = powers
-        slopes = [n * c for n, c in enumerate(before)]  # of s^n is n (s^n - s^(n+1))
-        powers = [a - b for a, b in zip([*slopes, 0.0], [0.0, *slopes], strict=True)]
-    return derivative * _polynomial(before, s) + z * _polynomial(powers, s)
+    return derivative * _logistic(z, derivative - 1) + z * _logistic(z, derivative)
 
 
-def _polynomial(coefficients: list[float], x: Tensor) -> Tensor:
-    total = torch.full_like(x, coefficients[-1])
-    for c in reversed(coefficients[:-1]):
-        total = total * x + c
-    return total
+def _logistic(z: Tensor, derivative: int) -> Tensor:
+    """Derivatives of s(z) = 1 / (1 + e⁻ᶻ) as polynomials in w = s(z) s(-z), where nothing cancels.
+
+    Even derivatives have a factor t = s(-z) - s(z): s' = w, w' = w t, t' = -2 w and t² = 1 - 4 w.
+    """
+    s, other = torch.sigmoid(z), torch.sigmoid(-z)
+    if derivative == 0:
+        return s
+    powers = [0, 1]  # coefficients by powers of w
+    for n in range(1, derivative):
+        slopes = [power * c for power, c in enumerate(powers)]  # w p'(w)
+        if n % 2:  # p, differentiated: t w p'
+            powers = slopes
+        else:  # t p: -2 w p + (1 - 4 w) w p'
+            powers = [a - 4 * b - 2 * c for a, b, c in zip([*slopes, 0], [0, *slopes], [0, *powers], strict=True)]
+    w, total = s * other, torch.zeros_like(z)
+    for c in reversed(powers):
+        total = total * w + c
+    return total if derivative % 2 else total * (other - s)
 
 
 def _identity(z: Tensor, derivative: int) -> Tensor:
@@ -128,6 +140,46 @@ def basis_with_slope(x: Tensor, knots: Tensor, k: int, extrapolation: str = "lin
     return basis(x, knots, k, 0, extrapolation), basis(x, knots, k, 1, extrapolation)
 
 
+@dataclass(frozen=True)
+class LayerArrays:
+    """One layer of a network, as the calls for whole networks take it; shapes as in `edge_sums`."""
+
+    coefficients: Tensor
+    base_weights: Tensor
+    knots: Tensor
+    k: int
+    base: str
+    extrapolation: str
+    sums: int  # nodes behind the layer that are sums, then products of `arity` sums each
+    products: int
+
+
+class Network(Protocol):
+    """A whole network of splines in one compiled call.
+
+    All results are by the parameters in one row, layer by layer the coefficients [in, G + k, out], then the base
+    weights [in, out]. No gradients flow through the results.
+    """
+
+    size: int  # P, the number of parameters
+
+    def loss(self, x: Tensor, y: Tensor, gradient: bool = True) -> tuple[float, Tensor]:
+        """Mean squared error of the outputs for x (batch, in) against y (batch, out), and its gradient (P,) or (0,)."""
+        ...
+
+    def jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Outputs (batch, out) and their derivatives (batch, out, P)."""
+        ...
+
+    def normal_equations(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """JᵀJ (P, P) and Jᵀ(outputs - y) (P,), summed over rows and outputs; no larger part of J is ever made."""
+        ...
+
+
+def network(layers: Sequence[LayerArrays], arity: int) -> Network | None:
+    """None: whole networks in one call are the compiled kernels' alone. The slow twin is `knotwork.model.sweep`."""
+
+
 def fma_peak(dtype: torch.dtype = torch.float32) -> float:
     """Not known in plain torch: NaN. (The compiled kernels measure the GFLOP/s of one thread's multiply-adds.)"""
     return float("nan")
@@ -148,15 +200,20 @@ def check_arguments(x: Tensor, knots: Tensor, k: int, derivative: int, extrapola
         raise SpecError(f"{knots.shape[1]} knots an input are too few for order {k}: pass at least {2 * k + 2}.")
 
 
-def check_layer(x: Tensor, coefficients: Tensor, base_weights: Tensor, knots: Tensor, k: int) -> None:
+def check_layer(
+    x: Tensor, coefficients: Tensor, base_weights: Tensor, knots: Tensor, k: int, scale: Tensor | None = None
+) -> None:
     """Raise SpecError unless the arrays of a layer fit together and take x."""
-    functions = knots.shape[-1] - k - 1
-    if coefficients.shape[:2] != (knots.shape[0], functions) or base_weights.shape != coefficients.shape[::2]:
+    functions = knots.shape[1] - k - 1
+    outputs = base_weights.shape[-1] if base_weights.ndim else 0
+    if coefficients.shape != (knots.shape[0], functions, outputs) or base_weights.shape != (knots.shape[0], outputs):
         raise SpecError(
             f"coefficients have shape {tuple(coefficients.shape)} and base_weights {tuple(base_weights.shape)}, but "
             f"knots {tuple(knots.shape)} of order {k} go with ({knots.shape[0]}, {functions}, out) "
             f"and ({knots.shape[0]}, out)."
         )
+    if scale is not None and scale.shape != x.shape:
+        raise SpecError(f"scale has shape {tuple(scale.shape)} and x {tuple(x.shape)}: they must be the same.")
 
 
 def check_inside(x: Tensor, knots: Tensor, k: int) -> None:

@@ -1,7 +1,7 @@
 """Networks: their structure, layers, passes, Jacobians and files."""
 
 from knotwork.model.checkpoint import read, restore, save
-from knotwork.model.jacobian import FreeParameters, Sweep, jacobian, pull_back, sweep
+from knotwork.model.jacobian import FreeParameters, Sweep, jacobian, loss_and_grad, pull_back, sweep
 from knotwork.model.layer import KANLayer
 from knotwork.model.mlp import MLP
 from knotwork.model.network import KANNetwork
@@ -20,6 +20,7 @@ __all__ = [
     "Trace",
     "is_whole",
     "jacobian",
+    "loss_and_grad",
     "node_ranges",
     "parse_width",
     "pull_back",

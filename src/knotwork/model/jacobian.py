@@ -1,11 +1,15 @@
 """Outputs and their derivatives by every free parameter, in closed form: one forward and one backward sweep."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from knotwork import kernels
+from knotwork.errors import SpecError
 from knotwork.functions import named_function
 from knotwork.kernels import basis, basis_with_slope
 from knotwork.model.layer import KANLayer
@@ -15,20 +19,24 @@ from knotwork.model.network import KANNetwork
 class FreeParameters:
     """The parameters that second-order methods move, as one vector of size P.
 
-    Frozen tensors (requires_grad=False) are left out. Layer by layer: coefficients of every spline edge (edges in
-    row-major order of (in, out)), their base weights (unless the base is zero), then (a, b, c, d) of every
-    trainable named edge.
+    Frozen tensors (requires_grad=False) are left out. Layer by layer: coefficients of every spline edge in the order of
+    their tensor (in, basis, out), base weights (in, out) of these edges (unless the base is zero), then (a, b, c, d) of
+    every trainable named edge.
     """
 
     def __init__(self, network: KANNetwork) -> None:
         self.network = network
-        splines = [layer.mask * float(layer.coefficients.requires_grad) for layer in network.layers]
-        self.edges = [(mask > 0).nonzero(as_tuple=True) for mask in splines]
-        self.named = [
-            [n for n, edge in enumerate(layer.named) if edge[3] and layer.affine.requires_grad]
-            for layer in network.layers
-        ]
-        self.size = len(self.get())
+        self.coefficients: list[Tensor] = []  # places of the free ones in the flattened tensor, layer by layer
+        self.base_weights: list[Tensor] = []
+        self.named: list[list[int]] = []
+        for layer in network.layers:
+            edges = (layer.mask > 0) & layer.coefficients.requires_grad
+            basis_edges = edges.unsqueeze(1).expand_as(layer.coefficients)
+            self.coefficients.append(basis_edges.flatten().nonzero().squeeze(1))
+            self.base_weights.append((edges & (layer.base != "zero")).flatten().nonzero().squeeze(1))
+            free = [n for n, edge in enumerate(layer.named) if edge[3] and layer.affine.requires_grad]
+            self.named.append(free)
+        self.size = sum(map(len, self.coefficients)) + sum(map(len, self.base_weights)) + 4 * sum(map(len, self.named))
 
     def get(self) -> Tensor:
         """The current values: (P,)."""
@@ -37,28 +45,86 @@ class FreeParameters:
     def gather(self, tensors: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
         """One vector (P,) from a layer-by-layer list shaped like (coefficients, base_weights, affine)."""
         parts = []
-        for layer, (coefficients, base_weights, affine), (source, target), named in zip(
-            self.network.layers, tensors, self.edges, self.named, strict=True
+        for (coefficients, base_weights, affine), *places in zip(
+            tensors, self.coefficients, self.base_weights, self.named, strict=True
         ):
-            parts.append(coefficients.detach()[source, :, target].flatten())
-            if layer.base != "zero":
-                parts.append(base_weights.detach()[source, target])
-            parts.append(affine.detach()[named].flatten())
+            parts.append(coefficients.detach().flatten()[places[0]])
+            parts.append(base_weights.detach().flatten()[places[1]])
+            if places[2]:
+                parts.append(affine.detach()[places[2]].flatten())
         return torch.cat(parts)
 
     @torch.no_grad()
     def set(self, values: Tensor) -> None:
         """Write a vector (P,) back into the network."""
         at = 0
-        for layer, (source, target), named in zip(self.network.layers, self.edges, self.named, strict=True):
-            n, size = len(source), layer.coefficients.shape[1]
-            layer.coefficients[source, :, target] = values[at : at + n * size].view(n, size)
-            at += n * size
-            if layer.base != "zero":
-                layer.base_weights[source, target] = values[at : at + n]
-                at += n
-            layer.affine[named] = values[at : at + 4 * len(named)].view(-1, 4)
-            at += 4 * len(named)
+        for layer, coefficients, base_weights, named in zip(
+            self.network.layers, self.coefficients, self.base_weights, self.named, strict=True
+        ):
+            for tensor, places in ((layer.coefficients, coefficients), (layer.base_weights, base_weights)):
+                tensor.put_(places, values[at : at + len(places)])
+                at += len(places)
+            if named:
+                layer.affine[named] = values[at : at + 4 * len(named)].view(-1, 4)
+                at += 4 * len(named)
+
+    def compiled(self) -> CompiledNetwork | None:
+        """The network as one compiled call takes it; None with named edges, or where no compiled kernel can go."""
+        found = _splines(self.network)
+        return None if found is None else CompiledNetwork(found, self._places(found.size))
+
+    def _places(self, size: int) -> Tensor | None:
+        """Where the free parameters stand among all `size` of a network of splines; None if all are free."""
+        if size == self.size:
+            return None
+        parts, at = [], 0
+        for layer, coefficients, base_weights in zip(
+            self.network.layers, self.coefficients, self.base_weights, strict=True
+        ):
+            parts += [at + coefficients, at + layer.coefficients.numel() + base_weights]
+            at += layer.coefficients.numel() + layer.base_weights.numel()
+        return torch.cat(parts)
+
+
+def _splines(network: KANNetwork) -> kernels.Network | None:
+    """A network without named edges for the compiled kernels, if they can take it."""
+    if any(layer.named for layer in network.layers):
+        return None
+    layers = []
+    for layer, nodes in zip(network.layers, network.structure.width[1:], strict=True):
+        arrays = layer.coefficients.detach(), layer.base_weights.detach()
+        if not layer.is_whole():
+            arrays = arrays[0] * layer.mask.unsqueeze(1), arrays[1] * layer.mask
+        layers.append(kernels.LayerArrays(*arrays, layer.knots, layer.k, layer.base, layer.extrapolation, *nodes))
+    return kernels.network(layers, network.structure.arity)
+
+
+class CompiledNetwork:
+    """One call for a whole network of splines, by its free parameters (P,)."""
+
+    def __init__(self, network: kernels.Network, places: Tensor | None) -> None:
+        self.network, self.places = network, places
+
+    def loss(self, x: Tensor, y: Tensor) -> float:
+        """The mean squared error of the outputs for x (batch, in) against y (batch, out)."""
+        return self.network.loss(x, y, False)[0]
+
+    def loss_and_gradient(self, x: Tensor, y: Tensor) -> tuple[float, Tensor]:
+        """The mean squared error and its gradient (P,)."""
+        value, gradient = self.network.loss(x, y)
+        return value, gradient if self.places is None else gradient[self.places]
+
+    def jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Outputs (batch, out) and their derivatives (batch, out, P)."""
+        outputs, derivatives = self.network.jacobian(x)
+        return outputs, derivatives if self.places is None else derivatives[..., self.places]
+
+    def normal_equations(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """JᵀJ (P, P) and Jᵀ(outputs - y) (P,), summed over rows and outputs."""
+        matrix, vector = self.network.normal_equations(x, y)
+        if self.places is None:
+            return matrix, vector
+        return matrix[self.places][:, self.places], vector[self.places]
 
 
 @dataclass(frozen=True)
@@ -85,14 +151,19 @@ class Sweep:
 
 
 @torch.no_grad()
-def sweep(network: KANNetwork, x: Tensor, known: Sweep | None = None) -> Sweep:
-    """One pass through the network that keeps the values and slopes of its edges.
+def sweep(network: KANNetwork, x: Tensor, known: Sweep | None = None, values_only: bool = False) -> Sweep:
+    """One pass through the network that keeps the values and slopes of its edges, or nothing but the nodes' values.
 
     `known` is an earlier sweep over the same rows with the same input knots, whose first basis is used again.
     """
     values = network.select_inputs(x)
     seen: list[LayerSweep] = []
     for l, layer in enumerate(network.layers):
+        if values_only:
+            none = values.new_empty(*values.shape, 0)
+            seen.append(LayerSweep(values, none, none, none, layer(values)))
+            values = network.combine(l + 1, seen[-1].sums)
+            continue
         sums = values.new_zeros(len(values), layer.out_features)
         slopes = values.new_zeros(len(values), layer.in_features if l else 0, layer.out_features)
         splines, base = values.new_empty(*values.shape, 0), values
@@ -125,6 +196,9 @@ def jacobian(
 ) -> tuple[Tensor, Tensor]:
     """Outputs (batch, out) and their derivatives by the free parameters (batch, out, P); `seen` is a sweep at hand."""
     free = free or FreeParameters(network)
+    compiled = None if seen else free.compiled()
+    if compiled is not None:
+        return compiled.jacobian(network.select_inputs(x))
     seen = seen or sweep(network, x)
     outputs = seen.outputs
     sensitivity = torch.eye(outputs.shape[1], dtype=outputs.dtype, device=outputs.device).expand(len(outputs), -1, -1)
@@ -137,6 +211,40 @@ def jacobian(
             sensitivity = sensitivity @ layer.slopes.transpose(1, 2)
     none = outputs.new_zeros(*outputs.shape, 0)
     return outputs, torch.cat([none, *(block for layer in reversed(blocks) for block in layer)], dim=-1)
+
+
+def loss_and_grad(network: KANNetwork, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Mean squared error and its gradients by every parameter, as `parameters()` has them; see `KAN.loss_and_grad`."""
+    with torch.no_grad():
+        x, y = network.select_inputs(x), y.to(network.layers[0].coefficients.dtype)
+        y = y.unsqueeze(-1) if y.ndim == 1 else y
+    expected = (len(x), sum(network.structure.width[-1]))
+    if x.ndim != 2 or y.shape != expected:
+        raise SpecError(
+            f"x has shape {tuple(x.shape)} and y {tuple(y.shape)}: pass rows of x and y of shape {expected}."
+        )
+    compiled = _splines(network)
+    if compiled is None:
+        with torch.enable_grad():
+            loss = (network(x) - y).square().mean()
+        parameters = list(network.parameters())
+        moving = [p for p in parameters if p.requires_grad]
+        slopes = iter(torch.autograd.grad(loss, moving, allow_unused=True))
+        found = [next(slopes) if p.requires_grad else None for p in parameters]
+        return loss.detach(), tuple(
+            torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)
+        )
+    value, gradient = compiled.loss(x, y)
+    gradients, at = [], 0
+    for layer in network.layers:
+        for p in (layer.coefficients, layer.base_weights):
+            part = gradient[at : at + p.numel()].view_as(p)
+            at += p.numel()
+            if not layer.is_whole():
+                part = part * (layer.mask.unsqueeze(1) if p is layer.coefficients else layer.mask)
+            gradients.append(part if p.requires_grad else torch.zeros_like(p))
+        gradients.append(torch.zeros_like(layer.affine))
+    return torch.tensor(value, dtype=y.dtype), tuple(gradients)
 
 
 @torch.no_grad()
@@ -177,13 +285,13 @@ def _to_sums(network: KANNetwork, layer: int, sums: Tensor, sensitivity: Tensor)
 
 def _blocks(layer: KANLayer, free: FreeParameters, l: int, saw: LayerSweep, sensitivity: Tensor) -> list[Tensor]:
     """Columns of the Jacobian of one layer, in the order of `FreeParameters`."""
-    source, target = free.edges[l]
-    by_sum = sensitivity[:, :, target]  # (batch, out, edges)
     blocks = []
-    if len(source):
-        blocks.append((by_sum.unsqueeze(-1) * saw.splines[:, None, source, :]).flatten(2))
-        if layer.base != "zero":
-            blocks.append(by_sum * saw.base[:, None, source])
+    if len(free.coefficients[l]):
+        by_coefficients = saw.splines[:, None, :, :, None] * sensitivity[:, :, None, None, :]
+        blocks.append(by_coefficients.flatten(2)[..., free.coefficients[l]])
+    if len(free.base_weights[l]):
+        by_base = saw.base[:, None, :, None] * sensitivity[:, :, None, :]
+        blocks.append(by_base.flatten(2)[..., free.base_weights[l]])
     for n in free.named[l]:
         i, j, name, _ = layer.named[n]
         columns = _affine_columns(name, layer.affine[n], saw.inputs[:, i])

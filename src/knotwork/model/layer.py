@@ -83,7 +83,7 @@ class KANLayer(nn.Module):
             rows = rows.to(self.knots.dtype)  # a half-precision sum of splines would be worthless
         if self.has_splines():
             coefficients, base_weights = self.coefficients, self.base_weights
-            if not self._is_whole():
+            if not self.is_whole():
                 coefficients, base_weights = coefficients * self.mask.unsqueeze(1), base_weights * self.mask
             y = edge_sums(rows, coefficients, base_weights, self.knots, self.k, self.base, self.extrapolation)
         else:
@@ -119,7 +119,7 @@ class KANLayer(nn.Module):
 
     # --- the structure of the layer ---
 
-    def _is_whole(self) -> bool:
+    def is_whole(self) -> bool:
         """Whether every edge is a spline; found out again only when the mask has changed."""
         if torch.compiler.is_compiling() or self.mask.is_inference():
             return False

@@ -87,7 +87,8 @@ def _plain(model: nn.Module, x: Tensor, y: Tensor, objective: Objective, lr: flo
 def _preconditioned(network: KANNetwork, x: Tensor, y: Tensor, objective: Objective, lr: float) -> float:
     """One step in the coordinates of today's Gauss-Newton matrix; the loss before it."""
     free = FreeParameters(network)
-    known = sweep(network, x)
+    known = None if free.compiled() else sweep(network, x)
+    inputs = network.select_inputs(x)
     matrix, _ = normal_equations(network, x, y, free, objective.penalty)
     diagonal = matrix.diagonal()
     damped = matrix + torch.diag(DAMPING * diagonal + 1e-10 * diagonal.max() + 1e-300)
@@ -102,10 +103,15 @@ def _preconditioned(network: KANNetwork, x: Tensor, y: Tensor, objective: Object
 
     def closure() -> Tensor:
         free.set(position())
-        seen = sweep(network, x, known)
-        residual = seen.outputs - y
-        value = residual.square().mean()
-        gradient = pull_back(network, seen, residual * (2 / residual.numel()), free)
+        compiled = free.compiled()
+        if compiled is not None:
+            loss, gradient = compiled.loss_and_gradient(inputs, y)
+            value = torch.tensor(loss, dtype=y.dtype)
+        else:
+            seen = sweep(network, x, known)
+            residual = seen.outputs - y
+            value = residual.square().mean()
+            gradient = pull_back(network, seen, residual * (2 / residual.numel()), free)
         if objective.penalty:
             penalty, slope = objective.penalty.with_gradient(network, x, free)
             value, gradient = value + penalty, gradient + slope

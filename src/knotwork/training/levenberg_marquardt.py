@@ -78,9 +78,10 @@ def _evaluate(
     network: KANNetwork, x: Tensor, y: Tensor, free: FreeParameters, penalty: Penalty | None, known: Sweep | None = None
 ) -> tuple[float, Sweep | None]:
     """The objective, and the sweep it came from where all rows fit in one chunk."""
-    if len(x) > _rows_at_once(free, y):
+    compiled = free.compiled() is not None  # then the normal equations need no sweep
+    if not compiled and len(x) > _rows_at_once(free, y):
         return objective_value(network, x, y, penalty), None
-    seen = sweep(network, x, known)
+    seen = sweep(network, x, known, values_only=compiled)
     loss = float((seen.outputs - y).square().mean())
     return (loss + float(penalty.value(network, x).detach()) if penalty else loss), seen
 
@@ -108,6 +109,10 @@ def normal_equations(
 
     `seen` is a sweep over all rows at the present parameters, if there is one.
     """
+    compiled = free.compiled()
+    if compiled is not None:
+        matrix, gradient = compiled.normal_equations(network.select_inputs(x), y)
+        return _with_penalty(matrix / y.numel(), gradient / y.numel(), network, x, free, penalty)
     rows = len(x) if seen is not None else _rows_at_once(free, y)
     matrix = torch.zeros(free.size, free.size, dtype=y.dtype, device=y.device)
     gradient = torch.zeros(free.size, dtype=y.dtype, device=y.device)
@@ -116,7 +121,12 @@ def normal_equations(
         columns = columns.flatten(0, 1)
         matrix += columns.T @ columns
         gradient += columns.T @ (outputs - y[at : at + rows]).flatten()
-    matrix, gradient = matrix / y.numel(), gradient / y.numel()
+    return _with_penalty(matrix / y.numel(), gradient / y.numel(), network, x, free, penalty)
+
+
+def _with_penalty(
+    matrix: Tensor, gradient: Tensor, network: KANNetwork, x: Tensor, free: FreeParameters, penalty: Penalty | None
+) -> tuple[Tensor, Tensor]:
     if penalty:
         curvature, slope = penalty.quadratic(network, x, free)
         matrix, gradient = matrix + curvature / 2, gradient + slope / 2

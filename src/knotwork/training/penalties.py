@@ -63,23 +63,25 @@ class Penalty:
         curvature = x.new_zeros(free.size, free.size)
         at = 0
         for l, layer in enumerate(network.layers):
-            source, target = free.edges[l]
-            n_edges, size = len(source), layer.coefficients.shape[1]
-            if n_edges:
-                seen = layers[l]
-                design = basis(seen.inputs.detach(), layer.knots, layer.k, 0, layer.extrapolation)[:, source]
-                if layer.base != "zero":
-                    design = torch.cat([design, layer.base_values(seen.inputs.detach())[:, source, None]], dim=-1)
-                sizes = seen.edges.detach()[:, source, target].abs()
-                slack = 0.01 * sizes.mean(0) + 1e-6 * sizes.mean() + 1e-300
-                weights = by_norm[l][source, target].clamp_min(0) / len(x) / (sizes + slack)
-                blocks = torch.einsum("nea,ne,neb->eab", design, weights, design)
-                for e in range(n_edges):
-                    places = torch.arange(at + e * size, at + (e + 1) * size)
-                    if layer.base != "zero":
-                        places = torch.cat([places, torch.tensor([at + n_edges * size + e])])
-                    curvature[places[:, None], places] += blocks[e]
-            at += n_edges * (size + (layer.base != "zero")) + 4 * len(free.named[l])
+            seen, n_free = layers[l], len(free.coefficients[l])
+            edges, size = layer.mask.numel(), layer.coefficients.shape[1]
+            if n_free:
+                design = basis(seen.inputs.detach(), layer.knots, layer.k, 0, layer.extrapolation)
+                design = torch.cat([design, layer.base_values(seen.inputs.detach()).unsqueeze(-1)], dim=-1)
+                sizes = seen.edges.detach().abs()
+                slack = 0.01 * sizes.mean(0) + 1e-6 * sizes[:, layer.mask > 0].mean() + 1e-300
+                weights = by_norm[l].clamp_min(0) / len(x) / (sizes + slack)
+                blocks = torch.einsum("nia,nio,nib->ioab", design, weights, design).flatten(0, 1)
+                # Places of an edge's coefficients and base weight among the layer's free parameters, -1 if not free.
+                place = torch.full((edges * (size + 1),), -1)
+                place[free.coefficients[l]] = torch.arange(n_free)
+                place[edges * size + free.base_weights[l]] = n_free + torch.arange(len(free.base_weights[l]))
+                splines = place[: edges * size].view(layer.in_features, size, -1).transpose(1, 2).flatten(0, 1)
+                for block, places in zip(blocks, torch.cat([splines, place[edges * size :, None]], 1), strict=True):
+                    inside = places >= 0
+                    kept = at + places[inside]
+                    curvature[kept[:, None], kept] += block[inside][:, inside]
+            at += n_free + len(free.base_weights[l]) + 4 * len(free.named[l])
         return curvature, gradient
 
 

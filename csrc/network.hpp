@@ -1,0 +1,278 @@
+// Whole networks in one call: forward, backward, and the sparse rows of the Jacobian. Included like layer.hpp.
+//
+// A row of the Jacobian is not zero at k + 2 parameters an edge: in the order of the parameters these are a few runs of
+// neighbours, one an input for the coefficients, one a layer for the base weights. No larger row is ever made.
+
+constexpr Index chunk_rows = 4096;  // rows that go through the network together
+constexpr Index sparse_rows = 256;  // rows whose Jacobian is held together
+
+template <class T>
+struct Pass {
+    const Network<T>& network;
+    Index batch;
+    std::vector<Plan<T>> plans;
+    std::vector<T*> inputs, sums;  // of each layer: [batch][in], [batch][out]
+    T *outputs, *by_nodes, *by_sums, *spare;
+
+    // One forward pass; weights are kept for backward ones.
+    Pass(const Network<T>& network, Index batch, const T* x, Scratch& memory, int threads) : network(network), batch(batch) {
+        Index widest_row = 0;
+        const T* values = x;
+        for (Index l = 0; l < network.depth; ++l) {
+            const Layer<T>& layer = network.layers[l];
+            widest_row = std::max({widest_row, layer.in, layer.out, network.outputs(l)});
+            plans.push_back(Plan<T>::shape(layer, batch));
+            plans[l].place(memory.take<char>(plans[l].bytes(layer.in)), layer.in);
+            plans[l].kept = memory.take<T>(plans[l].kept_size(layer));
+            inputs.push_back(const_cast<T*>(values));
+            sums.push_back(memory.take<T>(batch * layer.out));
+            forward(layer, plans[l], values, static_cast<const T*>(nullptr), 0, sums[l], threads);
+            values = outputs = combine(l, memory);
+        }
+        by_nodes = memory.take<T>(batch * widest_row);
+        by_sums = memory.take<T>(batch * widest_row);
+        spare = memory.take<T>(batch * widest_row);
+    }
+
+    // Values of the nodes behind layer l.
+    T* combine(Index l, Scratch& memory) {
+        const Nodes nodes = network.nodes[l];
+        if (nodes.products == 0) return sums[l];
+        const Index from = network.layers[l].out, to = network.outputs(l);
+        T* const values = memory.take<T>(batch * to);
+        for (Index n = 0; n < batch; ++n) {
+            const T* factor = sums[l] + n * from + nodes.sums;
+            std::copy_n(sums[l] + n * from, nodes.sums, values + n * to);
+            for (Index p = 0; p < nodes.products; ++p, factor += network.arity) {
+                T product = factor[0];
+                for (Index r = 1; r < network.arity; ++r) product *= factor[r];
+                values[n * to + nodes.sums + p] = product;
+            }
+        }
+        return values;
+    }
+
+    // by_sums of layer l from by_nodes behind it.
+    const T* to_sums(Index l) {
+        const Nodes nodes = network.nodes[l];
+        if (nodes.products == 0) return by_nodes;
+        const Index to = network.layers[l].out, from = network.outputs(l), arity = network.arity;
+        for (Index n = 0; n < batch; ++n) {
+            const T* const row = by_nodes + n * from;
+            std::copy_n(row, nodes.sums, by_sums + n * to);
+            for (Index p = 0; p < nodes.products; ++p) {
+                const T* const factor = sums[l] + n * to + nodes.sums + p * arity;
+                for (Index r = 0; r < arity; ++r) {  // the product of all factors but one, without dividing by it
+                    T others = row[nodes.sums + p];
+                    for (Index q = 0; q < arity; ++q)
+                        if (q != r) others *= factor[q];
+                    by_sums[n * to + nodes.sums + p * arity + r] = others;
+                }
+            }
+        }
+        return by_sums;
+    }
+};
+
+template <class T>
+double loss(const Network<T>& network, Index batch, const T* x, const T* y, T* gradient, int threads) {
+    const Index size = network.parameters(), out = network.outputs(network.depth - 1), in = network.layers[0].in;
+    if (gradient) std::fill_n(gradient, size, T(0));
+    double total = 0;
+    for (Index start = 0; start < batch; start += chunk_rows) {
+        Scratch& memory = scratch<2>();
+        const Index rows = std::min(chunk_rows, batch - start);
+        Pass<T> pass(network, rows, x + start * in, memory, threads);
+        const T* const target = y + start * out;
+        for (Index n = 0; n < rows * out; ++n) {
+            const T residual = pass.outputs[n] - target[n];
+            total += double(residual) * double(residual);
+            pass.by_nodes[n] = residual * (T(2) / T(batch * out));
+        }
+        if (!gradient) continue;
+        T* const part = start == 0 ? gradient : memory.take<T>(size);
+        T* at = part + size;
+        for (Index l = network.depth - 1; l >= 0; --l) {
+            const Layer<T>& layer = network.layers[l];
+            at -= network.size(l);
+            const T* const by_sums = pass.to_sums(l);
+            backward(layer, pass.plans[l], static_cast<const T*>(nullptr), 0, by_sums,
+                     Gradients<T>{l ? pass.spare : nullptr, nullptr, at, at + layer.in * (layer.grid + layer.k) * layer.out}, threads);
+            std::swap(pass.by_nodes, pass.spare);
+        }
+        if (part != gradient)
+            for (Index p = 0; p < size; ++p) gradient[p] += part[p];
+    }
+    return total / double(batch * out);
+}
+
+// The rows of the Jacobian of some samples, for one output after another.
+template <class T>
+class SparseRows {
+    struct Run {
+        Index parameter, length, value;  // where it begins among the parameters and among the values
+    };
+    Pass<T>& pass;
+    std::vector<T*> weights;             // of each layer: [batch][in][k + 2], the functions that are not zero and the base
+    std::vector<std::int32_t*> first;    // of each layer: [batch][in], number of the first function
+    std::vector<T*> sensitivity;         // of each layer: [batch][out], derivatives of the present output by its sums
+
+  public:
+    std::vector<Run> runs;
+    std::vector<T> values;  // of one row; runs padded with zeros to whole vectors
+
+    SparseRows(Pass<T>& pass, Scratch& memory) : pass(pass) {
+        Index value = 0;
+        for (Index l = 0, parameter = 0; l < pass.network.depth; parameter += pass.network.size(l), ++l) {
+            const Layer<T>& layer = pass.network.layers[l];
+            const Index k = layer.k, functions = layer.grid + k;
+            weights.push_back(memory.take<T>(pass.batch * layer.in * (k + 2)));
+            first.push_back(memory.take<std::int32_t>(pass.batch * layer.in));
+            sensitivity.push_back(memory.take<T>(pass.batch * layer.out));
+            const auto add = [&](Index at, Index length) {
+                runs.push_back({at, length, value});
+                value += round_up(length, lanes<T>);
+            };
+            for (Index i = 0; i < layer.in; ++i) add(parameter + i * functions * layer.out, (k + 1) * layer.out);
+            add(parameter + layer.in * functions * layer.out, layer.in * layer.out);
+            unsort(l);
+        }
+        values.assign(value + lanes<T>, T(0));
+    }
+
+    // Weights in the order of the samples, functions that do not exist left out.
+    void unsort(Index l) {
+        const Layer<T>& layer = pass.network.layers[l];
+        const Plan<T>& plan = pass.plans[l];
+        const Index k = layer.k, last = layer.grid - 1;
+        for (Index i = 0; i < layer.in; ++i)
+            for (Index block = 0; block < plan.blocks; ++block) {
+                const std::uint16_t* const starts = plan.starts + (block * layer.in + i) * (plan.buckets + 1);
+                const T* const kept = plan.kept + plan.at(i, block) * rows_of(What::both, int(k));
+                for (Index b = 0; b < plan.buckets; ++b) {
+                    const Index interval = b > plan.buckets - 2 ? 0 : std::clamp<Index>(b - 1, 0, plan.buckets - 4);
+                    const Index number = layer.fade ? interval - k : interval, start = std::clamp<Index>(number, 0, last);
+                    for (Index p = starts[b]; p < starts[b + 1]; ++p) {
+                        const Index n = block * plan.block + plan.order[plan.at(i, block) + p];
+                        T* const to = weights[l] + (n * layer.in + i) * (k + 2);
+                        first[l][n * layer.in + i] = std::int32_t(start);
+                        for (Index r = 0; r <= k; ++r) {
+                            const Index from = start + r - number;
+                            to[r] = from >= 0 && from <= k ? kept[from * plan.row + p] : T(0);
+                        }
+                        to[k + 1] = kept[(k + 1) * plan.row + p];
+                    }
+                }
+            }
+    }
+
+    void choose_output(Index o) {
+        const Index depth = pass.network.depth, out = pass.network.outputs(depth - 1);
+        for (Index n = 0; n < pass.batch; ++n)
+            for (Index p = 0; p < out; ++p) pass.by_nodes[n * out + p] = T(p == o);
+        for (Index l = depth - 1; l >= 0; --l) {
+            const Layer<T>& layer = pass.network.layers[l];
+            std::copy_n(pass.to_sums(l), pass.batch * layer.out, sensitivity[l]);
+            if (l)
+                backward(layer, pass.plans[l], static_cast<const T*>(nullptr), 0, static_cast<const T*>(sensitivity[l]),
+                         Gradients<T>{pass.by_nodes, nullptr, nullptr, nullptr}, 1);
+        }
+    }
+
+    // Make `values` and the beginnings of `runs` those of sample n.
+    void make_row(Index n) {
+        std::size_t run = 0;
+        for (Index l = 0, parameter = 0; l < pass.network.depth; parameter += pass.network.size(l), ++l) {
+            const Layer<T>& layer = pass.network.layers[l];
+            const Index k = layer.k, functions = layer.grid + k;
+            const T* const by_sum = sensitivity[l] + n * layer.out;
+            T* base = values.data() + runs[run + layer.in].value;
+            for (Index i = 0; i < layer.in; ++i, ++run) {
+                const T* const weight = weights[l] + (n * layer.in + i) * (k + 2);
+                runs[run].parameter = parameter + (i * functions + first[l][n * layer.in + i]) * layer.out;
+                T* to = values.data() + runs[run].value;
+                for (Index r = 0; r <= k; ++r)
+                    for (Index o = 0; o < layer.out; ++o) *to++ = weight[r] * by_sum[o];
+                for (Index o = 0; o < layer.out; ++o) *base++ = weight[k + 1] * by_sum[o];
+            }
+            ++run;
+        }
+    }
+};
+
+template <class T>
+void jacobian(const Network<T>& network, Index batch, const T* x, T* outputs, T* derivatives) {
+    const Index size = network.parameters(), out = network.outputs(network.depth - 1), in = network.layers[0].in;
+    std::fill_n(derivatives, batch * out * size, T(0));
+    for (Index start = 0; start < batch; start += sparse_rows) {
+        Scratch& memory = scratch<2>();
+        Pass<T> pass(network, std::min(sparse_rows, batch - start), x + start * in, memory, 1);
+        std::copy_n(pass.outputs, pass.batch * out, outputs + start * out);
+        SparseRows<T> rows(pass, memory);
+        for (Index o = 0; o < out; ++o) {
+            rows.choose_output(o);
+            for (Index n = 0; n < pass.batch; ++n) {
+                rows.make_row(n);
+                T* const row = derivatives + ((start + n) * out + o) * size;
+                for (const auto& run : rows.runs) std::copy_n(rows.values.data() + run.value, run.length, row + run.parameter);
+            }
+        }
+    }
+}
+
+// Adds the rows of some samples to the upper triangle of `matrix`, whose rows lie `ld` apart.
+template <class T>
+void add_normal_equations(const Network<T>& network, Index batch, const T* x, const T* y, T* matrix, Index ld, T* vector) {
+    const Index out = network.outputs(network.depth - 1), in = network.layers[0].in;
+    for (Index start = 0; start < batch; start += sparse_rows) {
+        Scratch& memory = scratch<2>();
+        Pass<T> pass(network, std::min(sparse_rows, batch - start), x + start * in, memory, 1);
+        SparseRows<T> rows(pass, memory);
+        for (Index o = 0; o < out; ++o) {
+            rows.choose_output(o);
+            for (Index n = 0; n < pass.batch; ++n) {
+                rows.make_row(n);
+                const T residual = pass.outputs[n * out + o] - y[(start + n) * out + o];
+                for (std::size_t a = 0; a < rows.runs.size(); ++a) {
+                    const auto& left = rows.runs[a];
+                    for (Index e = 0; e < left.length; ++e) {
+                        const T value = rows.values[left.value + e];
+                        vector[left.parameter + e] += value * residual;
+                        T* const row = matrix + (left.parameter + e) * ld;
+                        for (std::size_t b = a; b < rows.runs.size(); ++b) {
+                            const auto& right = rows.runs[b];
+                            const T* from = rows.values.data() + right.value;
+                            T* const to = row + right.parameter;
+                            for (Index q = 0; q < right.length; q += lanes<T>)
+                                store(to + q, load(to + q) + value * load(from + q));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+template <class T>
+void normal_equations(const Network<T>& network, Index batch, const T* x, const T* y, T* matrix, T* vector, int threads) {
+    const Index size = network.parameters(), ld = round_up(size + lanes<T>, lanes<T>);
+    const Index out = network.outputs(network.depth - 1), in = network.layers[0].in;
+    const int parts = int(std::clamp<Index>(batch / sparse_rows, 1, threads));
+    T* const sums = scratch<3>().template take<T>(parts * (size + 1) * ld);
+    run_together(parts, [&](int n) {
+        const Index from = batch * n / parts, to = batch * (n + 1) / parts;
+        T* const mine = sums + n * (size + 1) * ld;
+        std::fill_n(mine, (size + 1) * ld, T(0));
+        add_normal_equations(network, to - from, x + from * in, y + from * out, mine, ld, mine + size * ld);
+    });
+    for (Index p = 0; p < size; ++p) {
+        for (Index q = p; q < size; ++q) {
+            T total = sums[p * ld + q];
+            for (Index n = 1; n < parts; ++n) total += sums[(n * (size + 1) + p) * ld + q];
+            matrix[p * size + q] = matrix[q * size + p] = total;
+        }
+        T total = sums[size * ld + p];
+        for (Index n = 1; n < parts; ++n) total += sums[(n * (size + 1) + size) * ld + p];
+        vector[p] = total;
+    }
+}
