@@ -7,6 +7,9 @@ constexpr Index chunk_rows = 4096;  // rows that go through the network together
 constexpr Index sparse_rows = 256;  // rows whose Jacobian is held together
 
 template <class T>
+constexpr std::size_t kinds = lanes<T> >= 16 ? 5 : lanes<T> >= 8 ? 4 : lanes<T> >= 4 ? 3 : 2;  // lengths of pieces: 1, 2, 4 ... lanes
+
+template <class T>
 struct Pass {
     const Network<T>& network;
     Index batch;
@@ -109,35 +112,49 @@ double loss(const Network<T>& network, Index batch, const T* x, const T* y, T* g
 // The rows of the Jacobian of some samples, for one output after another.
 template <class T>
 class SparseRows {
-    struct Run {
-        Index parameter, length, value;  // where it begins among the parameters and among the values
-    };
     Pass<T>& pass;
-    std::vector<T*> weights;             // of each layer: [batch][in][k + 2], the functions that are not zero and the base
-    std::vector<std::int32_t*> first;    // of each layer: [batch][in], number of the first function
-    std::vector<T*> sensitivity;         // of each layer: [batch][out], derivatives of the present output by its sums
+    std::vector<T*> weights;           // of each layer: [batch][in][k + 2], the functions that are not zero and the base
+    std::vector<std::int32_t*> first;  // of each layer: [batch][in], number of the first function
+    std::vector<T*> sensitivity;       // of each layer: [batch][out], derivatives of the present output by its sums
+    std::vector<Index> run;            // numbers of the runs' first pieces, one an input and one a layer
 
   public:
-    std::vector<Run> runs;
-    std::vector<T> values;  // of one row; runs padded with zeros to whole vectors
+    // One row, cut into pieces whose lengths are powers of two, so that no store covers more than what it changes: a load
+    // that follows a store it half overlaps waits for it. `kind` is the logarithm of a piece's length.
+    struct Piece {
+        Index parameter, value;  // where it begins among the parameters and among the values
+        int kind;
+        std::array<Index, kinds<T>> from;  // the first of each kind that is not before it
+    };
+    std::vector<Piece> pieces;
+    std::array<std::vector<Index>, kinds<T>> of_kind;
+    std::vector<T> values;
 
     SparseRows(Pass<T>& pass, Scratch& memory) : pass(pass) {
         Index value = 0;
-        for (Index l = 0, parameter = 0; l < pass.network.depth; parameter += pass.network.size(l), ++l) {
+        const auto add_run = [&](Index at, Index length) {
+            run.push_back(Index(pieces.size()));
+            for (int kind = kinds<T> - 1; length > 0; --kind)
+                for (const Index size = Index(1) << kind; length >= size; length -= size, at += size, value += size) {
+                    pieces.push_back({at, value, kind, {}});
+                    of_kind[std::size_t(kind)].push_back(Index(pieces.size()) - 1);
+                }
+        };
+        for (Index l = 0, at = 0; l < pass.network.depth; at += pass.network.size(l), ++l) {
             const Layer<T>& layer = pass.network.layers[l];
             const Index k = layer.k, functions = layer.grid + k;
             weights.push_back(memory.take<T>(pass.batch * layer.in * (k + 2)));
             first.push_back(memory.take<std::int32_t>(pass.batch * layer.in));
             sensitivity.push_back(memory.take<T>(pass.batch * layer.out));
-            const auto add = [&](Index at, Index length) {
-                runs.push_back({at, length, value});
-                value += round_up(length, lanes<T>);
-            };
-            for (Index i = 0; i < layer.in; ++i) add(parameter + i * functions * layer.out, (k + 1) * layer.out);
-            add(parameter + layer.in * functions * layer.out, layer.in * layer.out);
+            for (Index i = 0; i < layer.in; ++i) add_run(at + i * functions * layer.out, (k + 1) * layer.out);
+            add_run(at + layer.in * functions * layer.out, layer.in * layer.out);
             unsort(l);
         }
-        values.assign(value + lanes<T>, T(0));
+        run.push_back(Index(pieces.size()));
+        values.assign(value, T(0));
+        for (std::size_t n = 0; n < pieces.size(); ++n)
+            for (std::size_t kind = 0; kind < kinds<T>; ++kind)
+                pieces[n].from[kind] = std::lower_bound(of_kind[kind].begin(), of_kind[kind].end(), Index(n)) - of_kind[kind].begin();
     }
 
     // Weights in the order of the samples, functions that do not exist left out.
@@ -179,24 +196,43 @@ class SparseRows {
         }
     }
 
-    // Make `values` and the beginnings of `runs` those of sample n.
+    // Make `values` and the places of `pieces` those of sample n.
     void make_row(Index n) {
-        std::size_t run = 0;
-        for (Index l = 0, parameter = 0; l < pass.network.depth; parameter += pass.network.size(l), ++l) {
+        auto at = run.begin();
+        for (Index l = 0, start = 0; l < pass.network.depth; start += pass.network.size(l), ++l) {
             const Layer<T>& layer = pass.network.layers[l];
             const Index k = layer.k, functions = layer.grid + k;
             const T* const by_sum = sensitivity[l] + n * layer.out;
-            T* base = values.data() + runs[run + layer.in].value;
-            for (Index i = 0; i < layer.in; ++i, ++run) {
+            T* base = values.data() + pieces[at[layer.in]].value;
+            for (Index i = 0; i < layer.in; ++i, ++at) {
                 const T* const weight = weights[l] + (n * layer.in + i) * (k + 2);
-                runs[run].parameter = parameter + (i * functions + first[l][n * layer.in + i]) * layer.out;
-                T* to = values.data() + runs[run].value;
+                const Index from = pieces[*at].value;
+                const Index number = start + (i * functions + first[l][n * layer.in + i]) * layer.out;
+                for (Index piece = *at; piece < at[1]; ++piece) pieces[piece].parameter = number + pieces[piece].value - from;
+                T* to = values.data() + from;
                 for (Index r = 0; r <= k; ++r)
                     for (Index o = 0; o < layer.out; ++o) *to++ = weight[r] * by_sum[o];
                 for (Index o = 0; o < layer.out; ++o) *base++ = weight[k + 1] * by_sum[o];
             }
-            ++run;
+            ++at;
         }
+    }
+
+    // row[parameter] += factor * value for the pieces that are not before `piece`.
+    template <int kind = 0>
+    void add_times(const Piece& piece, T factor, T* row) const {
+        constexpr int length = 1 << kind;
+        typedef T Part __attribute__((vector_size(length * sizeof(T))));
+        const std::vector<Index>& mine = of_kind[kind];
+        for (Index n = piece.from[kind]; n < Index(mine.size()); ++n) {
+            const Piece& other = pieces[mine[n]];
+            Part part, sum;
+            __builtin_memcpy(&part, values.data() + other.value, sizeof part);
+            __builtin_memcpy(&sum, row + other.parameter, sizeof sum);
+            sum += factor * part;
+            __builtin_memcpy(row + other.parameter, &sum, sizeof sum);
+        }
+        if constexpr (kind + 1 < int(kinds<T>)) add_times<kind + 1>(piece, factor, row);
     }
 };
 
@@ -214,7 +250,8 @@ void jacobian(const Network<T>& network, Index batch, const T* x, T* outputs, T*
             for (Index n = 0; n < pass.batch; ++n) {
                 rows.make_row(n);
                 T* const row = derivatives + ((start + n) * out + o) * size;
-                for (const auto& run : rows.runs) std::copy_n(rows.values.data() + run.value, run.length, row + run.parameter);
+                for (const auto& piece : rows.pieces)
+                    std::copy_n(rows.values.data() + piece.value, Index(1) << piece.kind, row + piece.parameter);
             }
         }
     }
@@ -233,21 +270,12 @@ void add_normal_equations(const Network<T>& network, Index batch, const T* x, co
             for (Index n = 0; n < pass.batch; ++n) {
                 rows.make_row(n);
                 const T residual = pass.outputs[n * out + o] - y[(start + n) * out + o];
-                for (std::size_t a = 0; a < rows.runs.size(); ++a) {
-                    const auto& left = rows.runs[a];
-                    for (Index e = 0; e < left.length; ++e) {
-                        const T value = rows.values[left.value + e];
-                        vector[left.parameter + e] += value * residual;
-                        T* const row = matrix + (left.parameter + e) * ld;
-                        for (std::size_t b = a; b < rows.runs.size(); ++b) {
-                            const auto& right = rows.runs[b];
-                            const T* from = rows.values.data() + right.value;
-                            T* const to = row + right.parameter;
-                            for (Index q = 0; q < right.length; q += lanes<T>)
-                                store(to + q, load(to + q) + value * load(from + q));
-                        }
+                for (const auto& piece : rows.pieces)
+                    for (Index e = 0; e < Index(1) << piece.kind; ++e) {
+                        const T value = rows.values[piece.value + e];
+                        vector[piece.parameter + e] += value * residual;
+                        rows.add_times(piece, value, matrix + (piece.parameter + e) * ld);
                     }
-                }
             }
         }
     }
@@ -255,7 +283,7 @@ void add_normal_equations(const Network<T>& network, Index batch, const T* x, co
 
 template <class T>
 void normal_equations(const Network<T>& network, Index batch, const T* x, const T* y, T* matrix, T* vector, int threads) {
-    const Index size = network.parameters(), ld = round_up(size + lanes<T>, lanes<T>);
+    const Index size = network.parameters(), ld = round_up(size, lanes<T>);
     const Index out = network.outputs(network.depth - 1), in = network.layers[0].in;
     const int parts = int(std::clamp<Index>(batch / sparse_rows, 1, threads));
     T* const sums = scratch<3>().template take<T>(parts * (size + 1) * ld);

@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import Parameter
 
-from knotwork.errors import SpecError
 from knotwork.kernels import _compiled, reference
 from knotwork.kernels.reference import LayerArrays
 
@@ -26,6 +25,8 @@ _JACOBIAN = {torch.float32: _compiled.jacobian_float32, torch.float64: _compiled
 _NORMAL = {torch.float32: _compiled.normal_equations_float32, torch.float64: _compiled.normal_equations_float64}
 _PEAK = {torch.float32: _compiled.peak_float32, torch.float64: _compiled.peak_float64}
 _BASES = {"zero": 0, "identity": 1, "silu": 2, "sine": 3}  # as in csrc/kernels.hpp
+DENSE = 300  # parameters up to which BLAS on dense rows of a Jacobian beats adding up its sparse ones
+CHUNK = 2**20  # entries of dense rows held at once
 _HIGHEST_DERIVATIVE = _compiled.HIGHEST_DERIVATIVE
 
 
@@ -54,7 +55,7 @@ def edge_sums(
     reference.check_layer(x, coefficients, base_weights, knots, k, scale)
     if extrapolation == "error":
         _check_inside(x, knots, k)
-    layer = _Layer(knots.contiguous(), k, _BASES[base], extrapolation == "zero")
+    layer = _Layer(knots.contiguous(), k, base, "zero" if extrapolation == "zero" else "linear")
     if torch.is_grad_enabled() and (
         x.requires_grad
         or coefficients.requires_grad
@@ -116,6 +117,15 @@ class _Network:
 
     def normal_equations(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         x, y = x.contiguous(), y.contiguous()
+        if self.size <= DENSE:
+            matrix, vector = x.new_zeros(self.size, self.size), x.new_zeros(self.size)
+            rows = max(1, CHUNK // (self.size * self.outputs))
+            for x_part, y_part in zip(x.split(rows), y.split(rows), strict=True):
+                outputs, derivatives = self.jacobian(x_part)
+                derivatives = derivatives.flatten(0, 1)
+                matrix.addmm_(derivatives.T, derivatives)
+                vector.addmv_(derivatives.T, (outputs - y_part).flatten())
+            return matrix, vector
         matrix, vector = x.new_empty(self.size, self.size), x.new_empty(self.size)
         _NORMAL[self.dtype](
             self._rows,
@@ -140,6 +150,9 @@ def network(layers: Sequence[LayerArrays], arity: int) -> reference.Network | No
     return _Network(layers, arity) if readable and all(la.base_weights.numel() for la in layers) else None
 
 
+Weights = tuple[Tensor, Tensor]  # coefficients and base weights
+
+
 def _apply(function: type[torch.autograd.Function], *arguments: Any) -> Any:
     return function.apply(*arguments)
 
@@ -147,8 +160,9 @@ def _apply(function: type[torch.autograd.Function], *arguments: Any) -> Any:
 class _Layer:
     """What the samples of one call share: knots, order, base, and, once `sums` has run, where the samples lie."""
 
-    def __init__(self, knots: Tensor, k: int, base: int, fade: bool) -> None:
-        self.knots, self.k, self.base, self.fade = knots, k, base, fade
+    def __init__(self, knots: Tensor, k: int, base: str, extrapolation: str) -> None:
+        self.settings = knots, k, base, extrapolation  # as the reference takes them
+        self.knots, self.k, self.base, self.fade = knots, k, _BASES[base], extrapolation == "zero"
         self.grid = knots.shape[1] - 2 * k - 1
         self.plan: Tensor | None = None
 
@@ -254,20 +268,14 @@ class _Sums(torch.autograd.Function):
         (gradient,) = gradients
         x, coefficients, base_weights, scale, _ = ctx.saved_tensors
         by_x, by_coefficients, by_base, by_scale = _wanted(ctx, 0, 1, 2, 3)
-        if not torch.is_grad_enabled():
+        layer, d, weights = ctx.layer, ctx.d, (coefficients, base_weights)
+        if not torch.is_grad_enabled() and _untransformed(gradient) and d < _HIGHEST_DERIVATIVE:
             wanted = by_x, by_scale, by_coefficients, by_base
-            first, second, third, fourth = ctx.layer.pulled(
-                x, coefficients, base_weights, scale, gradient, ctx.d, wanted
-            )
+            first, second, third, fourth = layer.pulled(x, *weights, scale, gradient, d, wanted)
             return _times(first, scale), third, fourth, second, None, None
-        weights = coefficients, base_weights
-        first = _pulls(x, gradient, weights, ctx.layer, ctx.d + 1) if by_x else None
-        second = _pulls(x, gradient, weights, ctx.layer, ctx.d) if by_scale else None
-        third, fourth = (
-            _apply(_Collects, x, gradient, scale, *(w.detach() for w in weights), ctx.layer, ctx.d)
-            if by_coefficients or by_base
-            else (None, None)
-        )
+        first = _pulls(x, gradient, weights, layer, d + 1) if by_x else None
+        second = _pulls(x, gradient, weights, layer, d) if by_scale else None
+        third, fourth = _collects(x, gradient, scale, weights, layer, d, by_coefficients or by_base)
         return _times(first, scale), third, fourth, second, None, None
 
 
@@ -288,15 +296,12 @@ class _Pulls(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (q,) = gradients
-        x, g, *weights = ctx.saved_tensors
+        x, g, coefficients, base_weights = ctx.saved_tensors
+        weights = coefficients, base_weights
         by_x, by_g, by_coefficients, by_base = _wanted(ctx, 0, 1, 2, 3)
         first = q * _pulls(x, g, weights, ctx.layer, ctx.d + 1) if by_x else None
-        second = _apply(_Sums, x, *weights, q, ctx.layer, ctx.d) if by_g else None
-        third, fourth = (
-            _apply(_Collects, x, g, q, *(w.detach() for w in weights), ctx.layer, ctx.d)
-            if by_coefficients or by_base
-            else (None, None)
-        )
+        second = _sums(x, weights, q, ctx.layer, ctx.d) if by_g else None
+        third, fourth = _collects(x, g, q, weights, ctx.layer, ctx.d, by_coefficients or by_base)
         return first, second, third, fourth, None, None
 
 
@@ -322,21 +327,37 @@ class _Collects(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, g, scale = ctx.saved_tensors
+        weights = gradients[0], gradients[1]
         by_x, by_g, by_scale = _wanted(ctx, 0, 1, 2)
-        first = _times(_pulls(x, g, gradients, ctx.layer, ctx.d + 1), scale) if by_x else None
-        second = _apply(_Sums, x, *gradients, scale, ctx.layer, ctx.d) if by_g else None
-        third = _pulls(x, g, gradients, ctx.layer, ctx.d) if by_scale else None
+        first = _times(_pulls(x, g, weights, ctx.layer, ctx.d + 1), scale) if by_x else None
+        second = _sums(x, weights, scale, ctx.layer, ctx.d) if by_g else None
+        third = _pulls(x, g, weights, ctx.layer, ctx.d) if by_scale else None
         return first, second, third, None, None, None, None
 
 
-def _pulls(x: Tensor, g: Tensor, weights: Sequence[Tensor], layer: _Layer, d: int) -> Tensor:
-    """`_Pulls`, as far as it goes."""
-    if d > _HIGHEST_DERIVATIVE:
-        raise SpecError(
-            f"derivatives of order {d} are beyond the compiled kernels, which go to {_HIGHEST_DERIVATIVE}. "
-            "Set KNOTWORK_KERNELS=reference before the import for plain torch, which goes on."
-        )
+# The same products for what comes back in a backward pass: in plain torch if that is a batched or other special tensor.
+
+
+def _sums(x: Tensor, weights: Weights, scale: Tensor | None, layer: _Layer, d: int) -> Tensor:
+    if _untransformed(*weights, *(() if scale is None else (scale,))):
+        return _apply(_Sums, x, *weights, scale, layer, d)
+    return reference.edge_sums(x, *weights, *layer.settings, d, scale)
+
+
+def _pulls(x: Tensor, g: Tensor, weights: Weights, layer: _Layer, d: int) -> Tensor:
+    if d > _HIGHEST_DERIVATIVE or not _untransformed(g, *weights):
+        return reference.edge_pulls(x, g, *weights, *layer.settings, d)
     return _apply(_Pulls, x, g, *weights, layer, d)
+
+
+def _collects(
+    x: Tensor, g: Tensor, scale: Tensor | None, weights: Weights, layer: _Layer, d: int, wanted: bool
+) -> tuple[Tensor | None, Tensor | None]:
+    if not wanted:
+        return None, None
+    if not _untransformed(g, *(() if scale is None else (scale,))):
+        return reference.edge_collects(x, g, scale, *layer.settings, d)
+    return _apply(_Collects, x, g, scale, *(w.detach() for w in weights), layer, d)
 
 
 def basis(x: Tensor, knots: Tensor, k: int, derivative: int = 0, extrapolation: str = "linear") -> Tensor:
@@ -402,22 +423,34 @@ def _check_inside(x: Tensor, knots: Tensor, k: int) -> None:
 
 
 def _plain(dtype: torch.dtype, *tensors: Tensor) -> bool:
-    return all(type(t) in (Tensor, Parameter) and t.dtype is dtype and t.is_cpu and not t.is_neg() for t in tensors)
+    return all(
+        type(t) in (Tensor, Parameter)
+        and t.dtype is dtype
+        and t.is_cpu
+        and not t.is_neg()
+        and torch._C._has_storage(t)  # batched tensors have none
+        for t in tensors
+    )
 
 
-def _readable(x: Tensor, knots: Tensor, k: int) -> bool:
-    """Whether the C++ may read x and knots as they lie in memory: nothing watches or transforms them."""
+def _untransformed(*tensors: Tensor) -> bool:
+    """Whether the C++ may read these tensors: nothing watches or transforms what is going on."""
     return (
-        not torch.compiler.is_compiling()
-        and type(x) in (Tensor, Parameter)
-        and x.dtype in _BASIS
-        and x.dtype is knots.dtype
-        and x.is_cpu
-        and knots.is_cpu
-        and k <= _compiled.HIGHEST_ORDER
-        and not torch._C._are_functorch_transforms_active()
+        not torch._C._are_functorch_transforms_active()
+        and not torch.compiler.is_compiling()
         and forward_ad._current_level < 0
         and torch._C._len_torch_dispatch_stack() == 0
         and torch._C._get_tracing_state() is None
-        and not x.is_neg()
+        and _plain(tensors[0].dtype, *tensors)
+    )
+
+
+def _readable(x: Tensor, knots: Tensor, k: int) -> bool:
+    """Whether the compiled kernels serve x and knots."""
+    return (
+        _untransformed(x)
+        and x.dtype in _BASIS
+        and x.dtype is knots.dtype
+        and knots.is_cpu
+        and k <= _compiled.HIGHEST_ORDER
     )

@@ -45,6 +45,41 @@ def edge_sums(
         return splines.flatten(1) @ coefficients.flatten(0, 1) + values @ base_weights
 
 
+def edge_pulls(
+    x: Tensor,
+    gradient: Tensor,
+    coefficients: Tensor,
+    base_weights: Tensor,
+    knots: Tensor,
+    k: int,
+    base: str = "silu",
+    extrapolation: str = "linear",
+    derivative: int = 0,
+) -> Tensor:
+    """Σ_j gradient_j φ_ij^(derivative)(x_i), the derivative of `edge_sums` by its scale: (batch, out) → (batch, in)."""
+    splines = basis(x, knots, k, derivative, extrapolation)
+    values = base_values(x, knots, k, base, derivative)
+    return torch.einsum("nib,ibo,no->ni", splines, coefficients, gradient) + values * (gradient @ base_weights.T)
+
+
+def edge_collects(
+    x: Tensor,
+    gradient: Tensor,
+    scale: Tensor | None,
+    knots: Tensor,
+    k: int,
+    base: str = "silu",
+    extrapolation: str = "linear",
+    derivative: int = 0,
+) -> tuple[Tensor, Tensor]:
+    """The derivatives of Σ gradient · `edge_sums` by coefficients (in, G + k, out) and base weights (in, out)."""
+    splines = basis(x, knots, k, derivative, extrapolation)
+    values = base_values(x, knots, k, base, derivative)
+    if scale is not None:
+        splines, values = splines * scale.unsqueeze(-1), values * scale
+    return torch.einsum("nib,no->ibo", splines, gradient), values.T @ gradient
+
+
 def base_values(x: Tensor, knots: Tensor, k: int, base: str = "silu", derivative: int = 0) -> Tensor:
     """Derivatives by x of b(z), z being x measured in its grid, -1 at its first point and 1 at its last."""
     knots = knots.detach()

@@ -235,16 +235,22 @@ def loss_and_grad(network: KANNetwork, x: Tensor, y: Tensor) -> tuple[Tensor, tu
             torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)
         )
     value, gradient = compiled.loss(x, y)
-    gradients, at = [], 0
+    gradients, parts = [], iter(gradient.split([p.numel() for la in network.layers for p in _spline_parameters(la)]))
     for layer in network.layers:
-        for p in (layer.coefficients, layer.base_weights):
-            part = gradient[at : at + p.numel()].view_as(p)
-            at += p.numel()
-            if not layer.is_whole():
+        whole = layer.is_whole()
+        for p in _spline_parameters(layer):
+            part = next(parts).view(p.shape)
+            if not p.requires_grad:
+                part = torch.zeros_like(p)
+            elif not whole:
                 part = part * (layer.mask.unsqueeze(1) if p is layer.coefficients else layer.mask)
-            gradients.append(part if p.requires_grad else torch.zeros_like(p))
-        gradients.append(torch.zeros_like(layer.affine))
+            gradients.append(part)
+        gradients.append(gradient.new_empty(0, 4))
     return torch.tensor(value, dtype=y.dtype), tuple(gradients)
+
+
+def _spline_parameters(layer: KANLayer) -> tuple[Tensor, Tensor]:
+    return layer.coefficients, layer.base_weights
 
 
 @torch.no_grad()
