@@ -3,15 +3,14 @@
 import math
 import warnings
 
-import numpy as np
 import pytest
 import torch
-from scipy.interpolate import BSpline
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from knotwork import kernels
 from knotwork.errors import SpecError
 from knotwork.kernels import reference
+from tests.kernels.cases import every_dtype, make_knots, make_samples, scipy_basis
 
 try:
     from knotwork.kernels import compiled
@@ -22,58 +21,8 @@ KERNELS = [
     pytest.param(reference, id="reference"),
     pytest.param(compiled, id="compiled", marks=pytest.mark.skipif(compiled is None, reason="built without compiler")),
 ]
-DTYPES = [pytest.param(torch.float32, id="f32"), pytest.param(torch.float64, id="f64")]
 every_kernel = pytest.mark.parametrize("kernel", KERNELS)
-every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 every_extrapolation = pytest.mark.parametrize("extrapolation", ["linear", "zero", "error"])
-
-
-def make_knots(k, grid=5, inputs=3, spacing="uneven", dtype=torch.float64, seed=0):
-    """Knots of `inputs` inputs with `grid` intervals on [-1, 1]; "uneven" intervals differ by up to a factor 4."""
-    rng = np.random.default_rng(seed)
-    steps = np.ones((inputs, grid + 2 * k)) if spacing == "even" else rng.uniform(0.5, 2.0, (inputs, grid + 2 * k))
-    ends = np.concatenate([np.zeros((inputs, 1)), steps.cumsum(1)], 1)
-    low, high = ends[:, k : k + 1], ends[:, grid + k : grid + k + 1]
-    return torch.tensor(2 * (ends - low) / (high - low) - 1, dtype=dtype)
-
-
-def make_samples(knots, k, outside, seed=0):
-    """Random samples, every knot, both ends of the grid and their neighbours; far samples too when `outside`."""
-    rng = np.random.default_rng(seed)
-    low, high = knots[:, k], knots[:, -k - 1]
-    random = torch.tensor(rng.uniform(-1.9, 1.9, (40, len(knots))), dtype=knots.dtype)
-    ends = torch.stack([low, low.nextafter(high), high.nextafter(low), high])
-    x = torch.cat([random, knots.T, ends])
-    if outside:
-        far = torch.tensor([-1e4, -3.0, 3.0, 1e4], dtype=x.dtype)[:, None].expand(-1, len(knots))
-        return torch.cat([x, low.nextafter(2 * low)[None], high.nextafter(2 * high)[None], far])
-    return x.clamp(low, high)
-
-
-def scipy_basis(x, knots, k, derivative, extrapolation):
-    """The definition in float64 by SciPy, one input at a time."""
-    columns = [
-        _scipy_column(x_i, t, k, derivative, extrapolation)
-        for x_i, t in zip(x.double().numpy().T, knots.double().numpy(), strict=True)
-    ]
-    return torch.tensor(np.stack(columns, 1))
-
-
-def _scipy_column(x, t, k, derivative, extrapolation):
-    def evaluate(t, x, nu):
-        n = len(t) - k - 1
-        return np.zeros((len(x), n)) if nu > k else BSpline(t, np.eye(n), k)(x, nu=nu)
-
-    if extrapolation == "zero":
-        steps = np.arange(1, k + 1)
-        more = np.concatenate([t[0] - steps[::-1] * (t[1] - t[0]), t, t[-1] + steps * (t[-1] - t[-2])])
-        covered = (t[0] <= x) & (x <= t[-1])
-        return covered[:, None] * evaluate(more, np.clip(x, t[0], t[-1]), derivative)[:, k : len(more) - 2 * k - 1]
-    inside = np.clip(x, t[k], t[-k - 1])
-    values = evaluate(t, inside, derivative)
-    if derivative == 0:
-        return values + (x - inside)[:, None] * evaluate(t, inside, 1)
-    return values if derivative == 1 else (x == inside)[:, None] * values
 
 
 def assert_close(actual, expected, dtype):
