@@ -36,7 +36,8 @@ class Sheet(Figure):
     """A white matplotlib Figure, made without pyplot: no display is needed and no global state is touched."""
 
     def __init__(self, width: float, height: float) -> None:
-        super().__init__(figsize=(width, height), facecolor=PAPER, edgecolor=PAPER, layout="none")
+        super().__init__(figsize=(width, height), facecolor=PAPER, edgecolor=PAPER)
+        self.set_layout_engine("none")  # whatever style is in force
 
     def draw(self, renderer: Any) -> None:
         with boxes_for_missing_glyphs():
