@@ -372,5 +372,7 @@ def test_from_dict_and_as_dataset():
     with pytest.raises(DataError, match="The dict lacks 'test_input', 'test_label': it needs the keys 'train_input'"):
         as_dataset({"train_input": X, "train_label": y})
     for wrong in (X, None, (X,), "data.csv"):
-        with pytest.raises(DataError, match=r"data has type \w+, but a Dataset, a pair \(X, y\), or a dict"):
+        with pytest.raises(
+            DataError, match=r"data has type \w+, but a Dataset, a pair \(X, y\), a torch DataLoader, or a dict"
+        ):
             as_dataset(wrong)

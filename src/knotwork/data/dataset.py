@@ -190,21 +190,15 @@ class Dataset:
         Raises DataError for anything but finite numbers in matching rows; warns about constant columns.
         """
         check_dtype(dtype)
-        names = None if names is None else tuple(str(name) for name in names)
         target_names = (target_names,) if isinstance(target_names, str) else target_names
         _check_same_order(X, y)
         X, own_names = matrix(X, "X", names)
         y, own_targets = matrix(y, "y", target_names)
         if len(X) != len(y):
             raise DataError(f"X has {len(X)} rows and y has {len(y)}: every row needs its target.")
-        names = _named(names or own_names, [f"x_{i + 1}" for i in range(X.shape[1])], "names", "X")
-        target_names = _named(target_names or own_targets, _default_targets(y.shape[1], names), "target_names", "y")
-        every, found = split_units((*names, *target_names))
-        check_unique(every, "The names of inputs and targets")
-        names, target_names = every[: len(names)], every[len(names) :]
-        if units is not None:
-            check_units(units, every)
-        units = {name: unit for name, unit in {**found, **(units or {})}.items() if unit}
+        names, target_names, units = resolved_names(
+            names or own_names, target_names or own_targets, X.shape[1], y.shape[1], units
+        )
 
         given = X_test is not None
         if given != (y_test is not None):
@@ -253,33 +247,15 @@ class Dataset:
 
         The options are those of `from_arrays`, which splits the validation rows off the training rows.
         """
-        missing = [key for key in _PYKAN_KEYS if key not in data]
+        missing = [key for key in PYKAN_KEYS if key not in data]
         if missing:
-            raise DataError(f"The dict lacks {listed(missing)}: it needs the keys {listed(_PYKAN_KEYS)}.")
-        X, y, X_test, y_test = (data[key] for key in _PYKAN_KEYS)
+            raise DataError(f"The dict lacks {listed(missing)}: it needs the keys {listed(PYKAN_KEYS)}.")
+        X, y, X_test, y_test = (data[key] for key in PYKAN_KEYS)
         return cls.from_arrays(X, y, X_test=X_test, y_test=y_test, **options)
 
 
 _TENSORS = ("X_train", "y_train", "X_val", "y_val", "X_test", "y_test")
-_PYKAN_KEYS = ("train_input", "train_label", "test_input", "test_label")
-
-
-def as_dataset(data: Any, seed: int = 0, **options: Any) -> Dataset:
-    """A Dataset as it is, or one made from pykan's dict or a pair (X, y).
-
-    Of a pair every row is used: a fifth validates, the others train, none is set aside for a test unless the options
-    of `Dataset.from_arrays` say so. Raises DataError for anything else.
-    """
-    if isinstance(data, Dataset):
-        return data
-    if isinstance(data, Mapping):
-        return Dataset.from_dict(data, seed=seed, **options)
-    if isinstance(data, (tuple, list)) and len(data) == 2:
-        return Dataset.from_arrays(*data, **{"test": 0.0, "seed": seed, **options})
-    raise DataError(
-        f"data has type {type(data).__name__}, but a Dataset, a pair (X, y), or a dict with the keys "
-        f"{listed(_PYKAN_KEYS)} is needed: see knotwork.Dataset.from_arrays."
-    )
+PYKAN_KEYS = ("train_input", "train_label", "test_input", "test_label")
 
 
 def assemble(
@@ -324,6 +300,25 @@ def assemble(
 def default_target(names: Sequence[str], wanted: str = "y") -> str:
     """A name for the target that no input has."""
     return next(name for name in (wanted, "y", "f", "target", "_".join(("target", *names))) if name not in names)
+
+
+def resolved_names(
+    names: Sequence[str] | None,
+    target_names: Sequence[str] | str | None,
+    inputs: int,
+    targets: int,
+    units: Mapping[str, str] | None = None,
+) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, str]]:
+    """Names of inputs and targets, those given or else x_1, x_2, ... and y, and the units they bring or are told."""
+    target_names = (target_names,) if isinstance(target_names, str) else target_names
+    names = _named(names, [f"x_{i + 1}" for i in range(inputs)], "names", "X")
+    target_names = _named(target_names, _default_targets(targets, names), "target_names", "y")
+    every, found = split_units((*names, *target_names))
+    check_unique(every, "The names of inputs and targets")
+    if units is not None:
+        check_units(units, every)
+    units = {name: unit for name, unit in {**found, **(units or {})}.items() if unit}
+    return every[: len(names)], every[len(names) :], units
 
 
 def _default_targets(count: int, names: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Tables in Parquet: whole, or in pieces where they are larger than memory."""
+"""Tables in Parquet files, and folders of them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,7 @@ def read_parquet(path: Path) -> "pd.DataFrame":
         table = pa.concat_tables(tables)
     except pa.ArrowInvalid as error:
         raise DataError(f"The files in '{path}' have different columns: {str(error).splitlines()[0]}") from None
-    check_unique(table.column_names, f"The column names of '{path}'")
-    return table.select(columns_of(table)).to_pandas(ignore_metadata=True)
+    return as_frame(table, path)
 
 
 def parquet_files(path: Path) -> list[Path]:
@@ -36,17 +35,19 @@ def parquet_files(path: Path) -> list[Path]:
     return files
 
 
-def opened(path: Path) -> Any:
+def opened(path: Path, **options: Any) -> Any:
     """The file as a pyarrow.parquet.ParquetFile, of which nothing but the description is read yet."""
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
     try:
-        return ParquetFile(path)
+        return ParquetFile(path, **options)
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"'{path}' is not a Parquet file that can be read: {error}") from None
 
 
-def columns_of(table: Any) -> list[str]:
-    """The names of its columns but for row labels without a name."""
-    return [name for name in table.column_names if not name.startswith(_ROW_LABELS)]
+def as_frame(table: Any, path: Path) -> "pd.DataFrame":
+    """A pandas table of an Arrow one, without row labels that have no name."""
+    check_unique(table.column_names, f"The column names of '{path}'")
+    names = [name for name in table.column_names if not name.startswith(_ROW_LABELS)]
+    return table.select(names).to_pandas(ignore_metadata=True)
