@@ -37,6 +37,7 @@ nitpick_ignore_regex = [(r"py:.*", r"(?!knotwork\b).*"), (r"py:class", r"knotwor
 
 # Docstrings
 add_module_names = False
+autodoc_inherit_docstrings = False
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
@@ -59,13 +60,27 @@ pygments_dark_style = "monokai"
 
 def plain_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Our docstrings are plain text with `code` in backticks and indented examples: nothing else in them is markup."""
-    text = "\n".join(lines)
-    pieces = re.split(r"(?s)(`[^`]+`)", text)
+    paragraphs = "\n".join(lines).split("\n\n")
+    lines[:] = "\n\n".join(
+        f"::\n\n{paragraph}" if paragraph.startswith("    ") else _escaped(paragraph) for paragraph in paragraphs
+    ).split("\n")
+
+
+def _escaped(paragraph: str) -> str:
+    """A paragraph in reStructuredText; names of ours in backticks lead to their descriptions."""
+    pieces = re.split(r"(?s)(`[^`]+`)", paragraph)
     pieces[::2] = [re.sub(r"([*|_\\])", r"\\\1", piece) for piece in pieces[::2]]
     pieces[1::2] = [
         f":py:obj:{piece}" if re.fullmatch(r"`knotwork\.\w[\w.]*`", piece) else f"`{piece}`" for piece in pieces[1::2]
     ]
-    lines[:] = re.sub(r"\n\n(?= {4}\S)", "\n\n::\n\n", "".join(pieces)).split("\n")
+    return "".join(pieces)
+
+
+def plain_signature(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """Defaults that are made by a factory are shown as ..., which can be read as Python."""
+    return signature and signature.replace("<factory>", "..."), returns
 
 
 def mathml(node: nodes.Element, displayed: bool) -> str:
@@ -92,4 +107,5 @@ def displayed_math(translator: Any, node: nodes.math_block) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_html_math_renderer("mathml", (inline_math, None), (displayed_math, None))
     app.connect("autodoc-process-docstring", plain_docstring)
+    app.connect("autodoc-process-signature", plain_signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
