@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test check docs clean
 
 demo: .venv/installed
 	$(BIN)/knotwork discover knots --target signature \
@@ -17,8 +17,13 @@ check: .venv/installed
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 
+docs: .venv/docs
+	@echo "Running the pages, which takes minutes" >&2
+	PATH="$(CURDIR)/$(BIN):$$PATH" sphinx-build -q -E -W --keep-going -j 2 docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
 clean:
-	rm -rf .venv build dist .hypothesis .pytest_cache .ruff_cache
+	rm -rf .venv build dist docs/_build .hypothesis .pytest_cache .ruff_cache
 
 .venv/installed: pyproject.toml constraints.txt CMakeLists.txt $(wildcard csrc/*)
 	@$(PYTHON) -c 'import sys; sys.exit("knotwork needs Python 3.10 or later: make PYTHON=...") if sys.version_info < (3, 10) else 0'
@@ -26,4 +31,8 @@ clean:
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@$(BIN)/python -c 'from knotwork import kernels; print("Kernels in use are", kernels.active())' >&2
+	@touch $@
+
+.venv/docs: .venv/installed
+	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt 'knotwork[docs]'
 	@touch $@

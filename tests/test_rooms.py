@@ -31,6 +31,7 @@ ROOMS = {
     "estimators": 11,
     FRONT_DOOR: 11,
     "experiments": 12,
+    "bench": 12,
     "studio": 13,
     "cli": 14,
     "__main__": 15,

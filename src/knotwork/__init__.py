@@ -3,7 +3,7 @@
 from typing import Any
 
 from knotwork import kernels
-from knotwork.data import Dataset, as_dataset, load_table, sample
+from knotwork.data import Dataset, Stream, as_dataset, load_table, sample, stream_batches, stream_parquet
 from knotwork.discover import Discovery, discover
 from knotwork.errors import KnotworkError, KnotworkWarning
 from knotwork.kan import KAN, load, save
@@ -25,6 +25,7 @@ __all__ = [
     "KnotworkWarning",
     "Scores",
     "Spec",
+    "Stream",
     "Trace",
     "as_dataset",
     "discover",
@@ -35,6 +36,8 @@ __all__ = [
     "load_table",
     "sample",
     "save",
+    "stream_batches",
+    "stream_parquet",
 ]
 
 

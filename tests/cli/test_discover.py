@@ -55,6 +55,20 @@ def test_json_is_one_object_on_stdout_and_nothing_is_written_unasked(table, tmp_
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_units_are_shown_and_columns_named_without_them(tmp_path, capsys, monkeypatch):
+    path = tmp_path / "table.csv"
+    x = np.random.default_rng(0).uniform(-1, 1, 200)
+    np.savetxt(path, np.stack([x, x**2], 1), delimiter=",", header="speed [m/s],force (N)", comments="")
+    command = "discover", path, "--target", "force", "--inputs", "speed", "--time-budget", "0"
+    status, text, _ = run(capsys, monkeypatch, *command)
+    assert status == 0
+    assert "predicts force [N] with" in text
+    assert "speed [m/s]" in text
+    assert "N on the test rows" in text
+    status, text, _ = run(capsys, monkeypatch, *command, "--json")
+    assert json.loads(text)["units"] == {"speed": "m/s", "force": "N"}
+
+
 BAD = {
     "missing": (None, "is neither a file nor a packaged table"),
     "empty": ("", "is empty"),

@@ -2,10 +2,12 @@
 
 import copy
 import dataclasses
+import datetime
 import decimal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given, settings
@@ -107,13 +109,16 @@ FORMS = {
     "pandas, other labels": (pd.DataFrame(X), pd.Series(Y, index=range(100, 112))),
     "pandas, nullable": (pd.DataFrame(X).astype("Float64"), pd.Series(Y).astype("Float64")),
     "pandas target frame": (X, pd.DataFrame({"c": Y})),
+    "pandas over arrow": (pd.DataFrame(X).convert_dtypes(dtype_backend="pyarrow"), pd.Series(Y)),
+    "arrow": (pa.table({"a": X[:, 0], "b": X[:, 1]}), pa.table({"c": Y})),
+    "decimals": ([[decimal.Decimal(v) for v in row] for row in X.tolist()], [decimal.Decimal(v) for v in Y.tolist()]),
 }
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_a_table_gives_the_same_rows(form):
     X, y = FORMS[form]
-    before = copy.deepcopy((X, y)) if form != "torch" else (X.detach().clone(), y.clone())
+    before = copy.deepcopy((X, y)) if form not in ("torch", "arrow") else (X, y)
     data = Dataset.from_arrays(X, y, scale="range")
     plain = torch.cat([data.scaling.undo(part) for part in (data.X_train, data.X_val, data.X_test)])
     tolerance = 1e-6 if form == "float32" else 1e-12
@@ -127,6 +132,8 @@ def test_every_form_of_a_table_gives_the_same_rows(form):
 
 
 def as_numbers(values):
+    if isinstance(values, pa.Table):
+        return values.to_pydict()
     return values.tolist() if torch.is_tensor(values) else np.asarray(values, dtype=float).tolist()
 
 
@@ -160,6 +167,10 @@ def test_integers_and_truth_values_are_numbers():
     data = Dataset.from_arrays(frame, frame["n"].rename("y"), validation=0)
     assert data.X_train.dtype == torch.float64
     assert set(data.X_train[:, 1].tolist()) == {0.0, 1.0}
+    objects = np.array([[True, 1], [np.True_, 2], [False, None], [False, pd.NA]], dtype=object)
+    assert Dataset.from_arrays(objects[:, :1], range(4), test=0, validation=0).X_train.sum() == 2
+    with pytest.raises(DataError, match=r"2 missing \(NaN\) values \(in rows 2, 3,"):
+        Dataset.from_arrays(objects, range(4))
 
 
 def test_dtype():
@@ -222,31 +233,70 @@ REFUSED = [
     (
         with_entry(np.nan),
         {},
-        r"X\[:, 1\] has 1 missing \(NaN\) value, the first in row 3 \(counting from 0\): drop or",
+        r"X\[:, 1\] has 1 missing \(NaN\) value \(in row 3, counting from 0\): drop or fill it\.",
     ),
     (with_entry(np.nan), {"names": ["a", "b"]}, "Column 'b' of X has 1 missing"),
-    (with_entry(np.inf), {}, r"X\[:, 1\] has 1 infinite value, the first in row 3"),
-    ((table()[0], [0.0] * 18 + [None] * 2), {}, r"y has 2 missing \(NaN\) values, the first in row 18"),
-    ((FRAME, pd.Series([1, None] * 10, dtype="Int64", name="n")), {}, "Column 'n' of y has 10 missing .* row 1 "),
+    (with_entry(np.inf), {}, r"X\[:, 1\] has 1 infinite value \(in row 3, "),
+    (
+        (table()[0], [0.0] * 18 + [None] * 2),
+        {},
+        r"y has 2 missing \(NaN\) values \(in rows 18, 19, counting from 0\): drop or fill them\.",
+    ),
+    (
+        (FRAME, pd.Series([1, None] * 10, dtype="Int64", name="n")),
+        {},
+        r"Column 'n' of y has 10 missing .* rows 1, 3, 5, 7, 9, \.\.\. \(10 in all\)",
+    ),
     ((FRAME.assign(b=pd.Series([True, None] * 10, dtype="boolean")), TARGET), {}, "Column 'b' of X has 10 missing"),
     ((FRAME.assign(b=pd.Series([1.5, None] * 10, dtype=object)), TARGET), {}, "Column 'b' of X has 10 missing"),
     ((np.ma.masked_less(table()[0], 0), table()[1]), {}, r"X\[:, \d\] has \d+ missing"),
     (
         (FRAME.assign(a=["foo", "bar"] * 10), Y),
         {},
-        r"Column 'a' of X holds text \('foo' in row 0, .*: encode it as numbers",
+        r"Column 'a' of X holds text \('foo' in row 0, counting from 0; also 'bar'\): one-hot encode it with pandas",
     ),
-    ((FRAME.assign(a=pd.Categorical(["u", "v"] * 10)), TARGET), {}, "Column 'a' of X holds text"),
+    (
+        (FRAME.assign(a=pd.Categorical(["u", "v"] * 10)), TARGET),
+        {},
+        r"Column 'a' of X holds categories \('u', 'v', 2 in all\): one-hot encode it with pandas.get_dummies",
+    ),
+    ((FRAME.assign(a=pd.Categorical([7, 8] * 10)), TARGET), {}, r"Column 'a' of X holds categories \(7, 8, 2 in all\)"),
+    (
+        (FRAME.assign(a=["1.5", "2"] * 10), TARGET),
+        {},
+        r"holds numbers written as text \('1.5' in row 0.*\.astype\(float",
+    ),
+    (
+        (FRAME.assign(a=["1,5", "2"] * 10), TARGET),
+        {},
+        r"text that looks like numbers with decimal commas .*decimal=','",
+    ),
+    (
+        (FRAME.assign(a=[*range(18), "n/a", "?"]), TARGET),
+        {},
+        r"Column 'a' of X holds text among its numbers \('n/a' in rows 18, 19, counting from 0\): correct or drop",
+    ),
+    (
+        (FRAME.assign(a=["2020-01-31"] * 20), TARGET),
+        {},
+        r"text that looks like dates .*pandas.to_datetime, then turn them",
+    ),
+    ((FRAME.assign(a=["31.1.2020"] * 20), TARGET), {}, "Column 'a' of X holds text that looks like dates"),
+    ((FRAME.assign(a=datetime.date(2020, 1, 31)), TARGET), {}, r"holds dates \(2020-01-31 in row 0\): convert it with"),
     (([[1, 2], [3, "four"]], [1, 2]), {}, r"X\[:, 1\] holds text \('four' in row 1"),
-    ((np.array([["1", "2"], ["3", "4"]]), [1, 2]), {}, r"X\[:, 0\] holds text"),
+    ((np.array([["1", "2"], ["3", "4"]]), [1, 2]), {}, r"X\[:, 0\] holds numbers written as text"),
     ((table()[0], ["yes", "no"] * 10), {}, r"y holds text \('yes' in row 0"),
-    ((FRAME.assign(a=pd.date_range("2020", periods=20)), TARGET), {}, "Column 'a' of X holds dates or durations"),
+    (
+        (FRAME.assign(a=pd.date_range("2020", periods=20)), TARGET),
+        {},
+        "Column 'a' of X holds dates: turn them into days since the first",
+    ),
     ((FRAME.assign(a=pd.date_range("2020", periods=20, tz="UTC")), TARGET), {}, "Column 'a' of X holds dates"),
-    ((FRAME.assign(a=pd.Timedelta(days=1)), TARGET), {}, "Column 'a' of X holds dates or durations"),
+    ((FRAME.assign(a=pd.Timedelta(days=1)), TARGET), {}, "Column 'a' of X holds durations: turn them into numbers"),
     (
         (FRAME.assign(a=[decimal.Decimal(1), {}] * 10), TARGET),
         {},
-        r"Column 'a' of X holds Decimal objects \(in row 0\)",
+        r"Column 'a' of X holds dict objects \(in rows 1, 3, 5, 7, 9, \.\.\. \(10 in all\), counting from 0\): convert",
     ),
     ((FRAME + 1j, TARGET), {}, "Column 'a' of X holds complex numbers"),
     ((table()[0] + 1j, TARGET), {}, "holds complex numbers: pass their real and imaginary parts as two columns"),
@@ -279,6 +329,8 @@ REFUSED = [
     (table(), {"validation": "half"}, "validation='half' is not a share"),
     (table(), {"test": float("nan")}, "test=nan is not a share"),
     (table(), {"test": 0.99, "validation": 0.5}, "20 rows cannot be split .* bring more rows or set smaller shares"),
+    (table(), {"seed": None}, "seed=None is not possible: give a whole number of 0 or more, such as seed=0"),
+    *((table(), {"seed": seed}, f"seed={seed!r} is not possible") for seed in (-1, 1.5, "0", True, 2**63)),
     (table(), {"scale": "minmax"}, "scale='minmax' is not known: use 'standard', 'range' or False"),
     (table(), {"X_test": X}, "X_test and y_test come together"),
     (table(), {"X_test": X, "y_test": Y, "test": 0.1}, "test=0.1 and X_test were both given"),
@@ -320,5 +372,7 @@ def test_from_dict_and_as_dataset():
     with pytest.raises(DataError, match="The dict lacks 'test_input', 'test_label': it needs the keys 'train_input'"):
         as_dataset({"train_input": X, "train_label": y})
     for wrong in (X, None, (X,), "data.csv"):
-        with pytest.raises(DataError, match=r"data has type \w+, but a Dataset, a pair \(X, y\), or a dict"):
+        with pytest.raises(
+            DataError, match=r"data has type \w+, but a Dataset, a pair \(X, y\), a torch DataLoader, or a dict"
+        ):
             as_dataset(wrong)

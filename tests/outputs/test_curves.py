@@ -48,7 +48,7 @@ def test_losses_are_drawn_on_a_logarithmic_scale():
     np.testing.assert_allclose(training.get_xydata(), [[1, 0.1], [2, 0.01]])
     np.testing.assert_allclose(validation.get_xydata(), [[1, 0.2], [2, 0.02]])
     assert labels(figure) == ["training", "validation"]
-    figure.canvas.draw()
+    figure.draw_without_rendering()
 
 
 def test_every_change_of_the_grid_has_a_line_and_a_label():
@@ -68,13 +68,13 @@ def test_labels_of_grids_never_collide():
 
 def test_an_empty_history_says_so():
     figure = training_curves(result())
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     assert [text.get_text() for text in figure.axes[0].texts] == ["no steps were recorded"]
 
 
 def test_losses_that_have_no_logarithm_are_left_out():
     figure = training_curves(result(Record(1, 0.1, 0, 0.0, None), Record(2, 0.1, 0, float("inf"), 0.5)))
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     training, validation = figure.axes[0].lines
     assert np.isnan(training.get_ydata()).all()
     assert validation.get_ydata()[1] == 0.5
@@ -82,7 +82,7 @@ def test_losses_that_have_no_logarithm_are_left_out():
 
 
 def test_a_perfect_fit_needs_no_logarithm():
-    training_curves(result(Record(1, 0.1, 5, 0.0))).canvas.draw()
+    training_curves(result(Record(1, 0.1, 5, 0.0))).draw_without_rendering()
 
 
 # --- edge_curve ---
@@ -109,7 +109,7 @@ def test_at_most_three_candidates_lie_over_it():
     np.testing.assert_allclose(sine.get_ydata(), 2 * np.sin(3 * at + 0.5) + 1, atol=1e-12)
     np.testing.assert_allclose(square.get_ydata(), at**2, atol=1e-12)
     assert np.isnan(logarithm.get_ydata()[at <= 0]).all()  # outside its domain
-    figure.canvas.draw()
+    figure.draw_without_rendering()
 
 
 def test_a_poor_candidate_does_not_shrink_the_edge():
@@ -131,13 +131,16 @@ def test_a_named_edge_says_so_and_pruned_inputs_keep_their_numbers():
     axes = edge_curve(model, rows(3), 0, 0, 0).axes[0]
     assert axes.get_title() == "named sin"
     assert axes.get_xlabel() == "$x_{3}$"
+    axes = edge_curve(model, rows(3), 0, 0, 0, input_names=["a", "b", "$mass$"]).axes[0]
+    assert axes.get_xlabel() == "$mass$"
+    assert not axes.xaxis.label.get_parse_math()
 
 
 def test_constant_or_undefined_edges_can_be_drawn():
     model = network([1, 1])
-    edge_curve(model, torch.ones(5, 1), 0, 0, 0).canvas.draw()
+    edge_curve(model, torch.ones(5, 1), 0, 0, 0).draw_without_rendering()
     model.layers[0].name_edge(0, 0, "log", torch.tensor([1.0, -9.0, 1.0, 0.0]))
-    edge_curve(model, rows(1), 0, 0, 0).canvas.draw()
+    edge_curve(model, rows(1), 0, 0, 0).draw_without_rendering()
 
 
 def test_edges_that_cannot_be_drawn():
@@ -145,6 +148,8 @@ def test_edges_that_cannot_be_drawn():
     model.layers[0].remove_edge(1, 0)
     with pytest.raises(SpecError, match=r"edge \(0, 1, 0\) was removed from this KAN and has no curve to draw"):
         edge_curve(model, rows(2), 0, 1, 0)
+    with pytest.raises(SpecError, match="input_names needs one name for each of the 2 inputs"):
+        edge_curve(model, rows(2), 0, 0, 0, input_names=["a"])
     with pytest.raises(SpecError, match=r"there is no edge \(0, 2, 0\)"):
         edge_curve(model, rows(2), 0, 2, 0)
     with pytest.raises(SpecError, match=r"edge_curve\(\) draws curves over rows of data, but x has shape \(0, 2\)"):

@@ -136,7 +136,7 @@ def test_a_network_without_edges_is_drawn_as_nodes():
     model.layers[0].remove_edge(0, 0)
     model.layers[0].remove_edge(1, 0)
     figure = diagram(model, rows(2))
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     assert paths(figure, "curves") == []
     assert texts(figure) == ["$x_{1}$", "$x_{2}$", "$y$"]
 
@@ -224,7 +224,7 @@ def test_a_style_in_force_changes_neither_paper_nor_layout():
     style = {"figure.facecolor": "black", "axes.facecolor": "black", "figure.autolayout": True, "text.usetex": True}
     with matplotlib.rc_context(style):
         figure = diagram(network([2, 1]), rows(2), input_names=["$", "b"])
-        figure.canvas.draw()
+        figure.draw_without_rendering()
     assert figure.get_facecolor() == (1, 1, 1, 1)
     assert figure.axes[0].get_position().bounds == (0, 0, 1, 1)
 

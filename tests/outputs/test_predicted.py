@@ -24,12 +24,18 @@ def test_every_point_and_the_diagonal():
 
 def test_r2_and_rmse():
     figure = predicted_vs_true([0.0, 1.0, 2.0], np.array([0.0, 1.0, 3.0]), "y")
-    assert summary(figure) == "$r^2$ = 0.5000\nRMSE = 0.577"  # 1 - 1/2, and the root of 1/3
+    assert summary(figure) == "$r^2$ = 0.5\nRMSE = 0.577"  # 1 - 1/2, and the root of 1/3
+
+
+def test_r2_is_never_rounded_up_to_one():
+    true = np.linspace(0, 1, 11)
+    off = np.where(np.arange(11) == 5, true + 1e-5, true)
+    assert summary(predicted_vs_true(true, off, "y")).startswith("$r^2$ = 0.9999999999")
 
 
 def test_r2_of_a_constant_is_undefined():
     figure = predicted_vs_true([2.0, 2.0], [2.0, 2.0], "y")
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     assert summary(figure) == "$r^2$ undefined: the true values are all equal\nRMSE = 0"
 
 
@@ -44,9 +50,18 @@ def test_many_points_are_counted_in_hexagons(tmp_path):
 
 def test_hostile_names_are_literal():
     figure = predicted_vs_true([0.0, 1.0], [0.0, 1.0], "<b>&$x_1$ in $")
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     assert not figure.axes[0].xaxis.label.get_parse_math()
     assert figure.axes[0].get_xlabel() == "<b>&$x_1$ in $, true"
+
+
+def test_a_long_name_is_set_smaller_until_it_fits_its_axis():
+    figure = predicted_vs_true([0.0, 1.0], [0.0, 1.0], "a name of forty letters, more or less so")
+    figure.draw_without_rendering()
+    sheet = figure.bbox
+    for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis):
+        box = axis.label.get_window_extent()
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= sheet.x1 and box.y1 <= sheet.y1
 
 
 @pytest.mark.parametrize(

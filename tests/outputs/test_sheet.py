@@ -4,10 +4,13 @@ import os
 import pickle
 import subprocess
 import sys
+import warnings
 
+import pytest
 from matplotlib.figure import Figure
 
-from knotwork.outputs.figure import Sheet, plain_axes, typeset, typeset_function
+from knotwork.errors import KnotworkWarning
+from knotwork.outputs.figure import Sheet, families, plain_axes, text_width, typeset, typeset_function, write
 
 SCRIPT = """
 import sys, torch
@@ -20,7 +23,7 @@ fit = FitResult(network, "lm", "", "", 0.0, 0.1, None, None, 1, 0.1, (Record(1, 
 figures = [diagram(network, x), edge_curve(network, x, 0, 0, 0), predicted_vs_true([0.0, 1.0], [0.0, 1.0], "y")]
 for figure in [*figures, training_curves(fit)]:
     assert isinstance(figure, Figure)
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     assert figure._repr_png_()
 print("pyplot" if "matplotlib.pyplot" in sys.modules else "no pyplot")
 """
@@ -68,3 +71,38 @@ def test_powers_are_set_as_powers():
     assert typeset_function("1/x^3") == ("$1/x^{3}$", True)
     assert typeset_function("x^1.5") == ("$x^{1.5}$", True)
     assert typeset_function("1/sqrt") == ("1/sqrt", False)
+
+
+def drawn(name):
+    """The warnings of ours that drawing a name brings, and its family; any other warning is an error."""
+    figure = Sheet(3, 2)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        text = write(plain_axes(figure), 0, 0, typeset(name), 10)
+        figure.draw_without_rendering()
+        text_width(typeset(name), 10)
+    assert {w.category for w in caught} <= {KnotworkWarning}
+    return {str(w.message) for w in caught}, text.get_fontfamily()
+
+
+def test_characters_that_the_usual_font_lacks_come_from_one_that_has_them():
+    for name in ("speed", "скорость", "μ² ≤ ∑"):
+        assert drawn(name) == (set(), families("x"))
+    said, fonts = drawn("a\u20dd")  # an enclosing circle: not in DejaVu Sans, but in STIX, which comes with matplotlib
+    assert said == set()
+    assert fonts[: len(families("x"))] == families("x")
+    assert len(fonts) == len(families("x")) + 1
+
+
+def test_characters_that_no_font_has_are_said_once():
+    said, _ = drawn("\U0003fffd\U0003fffc and \U0003fffb")  # unassigned: no font can have them
+    (sentence,) = said
+    assert sentence.startswith("no installed font has all characters of the names in a figure, which shows boxes")
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x08", "\ud800", "\ufffe", "\x9f", "\U0010ffff"])
+def test_what_no_document_may_hold_is_shown_as_unknown(character, tmp_path):
+    assert typeset(f"a{character}b") == ("a\ufffdb", False)
+    figure = Sheet(3, 2)
+    write(plain_axes(figure), 0, 0, typeset(f"a{character}b"), 10)
+    figure.savefig(tmp_path / "figure.svg")

@@ -1,5 +1,7 @@
 """The formula says what the network computes, in the user's units, with honest errors."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -72,6 +74,29 @@ def test_rounding_latex_and_text():
     assert str(formula) == "y = 2.346*sin(1.235*x_1)"
     assert r"\sin" in formula.latex()
     assert formula.complexity == 6
+
+
+def test_a_rounded_formula_keeps_the_errors_of_the_constants_it_shows():
+    x = np.linspace(1, 3, 60)
+    y = 2.34567 * np.exp(-0.71234 * x) + 2.34561 + 0.01 * np.random.default_rng(0).normal(size=60)
+    data = kw.Dataset.from_arrays(x[:, None], y, test=0.0, names=["x"])
+    model = kw.KAN([1, 1], seed=0)
+    model.fix_symbolic(0, 0, 0, "exp", params=(-0.71234, 0.0, 2.34567, 2.34561))
+    exact = model.symbolic_formula(data)
+    rounded = exact.round(3)
+    assert str(rounded.expression) == "2.35 + 2.35*exp(-0.712*x)"
+    assert rounded.errors == {-0.712: exact.errors[-0.71234], 2.35: max(exact.errors[2.34567], exact.errors[2.34561])}
+    for order in ([2.34561, 2.34567], [2.34567, 2.34561]):
+        unequal = dataclasses.replace(exact, errors={v: {2.34561: 5.0, 2.34567: 1.0}[v] for v in order})
+        assert unequal.round(3).errors == {2.35: 5.0}
+    assert set(exact.round(1).errors) == {-0.7, 2.0}  # 2.3 is written 2, and remains a constant that was measured
+
+
+def test_equations_of_several_outputs_stand_one_below_the_other():
+    model, data = kw.KAN([1, 2], seed=0), table(1, 2)
+    for output in range(2):
+        model.fix_symbolic(0, 0, output, "x", params=(1.0, 0.0, 2.0 + output, 0.0))
+    assert model.symbolic_formula(data).equation() == r"y_{1} = 2 x_{1} \\ y_{2} = 3 x_{1}"
 
 
 def test_simple_constants_are_snapped_only_where_the_data_cannot_tell():

@@ -1,7 +1,6 @@
 """What fit() chooses when nothing is said, and what it answers to settings that cannot be."""
 
 import re
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -10,8 +9,8 @@ import torch
 import knotwork
 from knotwork import KAN, MLP, Dataset, sample
 from knotwork.errors import DataError, TrainingError
-from knotwork.training import loop
 from knotwork.training.first_order import minibatches
+from knotwork.training.progress import Line
 from knotwork.training.settings import MODERATE
 
 DATA = sample(lambda x, y: x * y, x=(-1, 1), y=(-1, 1), size=60, test_size=0)
@@ -70,6 +69,9 @@ def test_auto_takes_gradient_steps_where_nothing_is_squared(model, settings):
         ("lm", "lm"),
         ("lbfgs", "lbfgs"),
         ("adam", "adam"),
+        ("LM", "lm"),
+        ("LBFGS", "lbfgs"),
+        ("Adam", "adam"),
         (torch.optim.AdamW, "AdamW"),
         (torch.optim.SGD, "SGD"),
         (torch.optim.RMSprop, "RMSprop"),
@@ -80,17 +82,16 @@ def test_what_is_asked_for_is_taken(optimizer, name):
 
 
 @pytest.mark.parametrize(("optimizer", "limit"), [("lm", 100), ("lbfgs", 100), ("adam", 2000), (torch.optim.SGD, 2000)])
-def test_steps_by_default(optimizer, limit, monkeypatch):
+def test_steps_by_default(optimizer, limit):
     """The progress line is told the total."""
     totals = []
 
-    @contextmanager
-    def watched(title, total, show):
-        totals.append(total)
-        yield lambda step, train, validation: None
+    class Watched(Line):
+        def stage(self, title, total=None):
+            totals.append(total)
 
-    monkeypatch.setattr(loop, "progress_line", watched)
-    knotwork.fit(KAN([2, 1], seed=0), DATA, optimizer=optimizer, starts=1, callback=lambda record: True)
+    line = Watched()
+    knotwork.fit(KAN([2, 1], seed=0), DATA, optimizer=optimizer, starts=1, progress=line, callback=lambda record: True)
     assert totals == [limit]
 
 
@@ -167,13 +168,30 @@ WRONG = [
     ),
     ({"lr": 0.0}, "lr=0.0 is not possible: a learning rate must be positive."),
     ({"lr": -1e-3}, "lr=-0.001 is not possible: a learning rate must be positive."),
+    *(
+        (
+            {"grid_eps": value},
+            f"grid_eps={value!r} is not possible: give a number from 0 (knots at quantiles) to 1 (even knots).",
+        )
+        for value in (-0.1, 1.1, float("nan"), "1", None, True)
+    ),
+    *(
+        ({"tolerance": value}, f"tolerance={value!r} is not possible: it must be 0 or positive, a share of the loss.")
+        for value in (-1.0, float("nan"), None, "1e-3")
+    ),
+    *(
+        ({"seed": value}, f"seed={value!r} is not possible: give a whole number of 0 or more, such as seed=0.")
+        for value in (None, -1, 1.5, "0")
+    ),
+    ({"progress": 2}, "progress=2 is not understood: pass True, False, or None to show it on a terminal."),
+    ({"lr": "fast"}, "lr='fast' is not possible: a learning rate must be positive."),
     ({"lr": float("nan")}, "lr=nan is not possible: a learning rate must be positive."),
     ({"loss": "huber"}, "loss='huber' is not known; pass 'mse' or a function of (outputs, targets)."),
     ({"loss": None}, "loss=None is not known; pass 'mse' or a function of (outputs, targets)."),
     *(
         ({name: value}, f"{name}={value!r} is not possible: a penalty's weight must be 0 or positive.")
         for name in ("lamb", "lamb_l1", "lamb_entropy")
-        for value in (-0.1, float("nan"))
+        for value in (-0.1, float("nan"), None, "1e-3")
     ),
     *(
         (
@@ -181,7 +199,7 @@ WRONG = [
             f"optimizer={optimizer!r} is not known; choose 'auto', 'lm', 'lbfgs', 'adam' or pass "
             "a class such as torch.optim.AdamW.",
         )
-        for optimizer in ("LBFGS", "sgd", None, torch.nn.Linear)
+        for optimizer in ("sgd", None, torch.nn.Linear)
     ),
     ({"optimizer": torch.optim.LBFGS}, "torch.optim.LBFGS searches along lines over all rows; pass optimizer='lbfgs'."),
     (
@@ -195,7 +213,7 @@ WRONG = [
 def test_settings_that_cannot_be(settings, message):
     network = KAN([2, 2, 1], seed=0)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    with pytest.raises(TrainingError) as caught:
+    with pytest.raises((TrainingError, DataError)) as caught:
         network.fit(DATA, **settings)
     assert str(caught.value) == message
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
@@ -244,6 +262,16 @@ def test_outputs_that_would_be_broadcast():
         knotwork.fit(MLP([2, 3, 2]), DATA, steps=1)
 
 
-def test_a_misspelt_setting_is_refused():
-    with pytest.raises(TypeError, match="lambda_"):
-        KAN([2, 1]).fit(DATA, lambda_=0.1)
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lambda_": 0.1}, r"fit\(\) has no setting lambda_=: did you mean lamb=\?"),
+        ({"opt": "LBFGS"}, r"opt='LBFGS' is pykan's word: here it is optimizer='LBFGS'\."),
+        ({"batch": 32}, r"batch=32 is pykan's word: here it is batch_size=32\."),
+        ({"img_folder": "x"}, r"fit\(\) has no setting img_folder=: its settings are batch_size, callback, grid_eps, "),
+    ],
+)
+@pytest.mark.parametrize("verb", [knotwork.fit, KAN.fit, knotwork.fit_multilevel])
+def test_a_setting_that_is_not_there_is_refused(settings, message, verb):
+    with pytest.raises(TrainingError, match=message):
+        verb(KAN([2, 1]), DATA, **settings)

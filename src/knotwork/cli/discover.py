@@ -79,6 +79,7 @@ def _facts(found: Discovery, data: Dataset, files: dict[str, str]) -> dict[str, 
         "table": data.title,
         "rows": data.rows()._asdict(),
         "target": data.target_names[0],
+        "units": dict(data.units),
         "general_network": dict(zip(("r2", "rmse", "rows"), _accuracy(found.scout.model, data), strict=True)),
         "importance": found.importance,
         "formula": {
@@ -104,7 +105,7 @@ def _facts(found: Discovery, data: Dataset, files: dict[str, str]) -> dict[str, 
 
 def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
     console = Console(soft_wrap=True)
-    target = data.target_names[0]
+    target, unit = data.target_names[0], data.units.get(data.target_names[0], "")
     rows = data.rows()
 
     def line(text: str = "") -> None:
@@ -113,15 +114,15 @@ def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
     line(f"{data.title}: {rows.train:,} training, {rows.validation:,} validation and {rows.test:,} test rows")
     line()
     r2, error, where = _accuracy(found.scout.model, data)
-    line(f"A general network {_width(found.scout.model)} predicts {target} with r² = {r2:.4f}")
-    line(f"and RMSE = {error:.4g} on the {where} rows.")
+    line(f"A general network {_width(found.scout.model)} predicts {data.label(target)} with r² = {r2:.4f}")
+    line(f"and RMSE = {error:.4g}{unit and f' {unit}'} on the {where} rows.")
     line()
     table = Table(title="What matters", title_justify="left")
     table.add_column("input")
     table.add_column("share", justify="right")
     table.add_column("")
     for name, share in sorted(found.importance.items(), key=lambda item: -item[1]):
-        table.add_row(_plain(name), f"{share:.1%}", "█" * round(30 * share))
+        table.add_row(_plain(data.label(name)), f"{share:.1%}", "█" * round(30 * share))
     console.print(table)
     line()
     table = Table(title="Formulas, simplest first", title_justify="left")

@@ -9,6 +9,8 @@ import typer
 from knotwork.errors import KnotworkError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+bench = typer.Typer(no_args_is_help=True)
+app.add_typer(bench, name="bench")
 
 
 @app.callback()
@@ -32,6 +34,30 @@ def discover(
     from knotwork.cli.discover import run
 
     run(file, target, _list(inputs), out, _list(lib), test, time_budget, seed, json)
+
+
+@bench.callback()
+def measurements() -> None:
+    """Measure speed and memory on this machine."""
+
+
+@bench.command()
+def layers(
+    cases: Annotated[str | None, typer.Option(help="Cases or beginnings of their names, separated by commas.")] = None,
+    rounds: Annotated[int, typer.Option(help="How often every candidate has its turn.")] = 20,
+    threads: Annotated[int, typer.Option(help="Threads; the process keeps to as many cores.")] = 1,
+    no_rivals: Annotated[bool, typer.Option("--no-rivals", help="Leave other KAN libraries out.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Three short rounds: to see that it runs.")] = False,
+    grids: Annotated[
+        bool, typer.Option("--grids", help="Ours alone: even and uneven grids, 5 and 200 intervals.")
+    ] = False,
+    memory: Annotated[bool, typer.Option("--memory", help="Peak memory in place of times.")] = False,
+    json: Annotated[str | None, typer.Option(help="File for every number, or - for stdout in place of tables.")] = None,
+) -> None:
+    """Compare KAN layers with MLPs of as many parameters, and with other KAN libraries that are installed."""
+    from knotwork.cli.bench import run_layers
+
+    run_layers(_list(cases), rounds, threads, no_rivals, quick, grids, memory, json)
 
 
 def _list(text: str | None) -> list[str] | None:

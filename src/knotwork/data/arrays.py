@@ -1,26 +1,30 @@
 """Whatever a table arrives as (NumPy, torch, pandas, lists) to a matrix of finite floats, with its column names."""
 
-import math
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from knotwork.data.columns import numbers, rows_listed
+from knotwork.data.names import check_unique
 from knotwork.errors import DataError
 
 
-def matrix(values: Any, what: str, names: Sequence[str] | None = None) -> tuple[Tensor, tuple[str, ...] | None]:
+def matrix(
+    values: Any, what: str, names: Sequence[str] | None = None, first_row: int = 0
+) -> tuple[Tensor, tuple[str, ...] | None]:
     """A float64 copy of shape (N, columns) on the CPU, and the column names that came with it (None: it had none).
 
-    `what` ("X", "y_test", ...) and `names` serve the error messages; where `what` begins with y, a single axis is one
-    column. Raises DataError for anything but rows and columns of finite real numbers.
+    `what` ("X", "y_test", ...), `names` and the number of the first row serve the error messages; where `what` begins
+    with y, a single axis is one column. Raises DataError for anything but rows and columns of finite real numbers.
     """
+    if hasattr(values, "to_pandas"):  # tables of pyarrow and polars
+        values = values.to_pandas()
     own = _own_names(values, what)
     if own is not None and hasattr(values, "columns"):
-        columns = [numbers(values[column], f"Column '{column}' of {what}") for column in values.columns]
+        columns = [numbers(values[column], f"Column '{column}' of {what}", first_row) for column in values.columns]
         table = torch.stack(columns, dim=1) if columns else torch.empty(len(values), 0)
     else:
         table = _whole(values, what, own or names)
@@ -33,34 +37,12 @@ def matrix(values: Any, what: str, names: Sequence[str] | None = None) -> tuple[
         raise DataError(f"{what} has no rows: there is nothing to learn from.")
     if not table.shape[1]:
         raise DataError(f"{what} has {table.shape[0]} rows but no columns: at least one is needed.")
-    check_finite(table, what, own or names)
+    check_finite(table, what, own or names, first_row)
     return table, own
 
 
-def numbers(values: Any, subject: str, advice: str = "encode it as numbers, or leave it out") -> Tensor:
-    """A float64 copy of an array of numbers, with NaN for what is missing; DataError for entries of other types."""
-    kind = getattr(getattr(values, "dtype", None), "kind", "O")
-    if kind in "iufb" and hasattr(values, "isna"):
-        return torch.from_numpy(values.to_numpy(dtype=np.float64, na_value=np.nan, copy=True))
-    if kind in "iufb":
-        return torch.from_numpy(np.array(values, dtype=np.float64))
-    if kind == "c":
-        raise DataError(f"{subject} holds complex numbers: pass their real and imaginary parts as two columns.")
-    if kind in "mM":
-        raise DataError(f"{subject} holds dates or durations: turn them into numbers, such as days since the first.")
-    entries = np.array(values, dtype=object)
-    if hasattr(values, "isna"):
-        entries[np.asarray(values.isna())] = None
-    for row, entry in enumerate(entries):
-        if isinstance(entry, (str, bytes)):
-            raise DataError(f"{subject} holds text ({str(entry)[:40]!r} in row {row}, counting from 0): {advice}.")
-        if entry is not None and not isinstance(entry, Real):
-            raise DataError(f"{subject} holds {type(entry).__name__} objects (in row {row}): convert them to numbers.")
-    return torch.tensor([math.nan if entry is None else float(entry) for entry in entries], dtype=torch.float64)
-
-
-def check_finite(table: Tensor, what: str, names: Sequence[str] | None = None) -> None:
-    """Raises DataError naming the first column of (N, columns) with a NaN or infinity, how many, and the first row."""
+def check_finite(table: Tensor, what: str, names: Sequence[str] | None = None, first_row: int = 0) -> None:
+    """Raises DataError naming the first column of (N, columns) with a NaN or infinity, how many, and the rows."""
     bad = ~torch.isfinite(table)
     if not bad.any():
         return
@@ -68,23 +50,9 @@ def check_finite(table: Tensor, what: str, names: Sequence[str] | None = None) -
     rows = bad[:, column].nonzero()[:, 0]
     subject = what if names is None and table.shape[1] == 1 else _subject(what, names, column)
     kind = "missing (NaN)" if table[rows, column].isnan().any() else "infinite"
-    raise DataError(
-        f"{subject} has {len(rows)} {kind} value{'s' if len(rows) > 1 else ''}, "
-        f"the first in row {int(rows[0])} (counting from 0): drop or fill them."
-    )
-
-
-def check_unique(names: Sequence[str], what: str) -> None:
-    """Raises DataError if a name occurs twice."""
-    repeated = [name for name in dict.fromkeys(names) if list(names).count(name) > 1]
-    if repeated:
-        raise DataError(f"{what} are not unique: {listed(repeated)} comes more than once. Rename or drop the repeats.")
-
-
-def listed(names: Sequence[str], most: int = 8) -> str:
-    """The names for a message: 'a', 'b', ... (20 in all)."""
-    shown = ", ".join(f"'{name}'" for name in names[:most])
-    return f"{shown}, ... ({len(names)} in all)" if len(names) > most else shown
+    values, them = ("value", "it") if len(rows) == 1 else ("values", "them")
+    where = rows_listed(rows.tolist(), first_row)
+    raise DataError(f"{subject} has {len(rows)} {kind} {values} (in {where}): drop or fill {them}.")
 
 
 def _own_names(values: Any, what: str) -> tuple[str, ...] | None:

@@ -1,10 +1,9 @@
 """A table ready for fitting: inputs and targets split into training, validation and test rows."""
 
 import dataclasses
-import difflib
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -12,7 +11,9 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from knotwork.data.arrays import check_finite, check_unique, listed, matrix
+from knotwork.data.arrays import check_finite, matrix
+from knotwork.data.names import check_unique, check_units, listed, split_units, unknown_name, with_unit
+from knotwork.data.randomness import seeded
 from knotwork.errors import DataError, KnotworkWarning
 
 Scale = Literal["standard", "range", False]
@@ -68,8 +69,9 @@ class Scaling:
 class Dataset:
     """Inputs (N, in) and targets (N, out) on the CPU, in three parts; validation and test may have no rows.
 
-    Inputs are stored scaled if `scaling` is set. `ranges` is the domain the inputs were drawn from, (low, high) each,
-    in stored units; None where that is not known. Made by `from_arrays`, `from_csv`, `from_dict`, `sample` and
+    Inputs are stored scaled if `scaling` is set. `units` holds the units of columns by name, before any scaling, as
+    far as they are known. `ranges` is the domain the inputs were drawn from, (low, high) each, in stored units; None
+    where that is not known. Made by `from_arrays`, `from_csv`, `from_dict`, `sample` and
     `load_table`; changed copies come from `to`, `select` and `dataclasses.replace`.
     """
 
@@ -84,6 +86,7 @@ class Dataset:
     scaling: Scaling | None = None
     ranges: tuple[tuple[float, float], ...] | None = None
     title: str = ""
+    units: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for part in ("train", "val", "test"):
@@ -99,6 +102,15 @@ class Dataset:
         if not len(self.X_train):
             raise DataError("There are no training rows: at least one is needed.")
         check_unique((*self.input_names, *self.target_names), "The names of inputs and targets")
+        check_units(self.units, (*self.input_names, *self.target_names))
+
+    def label(self, name: str) -> str:
+        """How an axis that shows a column is labelled: `speed [m/s]`, or `speed (scaled)` where it is stored so."""
+        if name not in (*self.input_names, *self.target_names):
+            raise DataError(unknown_name(name, (*self.input_names, *self.target_names), "column"))
+        if self.scaling and name in self.input_names:
+            return f"{name} (scaled)"
+        return with_unit(name, self.units)
 
     @property
     def n_inputs(self) -> int:
@@ -119,7 +131,7 @@ class Dataset:
         dtype = str(self.X_train.dtype).removeprefix("torch.")
         return (
             f"Dataset({title}{train:,} training, {validation:,} validation and {test:,} test rows; "
-            f"{inputs} {_brief(self.input_names)} -> {_brief(self.target_names)}; {dtype})"
+            f"{inputs} {_brief(self.input_names, self.units)} -> {_brief(self.target_names, self.units)}; {dtype})"
         )
 
     def to(self, dtype: torch.dtype) -> "Dataset":
@@ -139,7 +151,8 @@ class Dataset:
             tuple(self.scaling.center[i] for i in places), tuple(self.scaling.scale[i] for i in places)
         )
         ranges = self.ranges and tuple(self.ranges[i] for i in places)
-        return dataclasses.replace(self, **columns, input_names=names, scaling=scaling, ranges=ranges)
+        units = {name: unit for name, unit in self.units.items() if name in (*names, *self.target_names)}
+        return dataclasses.replace(self, **columns, input_names=names, scaling=scaling, ranges=ranges, units=units)
 
     def _place(self, one: str | int) -> int:
         if isinstance(one, str):
@@ -165,26 +178,27 @@ class Dataset:
         seed: int = 0,
         dtype: torch.dtype = torch.float64,
         title: str = "",
+        units: Mapping[str, str] | None = None,
     ) -> "Dataset":
-        """A data set from NumPy arrays, tensors, pandas frames or nested lists, which are copied, never edited.
+        """A data set from NumPy arrays, tensors, tables of pandas, or nested lists, which are copied, never edited.
 
         The rows are shuffled by `seed` and split: `test` is the share set aside for the test (default 0.2, or 0 where
         X_test and y_test are given), `validation` the share of what remains. Names are those of a data frame, or
-        x_1, x_2, ... and y, unless given. `scale` maps the inputs to mean 0 and deviation 1 ("standard") or to
-        [-1, 1] ("range") with figures from the training rows alone; targets keep their units.
+        x_1, x_2, ... and y, unless given; one such as `speed [m/s]` or `speed (m/s)` is the name speed and its unit,
+        and `units={"speed": "m/s"}` says it too. `scale` maps the inputs to mean 0 and deviation 1 ("standard") or
+        to [-1, 1] ("range") with figures from the training rows alone; targets keep their units.
         Raises DataError for anything but finite numbers in matching rows; warns about constant columns.
         """
         check_dtype(dtype)
-        names = None if names is None else tuple(str(name) for name in names)
         target_names = (target_names,) if isinstance(target_names, str) else target_names
         _check_same_order(X, y)
         X, own_names = matrix(X, "X", names)
         y, own_targets = matrix(y, "y", target_names)
         if len(X) != len(y):
             raise DataError(f"X has {len(X)} rows and y has {len(y)}: every row needs its target.")
-        names = _named(names or own_names, [f"x_{i + 1}" for i in range(X.shape[1])], "names", "X")
-        target_names = _named(target_names or own_targets, _default_targets(y.shape[1], names), "target_names", "y")
-        check_unique((*names, *target_names), "The names of inputs and targets")
+        names, target_names, units = resolved_names(
+            names or own_names, target_names or own_targets, X.shape[1], y.shape[1], units
+        )
 
         given = X_test is not None
         if given != (y_test is not None):
@@ -193,28 +207,39 @@ class Dataset:
             raise DataError(f"test={test} and X_test were both given: pass a share to split off, or the test rows.")
         if test is None:
             test = 0.0 if given else 0.2
-        train_rows, val_rows, test_rows = _split(len(X), test, validation, seed)
+        train_rows, val_rows, test_rows = _split(len(X), test, validation, seeded(seed))
         held_out = (X[test_rows], y[test_rows])
         if given:
             held_out = (_matching(X_test, "X_test", names), _matching(y_test, "y_test", target_names))
             if len(held_out[0]) != len(held_out[1]):
                 raise DataError(f"X_test has {len(held_out[0])} rows and y_test has {len(held_out[1])}.")
         parts = (X[train_rows], y[train_rows], X[val_rows], y[val_rows], *held_out)
-        return assemble(parts, names, target_names, scale=scale, dtype=dtype, title=title)
+        return assemble(parts, names, target_names, scale=scale, dtype=dtype, title=title, units=units)
 
     @classmethod
     def from_csv(
-        cls, path: str | PathLike, target: str | Sequence[str], inputs: Sequence[str] | None = None, **options: Any
+        cls,
+        path: str | PathLike,
+        target: str | Sequence[str],
+        inputs: Sequence[str] | None = None,
+        *,
+        separator: str | None = None,
+        decimal: str | None = None,
+        **options: Any,
     ) -> "Dataset":
-        """A data set from a CSV (or Parquet) file: columns `target`, and `inputs` or else all the others.
+        """A data set from a CSV or Parquet file: columns `target`, and `inputs` or else all the others.
 
-        The options are those of `from_arrays`. Raises DataError for a file that is not a table of numbers, and for
-        names that are not in it.
+        Names are those of the first line, with or without a unit in brackets. What separates the values of a CSV file
+        and marks their decimals is found out, with a warning where it is not comma and point, unless `separator` and
+        `decimal` say it. The other options are those of `from_arrays`. Raises DataError for a file that is not a
+        table of numbers, and for names that are not in it.
         """
         from knotwork.data.tables import choose, read_file
 
-        X, y = choose(read_file(path), target, inputs)
+        X, y = choose(read_file(path, separator, decimal), target, inputs)
         return cls.from_arrays(X, y, **{"title": Path(path).name, **options})
+
+    from_parquet = from_csv
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], **options: Any) -> "Dataset":
@@ -222,33 +247,15 @@ class Dataset:
 
         The options are those of `from_arrays`, which splits the validation rows off the training rows.
         """
-        missing = [key for key in _PYKAN_KEYS if key not in data]
+        missing = [key for key in PYKAN_KEYS if key not in data]
         if missing:
-            raise DataError(f"The dict lacks {listed(missing)}: it needs the keys {listed(_PYKAN_KEYS)}.")
-        X, y, X_test, y_test = (data[key] for key in _PYKAN_KEYS)
+            raise DataError(f"The dict lacks {listed(missing)}: it needs the keys {listed(PYKAN_KEYS)}.")
+        X, y, X_test, y_test = (data[key] for key in PYKAN_KEYS)
         return cls.from_arrays(X, y, X_test=X_test, y_test=y_test, **options)
 
 
 _TENSORS = ("X_train", "y_train", "X_val", "y_val", "X_test", "y_test")
-_PYKAN_KEYS = ("train_input", "train_label", "test_input", "test_label")
-
-
-def as_dataset(data: Any, seed: int = 0, **options: Any) -> Dataset:
-    """A Dataset as it is, or one made from pykan's dict or a pair (X, y).
-
-    Of a pair every row is used: a fifth validates, the others train, none is set aside for a test unless the options
-    of `Dataset.from_arrays` say so. Raises DataError for anything else.
-    """
-    if isinstance(data, Dataset):
-        return data
-    if isinstance(data, Mapping):
-        return Dataset.from_dict(data, seed=seed, **options)
-    if isinstance(data, (tuple, list)) and len(data) == 2:
-        return Dataset.from_arrays(*data, **{"test": 0.0, "seed": seed, **options})
-    raise DataError(
-        f"data has type {type(data).__name__}, but a Dataset, a pair (X, y), or a dict with the keys "
-        f"{listed(_PYKAN_KEYS)} is needed: see knotwork.Dataset.from_arrays."
-    )
+PYKAN_KEYS = ("train_input", "train_label", "test_input", "test_label")
 
 
 def assemble(
@@ -260,6 +267,7 @@ def assemble(
     dtype: torch.dtype,
     title: str,
     ranges: Sequence[tuple[float, float]] | None = None,
+    units: Mapping[str, str] | None = None,
 ) -> Dataset:
     """The Dataset of six float64 parts (X_train, y_train, X_val, ...) in original units, scaled and cast as asked.
 
@@ -285,6 +293,7 @@ def assemble(
         scaling=scaling,
         ranges=None if ranges is None else tuple(ranges),
         title=title,
+        units=dict(units or {}),
     )
 
 
@@ -293,11 +302,23 @@ def default_target(names: Sequence[str], wanted: str = "y") -> str:
     return next(name for name in (wanted, "y", "f", "target", "_".join(("target", *names))) if name not in names)
 
 
-def unknown_name(name: str, known: Sequence[str], what: str) -> str:
-    """The message for a name that is not there, with the closest one that is."""
-    close = difflib.get_close_matches(str(name), list(known), n=1)
-    hint = f"did you mean '{close[0]}'? The {what}s are" if close else f"the {what}s are"
-    return f"There is no {what} '{name}': {hint} {listed(known, 20) or 'none'}."
+def resolved_names(
+    names: Sequence[str] | None,
+    target_names: Sequence[str] | str | None,
+    inputs: int,
+    targets: int,
+    units: Mapping[str, str] | None = None,
+) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, str]]:
+    """Names of inputs and targets, those given or else x_1, x_2, ... and y, and the units they bring or are told."""
+    target_names = (target_names,) if isinstance(target_names, str) else target_names
+    names = _named(names, [f"x_{i + 1}" for i in range(inputs)], "names", "X")
+    target_names = _named(target_names, _default_targets(targets, names), "target_names", "y")
+    every, found = split_units((*names, *target_names))
+    check_unique(every, "The names of inputs and targets")
+    if units is not None:
+        check_units(units, every)
+    units = {name: unit for name, unit in {**found, **(units or {})}.items() if unit}
+    return every[: len(names)], every[len(names) :], units
 
 
 def _default_targets(count: int, names: Sequence[str]) -> list[str]:
@@ -312,21 +333,27 @@ def _named(names: Sequence[str] | None, default: Sequence[str], option: str, wha
     return names
 
 
-def _matching(values: Any, what: str, names: Sequence[str]) -> Tensor:
+def _matching(values: Any, what: str, names: tuple[str, ...]) -> Tensor:
     """Test rows, whose columns must be those of the training rows."""
     table, own = matrix(values, what, names)
+    own = None if own is None else split_units(own)[0]
     if table.shape[1] != len(names):
         raise DataError(f"{what} has {table.shape[1]} columns, but the training rows have {len(names)}.")
-    if own is not None and hasattr(values, "columns") and set(own) == set(names) and own != tuple(names):
+    if own is not None and hasattr(values, "columns") and set(own) == set(names) and own != names:
         raise DataError(f"The columns of {what} are in another order than those of the training rows: reorder them.")
     return table
 
 
-def _split(count: int, test: float, validation: float, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+def check_share(name: str, share: object) -> None:
+    """Raises DataError unless this is a number from 0 up to, but below, 1."""
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share < 1:
+        raise DataError(f"{name}={share!r} is not a share of the rows: give a number from 0 up to, but below, 1.")
+
+
+def _split(count: int, test: float, validation: float, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
     """Shuffled row numbers of the training, validation and test parts; a share above zero gets at least one row."""
-    for name, share in (("test", test), ("validation", validation)):
-        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share < 1:
-            raise DataError(f"{name}={share!r} is not a share of the rows: give a number from 0 up to, but below, 1.")
+    check_share("test", test)
+    check_share("validation", validation)
     n_test = max(1, round(test * count)) if test else 0
     n_val = max(1, round(validation * (count - n_test))) if validation else 0
     if n_test + n_val >= count:
@@ -335,7 +362,7 @@ def _split(count: int, test: float, validation: float, seed: int) -> tuple[Tenso
             f"{rows} cannot be split into training rows, {n_test} test and {n_val} validation rows (test={test}, "
             f"validation={validation}): bring more rows or set smaller shares."
         )
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(count, generator=generator)
     test_rows, val_rows, train_rows = order.split([n_test, n_val, count - n_test - n_val])
     return train_rows, val_rows, test_rows
 
@@ -363,5 +390,6 @@ def _warn_of_constants(table: Tensor, names: Sequence[str], what: str, consequen
         warnings.warn(text, KnotworkWarning, stacklevel=4)
 
 
-def _brief(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= 6 else ", ".join((*names[:5], "..."))
+def _brief(names: Sequence[str], units: Mapping[str, str]) -> str:
+    shown = [with_unit(name, units) for name in names]
+    return ", ".join(shown if len(shown) <= 6 else (*shown[:5], "..."))

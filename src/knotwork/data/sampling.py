@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from knotwork.data.dataset import Dataset, Scale, assemble, check_dtype, default_target, unknown_name
+from knotwork.data.dataset import Dataset, Scale, assemble, check_dtype, default_target
+from knotwork.data.names import unknown_name
+from knotwork.data.randomness import seeded
 from knotwork.errors import DataError
 
 
@@ -49,7 +51,7 @@ def sample(
     names = tuple(bounds)
     low, high = torch.tensor(list(bounds.values()), dtype=torch.float64).T
 
-    seeds = torch.randint(2**62, (3,), generator=torch.Generator().manual_seed(seed)).tolist()
+    seeds = torch.randint(2**62, (3,), generator=seeded(seed)).tolist()
     generators = [torch.Generator().manual_seed(s) for s in seeds]
     parts, level = [], None
     for rows, generator in zip((size, validation_size, test_size), generators, strict=True):

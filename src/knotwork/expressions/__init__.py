@@ -4,6 +4,7 @@ Everything here is real-valued: outside the domain of a function the value is Na
 """
 
 from knotwork.expressions.evaluation import constant_value, to_numpy, to_torch
+from knotwork.expressions.mathml import mathml
 from knotwork.expressions.parsing import CONSTANTS, FUNCTIONS, number, parse, symbol, variable_names
 from knotwork.expressions.tidying import compose, parametrise, snap, tidy
 from knotwork.expressions.writing import complexity, float_constants, latex, round_constants, text
@@ -16,6 +17,7 @@ __all__ = [
     "constant_value",
     "float_constants",
     "latex",
+    "mathml",
     "number",
     "parametrise",
     "parse",

@@ -13,11 +13,25 @@ from torch import Tensor
 from knotwork.errors import SpecError
 from knotwork.functions import named_function
 from knotwork.model import KANNetwork, trace
-from knotwork.outputs.diagram import rows_of, thinned
-from knotwork.outputs.figure import BLUE, GREEN, GREY, INK, RED, Sheet, plain_axes, typeset_function
+from knotwork.outputs.diagram import names_of, rows_of, thinned
+from knotwork.outputs.figure import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    RED,
+    SHADE,
+    Sheet,
+    label,
+    plain_axes,
+    rounded_down,
+    typeset,
+    typeset_function,
+)
 from knotwork.training import FitResult
 
 POINTS = 400  # of a curve
+TICKS = 100  # where samples are
 
 
 def training_curves(result: FitResult) -> Figure:
@@ -68,17 +82,25 @@ def _mark_grids(axes: Axes, result: FitResult) -> None:
 
 
 def edge_curve(
-    network: KANNetwork, x: Tensor, layer: int, source: int, target: int, candidates: Sequence[Any] = ()
+    network: KANNetwork,
+    x: Tensor,
+    layer: int,
+    source: int,
+    target: int,
+    candidates: Sequence[Any] = (),
+    *,
+    input_names: Sequence[str] | None = None,
 ) -> Figure:
     """The curve of edge (layer, source, target) on the rows x, with the first three candidates laid over it.
 
     A candidate has `function` (a name of the library), `constants` (a, b, c, d) of c·f(a·x + b) + d, and `r2`. Ticks
-    at the bottom show where samples are.
+    at the bottom show where samples are. `input_names` name the original columns.
 
-    Raises SpecError if there is no such edge or it was removed.
+    Raises SpecError if there is no such edge or it was removed, or if names do not fit the network.
     """
     network.spec.check_edge(layer, source, target)
     x = rows_of(network, x, "edge_curve()")
+    columns = names_of(input_names, network.spec.in_features, "input_names", "inputs", "x_{}")
     with torch.no_grad():
         seen = trace(network, x).layers[layer]
     if not seen.active[source, target]:
@@ -91,16 +113,17 @@ def edge_curve(
     u, values = inputs[chosen], seen.edges[:, source, target].double().cpu().numpy()[chosen]
     figure = Sheet(4.2, 3.2)
     axes = plain_axes(figure)
-    axes.plot(u, values, color="#9a9a9a", linewidth=4.5, solid_capstyle="round", label="edge", gid="edge", zorder=2)
+    axes.plot(u, values, color=SHADE, linewidth=4.5, solid_capstyle="round", label="edge", gid="edge", zorder=2)
     for candidate, colour, style in zip(candidates, (RED, BLUE, GREEN), ("-", "--", ":"), strict=False):
         fitted = _values(candidate, u)
-        label = f"{typeset_function(candidate.function)[0]}   $r^2$ = {_rounded_down(candidate.r2)}"
-        axes.plot(u, fitted, color=colour, linestyle=style, linewidth=1.6, label=label, gid="candidate", zorder=3)
+        entry = f"{typeset_function(candidate.function)[0]}   $r^2$ = {rounded_down(candidate.r2)}"
+        axes.plot(u, fitted, color=colour, linestyle=style, linewidth=1.6, label=entry, gid="candidate", zorder=3)
     _keep_in_view(axes, values)
-    axes.vlines(u, 0, 0.025, transform=axes.get_xaxis_transform(), color=GREY, linewidth=0.5, alpha=0.6)
+    ticks, bottom = inputs[thinned(inputs, TICKS)], axes.get_xaxis_transform()
+    axes.vlines(ticks, 0, 0.025, transform=bottom, color=GREY, linewidth=0.5, alpha=0.6)
     named = next((f for s, t, f, _ in network.layers[layer].named if (s, t) == (source, target)), None)  # type: ignore[union-attr]
-    variable = f"$x_{{{network.spec.inputs[source] + 1}}}$" if layer == 0 else f"node {source} of layer {layer}"
-    axes.set(xlabel=variable, ylabel=rf"$\phi_{{{layer},{source},{target}}}$")
+    label(axes.xaxis, typeset(f"node {source} of layer {layer}" if layer else columns[network.spec.inputs[source]]))
+    label(axes.yaxis, (rf"$\phi_{{{layer},{source},{target}}}$", True))
     if named:
         axes.set_title(f"named {named}", fontsize=10, color=RED, parse_math=False)
     if len(candidates):
@@ -114,15 +137,6 @@ def _values(candidate: Any, u: np.ndarray) -> np.ndarray:
     function, inner = named_function(candidate.function), torch.from_numpy(a * u + b)
     values = (c * function.value(inner) + d).numpy()
     return np.where(np.isfinite(values) & function.in_domain(inner).numpy(), values, np.nan)
-
-
-def _rounded_down(r2: float) -> str:
-    """r² with as many digits as show how far from 1 it is; never rounded up to 1."""
-    missing = 1 - float(r2)
-    if not 0 < missing < 0.1:
-        return f"{float(r2):.3g}"
-    digits = min(15, int(np.ceil(-np.log10(missing))) + 1)
-    return f"{np.floor(float(r2) * 10**digits) / 10**digits:.{digits}f}"
 
 
 def _keep_in_view(axes: Axes, values: np.ndarray) -> None:

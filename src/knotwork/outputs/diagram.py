@@ -48,10 +48,10 @@ def diagram(
             raise SpecError(f"{name}={value!r} is not possible: it must be a positive number.")
     x = rows_of(network, x, "diagram()")
     spec = network.spec
-    columns = _names(input_names, spec.in_features, "input_names", "inputs", "x_{}")
+    columns = names_of(input_names, spec.in_features, "input_names", "inputs", "x_{}")
     n_outputs = spec.nodes(spec.depth)
     inputs = Names([columns[i] for i in spec.inputs])
-    outputs = Names(_names(output_names, n_outputs, "output_names", "outputs", "y_{}" if n_outputs > 1 else "y"))
+    outputs = Names(names_of(output_names, n_outputs, "output_names", "outputs", "y_{}" if n_outputs > 1 else "y"))
     strengths = _strengths(network, attribute(network, x, method) if scores is None else scores)
     with torch.no_grad():
         layers = trace(network, x).layers
@@ -110,7 +110,8 @@ def thinned(x: Array, most: int) -> Array:
     return order[np.unique(np.append(chosen, len(order) - 1))]
 
 
-def _names(names: Sequence[str] | None, n: int, argument: str, what: str, default: str) -> list[str]:
+def names_of(names: Sequence[str] | None, n: int, argument: str, what: str, default: str) -> list[str]:
+    """The names given, checked, or default ones; SpecError where they are not one for each."""
     if names is None:
         return [default.format(i + 1) for i in range(n)]
     if isinstance(names, str) or len(names) != n:

@@ -2,17 +2,34 @@
 
 import io
 import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
 
+import numpy as np
+from matplotlib import rcParams
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
+from knotwork.errors import KnotworkWarning
+
 # after Okabe and Ito: told apart with any kind of colour vision, and in grey
-INK, GREY, PALE, PAPER = "#1a1a1a", "#6e6e6e", "#c4c4c4", "#ffffff"
+INK, GREY, SHADE, PALE, PAPER = "#1a1a1a", "#6e6e6e", "#9a9a9a", "#c4c4c4", "#ffffff"
 BLUE, RED, GREEN = "#0072b2", "#d55e00", "#009e73"
+LABEL = 10  # points
 LONGEST = 48  # characters of a name that are shown
+# what neither SVG nor HTML may hold: control characters, halves of surrogate pairs, numbers that are no characters
+UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
+    + "]"
+)
 
 
 class Sheet(Figure):
@@ -20,6 +37,11 @@ class Sheet(Figure):
 
     def __init__(self, width: float, height: float) -> None:
         super().__init__(figsize=(width, height), facecolor=PAPER, edgecolor=PAPER)
+        self.set_layout_engine("none")  # whatever style is in force
+
+    def draw(self, renderer: Any) -> None:
+        with boxes_for_missing_glyphs():
+            super().draw(renderer)
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         """The picture that notebooks show, twice as fine as the screen; its size is in screen pixels."""
@@ -38,14 +60,14 @@ def plain_axes(figure: Figure, left: float = 0.7, bottom: float = 0.55, right: f
     for side, spine in axes.spines.items():
         spine.set(visible=side in ("left", "bottom"), color=GREY, linewidth=0.8)
     axes.tick_params(which="both", colors=GREY, labelcolor=INK, labelsize=9)
-    axes.xaxis.label.set(color=INK, fontsize=10)
-    axes.yaxis.label.set(color=INK, fontsize=10)
+    axes.xaxis.label.set(color=INK, fontsize=LABEL)
+    axes.yaxis.label.set(color=INK, fontsize=LABEL)
     return axes
 
 
 def typeset(name: str) -> tuple[str, bool]:
     """A name as it is drawn, and whether that is mathematics: x and x_1 are variables, all else is taken literally."""
-    name = " ".join(str(name).split())
+    name = UNPRINTABLE.sub("\ufffd", " ".join(str(name).split()))
     variable = re.fullmatch(r"([A-Za-z])(?:_(\d+))?", name)
     if variable:
         letter, index = variable.groups()
@@ -59,14 +81,78 @@ def typeset_function(name: str) -> tuple[str, bool]:
     return (f"${power[1] or ''}x^{{{power[2] or ''}}}$", True) if power else (name, False)
 
 
+def label(axis: Axis, typed: tuple[str, bool], after: str = "") -> None:
+    """Typeset text, and plain words `after` it, as the label of an axis, smaller where it would be longer than that."""
+    text, mathematics = f"{typed[0]}{after}", typed[1]
+    box = axis.axes.get_window_extent().transformed(axis.axes.figure.dpi_scale_trans.inverted())
+    room = box.width if axis is axis.axes.xaxis else box.height
+    size = LABEL * min(1.0, room / max(text_width((text, mathematics), LABEL), 1e-9))
+    axis.label.set(text=text, parse_math=mathematics, usetex=False, family=families(text), fontsize=size)
+
+
+def rounded_down(r2: float) -> str:
+    """r² with as many digits as show how far from 1 it is; never rounded up to 1."""
+    missing = 1 - float(r2)
+    if not 0 < missing < 0.1:
+        return f"{float(r2):.3g}"
+    digits = min(15, int(np.ceil(-np.log10(missing))) + 1)
+    return f"{np.floor(float(r2) * 10**digits) / 10**digits:.{digits}f}"
+
+
 def write(axes: Axes, x: float, y: float, typed: tuple[str, bool], size: float, **style: object) -> Text:
     """Typeset text at a point; $, _ and backslashes mean themselves unless it is mathematics."""
     text, mathematics = typed
-    plain = {"parse_math": mathematics, "usetex": False, "fontsize": size, "color": INK}
+    plain = {"parse_math": mathematics, "usetex": False, "fontsize": size, "color": INK, "family": families(text)}
     return axes.text(x, y, text, **(plain | style))  # type: ignore[arg-type]
 
 
 def text_width(typed: tuple[str, bool], size: float) -> float:
     """Width of typeset text in inches, at a font size in points."""
     text, mathematics = typed
-    return text_to_path.get_text_width_height_descent(text, FontProperties(size=size), mathematics)[0] / 72
+    font = FontProperties(family=families(text), size=size)
+    with boxes_for_missing_glyphs():
+        return text_to_path.get_text_width_height_descent(text, font, mathematics)[0] / 72
+
+
+def families(text: str) -> list[str]:
+    """Font families for a text: the usual ones, then installed ones that have the characters which those lack.
+
+    A KnotworkWarning says if some characters are in no font at all.
+    """
+    usual = list(rcParams["font.family"])
+    lacking = set() if text.isascii() else set(map(ord, text)) - set(get_font(findfont(FontProperties())).get_charmap())
+    if not lacking:
+        return usual
+    found, left = _fonts_with(frozenset(lacking))
+    if left:
+        warnings.warn(
+            "no installed font has all characters of the names in a figure, which shows boxes in their place; "
+            "install one that has them, such as Noto Sans of the script in question.",
+            KnotworkWarning,
+            stacklevel=2,
+        )
+    return [*usual, *found]
+
+
+@cache
+def _fonts_with(characters: frozenset[int]) -> tuple[list[str], set[int]]:
+    """Installed families that together have as many of the characters as can be, and the characters that none has."""
+    found, left = [], set(characters)
+    for entry in sorted(fontManager.ttflist, key=lambda entry: (entry.name, entry.fname)):
+        if not left:
+            break
+        if (entry.style, entry.weight) != ("normal", 400) or entry.name.startswith("Last Resort"):  # boxes alone
+            continue
+        has = left & set(get_font(entry.fname).get_charmap())
+        if has:
+            found.append(entry.name)
+            left -= has
+    return found, left
+
+
+@contextmanager
+def boxes_for_missing_glyphs() -> Iterator[None]:
+    """matplotlib's warnings of single glyphs kept silent; `families` says once what is missing."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from")
+        yield

@@ -2,13 +2,15 @@
 
 import numpy as np
 import torch
+from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from knotwork.errors import DataError
-from knotwork.outputs.figure import BLUE, GREY, INK, Sheet, plain_axes, typeset
+from knotwork.outputs.figure import BLUE, GREY, INK, Sheet, label, plain_axes, rounded_down, typeset
 
 CROWD = 2000  # points beyond which their density is drawn instead
+DENSITY = LinearSegmentedColormap.from_list("density", [to_rgba(BLUE, 0.15), to_rgba(BLUE, 1.0)])  # on any paper
 
 
 def predicted_vs_true(y_true: object, y_pred: object, name: str) -> Figure:
@@ -32,7 +34,7 @@ def predicted_vs_true(y_true: object, y_pred: object, name: str) -> Figure:
     low, high = low - room, high + room
     crowded = len(true) > CROWD
     if crowded:
-        shading = {"bins": "log", "cmap": "Blues", "vmin": 0.3, "mincnt": 1, "linewidths": 0.1}
+        shading = {"bins": "log", "cmap": DENSITY, "vmin": 0.3, "mincnt": 1, "linewidths": 0.1}
         axes.hexbin(true, predicted, gridsize=55, extent=(low, high, low, high), **shading)
     else:
         opacity = 0.9 if len(true) < 100 else 0.45
@@ -41,9 +43,7 @@ def predicted_vs_true(y_true: object, y_pred: object, name: str) -> Figure:
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
     text, mathematics = typeset(name)
     for axis, kind in ((axes.xaxis, "true"), (axes.yaxis, "predicted")):
-        axis.label.set(
-            text=f"{text} {kind}" if mathematics else f"{text}, {kind}", parse_math=mathematics, usetex=False
-        )
+        label(axis, (text, mathematics), f" {kind}" if mathematics else f", {kind}")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(5))
     axes.text(0.04, 0.96, _summary(true, predicted), transform=axes.transAxes, va="top", fontsize=9, color=INK)
@@ -68,5 +68,6 @@ def _column(values: object, argument: str) -> np.ndarray:
 def _summary(true: np.ndarray, predicted: np.ndarray) -> str:
     error = np.mean((predicted - true) ** 2)
     variance = np.var(true)
-    r2 = f"$r^2$ = {1 - error / variance:.4f}" if variance > 0 else "$r^2$ undefined: the true values are all equal"
+    explained = rounded_down(1 - error / variance) if variance > 0 else None
+    r2 = f"$r^2$ = {explained}" if explained else "$r^2$ undefined: the true values are all equal"
     return f"{r2}\nRMSE = {np.sqrt(error):.3g}"

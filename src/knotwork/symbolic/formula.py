@@ -58,13 +58,20 @@ class Formula:
         from knotwork.expressions import latex, symbol
 
         pairs = zip(self.targets, self.expressions, strict=True)
-        return r" \\\\ ".join(f"{latex(symbol(name))} = {latex(e)}" for name, e in pairs)
+        return r" \\ ".join(f"{latex(symbol(name))} = {latex(e)}" for name, e in pairs)
 
     def round(self, digits: int = 3) -> "Formula":
-        """With constants rounded to significant digits; `gap`, `r2` and `errors` remain those of the exact formula."""
-        from knotwork.expressions import round_constants
+        """With constants rounded to significant digits; `gap`, `r2` and `rmse` remain those of the exact formula.
 
-        return replace(self, expressions=tuple(round_constants(e, digits) for e in self.expressions))
+        `errors` holds the rounded constants, and of two that are rounded to the same number the larger error.
+        """
+        from knotwork.expressions import number, round_constants
+
+        errors: dict[float, float] = {}
+        for value, error in self.errors.items():
+            rounded = float(round_constants(number(value), digits))
+            errors[rounded] = max(error, errors.get(rounded, 0.0))
+        return replace(self, expressions=tuple(round_constants(e, digits) for e in self.expressions), errors=errors)
 
     def numpy(self) -> Callable[..., Any]:
         """A function of one array a variable, in the order of `variables`; several outputs are stacked last."""

@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
+from knotwork.data import Batch
 from knotwork.errors import TrainingError
 from knotwork.model import KANNetwork
 from knotwork.training.grids import adapt_hidden_grids
 from knotwork.training.objective import Objective
 
 EachStep = Callable[[int, float], str | None]
+CHEAP = 1000  # rows that can be looked at after every step
 
 
 def minibatches(n: int, size: int | None, generator: torch.Generator) -> Iterator[Tensor]:
@@ -20,28 +22,36 @@ def minibatches(n: int, size: int | None, generator: torch.Generator) -> Iterato
         yield from order.split(size or n)
 
 
+def looks(watched: int, batch: int, steps: int) -> int:
+    """After how many steps to look at how a fit does, so that looking costs no more than the steps.
+
+    Where the rows watched are few or all in a batch, that is after every one; it is 20 times in a fit at the least.
+    """
+    return max(1, min(watched // max(batch, CHEAP), steps // 20))
+
+
 def by_gradient(
     optimizer: type[torch.optim.Optimizer],
     model: nn.Module,
+    batches: Iterator[Batch],
     x: Tensor,
-    y: Tensor,
     objective: Objective,
     each_step: EachStep,
     *,
     steps: int,
     lr: float,
-    batch_size: int | None,
-    generator: torch.Generator,
+    every: int,
     update_grid: bool,
 ) -> tuple[int, str]:
-    """Gradient steps of any torch optimiser on mini-batches, in place; steps taken and why they ended."""
+    """Gradient steps of any torch optimiser on one batch each, in place; steps taken and why they ended.
+
+    Hidden grids follow the rows x in the first half of the steps; `each_step` is called after every so many.
+    """
     stepper = optimizer(model.parameters(), lr=lr)  # type: ignore[call-arg]
-    batches = minibatches(len(x), batch_size, generator)
     fixed = _fixed_constants(model)
-    for step in range(1, steps + 1):
-        rows = next(batches)
+    for step, (batch_x, batch_y) in zip(range(1, steps + 1), batches, strict=False):
         stepper.zero_grad()
-        value = objective(model, x[rows], y[rows])
+        value = objective(model, batch_x, batch_y)
         if not bool(value.isfinite()):
             return step - 1, f"the loss became {value.item()} at step {step}; the best state so far was kept"
         value.backward()
@@ -50,7 +60,7 @@ def by_gradient(
             constants.data[rows] = values
         if update_grid and step <= steps // 2 and step % max(steps // 20, 1) == 0 and isinstance(model, KANNetwork):
             adapt_hidden_grids(model, x)
-        reason = each_step(step, float("nan"))
+        reason = each_step(step, float("nan")) if step % every == 0 or step == steps else None
         if reason:
             return step, reason
     return steps, f"the limit of {steps} steps was reached"

@@ -7,17 +7,17 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from knotwork.data import as_dataset
+from knotwork.data import Batch, Dataset, Stream, as_data, as_dataset, seeded
 from knotwork.model import KANLayer, KANNetwork
-from knotwork.training.first_order import by_gradient, optimizer_class
+from knotwork.training.first_order import by_gradient, looks, minibatches
 from knotwork.training.grids import adapt_hidden_grids, set_input_grid
 from knotwork.training.lbfgs import by_lbfgs
 from knotwork.training.levenberg_marquardt import levenberg_marquardt
 from knotwork.training.multistart import screen
-from knotwork.training.objective import Loss, make_objective
-from knotwork.training.progress import progress_line
+from knotwork.training.objective import Loss, Objective, make_objective
+from knotwork.training.progress import Line, progress_line
 from knotwork.training.result import INTERRUPTED, FitResult, Record, rmse
-from knotwork.training.settings import STEPS, check_settings, choose_optimizer
+from knotwork.training.settings import Plan, make_plan, refuse
 from knotwork.training.threads import threads_for
 from knotwork.training.watch import Watch
 
@@ -40,77 +40,57 @@ def fit(
     patience: int | None = None,
     tolerance: float = 1e-4,
     seed: int = 0,
-    progress: bool | None = None,
+    progress: bool | Line | None = None,
     callback: Callable[[Record], bool | None] | None = None,
+    **unknown: object,
 ) -> FitResult:
     """Train `model` in place on the training rows of `data` and say how it went.
 
-    `data` is a `Dataset`, a pair (X, y) or a dict in pykan's form. `optimizer` is "lm" (Levenberg-Marquardt), "lbfgs",
-    "adam", a class of torch.optim, or "auto": "lm" where rows and parameters are few enough, else "adam". A KAN that
-    was never fitted gets its input grids laid over the data (unless it was built with grid_range=) and, with "lm",
-    races `starts` starting points (16). `lamb`, `lamb_l1`, `lamb_entropy` weigh the penalty of eq. 2.20. `patience`
-    stops when that many steps bring no better validation loss, and keeps the best. `callback(record)` is called after
-    each step and stops the fit by returning True; so does Ctrl-C, and the best state so far is kept in every case.
+    `data` is a `Dataset`, a pair (X, y), a dict in pykan's form, a `Stream` or a torch DataLoader. `optimizer` is "lm"
+    (Levenberg-Marquardt), "lbfgs", "adam", a class of torch.optim, or "auto": "lm" where rows and parameters are few
+    enough, else "adam". A KAN that was never fitted gets its input grids laid over the data (unless it was built with
+    grid_range=) and, with "lm", races `starts` starting points (16). `lamb`, `lamb_l1`, `lamb_entropy` weigh the
+    penalty of eq. 2.20. `patience` stops when that many steps bring no better validation loss, and keeps the best.
+    `callback(record)` is called after each step and stops the fit by returning True; so does Ctrl-C, and the best
+    state so far is kept in every case. With mini-batches of a large table, losses are looked at after every so many
+    steps, and all of this then goes by looks; of a stream, the rows held are looked at.
     A fit never ends with a larger objective on the training rows than it began with, unless `patience` chose by
     validation.
 
     Raises DataError for data that do not fit the model, TrainingError for settings that contradict each other.
     """
     began = time.perf_counter()
-    data = as_dataset(data)
+    refuse(unknown, known=fit.__kwdefaults__ or {})
+    data, generator = as_data(data), seeded(seed)
     objective = make_objective(model, loss, lamb, lamb_l1, lamb_entropy)
-    check_settings(model, data, steps, lr, batch_size, starts, patience)
-    chosen, why = choose_optimizer(model, objective, optimizer, data.y_train.numel())
-    dtype = next(p.dtype for p in model.parameters())
-    x, y, x_val, y_val, x_test, y_test = (
-        v.to(dtype) for v in (data.X_train, data.y_train, data.X_val, data.y_val, data.X_test, data.y_test)
+    plan = make_plan(
+        model,
+        data,
+        objective,
+        optimizer=optimizer,
+        steps=steps,
+        lr=lr,
+        batch_size=batch_size,
+        starts=starts,
+        update_grid=update_grid,
+        grid_eps=grid_eps,
+        patience=patience,
+        tolerance=tolerance,
     )
-    watch = Watch(model, objective, (x, y), (x_val, y_val), patience, callback, began)
-    first = isinstance(model, KANNetwork) and not bool(model.fitted)
-    if isinstance(model, KANNetwork):
-        model.fitted.fill_(True)  # part of the state: a fit that ends where it began leaves a new network new
-        if first and update_grid:
-            lay_grids(model, data.ranges, x, grid_eps)
-    generator = torch.Generator().manual_seed(seed)
-    steps = STEPS.get(chosen, STEPS["adam"]) if steps is None else steps
+    train, validation, test = shares(as_dataset(data), next(p.dtype for p in model.parameters()))
+    watch = Watch(model, objective, train, validation, patience, callback, began)
     size = sum(p.numel() for p in model.parameters())
-
-    def run() -> tuple[int, str]:
-        if chosen == "lm":
-            assert isinstance(model, KANNetwork)
-            shared = {"penalty": objective.penalty, "update_grid": update_grid}
-            race = 16 if starts is None else starts
-            if first and race > 1:
-                screen(model, x, y, starts=race, generator=generator, **shared)
-            target = rounding(y)
-            return levenberg_marquardt(model, x, y, watch, steps=steps, tolerance=tolerance, target=target, **shared)
-        if chosen == "lbfgs":
-            return by_lbfgs(model, x, y, objective, watch, steps=steps, lr=lr or 1.0, update_grid=update_grid)
-        return by_gradient(
-            optimizer_class(optimizer if optimizer != "auto" else "adam"),
-            model,
-            x,
-            y,
-            objective,
-            watch,
-            steps=steps,
-            lr=lr or 1e-2,
-            batch_size=batch_size if batch_size or len(x) <= 4096 else 1024,
-            generator=generator,
-            update_grid=update_grid,
-        )
-
-    with going_on(model), threads_for(len(x) * size), progress_line(f"fit ({chosen})", steps, progress) as watch.report:
+    with going_on(model), threads_for(len(train[0]) * size), progress_line(progress) as watch.line:
         try:
-            taken, reason = run()
+            taken, reason = run(plan, model, data, train, objective, watch, generator)
         except KeyboardInterrupt:
-            taken, reason = len(watch.history), INTERRUPTED
+            taken, reason = watch.taken, INTERRUPTED
         best = watch.restore_best()
-        errors = [rmse(model, *rows) for rows in ((x, y), (x_val, y_val), (x_test, y_test))]
+        errors = [rmse(model, *rows) for rows in (train, validation, test)]
     return FitResult(
         model=model,
-        optimizer=chosen,
-        why=why,
+        optimizer=plan.optimizer,
+        why=plan.why,
         stop_reason=reason,
         objective=best,
         train_rmse=errors[0] or 0.0,
@@ -120,6 +100,57 @@ def fit(
         seconds=time.perf_counter() - began,
         history=tuple(watch.history),
     )
+
+
+def run(
+    plan: Plan,
+    model: nn.Module,
+    data: Dataset | Stream,
+    train: Batch,
+    objective: Objective,
+    watch: Watch,
+    generator: torch.Generator,
+) -> tuple[int, str]:
+    """Lay the first grids, find a start, and make the steps of the optimiser; steps taken and why they ended."""
+    x, y = train
+    first = isinstance(model, KANNetwork) and not bool(model.fitted)
+    if isinstance(model, KANNetwork):
+        model.fitted.fill_(True)  # part of the state: a fit that ends where it began leaves a new network new
+        if first and plan.update_grid:
+            lay_grids(model, as_dataset(data).ranges, x, plan.grid_eps)
+    title = f"fit ({plan.optimizer})" + (f", G={model.spec.grid}" if isinstance(model, KANNetwork) else "")
+    if plan.optimizer == "lm":
+        assert isinstance(model, KANNetwork)
+        shared = {"penalty": objective.penalty, "update_grid": plan.update_grid}
+        if first and plan.starts > 1:
+            screen(model, x, y, starts=plan.starts, generator=generator, line=watch.line, **shared)
+        watch.line.stage(title, plan.steps)
+        more = {"steps": plan.steps, "tolerance": plan.tolerance, "target": rounding(y)}
+        return levenberg_marquardt(model, x, y, watch, **more, **shared)
+    watch.line.stage(title, plan.steps)
+    shared = {"steps": plan.steps, "lr": plan.lr, "update_grid": plan.update_grid}
+    if plan.optimizer == "lbfgs":
+        return by_lbfgs(model, x, y, objective, watch, **shared)
+    every = looks(len(x) + len(watch.validation_rows[0]), plan.batch_size or len(x), plan.steps)
+    batches = in_batches(data, train, plan.batch_size, generator)
+    return by_gradient(plan.stepper, model, batches, x, objective, watch, every=every, **shared)
+
+
+def shares(data: Dataset, dtype: torch.dtype) -> tuple[Batch, Batch, Batch]:
+    """Training, validation and test rows as (x, y) in the type of the model."""
+    return (
+        (data.X_train.to(dtype), data.y_train.to(dtype)),
+        (data.X_val.to(dtype), data.y_val.to(dtype)),
+        (data.X_test.to(dtype), data.y_test.to(dtype)),
+    )
+
+
+def in_batches(data: Dataset | Stream, train: Batch, size: int | None, generator: torch.Generator) -> Iterator[Batch]:
+    """Mini-batches for ever, in the type of `train`: of these rows, or those of the stream."""
+    x, y = train
+    if isinstance(data, Stream):
+        return ((x_.to(x.dtype), y_.to(y.dtype)) for x_, y_ in data.batches(size or len(x), generator))
+    return ((x[rows], y[rows]) for rows in minibatches(len(x), size, generator))
 
 
 @contextmanager

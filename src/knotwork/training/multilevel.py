@@ -4,11 +4,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from knotwork.data import as_dataset
+from knotwork.data import as_data, as_dataset
 from knotwork.errors import TrainingError
 from knotwork.model import KANNetwork, is_whole
 from knotwork.training.loop import fit
-from knotwork.training.result import FitResult, Record
+from knotwork.training.progress import Line, progress_line
+from knotwork.training.result import INTERRUPTED, FitResult, Record
 
 GAIN = 0.9  # a finer grid must bring the validation RMSE below this share of the best so far
 
@@ -19,6 +20,7 @@ def fit_multilevel(
     grids: str | Sequence[int] = "auto",
     *,
     patience: int | None = None,
+    progress: bool | Line | None = None,
     **settings: object,
 ) -> FitResult:
     """Fit on the first grid, then refine and fit again on each finer one; `result.model` is the best of them.
@@ -30,14 +32,14 @@ def fit_multilevel(
     those of `fit`.
     """
     began = time.perf_counter()
-    data = as_dataset(data)
+    data = as_data(data)
     level = model.copy()
     if isinstance(grids, str):
         if grids != "auto":
             raise TrainingError(
                 f"grids={grids!r} is not understood; pass 'auto' or a list of grids such as [5, 10, 20]."
             )
-        steps = _doubling(level, len(data.X_train) * data.n_outputs)
+        steps = _doubling(level, as_dataset(data).y_train.numel())
         patience = 1 if patience is None else patience
     else:
         steps = list(grids) if isinstance(grids, Sequence) else []
@@ -46,20 +48,28 @@ def fit_multilevel(
     best: FitResult | None = None
     history: list[Record] = []
     waited = taken = 0
-    for grid in steps:
-        level = level if grid == level.spec.grid else level.refined(grid)
-        before = time.perf_counter() - began
-        result = fit(level, data, **settings)  # type: ignore[arg-type]
-        history += [replace(r, step=r.step + taken, seconds=r.seconds + before) for r in result.history]
-        taken += result.steps
-        if best is None or _held_out(result) < GAIN * _held_out(best):
-            best, waited = replace(result, model=level.copy()), 0
-        else:
-            waited += 1
-        if result.stopped_by_caller or (patience is not None and waited > patience):
-            break
+    ended = {}
+    try:
+        with progress_line(progress) as line:
+            for grid in steps:
+                level = level if grid == level.spec.grid else level.refined(grid)
+                before = time.perf_counter() - began
+                result = fit(level, data, progress=line, **settings)  # type: ignore[arg-type]
+                history += [replace(r, step=r.step + taken, seconds=r.seconds + before) for r in result.history]
+                taken += result.steps
+                if best is None or _held_out(result) < GAIN * _held_out(best):
+                    best, waited = replace(result, model=level.copy()), 0
+                else:
+                    waited += 1
+                if result.stopped_by_caller:
+                    ended = {"stop_reason": result.stop_reason}
+                if ended or (patience is not None and waited > patience):
+                    break
+    except KeyboardInterrupt:  # between two fits
+        if best is None:
+            raise
+        ended = {"stop_reason": INTERRUPTED}
     assert best is not None
-    ended = {"stop_reason": result.stop_reason} if result.stopped_by_caller else {}
     return replace(best, **ended, steps=taken, seconds=time.perf_counter() - began, history=tuple(history))
 
 

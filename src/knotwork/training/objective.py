@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +50,7 @@ def make_objective(model: nn.Module, loss: str | Loss, lamb: float, lamb_l1: flo
     if loss != "mse" and not callable(loss):
         raise TrainingError(f"loss={loss!r} is not known; pass 'mse' or a function of (outputs, targets).")
     for name, value in (("lamb", lamb), ("lamb_l1", lamb_l1), ("lamb_entropy", lamb_entropy)):
-        if not value >= 0:
+        if not (isinstance(value, Real) and value >= 0):
             raise TrainingError(f"{name}={value!r} is not possible: a penalty's weight must be 0 or positive.")
     if lamb and not isinstance(model, KANNetwork):
         raise TrainingError(

@@ -1,22 +1,123 @@
-"""What `fit` was asked to do: whether it can be done, and which optimiser does it."""
+"""What `fit` was asked to do: whether it can be done, and what was left open."""
 
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Real
+
+import torch
 from torch import nn
 
-from knotwork.data import Dataset
+from knotwork.data import Dataset, Stream, as_dataset
 from knotwork.errors import TrainingError
 from knotwork.model import FreeParameters, KANNetwork, is_whole
 from knotwork.training.first_order import optimizer_class
 from knotwork.training.objective import Objective, mean_squared_error
 
 STEPS = {"lm": 100, "lbfgs": 100, "adam": 2000}  # at most, unless the caller says otherwise
+STARTS = 16
+RATES = {"lbfgs": 1.0, "adam": 1e-2}
+BATCH = 1024  # rows, where all would be too many
 MODERATE = 2e10  # residuals x parameters² up to which a Levenberg-Marquardt step is quick
 MOST_PARAMETERS = 3000  # beyond which the Gauss-Newton matrix is too large to factorise at every step
+PYKAN = {"opt": "optimizer", "batch": "batch_size", "loss_fn": "loss"}
 
 
-def choose_optimizer(model: nn.Module, objective: Objective, optimizer: object, residuals: int) -> tuple[str, str]:
+@dataclass(frozen=True)
+class Plan:
+    """How a fit goes: every setting checked, nothing left open."""
+
+    optimizer: str
+    why: str
+    stepper: type[torch.optim.Optimizer]
+    steps: int
+    lr: float
+    batch_size: int | None
+    starts: int
+    update_grid: bool
+    grid_eps: float
+    tolerance: float
+
+
+def make_plan(
+    model: nn.Module,
+    data: Dataset | Stream,
+    objective: Objective,
+    *,
+    optimizer: object,
+    steps: int | None,
+    lr: float | None,
+    batch_size: int | None,
+    starts: int | None,
+    update_grid: bool,
+    grid_eps: float,
+    patience: int | None,
+    tolerance: float,
+) -> Plan:
+    """The plan that these arguments of `fit` make; TrainingError for those that make none, or do not fit the model."""
+    for name, value in (("steps", steps), ("batch_size", batch_size), ("starts", starts), ("patience", patience)):
+        if value is not None and (not is_whole(value) or value < 1):
+            raise TrainingError(f"{name}={value!r} is not possible: it must be a whole number of at least 1.")
+    if lr is not None and not (_is_number(lr) and lr > 0):
+        raise TrainingError(f"lr={lr!r} is not possible: a learning rate must be positive.")
+    if not (_is_number(grid_eps) and 0 <= grid_eps <= 1):
+        raise TrainingError(
+            f"grid_eps={grid_eps!r} is not possible: give a number from 0 (knots at quantiles) to 1 (even knots)."
+        )
+    if not (_is_number(tolerance) and tolerance >= 0):
+        raise TrainingError(f"tolerance={tolerance!r} is not possible: it must be 0 or positive, a share of the loss.")
+    rows, streamed = as_dataset(data), isinstance(data, Stream)
+    sized = data.sized if isinstance(data, Stream) else True
+    if patience is not None and not len(rows.X_val):
+        raise TrainingError("patience= watches validation rows, but this data has none; make it with validation=0.2.")
+    if batch_size is not None and not sized:
+        raise TrainingError(f"batch_size={batch_size} is not possible: these batches have the size their loader gives.")
+    _check_widths(model, rows)
+    asked = optimizer.lower() if isinstance(optimizer, str) else optimizer
+    chosen, why = _choose(model, objective, asked, rows.y_train.numel(), streamed)
+    if batch_size is None and (streamed or len(rows.X_train) > 4 * BATCH):
+        batch_size = BATCH
+    return Plan(
+        chosen,
+        why,
+        optimizer_class("adam" if isinstance(asked, str) else asked),
+        STEPS.get(chosen, STEPS["adam"]) if steps is None else steps,
+        RATES.get(chosen, RATES["adam"]) if lr is None else lr,
+        batch_size,
+        STARTS if starts is None else starts,
+        update_grid,
+        grid_eps,
+        tolerance,
+    )
+
+
+def refuse(unknown: Mapping[str, object], known: Mapping[str, object]) -> None:
+    """Raises TrainingError for the first setting that `fit` does not have, naming the one that was probably meant."""
+    for name, value in unknown.items():
+        if name in PYKAN:
+            raise TrainingError(f"{name}={value!r} is pykan's word: here it is {PYKAN[name]}={value!r}.")
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]}=?" if close else f"its settings are {', '.join(sorted(known))}."
+        raise TrainingError(f"fit() has no setting {name}=: {hint}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _choose(
+    model: nn.Module, objective: Objective, optimizer: object, residuals: int, streamed: bool
+) -> tuple[str, str]:
     """The optimiser's name and why it was taken; TrainingError for one that is not there or does not fit the model."""
     is_kan, squared = isinstance(model, KANNetwork), objective.loss is mean_squared_error
+    if streamed and optimizer in ("lm", "lbfgs"):
+        raise TrainingError(
+            f"optimizer={optimizer!r} needs all rows at once, but these come in batches; use 'adam', or fit the "
+            "sample that is held, data.sample."
+        )
     if optimizer == "auto":
+        if streamed:
+            return "adam", "the rows come in batches"
         if not (is_kan and squared):
             return "adam", "this is not a least-squares problem of a KAN"
         size = FreeParameters(model).size  # type: ignore[arg-type]
@@ -32,23 +133,7 @@ def choose_optimizer(model: nn.Module, objective: Objective, optimizer: object, 
     return optimizer_class(optimizer).__name__, "as asked"
 
 
-def check_settings(
-    model: nn.Module,
-    data: Dataset,
-    steps: int | None,
-    lr: float | None,
-    batch_size: int | None,
-    starts: int | None,
-    patience: int | None,
-) -> None:
-    """Raise TrainingError for settings or data that do not fit the model."""
-    for name, value in (("steps", steps), ("batch_size", batch_size), ("starts", starts), ("patience", patience)):
-        if value is not None and (not is_whole(value) or value < 1):
-            raise TrainingError(f"{name}={value!r} is not possible: it must be a whole number of at least 1.")
-    if lr is not None and not lr > 0:
-        raise TrainingError(f"lr={lr!r} is not possible: a learning rate must be positive.")
-    if patience is not None and not len(data.X_val):
-        raise TrainingError("patience= watches validation rows, but this data has none; make it with validation=0.2.")
+def _check_widths(model: nn.Module, data: Dataset) -> None:
     if not isinstance(model, KANNetwork):
         return
     spec = model.spec

@@ -1,4 +1,4 @@
-"""What sees every step of a fit: it keeps the history and the best state, and says when to stop."""
+"""What sees the steps of a fit: it keeps the history and the best state, and says when to stop."""
 
 import time
 from collections.abc import Callable
@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 from knotwork.model import KANNetwork
 from knotwork.training.objective import Objective, mean_squared_error
-from knotwork.training.progress import Report
+from knotwork.training.progress import Line
 from knotwork.training.result import STOPPED, Record
 
 NAN = float("nan")
 
 
 class Watch:
-    """Called by an optimiser after each of its steps, with the objective on all training rows where it knows it.
+    """Called by an optimiser after its steps, with the objective on all training rows where it knows it.
 
     Keeps the state with the lowest objective, or with the lowest validation loss where `patience` is given, the state
     before the fit being the first to beat. Returns the reason to stop, if there is one.
@@ -33,21 +33,22 @@ class Watch:
     ) -> None:
         self.model, self.objective, self.rows, self.validation_rows = model, objective, rows, validation_rows
         self.patience, self.callback, self.began = patience, callback, began
-        self.report: Report = lambda step, train, validation: None
+        self.squared = objective.loss is mean_squared_error
+        self.line = Line()
         self.history: list[Record] = []
         self.waited = 0
         self._keep(float("inf"))
-        start = self._validation() if patience is not None else self._value()
-        self.best = start if start is not None and start == start else float("inf")
+        start = self._judged()
+        self.best = start if start == start else float("inf")
 
     def __call__(self, step: int, value: float = NAN) -> str | None:
-        squared = self.objective.loss is mean_squared_error and self.objective.penalty is None
-        train = value**0.5 if value == value and squared else self.objective.report(self.model, *self.rows)
+        known = value == value and self.squared and self.objective.penalty is None
+        train = value**0.5 if known else self.objective.report(self.model, *self.rows)
         validation = self._validation()
         grid = self.model.spec.grid if isinstance(self.model, KANNetwork) else 0
         record = Record(step, time.perf_counter() - self.began, grid, train, validation)
         self.history.append(record)
-        self.report(step, train, validation)
+        self.line(step, self._in_words(record))
         if self.patience is None:
             self._offer(value if value == value else self._value())
         elif validation is not None:
@@ -56,10 +57,14 @@ class Watch:
                 return f"{self.patience} steps brought no better validation loss"
         return STOPPED if self.callback is not None and self.callback(record) else None
 
+    @property
+    def taken(self) -> int:
+        """The step that was seen last."""
+        return self.history[-1].step if self.history else 0
+
     def restore_best(self) -> float:
-        """Put the best state into the model; its objective on the training rows."""
-        if self.patience is None:
-            self._offer(self._value())
+        """Put the best state into the model, today's included; its objective on the training rows."""
+        self._offer(self._judged())
         self.model.load_state_dict(self.state)
         return self._value()
 
@@ -74,9 +79,18 @@ class Watch:
         self.best = value
         self.state = {name: v.detach().clone() for name, v in self.model.state_dict().items()}
 
+    def _judged(self) -> float:
+        """What today's state is judged by."""
+        validation = None if self.patience is None else self._validation()
+        return self._value() if validation is None else validation
+
     @torch.no_grad()
     def _value(self) -> float:
         return float(self.objective(self.model, *self.rows))
 
     def _validation(self) -> float | None:
         return self.objective.report(self.model, *self.validation_rows) if len(self.validation_rows[0]) else None
+
+    def _in_words(self, record: Record) -> str:
+        held_out = "" if record.validation is None else f", validation {record.validation:.2e}"
+        return f"{'RMSE' if self.squared else 'loss'} {record.train:.2e}{held_out}"

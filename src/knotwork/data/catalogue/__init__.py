@@ -33,8 +33,8 @@ def tables() -> dict[str, Table]:
     return dict(_TABLES)
 
 
-def read_table(source: str | PathLike) -> "pd.DataFrame":
-    """All columns of a table: a CSV or Parquet file, or a packaged table by its name.
+def read_table(source: str | PathLike, separator: str | None = None, decimal: str | None = None) -> "pd.DataFrame":
+    """All columns of a table: a CSV or Parquet file, a folder of Parquet files, or a packaged table by its name.
 
     A file wins over a packaged table of the same name. Raises DataError if `source` is neither.
     """
@@ -42,20 +42,23 @@ def read_table(source: str | PathLike) -> "pd.DataFrame":
         return read_file(_FOLDER / f"{source}.csv.gz")
     if not Path(source).exists():
         raise DataError(f"'{source}' is neither a file nor a packaged table; packaged: {', '.join(_TABLES)}.")
-    return read_file(source)
+    return read_file(source, separator, decimal)
 
 
 def load_table(
     source: str | PathLike,
     target: "str | Sequence[str] | None" = None,
     inputs: "Sequence[str] | None" = None,
+    *,
+    separator: str | None = None,
+    decimal: str | None = None,
     **options: Any,
 ) -> Dataset:
-    """The Dataset of a file or a packaged table; the options are those of `Dataset.from_arrays`.
+    """The Dataset of a file or a packaged table; the options are those of `Dataset.from_csv`.
 
     For a packaged table, `target` and `inputs` default to what it is meant for. A file needs its target named.
     """
-    frame = read_table(source)
+    frame = read_table(source, separator, decimal)
     title = Path(source).name
     if _is_packaged(source):
         table = _TABLES[str(source)]

@@ -1,0 +1,100 @@
+"""Who takes part in a case: our layers in every way to call them, and the MLP with as many parameters."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from knotwork.bench.cases import Case
+from knotwork.bench.tasks import Call, prepare
+from knotwork.kan import KAN
+from knotwork.model import MLP, KANLayer
+
+Prepare = Callable[[Case, Tensor, Tensor], Call]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Somebody to measure: `prepare` builds the network and returns what one call does.
+
+    `family` is "knotwork", "MLP" or "rival". `exact` says whether its splines are those of the definition to rounding,
+    `compiles` whether its first call runs a compiler.
+    """
+
+    name: str
+    family: str
+    prepare: Prepare
+    exact: bool = True
+    compiles: bool = False
+
+
+def ours(case: Case) -> list[Candidate]:
+    """Our network in every way to do the task, the best way first."""
+    ways: dict[str, Prepare] = {"autograd": _through_autograd}
+    if case.task == "gradient" and hasattr(KAN, "loss_and_grad"):
+        ways = {"one call": _one_call, **ways}
+    names = [f"knotwork, {way}" if case.task in ("gradient", "laplacian") else "knotwork" for way in ways]
+    return [Candidate(name, "knotwork", way) for name, way in zip(names, ways.values(), strict=True)]
+
+
+def mlp(case: Case) -> Candidate:
+    """The MLP; it has no grid to refit, so there it makes the step alone."""
+    return Candidate("MLP", "MLP", _mlp)
+
+
+def on_grids(case: Case) -> list[Candidate]:
+    """Our best way on few and on many intervals, all of one length and of different lengths."""
+    best = ours(case)[0]
+
+    def way(grid: int, even: bool) -> Prepare:
+        return lambda case, x, y: best.prepare(replace(case, grid=grid, even=even), x, y)
+
+    return [
+        Candidate(f"G={grid} {'even' if even else 'uneven'}", "knotwork", way(grid, even))
+        for grid in (5, 200)
+        for even in (True, False)
+    ]
+
+
+def build(case: Case) -> nn.Module:
+    """A KAN for the task of whole networks, for the others KANLayers one after the other."""
+    network: nn.Module
+    if case.task == "gradient":
+        network = KAN(case.width, case.grid, case.k, seed=0, grid_range=(-1.0, 1.0), dtype=case.dtype)
+    else:
+        generator = torch.Generator().manual_seed(0)
+        layers = [
+            KANLayer(n, m, case.grid, case.k, dtype=case.dtype, generator=generator) for n, m in pairwise(case.width)
+        ]
+        network = nn.Sequential(*layers) if len(layers) > 1 else layers[0]
+    if not case.even:
+        state = network.state_dict()
+        state.update({name: uneven(values, case.k) for name, values in state.items() if name.endswith("knots")})
+        network.load_state_dict(state)
+    return network
+
+
+def uneven(knots: Tensor, k: int) -> Tensor:
+    """Knots (in, G + 2k + 1) over the same grid with intervals from a half to three halves of their mean."""
+    generator = torch.Generator().manual_seed(0)
+    steps = 0.5 + torch.rand(knots.shape, generator=generator, dtype=knots.dtype)
+    places = steps.cumsum(-1)
+    low, high = places[:, k, None], places[:, -k - 1, None]
+    return knots[:, k, None] + (places - low) / (high - low) * (knots[:, -k - 1, None] - knots[:, k, None])
+
+
+def _through_autograd(case: Case, x: Tensor, y: Tensor) -> Call:
+    return prepare(build(case), x, y, case.task)
+
+
+def _one_call(case: Case, x: Tensor, y: Tensor) -> Call:
+    model: Any = build(case)
+    return lambda: model.loss_and_grad(x, y)
+
+
+def _mlp(case: Case, x: Tensor, y: Tensor) -> Call:
+    module = MLP(case.mlp_width, seed=0, dtype=case.dtype).layers
+    return prepare(module, x, y, "step" if case.task == "refit" else case.task)

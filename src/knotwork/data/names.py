@@ -1,0 +1,71 @@
+"""Names of columns: unique, known, and with their units, as in `speed [m/s]`."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from knotwork.errors import DataError
+
+_HEADER = re.compile(r"(?P<name>.*\S)\s*\[(?P<square>[^\[\]]*)\]|(?P<before>[^(\[]*\S)\s+\((?P<round>.*)\)")
+
+
+def check_unique(names: Sequence[str], what: str) -> None:
+    """Raises DataError if a name occurs twice."""
+    repeated = [name for name in dict.fromkeys(names) if list(names).count(name) > 1]
+    if repeated:
+        raise DataError(f"{what} are not unique: {listed(repeated)} comes more than once. Rename or drop the repeats.")
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """The names for a message: 'a', 'b', ... (20 in all)."""
+    shown = ", ".join(f"'{name}'" for name in names[:most])
+    return f"{shown}, ... ({len(names)} in all)" if len(names) > most else shown
+
+
+def unknown_name(name: str, known: Sequence[str], what: str) -> str:
+    """The message for a name that is not there, with the closest one that is."""
+    close = difflib.get_close_matches(str(name), list(known), n=1)
+    hint = f"did you mean '{close[0]}'? The {what}s are" if close else f"the {what}s are"
+    return f"There is no {what} '{name}': {hint} {listed(known, 20) or 'none'}."
+
+
+def split_units(headers: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Names, and the units of those that have one: `speed [m/s]` and `speed (m/s)` are speed, in m/s.
+
+    What is in the brackets is a unit if it has a letter, % or °; empty, - and 1 mean that there is none. Where names
+    would not be unique without their brackets, they keep them.
+    """
+    parts = [_split(header) for header in headers]
+    short = [name for name, _ in parts]
+    for place, header in enumerate(headers):
+        if short.count(short[place]) > 1:
+            parts[place] = header, ""
+    return tuple(name for name, _ in parts), {name: unit for name, unit in parts if unit}
+
+
+def with_unit(name: str, units: Mapping[str, str]) -> str:
+    """`speed [m/s]`, or the name alone where no unit is known."""
+    return f"{name} [{units[name]}]" if name in units else name
+
+
+def check_units(units: Any, names: Sequence[str]) -> None:
+    """Raises DataError unless these are texts by name of a column."""
+    if not isinstance(units, Mapping):
+        raise DataError(f"units={units!r} is not understood: give them by column, such as units={{'speed': 'm/s'}}.")
+    for name, unit in units.items():
+        if name not in names:
+            raise DataError(unknown_name(name, names, "column"))
+        if not isinstance(unit, str):
+            raise DataError(f"The unit of '{name}' has type {type(unit).__name__}: give text such as 'm/s'.")
+
+
+def _split(header: str) -> tuple[str, str]:
+    found = _HEADER.fullmatch(header.strip())
+    if not found:
+        return header, ""
+    name = found["name"] or found["before"]
+    unit = (found["round"] if found["square"] is None else found["square"]).strip()
+    if unit in ("", "-", "1"):
+        return name, ""
+    return (name, unit) if re.search(r"[^\W\d_]|[%°]", unit) else (header, "")

@@ -1,0 +1,131 @@
+"""Training rows that come in batches: from a loader of torch, or from a file larger than memory."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from knotwork.data.arrays import matrix
+from knotwork.data.dataset import Dataset, assemble, resolved_names
+from knotwork.errors import DataError
+
+Batch = tuple[Tensor, Tensor]
+HELD = 10_000  # rows of each share that are held at most
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Stream:
+    """Training rows that come in batches, with a sample of them that is held.
+
+    `sample` holds at most 10,000 training rows, which grids and scaling are laid by and training errors told on, and
+    the validation and test rows, which are never in a batch. Wherever a Dataset is wanted, the sample serves.
+    `epoch(size, seed)` gives every other training row and those of the sample once, in batches of x (size, in) and
+    y (size, out) in the units of the sample. `rows` is the number of training rows, None where that is not known, and
+    `sized` is False where the batches have the size that their loader gives them.
+    Made by `stream_parquet` and `stream_batches`.
+    """
+
+    sample: Dataset
+    epoch: Callable[[int, int], Iterator[Batch]] = field(repr=False)
+    rows: int | None = None
+    sized: bool = True
+
+    def batches(self, size: int, generator: torch.Generator) -> Iterator[Batch]:
+        """One epoch after another, for ever; DataError where an epoch is empty."""
+        while True:
+            batch = None
+            for batch in self.epoch(size, int(torch.randint(2**62, (), generator=generator))):
+                yield batch
+            if batch is None:
+                raise DataError("The loader gave no batches when it was gone over again: pass one that can be.")
+
+    def __repr__(self) -> str:
+        rows = "training rows" if self.rows is None else f"{self.rows:,} training rows"
+        return f"Stream({rows} in batches, held of them: {self.sample!r})"
+
+
+def stream_batches(
+    batches: Iterable[Any],
+    validation: Iterable[Any] | None = None,
+    *,
+    names: Sequence[str] | None = None,
+    target_names: Sequence[str] | str | None = None,
+) -> Stream:
+    """Training rows from a torch DataLoader, or whatever else gives pairs (x, y) and can be gone over again.
+
+    x has shape (rows, in), y (rows, out) or (rows,). The first 10,000 rows are the sample that is held, so a loader of
+    rows in some order should shuffle. `validation` gives pairs of the same kind, of which the first 10,000 rows are
+    held. Raises DataError for an iterator, which ends after one pass, and for batches but pairs of finite numbers.
+    """
+    if isinstance(batches, Iterator) or not isinstance(batches, Iterable):
+        kind = (
+            f"A {type(batches).__name__} {'ends after one pass' if isinstance(batches, Iterator) else 'has no batches'}"
+        )
+        raise DataError(
+            f"{kind}: pass a torch DataLoader, a list of batches, or what else can be gone over many times."
+        )
+    X, y = _first_rows(batches, "batches")
+    X_val, y_val = (X[:0], y[:0]) if validation is None else _first_rows(validation, "validation")
+    if (X_val.shape[1], y_val.shape[1]) != (X.shape[1], y.shape[1]):
+        raise DataError(
+            f"Batches for validation have {X_val.shape[1]} inputs and {y_val.shape[1]} targets, but those for training "
+            f"{X.shape[1]} and {y.shape[1]}."
+        )
+    names, target_names, units = resolved_names(names, target_names, X.shape[1], y.shape[1])
+    parts = (X, y, X_val, y_val, X[:0], y[:0])
+    sample = assemble(parts, names, target_names, scale=False, dtype=torch.float64, title="", units=units)
+    return Stream(sample, lambda size, seed: map(_pair, batches), sized=False)
+
+
+def shuffled(chunks: Iterable[Tensor], size: int, buffer: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Batches of `size` rows (the last may be smaller) in random order, through a buffer of about `buffer` rows.
+
+    Whenever the buffer is full, half of its rows go out, drawn at random.
+    """
+    held, rows = [], 0
+    for chunk in chunks:
+        held.append(chunk)
+        rows += len(chunk)
+        out = rows // 2 // size * size
+        if rows >= buffer and out:
+            pool = _permuted(held, generator)
+            yield from pool[:out].split(size)
+            held, rows = [pool[out:]], rows - out
+    if rows:
+        yield from _permuted(held, generator).split(size)
+
+
+def _permuted(held: list[Tensor], generator: torch.Generator) -> Tensor:
+    pool = torch.cat(held)
+    return pool[torch.randperm(len(pool), generator=generator)]
+
+
+def _first_rows(batches: Iterable[Any], what: str) -> Batch:
+    """The first rows of all batches together, at most 10,000."""
+    kept: list[Batch] = []
+    rows = 0
+    for batch in batches:
+        kept.append(_pair(batch))
+        rows += len(kept[-1][0])
+        if rows >= HELD:
+            break
+    if not kept:
+        raise DataError(f"There are no batches in {what}=: at least one is needed.")
+    widths = {(x.shape[1], y.shape[1]) for x, y in kept}
+    if len(widths) > 1:
+        raise DataError(f"Batches differ in their numbers of inputs and targets: {sorted(widths)}.")
+    x, y = (torch.cat(part)[:HELD] for part in zip(*kept, strict=True))
+    return x, y
+
+
+def _pair(batch: Any) -> Batch:
+    """A batch as float64 of shape (rows, in) and (rows, out)."""
+    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+        what = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else f"type {type(batch).__name__}"
+        raise DataError(f"A batch has {what}, but a pair (x, y) of inputs and targets is needed.")
+    x, y = (matrix(part, f"{name} of a batch")[0] for part, name in zip(batch, "xy", strict=True))
+    if len(x) != len(y):
+        raise DataError(f"A batch has {len(x)} rows of inputs and {len(y)} of targets: every row needs its target.")
+    return x, y

@@ -1,0 +1,91 @@
+"""Expressions as presentation MathML, which browsers typeset by themselves."""
+
+import html
+import re
+from typing import Any, cast
+
+import sympy
+from sympy.printing.mathml import MathMLPresentationPrinter
+from sympy.printing.pretty.pretty_symbology import greek_unicode
+
+
+class _Exponential(sympy.Function):
+    """exp under another name: SymPy would write a·exp(-x) as a fraction."""
+
+
+def mathml(expr: sympy.Expr) -> list[str]:
+    """The content of <math> elements, one a term of the outermost sum, so that a long sum can be broken between them.
+
+    Names are escaped: whatever a variable is called, nothing but MathML elements comes out.
+    """
+    words = any(isinstance(s, sympy.Symbol) and not _variable(s.name) for s in expr.free_symbols)
+    printer = _Printer({"mul_symbol": "dot" if words else None})
+    expr = cast(sympy.Expr, expr.replace(sympy.exp, _Exponential))
+    terms = expr.as_ordered_terms() if isinstance(expr, sympy.Add) else [expr]
+    pieces = []
+    for term in cast(list[sympy.Expr], terms):
+        minus = bool(pieces) and bool(term.as_coeff_Mul()[0] < 0)
+        sign = f'<mo form="infix">{"-" if minus else "+"}</mo>' if pieces else ""
+        pieces.append(sign + printer.content(-term if minus else term))
+    return pieces
+
+
+def _variable(name: str) -> tuple[str, str] | None:
+    """Letter and index of a name that is set as a variable: x, x_1, x12, theta, theta_1."""
+    found = re.fullmatch(r"([^\W\d_]+)_?(\d*)", name)
+    if found and (len(found[1]) == 1 or found[1] in greek_unicode):
+        return greek_unicode.get(found[1]) or found[1], found[2]
+    return None
+
+
+class _Printer(MathMLPresentationPrinter):
+    """SymPy's printer, which puts texts into the page as they are, with names escaped."""
+
+    def content(self, expr: sympy.Expr) -> str:
+        written = cast(Any, self._print(expr)).toxml()
+        written = re.sub(r"<mn>-(.*?)</mn>", r"<mrow><mo>-</mo><mn>\1</mn></mrow>", written)
+        return written.replace("<mo>&InvisibleTimes;</mo>", '<mo lspace="0" rspace="0.15em">&InvisibleTimes;</mo>')
+
+    def _print_Symbol(self, expr: Any, style: str = "plain") -> Any:
+        variable = _variable(expr.name)
+        if variable is None:
+            return self._token("mtext", html.escape(expr.name))
+        letter, index = variable
+        token = self._token("mi", letter)
+        return self._element("msub", token, self._token("mn", index)) if index else token
+
+    def _print_Pow(self, expr: Any) -> Any:
+        """sin²(x), not sin(x)²."""
+        function, power = expr.as_base_exp()
+        if not (isinstance(function, sympy.Function) and power.is_Integer and power > 0):
+            return super()._print_Pow(expr)
+        call = cast(Any, self._print(function))
+        name = call.firstChild
+        if name.nodeName != "mi":  # |x|
+            return super()._print_Pow(expr)
+        call.replaceChild(self._element("msup", name.cloneNode(True), self._print(power)), name)
+        return call
+
+    def _print__Exponential(self, expr: Any) -> Any:
+        return self._element("msup", self._token("mi", "e"), self._print(expr.args[0]))
+
+    def _print_besselj(self, expr: Any) -> Any:
+        name = self._element("msub", self._token("mi", "J"), self._print(expr.order))
+        return self._element("mrow", name, self._bracketed(expr.args[1]))
+
+    def _print_sign(self, expr: Any) -> Any:
+        return self._element("mrow", self._token("mi", "sgn"), self._bracketed(expr.args[0]))
+
+    def _bracketed(self, expr: Any) -> Any:
+        return self._element("mrow", self._token("mo", "("), self._print(expr), self._token("mo", ")"))
+
+    def _token(self, tag: str, text: str) -> Any:
+        element = self.dom.createElement(tag)
+        element.appendChild(self.dom.createTextNode(text))
+        return element
+
+    def _element(self, tag: str, *children: Any) -> Any:
+        element = self.dom.createElement(tag)
+        for child in children:
+            element.appendChild(child)
+        return element

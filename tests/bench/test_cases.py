@@ -1,0 +1,98 @@
+"""Cases: the MLP has as many parameters, the counts are those of the networks that are built, names select."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+
+from knotwork.bench.candidates import build, mlp, ours
+from knotwork.bench.cases import GRIDS, MEMORY, TIMES, Case, samples, select
+from knotwork.errors import KnotworkError
+from knotwork.model import MLP
+
+CASES = {case.name: case for case in [*TIMES, *MEMORY]}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_parameters_match_those_of_the_networks_and_of_each_other(name):
+    case = CASES[name]
+    ours = sum(p.numel() for p in build(case).parameters())
+    theirs = sum(p.numel() for p in MLP(case.mlp_width).parameters())
+    assert (ours, theirs) == (case.parameters, case.mlp_parameters)
+    assert abs(theirs / ours - 1) < 0.015
+    assert (case.mlp_width[0], case.mlp_width[-1]) == (case.width[0], case.width[-1])
+    assert len(case.mlp_width) == max(len(case.width), 3)
+
+
+def test_sizes_known_from_the_literature_of_this_benchmark():
+    widths = [CASES[name].mlp_width for name in ("small-G5", "medium-G20-step", "digits-B64-step", "laplacian")]
+    assert widths == [(2, 34, 1), (64, 424, 424, 10), (784, 575, 10), (2, 105, 1)]
+
+
+@pytest.mark.parametrize("task", ["forward", "step", "gradient"])
+@pytest.mark.parametrize("width", [(3, 4), (3, 4, 5), (2, 3, 4, 5)])
+def test_multiplications_equal_a_count_by_loops(width, task):
+    case = Case("any", width, 6, 7, torch.float32, task, k=2)
+
+    def count(width, terms, terms_by_input):
+        total = 0
+        for layer, (n_in, n_out) in enumerate(pairwise(width)):
+            for _row in range(7):
+                for _edge in range(n_in * n_out):
+                    total += terms  # outputs
+                    if task != "forward":
+                        total += terms  # gradient by the parameters
+                        total += terms_by_input if layer else 0
+        return total
+
+    assert case.multiplications == count(width, 2 + 2, 2 + 3)
+    assert case.mlp_multiplications == count(case.mlp_width, 1, 1)
+
+
+def test_nobody_claims_a_count_for_laplacians():
+    assert CASES["laplacian"].multiplications is None
+
+
+def test_samples_fill_the_grid_and_are_the_same_every_time():
+    case = CASES["medium-G5-step"]
+    x, y = samples(case)
+    assert x.shape == (1024, 64) and y.shape == (1024, 10) and x.dtype == y.dtype == torch.float32
+    assert -1 <= x.min() < -0.99 and 0.99 < x.max() <= 1
+    assert samples(case)[0].equal(x)
+
+
+def test_a_name_stands_for_itself_and_for_all_that_it_begins():
+    def names(*wanted):
+        return [case.name for case in select(TIMES, wanted)]
+
+    assert names("small-G5") == ["small-G5"]
+    assert names("small") == ["small-G5", "small-G50", "small-G200"]
+    assert names("medium-G5", "laplacian") == ["medium-G5-forward", "medium-G5-step", "laplacian"]
+    assert select(TIMES, None) == TIMES
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("small-G6", "There is no case 'small-G6'; did you mean 'small-G5'?"),
+        ("s", "There is no case 's'; the cases are small-G5, small-G50, "),
+    ],
+)
+def test_a_wrong_name_is_answered(name, message):
+    with pytest.raises(KnotworkError) as caught:
+        select(TIMES, [name])
+    assert str(caught.value).startswith(message)
+
+
+def test_names_are_unique_and_every_network_has_its_grids_compared():
+    for table in (TIMES, GRIDS, MEMORY):
+        assert len({case.name for case in table}) == len(table)
+    assert {(c.width, c.rows, c.task) for c in GRIDS} == {(c.width, c.rows, c.task) for c in TIMES}
+
+
+@pytest.mark.parametrize("task", ["forward", "step", "gradient", "laplacian", "refit"])
+def test_every_task_runs_for_us_and_for_the_mlp(task):
+    case = Case("any", (3, 2), 4, 20, torch.float64, task)
+    x, y = samples(case)
+    for candidate in [*ours(case), mlp(case)]:
+        candidate.prepare(case, x, y)()

@@ -1,0 +1,42 @@
+"""Peak memory, counted in a fresh process."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from knotwork.bench import memory
+from knotwork.bench.candidates import Candidate, mlp
+from knotwork.bench.cases import MEMORY, Case
+from knotwork.errors import KnotworkError
+
+linux = pytest.mark.skipif(not memory.CLEAR.exists(), reason="peak memory is read as Linux counts it")
+CASE = Case("any", (2, 1), 5, 10, torch.float64, "forward")
+
+
+@linux
+@pytest.mark.parametrize("mib", [20, 200])
+def test_what_a_call_touches_is_counted_even_if_it_is_given_back(mib):
+    def prepare(case, x, y):
+        return lambda: torch.ones(mib * memory.MIB // 8 if len(x) == case.rows == 10 else 1).sum()
+
+    with memory.default_dtype(torch.float64):
+        peak = memory._peak_here(CASE, Candidate("a", "rival", prepare, compiles=False)) / memory.MIB
+    assert mib - 1 < peak < mib + 5  # pages that were free already, and those of Python and of the allocator
+
+
+@linux
+def test_a_fresh_process_answers_with_a_number_or_a_reason():
+    case = next(case for case in MEMORY if case.name == "refit")
+    number = memory.peak(case, mlp(case), threads=1)
+    parameters = case.mlp_parameters * 4 / memory.MIB
+    assert isinstance(number, float)
+    assert 4 * parameters < number < 4 * parameters + 100  # values, gradients, two moments; then activations
+    reason = memory.peak(case, Candidate("nobody", "rival", mlp(case).prepare), threads=1)
+    assert reason == "ended with status 1: StopIteration"
+
+
+def test_other_systems_are_told_to_use_linux(monkeypatch):
+    monkeypatch.setattr(memory, "CLEAR", Path("/nowhere/clear_refs"))
+    with pytest.raises(KnotworkError, match="which this system does not have; use Linux"):
+        memory.peak(MEMORY[0], mlp(MEMORY[0]), threads=1)

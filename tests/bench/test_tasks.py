@@ -1,0 +1,93 @@
+"""Tasks do what they are called, and uneven grids are grids."""
+
+import pytest
+import torch
+from torch import nn
+
+from knotwork.bench import candidates
+from knotwork.bench.candidates import build, on_grids, ours, uneven
+from knotwork.bench.cases import Case, samples
+from knotwork.bench.tasks import prepare
+from knotwork.errors import KnotworkError
+from knotwork.splines import uniform_knots
+
+
+class Quadratic(nn.Module):
+    """u = a·x² + b·y², whose Laplacian is 2a + 2b."""
+
+    def __init__(self):
+        super().__init__()
+        self.factors = nn.Parameter(torch.tensor([3.0, -1.0]))
+
+    def forward(self, x):
+        return (self.factors * x**2).sum(1, keepdim=True)
+
+
+def test_the_laplacian_loss_of_a_quadratic():
+    x = torch.tensor([[1.0, 2.0], [0.5, 0.0]])
+    loss, (gradient,) = prepare(Quadratic(), x, x, "laplacian")()
+    residuals = torch.tensor([4 + 3 - 4.0, 4 + 0.75])  # 2a + 2b + u
+    by_factors = 2 + x**2
+    torch.testing.assert_close(loss, residuals.square().mean())
+    torch.testing.assert_close(gradient, (2 * residuals[:, None] * by_factors).mean(0))
+
+
+def test_gradients_of_the_mean_squared_error():
+    x, y = torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0]])
+    loss, (gradient,) = prepare(Quadratic(), x, y, "gradient")()
+    assert loss == (3 - 4 - 1) ** 2
+    torch.testing.assert_close(gradient, 2 * (3 - 4 - 1.0) * x[0] ** 2)
+
+
+def test_a_step_of_adam_moves_every_parameter_by_its_rate():
+    module = Quadratic()
+    prepare(module, torch.ones(1, 2), torch.ones(1, 1), "step")()
+    torch.testing.assert_close(module.factors.detach(), torch.tensor([3.0, -1.0]) - 1e-3)
+
+
+def test_a_forward_pass_leaves_nothing_to_differentiate():
+    assert not prepare(Quadratic(), torch.ones(1, 2), torch.ones(1, 1), "forward")().requires_grad
+
+
+def test_a_refit_lays_the_grid_over_the_rows_and_others_say_that_they_cannot():
+    case = Case("any", (2, 3), 4, 50, torch.float64, "refit")
+    x, y = samples(case)
+    layer = build(case)
+    prepare(layer, 5 * x, y, "refit")()
+    torch.testing.assert_close(layer.knots[:, case.k], 5 * x.amin(0))
+    with pytest.raises(KnotworkError, match="its grid cannot be laid over samples"):
+        prepare(Quadratic(), x, y, "refit")
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_uneven_knots_keep_their_ends_and_increase(k):
+    ends = torch.tensor([-1.0, 2.0]), torch.tensor([1.0, 5.0])
+    even = uniform_knots(*ends, 6, k)
+    knots = uneven(even, k)
+    torch.testing.assert_close(knots[:, [k, -k - 1]], even[:, [k, -k - 1]])
+    lengths = knots.diff(dim=-1)
+    assert lengths.min() > 0 and lengths.max() / lengths.min() > 1.2
+
+
+@pytest.mark.parametrize("task", ["gradient", "forward"])
+def test_grids_are_what_their_names_say(task, monkeypatch):
+    case = Case("any", (2, 3, 1), 7, 30, torch.float64, task)
+    x, y = samples(case)
+    built = []
+    monkeypatch.setattr(candidates, "build", lambda case: built.append(build(case)) or built[-1])
+    for candidate in on_grids(case):
+        candidate.prepare(case, x, y)()
+        grid = int(candidate.name.split()[0].removeprefix("G="))
+        for knots in (values for name, values in built[-1].state_dict().items() if name.endswith("knots")):
+            lengths = knots.diff(dim=-1)
+            assert knots.shape[1] == grid + 2 * case.k + 1
+            assert torch.allclose(lengths, lengths[:, :1]) is candidate.name.endswith(" even")
+    assert [c.name for c in on_grids(case)] == ["G=5 even", "G=5 uneven", "G=200 even", "G=200 uneven"]
+
+
+def test_one_call_gives_what_autograd_gives():
+    """Whatever ways we offer for a loss and its gradients, their losses are one number."""
+    case = Case("any", (2, 5, 1), 5, 40, torch.float64, "gradient")
+    x, y = samples(case)
+    losses = [candidate.prepare(case, x, y)()[0].detach() for candidate in ours(case)]
+    torch.testing.assert_close(losses, [losses[0]] * len(losses), rtol=1e-12, atol=0)

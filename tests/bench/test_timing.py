@@ -1,0 +1,128 @@
+"""Timing: fair turns, rivals that fail are told, everybody else's errors are raised."""
+
+import os
+import time
+
+import pytest
+import torch
+
+from knotwork.bench import machine, timing
+from knotwork.bench.candidates import Candidate
+from knotwork.bench.cases import Case
+from knotwork.bench.machine import default_dtype, only
+from knotwork.bench.timing import measure
+from knotwork.errors import KnotworkError
+
+CASE = Case("any", (2, 1), 5, 10, torch.float64, "forward")
+
+
+@pytest.fixture
+def worker(monkeypatch):
+    """Candidates that take exactly the seconds they say, by a clock that nothing else moves."""
+    clock = [0.0]
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: clock[0])
+
+    def work(seconds):
+        clock[0] += seconds
+
+    return lambda name, seconds: Candidate(name, "rival", lambda case, x, y: lambda: work(seconds))
+
+
+def test_readings_are_seconds_a_call_one_a_round(worker):
+    slow, fast = measure(CASE, [worker("slow", 2.0), worker("fast", 0.5)], rounds=3, block=1.25)
+    assert slow.seconds == (2, 2, 2) and fast.seconds == (0.5, 0.5, 0.5)
+
+
+def test_readings_are_as_long_as_asked():
+    calls = []
+    candidate = Candidate("a", "knotwork", lambda case, x, y: lambda: calls.append(time.sleep(1e-3)))
+    measure(CASE, [candidate], rounds=1, block=1e-2)
+    assert 3 + 2 <= len(calls) <= 3 + 10  # three calls to settle; sleeps of a millisecond or, when busy, of more
+
+
+def test_the_median_and_the_minimum():
+    facts = timing.Timing(Candidate("a", "rival", fails), (3.0, 1.0, 10.0), None)
+    assert (facts.median, facts.minimum) == (3, 1)
+
+
+def test_all_candidates_have_their_turn_in_every_round():
+    turns = []
+    candidates = [Candidate(n, "knotwork", lambda case, x, y, n=n: lambda: turns.append(n)) for n in "abc"]
+    measure(CASE, candidates, rounds=10, block=0.0)
+    turns = turns[9:]  # three calls each to settle
+    rounds = [turns[i : i + 3] for i in range(0, 30, 3)]
+    assert all(sorted(turn) == ["a", "b", "c"] for turn in rounds)
+    assert len({tuple(turn) for turn in rounds}) > 1  # nobody always follows the same neighbour
+
+
+def fails(case, x, y):
+    raise ValueError("no such\nthing")
+
+
+def works(case, x, y):
+    return lambda: None
+
+
+def fails_when_called(case, x, y):
+    def call():
+        raise ImportError("libfast.so is missing")
+
+    return call
+
+
+def test_a_rival_that_fails_is_told_in_one_line_and_the_others_are_measured():
+    rivals = [Candidate(name, "rival", way) for name, way in (("a", fails), ("b", fails_when_called), ("c", works))]
+    a, b, c = measure(CASE, rivals, rounds=2, block=0.0)
+    assert (a.failure, b.failure) == ("ValueError: no such", "ImportError: libfast.so is missing")
+    assert not a.seconds and not b.seconds
+    assert c.failure is None and len(c.seconds) == 2
+
+
+def test_our_own_errors_are_raised():
+    with pytest.raises(ValueError, match="no such"):
+        measure(CASE, [Candidate("a", "knotwork", fails)], rounds=1)
+
+
+def test_a_rival_that_takes_too_long_is_given_up(monkeypatch):
+    monkeypatch.setattr(timing, "LIMIT", 0.05)
+    (stuck,) = measure(CASE, [Candidate("stuck", "rival", lambda case, x, y: time.sleep(60))], rounds=1)
+    assert stuck.failure == "took more than 0 s"
+
+
+def test_a_slow_candidate_sits_out_but_has_a_reading(worker):
+    candidates = [worker("slow", timing.PATIENCE + 1), worker("middling", timing.PATIENCE / 4), worker("fast", 1e-3)]
+    slow, middling, fast = measure(CASE, candidates, rounds=5, block=0.0)
+    assert slow.seconds == (timing.PATIENCE + 1,)
+    assert len(middling.seconds) == 3  # and one to settle: that is all of it
+    assert len(fast.seconds) == 5
+
+
+def test_the_dtype_is_torchs_default_while_a_case_is_measured():
+    seen = []
+    candidate = Candidate("a", "knotwork", lambda case, x, y: lambda: seen.append(torch.get_default_dtype()))
+    with default_dtype(torch.float32):
+        measure(CASE, [candidate], rounds=1, block=0.0)
+        assert torch.get_default_dtype() is torch.float32
+    assert set(seen) == {torch.float64}
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not pin processes to cores")
+def test_threads_and_cores_come_back(monkeypatch):
+    pinned = []
+    monkeypatch.setattr(machine.os, "sched_setaffinity", lambda process, cores: pinned.append(set(cores)))
+    before = os.sched_getaffinity(0), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with only(1):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before[1])
+    assert pinned == [{max(before[0])}, before[0]]
+
+
+@pytest.mark.parametrize("threads", [0, 100_000])
+def test_impossible_numbers_of_threads(threads):
+    message = f"threads={threads} is not possible here: this process may use 1 to"
+    with pytest.raises(KnotworkError, match=message), only(threads):
+        pass

@@ -1,0 +1,144 @@
+"""Parquet: the same table as in CSV gives the same data set, whatever its types, and what cannot be is told."""
+
+import datetime
+import decimal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from knotwork.data import Dataset, load_table
+from knotwork.data.tables import read_file
+from knotwork.errors import DataError
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
+
+
+def same(one, other):
+    parts = [f"{axis}_{part}" for axis in "Xy" for part in ("train", "val", "test")]
+    return all(torch.equal(getattr(one, part), getattr(other, part)) for part in parts) and (
+        (one.input_names, one.target_names, one.units) == (other.input_names, other.target_names, other.units)
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(FINITE, st.integers(-99, 99), st.booleans(), FINITE), min_size=4, max_size=20), st.data())
+def test_csv_and_parquet_of_one_table_give_equal_data_sets(tmp_path_factory, rows, data):
+    folder = tmp_path_factory.mktemp("tables")
+    frame = pd.DataFrame(rows, columns=["speed [m/s]", "count", "flag", "force (N)"])
+    frame.to_csv(folder / "t.csv", index=False)
+    frame.to_parquet(folder / "t.parquet", row_group_size=data.draw(st.integers(1, 9)))
+    options = {"seed": data.draw(st.integers(0, 9)), "test": 0.25, "validation": 0.25}
+    frame.to_csv(folder / "t.csv.gz", index=False)
+    csv, zipped, parquet = (
+        Dataset.from_csv(folder / name, "force", **options) for name in ("t.csv", "t.csv.gz", "t.parquet")
+    )
+    assert same(csv, parquet)
+    assert same(csv, zipped)
+    assert same(csv, load_table(folder / "t.parquet", "force", **options))
+    assert csv.units == {"speed": "m/s", "force": "N"}
+
+
+# the constant columns that a few random rows may have are told, and mean nothing here
+pytestmark = pytest.mark.filterwarnings("ignore:.*is constant over the training rows:knotwork.KnotworkWarning")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.int8(),
+        pa.uint64(),
+        pa.float16(),
+        pa.float32(),
+        pa.decimal128(9, 2),
+        pa.bool_(),
+        pa.int64(),
+    ],
+    ids=str,
+)
+def test_every_type_of_number_is_read(tmp_path, kind):
+    values = [0, 1, 1, 0, 1, 0, 0, 1, 1]
+    column = pa.array([decimal.Decimal(v) for v in values] if pa.types.is_decimal(kind) else values).cast(kind)
+    pq.write_table(pa.table({"a": column, "y": [float(v) for v in values]}), tmp_path / "t.parquet")
+    data = Dataset.from_parquet(tmp_path / "t.parquet", "y")
+    assert torch.equal(data.X_train, data.y_train) and data.X_train.dtype == torch.float64
+
+
+DAY = datetime.date(2020, 1, 31)
+COLUMNS = [
+    (pa.array([1, None, 3]), r"Column 'a' of X has 1 missing \(NaN\) value \(in row 1,"),
+    (pa.array([1.0, None, 3.0]), r"Column 'a' of X has 1 missing \(NaN\) value \(in row 1,"),
+    (pa.array([True, None, False]), r"Column 'a' of X has 1 missing \(NaN\) value \(in row 1,"),
+    (pa.array([decimal.Decimal(1), None, decimal.Decimal(3)]), r"has 1 missing \(NaN\) value \(in row 1,"),
+    (
+        pa.array(["red", "green", "red"]),
+        r"Column 'a' holds text \('red' in row 0.*one-hot encode it with pandas.get_dum",
+    ),
+    (
+        pa.array(["red", "green", "red"]).dictionary_encode(),
+        r"Column 'a' holds categories \('red', 'green', 2 in all\)",
+    ),
+    (pa.array([DAY, DAY, DAY]), r"Column 'a' holds dates \(2020-01-31 in row 0\): .* days since the first"),
+    (pa.array([DAY, DAY, DAY]).cast(pa.timestamp("ms")), "Column 'a' holds dates: turn them into days since the first"),
+    (pa.array([[1], [2], [3]]), r"Column 'a' holds \w+ objects \(in rows 0, 1, 2, counting from 0\): convert them"),
+    (pa.array([None, None, None]), "Column 'a' of X has 3 missing"),
+]
+
+
+@pytest.mark.parametrize(("column", "said"), COLUMNS, ids=[str(column.type) for column, _ in COLUMNS])
+def test_columns_that_are_no_numbers(tmp_path, column, said):
+    pq.write_table(pa.table({"a": column, "b": [1, 2, 3], "y": [1, 2, 4]}), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=said):
+        Dataset.from_csv(tmp_path / "t.parquet", "y")
+    assert Dataset.from_csv(tmp_path / "t.parquet", "y", ["b"], test=0).n_inputs == 1
+
+
+def test_row_labels_are_columns_if_they_have_a_name(tmp_path):
+    frame = pd.DataFrame({"a": [1.0, 2.0], "y": [3.0, 4.0]}, index=[7, 8])
+    frame.to_parquet(tmp_path / "plain.parquet")
+    frame.rename_axis("time").to_parquet(tmp_path / "named.parquet")
+    assert list(read_file(tmp_path / "plain.parquet").columns) == ["a", "y"]
+    assert sorted(read_file(tmp_path / "named.parquet").columns) == ["a", "time", "y"]
+
+
+def test_a_folder_is_its_files_one_after_another(tmp_path):
+    rows = np.arange(12.0).reshape(6, 2)
+    for n, part in enumerate(np.split(rows, 3)):
+        pd.DataFrame(part, columns=["a", "y"]).to_parquet(tmp_path / f"part-{n}.parquet")
+    (tmp_path / "_SUCCESS").touch()
+    np.testing.assert_array_equal(read_file(tmp_path), rows)
+    pd.DataFrame({"a": [1.0], "z": [2.0]}).to_parquet(tmp_path / "part-9.parquet")
+    with pytest.raises(DataError, match=r"The files in '.*' have different columns"):
+        read_file(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"a": [1.0]}, r"has a single column \('a'\), but inputs and a target are needed"),
+        ({"a": [], "y": []}, "has column names but no rows"),
+        ({}, "has column names but no rows"),
+    ],
+)
+def test_tables_with_nothing_to_learn(tmp_path, columns, said):
+    pd.DataFrame(columns).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=said):
+        read_file(tmp_path / "t.parquet")
+
+
+def test_names_that_come_twice(tmp_path):
+    pq.write_table(pa.table([[1], [2], [3]], names=["a", "a", "y"]), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=r"The column names of '.*' are not unique: 'a' comes more than once"):
+        read_file(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"a,y\n1,2\n"])
+def test_files_that_are_not_parquet(tmp_path, content):
+    (tmp_path / "t.parquet").write_bytes(content)
+    with pytest.raises(DataError, match=r"'.*' is not a Parquet file that can be read: "):
+        read_file(tmp_path / "t.parquet")
