@@ -42,7 +42,7 @@ def edge_sums(
         values = base_values(x, knots, k, base, derivative)
         if scale is not None:
             splines, values = splines * scale.unsqueeze(-1), values * scale
-        return _rows(splines) @ coefficients.reshape(-1, coefficients.shape[-1]) + values @ base_weights
+        return _rows(splines) @ _columns(coefficients) + values @ base_weights
 
 
 def edge_pulls(
@@ -59,7 +59,7 @@ def edge_pulls(
     """Σ_j gradient_j φ_ij^(derivative)(x_i), the derivative of `edge_sums` by its scale: (batch, out) → (batch, in)."""
     splines = basis(x, knots, k, derivative, extrapolation)
     values = base_values(x, knots, k, base, derivative)
-    by_function = (gradient @ coefficients.reshape(-1, coefficients.shape[-1]).T).reshape(splines.shape)
+    by_function = (gradient @ _columns(coefficients).T).reshape(splines.shape)
     return (splines * by_function).sum(-1) + values * (gradient @ base_weights.T)
 
 
@@ -78,7 +78,12 @@ def edge_collects(
     values = base_values(x, knots, k, base, derivative)
     if scale is not None:
         splines, values = splines * scale.unsqueeze(-1), values * scale
-    return (_rows(splines).T @ gradient).reshape(*splines.shape[1:], -1), values.T @ gradient
+    return (_rows(splines).T @ gradient).reshape(*splines.shape[1:], gradient.shape[-1]), values.T @ gradient
+
+
+def _columns(coefficients: Tensor) -> Tensor:
+    """(in, basis, out) → (in · basis, out), also for nothing in or out."""
+    return coefficients.reshape(coefficients.shape[0] * coefficients.shape[1], coefficients.shape[2])
 
 
 def _rows(splines: Tensor) -> Tensor:
