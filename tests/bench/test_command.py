@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from knotwork import kernels
 from knotwork.cli import main
 
 
@@ -39,6 +40,15 @@ def test_json_on_stdout_holds_machine_versions_and_every_number(run):
     # 16 multiply-adds an edge and row, without the six by the inputs in the first layer
     ours = case["candidates"][0]
     assert ours["gflops"] == pytest.approx(2e-6 * 1000 * (10 * 10 + 16 * 5) / ours["median_ms"])
+
+
+def test_shares_of_the_peak(run, monkeypatch):
+    monkeypatch.setattr(kernels, "fma_peak", lambda dtype: 1e-3, raising=False)
+    _, out, _ = run("--quick", "--no-rivals", "--cases", "small-G5", "--json", "-")
+    (case,) = json.loads(out)["times"]
+    assert case["fma_peak_gflops"] == 1e-3
+    for timing in case["candidates"]:
+        assert timing["share_of_peak"] == pytest.approx(1e3 * timing["gflops"])
 
 
 def test_the_table_and_a_file(run, tmp_path):

@@ -85,9 +85,11 @@ def test_grids_are_what_their_names_say(task, monkeypatch):
     assert [c.name for c in on_grids(case)] == ["G=5 even", "G=5 uneven", "G=200 even", "G=200 uneven"]
 
 
-def test_one_call_gives_what_autograd_gives():
-    """Whatever ways we offer for a loss and its gradients, their losses are one number."""
-    case = Case("any", (2, 5, 1), 5, 40, torch.float64, "gradient")
+@pytest.mark.parametrize("even", [True, False])
+def test_one_call_gives_what_autograd_gives(even):
+    """Whatever ways we offer for a loss and its gradients, they mean the same."""
+    case = Case("any", (2, 5, 1), 5, 40, torch.float64, "gradient", even=even)
     x, y = samples(case)
-    losses = [candidate.prepare(case, x, y)()[0].detach() for candidate in ours(case)]
-    torch.testing.assert_close(losses, [losses[0]] * len(losses), rtol=1e-12, atol=0)
+    found = [candidate.prepare(case, x, y)() for candidate in ours(case)]
+    flat = [torch.cat([loss.detach()[None], *(g.flatten() for g in gradients)]) for loss, gradients in found]
+    torch.testing.assert_close(flat, [flat[0]] * len(flat), rtol=1e-10, atol=1e-12)

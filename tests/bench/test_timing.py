@@ -1,5 +1,6 @@
 """Timing: fair turns, rivals that fail are told, everybody else's errors are raised."""
 
+import math
 import os
 import time
 
@@ -126,3 +127,9 @@ def test_impossible_numbers_of_threads(threads):
     message = f"threads={threads} is not possible here: this process may use 1 to"
     with pytest.raises(KnotworkError, match=message), only(threads):
         pass
+
+
+@pytest.mark.parametrize(("measured", "said"), [(120.0, 120.0), (math.nan, None)])
+def test_a_peak_that_nobody_can_measure_is_none(measured, said, monkeypatch):
+    monkeypatch.setattr(machine.kernels, "fma_peak", lambda dtype: measured, raising=False)
+    assert machine.fma_peak(torch.float32) == said

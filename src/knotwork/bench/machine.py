@@ -1,5 +1,6 @@
 """The machine: what it is, how fast it multiplies, and how a measurement keeps to some of its cores."""
 
+import math
 import os
 import platform
 from collections.abc import Iterator
@@ -40,8 +41,8 @@ def versions() -> dict[str, str | None]:
 
 def fma_peak(dtype: torch.dtype) -> float | None:
     """GFLOP/s that one thread reaches now with fused multiply-adds alone; None where no kernel measures it."""
-    measure = getattr(kernels, "fma_peak", None)
-    return None if measure is None else measure(dtype)
+    peak = getattr(kernels, "fma_peak", lambda dtype: math.nan)(dtype)
+    return peak if math.isfinite(peak) else None
 
 
 @contextmanager

@@ -150,7 +150,13 @@ def _memory(rows: Sequence[MemoryRow]) -> Table:
 
 def _table(title: str, *headings: str) -> Table:
     table = Table(
-        title=title, title_justify="left", caption_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+        title=title,
+        title_justify="left",
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
     table.add_column("case", no_wrap=True)
     for heading in headings:
