@@ -116,25 +116,27 @@ void sort_block(Index buckets, Beside beside, const T* x, const std::int32_t* bu
 #if defined(__AVX512F__)
     if (buckets <= 20) {  // few intervals: pick out one after another, a vector at a time
         Index to = 0;
+        const __m512i first_rows = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
         for (Index b = 0; b < buckets; ++b) {
+            __m512i rows = first_rows;
+            const __m512i number = _mm512_set1_epi32(int(b));
             starts[b] = std::uint16_t(to);
             if ((b == 0 && !beside.left) || (b == buckets - 2 && !beside.right) || (b == buckets - 1 && !beside.nan)) continue;
             for (Index p = 0; p < n; p += lanes<T>) {
                 if constexpr (sizeof(T) == 4) {
                     const __m512i ids = _mm512_loadu_si512(bucket + p);
-                    const __mmask16 mine = _mm512_cmpeq_epi32_mask(ids, _mm512_set1_epi32(int(b)));
-                    const __m512i rows = _mm512_add_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), _mm512_set1_epi32(int(p)));
+                    const __mmask16 mine = _mm512_cmpeq_epi32_mask(ids, number);
                     _mm512_storeu_ps(sorted + to, _mm512_maskz_compress_ps(mine, _mm512_loadu_ps(x + p)));
                     _mm512_storeu_si512(order + to, _mm512_maskz_compress_epi32(mine, rows));
                     to += __builtin_popcount(mine);
                 } else {
                     const __m256i ids = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bucket + p));
-                    const __mmask8 mine = _mm256_cmpeq_epi32_mask(ids, _mm256_set1_epi32(int(b)));
-                    const __m256i rows = _mm256_add_epi32(_mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0), _mm256_set1_epi32(int(p)));
+                    const __mmask8 mine = _mm256_cmpeq_epi32_mask(ids, _mm512_castsi512_si256(number));
                     _mm512_storeu_pd(sorted + to, _mm512_maskz_compress_pd(mine, _mm512_loadu_pd(x + p)));
-                    _mm256_storeu_si256(reinterpret_cast<__m256i*>(order + to), _mm256_maskz_compress_epi32(mine, rows));
+                    _mm256_storeu_si256(reinterpret_cast<__m256i*>(order + to), _mm256_maskz_compress_epi32(mine, _mm512_castsi512_si256(rows)));
                     to += __builtin_popcount(mine);
                 }
+                rows = _mm512_add_epi32(rows, _mm512_set1_epi32(lanes<T>));
             }
         }
         starts[buckets] = std::uint16_t(to);
@@ -268,26 +270,39 @@ struct Logistic {
     }
 };
 
+// s(z) and s(-z).
+template <class T>
+inline std::pair<Vec<T>, Vec<T>> logistic_pair(Vec<T> z) {
+    const Vec<T> small = exponential<T>(z > T(0) ? -z : z), large = reciprocal<T>(T(1) + small), less = small * large;
+    return {z > T(0) ? large : less, z > T(0) ? less : large};
+}
+
 // The derivative by x of the base function of x measured in its grid, at n samples; the next one too into `slope`.
 template <class T>
 void base_row(const Layer<T>& layer, const Column<T>& c, int derivative, const T* x, Index n, T* out, T* slope) {
     using V = Vec<T>;
-    static const Logistic<T> logistic;
     const T low = c.knots[layer.k], high = c.knots[layer.k + layer.grid];
     const T scale = T(2) / (high - low), centre = (low + high) / 2;
+    if (layer.base == Base::silu && derivative < 2 && !(slope && derivative)) {
+        for (Index at = 0; at < n; at += lanes<T>) {
+            const V z = (load(x + at) - centre) * scale;
+            const auto [s, other] = logistic_pair<T>(z);
+            const V value = z * s, rise = scale * (s + value * other);
+            store(out + at, derivative ? rise : value);
+            if (slope) store(slope + at, rise);
+        }
+        return;
+    }
     T factor = 1;
     for (int d = 0; d < derivative; ++d) factor *= scale;
     if (layer.base == Base::silu) {
+        static const Logistic<T> logistic;
         for (Index at = 0; at < n; at += lanes<T>) {
             const V z = (load(x + at) - centre) * scale;
-            const V small = exponential<T>(z > T(0) ? -z : z), large = reciprocal<T>(T(1) + small);
-            const V s = z > T(0) ? large : small * large, other = z > T(0) ? small * large : large;
-            if (derivative == 0) store(out + at, z * s);
-            else if (derivative == 1) store(out + at, factor * (s + z * (s * other)));
-            else store(out + at, factor * (T(derivative) * logistic(derivative - 1, s, other) + z * logistic(derivative, s, other)));
-            if (slope && derivative == 0) store(slope + at, scale * (s + z * (s * other)));
+            const auto [s, other] = logistic_pair<T>(z);
+            store(out + at, factor * (T(derivative) * logistic(derivative - 1, s, other) + z * logistic(derivative, s, other)));
         }
-        if (slope && derivative) base_row<T>(layer, c, derivative + 1, x, n, slope, nullptr);
+        if (slope) base_row<T>(layer, c, derivative + 1, x, n, slope, nullptr);
         return;
     }
     if (layer.base == Base::zero || (layer.base == Base::identity && derivative > 1)) {
