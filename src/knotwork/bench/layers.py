@@ -109,6 +109,7 @@ def times(
     for case in cases:
         say(f"{case.name}: {case}")
         timings = measure(case, [*ours(case), mlp(case), *others], rounds, block)
+        say(_in_short(timings))
         rows.append(TimeRow(case, tuple(timings), _peak(case, threads)))
     return rows
 
@@ -119,6 +120,7 @@ def grids(cases: Sequence[Case], rounds: int, block: float, threads: int, say: S
     for case in cases:
         say(f"grids, {case.name}")
         timings = measure(case, on_grids(case), rounds, block)
+        say(_in_short(timings))
         rows.append(GridRow(case, tuple(timings), _peak(case, threads)))
     return rows
 
@@ -130,10 +132,16 @@ def memory(cases: Sequence[Case], others: Sequence[Candidate], threads: int, say
         say(f"memory, {case.name}: {case}")
         peaks = []
         for who in [ours(case)[0], mlp(case), *others]:
-            say(f"    {who.name}")
-            peaks.append((who, peak(case, who, threads)))
+            came = peak(case, who, threads)
+            say(f"    {who.name}: {came if isinstance(came, str) else f'{came:.1f} MiB'}")
+            peaks.append((who, came))
         rows.append(MemoryRow(case, tuple(peaks)))
     return rows
+
+
+def _in_short(timings: Sequence[Timing]) -> str:
+    """Who took how long, in one line that shows while the next case is measured."""
+    return "    " + ", ".join(f"{t.candidate.name} {1e3 * t.median:.3g} ms" for t in timings if not t.failure)
 
 
 def _peak(case: Case, threads: int) -> float | None:
