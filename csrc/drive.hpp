@@ -141,6 +141,14 @@ std::vector<Column<T>> make_columns(Scratch& memory, const Layer<T>& layer, Inde
     return columns;
 }
 
+// Few rows of coefficients that lie far apart come too late if nobody asks for them before.
+template <class T>
+void prefetch(const Walk<T>& walk) {
+    if (walk.functions > 32) return;
+    for (Index j = 0; j < walk.functions; ++j)
+        for (Index o = 0; o < walk.width; o += 64 / Index(sizeof(T))) __builtin_prefetch(walk.coefficients + j * walk.out + o);
+}
+
 // Adds the sums over some inputs, of some blocks, to y.
 template <class T>
 void forward_part(const Layer<T>& layer, Plan<T>& plan, const T* x, const T* scale, int derivative, Index first_block,
@@ -182,8 +190,10 @@ void forward_part(const Layer<T>& layer, Plan<T>& plan, const T* x, const T* sca
             T* at = outputs;
             for (const Tiles::Tile& tile : tiles.tiles) {
                 const Sum<T> add_up = sum_for<T>(layer.k + 2, tile.vectors);
-                for (Index c = 0; c < many; ++c)
+                for (Index c = 0; c < many; ++c) {
+                    if (c + 1 < many) prefetch(walk_of(layer, column_of, chunk + c + 1, tile, plan, block, weights));
                     add_up(walk_of(layer, column_of + c, chunk + c, tile, plan, block, weights_of(c)), at);
+                }
                 at += n * tile.vectors * lanes<T>;
             }
         }
@@ -274,6 +284,7 @@ void backward_part(const Layer<T>& layer, const Plan<T>& plan, const T* scale, i
                     each([&](Index c, Index b, Index start, Index, const std::int32_t*) {
                         const Index place = (c * per_span + b) * ld;
                         Walk<T> walk = walk_of(layer, column_of + c, chunk + c, tile, plan, first + b, weights_of(c, b));
+                        if (b == 0 && c + 1 < many) prefetch(walk_of(layer, column_of, chunk + c + 1, tile, plan, first, weights));
                         if (to.by_scale) pull_for<T, false>(k + 2, tile.vectors)(walk, at + start * row, other + place);
                         walk.weights += shares_at;
                         if (to.by_x) pull_for<T, true>(k + 1, tile.vectors)(walk, at + start * row, sums + place);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -86,17 +87,30 @@ class FreeParameters:
         return torch.cat(parts)
 
 
+_known: WeakKeyDictionary[KANNetwork, tuple[object, kernels.Network]] = WeakKeyDictionary()
+
+
 def _splines(network: KANNetwork) -> kernels.Network | None:
     """A network without named edges for the compiled kernels, if they can take it."""
-    if any(layer.named for layer in network.layers):
+    layers = list(network.layers)
+    if any(layer.named for layer in layers):
         return None
-    layers = []
-    for layer, nodes in zip(network.layers, network.structure.width[1:], strict=True):
-        arrays = layer.coefficients.detach(), layer.base_weights.detach()
+    whole = all(layer.is_whole() for layer in layers)
+    # It reads the parameters where they lie, and keeps that memory: it stays right until one is put elsewhere.
+    places = [[t.data_ptr() for t in (la.coefficients, la.base_weights, la.knots)] for la in layers] if whole else None
+    if whole and network in _known and _known[network][0] == places:
+        return _known[network][1]
+    arrays = []
+    for layer, nodes in zip(layers, network.structure.width[1:], strict=True):
+        values = layer.coefficients.detach(), layer.base_weights.detach()
         if not layer.is_whole():
-            arrays = arrays[0] * layer.mask.unsqueeze(1), arrays[1] * layer.mask
-        layers.append(kernels.LayerArrays(*arrays, layer.knots, layer.k, layer.base, layer.extrapolation, *nodes))
-    return kernels.network(layers, network.structure.arity)
+            values = values[0] * layer.mask.unsqueeze(1), values[1] * layer.mask
+        arrays.append(kernels.LayerArrays(*values, layer.knots, layer.k, layer.base, layer.extrapolation, *nodes))
+    found = kernels.network(arrays, network.structure.arity)
+    contiguous = all(t.is_contiguous() for a in arrays for t in (a.coefficients, a.base_weights, a.knots))
+    if found is not None and whole and contiguous:
+        _known[network] = places, found
+    return found
 
 
 class CompiledNetwork:
