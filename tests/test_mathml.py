@@ -13,7 +13,7 @@ import sympy
 from knotwork.expressions import mathml, parse, to_numpy
 
 WORDS = {"arcsin": "math.asin", "arctan": "math.atan", "arctanh": "math.atanh", "max": "max", "min": "min"}
-SIGNS = {"·": "*", "\u2062": "*", "+": "+", "-": "-", "(": "(", ")": ")", ",": ",", "|": "|"}
+SIGNS = {"·": "*", "\u2062": "*", "+": "+", "−": "-", "(": "(", ")": ")", ",": ",", "|": "|"}
 
 
 def python(node, names):
@@ -64,6 +64,9 @@ def python(node, names):
         "e*x + log(theta)/log(2)",
         "x_1*2 + y_12 - x_1/(0.3*x + 2.1)",
         "-exp(-x) - 2*theta",
+        "-0.5*(x + 1.7)*(theta - speed)*(sin(1.3*x + 1) - 2)",
+        "2*x*speed*sin(x)*theta**2*exp(x)*(x + 1)**2 - 3*cos(x)/x*tanh(theta)",
+        "-(x + 1)*(theta + 2) + 20000.0*x",
     ],
 )
 def test_what_is_typeset_is_the_expression(text):
@@ -79,10 +82,17 @@ def test_what_is_typeset_is_the_expression(text):
 def test_a_sum_comes_in_pieces_with_their_signs():
     assert [re.sub("<.*?>", "", piece) for piece in mathml(parse("x**2 - 3*y + 1"))] == [
         "x2",
-        "-3&InvisibleTimes;y",
+        "−3&InvisibleTimes;y",
         "+1",
     ]
-    assert len(mathml(parse("2*(x + y)**2"))) == 1
+
+
+def test_a_product_is_broken_before_brackets_and_functions_alone():
+    pieces = [
+        re.sub("<.*?>", "", piece).replace("&InvisibleTimes;", "") for piece in mathml(parse("-2*x*y*(x + 1)*sin(y)"))
+    ]
+    assert pieces == ["−2xy", "(x+1)", "sin(y)"]
+    assert len(mathml(parse("sin(x)*(x + 1)/y"))) == 1
 
 
 def test_bessel_functions_and_signs_have_their_usual_names():
@@ -123,3 +133,5 @@ def test_names_are_text_whatever_they_hold(name):
 def test_words_are_kept_apart():
     (piece,) = mathml(sympy.Symbol("voltage") * sympy.Symbol("current"))
     assert re.sub("<.*?>", "", piece) == "current&#xB7;voltage"
+    long = mathml(sympy.Symbol("voltage") * (sympy.Symbol("current") + 1))
+    assert [re.sub("<.*?>", "", piece) for piece in long] == ["voltage", "·(current+1)"]

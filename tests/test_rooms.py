@@ -39,6 +39,7 @@ ROOMS = {
 HEAVY_GUESTS = {
     "sympy": ("expressions",),
     "matplotlib": ("outputs",),
+    "jinja2": ("outputs",),
     "typer": ("cli",),
     "sklearn": ("estimators",),
 }
@@ -145,5 +146,5 @@ def test_importing_knotwork_invites_no_heavy_guest():
     program = "import sys, knotwork; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    heavy = {"sympy", "pandas", "matplotlib", "scipy", "typer", "sklearn"}
+    heavy = {"sympy", "pandas", "matplotlib", "jinja2", "scipy", "typer", "sklearn"}
     assert not heavy & set(done.stdout.split())

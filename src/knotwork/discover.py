@@ -3,8 +3,9 @@
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from knotwork.errors import DataError, ExpressionError, KnotworkWarning, SpecErr
 from knotwork.functions import select
 from knotwork.kan import KAN
 from knotwork.model import Spec
-from knotwork.simplify import attribute
+from knotwork.simplify import input_shares
 from knotwork.symbolic import Formula
 from knotwork.symbolic.shapes import Shape, shapes
 from knotwork.training import FitResult, fit, fit_multilevel
@@ -56,7 +57,7 @@ class Discovery:
     `formula` describes the data in the fewest bits (residuals on held-out rows plus size of the formula); `pareto`
     holds the best formula of every complexity, simplest first. `model` is the spline network of the chosen shape,
     `named` the same with named edges, `scout` the general network fitted first; all take every input column.
-    `importance` maps inputs to their shares.
+    `importance` maps inputs to their shares. `settings` says what was asked for.
     """
 
     formula: Formula
@@ -68,10 +69,31 @@ class Discovery:
     importance: dict[str, float]
     data: Dataset = field(repr=False)
     seconds: float
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def plot(self, beta: float = 3.0, **options: Any) -> Any:
         """The diagram of `named`, as a matplotlib Figure."""
         return self.named.plot(self.data, beta, **options)
+
+    def report(self, path: str | Path, title: str | None = None) -> Path:
+        """Write all of this as one HTML page to `path`, a file that needs no other; DataError where that fails."""
+        lib = self.settings.get("functions")
+        asked = {"Seed": self.settings.get("seed"), "Functions": ", ".join(lib) if lib else "the default library"}
+        if self.settings.get("time budget") is not None:
+            asked["Time budget"] = f"{self.settings['time budget']:g} s"
+        return self.named.report(
+            path,
+            self.data,
+            title=title,
+            formula=self.formula,
+            splines=self.model,
+            scout=self.scout,
+            importance=self.importance,
+            tried=self.pareto,
+            lib=lib,
+            settings=asked,
+            seconds=self.seconds,
+        )
 
 
 def discover(
@@ -144,6 +166,7 @@ def discover(
         importance,
         data,
         time.perf_counter() - began,
+        {"seed": seed, "functions": lib, "time budget": time_budget},
     )
 
 
@@ -162,7 +185,7 @@ def look_around(data: Dataset, seed: int) -> tuple[FitResult, dict[str, float], 
     """
     sparse = general_network(data, seed)
     first = fit(sparse, data, starts=1, steps=40, lamb=SPARSITY * rms(data), seed=seed, **QUIET)
-    importance = input_importance(sparse, data)
+    importance = input_shares(sparse, data)
     scout = fit_multilevel(sparse, data, GRIDS, patience=0, steps=30, **QUIET)
     if first.stopped_by_caller or scout.stopped_by_caller:
         raise KeyboardInterrupt
@@ -190,13 +213,6 @@ def constant(data: Dataset) -> Trial:
     network = KAN.from_spec(Spec(((1, 0), (1, 0)), in_features=data.n_inputs, inputs=(0,)))
     network.fix_symbolic(0, 0, 0, "x", data, params=(0.0, 0.0, 0.0, float(data.y_train.mean())))
     return judged(Trial("a constant", network, rms(data)), network, network.symbolic_formula(data), data)
-
-
-def input_importance(network: Any, data: Dataset) -> dict[str, float]:
-    """Share of every input in the attribution scores; they sum to one."""
-    scores = attribute(network, data.X_train).inputs
-    total = float(scores.sum()) or 1.0
-    return {name: float(score) / total for name, score in zip(data.input_names, scores, strict=True)}
 
 
 def fit_shape(shape: Shape, inputs: tuple[int, ...], data: Dataset, scout_error: float, seed: int) -> Trial:

@@ -100,6 +100,14 @@ class KAN(KANNetwork):
         names = {"input_names": data.input_names, "output_names": data.target_names}
         return diagram(self, data.X_train, beta=beta, **{**names, **options})
 
+    def report(self, path: str | Path, data: object = None, **options: Any) -> Path:
+        """Write one HTML page about the network on `data`; the options are those of `knotwork.outputs.report`."""
+        from knotwork.outputs import report
+
+        if data is None:
+            raise SpecError("report() judges the network on samples, and a model keeps none: pass data=.")
+        return report(path, self, data, **options)
+
     def suggest_symbolic(
         self, layer: int, source: int, target: int, data: object = None, lib: Iterable[str] | None = None
     ) -> Candidates:

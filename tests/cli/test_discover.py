@@ -41,6 +41,8 @@ def test_the_result_names_accuracy_inputs_formula_and_files(table, tmp_path, cap
     assert (out / "diagram.svg").read_text().lstrip().startswith("<?xml")
     assert (out / "formula.tex").read_text() == "\\mathrm{force} = a b\n"
     assert kw.load(out / "network.safetensors").spec.named
+    assert "<math" in (out / "report.html").read_text(encoding="utf-8")
+    assert f"report: {out / 'report.html'}" in text
 
 
 def test_json_is_one_object_on_stdout_and_nothing_is_written_unasked(table, tmp_path, capsys, monkeypatch):

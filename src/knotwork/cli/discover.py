@@ -147,13 +147,15 @@ def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
 
 
 def _write(found: Discovery, folder: Path) -> dict[str, str]:
-    """Diagram, formula and network in the folder; their paths by what they are."""
+    """Report, diagram, formula and network in the folder; their paths by what they are."""
     places = {
+        "report": folder / "report.html",
         "network diagram": folder / "diagram.svg",
         "as a picture": folder / "diagram.png",
         "formula": folder / "formula.tex",
         "network": folder / "network.safetensors",
     }
+    found.report(places["report"])
     figure = found.plot()
     try:
         figure.savefig(places["network diagram"])

@@ -23,7 +23,9 @@ def discover(
     file: Annotated[str, typer.Argument(help="CSV or Parquet file, or the name of a packaged table such as 'knots'.")],
     target: Annotated[str | None, typer.Option(help="Column to explain (packaged tables have a default).")] = None,
     inputs: Annotated[str | None, typer.Option(help="Input columns, separated by commas; default: all others.")] = None,
-    out: Annotated[str | None, typer.Option(help="Folder for diagram, formula and network; made if needed.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Folder for report, diagram, formula and network; made if needed.")
+    ] = None,
     lib: Annotated[str | None, typer.Option(help="Functions allowed in the formula, separated by commas.")] = None,
     test: Annotated[float, typer.Option(help="Share of the rows held out for the report.")] = 0.2,
     time_budget: Annotated[float | None, typer.Option(help="Seconds after which no other shape is tried.")] = None,

@@ -8,26 +8,47 @@ import sympy
 from sympy.printing.mathml import MathMLPresentationPrinter
 from sympy.printing.pretty.pretty_symbology import greek_unicode
 
+MINUS = '<mo form="prefix">−</mo>'
+TIMES = '<mo form="infix" lspace="0" rspace="0.15em">&InvisibleTimes;</mo>'
+
 
 class _Exponential(sympy.Function):
     """exp under another name: SymPy would write a·exp(-x) as a fraction."""
 
 
 def mathml(expr: sympy.Expr) -> list[str]:
-    """The content of <math> elements, one a term of the outermost sum, so that a long sum can be broken between them.
+    """The content of <math> elements, one after the other: a long formula can be broken between any two of them.
 
-    Names are escaped: whatever a variable is called, nothing but MathML elements comes out.
+    They are the terms of the outermost sum, and the brackets and functions that a term multiplies. Names are escaped:
+    whatever a variable is called, nothing but MathML elements comes out.
     """
     words = any(isinstance(s, sympy.Symbol) and not _variable(s.name) for s in expr.free_symbols)
     printer = _Printer({"mul_symbol": "dot" if words else None})
+    times = '<mo form="infix">·</mo>' if words else TIMES
     expr = cast(sympy.Expr, expr.replace(sympy.exp, _Exponential))
     terms = expr.as_ordered_terms() if isinstance(expr, sympy.Add) else [expr]
     pieces = []
     for term in cast(list[sympy.Expr], terms):
-        minus = bool(pieces) and bool(term.as_coeff_Mul()[0] < 0)
-        sign = f'<mo form="infix">{"-" if minus else "+"}</mo>' if pieces else ""
-        pieces.append(sign + printer.content(-term if minus else term))
+        minus = bool(term.as_coeff_Mul()[0] < 0)
+        first, *others = _groups(-term if minus else term)
+        sign = f'<mo form="infix">{"−" if minus else "+"}</mo>' if pieces else MINUS if minus else ""
+        pieces.append(sign + printer.content(first, bool(others)))
+        pieces += [times + printer.content(group, True) for group in others]
     return pieces
+
+
+def _groups(term: sympy.Expr) -> list[sympy.Expr]:
+    """The factors of a term, numbers and variables together; a fraction is not taken apart."""
+    if not isinstance(term, sympy.Mul) or sympy.fraction(term)[1] != 1:
+        return [term]
+    groups: list[sympy.Expr] = []
+    for factor in cast(list[sympy.Expr], term.as_ordered_factors()):
+        simple = factor.as_base_exp()[0].is_Atom
+        if groups and simple and groups[-1].as_base_exp()[0].is_Atom | isinstance(groups[-1], sympy.Mul):
+            groups[-1] = groups[-1] * factor
+        else:
+            groups.append(factor)
+    return groups
 
 
 def _variable(name: str) -> tuple[str, str] | None:
@@ -41,10 +62,14 @@ def _variable(name: str) -> tuple[str, str] | None:
 class _Printer(MathMLPresentationPrinter):
     """SymPy's printer, which puts texts into the page as they are, with names escaped."""
 
-    def content(self, expr: sympy.Expr) -> str:
-        written = cast(Any, self._print(expr)).toxml()
-        written = re.sub(r"<mn>-(.*?)</mn>", r"<mrow><mo>-</mo><mn>\1</mn></mrow>", written)
-        return written.replace("<mo>&InvisibleTimes;</mo>", '<mo lspace="0" rspace="0.15em">&InvisibleTimes;</mo>')
+    def content(self, expr: sympy.Expr, factor: bool) -> str:
+        """MathML of an expression, in brackets where it is a `factor` that needs them."""
+        if factor and isinstance(expr, sympy.Add):
+            written = self._bracketed(expr).toxml()
+        else:
+            written = cast(Any, self._print(expr)).toxml()
+        written = re.sub(r"<mn>-(.*?)</mn>", r"<mrow><mo>-</mo><mn>\1</mn></mrow>", written).replace(">-<", ">−<")
+        return re.sub(r"<mn>(\d+)\.0</mn>", r"<mn>\1</mn>", written).replace("<mo>&InvisibleTimes;</mo>", TIMES)
 
     def _print_Symbol(self, expr: Any, style: str = "plain") -> Any:
         variable = _variable(expr.name)

@@ -1,7 +1,8 @@
-"""Figures of networks and fits. The only room that draws, with matplotlib and without pyplot."""
+"""Figures of networks and fits, and a report of all. The only room that draws, with matplotlib and without pyplot."""
 
 from knotwork.outputs.curves import edge_curve, training_curves
 from knotwork.outputs.diagram import diagram
 from knotwork.outputs.predicted import predicted_vs_true
+from knotwork.outputs.report import report
 
-__all__ = ["diagram", "edge_curve", "predicted_vs_true", "training_curves"]
+__all__ = ["diagram", "edge_curve", "predicted_vs_true", "report", "training_curves"]

@@ -112,7 +112,7 @@ def edge_curve(
     chosen = thinned(inputs, POINTS)
     u, values = inputs[chosen], seen.edges[:, source, target].double().cpu().numpy()[chosen]
     figure = Sheet(4.2, 3.2)
-    axes = plain_axes(figure)
+    axes = plain_axes(figure, left=0.85)
     axes.plot(u, values, color=SHADE, linewidth=4.5, solid_capstyle="round", label="edge", gid="edge", zorder=2)
     for candidate, colour, style in zip(candidates, (RED, BLUE, GREEN), ("-", "--", ":"), strict=False):
         fitted = _values(candidate, u)
@@ -124,6 +124,8 @@ def edge_curve(
     named = next((f for s, t, f, _ in network.layers[layer].named if (s, t) == (source, target)), None)  # type: ignore[union-attr]
     label(axes.xaxis, typeset(f"node {source} of layer {layer}" if layer else columns[network.spec.inputs[source]]))
     label(axes.yaxis, (rf"$\phi_{{{layer},{source},{target}}}$", True))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(6))
     if named:
         axes.set_title(f"named {named}", fontsize=10, color=RED, parse_math=False)
     if len(candidates):

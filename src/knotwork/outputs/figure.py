@@ -60,8 +60,10 @@ def plain_axes(figure: Figure, left: float = 0.7, bottom: float = 0.55, right: f
     for side, spine in axes.spines.items():
         spine.set(visible=side in ("left", "bottom"), color=GREY, linewidth=0.8)
     axes.tick_params(which="both", colors=GREY, labelcolor=INK, labelsize=9)
-    axes.xaxis.label.set(color=INK, fontsize=LABEL)
-    axes.yaxis.label.set(color=INK, fontsize=LABEL)
+    axes.ticklabel_format(style="sci", scilimits=(-3, 4))  # a power of ten once, so that labels have room
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set(color=INK, fontsize=LABEL)
+        axis.get_offset_text().set(color=INK, fontsize=8)
     return axes
 
 

@@ -1,6 +1,6 @@
 """Attribution and pruning."""
 
-from knotwork.simplify.attribution import Scores, attribute
+from knotwork.simplify.attribution import Scores, attribute, input_shares
 from knotwork.simplify.pruning import Selection, prune, select, without_edges
 
-__all__ = ["Scores", "Selection", "attribute", "prune", "select", "without_edges"]
+__all__ = ["Scores", "Selection", "attribute", "input_shares", "prune", "select", "without_edges"]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from knotwork.data import Dataset
 from knotwork.errors import SpecError
 from knotwork.model import KANNetwork, trace
 from knotwork.training import edge_norms
@@ -61,6 +62,13 @@ def attribute(network: KANNetwork, x: Tensor, method: str = "propagated") -> Sco
     inputs = torch.zeros(network.spec.in_features, dtype=nodes[0].dtype)
     inputs[list(network.spec.inputs)] = nodes[0]
     return Scores(tuple(edges), tuple(nodes), inputs, method)
+
+
+def input_shares(network: KANNetwork, data: Dataset) -> dict[str, float]:
+    """Share of every input in the scores on the training rows; they sum to one unless nothing matters."""
+    scores = attribute(network, data.X_train).inputs
+    total = float(scores.sum()) or 1.0
+    return {name: float(score) / total for name, score in zip(data.input_names, scores, strict=True)}
 
 
 def _nodes_to_factors(network: KANNetwork, layer: int, nodes: Tensor) -> Tensor:

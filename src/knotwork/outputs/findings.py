@@ -1,0 +1,147 @@
+"""What a report says, as values: columns, accuracy, importance, and the curve of every edge."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from knotwork.data import Dataset
+from knotwork.model import KANNetwork, trace
+from knotwork.simplify import attribute
+from knotwork.symbolic import Candidate, suggest_symbolic
+
+Edge = tuple[int, int, int]
+Predict = Callable[[Tensor], Tensor]
+SUGGESTIONS = 3  # candidates shown for an edge
+
+
+class Column(NamedTuple):
+    """One column of the table, over all rows and in its own units."""
+
+    name: str
+    unit: str
+    role: str
+    low: float
+    high: float
+    mean: float
+    deviation: float
+    constant: bool
+
+
+class Score(NamedTuple):
+    """How well one share of the rows is predicted; r² is nan where the target does not vary."""
+
+    rmse: float
+    r2: float
+
+
+class Accuracy(NamedTuple):
+    """One way to predict one target, and its score on every share of the rows that has any."""
+
+    target: str
+    predictor: str
+    scores: dict[str, Score]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One edge: where it leads from and to, its share, its name if it has one, and the functions it could be."""
+
+    edge: Edge
+    source: str
+    target: str
+    score: float
+    named: str | None
+    varies: bool
+    candidates: tuple[Candidate, ...]
+
+
+def shares(data: Dataset) -> dict[str, tuple[Tensor, Tensor]]:
+    """Inputs and targets of the shares that have rows: test, validation, training."""
+    every = {
+        "test": (data.X_test, data.y_test),
+        "validation": (data.X_val, data.y_val),
+        "training": (data.X_train, data.y_train),
+    }
+    return {name: rows for name, rows in every.items() if len(rows[0])}
+
+
+def reported_share(data: Dataset) -> str:
+    """The share that results are stated for: the first with more than one row."""
+    return next((name for name, (x, _) in shares(data).items() if len(x) > 1), "training")
+
+
+def columns(data: Dataset) -> list[Column]:
+    """Every input, then every target; constant means over the training rows."""
+    x, y = (torch.cat(parts) for parts in zip(*shares(data).values(), strict=True))
+    x = x if data.scaling is None else data.scaling.undo(x)
+    found = []
+    for role, names, values, training in (
+        ("input", data.input_names, x, data.X_train),
+        ("target", data.target_names, y, data.y_train),
+    ):
+        for n, name in enumerate(names):
+            v = values[:, n].double()
+            low, high, mean, deviation = (float(f) for f in (v.min(), v.max(), v.mean(), v.std(correction=0)))
+            constant = bool((training[:, n] == training[0, n]).all())
+            found.append(Column(name, data.units.get(name, ""), role, low, high, mean, deviation, constant))
+    return found
+
+
+@torch.no_grad()
+def accuracy(predictors: Mapping[str, Predict], data: Dataset) -> list[Accuracy]:
+    """Every predictor on every target, and the mean of the training rows as the last."""
+    mean = data.y_train.mean(0)
+    every: dict[str, Predict] = {**predictors, "the mean of the training rows": lambda x: mean.expand(len(x), -1)}
+    values = {who: {share: (predict(x), y) for share, (x, y) in shares(data).items()} for who, predict in every.items()}
+    return [
+        Accuracy(name, who, {share: score(p[:, n], y[:, n]) for share, (p, y) in found.items()})
+        for n, name in enumerate(data.target_names)
+        for who, found in values.items()
+    ]
+
+
+def score(predicted: Tensor, true: Tensor) -> Score:
+    """RMSE and r² of predictions (n,), nan where they are not finite."""
+    error = float((predicted - true).double().square().mean())
+    variance = float(true.double().var(correction=0))
+    return Score(error**0.5, 1 - error / variance if variance > 0 else float("nan"))
+
+
+def curves(network: KANNetwork, data: Dataset, lib: Iterable[str] | None, most: int) -> tuple[list[Curve], int]:
+    """The `most` edges that matter most, in the network's order, and how many edges there are.
+
+    An edge with a name has no candidates, and neither has one that does not vary over the training rows.
+    """
+    scores = attribute(network, data.X_train).edges
+    layers = trace(network, data.X_train).layers
+    lib = None if lib is None else list(lib)
+    edges = [(l, int(i), int(j)) for l, seen in enumerate(layers) for i, j in seen.active.nonzero()]
+    kept = sorted(edges, key=lambda e: -float(scores[e[0]][e[1], e[2]]))[:most]
+    named = {(e.layer, e.source, e.target): e.function for e in network.spec.named}
+    found = []
+    for l, i, j in sorted(kept):
+        values = layers[l].edges[:, i, j]
+        varies = bool(values.max() > values.min())
+        table: Sequence[Candidate] = ()
+        if varies and (l, i, j) not in named:
+            table = suggest_symbolic(network, l, i, j, data, lib)
+        places = (_source(network, data, l, i), _target(network, data, l, j))
+        found.append(Curve((l, i, j), *places, float(scores[l][i, j]), named.get((l, i, j)), varies, tuple(table)))
+    return found, len(edges)
+
+
+def _source(network: KANNetwork, data: Dataset, layer: int, node: int) -> str:
+    return data.input_names[network.spec.inputs[node]] if layer == 0 else f"node {node} of layer {layer}"
+
+
+def _target(network: KANNetwork, data: Dataset, layer: int, place: int) -> str:
+    """The node that sum `place` is or is a factor of."""
+    spec = network.spec
+    n_sums, _ = spec.width[layer + 1]
+    factor = place - n_sums
+    node = place if factor < 0 else n_sums + factor // spec.arity
+    name = data.target_names[node] if layer + 1 == spec.depth else f"node {node} of layer {layer + 1}"
+    return name if factor < 0 else f"factor {factor % spec.arity + 1} of {name}"

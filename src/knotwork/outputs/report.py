@@ -1,0 +1,282 @@
+"""One page, in one file, about what a network learned: to keep, to print, to send to a colleague."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unicodedata import bidirectional
+
+import torch
+
+from knotwork.data import Dataset, as_dataset
+from knotwork.errors import DataError, ExpressionError, KnotworkWarning, SpecError
+from knotwork.functions import named_function
+from knotwork.model import KANNetwork
+from knotwork.outputs.curves import edge_curve, training_curves
+from knotwork.outputs.diagram import diagram
+from knotwork.outputs.figure import UNPRINTABLE
+from knotwork.outputs.findings import Curve, Predict, accuracy, columns, curves, reported_share, shares
+from knotwork.outputs.inline import inline_svg
+from knotwork.outputs.predicted import predicted_vs_true
+from knotwork.outputs.wording import FILTERS, number, percent
+from knotwork.simplify import input_shares
+from knotwork.symbolic import Formula, symbolic_formula
+from knotwork.symbolic.formula import evaluate
+from knotwork.training import FitResult
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+MOST_CURVES = 48  # edges that are drawn one by one
+MOST_INPUTS = 40  # whose importance is listed
+MOST_TARGETS = 8  # drawn as predicted against true
+MOST_CANDIDATES = 3  # shown for an edge
+DIGITS = 4  # of constants where a formula is typeset
+EXTRAPOLATION = {"linear": "as straight lines", "zero": "with splines that fade to zero", "error": "not at all"}
+PAGE = 7.0  # inches of the column of text
+LARGEST = 1.4  # times that a small diagram grows
+SMALLEST = 0.6  # of its size to which a diagram shrinks on a narrow screen
+
+
+def report(
+    path: str | Path,
+    network: KANNetwork,
+    data: object,
+    *,
+    title: str | None = None,
+    result: FitResult | None = None,
+    formula: Formula | None = None,
+    splines: KANNetwork | None = None,
+    scout: FitResult | None = None,
+    importance: Mapping[str, float] | None = None,
+    tried: Sequence[Any] = (),
+    lib: Iterable[str] | None = None,
+    settings: Mapping[str, object] | None = None,
+    seconds: float | None = None,
+) -> Path:
+    """Write one HTML page about `network`, judged on `data`, to `path`; it needs no other file, script or connection.
+
+    `result` is the fit of the network, whose history is drawn. `formula` is what the page is about, or else that of a
+    network whose edges all have names. `splines` is the same network before its edges were named, `scout` the fit of a
+    general one, `importance` what share each input has, `tried` a sequence of objects with `formula`, `shape` and
+    `held_out` error. Edges that are splines are compared with the functions of `lib`. `settings` are listed as they
+    are, with the `seconds` that it all took. Drawn are the 48 edges that matter most. The same arguments give the same
+    bytes, but for the line that says when.
+
+    Raises DataError for a place that cannot be written to, before any work where that can be seen.
+    """
+    place = _place(path)
+    data = as_dataset(data)
+    splines = network if splines is None else splines
+    why_none = ""
+    if formula is None:
+        formula, why_none = _formula_of(network, data)
+    predictors: dict[str, Predict] = {}
+    if formula is not None:
+        expressions = formula.expressions
+        predictors["the formula"] = lambda x: evaluate(expressions, data, x)
+    predictors[f"{'its' if formula else 'this'} network {_width(splines)}"] = splines
+    if scout is not None:
+        predictors[f"a general network {_width(scout.model)}"] = scout.model
+    importance = input_shares(network, data) if importance is None else importance
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KnotworkWarning)  # of fonts: a page is set in those of its reader
+        drawn, n_edges = curves(splines, data, lib, MOST_CURVES)
+        page = {
+            "title": title,
+            "data": data,
+            "columns": columns(data),
+            "shares": {name: len(x) for name, (x, _) in shares(data).items()},
+            "share": reported_share(data),
+            "where": "held-out test row" if reported_share(data) == "test" else f"{reported_share(data)} row",
+            "accuracy": accuracy(predictors, data),
+            "predicted": _predicted(next(iter(predictors.values())), data),
+            "best": next(iter(predictors)),
+            "importance": sorted(importance.items(), key=lambda item: -item[1]),
+            "most_inputs": MOST_INPUTS,
+            "most_targets": MOST_TARGETS,
+            "network": network,
+            "diagram": _diagram(network, data),
+            "cards": [_card(n, curve, splines, network, data) for n, curve in enumerate(drawn)],
+            "n_edges": n_edges,
+            "extrapolation": EXTRAPOLATION[network.spec.extrapolation],
+            "formula": formula,
+            "constant": formula is not None and not any(e.free_symbols for e in formula.expressions),
+            "constants": _constants(formula),
+            "typeset": None if formula is None else _typeset(formula),
+            "written": None if formula is None else _written(formula),
+            "why_none": why_none,
+            "digits": DIGITS,
+            "tried": [(trial, _typeset(trial.formula)) for trial in tried if trial.formula is not None],
+            "result": result,
+            "scout": scout,
+            "training": _training(result or scout),
+            "settings": dict(settings or {}),
+            "seconds": seconds,
+            "versions": _versions(),
+            "now": f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC",
+        }
+        text = UNPRINTABLE.sub("\ufffd", _template().render(page))
+    try:
+        place.write_text(text, encoding="utf-8", newline="\n")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", error)
+        raise DataError(f"{str(path)!r} cannot be written ({why}); name another file.") from None
+    return place
+
+
+def _place(path: str | Path) -> Path:
+    place = Path(path)
+    if os.path.isdir(place):
+        raise DataError(f"{str(path)!r} is a folder; name the file to write, such as {str(place / 'report.html')!r}.")
+    if not os.path.isdir(place.parent):
+        raise DataError(
+            f"{str(path)!r} cannot be written: {str(place.parent)!r} is no folder; make it or name another."
+        )
+    return place
+
+
+def _template() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(FILTERS)
+    return environment.get_template("report.html.j2")
+
+
+def _formula_of(network: KANNetwork, data: Dataset) -> tuple[Formula | None, str]:
+    """The formula of a network whose edges are all named, or why there is none."""
+    left = sum(int((layer.mask > 0).sum()) for layer in network.layers)
+    if left:
+        total = left + sum(len(layer.named) for layer in network.layers)
+        which = "its edges are" if left == total else f"{left} of its {total} edges are"
+        return None, f"{which} splines, which no formula can show; auto_symbolic() would name them."
+    try:
+        return symbolic_formula(network, data), ""
+    except (ExpressionError, SpecError) as error:
+        return None, str(error)
+
+
+def _typeset(formula: Formula) -> list[tuple[Markup, list[Markup]]]:
+    """The left side and the terms of the right side of each equation, as MathML."""
+    from knotwork.expressions import mathml, symbol
+
+    pairs = zip(formula.targets, formula.round(DIGITS).expressions, strict=True)
+    return [(_markup("".join(mathml(symbol(name)))), [_markup(term) for term in mathml(e)]) for name, e in pairs]
+
+
+def _constants(formula: Formula | None) -> list[tuple[str, str, str]]:
+    """Each constant as it is typeset, its standard error, and that as a share, in the order of the text."""
+    if formula is None:
+        return []
+    text = _written(formula)["text"]
+    rows = []
+    for value, error in sorted(formula.errors.items(), key=lambda item: text.find(repr(abs(item[0])))):
+        known = math.isfinite(error)
+        share = percent(abs(error / value)) if known and value else ""
+        rows.append((number(value, DIGITS), number(error, 2) if known else "these rows cannot tell", share))
+    return rows
+
+
+def _written(formula: Formula) -> dict[str, str]:
+    """The equations for a program, to the last digit, and for a paper."""
+    from knotwork.expressions import text
+
+    lines = [f"{name} = {text(e)}" for name, e in zip(formula.targets, formula.expressions, strict=True)]
+    names = (*formula.targets, *formula.variables)
+    latex = formula.round(DIGITS).equation().replace(r" \\ ", " \\\\\n")
+    return {"text": _isolated("\n".join(lines), names), "latex": _isolated(latex, names)}
+
+
+def _isolated(text: str, names: Iterable[str]) -> str:
+    """The text with names that are read from the right set apart, since they would turn the numbers around them."""
+    from markupsafe import Markup, escape
+
+    shown = escape(text)
+    for name in sorted(names, key=len, reverse=True):
+        if any(bidirectional(letter) in ("R", "AL") for letter in name):
+            shown = shown.replace(escape(name), Markup("<bdi>{}</bdi>").format(name))
+    return shown
+
+
+@torch.no_grad()
+def _predicted(predict: Predict, data: Dataset) -> list[dict[str, Any]]:
+    """Predicted against true on the reported share, a figure a target, without rows whose prediction is not finite."""
+    x, y = shares(data)[reported_share(data)]
+    values = predict(x)
+    figures = []
+    for n, name in enumerate(data.target_names[:MOST_TARGETS]):
+        finite = values[:, n].isfinite()
+        svg = None
+        if bool(finite.any()):
+            figure = predicted_vs_true(y[finite, n], values[finite, n], data.label(name))
+            svg = _markup(inline_svg(figure, f"predicted-{n}", f"Predicted {name} against its true values"))
+        figures.append({"target": name, "svg": svg, "left_out": int((~finite).sum())})
+    return figures
+
+
+def _diagram(network: KANNetwork, data: Dataset) -> dict[str, Any]:
+    inputs, outputs = (tuple(data.label(name) for name in names) for names in (data.input_names, data.target_names))
+    figure = diagram(network, data.X_train, input_names=inputs, output_names=outputs)
+    scale = min(LARGEST, PAGE / figure.get_figwidth())
+    if scale > 1:
+        figure = diagram(network, data.X_train, input_names=inputs, output_names=outputs, scale=scale)
+    nodes = " to ".join(str(s + p) for s, p in network.spec.width)
+    svg = inline_svg(figure, "diagram", f"The network, {nodes} nodes, with the curve of every edge")
+    return {"svg": _markup(svg), "least": round(SMALLEST * 96 * figure.get_figwidth())}
+
+
+def _card(n: int, curve: Curve, splines: KANNetwork, network: KANNetwork, data: Dataset) -> dict[str, Any]:
+    """An edge with its figure, and its candidates: first the one that its name was chosen from, then the best."""
+    from knotwork.expressions import mathml, parse
+
+    names = {(e.layer, e.source, e.target): e.function for e in network.spec.named}
+    chosen = names.get(curve.edge)
+    ranked = sorted(curve.candidates, key=lambda candidate: candidate.function != chosen)[:MOST_CANDIDATES]
+    labels = tuple(data.label(name) for name in data.input_names)
+    figure = edge_curve(splines, data.X_train, *curve.edge, ranked, input_names=labels)
+    legend = figure.axes[0].get_legend()
+    if legend:
+        legend.remove()  # the table below is one
+    svg = inline_svg(figure, f"edge-{n}", f"The curve from {curve.source} to {curve.target}")
+    functions = {c.function: "".join(mathml(parse(named_function(c.function).expression, ["x"]))) for c in ranked}
+    return {
+        "curve": curve,
+        "svg": _markup(svg),
+        "candidates": [(c, _markup(functions[c.function]), c.function == chosen) for c in ranked],
+    }
+
+
+def _training(result: FitResult | None) -> Markup | None:
+    if result is None or not result.history:
+        return None
+    label = "Training and validation error against the step of the fit"
+    return _markup(inline_svg(training_curves(result), "training", label))
+
+
+def _width(network: Any) -> str:
+    return str([(s, p) if p else s for s, p in network.spec.width])
+
+
+def _versions() -> dict[str, str]:
+    """What the page was computed with; nothing that tells one machine from another."""
+    packages = ("knotwork", "torch", "numpy", "sympy", "matplotlib")
+    python = ".".join(map(str, sys.version_info[:3]))
+    return {**{name: version(name).split("+")[0] for name in packages}, "Python": python}
+
+
+def _markup(text: str) -> Markup:
+    """SVG and MathML of ours, which the template takes as they are."""
+    from markupsafe import Markup
+
+    return Markup(text)
