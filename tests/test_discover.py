@@ -1,5 +1,6 @@
 """The whole journey, on tables whose formula is known."""
 
+import re
 import warnings
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 import knotwork as kw
 from knotwork.expressions import parse
+from knotwork.training import INTERRUPTED, Line
 
 
 @pytest.mark.parametrize(
@@ -42,6 +44,7 @@ def test_one_input_is_enough():
     assert found.formula.expression == parse("log(x) + 2")
 
 
+@pytest.mark.filterwarnings("ignore:no formula that was tried explains")  # on a slow machine
 def test_the_front_holds_ever_longer_and_better_formulas_and_the_choice_is_on_it():
     data = kw.sample("tanh(3*x) * y + 0.3*y**2", x=(-1, 1), y=(-1, 1), size=300, noise=0.05, seed=0)
     found = kw.discover(data, time_budget=5, seed=0)
@@ -119,3 +122,83 @@ def test_an_interrupt_keeps_what_was_found():
 
     found = kw.discover(data, seed=0, say=stop)
     assert found.shape == "a sum of functions of one input"
+    assert found.stop_reason == INTERRUPTED
+
+
+class CtrlC(Line):
+    """Raises KeyboardInterrupt in a stage of these titles, after some of its steps."""
+
+    def __init__(self, part, title):
+        self.stop_at, self.inside = (part, title), 0
+
+    def stage(self, title, total=None, part=""):
+        self.inside = 2 if part.startswith(self.stop_at[0]) and title.startswith(self.stop_at[1]) else 0
+        if self.inside and total is None:
+            raise KeyboardInterrupt
+
+    def __call__(self, step, losses=""):
+        if self.inside == 1:
+            raise KeyboardInterrupt
+        self.inside = max(self.inside - 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("part", "title", "noise"),
+    [
+        ("fitting a general network", "fit (lm), G=5", 0),
+        ("fitting a general network", "fit (lm), G=10", 0),
+        ("looking for inputs that matter", "fit (lm), G=5", 0),
+        ("trying a sum", "race of 16", 0),
+        ("trying a sum", "fit (lm), G=10", 0),
+        ("trying a sum", "naming its edges", 0),
+        ("trying a product", "race of 4", 0.01),
+    ],
+)
+def test_an_interrupt_at_any_stage_ends_with_the_best_so_far(part, title, noise):
+    """What comes before the first formula ends with a constant, without the warning that nothing better was found."""
+    data = kw.sample(lambda x, y, z: torch.exp(x) + y, x=(-1, 1), y=(-1, 1), z=(-1, 1), size=100, seed=0, noise=noise)
+    found = kw.discover(data, seed=0, progress=CtrlC(part, title))
+    assert found.stop_reason == INTERRUPTED
+    assert found.formula is not None and np.isfinite(found.formula.gap)
+    assert found.scout.train_rmse > 0 and set(found.importance) == {"x", "y", "z"}
+    named = part == "trying a product"
+    assert (found.shape == "a constant") != named
+    assert len(found.pareto) == 1 + named
+
+
+def test_why_a_search_ended_is_told():
+    exact = kw.sample("x*y", x=(-1, 1), y=(-1, 1), size=100, seed=0)
+    assert kw.discover(exact, seed=0).stop_reason == "the formula is exact to rounding"
+    noisy = kw.sample("x + y", x=(-1, 1), y=(-1, 1), size=100, noise=0.1, seed=0)
+    assert kw.discover(noisy, seed=0, time_budget=0).stop_reason == "the time budget was used up"
+    line = kw.sample("exp(x)", x=(-1, 1), size=60, noise=0.1, seed=0)
+    assert kw.discover(line, seed=0, lib=["x", "exp"]).stop_reason == "all shapes were tried"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        *(
+            ({"seed": seed}, f"seed={seed!r} is not possible: give a whole number")
+            for seed in (None, "0", 1.5, -1, True)
+        ),
+        *(
+            ({"time_budget": budget}, f"time_budget={budget!r} is not possible: give seconds, 0 or more, or None")
+            for budget in ("10", -1, float("nan"), [5])
+        ),
+        ({"names": ["a"]}, "names= was given without y=: pass X and y, or a Dataset"),
+        ({"progress": "yes"}, "progress='yes' is not understood"),
+        ({"lib": ["sinn"]}, "sinn"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_before_any_work(settings, message):
+    told = []
+    with pytest.raises(kw.KnotworkError, match=re.escape(message)):
+        kw.discover(kw.sample("x", x=(0, 1), size=20), say=told.append, **settings)
+    assert told == []
+
+
+def test_a_stream_is_discovered_by_the_rows_it_holds():
+    x = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None]
+    found = kw.discover(kw.stream_batches([(x, 2 * x)], validation=[(x, 2 * x)], names=["x"]), seed=0)
+    assert found.formula.round(6).expression == parse("2*x")

@@ -5,21 +5,22 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from knotwork.data import Dataset, as_dataset
-from knotwork.errors import DataError, ExpressionError, KnotworkWarning, SpecError
+from knotwork.data import Dataset, as_dataset, seeded
+from knotwork.errors import DataError, ExpressionError, KnotworkWarning, SpecError, TrainingError
 from knotwork.functions import select
 from knotwork.kan import KAN
 from knotwork.model import Spec
 from knotwork.simplify import input_shares
 from knotwork.symbolic import Formula
 from knotwork.symbolic.shapes import Shape, shapes
-from knotwork.training import FitResult, fit, fit_multilevel
+from knotwork.training import INTERRUPTED, FitResult, Line, fit, fit_multilevel, progress_line
 
 SCOUT_WIDTH = 5  # hidden nodes of the first, general network
 SPARSITY = 1e-3  # weight of the penalty in its first fit, in units of rms(y)
@@ -32,7 +33,7 @@ CLOSE = 0.01  # and so are those within this share of rms(y): a kink costs splin
 AS_WELL = 1.2  # times the scout's error that leaving out faint inputs may bring
 GRIDS = (5, 10, 20)
 MOST_ROWS = 10_000
-QUIET: dict[str, Any] = {"optimizer": "lm", "tolerance": 1e-3, "progress": False}
+BRIEF: dict[str, Any] = {"optimizer": "lm", "tolerance": 1e-3}
 
 Say = Callable[[str], None]
 
@@ -57,7 +58,8 @@ class Discovery:
     `formula` describes the data in the fewest bits (residuals on held-out rows plus size of the formula); `pareto`
     holds the best formula of every complexity, simplest first. `model` is the spline network of the chosen shape,
     `named` the same with named edges, `scout` the general network fitted first; all take every input column.
-    `importance` maps inputs to their shares. `settings` says what was asked for.
+    `importance` maps inputs to their shares, `stop_reason` says why the search ended where it did,
+    `settings` what was asked for.
     """
 
     formula: Formula
@@ -69,6 +71,7 @@ class Discovery:
     importance: dict[str, float]
     data: Dataset = field(repr=False)
     seconds: float
+    stop_reason: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def plot(self, beta: float = 3.0, **options: Any) -> Any:
@@ -104,6 +107,7 @@ def discover(
     time_budget: float | None = None,
     seed: int = 0,
     say: Say | None = None,
+    progress: bool | Line | None = None,
 ) -> Discovery:
     """Fit KANs of growing shape to a table, name their edges, and choose the formula that says most in least.
 
@@ -112,44 +116,45 @@ def discover(
     close are named with functions of `lib`. It ends at the first formula that is exact to rounding, when all shapes
     were tried, after `time_budget` seconds (checked between shapes), or at Ctrl-C, with the best so far. Where
     nothing beats the mean of the target, that is the formula, and a KnotworkWarning says so. At most 10,000 training
-    rows are used. `say` is told each stage in words.
-    Raises DataError for a table that cannot be used, and for more than one target.
+    rows are used. `say` is told each stage in words; `progress` shows stages and fits as in `fit`.
+    Raises DataError for a table that cannot be used, and for more than one target; TrainingError for other settings.
     """
     began = time.perf_counter()
-    say = say or (lambda text: None)
+    seeded(seed)  # a wrong seed, too, is refused before any work
+    if time_budget is not None and (not isinstance(time_budget, Real) or not time_budget >= 0):
+        raise TrainingError(
+            f"time_budget={time_budget!r} is not possible: give seconds, 0 or more, or None for no end."
+        )
+    if y is None and names is not None:
+        raise DataError("names= was given without y=: pass X and y, or a Dataset, which has names of its own.")
     if lib is not None:
         lib = [function.name for function in select(lib)]  # a misspelt function is refused before any work
     data = first_rows(as_dataset(X if y is None else Dataset.from_arrays(X, y, names=names, seed=seed)))
     if data.n_outputs != 1:
         raise DataError(f"discover() explains one target, but got {data.n_outputs}: pass one column of y at a time.")
 
-    say("fitting a general network")
-    scout, importance, kept = look_around(data, seed)
+    until = math.inf if time_budget is None else began + time_budget
+    with progress_line(progress) as line:
 
-    trials = [constant(data)]
-    best = scout_error = held_out(scout)
-    try:
-        for shape in shapes(len(kept)):
-            if time_budget is not None and len(trials) > 1 and time.perf_counter() - began > time_budget:
-                break
-            say(f"trying {shape.meaning}")
-            trial = fit_shape(shape, kept, data, scout_error, seed)
-            trials.append(trial)
-            if trial.error <= max(WORTH_NAMING * best, CLOSE * rms(data)):
-                trials[-1] = trial = name(trial, data, lib)
-            best = min(best, trial.error, trial.held_out)
-            if trial.held_out <= EXACT * rms(data):
-                break
-        for trial in sorted(trials[1:], key=lambda trial: trial.error):
-            if all(trial.formula is None for trial in trials[1:]):
-                say("naming the closest shape")
-                trials[trials.index(trial)] = name(trial, data, lib)
-    except KeyboardInterrupt:
-        say("interrupted: the best so far is kept")
+        def stage(text: str) -> Line:
+            if say is not None:
+                say(text)
+            return line.part(text)
+
+        scout, importance = look_around(data, seed, stage("fitting a general network"))
+        trials = [constant(data)]
+        try:
+            if scout.stopped_by_caller:
+                raise KeyboardInterrupt
+            kept = worth_keeping(importance, scout, data, seed, stage("looking for inputs that matter"))
+            reason = try_shapes(trials, kept, held_out(scout), data, lib, until, seed, stage)
+        except KeyboardInterrupt:
+            stage("interrupted: the best so far is kept")
+            reason = INTERRUPTED
 
     chosen = min((trial for trial in trials if trial.formula is not None), key=lambda trial: trial.bits)
     assert chosen.formula is not None and chosen.named is not None
-    if chosen is trials[0]:
+    if chosen is trials[0] and reason != INTERRUPTED:
         warnings.warn(
             f"no formula that was tried explains {data.target_names[0]} better than a constant does; the curves of "
             "the general network (scout.model) may tell more.",
@@ -166,8 +171,42 @@ def discover(
         importance,
         data,
         time.perf_counter() - began,
-        {"seed": seed, "functions": lib, "time budget": time_budget},
+        reason,
+        settings={"seed": seed, "functions": lib, "time budget": time_budget},
     )
+
+
+def try_shapes(
+    trials: list[Trial],
+    kept: tuple[int, ...],
+    scout_error: float,
+    data: Dataset,
+    lib: Iterable[str] | None,
+    until: float,
+    seed: int,
+    stage: Callable[[str], Line],
+) -> str:
+    """Append a trial for every shape, from simple to general, with its formula if it comes close; why it ended."""
+    best = scout_error
+    reason = "all shapes were tried"
+    for shape in shapes(len(kept)):
+        if len(trials) > 1 and time.perf_counter() > until:
+            reason = "the time budget was used up"
+            break
+        line = stage(f"trying {shape.meaning}")
+        trial = fit_shape(shape, kept, data, scout_error, seed, line)
+        trials.append(trial)
+        if trial.error <= max(WORTH_NAMING * best, CLOSE * rms(data)):
+            line.stage("naming its edges")
+            trials[-1] = trial = name(trial, data, lib)
+        best = min(best, trial.error, trial.held_out)
+        if trial.held_out <= EXACT * rms(data):
+            return "the formula is exact to rounding"
+    for trial in sorted(trials[1:], key=lambda trial: trial.error):
+        if all(trial.formula is None for trial in trials[1:]):
+            stage("naming the closest shape").stage("naming its edges")
+            trials[trials.index(trial)] = name(trial, data, lib)
+    return reason
 
 
 def first_rows(data: Dataset) -> Dataset:
@@ -177,27 +216,33 @@ def first_rows(data: Dataset) -> Dataset:
     return replace(data, X_train=data.X_train[:MOST_ROWS], y_train=data.y_train[:MOST_ROWS])
 
 
-def look_around(data: Dataset, seed: int) -> tuple[FitResult, dict[str, float], tuple[int, ...]]:
-    """A general network, what each input matters in it, and the inputs worth keeping.
+def look_around(data: Dataset, seed: int, line: Line) -> tuple[FitResult, dict[str, float]]:
+    """A general network, and what each input matters in it.
 
-    Importance is read off a first, sparse fit, in which an input that explains nothing fades. Faint inputs are left out
-    only if the held-out rows are predicted as well without them.
+    Importance is read off a first, sparse fit, in which an input that explains nothing fades.
     """
     sparse = general_network(data, seed)
-    first = fit(sparse, data, starts=1, steps=40, lamb=SPARSITY * rms(data), seed=seed, **QUIET)
+    first = fit(sparse, data, starts=1, steps=40, lamb=SPARSITY * rms(data), seed=seed, progress=line, **BRIEF)
     importance = input_shares(sparse, data)
-    scout = fit_multilevel(sparse, data, GRIDS, patience=0, steps=30, **QUIET)
-    if first.stopped_by_caller or scout.stopped_by_caller:
-        raise KeyboardInterrupt
+    if first.stopped_by_caller:
+        return first, importance
+    return fit_multilevel(sparse, data, GRIDS, patience=0, steps=30, progress=line, **BRIEF), importance
+
+
+def worth_keeping(
+    importance: dict[str, float], scout: FitResult, data: Dataset, seed: int, line: Line
+) -> tuple[int, ...]:
+    """The inputs worth keeping: faint ones are left out only if the held-out rows are predicted as well without."""
     every = tuple(range(data.n_inputs))
     least = LEAST_SCORE * max(importance.values())
     kept = tuple(i for i, share in zip(every, importance.values(), strict=True) if share >= least)
-    if kept != every:
-        without = general_network(data, seed, kept)
-        result = fit_multilevel(without, data, GRIDS, patience=0, starts=1, steps=30, seed=seed, **QUIET)
-        if held_out(result) > AS_WELL * held_out(scout):
-            kept = every
-    return scout, importance, kept
+    if kept == every:
+        return every
+    without = general_network(data, seed, kept)
+    result = fit_multilevel(without, data, GRIDS, patience=0, starts=1, steps=30, seed=seed, progress=line, **BRIEF)
+    if result.stopped_by_caller:
+        raise KeyboardInterrupt
+    return kept if held_out(result) <= AS_WELL * held_out(scout) else every
 
 
 def general_network(data: Dataset, seed: int, inputs: tuple[int, ...] | None = None) -> KAN:
@@ -215,15 +260,15 @@ def constant(data: Dataset) -> Trial:
     return judged(Trial("a constant", network, rms(data)), network, network.symbolic_formula(data), data)
 
 
-def fit_shape(shape: Shape, inputs: tuple[int, ...], data: Dataset, scout_error: float, seed: int) -> Trial:
+def fit_shape(shape: Shape, inputs: tuple[int, ...], data: Dataset, scout_error: float, seed: int, line: Line) -> Trial:
     """The shape fitted coarsely from many starts, then on finer grids unless it is hopeless."""
     network = shape.build(KAN, GRIDS[0], seed, data.n_inputs, inputs)
-    coarse = network.fit(data, starts=16, steps=30, seed=seed, progress=False, optimizer="lm")
+    coarse = network.fit(data, starts=16, steps=30, seed=seed, progress=line, optimizer="lm")
     if coarse.stopped_by_caller:
         raise KeyboardInterrupt
     if held_out(coarse) > max(HOPELESS * scout_error, FAR * rms(data)):
         return Trial(shape.meaning, network, held_out(coarse))
-    result = fit_multilevel(network, data, GRIDS, patience=0, steps=40, seed=seed, **QUIET)
+    result = fit_multilevel(network, data, GRIDS, patience=0, steps=40, seed=seed, progress=line, **BRIEF)
     if result.stopped_by_caller:
         raise KeyboardInterrupt
     return Trial(shape.meaning, result.model, held_out(result))  # type: ignore[arg-type]

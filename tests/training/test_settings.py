@@ -87,7 +87,7 @@ def test_steps_by_default(optimizer, limit):
     totals = []
 
     class Watched(Line):
-        def stage(self, title, total=None):
+        def stage(self, title, total=None, part=""):
             totals.append(total)
 
     line = Watched()

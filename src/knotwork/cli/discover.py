@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -30,16 +31,13 @@ def run(
     """Read the table, discover, print, and write what was asked for."""
     folder = None if out is None else _folder(out)
     data = load_table(file, target, inputs, test=test, seed=seed)
-    progress = Console(stderr=True)
     began = time.perf_counter()
-    with progress.status("starting") as status:
 
-        def say(text: str) -> None:
-            status.update(f"{text} ({time.perf_counter() - began:.0f} s)")
-            if not progress.is_terminal:
-                progress.print(f"[{time.perf_counter() - began:5.1f} s] {text}", markup=False, highlight=False)
+    def log(text: str) -> None:
+        print(f"[{time.perf_counter() - began:5.1f} s] {text}", file=sys.stderr, flush=True)
 
-        found = discover(data, lib=lib, time_budget=time_budget, seed=seed, say=say)
+    say = None if sys.stderr.isatty() else log
+    found = discover(data, lib=lib, time_budget=time_budget, seed=seed, say=say)
     files = {} if folder is None else _write(found, folder)
     if as_json:
         print(json.dumps(_finite(_facts(found, data, files)), indent=1, allow_nan=False))
@@ -99,6 +97,7 @@ def _facts(found: Discovery, data: Dataset, files: dict[str, str]) -> dict[str, 
             if t.formula is not None
         ],
         "files": files,
+        "stop_reason": found.stop_reason,
         "seconds": found.seconds,
     }
 
@@ -143,7 +142,7 @@ def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
         line(f"{what}: {path}")
     if not files:
         line("Nothing was written; --out FOLDER writes the diagram, the formula and the network.")
-    line(f"{found.seconds:.1f} s")
+    line(f"{found.seconds:.1f} s; {found.stop_reason}")
 
 
 def _write(found: Discovery, folder: Path) -> dict[str, str]:

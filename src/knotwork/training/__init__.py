@@ -4,11 +4,14 @@ from knotwork.training.levenberg_marquardt import levenberg_marquardt
 from knotwork.training.loop import fit
 from knotwork.training.multilevel import fit_multilevel
 from knotwork.training.penalties import Penalty, edge_norms, entropy
-from knotwork.training.result import FitResult, Record, rmse
+from knotwork.training.progress import Line, progress_line
+from knotwork.training.result import INTERRUPTED, FitResult, Record, rmse
 from knotwork.training.threads import threads_for
 
 __all__ = [
+    "INTERRUPTED",
     "FitResult",
+    "Line",
     "Penalty",
     "Record",
     "edge_norms",
@@ -16,6 +19,7 @@ __all__ = [
     "fit",
     "fit_multilevel",
     "levenberg_marquardt",
+    "progress_line",
     "rmse",
     "threads_for",
 ]

@@ -3,25 +3,26 @@
 import builtins
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from knotwork.errors import TrainingError
 
-PATIENCE = 0.1  # seconds between two pictures in a notebook
+SOON, PAUSE = 0.5, 0.1  # seconds before the first picture in a notebook, and between two
 
 
 class Line:
     """What is shown of a fit while it runs: a stage, the step, the losses, the time left. This one shows nothing."""
 
-    def stage(self, title: str, total: int | None = None) -> None:
-        """Begin a stage of at most `total` steps; None where that is not known."""
+    def stage(self, title: str, total: int | None = None, part: str = "") -> None:
+        """Begin a stage of at most `total` steps (None: they are not counted), under the title `part` if it has one."""
 
     def __call__(self, step: int, losses: str = "") -> None:
         """Say how far the stage is."""
 
     def part(self, title: str) -> "Line":
-        """The same line for a part of something larger, whose title comes before those of the part's stages."""
+        """The same line for a part of something larger, whose stages it shows under that title."""
         return _Part(self, title)
 
 
@@ -56,8 +57,8 @@ class _Part(Line):
     def __init__(self, line: Line, title: str) -> None:
         self.line, self.title = line, title
 
-    def stage(self, title: str, total: int | None = None) -> None:
-        self.line.stage(f"{self.title}: {title}", total)
+    def stage(self, title: str, total: int | None = None, part: str = "") -> None:
+        self.line.stage(title, total, f"{self.title}: {part}" if part else self.title)
 
     def __call__(self, step: int, losses: str = "") -> None:
         self.line(step, losses)
@@ -69,9 +70,9 @@ class _Log(Line):
     def __init__(self) -> None:
         self.title, self.last = "", ""
 
-    def stage(self, title: str, total: int | None = None) -> None:
+    def stage(self, title: str, total: int | None = None, part: str = "") -> None:
         self.end()
-        self.title, self.last = title, ""
+        self.title, self.last = f"{part}: {title}" if part else title, ""
         self.of = "" if total is None else f" of {total}"
 
     def __call__(self, step: int, losses: str = "") -> None:
@@ -85,12 +86,13 @@ class _Log(Line):
 class _Bar(Line):
     """Rich's bar, drawn by Rich or by `draw`."""
 
-    def __init__(self, bar, draw=lambda: None) -> None:
-        self.bar, self.draw, self.task = bar, draw, None
+    def __init__(self, bar: Any, draw: Callable[[], None] = lambda: None) -> None:
+        self.bar, self.draw = bar, draw
 
-    def stage(self, title: str, total: int | None = None) -> None:
-        if self.task is not None:
-            self.bar.remove_task(self.task)
+    def stage(self, title: str, total: int | None = None, part: str = "") -> None:
+        for task in self.bar.task_ids:
+            self.bar.remove_task(task)
+        self.bar.title = part
         self.task, self.total = self.bar.add_task(title, total=total, of="", losses=""), total
         self.draw()
 
@@ -100,40 +102,42 @@ class _Bar(Line):
         self.draw()
 
 
-def _columns() -> tuple:
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.table import Column
+def _bar(**options: Any) -> Any:
+    """Rich's progress bar for one task, under a title where it has one."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.text import Text
 
-    return (
-        TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
-        BarColumn(bar_width=12),
-        TextColumn("{task.fields[of]}", markup=False, table_column=Column(no_wrap=True)),
-        TextColumn("{task.fields[losses]}", markup=False, table_column=Column(no_wrap=True)),
-        TimeRemainingColumn(compact=True),
-    )
+    class Titled(Progress):
+        title = ""
+
+        def get_renderables(self) -> Iterator[Any]:
+            if self.title:
+                yield Text(self.title, no_wrap=True, overflow="ellipsis")
+            yield self.make_tasks_table(self.tasks)
+
+    texts = [TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[of]", "fields[losses]")]
+    return Titled(texts[0], BarColumn(bar_width=12), *texts[1:], TimeRemainingColumn(compact=True), **options)
 
 
 def _terminal() -> Iterator[Line]:
     from rich.console import Console
-    from rich.progress import Progress
 
-    with Progress(*_columns(), console=Console(stderr=True), transient=True) as bar:
+    with _bar(console=Console(stderr=True), transient=True) as bar:
         yield _Bar(bar)
 
 
 def _notebook() -> Iterator[Line]:
     """Rich draws the line as HTML, which is put where it was before; that needs nothing but IPython."""
     from IPython.display import display  # type: ignore[import-not-found]
-    from rich.progress import Progress
 
-    bar = Progress(*_columns(), auto_refresh=False)
-    handle, drawn = None, time.perf_counter()
+    bar = _bar(auto_refresh=False)
+    handle, due = None, time.perf_counter() + SOON
 
     def draw() -> None:
-        nonlocal handle, drawn
-        if time.perf_counter() - drawn < PATIENCE:
+        nonlocal handle, due
+        if time.perf_counter() < due:
             return
-        drawn = time.perf_counter()
+        due = time.perf_counter() + PAUSE
         if handle is None:
             handle = display(bar, display_id=True)
         else:

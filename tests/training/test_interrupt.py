@@ -1,0 +1,121 @@
+"""Ctrl-C at any stage of a fit: the best so far is kept, and the result says that it was interrupted."""
+
+import pytest
+import torch
+
+from knotwork import KAN, MLP, fit, fit_multilevel, sample
+from knotwork.training import INTERRUPTED, Line, levenberg_marquardt, loop
+from knotwork.training.multistart import ROUNDS
+
+DATA = sample(lambda x, y: torch.exp(torch.sin(3 * x) + y**2), x=(-1, 1), y=(-1, 1), size=120, test_size=0, noise=0.1)
+
+
+class CtrlC(Line):
+    """Raises KeyboardInterrupt the n-th time that anything is told in a stage of that title."""
+
+    def __init__(self, title, after=0):
+        self.title, self.after, self.inside = title, after, False
+
+    def stage(self, title, total=None, part=""):
+        self.inside = title.startswith(self.title)
+        self.count()
+
+    def __call__(self, step, losses=""):
+        self.count()
+
+    def count(self):
+        if self.inside:
+            if not self.after:
+                raise KeyboardInterrupt
+            self.after -= 1
+
+
+def state(model):
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def error(model):
+    with torch.no_grad():
+        return float((model(DATA.X_train) - DATA.y_train).square().mean().sqrt())
+
+
+@pytest.mark.parametrize("after", [1, 3, 6])
+def test_a_race_that_is_interrupted_has_the_winner_of_that_moment(after):
+    """The own start races first, so that whoever leads later is no worse than it was then."""
+    network = KAN([2, 2, 1], seed=0, grid_range=(-1, 1))
+    own = network.copy()
+    levenberg_marquardt(own, DATA.X_train, DATA.y_train, steps=ROUNDS[0][0], update_grid=False)
+    result = network.fit(DATA, starts=6, update_grid=False, progress=CtrlC("race of 6 starts", after))
+    assert result.stop_reason == INTERRUPTED and result.stopped_by_caller
+    assert (result.steps, result.history) == (0, ())
+    assert result.train_rmse == pytest.approx(error(network), rel=1e-12)
+    assert error(network) <= error(own)
+    assert network.fitted
+
+
+@pytest.mark.parametrize("patience", [None, 5])
+def test_a_fit_interrupted_before_it_began_leaves_the_model_as_it_was(monkeypatch, patience):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "lay_grids", interrupt)
+    network = KAN([2, 2, 1], seed=0)
+    before = state(network)
+    result = network.fit(DATA, patience=patience)
+    assert result.stop_reason == INTERRUPTED
+    assert same(network.state_dict(), before) and not network.fitted
+
+
+@pytest.mark.parametrize("patience", [None, 50])
+@pytest.mark.parametrize("settings", [{"optimizer": "lm", "starts": 1}, {"optimizer": "lbfgs"}, {"optimizer": "adam"}])
+def test_steps_that_are_interrupted_leave_the_best_of_them(settings, patience):
+    network = KAN([2, 2, 1], seed=0)
+    result = network.fit(DATA, steps=20, **settings, patience=patience, progress=CtrlC("fit", 5))
+    assert result.stop_reason == INTERRUPTED
+    assert result.steps == len(result.history) == 5
+    judged = [record.train if patience is None else record.validation for record in result.history]
+    assert (result.train_rmse if patience is None else result.val_rmse) == pytest.approx(min(judged), rel=1e-9)
+
+
+def test_with_patience_the_leader_of_a_race_is_kept_by_its_validation_loss():
+    network = KAN([2, 2, 1], seed=0)
+    with torch.no_grad():
+        before = float((network(DATA.X_val) - DATA.y_val).square().mean().sqrt())
+    result = network.fit(DATA, starts=6, patience=5, progress=CtrlC("race of 6", 5))
+    assert result.stop_reason == INTERRUPTED
+    assert result.val_rmse < 0.5 * before
+
+
+def test_other_models_are_interrupted_too():
+    result = fit(MLP([2, 5, 1], seed=0), DATA, steps=20, progress=CtrlC("fit", 3))
+    assert result.stop_reason == INTERRUPTED and result.steps == 3
+
+
+# --- coarse to fine ---
+
+
+@pytest.mark.parametrize(("title", "grid"), [("fit (lm), G=3", 3), ("fit (lm), G=6", 6)])
+def test_levels_that_are_interrupted(title, grid):
+    result = fit_multilevel(
+        KAN([2, 2, 1], grid=3, seed=0), DATA, [3, 6, 12], starts=1, steps=9, progress=CtrlC(title, 4)
+    )
+    assert result.stop_reason == INTERRUPTED
+    assert result.history[-1].grid == grid
+    assert result.steps == len(result.history)
+    assert result.train_rmse == pytest.approx(error(result.model), rel=1e-12)
+
+
+def test_an_interrupt_between_two_levels_keeps_the_first(monkeypatch):
+    def interrupt(self, grid):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(KAN, "refined", interrupt)
+    network = KAN([2, 2, 1], grid=3, seed=0)
+    result = fit_multilevel(network, DATA, [3, 6], starts=1, steps=9)
+    assert result.stop_reason == INTERRUPTED and result.model.spec.grid == 3
+    with pytest.raises(KeyboardInterrupt):  # nothing was fitted that could be kept
+        fit_multilevel(network, DATA, [6], starts=1, steps=9)
