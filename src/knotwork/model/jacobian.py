@@ -87,19 +87,49 @@ class FreeParameters:
         return torch.cat(parts)
 
 
-_known: WeakKeyDictionary[KANNetwork, tuple[object, kernels.Network]] = WeakKeyDictionary()
+@dataclass(frozen=True)
+class _Known:
+    """A network of splines for the compiled kernels, which read the parameters where they lie and keep that memory.
+
+    It stays right until `places` are others: until a parameter is put elsewhere or frozen, or a mask changes.
+    """
+
+    network: kernels.Network
+    places: list[int]
+    masks: list[Tensor]  # kept, so that no other can take the place of one
+    parameters: Sequence[Tensor]
+    trained: bool  # every one of them
+
+
+_known: WeakKeyDictionary[KANNetwork, _Known] = WeakKeyDictionary()
+
+
+def _places(network: KANNetwork) -> list[int]:
+    """Where the arrays of a network lie, and the states of its masks and parameters."""
+    found = []
+    for layer in network.layers:
+        coefficients, base_weights, mask = layer.coefficients, layer.base_weights, layer.mask
+        found += coefficients.data_ptr(), base_weights.data_ptr(), layer.knots.data_ptr()
+        found += coefficients.requires_grad, base_weights.requires_grad
+        found += id(mask), mask.is_inference() or mask._version
+    return found
+
+
+def _looked_up(network: KANNetwork) -> _Known | None:
+    """What is known of a network whose edges all are splines, if it has not changed since."""
+    known = _known.get(network)
+    return known if known is not None and known.places == _places(network) else None
 
 
 def _splines(network: KANNetwork) -> kernels.Network | None:
     """A network without named edges for the compiled kernels, if they can take it."""
+    known = _looked_up(network)
+    if known is not None:
+        return known.network
     layers = list(network.layers)
     if any(layer.named for layer in layers):
         return None
     whole = all(layer.is_whole() for layer in layers)
-    # It reads the parameters where they lie, and keeps that memory: it stays right until one is put elsewhere.
-    places = [[t.data_ptr() for t in (la.coefficients, la.base_weights, la.knots)] for la in layers] if whole else None
-    if whole and network in _known and _known[network][0] == places:
-        return _known[network][1]
     arrays = []
     for layer, nodes in zip(layers, network.structure.width[1:], strict=True):
         values = layer.coefficients.detach(), layer.base_weights.detach()
@@ -109,7 +139,9 @@ def _splines(network: KANNetwork) -> kernels.Network | None:
     found = kernels.network(arrays, network.structure.arity)
     contiguous = all(t.is_contiguous() for a in arrays for t in (a.coefficients, a.base_weights, a.knots))
     if found is not None and whole and contiguous:
-        _known[network] = places, found
+        parameters = list(network.parameters())
+        trained = all(p.requires_grad for p in parameters if p.numel())
+        _known[network] = _Known(found, _places(network), [la.mask for la in layers], parameters, trained)
     return found
 
 
@@ -229,19 +261,19 @@ def jacobian(
 
 def loss_and_grad(network: KANNetwork, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Mean squared error and its gradients by every parameter, as `parameters()` has them; see `KAN.loss_and_grad`."""
-    with torch.no_grad():
-        x, y = network.select_inputs(x), y.to(network.layers[0].coefficients.dtype)
-        y = y.unsqueeze(-1) if y.ndim == 1 else y
+    x, y = network.select_inputs(x), y.to(network.layers[0].coefficients.dtype)
     expected = (len(x), sum(network.structure.width[-1]))
+    y = y.unsqueeze(-1) if y.ndim == 1 else y
     if x.ndim != 2 or y.shape != expected:
         raise SpecError(
             f"x has shape {tuple(x.shape)} and y {tuple(y.shape)}: pass rows of x and y of shape {expected}."
         )
-    compiled = _splines(network)
+    known = _looked_up(network)
+    compiled = known.network if known else _splines(network)
+    parameters = known.parameters if known else list(network.parameters())
     if compiled is None:
         with torch.enable_grad():
-            loss = (network(x) - y).square().mean()
-        parameters = list(network.parameters())
+            loss = (network(x.detach()) - y.detach()).square().mean()
         moving = [p for p in parameters if p.requires_grad]
         slopes = iter(torch.autograd.grad(loss, moving, allow_unused=True))
         found = [next(slopes) if p.requires_grad else None for p in parameters]
@@ -249,22 +281,15 @@ def loss_and_grad(network: KANNetwork, x: Tensor, y: Tensor) -> tuple[Tensor, tu
             torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)
         )
     value, gradient = compiled.loss(x, y)
-    gradients, parts = [], iter(gradient.split([p.numel() for la in network.layers for p in _spline_parameters(la)]))
-    for layer in network.layers:
-        whole = layer.is_whole()
-        for p in _spline_parameters(layer):
-            part = next(parts).view(p.shape)
+    gradients = torch._C._nn.unflatten_dense_tensors(gradient, parameters)  # type: ignore[attr-defined]
+    if known is None or not known.trained:
+        for layer, at in zip(network.layers, range(0, len(parameters), 3), strict=True):
+            gradients[at].mul_(layer.mask.unsqueeze(1))
+            gradients[at + 1].mul_(layer.mask)
+        for p, part in zip(parameters, gradients, strict=True):
             if not p.requires_grad:
-                part = torch.zeros_like(p)
-            elif not whole:
-                part = part * (layer.mask.unsqueeze(1) if p is layer.coefficients else layer.mask)
-            gradients.append(part)
-        gradients.append(gradient.new_empty(0, 4))
-    return torch.tensor(value, dtype=y.dtype), tuple(gradients)
-
-
-def _spline_parameters(layer: KANLayer) -> tuple[Tensor, Tensor]:
-    return layer.coefficients, layer.base_weights
+                part.zero_()
+    return torch.scalar_tensor(value, dtype=y.dtype), tuple(gradients)
 
 
 @torch.no_grad()
