@@ -38,6 +38,18 @@ class NamedFunction:
     shift_free: bool = False
     default: bool = True
 
+    def derivative(self, u: Tensor, order: int = 1) -> Tensor:
+        """The `order`-th derivative of f, elementwise, itself differentiable; f for 0."""
+        if order == 0:
+            return self.value(u)
+        with torch.enable_grad():
+            at = u if u.requires_grad else u.detach().requires_grad_()
+            found = self.slope(at)
+            for _ in range(order - 1):
+                known = found.requires_grad  # a constant does not
+                found = torch.autograd.grad(found.sum(), at, create_graph=True)[0] if known else torch.zeros_like(u)
+        return found if u.requires_grad and torch.is_grad_enabled() else found.detach()
+
     def in_domain(self, u: Tensor) -> Tensor:
         """True where f is real, finite and smooth, elementwise."""
         inside = (u > self.low) & (u < self.high) if self.low > -math.inf or self.high < math.inf else u == u

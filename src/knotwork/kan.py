@@ -12,7 +12,18 @@ from typing_extensions import Self
 
 from knotwork.data import as_dataset
 from knotwork.errors import SpecError
-from knotwork.model import KANNetwork, Spec, Trace, jacobian, loss_and_grad, parse_width, read, restore, trace
+from knotwork.model import (
+    KANNetwork,
+    Spec,
+    Trace,
+    derivatives,
+    jacobian,
+    loss_and_grad,
+    parse_width,
+    read,
+    restore,
+    trace,
+)
 from knotwork.model import save as save_network
 from knotwork.simplify import Scores, attribute, prune
 from knotwork.symbolic import (
@@ -150,6 +161,15 @@ class KAN(KANNetwork):
         Their order is that of `knotwork.model.FreeParameters`.
         """
         return jacobian(self, x)[1]
+
+    def derivatives(self, x: Tensor, order: int = 2, directions: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Outputs (batch, out) and their first to `order`-th derivatives by each input, (batch, in, out) each.
+
+        u, u_x, u_xx = model.derivatives(x): u_xx[:, i, o] is ∂²u_o/∂x_i². One forward sweep, several times faster than
+        nested `torch.autograd.grad`; the results can be differentiated by the parameters, to train on differential
+        equations. `directions` (D, in_features) asks for derivatives along other lines than the axes. Raises SpecError.
+        """
+        return derivatives(self, x, order, directions)
 
     def loss_and_grad(self, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Mean squared error and its gradients by all parameters, in the order and shapes of `parameters()`.

@@ -6,6 +6,7 @@ from knotwork.model.layer import KANLayer
 from knotwork.model.mlp import MLP
 from knotwork.model.network import KANNetwork
 from knotwork.model.spec import NamedEdge, Spec, is_whole, parse_width
+from knotwork.model.taylor import derivatives
 from knotwork.model.trace import LayerTrace, Trace, node_ranges, trace
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Spec",
     "Sweep",
     "Trace",
+    "derivatives",
     "is_whole",
     "jacobian",
     "loss_and_grad",

@@ -81,16 +81,31 @@ class KANLayer(nn.Module):
         rows = x.reshape(-1, self.in_features)
         if rows.dtype != self.knots.dtype and torch.is_autocast_enabled(rows.device.type):
             rows = rows.to(self.knots.dtype)  # a half-precision sum of splines would be worthless
+        y = self.sums(rows)
+        return y.reshape(*x.shape[:-1], self.out_features)
+
+    def sums(self, x: Tensor, derivative: int = 0, scale: Tensor | None = None, only: int | None = None) -> Tensor:
+        """Σ_i scale_i φ_ij^(derivative)(x_i) for x and scale (batch, in): (batch, out).
+
+        With `only` the sum has the one term of that input, and x and scale are its columns (batch, 1).
+        """
         if self.has_splines():
-            coefficients, base_weights = self.coefficients, self.base_weights
+            coefficients, base_weights, knots = self.coefficients, self.base_weights, self.knots
             if not self.is_whole():
                 coefficients, base_weights = coefficients * self.mask.unsqueeze(1), base_weights * self.mask
-            y = edge_sums(rows, coefficients, base_weights, self.knots, self.k, self.base, self.extrapolation)
+            if only is not None:
+                coefficients, base_weights, knots = (a.narrow(0, only, 1) for a in (coefficients, base_weights, knots))
+            settings = self.k, self.base, self.extrapolation
+            y = edge_sums(x, coefficients, base_weights, knots, *settings, derivative, scale)
         else:
-            y = rows.new_zeros(len(rows), self.out_features)
-        for (_, target, _, _), values in zip(self.named, self._named_values(rows), strict=True):
-            y = y.index_add(-1, torch.tensor([target], device=x.device), values.unsqueeze(-1))
-        return y.reshape(*x.shape[:-1], self.out_features)
+            y = x.new_zeros(len(x), self.out_features)
+        for n, (source, target, _, _) in enumerate(self.named):
+            if only in (None, source):
+                i = source if only is None else 0
+                values = self._named_values(n, x[:, i], derivative)
+                values = values if scale is None else scale[:, i] * values
+                y = y.index_add(-1, torch.tensor([target], device=x.device), values.unsqueeze(-1))
+        return y
 
     def edges(self, x: Tensor) -> Tensor:
         """Value of every edge, zero where it was removed: (batch, in) → (batch, in, out)."""
@@ -103,19 +118,19 @@ class KANLayer(nn.Module):
         if not self.named:
             return values
         places = torch.tensor([source * self.out_features + target for source, target, _, _ in self.named])
-        named = torch.stack(self._named_values(x), dim=-1)
+        named = torch.stack([self._named_values(n, x[:, edge[0]]) for n, edge in enumerate(self.named)], dim=-1)
         return values.flatten(1).index_add(-1, places.to(x.device), named).reshape(values.shape)
 
     def base_values(self, x: Tensor, slope: bool = False) -> Tensor:
         """b of x measured in its grid, or its derivative by x: (batch, in) → (batch, in)."""
         return base_values(x, self.knots, self.k, self.base, int(slope))
 
-    def _named_values(self, x: Tensor) -> list[Tensor]:
-        values = []
-        for (source, _, name, trainable), constants in zip(self.named, self.affine, strict=True):
-            a, b, c, d = constants if trainable else constants.detach()
-            values.append(c * named_function(name).value(a * x[:, source] + b) + d)
-        return values
+    def _named_values(self, n: int, x: Tensor, derivative: int = 0) -> Tensor:
+        """c·f(a·x + b) + d of the n-th named edge, or a derivative of it: (batch,) → (batch,)."""
+        _, _, name, trainable = self.named[n]
+        a, b, c, d = self.affine[n] if trainable else self.affine[n].detach()
+        values = named_function(name).derivative(a * x + b, derivative)
+        return c * a**derivative * values if derivative else c * values + d
 
     # --- the structure of the layer ---
 
