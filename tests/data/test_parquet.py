@@ -63,7 +63,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*is constant over the training 
 )
 def test_every_type_of_number_is_read(tmp_path, kind):
     values = [0, 1, 1, 0, 1, 0, 0, 1, 1]
-    column = pa.array([decimal.Decimal(v) for v in values] if pa.types.is_decimal(kind) else values).cast(kind)
+    make = decimal.Decimal if pa.types.is_decimal(kind) else np.float16 if kind == pa.float16() else int
+    column = pa.array([make(v) for v in values]).cast(kind)
     pq.write_table(pa.table({"a": column, "y": [float(v) for v in values]}), tmp_path / "t.parquet")
     data = Dataset.from_parquet(tmp_path / "t.parquet", "y")
     assert torch.equal(data.X_train, data.y_train) and data.X_train.dtype == torch.float64

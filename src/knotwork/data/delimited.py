@@ -55,6 +55,9 @@ def _read(path: Path, separator: str | None, decimal: str | None) -> "pd.DataFra
     header = _head(path, found_separator, 1)
     names = _column_names(path, header.iloc[0])
     found_decimal, example = (decimal, "") if decimal or found_separator == "," else _decimal(path, found_separator)
+    exact: Any = {}  # since pandas 3.1 decimals are read to the last bit as they are
+    if tuple(int(part) for part in pd.__version__.split(".")[:2]) < (3, 1):
+        exact = {"float_precision": "round_trip"}
     frame = pd.read_csv(
         path,
         low_memory=False,
@@ -62,6 +65,7 @@ def _read(path: Path, separator: str | None, decimal: str | None) -> "pd.DataFra
         skipinitialspace=True,
         sep=found_separator,
         decimal=found_decimal or ".",
+        **exact,
     )
     frame.columns = names
     expected = "\t" if path.name.lower().endswith((".tsv", ".tsv.gz")) else ","

@@ -190,11 +190,11 @@ _SHARED = {
     sympy.Mul: lambda *factors: functools.reduce(operator.mul, factors),
     sympy.Pow: operator.pow,
 }
-_SAME_NAME = [*CIRCULAR, *INVERSE, sympy.exp, sympy.log]
+_SAME_NAME = [*CIRCULAR, sympy.exp, sympy.log]
 
 TORCH: dict[Any, Callable] = {
     **_SHARED,
-    **{function: getattr(torch, function.__name__) for function in _SAME_NAME},
+    **{function: getattr(torch, function.__name__) for function in [*_SAME_NAME, *INVERSE]},
     sympy.Abs: torch.abs,
     sympy.sign: lambda x: torch.where(x.isnan(), x, torch.sign(x)),
     sympy.erf: torch.erf,
@@ -206,6 +206,7 @@ TORCH: dict[Any, Callable] = {
 NUMPY: dict[Any, Callable] = {
     **_SHARED,
     **{function: getattr(np, function.__name__) for function in _SAME_NAME},
+    **{function: getattr(np, "arc" + function.__name__[1:]) for function in INVERSE},  # NumPy 1 has no asin
     sympy.Abs: np.abs,
     sympy.sign: np.sign,
     sympy.erf: _scipy_special("erf"),
