@@ -3,10 +3,12 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
+import torch
 
 from knotwork.errors import KnotworkError, SpecError
-from knotwork.model import NamedEdge, Spec, parse_width
+from knotwork.model import NamedEdge, Spec, is_whole, parse_width
 from tests.model.networks import every_kind, random_network
 
 WIDTH = ((2, 0), (3, 1), (1, 0))
@@ -48,6 +50,10 @@ def test_json_returns_the_same_structure():
         ([2, 5, 1], ((2, 0), (5, 0), (1, 0))),
         ([2, (3, 1), 1], ((2, 0), (3, 1), (1, 0))),
         ((2, [0, 1]), ((2, 0), (0, 1))),
+        (np.array([2, 5, 1]), ((2, 0), (5, 0), (1, 0))),
+        (np.array([[2, 0], [3, 1]]), ((2, 0), (3, 1))),
+        ([2, np.array([3, 1]), np.int64(1)], ((2, 0), (3, 1), (1, 0))),
+        (torch.tensor([2, 1]), ((2, 0), (1, 0))),
     ],
 )
 def test_width_is_read(width, parsed):
@@ -61,7 +67,10 @@ def test_the_width_of_the_caller_is_left_alone():
     assert width == [2, [3, 1], 1] and width[1] is inner
 
 
-@pytest.mark.parametrize("width", [5, None, "25", [2, "5", 1], [2, 2.5, 1], [2, True], [2, (3, 1, 1)], [2, (3, None)]])
+@pytest.mark.parametrize(
+    "width",
+    [5, None, "25", [2, "5", 1], [2, 2.5, 1], [2, True], [2, np.True_], [2, (3, 1, 1)], [2, (3, None)], np.ones(2)],
+)
 def test_a_width_that_is_none_is_shown(width):
     with pytest.raises(SpecError) as caught:
         parse_width(width)
@@ -69,6 +78,13 @@ def test_a_width_that_is_none_is_shown(width):
         f"width={width!r} is not understood: give whole numbers, or (sums, products) pairs, from inputs to outputs, "
         "such as [2, 5, 1] or [2, (3, 1), 1]."
     )
+
+
+def test_whole_numbers_are_told_from_what_only_looks_like_one():
+    for value in (3, np.int64(3), np.array(3)):
+        assert is_whole(value)
+    for value in (True, np.True_, 3.0, "3", None, [3], np.array([3]), np.array([3, 4])):
+        assert not is_whole(value)
 
 
 @pytest.mark.parametrize(

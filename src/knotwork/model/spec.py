@@ -6,6 +6,7 @@ import operator
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from operator import index
+from typing import Any
 
 import torch
 
@@ -151,7 +152,7 @@ class Spec:
 def parse_width(width: Width) -> tuple[tuple[int, int], ...]:
     """[2, (3, 1), 1] as ((2, 0), (3, 1), (1, 0)); the caller's list is left alone."""
     try:
-        layers = [tuple(n) if isinstance(n, Sequence) else (n, 0) for n in width]
+        layers = [tuple(n) if isinstance(n, Sequence) else (n, 0) for n in map(_unpacked, _unpacked(width))]
         if any(len(n) != 2 or any(isinstance(v, bool) for v in n) for n in layers):
             raise TypeError
         return tuple((operator.index(s), operator.index(p)) for s, p in layers)
@@ -164,7 +165,16 @@ def parse_width(width: Width) -> tuple[tuple[int, int], ...]:
 
 def is_whole(value: object) -> bool:
     """True for whole numbers of Python and NumPy, not for truth values."""
-    return hasattr(value, "__index__") and not isinstance(value, bool)
+    try:
+        operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return not isinstance(value, bool)
+
+
+def _unpacked(value: Any) -> Any:
+    """Arrays and numbers of NumPy and torch as those of Python, all else as it is."""
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _is_range(bounds: tuple[float, float]) -> bool:
