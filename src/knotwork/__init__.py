@@ -1,6 +1,6 @@
 """knotwork: Kolmogorov-Arnold networks that are fitted in seconds, drawn, pruned, and read as formulas."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from knotwork import kernels
 from knotwork.data import Dataset, Stream, as_dataset, load_table, sample, stream_batches, stream_parquet
@@ -12,6 +12,9 @@ from knotwork.simplify import Scores
 from knotwork.symbolic import Candidates, Formula
 from knotwork.training import FitResult, fit, fit_multilevel
 
+if TYPE_CHECKING:
+    from knotwork.estimators import KANClassifier, KANRegressor
+
 __all__ = [
     "KAN",
     "MLP",
@@ -20,7 +23,9 @@ __all__ = [
     "Discovery",
     "FitResult",
     "Formula",
+    "KANClassifier",
     "KANLayer",
+    "KANRegressor",
     "KnotworkError",
     "KnotworkWarning",
     "Scores",
@@ -46,4 +51,12 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("knotwork")
+    if name in ("KANClassifier", "KANRegressor"):  # with scikit-learn, which takes longer to import than all the rest
+        from knotwork import estimators
+
+        return getattr(estimators, name)
     raise AttributeError(f"module 'knotwork' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from knotwork.data import Dataset
 from knotwork.model import KANNetwork, trace
@@ -43,6 +44,13 @@ class Accuracy(NamedTuple):
     target: str
     predictor: str
     scores: dict[str, Score]
+
+
+class Verdicts(NamedTuple):
+    """How well classes are told on one share of the rows: the share that is right, and the cross-entropy a row."""
+
+    right: float
+    log_loss: float
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,43 @@ def accuracy(predictors: Mapping[str, Predict], data: Dataset) -> list[Accuracy]
     ]
 
 
+@torch.no_grad()
+def verdicts(predictors: Mapping[str, Predict], data: Dataset) -> dict[str, dict[str, Verdicts]]:
+    """Every predictor of logits on every share, and the frequencies of the classes in training as the last."""
+    often = _class_numbers(data.y_train).bincount(minlength=max(2, data.n_outputs)).to(data.y_train.dtype)
+    often = (often / len(data.y_train)).log()
+    often = often[1:] - often[:1] if data.n_outputs == 1 else often
+    every: dict[str, Predict] = {**predictors, "the classes' frequencies": lambda x: often.expand(len(x), -1)}
+    return {
+        who: {share: _verdicts(predict(x), _class_numbers(y)) for share, (x, y) in shares(data).items()}
+        for who, predict in every.items()
+    }
+
+
+@torch.no_grad()
+def confusion(predict: Predict, x: Tensor, y: Tensor) -> list[list[int]]:
+    """How many rows of each true class, row by row, are taken for each class."""
+    true, named = _class_numbers(y), _all_logits(predict(x)).argmax(1)
+    n = max(2, y.shape[1])
+    return (true * n + named).bincount(minlength=n * n).view(n, n).tolist()
+
+
+def _verdicts(logits: Tensor, true: Tensor) -> Verdicts:
+    logits = _all_logits(logits)
+    right = float((logits.argmax(1) == true).double().mean())
+    return Verdicts(right, float(cross_entropy(logits, true)))
+
+
+def _all_logits(outputs: Tensor) -> Tensor:
+    """One logit a class: of two classes the network has that of the second alone."""
+    return torch.cat([torch.zeros_like(outputs), outputs], dim=1) if outputs.shape[1] == 1 else outputs
+
+
+def _class_numbers(y: Tensor) -> Tensor:
+    """The class of each row, counted from 0, from one column for two classes, or one a class."""
+    return y[:, 0].round().long() if y.shape[1] == 1 else y.argmax(1)
+
+
 def score(predicted: Tensor, true: Tensor) -> Score:
     """RMSE and r² of predictions (n,), nan where they are not finite."""
     error = float((predicted - true).double().square().mean())
@@ -110,10 +155,12 @@ def score(predicted: Tensor, true: Tensor) -> Score:
     return Score(error**0.5, 1 - error / variance if variance > 0 else float("nan"))
 
 
-def curves(network: KANNetwork, data: Dataset, lib: Iterable[str] | None, most: int) -> tuple[list[Curve], int]:
+def curves(
+    network: KANNetwork, data: Dataset, lib: Iterable[str] | None, most: int, compared: int
+) -> tuple[list[Curve], int]:
     """The `most` edges that matter most, in the network's order, and how many edges there are.
 
-    An edge with a name has no candidates, and neither has one that does not vary over the training rows.
+    The first `compared` of those have candidates, unless they have a name or do not vary over the training rows.
     """
     scores = attribute(network, data.X_train).edges
     layers = trace(network, data.X_train).layers
@@ -126,7 +173,7 @@ def curves(network: KANNetwork, data: Dataset, lib: Iterable[str] | None, most: 
         values = layers[l].edges[:, i, j]
         varies = bool(values.max() > values.min())
         table: Sequence[Candidate] = ()
-        if varies and (l, i, j) not in named:
+        if varies and (l, i, j) in kept[:compared] and (l, i, j) not in named:
             table = suggest_symbolic(network, l, i, j, data, lib)
         places = (_source(network, data, l, i), _target(network, data, l, j))
         found.append(Curve((l, i, j), *places, float(scores[l][i, j]), named.get((l, i, j)), varies, tuple(table)))

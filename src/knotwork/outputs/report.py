@@ -22,7 +22,17 @@ from knotwork.model import KANNetwork
 from knotwork.outputs.curves import edge_curve, training_curves
 from knotwork.outputs.diagram import diagram
 from knotwork.outputs.figure import UNPRINTABLE
-from knotwork.outputs.findings import Curve, Predict, accuracy, columns, curves, reported_share, shares
+from knotwork.outputs.findings import (
+    Curve,
+    Predict,
+    accuracy,
+    columns,
+    confusion,
+    curves,
+    reported_share,
+    shares,
+    verdicts,
+)
 from knotwork.outputs.inline import inline_svg
 from knotwork.outputs.predicted import predicted_vs_true
 from knotwork.outputs.wording import FILTERS, number, percent
@@ -56,19 +66,24 @@ def report(
     splines: KANNetwork | None = None,
     scout: FitResult | None = None,
     importance: Mapping[str, float] | None = None,
+    measured: str = "",
     tried: Sequence[Any] = (),
     lib: Iterable[str] | None = None,
     settings: Mapping[str, object] | None = None,
     seconds: float | None = None,
+    classes: Sequence[str] | None = None,
+    compared: int = MOST_CURVES,
 ) -> Path:
     """Write one HTML page about `network`, judged on `data`, to `path`; it needs no other file, script or connection.
 
     `result` is the fit of the network, whose history is drawn. `formula` is what the page is about, or else that of a
     network whose edges all have names. `splines` is the same network before its edges were named, `scout` the fit of a
-    general one, `importance` what share each input has, `tried` a sequence of objects with `formula`, `shape` and
-    `held_out` error. Edges that are splines are compared with the functions of `lib`. `settings` are listed as they
-    are, with the `seconds` that it all took. Drawn are the 48 edges that matter most. The same arguments give the same
-    bytes, but for the line that says when.
+    general one, `importance` what share each input has and `measured` a sentence on what that means, `tried` a sequence
+    of objects with `formula`, `shape` and `held_out` error. `settings` are listed as they are, with the `seconds` that
+    it all took. With `classes` the targets are 0 or 1, one column a class or, of two classes, the second alone; outputs
+    are logits, and the page counts how often the class is right. Drawn are the 48 edges that matter most; the first
+    `compared` of them, where they are splines, are compared with the functions of `lib`, which takes most of the time.
+    The same arguments give the same bytes, but for the line that says when.
 
     Raises DataError for a place that cannot be written to, before any work where that can be seen.
     """
@@ -88,7 +103,7 @@ def report(
     importance = input_shares(network, data) if importance is None else importance
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", KnotworkWarning)  # of fonts: a page is set in those of its reader
-        drawn, n_edges = curves(splines, data, lib, MOST_CURVES)
+        drawn, n_edges = curves(splines, data, lib, MOST_CURVES, compared)
         page = {
             "title": title,
             "data": data,
@@ -96,16 +111,23 @@ def report(
             "shares": {name: len(x) for name, (x, _) in shares(data).items()},
             "share": reported_share(data),
             "where": "held-out test row" if reported_share(data) == "test" else f"{reported_share(data)} row",
-            "accuracy": accuracy(predictors, data),
-            "predicted": _predicted(next(iter(predictors.values())), data),
+            "accuracy": [] if classes else accuracy(predictors, data),
+            "predicted": [] if classes else _predicted(next(iter(predictors.values())), data),
+            "classes": classes,
+            "verdicts": verdicts(predictors, data) if classes else {},
+            "confusion": confusion(next(iter(predictors.values())), *shares(data)[reported_share(data)])
+            if classes
+            else [],
             "best": next(iter(predictors)),
             "importance": sorted(importance.items(), key=lambda item: -item[1]),
+            "measured": measured,
             "most_inputs": MOST_INPUTS,
             "most_targets": MOST_TARGETS,
             "network": network,
             "diagram": _diagram(network, data),
             "cards": [_card(n, curve, splines, network, data) for n, curve in enumerate(drawn)],
             "n_edges": n_edges,
+            "compared": compared,
             "extrapolation": EXTRAPOLATION[network.spec.extrapolation],
             "formula": formula,
             "constant": formula is not None and not any(e.free_symbols for e in formula.expressions),

@@ -46,6 +46,11 @@ def percent(share: float) -> str:
     return f"{100 * share:,.{1 if 0 < share < 0.1 else 0}f} %"
 
 
+def right(share: float) -> str:
+    """A share of right answers: 97.3 %, never rounded up, and 100 % only where all are."""
+    return f"{math.floor(1000 * share + 1e-9) / 10:g} %"
+
+
 def short(name: str) -> str:
     """A name within a sentence, cut where it is very long."""
     return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
@@ -60,6 +65,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "number": number,
     "explained": explained,
     "percent": percent,
+    "right": right,
     "short": short,
     "count": count,
 }

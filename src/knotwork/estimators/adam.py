@@ -1,0 +1,53 @@
+"""Mini-batches for tables too large for second-order steps."""
+
+import torch
+
+from knotwork.estimators.gauss_newton import EachStep
+from knotwork.estimators.likelihood import Normal
+from knotwork.estimators.roughness import Roughness
+from knotwork.estimators.rows import Rows
+from knotwork.model import KANNetwork
+from knotwork.training.first_order import minibatches
+
+
+def adam(
+    network: KANNetwork,
+    rows: Rows,
+    roughness: Roughness,
+    each_epoch: EachStep,
+    *,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    generator: torch.Generator,
+) -> tuple[int, str]:
+    """Lower precision·loss + roughness by Adam, in place; epochs taken and why it ended.
+
+    The learning rate falls to zero in a straight line. The precision, 1/σ² of normal targets and else 1, is taken from
+    the last epoch. `each_epoch(epoch, loss per row)` may give a reason to stop.
+    """
+    stepper = torch.optim.Adam(network.parameters(), lr=learning_rate)
+    batches = minibatches(len(rows), batch_size, generator)
+    steps = -(-len(rows) // batch_size)
+    falling = torch.optim.lr_scheduler.LinearLR(stepper, 1.0, 0.0, epochs * steps)
+    normal = isinstance(rows.likelihood, Normal)
+    count, precision = rows.total * rows.targets.shape[1], 1.0
+    for epoch in range(1, epochs + 1):
+        seen = 0.0
+        for _ in range(steps):
+            batch = rows[next(batches)]
+            loss = batch.loss(batch.outputs(network)) * (len(rows) / len(batch))
+            coefficients = torch.cat([layer.coefficients.flatten() for layer in network.layers])
+            stepper.zero_grad()
+            ((precision * loss + roughness.value(coefficients)) / (precision * rows.total)).backward()
+            stepper.step()
+            falling.step()
+            seen += float(loss.detach()) / steps
+        if not seen < float("inf"):
+            return epoch, f"the loss became {seen} in epoch {epoch}"
+        if normal:
+            precision = count / (2 * seen + 1e-24 * count)
+        reason = each_epoch(epoch, seen / rows.total)
+        if reason:
+            return epoch, reason
+    return epochs, f"the limit of {epochs} epochs was reached"

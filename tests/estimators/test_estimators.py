@@ -1,0 +1,464 @@
+"""What KANRegressor and KANClassifier promise beyond scikit-learn's own checks."""
+
+import pickle
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from scipy.sparse import csr_matrix
+from sklearn.base import clone
+from sklearn.datasets import make_friedman1
+from sklearn.exceptions import NotFittedError
+from sklearn.inspection import partial_dependence
+from sklearn.metrics import log_loss
+
+import knotwork as kw
+from knotwork.errors import DataError, SpecError, TrainingError
+from knotwork.estimators import KANClassifier, KANRegressor
+from knotwork.outputs.wording import explained, number
+from tests.estimators.conftest import rings, surface
+
+UNNOTICED = 1e-4  # a thousandth of the noise: steps let rounding grow, which is another where sums are taken otherwise
+
+BOTH = pytest.mark.parametrize(("kind", "table"), [(KANRegressor, surface), (KANClassifier, rings)])
+
+
+def said(estimator, X):
+    """What an estimator predicts, as numbers."""
+    return estimator.predict(X) if isinstance(estimator, KANRegressor) else estimator.predict_log_proba(X)
+
+
+# --- how well ---
+
+
+def test_the_truth_is_found_behind_the_noise(regressor):
+    X, _ = surface(500, 1)
+    truth = np.sin(3 * X[:, 0]) + X[:, 1] ** 2
+    assert np.sqrt(np.mean((regressor.predict(X) - truth) ** 2)) < 0.05  # of noise of 0.1: no row is followed
+
+
+def test_classes_are_found_behind_the_mistakes(classifier):
+    X, y = rings(1000, 1)
+    assert classifier.score(X, y) > 0.85  # of 0.93 that can be had: a tenth was drawn anew among three
+
+
+def test_noise_alone_is_not_learned():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(200, 8)), rng.normal(size=200)
+    model = KANRegressor(random_state=0).fit(X, y)
+    assert np.std(model.predict(X)) < 0.3
+
+
+def test_what_is_exact_is_learned_exactly():
+    X, _ = surface(400, 0)
+    y = 2 + X[:, 0] - 3 * X[:, 1]
+    model = KANRegressor(random_state=0).fit(X, y)
+    assert np.abs(model.predict(3 * X) - (2 + 3 * X[:, 0] - 9 * X[:, 1])).max() < 1e-4  # outside of the rows as well
+
+
+def test_mini_batches_learn_too():
+    X, y = make_friedman1(1000, noise=0.1, random_state=0)
+    model = KANRegressor(optimizer="adam", random_state=0).fit(X, y)
+    assert model.fit_result_.optimizer == "adam" and model.model_.spec.nodes(1) == 64
+    assert model.score(*make_friedman1(1000, noise=0.1, random_state=1)) > 0.9
+
+
+# --- laws ---
+
+
+@BOTH
+def test_a_weight_is_as_many_copies_of_a_row(kind, table):
+    X, y = table(120, 0)
+    rng = np.random.default_rng(1)
+    weights = rng.integers(0, 4, len(X))
+    copies = rng.permutation(np.repeat(np.arange(len(X)), weights))
+    weighted = kind(random_state=0).fit(X, y, sample_weight=weights)
+    copied = kind(random_state=0).fit(X[copies], y[copies])
+    np.testing.assert_allclose(said(weighted, X), said(copied, X), rtol=0, atol=UNNOTICED)
+    np.testing.assert_array_equal(weighted.model_.layers[0].knots, copied.model_.layers[0].knots)
+
+
+def test_a_class_that_weighs_nothing_is_not_there():
+    X, y = rings(90, 0)
+    model = KANClassifier(random_state=0).fit(X, y, sample_weight=(y != "middle").astype(float))
+    assert list(model.classes_) == ["inner", "outer"]
+
+
+@BOTH
+def test_units_of_columns_make_no_difference(kind, table):
+    X, y = table(100, 0)
+    scale, shift = np.array([1e-6, 1e6, 3.0])[: X.shape[1]], np.array([5.0, -1e6, 0.0])[: X.shape[1]]
+    model, scaled = kind(random_state=0).fit(X, y), kind(random_state=0).fit(X * scale + shift, y)
+    np.testing.assert_allclose(said(scaled, X * scale + shift), said(model, X), rtol=0, atol=UNNOTICED)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-3, 1e200])
+def test_units_of_targets_are_those_of_predictions(unit):
+    X, y = surface(100, 0)
+    model, scaled = KANRegressor(random_state=0).fit(X, y), KANRegressor(random_state=0).fit(X, unit * (y + 7))
+    np.testing.assert_allclose(scaled.predict(X) / unit - 7, model.predict(X), rtol=0, atol=UNNOTICED)
+
+
+@BOTH
+def test_a_seed_decides_everything(kind, table):
+    X, y = table(80, 0)
+    first, same, other = (kind(random_state=seed).fit(X, y) for seed in (0, 0, 1))
+    assert np.array_equal(said(first, X), said(same, X)) and not np.array_equal(said(first, X), said(other, X))
+
+
+@BOTH
+def test_the_network_itself_answers(kind, table):
+    X, y = table(100, 0)
+    model = kind(random_state=0).fit(X, y)
+    outputs = model.model_(kw.sample("x", x=(0, 1), size=9).X_train.new_tensor(X)).detach().numpy()
+    expected = model.predict(X)[:, None] if kind is KANRegressor else model.decision_function(X)
+    np.testing.assert_allclose(outputs, expected)
+
+
+def test_several_targets_keep_their_units_and_axes():
+    X, y = surface(150, 0)
+    both = KANRegressor(random_state=0).fit(X, np.column_stack([y, 1000 * y + 5]))
+    predicted = both.predict(X)
+    assert predicted.shape == (150, 2) and both.score(X, np.column_stack([y, 1000 * y + 5])) > 0.95
+    np.testing.assert_allclose(predicted[:, 1], 1000 * predicted[:, 0] + 5, rtol=0, atol=100)
+    assert KANRegressor(random_state=0).fit(X, y[:, None]).predict(X).shape == (150, 1)
+
+
+def test_probabilities_fit_together(classifier):
+    X, _ = rings(50, 2)
+    p = classifier.predict_proba(X)
+    np.testing.assert_allclose(p.sum(1), 1)
+    np.testing.assert_allclose(np.log(p), classifier.predict_log_proba(X))
+    logits = classifier.decision_function(X)
+    np.testing.assert_allclose(logits - logits[:, :1], np.log(p) - np.log(p[:, :1]))
+    assert np.array_equal(classifier.predict(X), classifier.classes_[p.argmax(1)])
+
+
+def test_two_classes_have_one_logit():
+    X, y = rings(200, 0)
+    model = KANClassifier(random_state=0).fit(X, y == "inner")
+    logits, p = model.decision_function(X), model.predict_proba(X)
+    assert logits.shape == (200,) and model.predict(X).dtype == bool
+    np.testing.assert_allclose(p[:, 1], 1 / (1 + np.exp(-logits)))
+
+
+def test_probabilities_mean_what_they_say():
+    X, y = rings(600, 0)
+    p = KANClassifier(random_state=0).fit(X, y).predict_proba(X)
+    shares = [np.mean(y == label) for label in ("inner", "middle", "outer")]
+    np.testing.assert_allclose(p.mean(0), shares, atol=0.02)  # exact without roughness, whose pull is small
+
+
+# --- what is left to look at ---
+
+
+def test_importances_are_shares_and_find_the_idle_column(regressor, classifier):
+    for model in (regressor, classifier):
+        assert model.feature_importances_.shape == (model.n_features_in_,)
+        assert model.feature_importances_.sum() == pytest.approx(1)
+    assert regressor.feature_importances_[2] < 0.01 < 0.1 < regressor.feature_importances_[:2].min()
+
+
+def test_the_result_says_how_it_went(regressor, classifier):
+    for model in (regressor, classifier):
+        result = model.fit_result_
+        assert result.model is model.model_ and result.optimizer == "gauss-newton"
+        assert len(result.history) == model.n_iter_ == result.steps
+        assert result.history[-1].train < result.history[0].train and result.val_rmse is None
+    X, y = surface(400, 0)
+    assert regressor.fit_result_.train_rmse == pytest.approx(np.sqrt(np.mean((regressor.predict(X) - y) ** 2)))
+
+
+@pytest.mark.parametrize("feature", [0, 1])
+def test_partial_dependence_is_that_of_scikit_learn(regressor, classifier, feature):
+    for model, (X, _) in ((regressor, surface(60, 3)), (classifier, rings(60, 3))):
+        ours = model.partial_dependence(feature, X, resolution=11)
+        theirs = partial_dependence(model, X, [feature], percentiles=(0, 1), grid_resolution=11, method="brute")
+        np.testing.assert_allclose(ours.grid_values, theirs.grid_values[0])
+        np.testing.assert_allclose(ours.average, theirs.average, atol=1e-12)
+
+
+def test_a_deep_network_has_partial_dependence():
+    X, y = surface(60, 0)
+    model = KANRegressor(hidden=((2, 1), 3), random_state=0).fit(X, y)
+    ours = model.partial_dependence(1, X, resolution=5)
+    theirs = partial_dependence(model, X, [1], percentiles=(0, 1), grid_resolution=5, method="brute")
+    np.testing.assert_allclose(ours.average, theirs.average, atol=1e-12)
+
+
+def test_pictures_carry_the_names_of_columns_and_classes():
+    X, y = rings(80, 0)
+    model = KANClassifier(hidden=2, random_state=0).fit(pd.DataFrame(X, columns=["east", "north"]), y)
+    figure = model.plot(pd.DataFrame(X, columns=["east", "north"]))
+    assert isinstance(figure, Figure)
+    texts = " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
+    assert all(name in texts for name in ("east", "north", "inner", "outer"))
+
+
+def test_a_network_of_the_right_shape_is_read_as_the_formula():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.uniform(-1, 1, (300, 2)), columns=["x", "z"])
+    y = np.exp(np.sin(np.pi * X["x"]) + X["z"] ** 2) + 0.02 * rng.normal(size=300)
+    model = KANRegressor(hidden=1, random_state=0).fit(X, y.rename("load"))
+    found = model.formula_
+    assert found.variables == ("x", "z") and found.targets == ("load",) and model.formula_ is found
+    truth = np.exp(np.sin(np.pi * X["x"]) + X["z"] ** 2)
+    assert np.sqrt(np.mean((found.numpy()(X["x"], X["z"]) - truth) ** 2)) < 0.02  # the noise
+    assert model.fit(X, -y).formula_ is not found
+    again = model.formula(X, -y)  # the same rows and targets in the same order, as all of them are kept
+    assert again.rmse == pytest.approx(model.formula_.rmse, rel=1e-3)
+
+
+def test_formulas_of_a_classifier_are_its_logits():
+    X, y = rings(150, 0)
+    model = KANClassifier(hidden=(), random_state=0).fit(X, y)
+    found = model.formula_
+    assert found.targets == ("logit_inner", "logit_middle", "logit_outer")
+    values, logits = found.numpy()(*X.T), model.decision_function(X)
+    assert np.corrcoef(values.ravel(), logits.ravel())[0, 1] > 0.99
+
+
+@BOTH
+def test_early_stopping_holds_rows_out_and_keeps_the_best(kind, table):
+    X, y = table(200, 0)
+    for optimizer in ("gauss-newton", "adam"):
+        model = kind(early_stopping=True, n_iter_no_change=5, optimizer=optimizer, random_state=0).fit(X, y)
+        held_out = [record.validation for record in model.fit_result_.history]
+        assert model.fit_result_.val_rmse is not None and None not in held_out
+        best = int(np.argmin(held_out))
+        assert model.n_iter_ <= best + 1 + 5
+
+
+@BOTH
+def test_the_network_keeps_no_row_and_the_estimator_a_thousand(kind, table):
+    X, y = table(2000, 0)
+    model = kind(hidden=2, max_iter=3, early_stopping=True, random_state=0).fit(X, y)
+    assert len(pickle.dumps(model.model_)) < 20_000 < X.nbytes
+    assert model.rows_.rows() == (1000, 200, 0)
+    numbered = {tuple(row): n for n, row in enumerate(X)}
+    for rows, targets in ((model.rows_.X_train, model.rows_.y_train), (model.rows_.X_val, model.rows_.y_val)):
+        places = [numbered[tuple(row)] for row in rows.tolist()]
+        assert len(set(places)) == len(rows)
+        expected = y[places][:, None] if kind is KANRegressor else y[places][:, None] == model.classes_
+        np.testing.assert_allclose(targets, expected, rtol=0, atol=1e-12)
+
+
+def test_names_and_units_come_from_tables_and_are_told_apart():
+    X, y = surface(30, 0)
+    frame = pd.DataFrame(X, columns=["mass [kg]", "y", "load"])
+    model = KANRegressor(max_iter=2).fit(frame, pd.Series(y, name="load"))
+    assert model.rows_.input_names == ("mass", "y", "load") and model.rows_.target_names == ("load_2",)
+    assert model.rows_.units == {"mass": "kg"}
+    assert model.partial_dependence("mass [kg]", resolution=3).average.shape == (1, 3)
+    assert KANRegressor(max_iter=2).fit(frame, y).rows_.target_names == ("f",)
+    assert KANRegressor(max_iter=2).fit(X, np.column_stack([y, y])).rows_.target_names == ("y_1", "y_2")
+    labels = np.where(y > 0.5, "load", "calm")
+    assert KANClassifier(max_iter=2).fit(frame, labels).rows_.target_names == ("load_2",)
+
+
+def test_a_report_judges_rows_that_were_held_out(classifier, regressor, tmp_path):
+    X, y = rings(100, 5)
+    page = classifier.report(tmp_path / "rings.html", X, y, compared=0).read_text(encoding="utf-8")
+    taken = pd.crosstab(y, classifier.predict(X))
+    cells = re.search(r'<table class="grid">.*?</table>', page, re.DOTALL)[0]
+    rows = re.findall(r"<tr>(.*?)</tr>", cells, re.DOTALL)[1:]
+    counts = [[int(n) for n in re.findall(r">(\d+)</td>", row)] for row in rows]
+    assert counts == taken.to_numpy().tolist()
+    right, loss = classifier.score(X, y), log_loss(y, classifier.predict_proba(X))
+    assert f"{100 * right:g} %" in page.replace(" %", " %")
+    assert number(loss, 3) in page and "took no part in fitting" in page
+    X, y = surface(100, 5)
+    page = regressor.report(tmp_path / "surface.html", X, y, compared=0).read_text(encoding="utf-8")
+    assert explained(regressor.score(X, y)) in page
+    page = regressor.report(tmp_path / "kept.html", compared=0).read_text(encoding="utf-8")
+    assert "No test rows were held out" in page
+
+
+def test_a_report_of_what_is_not_there_is_refused(classifier, tmp_path):
+    X, _ = rings(3, 0)
+    with pytest.raises(DataError, match="X and y together"):
+        classifier.report(tmp_path / "page.html", X)
+    with pytest.raises(DataError, match="y has the class 'purple'"):
+        classifier.report(tmp_path / "page.html", X, ["inner", "purple", "outer"])
+    with pytest.raises(DataError, match="y without X"):
+        KANRegressor(max_iter=2).fit(*surface(20, 0)).formula(y=[1.0])
+
+
+def test_large_tables_are_left_to_mini_batches():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(300, 64)), rng.integers(0, 10, 300)
+    model = KANClassifier(max_iter=1, random_state=0).fit(X, y)
+    assert model.fit_result_.optimizer == "adam" and "too many" in model.fit_result_.why
+    assert model.model_.spec.width == ((64, 0), (64, 0), (10, 0))
+
+
+# --- ugly things ---
+
+
+def test_a_constant_column_is_harmless():
+    X, y = surface(100, 0)
+    X[:, 2] = 7
+    model = KANRegressor(random_state=0).fit(X, y)
+    assert model.feature_importances_[2] == 0 and model.score(X, y) > 0.95
+    assert np.isfinite(KANRegressor(random_state=0).fit(X[:, 2:], y).predict(X[:3, 2:])).all()
+
+
+def test_a_constant_target_is_predicted():
+    X, _ = surface(20, 0)
+    assert KANRegressor().fit(X, np.full(20, 3e300)).predict(X[:2]) == pytest.approx([3e300, 3e300])
+
+
+def test_a_class_of_one_member_is_a_class():
+    X, y = rings(60, 0)
+    y = y.astype("<U8")
+    y[0] = "lonely"
+    model = KANClassifier(random_state=0).fit(X, y)
+    assert "lonely" in model.classes_ and model.predict_proba(X).shape == (60, 4)
+    with pytest.raises(ValueError, match="only 1 member"):
+        KANClassifier(early_stopping=True, random_state=0).fit(X, y)
+
+
+def test_two_rows_are_enough_and_one_is_not():
+    X, y = surface(2, 0)
+    assert np.isfinite(KANRegressor().fit(X, y).predict(X)).all()
+    with pytest.raises(ValueError, match="minimum of 2 is required by KANRegressor"):
+        KANRegressor().fit(X[:1], y[:1])
+
+
+def test_very_large_columns_work_and_larger_ones_are_refused():
+    X, y = surface(60, 0)
+    plain = KANRegressor(random_state=0).fit(X, y).predict(X)
+    np.testing.assert_allclose(
+        KANRegressor(random_state=0).fit(1e300 * X, y).predict(1e300 * X), plain, rtol=0, atol=UNNOTICED
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # scikit-learn's own sum
+        with pytest.raises(SpecError, match="finite"):
+            KANRegressor().fit(1.7e308 * np.sign(X), y)
+
+
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+def test_what_is_not_a_number_is_refused(bad, regressor):
+    X, y = surface(20, 0)
+    X[3, 1] = bad
+    for attempt in (lambda: KANRegressor().fit(X, y), lambda: regressor.predict(X)):
+        with pytest.raises(ValueError, match=r"infinity|NaN"):
+            attempt()
+
+
+def test_numbers_as_objects_are_numbers():
+    X, y = surface(50, 0)
+    model = KANRegressor(random_state=0).fit(X.astype(object), y.astype(object))
+    assert np.array_equal(model.predict(X), KANRegressor(random_state=0).fit(X, y).predict(X))
+
+
+@pytest.mark.parametrize("town", ["x", pd.Categorical(["x"] * 20), pd.Timestamp("2020-01-01")], ids=str)
+def test_columns_that_are_not_numbers_are_named_with_advice(town):
+    X, y = surface(20, 0)
+    frame = pd.DataFrame(X, columns=list("abc")).assign(town=town)
+    with pytest.raises(DataError, match=r"text or dates \(columns 'town'\).*OneHotEncoder"):
+        KANRegressor().fit(frame, y)
+
+
+def test_text_is_refused_when_predicting_too(regressor):
+    with pytest.raises(DataError, match="text or dates, but a KAN takes numbers"):
+        regressor.predict([["a", "b", "c"]])
+
+
+def test_sparse_matrices_are_refused(regressor):
+    X, y = surface(20, 0)
+    for attempt in (lambda: KANRegressor().fit(csr_matrix(X), y), lambda: regressor.predict(csr_matrix(X))):
+        with pytest.raises(TypeError, match="dense data is required"):
+            attempt()
+
+
+def test_columns_in_another_order_are_refused():
+    X, y = surface(50, 0)
+    frame = pd.DataFrame(X, columns=list("abc"))
+    model = KANRegressor(max_iter=2).fit(frame, y)
+    assert list(model.feature_names_in_) == ["a", "b", "c"]
+    with pytest.raises(ValueError, match="must be in the same order"):
+        model.predict(frame[["b", "a", "c"]])
+
+
+@pytest.mark.parametrize(
+    ("kind", "y", "message"),
+    [
+        (KANRegressor, ["a"] * 20, "labels are for KANClassifier"),
+        (KANClassifier, ["a"] * 20, r"y has one class only \(a\)"),
+        (KANClassifier, np.linspace(0, 1, 20), "Unknown label type: continuous"),
+        (KANClassifier, np.zeros((20, 2)), "y should be a 1d array"),
+    ],
+)
+def test_targets_that_do_not_suit_are_refused(kind, y, message):
+    with pytest.raises(ValueError, match=message):
+        kind().fit(surface(20, 0)[0], y)
+
+
+@pytest.mark.parametrize("weights", [-np.ones(20), np.zeros(20), np.full(20, np.nan)], ids=["negative", "zero", "nan"])
+def test_weights_that_count_nothing_are_refused(weights):
+    with pytest.raises(ValueError, match=r"[wW]eight"):
+        KANRegressor().fit(*surface(20, 0), sample_weight=weights)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"hidden": 2.5}, TrainingError, "hidden=2.5 is not known"),
+        ({"hidden": 0}, SpecError, "does not describe a network"),
+        ({"hidden": ["a"]}, SpecError, "is not understood"),
+        ({"grid": 0}, SpecError, "grid=0 is not possible"),
+        ({"k": 9}, SpecError, "k=9 is not possible"),
+        ({"alpha": 0}, TrainingError, "alpha=0 is not possible: it must be 'auto' or a positive number"),
+        ({"alpha": "none"}, TrainingError, "alpha='none' is not possible"),
+        ({"optimizer": "lbfgs"}, TrainingError, "optimizer='lbfgs' is not known; choose one of 'auto'"),
+        ({"max_iter": 0}, TrainingError, "max_iter=0 is not possible: it must be a whole number of at least 1"),
+        ({"batch_size": 2.0}, TrainingError, "batch_size=2.0 is not possible"),
+        ({"n_iter_no_change": 0}, TrainingError, "n_iter_no_change=0 is not possible"),
+        ({"tol": 0}, TrainingError, "tol=0 is not possible: it must be a positive number"),
+        ({"learning_rate": np.inf}, TrainingError, "learning_rate=inf is not possible"),
+        ({"validation_fraction": 1.0}, TrainingError, "validation_fraction=1.0 is not a share between 0 and 1"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_settings_that_make_no_sense_are_refused_by_fit(settings, error, message):
+    estimator = clone(KANRegressor(**settings))  # the constructor takes them as they are
+    with pytest.raises(error, match=message):
+        estimator.fit(*surface(20, 0))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"hidden": ()},
+        {"hidden": [3, 2]},
+        {"hidden": np.array([3])},
+        {"hidden": np.int64(3)},
+        {"hidden": np.array(3)},
+        {"alpha": 10.0},
+    ],
+)
+def test_settings_that_make_sense_are_taken(settings):
+    X, y = surface(100, 0)
+    assert KANRegressor(random_state=0, **settings).fit(X, y).score(X, y) > 0.9
+
+
+@pytest.mark.parametrize("verb", ["predict", "plot", "formula", "report", "partial_dependence"])
+def test_before_fit_there_is_nothing_to_say(verb):
+    with pytest.raises(NotFittedError, match="Call 'fit' with appropriate arguments"):
+        getattr(KANRegressor(), verb)(surface(20, 0)[0])
+    assert not hasattr(KANRegressor(), "formula_")
+
+
+def test_partial_dependence_knows_its_features(regressor):
+    for feature in (3, -1, "wind", True):
+        with pytest.raises(DataError, match="there is no feature"):
+            regressor.partial_dependence(feature)
+
+
+@pytest.mark.parametrize("name", ["KANRegressor", "KANClassifier"])
+def test_the_front_door_has_them(name):
+    assert getattr(kw, name).__name__ == name and name in dir(kw)

@@ -1,0 +1,196 @@
+"""The parts of a smooth fit: likelihoods, roughness, Gauss-Newton steps, mini-batches."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from knotwork.estimators.adam import adam
+from knotwork.estimators.gauss_newton import derivatives, gauss_newton
+from knotwork.estimators.likelihood import Bernoulli, Categorical, Normal
+from knotwork.estimators.roughness import Roughness
+from knotwork.estimators.rows import Rows
+from knotwork.estimators.straight import rescale_outputs, straight
+from knotwork.model import FreeParameters
+from knotwork.splines import grid_range
+
+
+def targets_for(likelihood, n, generator):
+    if isinstance(likelihood, Normal):
+        return torch.randn(n, 2, generator=generator, dtype=torch.float64)
+    if isinstance(likelihood, Bernoulli):
+        return torch.randint(0, 2, (n, 1), generator=generator).double()
+    return torch.eye(3, dtype=torch.float64)[torch.randint(0, 3, (n,), generator=generator)]
+
+
+def problem(likelihood, n=7, seed=0, hidden=(2,), grid=2, k=2):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, 2, generator=generator, dtype=torch.float64)
+    targets = targets_for(likelihood, n, generator)
+    offset = torch.randn(targets.shape[1], generator=generator, dtype=torch.float64)
+    weights = torch.rand(n, generator=generator, dtype=torch.float64)
+    network = straight([2, *hidden, targets.shape[1]], grid, k, x, seed)
+    return network, Rows(x, targets, weights, offset, likelihood)
+
+
+LIKELIHOODS = pytest.mark.parametrize(
+    "likelihood", [Normal(), Bernoulli(), Categorical()], ids=lambda l: type(l).__name__
+)
+
+
+@LIKELIHOODS
+def test_slopes_are_the_derivatives_of_the_values(likelihood):
+    generator = torch.Generator().manual_seed(1)
+    targets = targets_for(likelihood, 9, generator)
+    outputs = 3 * torch.randn(targets.shape, generator=generator, dtype=torch.float64).requires_grad_()
+    (expected,) = torch.autograd.grad(likelihood.values(outputs, targets).sum(), outputs)
+    torch.testing.assert_close(likelihood.slopes(outputs.detach(), targets), expected)
+
+
+@LIKELIHOODS
+def test_curved_columns_square_to_the_curvature_of_the_values(likelihood):
+    generator = torch.Generator().manual_seed(2)
+    targets = targets_for(likelihood, 1, generator)
+    outputs = torch.randn(targets.shape, generator=generator, dtype=torch.float64)
+    columns = torch.randn(*targets.shape, 4, generator=generator, dtype=torch.float64)
+    by_output = torch.autograd.functional.hessian(lambda f: likelihood.values(f, targets).sum(), outputs)[0, :, 0]
+    root = likelihood.curved(outputs, columns)[0]
+    torch.testing.assert_close(root.T @ root, columns[0].T @ by_output @ columns[0])
+
+
+def test_probabilities_of_extreme_logits_stay_finite():
+    far = torch.tensor([[800.0]], dtype=torch.float64)
+    zero, one = torch.zeros(1, 1, dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64)
+    assert float(Bernoulli().values(far, zero)) == 800 and float(Bernoulli().values(-far, one)) == 800
+    logits = torch.tensor([[800.0, 0.0, -800.0]], dtype=torch.float64)
+    assert float(Categorical().values(logits, torch.eye(3, dtype=torch.float64)[[2]])) == 1600
+
+
+@LIKELIHOODS
+def test_derivatives_are_those_of_the_weighted_loss(likelihood, monkeypatch):
+    monkeypatch.setattr("knotwork.estimators.gauss_newton.CHUNK", 100)  # a few rows at a time
+    network, rows = problem(likelihood)
+    free = FreeParameters(network)
+    _, slope = derivatives(network, rows, free)
+    at, step, expected = free.get(), 1e-6, []
+    for i in range(free.size):
+        losses = []
+        for sign in (1, -1):
+            free.set(at + sign * step * torch.eye(free.size, dtype=torch.float64)[i])
+            losses.append(float(rows.loss(rows.outputs(network).detach())))
+        expected.append((losses[0] - losses[1]) / (2 * step))
+    # central differences err by step² and by rounding/step, both near 1e-10 here
+    torch.testing.assert_close(slope, torch.tensor(expected, dtype=torch.float64), rtol=1e-6, atol=1e-8)
+
+
+def test_roughness_its_slope_and_its_curvature_agree():
+    network, _ = problem(Normal(), hidden=(3,), grid=3, k=3)
+    roughness = Roughness(network, 0.7)
+    at = torch.randn(FreeParameters(network).size, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    slope = torch.autograd.functional.jacobian(roughness.value, at)
+    torch.testing.assert_close(roughness.slope(at), slope)
+    curvature = torch.zeros(len(at), len(at), dtype=torch.float64)
+    roughness.add_to(curvature)
+    torch.testing.assert_close(curvature, torch.autograd.functional.hessian(roughness.value, at))
+
+
+def test_a_straight_edge_is_not_bent_and_a_parabola_is():
+    network, _ = problem(Normal(), hidden=(), grid=4, k=3)
+    roughness = Roughness(network)
+    bent = roughness._squares(FreeParameters(network).get())[0, 1]
+    assert float(bent) < 1e-20
+    with torch.no_grad():  # evenly spaced coefficients squared: every second difference is 2 h²
+        line = torch.arange(7, dtype=torch.float64) * 0.5
+        network.layers[0].coefficients.copy_((line**2)[None, :, None].expand(2, -1, 2))
+    bent = roughness._squares(FreeParameters(network).get())[0, 1]
+    assert float(bent) == pytest.approx(4 * 2.0**2)  # four edges whose second derivative is 2
+
+
+def test_weights_of_roughness_are_learned_where_prior_and_squares_balance():
+    # coefficients drawn from the prior, about which the data say nothing beyond their values
+    network, _ = problem(Normal(), hidden=(40,), grid=3, k=3)
+    roughness = Roughness(network)
+    generator = torch.Generator().manual_seed(0)
+    precision = roughness._precisions()[0] * 5.0
+    root = torch.linalg.cholesky(torch.linalg.inv(precision))
+    at = FreeParameters(network).get()
+    places = roughness.places[0]
+    at[places] = torch.randn(places.shape, generator=generator, dtype=torch.float64) @ root.T
+    for _ in range(30):
+        roughness.learn(at, torch.zeros(len(at), len(at), dtype=torch.float64))
+    # 80 edges: a variance is known to about sqrt(2 / 80 / 5), a tenth; three of those
+    torch.testing.assert_close(roughness.weights[0], torch.tensor([5.0, 5.0], dtype=torch.float64), rtol=0.35, atol=0)
+    assert float(roughness.weights[1, 0]) == 1
+
+
+def test_without_hidden_layer_a_fit_of_fixed_roughness_is_a_ridge_regression():
+    network, rows = problem(Normal(), n=30, hidden=(), grid=3, k=3)
+    roughness, free, ridge = Roughness(network, 2.0), FreeParameters(network), network.copy()
+    curvature, slope = derivatives(network, rows, free)  # of a quadratic: the same everywhere, and where it began
+    began, prior = free.get(), torch.zeros_like(curvature)
+    roughness.add_to(prior)
+    gauss_newton(network, rows, roughness, lambda *_: None, steps=300, tolerance=1e-10, learn=False)
+    precision = 1.0
+    for _ in range(300):  # 1/σ² and the ridge regression it asks for, in turns
+        matrix = precision * curvature + prior
+        FreeParameters(ridge).set(began - torch.linalg.solve(matrix, precision * slope + prior @ began))
+        determined = float(torch.linalg.solve(matrix, precision * curvature).trace())
+        precision = (2 * rows.total - determined) / (2 * float(rows.loss(rows.outputs(ridge).detach())))
+    torch.testing.assert_close(rows.outputs(network), rows.outputs(ridge), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("likelihood", [Bernoulli(), Categorical()], ids=lambda l: type(l).__name__)
+def test_a_fit_of_fixed_roughness_never_climbs(likelihood):
+    network, rows = problem(likelihood, n=40, hidden=(3,), grid=3, k=3)
+    roughness, free, values = Roughness(network), FreeParameters(network), []
+
+    def note(step, loss):
+        assert loss == pytest.approx(float(rows.loss(rows.outputs(network).detach())) / rows.total)
+        values.append(float(rows.loss(rows.outputs(network).detach()) + roughness.value(free.get())))
+
+    note(0, float(rows.loss(rows.outputs(network).detach())) / rows.total)
+    gauss_newton(network, rows, roughness, note, steps=20, tolerance=1e-9, learn=False)
+    assert len(values) > 3 and all(later <= before for before, later in pairwise(values))
+
+
+def test_steps_end_where_each_step_says_so():
+    network, rows = problem(Normal(), n=40)
+    settings = {"steps": 20, "tolerance": 1e-9, "learn": True}
+    done = gauss_newton(
+        network, rows, Roughness(network), lambda step, loss: "enough" if step == 4 else None, **settings
+    )
+    assert done == (4, "enough")
+
+
+def test_mini_batches_approach_what_second_order_steps_find():
+    network, rows = problem(Bernoulli(), n=200, hidden=(), grid=3, k=3)
+    other = network.copy()
+    gauss_newton(network, rows, Roughness(network), lambda *_: None, steps=50, tolerance=1e-9, learn=False)
+    pace = {"epochs": 300, "batch_size": 70, "learning_rate": 0.02, "generator": torch.Generator().manual_seed(0)}
+    adam(other, rows, Roughness(other), lambda *_: None, **pace)
+    difference = (network(rows.x) - other(rows.x)).detach().abs().max()
+    assert float(difference) < 0.02  # of logits that spread over about 1
+
+
+def test_networks_begin_as_straight_lines_over_the_rows():
+    x = torch.tensor(np.random.default_rng(0).normal(size=(20, 3)))
+    network = straight([3, 4, 2], 5, 3, x, seed=1)
+    low, high = grid_range(network.layers[0].knots, 3)
+    torch.testing.assert_close(low, x.amin(0))
+    torch.testing.assert_close(high, x.amax(0))
+    middle = (x[0] + x[1]) / 2
+    a, b, c = (network.layers[0](v[None]) for v in (x[0], middle, x[1]))
+    torch.testing.assert_close((a + c) / 2, b)
+    assert torch.equal(network(x), straight([3, 4, 2], 5, 3, x, seed=1)(x))
+    assert not torch.equal(network(x), straight([3, 4, 2], 5, 3, x, seed=2)(x))
+
+
+@pytest.mark.parametrize("hidden", [(), (3,)])
+def test_rescaled_outputs_are_exact_far_outside_the_grid_too(hidden):
+    network, rows = problem(Normal(), hidden=hidden, k=3)
+    x = torch.cat([rows.x, 100 * rows.x])
+    before = network(x)
+    scale, shift = torch.tensor([2.0, -3.0], dtype=torch.float64), torch.tensor([0.5, 1e3], dtype=torch.float64)
+    rescale_outputs(network, scale, shift)
+    torch.testing.assert_close(network(x), scale * before + shift)
