@@ -4,6 +4,7 @@ import dataclasses
 import math
 import re
 import sys
+from statistics import median
 
 import pytest
 import torch
@@ -244,7 +245,7 @@ def test_other_exceptions_of_the_callback_come_through():
 def test_patience_stops_and_keeps_the_best_validation_state(settings):
     """Half noise: a fit of the training rows soon harms the others."""
     data, states, network = bumps(size=60, noise=0.5), [], KAN([2, 3, 1], seed=0)
-    settings = {**settings, "steps": 150, "lr": 0.05 if "dam" in str(settings) else None}
+    settings = {**settings, "steps": 150, "starts": 1, "lr": 0.05 if "dam" in str(settings) else None}
     result = network.fit(data, **settings, patience=3, callback=lambda record: states.append(state(network)) and None)
     assert result.stop_reason == "3 steps brought no better validation loss"
     validation = [record.validation for record in result.history]
@@ -256,7 +257,7 @@ def test_patience_stops_and_keeps_the_best_validation_state(settings):
 
 def test_patience_counts_the_start():
     data, network = bumps(), KAN([2, 2, 1], seed=0)
-    network.fit(data, steps=20, starts=1)
+    network.fit(data, steps=8, starts=1)
     before = state(network)
     result = network.fit(data, optimizer="adam", lr=1.0, steps=50, patience=4)
     assert (result.steps, result.stop_reason) == (4, "4 steps brought no better validation loss")
@@ -337,14 +338,16 @@ def test_the_mlp_baseline_trains(optimizer, steps):
 @pytest.mark.parametrize(("optimizer", "steps", "near"), [("lm", 40, 1.05), ("lbfgs", 20, 1.05), ("adam", 400, 1.5)])
 def test_every_optimizer_minimises_the_penalty_too(optimizer, steps, near):
     """A network that fits the data without a penalty gives up some of that for smaller edges."""
-    data, network = bumps(), KAN([2, 2, 1], seed=0)
-    network.fit(data, steps=20, starts=1)
-    free = network.copy()
-    result = network.fit(data, optimizer=optimizer, steps=steps, lamb=0.1, update_grid=False)
-    penalty = Penalty(0.1)
-    assert penalty.value(network, data.X_train) < 0.8 * penalty.value(free, data.X_train)
-    best = free.fit(data, optimizer="lm", steps=150, lamb=0.1, update_grid=False).objective
-    assert result.objective < near * best
+    data, penalty, ratios = bumps(), Penalty(0.1), []
+    for seed in range(5):  # the penalty has many minima, and none of the optimisers always finds the best one
+        network = KAN([2, 2, 1], seed=seed)
+        network.fit(data, steps=20, starts=1)
+        free = network.copy()
+        result = network.fit(data, optimizer=optimizer, steps=steps, lamb=0.1, update_grid=False)
+        assert penalty.value(network, data.X_train) < 0.8 * penalty.value(free, data.X_train)
+        best = free.fit(data, optimizer="lm", steps=150, lamb=0.1, update_grid=False).objective
+        ratios.append(result.objective / best)
+    assert median(ratios) < near
 
 
 def test_removed_and_fixed_edges_stay_as_they_are():

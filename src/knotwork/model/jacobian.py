@@ -39,6 +39,19 @@ class FreeParameters:
             self.named.append(free)
         self.size = sum(map(len, self.coefficients)) + sum(map(len, self.base_weights)) + 4 * sum(map(len, self.named))
 
+    def coefficient_places(self) -> list[Tensor]:
+        """Where the coefficients of every free spline edge stand in the vector, layer by layer: (edges, grid + k)."""
+        found, at = [], 0
+        for layer, coefficients, base_weights, named in zip(
+            self.network.layers, self.coefficients, self.base_weights, self.named, strict=True
+        ):
+            places = torch.full((layer.coefficients.numel(),), -1)
+            places[coefficients] = torch.arange(at, at + len(coefficients))
+            places = places.view_as(layer.coefficients).transpose(1, 2).flatten(0, 1)
+            found.append(places[places[:, 0] >= 0])
+            at += len(coefficients) + len(base_weights) + 4 * len(named)
+        return found
+
     def get(self) -> Tensor:
         """The current values: (P,)."""
         return self.gather([(la.coefficients, la.base_weights, la.affine) for la in self.network.layers])

@@ -6,9 +6,11 @@ from torch import Tensor
 from knotwork.model import KANLayer, KANNetwork, Sweep, sweep
 from knotwork.splines import adaptive_knots, grid_range
 
-MARGIN = 0.02  # of the range, left free at both ends of a hidden grid
-SLACK = 0.02  # of its grid that the values of a hidden node may leave it by: the linear continuation serves there
-COVERAGE = 0.7  # of its grid that the values of a hidden node must fill
+MARGIN = 0.01  # of the range, left free at both ends of a hidden grid
+BEYOND = 0.1  # of the range of a hidden node, by which its grid reaches further at most, to where other rows may lead
+FEW = 10  # inputs of a node up to which rows come near the corners of their box
+NEARLY = 0.03  # of a grid: it lies as it should if its ends are this near
+COVERAGE = 0.6  # of its grid that the values of a hidden node must fill
 
 
 def set_input_grid(network: KANNetwork, ranges: list[tuple[float, float]], x: Tensor, grid_eps: float = 1.0) -> None:
@@ -23,41 +25,77 @@ def set_input_grid(network: KANNetwork, ranges: list[tuple[float, float]], x: Te
 
 
 @torch.no_grad()
-def adapt_hidden_grids(network: KANNetwork, x: Tensor, grid_eps: float = 1.0) -> bool:
+def adapt_hidden_grids(network: KANNetwork, x: Tensor, grid_eps: float = 1.0, exactly: bool = False) -> bool:
     """Re-fit hidden grids that the values on x leave or fill badly, first layer to last; True if any moved.
 
-    The outgoing curves are kept in L² over the new grid, so the loss may change a little.
+    A grid reaches beyond the values on x to where other rows of the same box of inputs may lead. With `exactly` every
+    grid is re-fitted that does not nearly lie so. The outgoing curves are kept in L² over the new grid, so the loss may
+    change a little.
     """
     moved = False
+    values = network.select_inputs(x)
+    ends = values.amin(0), values.amax(0)
     for l, layer in enumerate(network.layers):
-        if l == 0:
-            values = network.select_inputs(x)
-        else:
-            low, high, badly = _judge(layer, values)
+        if l:
+            ends = _wanted(values, *ends)
+            badly = ~_fits(layer, values)
+            if exactly:
+                grid_low, grid_high = grid_range(layer.knots, layer.k)
+                off = torch.maximum((grid_low - ends[0]).abs(), (grid_high - ends[1]).abs())
+                badly |= off > NEARLY * (ends[1] - ends[0])
             if bool(badly.any()) and _usable(values) and _usable(layer(values)):
-                margin = MARGIN * (high - low)
-                wide_low, wide_high = _widen(low - margin, high + margin)
-                knots = adaptive_knots(values, wide_low, wide_high, layer.grid, layer.k, grid_eps)
+                knots = adaptive_knots(values, *ends, layer.grid, layer.k, grid_eps)
                 layer.set_knots(torch.where(badly[:, None], knots, layer.knots))
                 moved = True
         values = network.combine(l + 1, layer(values))
+        ends = _reach(network, l, *ends)
     return moved
+
+
+def _wanted(values: Tensor, least: Tensor, most: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the grids of nodes should end whose values (batch, nodes) may also be from `least` to `most`, (nodes,)."""
+    low, high = values.amin(0), values.amax(0)
+    beyond = BEYOND * (high - low)
+    low = torch.where(least.isfinite(), least, low).clamp(low - beyond, low)
+    high = torch.where(most.isfinite(), most, high).clamp(high, high + beyond)
+    margin = MARGIN * (high - low)
+    return _widen(low - margin, high + margin)
+
+
+def _reach(network: KANNetwork, l: int, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """The least and greatest values of the nodes behind layer l for inputs from low to high; NaN: not worth knowing."""
+    layer = network.layers[l]
+    if layer.in_features > FEW:
+        unknown = low.new_full((network.structure.nodes(l + 1),), float("nan"))
+        return unknown, unknown
+    share = torch.linspace(0, 1, 4 * layer.grid + 1, dtype=low.dtype, device=low.device).unsqueeze(-1)
+    edges = layer.edges(low + share * (high - low))
+    low, high = edges.amin(0).sum(0), edges.amax(0).sum(0)
+    n_sums, n_products = network.structure.width[l + 1]
+    if not n_products:
+        return low, high
+    least, *lows = low[n_sums:].view(n_products, -1).T
+    most, *highs = high[n_sums:].view(n_products, -1).T
+    for a, b in zip(lows, highs, strict=True):
+        corners = torch.stack([least * a, least * b, most * a, most * b])
+        least, most = corners.amin(0), corners.amax(0)
+    return torch.cat([low[:n_sums], least]), torch.cat([high[:n_sums], most])
 
 
 def hidden_grids_fit(network: KANNetwork, x: Tensor, seen: Sweep | None = None) -> bool:
     """False if `adapt_hidden_grids` would move a grid; `seen` is a sweep over x at the present parameters."""
     seen = seen or sweep(network, x)
     layers = zip(list(network.layers)[1:], seen.layers[1:], strict=True)
-    return not any(bool(_judge(layer, saw.inputs)[2].any()) for layer, saw in layers)
+    return all(bool(_fits(layer, saw.inputs).all()) for layer, saw in layers)
 
 
-def _judge(layer: KANLayer, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Lowest and highest value entering each input's grid, and whether they leave it or fill it badly: each (in,)."""
+def _fits(layer: KANLayer, values: Tensor) -> Tensor:
+    """Whether values (batch, in) stay in each input's grid and fill it well: (in,)."""
     low, high = values.amin(0), values.amax(0)
     grid_low, grid_high = grid_range(layer.knots, layer.k)
     size = grid_high - grid_low
-    narrow = (high - low < COVERAGE * size) & (high - low > 1e-6 * size)  # no grid suits a constant better than another
-    return low, high, (low < grid_low - SLACK * size) | (high > grid_high + SLACK * size) | narrow
+    full = (high - low >= COVERAGE * size) | (high - low <= 1e-6 * size)  # no grid suits a constant better than another
+    return (low >= grid_low) & (high <= grid_high) & full
 
 
 def _usable(values: Tensor) -> bool:

@@ -1,0 +1,161 @@
+"""How near training comes to the accuracy that splines allow: test errors of known and of over-wide shapes, by seed.
+
+    python benchmarks/training.py known          # fit, refine, fit on networks of the right shape
+    python benchmarks/training.py known --only J0 --seeds 3
+
+Every fit is one JSON line in `results/training-<experiment>.jsonl`; what is there is not run again. `floor` is the test
+RMSE of the network of that shape built directly from least-squares splines. `--summary` prints medians and worst seeds.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import torch
+
+import knotwork as kw
+
+RESULTS = Path(__file__).parent / "results"
+SIN2 = [f"x{i}" for i in range(1, 101)]
+
+
+@dataclass(frozen=True)
+class Known:
+    """A function with a network of its shape; `floors` of the test RMSE by number of intervals."""
+
+    name: str
+    expression: str
+    inputs: dict[str, tuple[float, float]]
+    width: list
+    floors: dict[int, float]
+    size: int = 1000
+    k: int = 3
+    start: int = 5
+
+    @property
+    def grids(self) -> list[int]:
+        """From coarse to fine, through every grid with a floor."""
+        doubled, last = [self.start], max(self.floors)
+        while 2 * doubled[-1] < last:
+            doubled.append(2 * doubled[-1])
+        return sorted({*doubled, *self.floors})
+
+
+BOX = {"x": (-1.0, 1.0), "y": (-1.0, 1.0)}
+FOUR = {name: (-1.0, 1.0) for name in ("a", "b", "c", "d")}
+FOUR_D = "exp((sin(pi*(a**2 + b**2)) + sin(pi*(c**2 + d**2)))/2)"
+HUNDRED = "exp((" + " + ".join(f"sin(pi*{x}/2)**2" for x in SIN2) + ")/100)"
+TWO_D = "exp(sin(pi*x) + y**2)"
+KNOWN = [
+    Known("J0(20x)", "J0(20*x)", {"x": (-1.0, 1.0)}, [1, 1], {20: 8.1e-3, 50: 9.0e-5}),
+    Known("2-D", TWO_D, BOX, [2, 1, 1], {10: 3.0e-4, 20: 1.7e-5, 50: 4.3e-7}),
+    Known("xy", "x*y", BOX, [2, 2, 1], {20: 5e-9}),
+    Known("xy, a product node", "x*y", BOX, [2, (0, 1)], {20: 5e-9}),
+    Known("4-D", FOUR_D, FOUR, [4, 2, 1, 1], {10: 1.5e-4, 20: 8.7e-6}, size=5000),
+    Known("100-D", HUNDRED, dict.fromkeys(SIN2, (-1.0, 1.0)), [100, 1, 1], {10: 8.8e-6}, size=5000),
+    Known("100-D, more rows", HUNDRED, dict.fromkeys(SIN2, (-1.0, 1.0)), [100, 1, 1], {20: 5.2e-7}, size=20000),
+    Known("2-D, k=5", TWO_D, BOX, [2, 1, 1], {50: 5e-10}, k=5),
+    Known("2-D, k=7", TWO_D, BOX, [2, 1, 1], {50: 5e-13, 100: 5e-13}, k=7),
+]
+
+
+def known(only: str | None, seeds: int) -> Iterator[tuple[dict, "callable"]]:
+    """Fit, refine, fit: default settings, grids doubled."""
+    for case in KNOWN:
+        if only is None or only in case.name:
+            for seed in range(seeds):
+                yield {"case": case.name, "seed": seed}, lambda case=case, seed=seed: climb(case, seed)
+
+
+def climb(case: Known, seed: int) -> dict:
+    data = kw.sample(case.expression, size=case.size, test_size=2000, seed=seed, **case.inputs)
+    model = kw.KAN(case.width, grid=case.start, k=case.k, seed=seed)
+    levels, began = [], time.perf_counter()
+    for grid in case.grids:
+        model = model if grid == case.start else model.refine(grid)
+        result = model.fit(data, seed=seed, progress=False)
+        seconds = time.perf_counter() - began
+        levels.append(
+            {
+                "grid": grid,
+                "test": result.test_rmse,
+                "train": result.train_rmse,
+                "steps": result.steps,
+                "seconds": round(seconds, 2),
+                "optimizer": result.optimizer,
+                "stopped": result.stop_reason,
+            }
+        )
+    return {"levels": levels, "floors": case.floors}
+
+
+@dataclass(frozen=True)
+class Blind:
+    """A function, a network that is too wide for it, and the shape it should be pruned to."""
+
+    name: str
+    expression: str
+    inputs: dict[str, tuple[float, float]]
+    width: list
+    shape: list
+    floor: float  # of the shape at G = 20
+    size: int = 1000
+
+
+BLIND = [
+    Blind("2-D", TWO_D, BOX, [2, 5, 1], [2, 1, 1], 1.7e-5),
+    Blind("4-D", FOUR_D, FOUR, [4, 5, 5, 1], [4, 2, 1, 1], 8.7e-6, size=5000),
+]
+
+
+def blind(only: str | None, seeds: int) -> Iterator[tuple[dict, "callable"]]:
+    """Fit with a penalty, prune, and fit again on finer grids."""
+    for case in BLIND:
+        if only is None or only in case.name:
+            for seed in range(seeds):
+                yield {"case": case.name, "seed": seed}, lambda case=case, seed=seed: pruned(case, seed)
+
+
+def pruned(case: Blind, seed: int) -> dict:
+    data = kw.sample(case.expression, size=case.size, test_size=2000, seed=seed, **case.inputs)
+    began = time.perf_counter()
+    model = kw.KAN(case.width, seed=seed)
+    model.fit(data, lamb=1e-3, seed=seed, progress=False)
+    model = model.prune(data)
+    shape = [s + p for s, p in model.spec.width]
+    tests = {}
+    for grid in (5, 10, 20):
+        model = model.refine(grid)
+        tests[grid] = model.fit(data, seed=seed, progress=False).test_rmse
+    return {"shape": shape, "tests": tests, "floor": case.floor, "seconds": round(time.perf_counter() - began, 2)}
+
+
+EXPERIMENTS = {"known": known, "blind": blind}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiment", choices=list(EXPERIMENTS))
+    parser.add_argument("--only", help="cases whose name contains this")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--out", type=Path, help="the file of results")
+    parser.add_argument("--summary", action="store_true", help="run nothing, print what is there")
+    options = parser.parse_args()
+    path = options.out or RESULTS / f"training-{options.experiment}.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    if not options.summary:
+        for key, run in EXPERIMENTS[options.experiment](options.only, options.seeds):
+            if not any(all(row[name] == value for name, value in key.items()) for row in rows):
+                row = {**key, **run()}
+                with path.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+                print(json.dumps(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()

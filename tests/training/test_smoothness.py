@@ -1,0 +1,98 @@
+"""A whisper of roughness: nothing where rows decide, a polynomial where they do not."""
+
+import pytest
+import torch
+
+from knotwork import KAN, sample
+from knotwork.model import FreeParameters
+from knotwork.splines import evaluate, fit_coefficients
+from knotwork.training import levenberg_marquardt
+from knotwork.training.levenberg_marquardt import normal_equations
+from knotwork.training.smoothness import WHISPER, Smoothness
+
+
+def smooth(network, x, weight=1e-2):
+    free = FreeParameters(network)
+    matrix, gradient = normal_equations(network, x, network(x).detach(), free, None)
+    return free, Smoothness(network, free, matrix.diagonal(), weight), matrix, gradient
+
+
+def a_network():
+    network = KAN([2, (2, 1), 2], grid=4, seed=0, init="paper")
+    network.fix_symbolic(0, 0, 1, "sin", params=(1.0, 0.0, 1.0, 0.0))
+    network.layers[0].remove_edge(1, 2)
+    network.layers[1].base_weights.requires_grad_(False)
+    return network, 2 * torch.rand(50, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
+
+
+def test_places_of_coefficients_are_where_the_vector_has_them():
+    network, _ = a_network()
+    free = FreeParameters(network)
+    with torch.no_grad():
+        for layer in network.layers:
+            layer.coefficients.copy_(torch.arange(layer.coefficients.numel()).view_as(layer.coefficients))
+    vector = free.get()
+    for layer, places in zip(network.layers, free.coefficient_places(), strict=True):
+        edges = [(i, j) for i in range(layer.in_features) for j in range(layer.out_features) if layer.mask[i, j] == 1]
+        torch.testing.assert_close(vector[places], torch.stack([layer.coefficients[i, :, j] for i, j in edges]))
+
+
+def test_what_is_added_are_half_the_derivatives_of_the_value():
+    network, x = a_network()
+    free, smoothness, matrix, gradient = smooth(network, x)
+    at = free.get()
+    more, slope = smoothness.add_to(matrix, gradient, at)
+    direction = torch.randn(len(at), generator=torch.Generator().manual_seed(1), dtype=at.dtype)
+    values = [smoothness.value(at + step * direction) for step in (-1.0, 0.0, 1.0)]  # a quadratic: exact
+    assert float(direction @ (slope - gradient)) == pytest.approx((values[2] - values[0]) / 4, rel=1e-10)
+    bend = float(direction @ (more - matrix) @ direction)
+    assert bend == pytest.approx((values[2] - 2 * values[1] + values[0]) / 2, rel=1e-10)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+def test_polynomials_of_the_order_are_smooth_and_others_are_not(k):
+    network = KAN([1, 1], grid=6, k=k, base="zero", grid_range=(-1, 1), seed=0)
+    x = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None]
+    for power, rough in ((k, False), (k + 1, True)):
+        with torch.no_grad():
+            layer = network.layers[0]
+            layer.coefficients.copy_(fit_coefficients(x, (x**power)[:, :, None], layer.knots, k))
+        free, smoothness, _, _ = smooth(network, x)
+        assert (smoothness.value(free.get()) > 1e-6) == rough
+
+
+def test_the_units_of_targets_and_inputs_make_no_difference():
+    ratios = []
+    for unit in (1.0, 1e3):
+        network, x = a_network()
+        with torch.no_grad():
+            for layer in list(network.layers)[-1:]:
+                layer.coefficients.mul_(unit)
+                layer.base_weights.mul_(unit)
+        free, smoothness, _, _ = smooth(network, x)
+        ratios.append(smoothness.value(free.get()) / float(network(x).detach().square().mean()))
+    # the last layer's curves count with the square of the unit, and so do the first one's through what depends on them
+    assert ratios[1] == pytest.approx(ratios[0], rel=1e-9)
+
+
+def test_a_curve_goes_on_as_a_polynomial_where_no_row_is():
+    """Rows leave out a gap and both ends of the grid; a cubic is found there all the same, by the smoothness alone."""
+    x = 2 * torch.rand(200, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
+    x = x[(x[:, 0] < 0.2) | (x[:, 0] > 0.6)][:, :1]
+    everywhere = torch.linspace(-1.5, 1.5, 101, dtype=torch.float64)[:, None]
+    errors = []
+    for weight in (WHISPER, 0.0):
+        network = KAN([1, 1], grid=20, grid_range=(-1.5, 1.5), base="zero", seed=0)
+        levenberg_marquardt(network, x, x**3 - x, steps=50, smoothness=weight)
+        errors.append(float((network(everywhere) - everywhere**3 + everywhere).detach().abs().max()))
+    assert errors[0] < 1e-3 and errors[1] > 0.1
+
+
+def test_where_rows_decide_the_error_stays_that_of_the_closest_spline():
+    data = sample("exp(sin(pi*x))", x=(-1, 1), size=1000, test_size=0, seed=0)
+    network = KAN([1, 1], grid=20, base="zero", seed=0)
+    result = network.fit(data)
+    layer, x, y = network.layers[0], data.X_train, data.y_train
+    closest = fit_coefficients(x, y[:, :, None], layer.knots, 3)
+    error = (evaluate(x, layer.knots, closest, 3)[:, 0] - y).square().mean().sqrt()
+    assert float(error) <= result.train_rmse <= 1.02 * float(error)
