@@ -1,12 +1,19 @@
 """scikit-learn's own checks of an estimator; every one is expected to pass."""
 
 import pytest
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from knotwork.estimators import KANClassifier, KANRegressor
 
+CHECKS = [pair for kind in (KANRegressor, KANClassifier) for pair in estimator_checks_generator(kind())]
+
+
+def name(value):
+    """The class of an estimator, or the function that a check is."""
+    return getattr(getattr(value, "func", value), "__name__", type(value).__name__)
+
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
-@parametrize_with_checks([KANRegressor(), KANClassifier()])
+@pytest.mark.parametrize(("estimator", "check"), CHECKS, ids=name)
 def test_scikit_learn_is_content(estimator, check):
     check(estimator)

@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 from knotwork.errors import SpecError
 from knotwork.model import KANNetwork, Spec, parse_width, trace
 from knotwork.outputs import diagram
-from knotwork.outputs.diagram import FAINTEST, thinned
+from knotwork.outputs.diagram import FAINTEST, telling_beta, thinned
 from knotwork.outputs.figure import RED
 from knotwork.simplify import Scores, attribute
 
@@ -104,6 +104,16 @@ def test_opacity_is_tanh_of_beta_times_the_score(beta):
     for kind in ("curves", "frames", "lines"):
         for drawn, law in zip(opacities(figure, kind), expected, strict=True):
             np.testing.assert_allclose(drawn, law, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("width", "least"), [([30, 5, 1], 0.9), ([2, 1], 0.9), ([30, 30, 1], 0.0)])
+def test_a_telling_beta_lets_the_strongest_edge_of_every_layer_be_seen(width, least):
+    model, x = network(width), rows(width[0])
+    beta = telling_beta(attribute(model, x))
+    strongest = [float(layer.max()) for layer in opacities(diagram(model, x, beta=beta), "lines")]
+    assert min(strongest) > least and (beta > 3) == (width == [30, 5, 1])
+    nothing = Scores((torch.zeros(2, 1),), (torch.zeros(2), torch.zeros(1)), torch.zeros(2), "paper")
+    assert telling_beta(nothing) == 3
 
 
 def test_scores_may_be_given_and_an_edge_without_any_stays_visible():

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from knotwork.outputs.wording import count, explained, number, percent, short
+from knotwork.outputs.wording import count, explained, number, percent, right, short
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,14 @@ def test_shares_counts_and_names():
     assert [count(n, "row") for n in (0, 1, 1234)] == ["0 rows", "1 row", "1,234 rows"]
     assert short("a" * 60) == "a" * 60
     assert short("a" * 61) == "a" * 59 + "…"
+
+
+def test_right_answers_are_never_rounded_up():
+    assert [right(s) for s in (0.0, 0.95, 0.9739, 0.99999, 1.0, 29 / 30)] == [
+        "0 %",
+        "95 %",
+        "97.3 %",
+        "99.9 %",
+        "100 %",
+        "96.6 %",
+    ]

@@ -248,12 +248,16 @@ class KANEstimator(BaseEstimator, ABC):
         """The network's outputs for rows (n, in): (n, K)."""
         return torch.cat([self.model_(part) for part in rows.split(AT_ONCE)]).numpy()
 
-    def plot(self, X: Any = None, beta: float = 3.0, **options: Any) -> Figure:
+    def plot(self, X: Any = None, beta: float | None = None, **options: Any) -> Figure:
         """The network drawn with its curves over the rows X, or those kept, as one matplotlib Figure.
 
-        The options are those of `knotwork.KAN.plot`.
+        Without `beta` it is 3, or more where that would leave all edges of a layer faint. The options are those of
+        `knotwork.KAN.plot`.
         """
+        from knotwork.outputs.diagram import telling_beta
+
         rows = self._table(X)
+        beta = telling_beta(self.model_.attribute(rows)) if beta is None else beta
         return self.model_.plot(rows, beta, **options)
 
     @property

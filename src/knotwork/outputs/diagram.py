@@ -11,7 +11,7 @@ from torch import Tensor
 from knotwork.errors import SpecError
 from knotwork.model import KANNetwork, LayerTrace, trace
 from knotwork.outputs.figure import Sheet, write
-from knotwork.outputs.layout import Array, lay_out
+from knotwork.outputs.layout import MOST_CURVES, Array, lay_out
 from knotwork.outputs.pen import NAME_SIZE, Edges, Names, Pen
 from knotwork.simplify import Scores, attribute
 
@@ -86,6 +86,17 @@ def diagram(
     if heading:
         write(axes, layout.width / 2, height - 0.08, (heading, False), NAME_SIZE * scale, ha="center", va="top")
     return figure
+
+
+def telling_beta(scores: Scores) -> float:
+    """3, or as much more as the strongest edge of every layer needs to be seen where curves are drawn, at most 30.
+
+    Edges from many inputs share one output's score, so that all of them would be faint; where only lines are drawn,
+    there are so many that they had better be.
+    """
+    strongest = min(float(edges.max()) if edges.numel() else 0.0 for edges in scores.edges)
+    crowded = sum(int((edges > 0).sum()) for edges in scores.edges) > MOST_CURVES
+    return 3.0 if crowded or not 0 < strongest < 0.5 else min(1.5 / strongest, 30.0)
 
 
 def rows_of(network: KANNetwork, x: Tensor, verb: str) -> Tensor:

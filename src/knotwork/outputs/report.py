@@ -20,7 +20,7 @@ from knotwork.errors import DataError, ExpressionError, KnotworkWarning, SpecErr
 from knotwork.functions import named_function
 from knotwork.model import KANNetwork
 from knotwork.outputs.curves import edge_curve, training_curves
-from knotwork.outputs.diagram import diagram
+from knotwork.outputs.diagram import diagram, telling_beta
 from knotwork.outputs.figure import UNPRINTABLE
 from knotwork.outputs.findings import (
     Curve,
@@ -34,9 +34,10 @@ from knotwork.outputs.findings import (
     verdicts,
 )
 from knotwork.outputs.inline import inline_svg
+from knotwork.outputs.layout import MOST_CURVES as MOST_FRAMES
 from knotwork.outputs.predicted import predicted_vs_true
 from knotwork.outputs.wording import FILTERS, number, percent
-from knotwork.simplify import input_shares
+from knotwork.simplify import attribute, input_shares
 from knotwork.symbolic import Formula, symbolic_formula
 from knotwork.symbolic.formula import evaluate
 from knotwork.training import FitResult
@@ -125,6 +126,7 @@ def report(
             "most_targets": MOST_TARGETS,
             "network": network,
             "diagram": _diagram(network, data),
+            "lines": n_edges > MOST_FRAMES,
             "cards": [_card(n, curve, splines, network, data) for n, curve in enumerate(drawn)],
             "n_edges": n_edges,
             "compared": compared,
@@ -249,10 +251,13 @@ def _predicted(predict: Predict, data: Dataset) -> list[dict[str, Any]]:
 
 def _diagram(network: KANNetwork, data: Dataset) -> dict[str, Any]:
     inputs, outputs = (tuple(data.label(name) for name in names) for names in (data.input_names, data.target_names))
-    figure = diagram(network, data.X_train, input_names=inputs, output_names=outputs)
+    scores = attribute(network, data.X_train)
+    options: dict[str, Any] = {"input_names": inputs, "output_names": outputs, "scores": scores}
+    options["beta"] = telling_beta(scores)
+    figure = diagram(network, data.X_train, **options)
     scale = min(LARGEST, PAGE / figure.get_figwidth())
     if scale > 1:
-        figure = diagram(network, data.X_train, input_names=inputs, output_names=outputs, scale=scale)
+        figure = diagram(network, data.X_train, **options, scale=scale)
     nodes = " to ".join(str(s + p) for s, p in network.spec.width)
     svg = inline_svg(figure, "diagram", f"The network, {nodes} nodes, with the curve of every edge")
     return {"svg": _markup(svg), "least": round(SMALLEST * 96 * figure.get_figwidth())}
