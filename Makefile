@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check docs clean
+.PHONY: demo test check docs dist versions clean
 
 demo: .venv/installed
 	$(BIN)/knotwork discover knots --target signature \
@@ -22,6 +22,13 @@ docs: .venv/docs
 	PATH="$(CURDIR)/$(BIN):$$PATH" sphinx-build -q -E -W --keep-going -j 2 docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
+dist: .venv/packaging
+	$(BIN)/python tools/dist.py
+
+versions: .venv/packaging
+	@echo "Downloading and running all tests twice, which takes half an hour" >&2
+	$(BIN)/python tools/versions.py
+
 clean:
 	rm -rf .venv build dist docs/_build .hypothesis .pytest_cache .ruff_cache
 
@@ -33,6 +40,6 @@ clean:
 	@$(BIN)/python -c 'from knotwork import kernels; print("Kernels in use are", kernels.active())' >&2
 	@touch $@
 
-.venv/docs: .venv/installed
-	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt 'knotwork[docs]'
+.venv/docs .venv/packaging: .venv/%: .venv/installed
+	@$(BIN)/pip install -qq --disable-pip-version-check -c constraints.txt 'knotwork[$*]'
 	@touch $@
