@@ -13,7 +13,7 @@ from pathlib import Path
 
 from clean_room import ROOT, clean_room, run, run_tests
 
-TESTS = ("tests/kernels/test_active.py", "tests/kernels/test_edge_sums.py", "tests/test_kan.py")  # fast, and all kernels
+TESTS = ("tests/kernels/test_active.py", "tests/kernels/test_edge_sums.py", "tests/test_kan.py")
 NO_COMPILER = {"CC": "false", "CXX": "false"}
 
 
