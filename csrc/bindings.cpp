@@ -122,6 +122,12 @@ struct Given {
 using Rows = std::vector<std::vector<std::uintptr_t>>;
 
 template <class T>
+void call_outputs(const Rows& layers, Index arity, Index batch, std::uintptr_t x, std::uintptr_t found, int threads) {
+    nb::gil_scoped_release free;
+    chosen<T>->outputs(Given<T>(layers, arity).network, batch, array<const T>(x), array<T>(found), threads);
+}
+
+template <class T>
 double call_loss(const Rows& layers, Index arity, Index batch, std::uintptr_t x, std::uintptr_t y, std::uintptr_t gradient, int threads) {
     nb::gil_scoped_release free;
     return chosen<T>->loss(Given<T>(layers, arity).network, batch, array<const T>(x), array<const T>(y), array<T>(gradient), threads);
@@ -154,6 +160,8 @@ NB_MODULE(_compiled, m) {
     m.def("forward_float64", call_forward<double>);
     m.def("backward_float32", call_backward<float>);
     m.def("backward_float64", call_backward<double>);
+    m.def("outputs_float32", call_outputs<float>);
+    m.def("outputs_float64", call_outputs<double>);
     m.def("loss_float32", call_loss<float>);
     m.def("loss_float64", call_loss<double>);
     m.def("jacobian_float32", call_jacobian<float>);

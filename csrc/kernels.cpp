@@ -38,7 +38,7 @@ namespace KNOTWORK_ISA {
 template <class T>
 const Kernels<T>& KNOTWORK_JOIN(kernels_, KNOTWORK_ISA)() {
     using namespace KNOTWORK_ISA;
-    static const Kernels<T> table{forward<T>, backward<T>, loss<T>, jacobian<T>, normal_equations<T>, peak<T>, KNOTWORK_TEXT(KNOTWORK_ISA)};
+    static const Kernels<T> table{forward<T>, backward<T>, outputs<T>, loss<T>, jacobian<T>, normal_equations<T>, peak<T>, KNOTWORK_TEXT(KNOTWORK_ISA)};
     return table;
 }
 

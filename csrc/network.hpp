@@ -78,6 +78,16 @@ struct Pass {
 };
 
 template <class T>
+void outputs(const Network<T>& network, Index batch, const T* x, T* found, int threads) {
+    const Index out = network.outputs(network.depth - 1), in = network.layers[0].in;
+    for (Index start = 0; start < batch; start += chunk_rows) {
+        Scratch& memory = scratch<2>();
+        const Pass<T> pass(network, std::min(chunk_rows, batch - start), x + start * in, memory, threads);
+        std::copy_n(pass.outputs, pass.batch * out, found + start * out);
+    }
+}
+
+template <class T>
 double loss(const Network<T>& network, Index batch, const T* x, const T* y, T* gradient, int threads) {
     const Index size = network.parameters(), out = network.outputs(network.depth - 1), in = network.layers[0].in;
     if (gradient) std::fill_n(gradient, size, T(0));

@@ -23,6 +23,7 @@ from knotwork.symbolic.shapes import Shape, shapes
 from knotwork.training import INTERRUPTED, FitResult, Line, fit, fit_multilevel, progress_line
 
 SCOUT_WIDTH = 5  # hidden nodes of the first, general network
+STARTS = 8  # of every shape
 SPARSITY = 1e-3  # weight of the penalty in its first fit, in units of rms(y)
 LEAST_SCORE = 0.01  # of the largest input's: inputs below it are left out
 EXACT = 1e-9  # of rms(y): residuals below it are rounding
@@ -263,7 +264,7 @@ def constant(data: Dataset) -> Trial:
 def fit_shape(shape: Shape, inputs: tuple[int, ...], data: Dataset, scout_error: float, seed: int, line: Line) -> Trial:
     """The shape fitted coarsely from many starts, then on finer grids unless it is hopeless."""
     network = shape.build(KAN, GRIDS[0], seed, data.n_inputs, inputs)
-    coarse = network.fit(data, starts=16, steps=30, seed=seed, progress=line, optimizer="lm")
+    coarse = network.fit(data, starts=STARTS, steps=30, seed=seed, progress=line, optimizer="lm")
     if coarse.stopped_by_caller:
         raise KeyboardInterrupt
     if held_out(coarse) > max(HOPELESS * scout_error, FAR * rms(data)):

@@ -208,3 +208,16 @@ def test_an_empty_batch_and_the_method_of_the_model():
     assert model.jacobian(torch.zeros(0, 2)).shape == (0, 2, model.parameters_in_use())
     x = rows(model, 4)
     assert model.jacobian(x).equal(jacobian(model, x)[1])
+
+
+@every_network
+def test_the_compiled_values_are_the_outputs(network):
+    compiled = FreeParameters(network).compiled()
+    if compiled is not None:
+        x = network.select_inputs(rows(network))
+        torch.testing.assert_close(
+            compiled.values(x),
+            network(rows(network)),
+            rtol=1e-5 if x.dtype == torch.float32 else 1e-12,
+            atol=1e-6 if x.dtype == torch.float32 else 1e-13,
+        )

@@ -227,3 +227,61 @@ def test_a_start_at_nan_is_left_alone():
     taken, reason = levenberg_marquardt(network, x, x)
     assert (taken, reason) == (0, "the loss is NaN where the fit began, so no step can be judged")
     assert torch.equal(network.layers[0].affine, before)
+
+
+# --- bent steps ---
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_step_is_bent_by_half_its_geodesic_acceleration(named):
+    """The twin: the whole Jacobian, a finer difference along the step, and a solve with the whole matrix."""
+    x = rows(80)
+    network = KAN([2, (2, 1), 2], seed=0, init="paper")
+    if named:  # the slow path
+        network.fix_symbolic(0, 0, 0, "sin", params=(1.0, 0.2, 1.0, 0.0))
+    network.layers[0].remove_edge(1, 1)
+    free, y = FreeParameters(network), torch.cat([bumps(x), x[:, :1]], dim=1)
+    matrix, gradient = module.normal_equations(network, x, y, free, None)
+    damping = 1e3  # so that the step is short and its series to be trusted
+    step, _, factor = module._solve(matrix, gradient, damping)
+    start = free.get()
+
+    def along(t):
+        free.set(start + float(t) * step)
+        return network(x).detach()
+
+    h = 1e-2
+    second = (along(h) - 2 * along(0.0) + along(-h)) / h**2
+    free.set(start)
+    columns = jacobian(network, x)[1].flatten(0, 1)
+    damped = matrix + damping * torch.diag(matrix.diagonal().clamp_min(1e-8 * float(matrix.diagonal().max())))
+    expected = -torch.linalg.solve(damped, columns.T @ second.flatten() / second.numel())
+    assert expected.norm() < 0.75 * step.norm()
+    found = module._bent(network, x, free, start, step, factor, None)
+    torch.testing.assert_close(2 * (found - step), expected, rtol=1e-2, atol=1e-3 * float(expected.norm()))
+    torch.testing.assert_close(free.get(), start, rtol=0, atol=0)
+
+
+def test_a_step_whose_acceleration_is_long_stays_straight(monkeypatch):
+    x = rows(80)
+    network = KAN([2, 2, 1], seed=0, init="paper")
+    free = FreeParameters(network)
+    step, _, factor = module._solve(*module.normal_equations(network, x, bumps(x), free, None), 1e-3)
+    monkeypatch.setattr(module, "BENT", 1e-9)
+    assert torch.equal(module._bent(network, x, free, free.get(), step, factor, None), step)
+
+
+def test_bent_steps_save_most_of_the_steps_of_a_curved_valley(monkeypatch):
+    """x·y as squares of sums: two layers must turn together, and the median of five errors falls to a tenth."""
+    x = rows(300)
+    y = x.prod(1, keepdim=True)
+    ratios = []
+    for seed in range(5):
+        losses = []
+        for bent in (0.75, -1.0):
+            monkeypatch.setattr(module, "BENT", bent)
+            network = KAN([2, 2, 1], seed=seed)
+            levenberg_marquardt(network, x, y, steps=100, tolerance=0.0)
+            losses.append(mse(network, x, y))
+        ratios.append(losses[0] / losses[1])
+    assert sorted(ratios)[2] < 0.1**2

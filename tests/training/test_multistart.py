@@ -8,7 +8,7 @@ import torch
 from knotwork import KAN, sample
 from knotwork.training import Penalty, levenberg_marquardt, loop, multistart
 from knotwork.training.levenberg_marquardt import objective_value
-from knotwork.training.multistart import ROUNDS, SCREEN_ROWS, screen
+from knotwork.training.multistart import GROUP, ROUNDS, SCREEN_ROWS, screen
 
 
 def table(size=120):
@@ -55,6 +55,31 @@ def test_with_one_start_the_race_is_a_fit():
     assert same(network.state_dict(), own.state_dict())
 
 
+def counted(monkeypatch, x, y, starts):
+    """How many starts a race looked at."""
+    seen = []
+    with monkeypatch.context() as patch:
+        start = multistart._start
+        patch.setattr(multistart, "_start", lambda *given: seen.append(1) or start(*given))
+        race(KAN([2, 1, 1], seed=0), x, y, starts=starts)
+    return len(seen)
+
+
+def test_a_race_ends_when_three_starts_have_met(monkeypatch):
+    """exp(sin πx + y²) has one basin that most starts find; noise has none, and a constant explains it as well."""
+    x, y = table(300)
+    assert counted(monkeypatch, x, y, 32) == GROUP
+    noise = torch.randn(300, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert counted(monkeypatch, x, noise, 20) == 20
+
+
+def test_processes_change_nothing():
+    x, y = table()
+    alone, together = (race(KAN([2, 1, 1], seed=1), x, y, n_jobs=n) for n in (1, 2))
+    for name, value in together.state_dict().items():
+        torch.testing.assert_close(value, alone.state_dict()[name], rtol=0, atol=0)
+
+
 def test_more_starts_find_what_one_start_misses():
     """x·y on a single product node: alone one of six networks is stuck, with rivals none is."""
     x = table()[0]
@@ -92,9 +117,10 @@ def rivals_of(monkeypatch, network, **settings):
 
 def test_the_own_values_race_first_and_every_rival_has_others(monkeypatch):
     network = KAN([2, 2, 1], seed=3)
+    before = state(network)
     rivals = rivals_of(monkeypatch, network, starts=6)
     assert len(rivals) == 6
-    assert same(rivals[0], network.state_dict())
+    assert same(rivals[0], before)
     for n, rival in enumerate(rivals):
         for other in rivals[:n]:
             for name in ("coefficients", "base_weights"):
@@ -171,8 +197,8 @@ def test_a_fit_races_once_and_only_with_second_order_steps():
     assert same(twins[0].state_dict(), twins[1].state_dict())
 
 
-@pytest.mark.parametrize(("starts", "expected"), [(None, [16]), (4, [4]), (1, [])])
-def test_a_fit_races_sixteen_unless_told(starts, expected, monkeypatch):
+@pytest.mark.parametrize(("starts", "expected"), [(None, [32]), (4, [4]), (1, [])])
+def test_a_fit_races_thirty_two_unless_told(starts, expected, monkeypatch):
     races = []
     monkeypatch.setattr(loop, "screen", lambda network, x, y, *, starts, **settings: races.append(starts))
     data = sample(lambda x, y: torch.sin(3 * x) * y, x=(-1, 1), y=(-1, 1), size=60, test_size=0)

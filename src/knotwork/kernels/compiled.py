@@ -20,12 +20,13 @@ _INSIDE_GRID = {torch.float32: _compiled.inside_grid_float32, torch.float64: _co
 _FORWARD = {torch.float32: _compiled.forward_float32, torch.float64: _compiled.forward_float64}
 _BACKWARD = {torch.float32: _compiled.backward_float32, torch.float64: _compiled.backward_float64}
 _PLAN_BYTES = {torch.float32: _compiled.plan_bytes_float32, torch.float64: _compiled.plan_bytes_float64}
+_OUTPUTS = {torch.float32: _compiled.outputs_float32, torch.float64: _compiled.outputs_float64}
 _LOSS = {torch.float32: _compiled.loss_float32, torch.float64: _compiled.loss_float64}
 _JACOBIAN = {torch.float32: _compiled.jacobian_float32, torch.float64: _compiled.jacobian_float64}
 _NORMAL = {torch.float32: _compiled.normal_equations_float32, torch.float64: _compiled.normal_equations_float64}
 _PEAK = {torch.float32: _compiled.peak_float32, torch.float64: _compiled.peak_float64}
 _BASES = {"zero": 0, "identity": 1, "silu": 2, "sine": 3}  # as in csrc/kernels.hpp
-DENSE = 300  # parameters up to which BLAS on dense rows of a Jacobian beats adding up its sparse ones
+SPARSE = 7.0  # P² against the square of what a row of the Jacobian holds: below, BLAS on dense rows is faster
 CHUNK = 2**20  # entries of dense rows held at once
 _HIGHEST_DERIVATIVE = _compiled.HIGHEST_DERIVATIVE
 
@@ -97,7 +98,14 @@ class _Network:
             for la, (c, b, t) in zip(layers, self._kept, strict=True)
         ]
         self.size = sum(c.numel() + b.numel() for c, b, _ in self._kept)
+        self.held = sum(b.numel() * (la.k + 2) for la, (_, b, _) in zip(layers, self._kept, strict=True))
         self.outputs = layers[-1].sums + layers[-1].products
+
+    def values(self, x: Tensor) -> Tensor:
+        x = x.contiguous()
+        found = x.new_empty(len(x), self.outputs)
+        _OUTPUTS[self.dtype](self._rows, self.arity, len(x), x.data_ptr(), found.data_ptr(), torch.get_num_threads())
+        return found
 
     def loss(self, x: Tensor, y: Tensor, gradient: bool = True) -> tuple[float, Tensor]:
         x, y = x.contiguous(), y.contiguous()
@@ -117,7 +125,7 @@ class _Network:
 
     def normal_equations(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         x, y = x.contiguous(), y.contiguous()
-        if self.size <= DENSE:
+        if self.size**2 < SPARSE * self.held**2:
             matrix, vector = x.new_zeros(self.size, self.size), x.new_zeros(self.size)
             rows = max(1, CHUNK // (self.size * self.outputs))
             for x_part, y_part in zip(x.split(rows), y.split(rows), strict=True):

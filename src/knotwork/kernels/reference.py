@@ -209,6 +209,10 @@ class Network(Protocol):
 
     size: int  # P, the number of parameters
 
+    def values(self, x: Tensor) -> Tensor:
+        """Outputs (batch, out)."""
+        ...
+
     def loss(self, x: Tensor, y: Tensor, gradient: bool = True) -> tuple[float, Tensor]:
         """Mean squared error of the outputs for x (batch, in) against y (batch, out), and its gradient (P,) or (0,)."""
         ...

@@ -164,6 +164,10 @@ class CompiledNetwork:
     def __init__(self, network: kernels.Network, places: Tensor | None) -> None:
         self.network, self.places = network, places
 
+    def values(self, x: Tensor) -> Tensor:
+        """The outputs (batch, out) for x (batch, in)."""
+        return self.network.values(x)
+
     def loss(self, x: Tensor, y: Tensor) -> float:
         """The mean squared error of the outputs for x (batch, in) against y (batch, out)."""
         return self.network.loss(x, y, False)[0]

@@ -71,7 +71,7 @@ def levenberg_marquardt(
         step, predicted, factor = _solve(*system, damping)
         new, new_rough, trial = float("nan"), 0.0, None
         if step is not None:
-            step = _bent(network, x, free, start, step, factor)
+            step = _bent(network, x, free, start, step, factor, seen)
             free.set(start + step)
             new, trial = _evaluate(network, x, y, free, penalty, seen)
             new_rough = smooth.value(start + step)  # type: ignore[union-attr]
@@ -179,19 +179,30 @@ def _solve(matrix: Tensor, gradient: Tensor, damping: float) -> tuple[Tensor | N
 
 
 @torch.no_grad()
-def _bent(network: KANNetwork, x: Tensor, free: FreeParameters, start: Tensor, step: Tensor, factor: Tensor) -> Tensor:
+def _bent(
+    network: KANNetwork,
+    x: Tensor,
+    free: FreeParameters,
+    start: Tensor,
+    step: Tensor,
+    factor: Tensor,
+    seen: Sweep | None,
+) -> Tensor:
     """The step with half its acceleration, -(JᵀJ + λD)⁻¹ Jᵀ r'' for second derivatives r'' of the outputs along it.
 
     Where the acceleration is large beside the step, the series is not to be trusted and the step stays straight.
     """
-    outputs = []
-    for share in (PROBE, -PROBE, 0.0):
+    compiled, inputs = free.compiled(), network.select_inputs(x)
+    here = network(x) if seen is None else seen.outputs
+    second = -2 * here
+    for share in (PROBE, -PROBE):
         free.set(start + share * step)
-        outputs.append(network(x))
-    second = (outputs[0] + outputs[1] - 2 * outputs[2]) / PROBE**2
-    compiled = free.compiled()
+        moved = free.compiled()
+        second += network(x) if moved is None else moved.values(inputs)
+    free.set(start)
+    second /= PROBE**2
     if compiled is not None:  # half the gradient of the mean of |second|²
-        pulled = compiled.loss_and_gradient(network.select_inputs(x), outputs[2] - second)[1] / 2
+        pulled = compiled.loss_and_gradient(inputs, here - second)[1] / 2
     else:
         pulled = pull_back(network, sweep(network, x), second / second.numel(), free)
     acceleration = -torch.cholesky_solve(pulled.unsqueeze(-1), factor).squeeze(-1)

@@ -35,6 +35,7 @@ def fit(
     lamb_l1: float = 1.0,
     lamb_entropy: float = 1.0,
     starts: int | None = None,
+    n_jobs: int = 1,
     update_grid: bool = True,
     grid_eps: float = 1.0,
     patience: int | None = None,
@@ -49,11 +50,12 @@ def fit(
     `data` is a `Dataset`, a pair (X, y), a dict in pykan's form, a `Stream` or a torch DataLoader. `optimizer` is "lm"
     (Levenberg-Marquardt), "lbfgs", "adam", a class of torch.optim, or "auto": "lm" where rows and parameters are few
     enough, else "adam". A KAN that was never fitted gets its input grids laid over the data (unless it was built with
-    grid_range=) and, with "lm", races `starts` starting points (16). `lamb`, `lamb_l1`, `lamb_entropy` weigh the
-    penalty of eq. 2.20. `patience` stops when that many steps bring no better validation loss, and keeps the best.
-    `callback(record)` is called after each step and stops the fit by returning True; so does Ctrl-C, and the best
-    state so far is kept in every case. With mini-batches of a large table, losses are looked at after every so many
-    steps, and all of this then goes by looks; of a stream, the rows held are looked at.
+    grid_range=) and, with "lm", races up to `starts` starting points (32), in `n_jobs` processes (-1: one a core).
+    `lamb`, `lamb_l1`, `lamb_entropy` weigh the penalty of eq. 2.20. `patience` stops when that many steps bring no
+    better validation loss, and keeps the best. `callback(record)` is called after each step and stops the fit by
+    returning True; so does Ctrl-C, and the best state so far is kept in every case. With mini-batches of a large table,
+    losses are looked at after every so many steps, and all of this then goes by looks; of a stream, the rows held are
+    looked at.
     A fit never ends with a larger objective on the training rows than it began with, unless `patience` chose by
     validation.
 
@@ -72,6 +74,7 @@ def fit(
         lr=lr,
         batch_size=batch_size,
         starts=starts,
+        n_jobs=n_jobs,
         update_grid=update_grid,
         grid_eps=grid_eps,
         patience=patience,
@@ -123,7 +126,7 @@ def run(
         assert isinstance(model, KANNetwork)
         shared = {"penalty": objective.penalty, "update_grid": plan.update_grid}
         if first and plan.starts > 1:
-            screen(model, x, y, starts=plan.starts, generator=generator, line=watch.line, **shared)
+            screen(model, x, y, starts=plan.starts, generator=generator, n_jobs=plan.n_jobs, line=watch.line, **shared)
         watch.line.stage(title, plan.steps)
         more = {"steps": plan.steps, "tolerance": plan.tolerance, "target": rounding(y)}
         return levenberg_marquardt(model, x, y, watch, **more, **shared)

@@ -1,6 +1,9 @@
-"""Many cheap starts, the best one continued: minimal shapes have bad basins, and they show early."""
+"""Many cheap starts, the best one continued: minimal shapes have bad basins, and most starts end in them."""
+
+from collections.abc import Sequence
 
 import torch
+from joblib import Parallel, delayed
 from torch import Tensor
 
 from knotwork.model import KANNetwork
@@ -11,7 +14,11 @@ from knotwork.training.progress import Line
 
 SCREEN_GRID = 5
 SCREEN_ROWS = 1000
-ROUNDS = ((8, 4), (20, 1))  # (steps each, starts kept): a race in two rounds
+GROUP = 8  # starts that race with each other
+ROUNDS = ((12, 8), (12, 4), (12, 2), (24, 1))  # of a group: steps each, starts kept
+AGREEING = 3  # starts that met in one place, which then is the best there is
+ALIKE = 1.1  # times the lowest objective: the same place
+EXPLAINED = 0.5  # of the variance of the targets is what a place must leave at most to count
 
 
 def screen(
@@ -23,38 +30,83 @@ def screen(
     generator: torch.Generator,
     penalty: Penalty | None = None,
     update_grid: bool = True,
+    n_jobs: int = 1,
     line: Line | None = None,
 ) -> None:
     """Leave in `network` the best of `starts` starting points after a few Levenberg-Marquardt steps each.
 
-    Its own values race first, all on the first 1,000 rows. On grids finer than 5 intervals the race is run at G = 5
-    and the winner refined. Ctrl-C ends the race, and the one that leads wins.
+    Groups of eight race one after the other on the first 1,000 rows, each halved again and again, the network's own
+    values in the first one. There are no more groups once three starts have met in one place, for then most do. On
+    grids finer than 5 intervals the race is run at G = 5 and the winner refined. `n_jobs` processes share the work
+    (-1: one a core) and change nothing else. Ctrl-C ends the race, and the one that leads wins.
     """
     line = line or Line()
     race_x, race_y = x[:SCREEN_ROWS], y[:SCREEN_ROWS]
     coarse = network.refined(SCREEN_GRID) if network.spec.grid > SCREEN_GRID else network
-    rivals = [coarse.copy()]
-    for _ in range(starts - 1):
-        rival = coarse.copy()
-        for layer in rival.layers:
-            layer.reset_parameters("power", generator)
-        rivals.append(rival)
+    enough = EXPLAINED * float((race_y - race_y.mean(0)).square().mean())
+    settings = {"penalty": penalty, "update_grid": update_grid}
+    ahead: list[tuple[float, KANNetwork]] = []  # the group that races now, then the winners of those before
 
-    def best(kept: int) -> list[KANNetwork]:
+    def ranked(rivals: Sequence[KANNetwork]) -> list[tuple[float, KANNetwork]]:
         losses = [objective_value(rival, race_x, race_y, penalty) for rival in rivals]
-        order = sorted(range(len(rivals)), key=lambda i: losses[i] if losses[i] == losses[i] else float("inf"))
-        return [rivals[i] for i in order[:kept]]
+        losses = [loss if loss == loss else float("inf") for loss in losses]
+        return sorted(zip(losses, rivals, strict=True), key=lambda one: one[0])
+
+    def met() -> bool:
+        best = min(loss for loss, _ in ahead)
+        return best < enough and sum(loss <= ALIKE * best for loss, _ in ahead) >= AGREEING
 
     try:
-        for steps, kept in ROUNDS:
-            line.stage(f"race of {len(rivals)} starts", len(rivals))
-            for place, rival in enumerate(rivals, start=1):
-                levenberg_marquardt(rival, race_x, race_y, steps=steps, penalty=penalty, update_grid=update_grid)
-                line(place)
-            rivals = best(kept)
+        with Parallel(n_jobs=n_jobs) as pool:
+            for first in range(0, starts, GROUP):
+                size, winners = min(GROUP, starts - first), ahead
+                group = [_start(coarse, None if first + n == 0 else generator) for n in range(size)]
+                ahead = [*((float("inf"), rival) for rival in group), *winners]
+                for steps, kept in ROUNDS:
+                    line.stage(f"race of {size} starts, from start {first + 1} of {starts}", size)
+                    group = _advanced(pool, group, race_x, race_y, steps, settings, line)
+                    ahead = [*ranked(group), *winners]
+                    if met():
+                        return
+                    ahead = [*ahead[: min(kept, size)], *winners]
+                    group = [rival for _, rival in ahead[: min(kept, size)]]
     finally:
-        winner = best(1)[0]
+        winner = min(ahead, key=lambda one: one[0])[1] if ahead else coarse
         winner = winner.refined(network.spec.grid) if coarse is not network else winner
         network.load_state_dict(winner.state_dict())
         if update_grid:
             adapt_hidden_grids(network, x)
+
+
+def _start(network: KANNetwork, generator: torch.Generator | None) -> KANNetwork:
+    """A copy with new initial values, or with its own."""
+    rival = network.copy()
+    if generator is not None:
+        for layer in rival.layers:
+            layer.reset_parameters("power", generator)
+    return rival
+
+
+def _advanced(
+    pool: Parallel,
+    rivals: Sequence[KANNetwork],
+    x: Tensor,
+    y: Tensor,
+    steps: int,
+    settings: dict,
+    line: Line,
+) -> list[KANNetwork]:
+    """The rivals after some steps more."""
+    found = []
+    if pool.n_jobs == 1:
+        for place, rival in enumerate(rivals, start=1):
+            found.append(_after(rival, x, y, steps, settings))
+            line(place)
+        return found
+    together = pool(delayed(_after)(rival, x, y, steps, settings) for rival in rivals)
+    return list(together)  # type: ignore[arg-type]
+
+
+def _after(rival: KANNetwork, x: Tensor, y: Tensor, steps: int, settings: dict) -> KANNetwork:
+    levenberg_marquardt(rival, x, y, steps=steps, **settings)
+    return rival

@@ -15,7 +15,7 @@ from knotwork.training.first_order import optimizer_class
 from knotwork.training.objective import Objective, mean_squared_error
 
 STEPS = {"lm": 100, "lbfgs": 100, "adam": 2000}  # at most, unless the caller says otherwise
-STARTS = 16
+STARTS = 32
 RATES = {"lbfgs": 1.0, "adam": 1e-2}
 BATCH = 1024  # rows, where all would be too many
 MODERATE = 2e10  # residuals x parameters² up to which a Levenberg-Marquardt step is quick
@@ -34,6 +34,7 @@ class Plan:
     lr: float
     batch_size: int | None
     starts: int
+    n_jobs: int
     update_grid: bool
     grid_eps: float
     tolerance: float
@@ -49,6 +50,7 @@ def make_plan(
     lr: float | None,
     batch_size: int | None,
     starts: int | None,
+    n_jobs: int,
     update_grid: bool,
     grid_eps: float,
     patience: int | None,
@@ -58,6 +60,8 @@ def make_plan(
     for name, value in (("steps", steps), ("batch_size", batch_size), ("starts", starts), ("patience", patience)):
         if value is not None and (not is_whole(value) or value < 1):
             raise TrainingError(f"{name}={value!r} is not possible: it must be a whole number of at least 1.")
+    if not is_whole(n_jobs) or n_jobs == 0:
+        raise TrainingError(f"n_jobs={n_jobs!r} is not possible: give a number of processes, or -1 for one a core.")
     if lr is not None and not (_is_number(lr) and lr > 0):
         raise TrainingError(f"lr={lr!r} is not possible: a learning rate must be positive.")
     if not (_is_number(grid_eps) and 0 <= grid_eps <= 1):
@@ -85,6 +89,7 @@ def make_plan(
         RATES.get(chosen, RATES["adam"]) if lr is None else lr,
         batch_size,
         STARTS if starts is None else starts,
+        int(n_jobs),
         update_grid,
         grid_eps,
         tolerance,
