@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,31 @@ def test_json_is_one_object_on_stdout_and_nothing_is_written_unasked(table, tmp_
     assert facts["formula"]["r2"] <= 1
     assert facts["files"] == {}
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_ctrl_c_ends_with_what_was_found_so_far(tmp_path):
+    x = np.random.default_rng(0).uniform(-1, 1, (300, 3))
+    path = tmp_path / "table.csv"
+    rows = np.column_stack([x[:, :2], x.sum(1)])  # the third summand is noise: nothing is exact
+    np.savetxt(path, rows, delimiter=",", header="a,b,force", comments="")
+    done = subprocess.Popen(
+        [str(Path(sys.executable).with_name("knotwork")), "discover", str(path), "--target", "force", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert done.stderr is not None
+    for line in done.stderr:
+        if "trying a product" in line:
+            done.send_signal(signal.SIGINT)
+            break
+    out, err = done.communicate(timeout=60)
+    assert done.returncode == 0, err
+    facts = json.loads(out)
+    assert facts["stop_reason"] == "interrupted; the best state so far was kept"
+    assert len(facts["pareto"]) == 2  # a constant and the sum that was found before
+    assert "interrupted: the best so far is kept" in err
 
 
 def test_units_are_shown_and_columns_named_without_them(tmp_path, capsys, monkeypatch):
