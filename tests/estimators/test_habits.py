@@ -15,7 +15,7 @@ from sklearn.ensemble import StackingRegressor, VotingClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_selection import SelectFromModel
 from sklearn.inspection import PartialDependenceDisplay, permutation_importance
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import Ridge
 from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
@@ -24,6 +24,7 @@ from sklearn.model_selection import (
     cross_val_score,
     cross_validate,
 )
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -111,7 +112,7 @@ def test_other_estimators_may_be_built_on_it():
     model = KANClassifier(**BRIEF)
     calibrated = CalibratedClassifierCV(model, cv=2).fit(rows, labels)
     np.testing.assert_allclose(calibrated.predict_proba(rows).sum(1), 1)
-    voting = VotingClassifier([("kan", model), ("line", LogisticRegression())], voting="soft")
+    voting = VotingClassifier([("kan", model), ("bell", GaussianNB())], voting="soft")
     assert voting.fit(rows, labels).score(rows, labels) > 0.5
 
 

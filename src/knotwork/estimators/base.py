@@ -291,7 +291,7 @@ class KANEstimator(BaseEstimator, ABC):
         if X is not None:
             data = replace(data, X_test=self._rows(X), y_test=self._as_targets(y))
         settings = {name: value for name, value in self.get_params(deep=False).items() if value is not None}
-        n_kept = len(data.X_train)
+        n_kept = len(data.X_train) + len(data.X_val)
         kept = "" if self._n_rows == n_kept else f", of which this page shows {n_kept:,} drawn at random"
         facts = {
             "result": self.fit_result_,
