@@ -1,6 +1,6 @@
 """How well KANRegressor and KANClassifier predict, beside scikit-learn's own estimators on the same splits.
 
-    python benchmarks/estimators.py [--repeats 2] [--out benchmarks/results/estimators.json] [--reports FOLDER]
+    python benchmarks/estimators.py [--repeats 1] [--out benchmarks/results/estimators.json] [--reports FOLDER]
 
 Diabetes (442 rows, 10 columns): r² on the test rows of repeated five-fold cross-validation. Every estimator chooses
 its settings by a grid search in five folds of the training rows alone. Breast cancer (569 rows, 30 columns) and digits
@@ -139,7 +139,7 @@ def write_reports(folder: Path) -> None:
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=2, help="times that the diabetes table is split in five")
+    parser.add_argument("--repeats", type=int, default=1, help="times that the diabetes table is split in five")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/estimators.json"))
     parser.add_argument("--reports", type=Path, help="write a page for each table there, and measure nothing")
     options = parser.parse_args()
