@@ -73,6 +73,17 @@ def test_a_race_ends_when_three_starts_have_met(monkeypatch):
     assert counted(monkeypatch, x, noise, 20) == 20
 
 
+def test_a_single_layer_of_splines_needs_no_race():
+    x, y = table()
+    network = KAN([2, 1], seed=0)
+    before = state(network)
+    race(network, x, y, starts=8)
+    assert same(state(network), before)
+    product = KAN([2, (0, 1)], seed=0)
+    race(product, x, y, starts=2)
+    assert not same(state(product), state(KAN([2, (0, 1)], seed=0)))
+
+
 def test_processes_change_nothing():
     x, y = table()
     alone, together = (race(KAN([2, 1, 1], seed=1), x, y, n_jobs=n) for n in (1, 2))

@@ -16,6 +16,7 @@ DAMPING = 1e-3  # at first
 REJECTED = 25  # steps in a row, each damped more, after which there is none that helps
 SETTLING = 10  # last steps, before which hidden grids are laid as they shall stay
 BENT = 0.75  # of a step that its correction may be
+MOST_ROUGH = 3.0  # times the loss, for the part of roughness in what is minimised
 PROBE = 0.1  # of a step, for second derivatives along it
 
 
@@ -64,9 +65,9 @@ def levenberg_marquardt(
             if smooth is None:
                 smooth = Smoothness(network, free, matrix.diagonal(), smoothness)
                 rough = smooth.value(start)
-            if rough > loss:  # curves that are as rough as that are what the rows ask for
-                smooth.weaken(loss / rough)
-                rough = loss
+            if rough > MOST_ROUGH * loss:  # curves as rough as that are what the rows ask for
+                smooth.weaken(MOST_ROUGH * loss / rough)
+                rough = MOST_ROUGH * loss
             system = smooth.add_to(matrix, gradient, start)
         step, predicted, factor = _solve(*system, damping)
         new, new_rough, trial = float("nan"), 0.0, None

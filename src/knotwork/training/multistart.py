@@ -35,11 +35,14 @@ def screen(
 ) -> None:
     """Leave in `network` the best of `starts` starting points after a few Levenberg-Marquardt steps each.
 
-    Groups of eight race one after the other on the first 1,000 rows, each halved again and again, the network's own
-    values in the first one. There are no more groups once three starts have met in one place, for then most do. On
-    grids finer than 5 intervals the race is run at G = 5 and the winner refined. `n_jobs` processes share the work
-    (-1: one a core) and change nothing else. Ctrl-C ends the race, and the one that leads wins.
+    A single layer has one optimum, so its own start is left as it is. Groups of eight race one after the other on the
+    first 1,000 rows, each halved again and again, the network's own values in the first one. There are no more groups
+    once three starts have met in one place, for then most do. On grids finer than 5 intervals the race is run at G = 5
+    and the winner refined. `n_jobs` processes share the work (-1: one a core) and change nothing else. Ctrl-C ends the
+    race, and the one that leads wins.
     """
+    if network.spec.depth == 1 and not network.spec.width[1][1] and not network.spec.named:
+        return
     line = line or Line()
     race_x, race_y = x[:SCREEN_ROWS], y[:SCREEN_ROWS]
     coarse = network.refined(SCREEN_GRID) if network.spec.grid > SCREEN_GRID else network
@@ -63,7 +66,8 @@ def screen(
                 group = [_start(coarse, None if first + n == 0 else generator) for n in range(size)]
                 ahead = [*((float("inf"), rival) for rival in group), *winners]
                 for steps, kept in ROUNDS:
-                    line.stage(f"race of {size} starts, from start {first + 1} of {starts}", size)
+                    which = "" if starts <= GROUP else f", starts {first + 1} to {first + size} of {starts}"
+                    line.stage(f"race of {len(group)}{which or ' starts'}", len(group))
                     group = _advanced(pool, group, race_x, race_y, steps, settings, line)
                     ahead = [*ranked(group), *winners]
                     if met():
