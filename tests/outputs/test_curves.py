@@ -66,6 +66,11 @@ def test_labels_of_grids_never_collide():
     assert len(figure.axes[0].texts) <= 11
 
 
+def test_the_axis_says_what_was_measured():
+    one = result(Record(1, 0.1, 5, 0.1))
+    assert [training_curves(one, *m).axes[0].get_ylabel() for m in ((), ("log loss",))] == ["RMSE", "log loss"]
+
+
 def test_an_empty_history_says_so():
     figure = training_curves(result())
     figure.draw_without_rendering()

@@ -298,6 +298,7 @@ class KANEstimator(BaseEstimator, ABC):
             "importance": dict(zip(data.input_names, self.feature_importances_.tolist(), strict=True)),
             "measured": MEASURED,
             "compared": COMPARED,
+            "measure": "loss a row",
             "settings": {
                 "Estimator": type(self).__name__,
                 "Settings": ", ".join(f"{name}={value!r}" for name, value in settings.items()),

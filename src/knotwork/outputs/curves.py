@@ -34,15 +34,18 @@ POINTS = 400  # of a curve
 TICKS = 100  # where samples are
 
 
-def training_curves(result: FitResult) -> Figure:
-    """Training and validation RMSE against step, on a logarithmic scale; a thin line wherever the grid changed."""
+def training_curves(result: FitResult, measure: str = "RMSE") -> Figure:
+    """Training and validation error against step, on a logarithmic scale; a thin line wherever the grid changed.
+
+    `measure` says what the history holds: the RMSE, or the loss that was passed to the fit.
+    """
     figure = Sheet(5.2, 3.2)
-    axes = plain_axes(figure)
+    axes = plain_axes(figure, left=0.9)
     if not result.history:
         axes.set(xticks=[], yticks=[])
         axes.text(0.5, 0.5, "no steps were recorded", ha="center", transform=axes.transAxes, color=GREY)
         return figure
-    axes.set(xlabel="step", ylabel="RMSE")
+    axes.set(xlabel="step", ylabel=measure)
     steps = np.array([record.step for record in result.history])
     shares: list[tuple[str, str, str, list[float | None]]] = [
         ("training", BLUE, "-", [record.train for record in result.history])

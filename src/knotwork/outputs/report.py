@@ -74,16 +74,18 @@ def report(
     seconds: float | None = None,
     classes: Sequence[str] | None = None,
     compared: int = MOST_CURVES,
+    measure: str = "RMSE",
 ) -> Path:
     """Write one HTML page about `network`, judged on `data`, to `path`; it needs no other file, script or connection.
 
-    `result` is the fit of the network, whose history is drawn. `formula` is what the page is about, or else that of a
-    network whose edges all have names. `splines` is the same network before its edges were named, `scout` the fit of a
-    general one, `importance` what share each input has and `measured` a sentence on what that means, `tried` a sequence
-    of objects with `formula`, `shape` and `held_out` error. `settings` are listed as they are, with the `seconds` that
-    it all took. With `classes` the targets are 0 or 1, one column a class or, of two classes, the second alone; outputs
-    are logits, and the page counts how often the class is right. Drawn are the 48 edges that matter most; the first
-    `compared` of them, where they are splines, are compared with the functions of `lib`, which takes most of the time.
+    `result` is the fit of the network, whose history of a `measure` is drawn. `formula` is what the page is about, or
+    else that of a network whose edges all have names. `splines` is the same network before its edges were named,
+    `scout` the fit of a general one, `importance` what share each input has and `measured` a sentence on what that
+    means, `tried` a sequence of objects with `formula`, `shape` and `held_out` error. `settings` are listed as they
+    are, with the `seconds` that it all took. With `classes` the targets are 0 or 1, one column a class or, of two
+    classes, the second alone; outputs are logits, and the page counts how often the class is right. Drawn are the 48
+    edges that matter most; the first `compared` of them, where they are splines, are compared with the functions of
+    `lib`, which takes most of the time.
     The same arguments give the same bytes, but for the line that says when.
 
     Raises DataError for a place that cannot be written to, before any work where that can be seen.
@@ -141,7 +143,7 @@ def report(
             "tried": [(trial, _typeset(trial.formula)) for trial in tried if trial.formula is not None],
             "result": result,
             "scout": scout,
-            "training": _training(result or scout),
+            "training": _training(result or scout, measure),
             "settings": dict(settings or {}),
             "seconds": seconds,
             "versions": _versions(),
@@ -284,11 +286,11 @@ def _card(n: int, curve: Curve, splines: KANNetwork, network: KANNetwork, data: 
     }
 
 
-def _training(result: FitResult | None) -> Markup | None:
+def _training(result: FitResult | None, measure: str) -> Markup | None:
     if result is None or not result.history:
         return None
     label = "Training and validation error against the step of the fit"
-    return _markup(inline_svg(training_curves(result), "training", label))
+    return _markup(inline_svg(training_curves(result, measure), "training", label))
 
 
 def _width(network: Any) -> str:
