@@ -9,14 +9,10 @@ RMSE of the network of that shape built directly from least-squares splines. `--
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
-
-import torch
 
 import knotwork as kw
 
@@ -47,7 +43,7 @@ class Known:
 
 
 BOX = {"x": (-1.0, 1.0), "y": (-1.0, 1.0)}
-FOUR = {name: (-1.0, 1.0) for name in ("a", "b", "c", "d")}
+FOUR = dict.fromkeys(("a", "b", "c", "d"), (-1.0, 1.0))
 FOUR_D = "exp((sin(pi*(a**2 + b**2)) + sin(pi*(c**2 + d**2)))/2)"
 HUNDRED = "exp((" + " + ".join(f"sin(pi*{x}/2)**2" for x in SIN2) + ")/100)"
 TWO_D = "exp(sin(pi*x) + y**2)"
@@ -114,7 +110,7 @@ BLIND = [
 
 
 def blind(only: str | None, seeds: int) -> Iterator[tuple[dict, "callable"]]:
-    """Fit with a penalty, prune, and fit again on finer grids."""
+    """`fit_sparse`, and fits on finer grids."""
     for case in BLIND:
         if only is None or only in case.name:
             for seed in range(seeds):
@@ -124,9 +120,7 @@ def blind(only: str | None, seeds: int) -> Iterator[tuple[dict, "callable"]]:
 def pruned(case: Blind, seed: int) -> dict:
     data = kw.sample(case.expression, size=case.size, test_size=2000, seed=seed, **case.inputs)
     began = time.perf_counter()
-    model = kw.KAN(case.width, seed=seed)
-    model.fit(data, lamb=1e-3, seed=seed, progress=False)
-    model = model.prune(data)
+    model = kw.fit_sparse(kw.KAN(case.width, seed=seed), data, seed=seed, progress=False).model
     shape = [s + p for s, p in model.spec.width]
     tests = {}
     for grid in (5, 10, 20):

@@ -148,10 +148,10 @@ class CtrlC(Line):
         ("fitting a general network", "fit (lm), G=5", 0),
         ("fitting a general network", "fit (lm), G=10", 0),
         ("looking for inputs that matter", "fit (lm), G=5", 0),
-        ("trying a sum", "race of 16", 0),
+        ("trying a sum", "fit (lm), G=5", 0),
         ("trying a sum", "fit (lm), G=10", 0),
         ("trying a sum", "naming its edges", 0),
-        ("trying a product", "race of 4", 0.01),
+        ("trying a product", "race of 8", 0.01),
     ],
 )
 def test_an_interrupt_at_any_stage_ends_with_the_best_so_far(part, title, noise):

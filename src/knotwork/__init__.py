@@ -8,7 +8,7 @@ from knotwork.discover import Discovery, discover
 from knotwork.errors import KnotworkError, KnotworkWarning
 from knotwork.kan import KAN, load, save
 from knotwork.model import MLP, KANLayer, Spec, Trace
-from knotwork.simplify import Scores
+from knotwork.simplify import Scores, fit_sparse
 from knotwork.symbolic import Candidates, Formula
 from knotwork.training import FitResult, fit, fit_multilevel
 
@@ -36,6 +36,7 @@ __all__ = [
     "discover",
     "fit",
     "fit_multilevel",
+    "fit_sparse",
     "kernels",
     "load",
     "load_table",

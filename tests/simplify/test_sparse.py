@@ -1,0 +1,63 @@
+"""fit_sparse: from an over-wide network to the shape of the function, without a penalty left in it."""
+
+import pytest
+import torch
+
+import knotwork as kw
+from knotwork.errors import TrainingError
+
+
+def table(unit=1.0):
+    def function(x, y, z):
+        return unit * torch.exp(torch.sin(torch.pi * x) + y**2)
+
+    return kw.sample(function, x=(-1, 1), y=(-1, 1), z=(-1, 1), size=400, test_size=200)
+
+
+def edges(network):
+    return [int(layer.active().sum()) for layer in network.layers]
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e4])
+def test_the_shape_of_the_function_is_found_whatever_the_unit(unit):
+    """exp(sin πx + y²) needs three edges, and z none."""
+    data = table(unit=unit)
+    model = kw.KAN([3, 4, 1], seed=0)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    result = kw.fit_sparse(model, data)
+    assert [s + p for s, p in result.model.spec.width] == [2, 1, 1]
+    assert edges(result.model) == [2, 1]
+    assert result.model.spec.inputs == (0, 1)
+    assert result.test_rmse < 0.01 * unit
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_the_last_fit_has_no_penalty():
+    data = table()
+    result = kw.fit_sparse(kw.KAN([3, 4, 1], seed=0), data)
+    again = result.model.copy().fit(data)
+    assert result.objective == pytest.approx(result.train_rmse**2, rel=1e-9)
+    assert again.train_rmse > 0.9 * result.train_rmse
+    steps = [record.step for record in result.history]
+    assert steps == list(range(1, result.steps + 1))
+
+
+def test_no_rounds_prune_nothing_and_deep_networks_lose_more_round_by_round():
+    data = table()
+    sizes = [sum(edges(kw.fit_sparse(kw.KAN([3, 4, 3, 1], seed=0), data, rounds=n).model)) for n in (0, 1, 10)]
+    assert sizes[0] == 12 + 12 + 3
+    assert sizes[0] > sizes[1] > sizes[2]
+
+
+def test_the_caller_may_end_it():
+    data = table()
+    result = kw.fit_sparse(kw.KAN([3, 4, 1], seed=0), data, callback=lambda record: record.step == 5)
+    assert result.stopped_by_caller and result.steps == 5
+    assert edges(result.model) == [12, 4]
+
+
+@pytest.mark.parametrize("sparsity", [0, -1.0, "much", float("nan")])
+def test_a_sparsity_that_is_none_is_refused(sparsity):
+    with pytest.raises(TrainingError, match="sparsity="):
+        kw.fit_sparse(kw.KAN([3, 1]), table(), sparsity)
