@@ -455,3 +455,8 @@ def test_update_grid_lays_the_grid_over_the_samples_and_keeps_the_curves():
     assert torch.equal(layer.knots[:, -4], x.amax(0))
     # cubic splines on 8 finer intervals hold the old piece of curve and silu to a few 1e-5
     assert float((layer(x) - before).detach().abs().max()) < 1e-3
+
+
+def test_what_is_not_a_tensor_is_refused():
+    with pytest.raises(SpecError, match=r"this layer takes a tensor but got list: pass torch.as_tensor"):
+        KANLayer(3, 2)([[0.0, 0.0, 0.0]])

@@ -73,6 +73,8 @@ def _accuracy(model: torch.nn.Module, data: Dataset) -> tuple[float, float, str]
 
 
 def _facts(found: Discovery, data: Dataset, files: dict[str, str]) -> dict[str, Any]:
+    from knotwork.expressions import text
+
     return {
         "table": data.title,
         "rows": data.rows()._asdict(),
@@ -81,8 +83,8 @@ def _facts(found: Discovery, data: Dataset, files: dict[str, str]) -> dict[str, 
         "general_network": dict(zip(("r2", "rmse", "rows"), _accuracy(found.scout.model, data), strict=True)),
         "importance": found.importance,
         "formula": {
-            "text": str(found.formula.expression),
-            "rounded": str(found.formula.round(4).expression),
+            "text": text(found.formula.expression),
+            "rounded": text(found.formula.round(4).expression),
             "latex": found.formula.latex(),
             "r2": found.formula.r2,
             "r2_rows": found.formula.r2_rows,
@@ -92,7 +94,7 @@ def _facts(found: Discovery, data: Dataset, files: dict[str, str]) -> dict[str, 
             "constants": [{"value": value, "standard_error": error} for value, error in found.formula.errors.items()],
         },
         "pareto": [
-            {"complexity": t.formula.complexity, "r2": t.formula.r2, "text": str(t.formula.expression)}
+            {"complexity": t.formula.complexity, "r2": t.formula.r2, "text": text(t.formula.expression)}
             for t in found.pareto
             if t.formula is not None
         ],
@@ -103,12 +105,14 @@ def _facts(found: Discovery, data: Dataset, files: dict[str, str]) -> dict[str, 
 
 
 def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
+    from knotwork.expressions import text
+
     console = Console(soft_wrap=True)
     target, unit = data.target_names[0], data.units.get(data.target_names[0], "")
     rows = data.rows()
 
-    def line(text: str = "") -> None:
-        console.print(text, markup=False, highlight=False)
+    def line(words: str = "") -> None:
+        console.print(words, markup=False, highlight=False)
 
     line(f"{data.title}: {rows.train:,} training, {rows.validation:,} validation and {rows.test:,} test rows")
     line()
@@ -130,11 +134,11 @@ def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
     for trial in found.pareto:
         assert trial.formula is not None
         mark = "→ " if trial.formula is found.formula else ""
-        shown = _plain(str(trial.formula.round(3).expression))
+        shown = _plain(text(trial.formula.round(3).expression))
         table.add_row(f"{mark}{trial.formula.complexity}", _four(trial.formula.r2), shown)
     console.print(table)
     line()
-    line(f"{target} = {found.formula.round(4).expression}")
+    line(f"{target} = {text(found.formula.round(4).expression)}")
     where, gap = found.formula.r2_rows, found.formula.gap
     line(f"({found.shape}; r² = {_four(found.formula.r2)} on the {where} rows; gap to its network {gap:.2g})")
     line()

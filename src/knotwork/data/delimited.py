@@ -30,6 +30,8 @@ def read_delimited(path: Path, separator: str | None = None, decimal: str | None
     import pandas as pd
 
     try:
+        if path.suffix.lower() in (".csv", ".tsv", ".txt") and b"\0" in _first_line(path):
+            raise DataError(f"'{path}' is a binary file, not a table.")
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             return _read(path, separator, decimal)
@@ -116,8 +118,6 @@ def _decimal(path: Path, separator: str) -> tuple[str, str]:
 def _column_names(path: Path, header: Any) -> list[str]:
     """The names in the first line of a file; only the first may be empty."""
     names = ["" if cell != cell else str(cell).strip() for cell in header]
-    if any("\0" in name for name in names):
-        raise DataError(f"'{path}' is a binary file, not a table.")
     if len(names) == 1:
         raise DataError(
             f"'{path}' has a single column ('{names[0][:40]}'), but inputs and a target are needed: separate the "
@@ -136,3 +136,8 @@ def _column_names(path: Path, header: Any) -> list[str]:
 
 def _warn(text: str) -> None:
     warnings.warn(text, KnotworkWarning, stacklevel=6)
+
+
+def _first_line(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.readline(2**16)

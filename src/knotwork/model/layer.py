@@ -73,6 +73,8 @@ class KANLayer(nn.Module):
             self.base_weights.copy_(base_weights)
 
     def forward(self, x: Tensor) -> Tensor:
+        if not isinstance(x, Tensor):
+            raise SpecError(f"this layer takes a tensor but got {type(x).__name__}: pass torch.as_tensor(...) of it.")
         if x.ndim == 0 or x.shape[-1] != self.in_features:
             raise SpecError(
                 f"this layer takes rows of {self.in_features} values but got a tensor of shape {tuple(x.shape)}. "

@@ -85,8 +85,10 @@ class Formula:
         return lambda *columns: np.stack([f(*columns) for f in functions], axis=-1)
 
     def __str__(self) -> str:
+        from knotwork.expressions import text
+
         shown = self.round(4).expressions
-        return "\n".join(f"{name} = {expr}" for name, expr in zip(self.targets, shown, strict=True))
+        return "\n".join(f"{name} = {text(expr)}" for name, expr in zip(self.targets, shown, strict=True))
 
 
 def symbolic_formula(network: KANNetwork, data: object = None, *, simplify: bool = True) -> Formula:

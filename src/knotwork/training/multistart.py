@@ -16,9 +16,8 @@ SCREEN_GRID = 5
 SCREEN_ROWS = 1000
 GROUP = 8  # starts that race with each other
 ROUNDS = ((12, 8), (12, 4), (12, 2), (24, 1))  # of a group: steps each, starts kept
-AGREEING = 3  # starts that met in one place, which then is the best there is
 ALIKE = 1.1  # times the lowest objective: the same place
-EXPLAINED = 0.5  # of the variance of the targets is what a place must leave at most to count
+MEETING = ((3, 0.05), (6, 0.9))  # so many starts in one place are enough if it leaves less of the targets' variance
 
 
 def screen(
@@ -37,16 +36,16 @@ def screen(
 
     A single layer has one optimum, so its own start is left as it is. Groups of eight race one after the other on the
     first 1,000 rows, each halved again and again, the network's own values in the first one. There are no more groups
-    once three starts have met in one place, for then most do. On grids finer than 5 intervals the race is run at G = 5
-    and the winner refined. `n_jobs` processes share the work (-1: one a core) and change nothing else. Ctrl-C ends the
-    race, and the one that leads wins.
+    once enough starts have met in one place (MEETING), for then most do. On grids finer than 5 intervals the race is
+    run at G = 5 and the winner refined. `n_jobs` processes share the work (-1: one a core) and change nothing else.
+    Ctrl-C ends the race, and the one that leads wins.
     """
     if network.spec.depth == 1 and not network.spec.width[1][1] and not network.spec.named:
         return
     line = line or Line()
     race_x, race_y = x[:SCREEN_ROWS], y[:SCREEN_ROWS]
     coarse = network.refined(SCREEN_GRID) if network.spec.grid > SCREEN_GRID else network
-    enough = EXPLAINED * float((race_y - race_y.mean(0)).square().mean())
+    variance = float((race_y - race_y.mean(0)).square().mean())
     settings = {"penalty": penalty, "update_grid": update_grid}
     ahead: list[tuple[float, KANNetwork]] = []  # the group that races now, then the winners of those before
 
@@ -57,7 +56,8 @@ def screen(
 
     def met() -> bool:
         best = min(loss for loss, _ in ahead)
-        return best < enough and sum(loss <= ALIKE * best for loss, _ in ahead) >= AGREEING
+        together = sum(loss <= ALIKE * best for loss, _ in ahead)
+        return any(together >= enough and best < share * variance for enough, share in MEETING)
 
     try:
         with Parallel(n_jobs=n_jobs) as pool:
