@@ -46,7 +46,8 @@ def test_the_winner_is_no_worse_than_the_own_start_after_the_first_round(seed, p
     assert objective_value(network, x, y, penalty) <= objective_value(own, x, y, penalty)
 
 
-def test_with_one_start_the_race_is_a_fit():
+def test_with_one_start_the_race_is_a_fit(monkeypatch):
+    monkeypatch.setattr(multistart, "MEETING", ())
     x, y = table()
     network, own = KAN([2, 2, 1], seed=0), KAN([2, 2, 1], seed=0)
     race(network, x, y, starts=1, update_grid=False)
@@ -208,8 +209,8 @@ def test_a_fit_races_once_and_only_with_second_order_steps():
     assert same(twins[0].state_dict(), twins[1].state_dict())
 
 
-@pytest.mark.parametrize(("starts", "expected"), [(None, [32]), (4, [4]), (1, [])])
-def test_a_fit_races_thirty_two_unless_told(starts, expected, monkeypatch):
+@pytest.mark.parametrize(("starts", "expected"), [(None, [64]), (4, [4]), (1, [])])
+def test_a_fit_races_sixty_four_unless_told(starts, expected, monkeypatch):
     races = []
     monkeypatch.setattr(loop, "screen", lambda network, x, y, *, starts, **settings: races.append(starts))
     data = sample(lambda x, y: torch.sin(3 * x) * y, x=(-1, 1), y=(-1, 1), size=60, test_size=0)

@@ -9,7 +9,6 @@ from knotwork.splines import adaptive_knots, grid_range
 MARGIN = 0.01  # of the range, left free at both ends of a hidden grid
 BEYOND = 0.1  # of the range of a hidden node, by which its grid reaches further at most, to where other rows may lead
 FEW = 10  # inputs of a node up to which rows come near the corners of their box
-NEARLY = 0.03  # of a grid: it lies as it should if its ends are this near
 COVERAGE = 0.6  # of its grid that the values of a hidden node must fill
 
 
@@ -25,12 +24,12 @@ def set_input_grid(network: KANNetwork, ranges: list[tuple[float, float]], x: Te
 
 
 @torch.no_grad()
-def adapt_hidden_grids(network: KANNetwork, x: Tensor, grid_eps: float = 1.0, exactly: bool = False) -> bool:
+def adapt_hidden_grids(network: KANNetwork, x: Tensor, grid_eps: float = 1.0, within: float | None = None) -> bool:
     """Re-fit hidden grids that the values on x leave or fill badly, first layer to last; True if any moved.
 
-    A grid reaches beyond the values on x to where other rows of the same box of inputs may lead. With `exactly` every
-    grid is re-fitted that does not nearly lie so. The outgoing curves are kept in L² over the new grid, so the loss may
-    change a little.
+    A grid reaches beyond the values on x to where other rows of the same box of inputs may lead. With `within` every
+    grid is re-fitted whose ends are further than this share of it from there. The outgoing curves are kept in L² over
+    the new grid, so the loss may change a little.
     """
     moved = False
     values = network.select_inputs(x)
@@ -39,10 +38,10 @@ def adapt_hidden_grids(network: KANNetwork, x: Tensor, grid_eps: float = 1.0, ex
         if l:
             ends = _wanted(values, *ends)
             badly = ~_fits(layer, values)
-            if exactly:
+            if within is not None:
                 grid_low, grid_high = grid_range(layer.knots, layer.k)
                 off = torch.maximum((grid_low - ends[0]).abs(), (grid_high - ends[1]).abs())
-                badly |= off > NEARLY * (ends[1] - ends[0])
+                badly |= off > within * (ends[1] - ends[0])
             if bool(badly.any()) and _usable(values) and _usable(layer(values)):
                 knots = adaptive_knots(values, *ends, layer.grid, layer.k, grid_eps)
                 layer.set_knots(torch.where(badly[:, None], knots, layer.knots))

@@ -14,6 +14,7 @@ SETTLING = 10
 CHUNK = 2**24  # entries of the Jacobian held at once
 DAMPING = 1e-3  # at first
 REJECTED = 25  # steps in a row, each damped more, after which there is none that helps
+NEARLY, EXACTLY = 0.03, 0.003  # of a hidden grid: how far off its ends may be at first, and in the end
 SETTLING = 10  # last steps, before which hidden grids are laid as they shall stay
 BENT = 0.75  # of a step that its correction may be
 MOST_ROUGH = 3.0  # times the loss, for the part of roughness in what is minimised
@@ -46,7 +47,7 @@ def levenberg_marquardt(
     or less, or when `each_step(step, loss)` gives a reason.
     """
     if update_grid:
-        adapt_hidden_grids(network, x, exactly=True)
+        adapt_hidden_grids(network, x, within=NEARLY)
     free = FreeParameters(network)
     if not free.size:
         return 0, "there is no parameter to train"
@@ -98,7 +99,7 @@ def levenberg_marquardt(
                 reason = "converged: no step lowers the loss any more"
         if not settled and (reason or taken == steps - SETTLING):
             settled = True
-            if adapt_hidden_grids(network, x, exactly=True):
+            if adapt_hidden_grids(network, x, within=EXACTLY):
                 loss, seen = _evaluate(network, x, y, free, penalty, seen)
                 smooth, system, reason = None, None, None
                 damping, growth, slow, rejected = DAMPING, 2.0, 0, 0

@@ -50,7 +50,7 @@ def fit(
     `data` is a `Dataset`, a pair (X, y), a dict in pykan's form, a `Stream` or a torch DataLoader. `optimizer` is "lm"
     (Levenberg-Marquardt), "lbfgs", "adam", a class of torch.optim, or "auto": "lm" where rows and parameters are few
     enough, else "adam". A KAN that was never fitted gets its input grids laid over the data (unless it was built with
-    grid_range=) and, with "lm", races up to `starts` starting points (32), in `n_jobs` processes (-1: one a core).
+    grid_range=) and, with "lm", races up to `starts` starting points (64), in `n_jobs` processes (-1: one a core).
     `lamb`, `lamb_l1`, `lamb_entropy` weigh the penalty of eq. 2.20. `patience` stops when that many steps bring no
     better validation loss, and keeps the best. `callback(record)` is called after each step and stops the fit by
     returning True; so does Ctrl-C, and the best state so far is kept in every case. With mini-batches of a large table,

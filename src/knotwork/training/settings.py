@@ -15,7 +15,7 @@ from knotwork.training.first_order import optimizer_class
 from knotwork.training.objective import Objective, mean_squared_error
 
 STEPS = {"lm": 100, "lbfgs": 100, "adam": 2000}  # at most, unless the caller says otherwise
-STARTS = 32
+STARTS = 64
 RATES = {"lbfgs": 1.0, "adam": 1e-2}
 BATCH = 1024  # rows, where all would be too many
 MODERATE = 2e10  # residuals x parameters² up to which a Levenberg-Marquardt step is quick
