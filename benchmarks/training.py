@@ -1,18 +1,23 @@
 """How near training comes to the accuracy that splines allow: test errors of known and of over-wide shapes, by seed.
 
     python benchmarks/training.py known          # fit, refine, fit on networks of the right shape
+    python benchmarks/training.py blind          # fit_sparse on over-wide networks, then finer grids
+    python benchmarks/training.py noise          # fit_sparse and fit_multilevel on noisy targets
+    python benchmarks/training.py hello          # discover on exp(sin(pi x) + y²)
     python benchmarks/training.py known --only J0 --seeds 3
 
-Every fit is one JSON line in `results/training-<experiment>.jsonl`; what is there is not run again. `floor` is the test
-RMSE of the network of that shape built directly from least-squares splines. `--summary` prints medians and worst seeds.
+Every seed is one JSON line in `results/training-<experiment>.jsonl`; what is there is not run again, and the end is a
+table of it (alone with `--summary`). `floor` is the test RMSE of the network of that shape built directly from
+least-squares splines.
 """
 
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import knotwork as kw
 
@@ -60,7 +65,7 @@ KNOWN = [
 ]
 
 
-def known(only: str | None, seeds: int) -> Iterator[tuple[dict, "callable"]]:
+def known(only: str | None, seeds: int) -> Iterator[tuple[dict, Callable[[], dict]]]:
     """Fit, refine, fit: default settings, grids doubled."""
     for case in KNOWN:
         if only is None or only in case.name:
@@ -109,7 +114,7 @@ BLIND = [
 ]
 
 
-def blind(only: str | None, seeds: int) -> Iterator[tuple[dict, "callable"]]:
+def blind(only: str | None, seeds: int) -> Iterator[tuple[dict, Callable[[], dict]]]:
     """`fit_sparse`, and fits on finer grids."""
     for case in BLIND:
         if only is None or only in case.name:
@@ -129,10 +134,83 @@ def pruned(case: Blind, seed: int) -> dict:
     return {"shape": shape, "tests": tests, "floor": case.floor, "seconds": round(time.perf_counter() - began, 2)}
 
 
-EXPERIMENTS = {"known": known, "blind": blind}
+def noise(only: str | None, seeds: int) -> Iterator[tuple[dict, Callable[[], dict]]]:
+    """`fit_sparse` on [2, 5, 1], then `fit_multilevel`: the error against exact targets, in units of the noise."""
+    for level in (0.01, 0.1):
+        if only is None or only == str(level):
+            for seed in range(seeds):
+                yield {"noise": level, "seed": seed}, lambda level=level, seed=seed: denoised(level, seed)
+
+
+def denoised(level: float, seed: int) -> dict:
+    data = kw.sample(TWO_D, size=1000, test_size=2000, seed=seed, noise=level, **BOX)
+    sigma = level * float(kw.sample(TWO_D, size=1000, seed=seed, **BOX).y_train.square().mean().sqrt())
+    began = time.perf_counter()
+    sparse = kw.fit_sparse(kw.KAN([2, 5, 1], seed=seed), data, seed=seed, progress=False)
+    result = kw.fit_multilevel(sparse.model, data, seed=seed, progress=False)
+    shape = [s + p for s, p in result.model.spec.width]
+    error = {"shape": shape, "grid": result.model.spec.grid, "error / sigma": result.test_rmse / sigma}
+    return {**error, "seconds": round(time.perf_counter() - began, 2)}
+
+
+def hello(only: str | None, seeds: int) -> Iterator[tuple[dict, Callable[[], dict]]]:
+    """`discover` on the first example of every KAN tutorial."""
+    for seed in range(seeds):
+        yield {"seed": seed}, lambda seed=seed: found(seed)
+
+
+def found(seed: int) -> dict:
+    data = kw.sample(TWO_D, size=1000, test_size=2000, seed=seed, **BOX)
+    discovery = kw.discover(data, seed=seed, progress=False)
+    text = str(discovery.formula)
+    exact = text == "f = exp(y**2 + sin(pi*x))"
+    return {"formula": text, "exact": exact, "seconds": round(discovery.seconds, 2)}
+
+
+def summary(experiment: str, rows: list[dict]) -> Iterator[str]:
+    """One line a case: how many seeds met the mark, the median, the worst."""
+    if experiment == "known":
+        for case in dict.fromkeys(row["case"] for row in rows):
+            mine = [row for row in rows if row["case"] == case]
+            for grid in mine[0]["floors"]:
+                levels = [level for row in mine for level in row["levels"] if level["grid"] == int(grid)]
+                floor, tests = mine[0]["floors"][grid], [level["test"] for level in levels]
+                met = sum(test <= 2 * floor for test in tests)
+                seconds = median(level["seconds"] for level in levels)
+                yield (
+                    f"{case:20} G={grid:4} floor {floor:.1e}  median {median(tests):.1e}  worst {max(tests):.1e}  "
+                    f"within 2x: {met} of {len(tests)}  median {seconds:.1f} s"
+                )
+    elif experiment == "blind":
+        for case in BLIND:
+            mine = [row for row in rows if row["case"] == case.name]
+            if mine:
+                tests = [row["tests"]["20"] for row in mine]
+                yield (
+                    f"{case.name:6} G=20  median {median(tests):.1e}  worst {max(tests):.1e}  within 10x of "
+                    f"{case.floor:.1e}: "
+                    f"{sum(test <= 10 * case.floor for test in tests)} of {len(mine)}  known shape: "
+                    f"{sum(row['shape'] == case.shape for row in mine)}  "
+                    f"median {median(r['seconds'] for r in mine):.1f} s"
+                )
+    elif experiment == "noise":
+        for level in dict.fromkeys(row["noise"] for row in rows):
+            errors = [row["error / sigma"] for row in rows if row["noise"] == level]
+            third = sum(error < 1 / 3 for error in errors)
+            yield (
+                f"noise {level}: error / sigma median {median(errors):.2f}, worst {max(errors):.2f}, "
+                f"below a third: {third} of {len(errors)}"
+            )
+    elif rows:
+        seconds = median(row["seconds"] for row in rows)
+        yield f"exact: {sum(row['exact'] for row in rows)} of {len(rows)}, median {seconds:.2f} s"
+
+
+EXPERIMENTS = {"known": known, "blind": blind, "noise": noise, "hello": hello}
 
 
 def main() -> None:
+    """Run what is missing and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiment", choices=list(EXPERIMENTS))
     parser.add_argument("--only", help="cases whose name contains this")
@@ -145,10 +223,11 @@ def main() -> None:
     if not options.summary:
         for key, run in EXPERIMENTS[options.experiment](options.only, options.seeds):
             if not any(all(row[name] == value for name, value in key.items()) for row in rows):
-                row = {**key, **run()}
+                rows.append({**key, **run()})
                 with path.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
-                print(json.dumps(row), flush=True)
+                    file.write(json.dumps(rows[-1]) + "\n")
+                print(json.dumps(rows[-1]), flush=True)
+    print("\n".join(summary(options.experiment, rows)))
 
 
 if __name__ == "__main__":
