@@ -1,5 +1,6 @@
 """For one edge: which named functions could it be, c·f(a·x + b) + d, and how well does each fit."""
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from torch import Tensor
 
 from knotwork.functions import NamedFunction
 
-GRID_ROWS = 200  # samples on which the (a, b) grid is searched
+GRID_ROWS = 128  # samples on which the (a, b) grid is searched
+MOST_ROWS = 1000  # samples on which Gauss-Newton improves them
 POLISHED = 2  # grid points of each function that Gauss-Newton improves
 FINISHED = 8  # functions, the best after a short polish, that are polished to the end
 CONSTANTS = 2.0  # bits for the inner constants a and b, which a straight line does not have
@@ -73,28 +75,38 @@ def candidates(
     """Fit every function to the points (x, y), each of shape (n,), and rank the fits.
 
     (a, b) come from a grid that suits the function, with c and d by linear regression, then all four are polished by
-    damped Gauss-Newton steps. Constants that lead outside a function's real domain on the samples are never used.
+    damped Gauss-Newton steps. Both see the rows thinned evenly, to 1,000 at most; c, d and the errors are those of all
+    rows. Constants that lead outside a function's real domain on the samples are never used.
     """
     x, y = x.detach().double(), y.detach().double()
     middle, half = (x.max() + x.min()) / 2, (x.max() - x.min()) / 2
     half = half if float(half) > 0 else torch.ones_like(half)
     z = (x - middle) / half
     variance = float((y - y.mean()).square().mean())
-    fits = [(function, _polish(z, y, function, *_grid_search(z, y, function), steps=6)) for function in functions]
+    rows = _thinned(z, MOST_ROWS)
+    some_z, some_y = z[rows], y[rows]
+    fits = [(f, _polish(some_z, some_y, f, *_grid_search(some_z, some_y, f), steps=6)) for f in functions]
     fits.sort(key=lambda fit: fit[1][-1].item())
-    rows = []
-    for n, (function, (a, b, c, d, error)) in enumerate(fits):
+    found = []
+    for n, (function, (a, b, *_)) in enumerate(fits):
         if n < FINISHED:
-            a, b, c, d, error = _polish(z, y, function, a[None], b[None])
+            a, b, *_ = _polish(some_z, some_y, function, a[None], b[None])
+        c, d, error = (part[0] for part in _linear(_values(function, z, a[None], b[None])[0], y))
         mse = float(error)
         r2 = 1 - mse / variance if variance > 0 else float(mse == 0)
         constants = (float(a / half), float(b - a * middle / half), float(c), float(d))
         if mse < float("inf"):
             largest = float((c * function.value(a * z + b)).abs().max() / (y.max() - y.min()).clamp_min(1e-300))
-            rows.append(Candidate(function.name, constants, r2, mse**0.5, function.cost, largest))
-    return Candidates(tuple(sorted(rows, key=lambda row: row.score)), edge)
+            found.append(Candidate(function.name, constants, r2, mse**0.5, function.cost, largest))
+    return Candidates(tuple(sorted(found, key=lambda row: row.score)), edge)
 
 
+def _thinned(z: Tensor, most: int) -> Tensor:
+    """Places of at most so many samples, even in the order of z, both ends among them."""
+    return z.argsort()[torch.linspace(0, len(z) - 1, min(most, len(z))).round().long()]
+
+
+@functools.cache
 def _grid(function: NamedFunction) -> tuple[Tensor, Tensor]:
     """Values of (a, b) worth trying for samples in [-1, 1], as two equally long vectors."""
 
@@ -124,8 +136,7 @@ def _grid(function: NamedFunction) -> tuple[Tensor, Tensor]:
 def _grid_search(z: Tensor, y: Tensor, function: NamedFunction) -> tuple[Tensor, Tensor]:
     """The best few (a, b) of the grid, each of shape (m,), by the correlation of f(a·z + b) with y."""
     a, b = _grid(function)
-    order = z.argsort()
-    rows = order[torch.linspace(0, len(z) - 1, min(GRID_ROWS, len(z))).round().long()]
+    rows = _thinned(z, GRID_ROWS)
     values, _ = _values(function, z[rows], a, b)
     share = _explained(values, y[rows])
     best = share.topk(min(POLISHED, len(share))).indices
