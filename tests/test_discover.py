@@ -146,7 +146,7 @@ class CtrlC(Line):
     ("part", "title", "noise"),
     [
         ("fitting a general network", "fit (lm), G=5", 0),
-        ("fitting a general network", "fit (lm), G=10", 0),
+        ("fitting a general network", "fit (lm), G=10", 0.01),
         ("looking for inputs that matter", "fit (lm), G=5", 0),
         ("trying a sum", "fit (lm), G=5", 0),
         ("trying a sum", "fit (lm), G=10", 0),

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from knotwork import KAN, fit_multilevel, sample
-from knotwork.training import Line, progress, progress_line
+from knotwork.training import Line, multistart, progress, progress_line
 
 DATA = sample(lambda x, y: torch.sin(3 * x) * y, x=(-1, 1), y=(-1, 1), size=60, test_size=0)
 
@@ -37,10 +37,11 @@ def small():
 # --- what is told ---
 
 
-def test_a_fit_tells_its_stages_and_every_step_with_its_losses():
+def test_a_fit_tells_its_stages_and_every_step_with_its_losses(monkeypatch):
+    monkeypatch.setattr(multistart, "MEETING", ())
     line = Recorder()
     result = small().fit(DATA, steps=3, starts=6, progress=line)
-    race = [("", f"race of {n} starts", n) for n in (6, 6, 4, 2)]  # as many rounds as it has, since no three meet
+    race = [("", f"race of {n} starts", n) for n in (6, 6, 4, 2)]
     last = ("", "fit (lm), G=5", 3)
     assert [told for told in line.told if len(told) == 3] == [*race, last]
     assert line.told[1:7] == [(rival, "") for rival in range(1, 7)]
@@ -74,7 +75,8 @@ def test_parts_have_titles():
 # --- where it is shown ---
 
 
-def test_a_log_gets_a_line_a_stage_of_plain_text_if_asked(capsys):
+def test_a_log_gets_a_line_a_stage_of_plain_text_if_asked(capsys, monkeypatch):
+    monkeypatch.setattr(multistart, "MEETING", ())
     fit_multilevel(small(), DATA, [3, 6], steps=2, starts=4, progress=True)
     out, err = capsys.readouterr()
     assert out == ""

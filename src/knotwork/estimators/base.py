@@ -109,6 +109,8 @@ class KANEstimator(BaseEstimator, ABC):
             raise _about_text(X, error) from error
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         kept = weights > 0
+        if not kept.any():
+            raise DataError("sample_weight is zero for every row: give one row at least a positive weight.")
         return X[kept], y[kept], weights[kept]
 
     def _check_settings(self) -> None:

@@ -169,7 +169,7 @@ def is_whole(value: object) -> bool:
         operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         return False
-    return not isinstance(value, bool)
+    return not isinstance(value, bool) and not str(getattr(value, "dtype", "")).endswith("bool")  # such as np.True_
 
 
 def _unpacked(value: Any) -> Any:

@@ -28,7 +28,7 @@ def levenberg_marquardt(
     each_step: Callable[[int, float], str | None] | None = None,
     *,
     steps: int = 100,
-    tolerance: float = 1e-4,
+    tolerance: float = 1e-5,
     patience: int = 10,
     target: float = 0.0,
     penalty: Penalty | None = None,
@@ -43,8 +43,8 @@ def levenberg_marquardt(
     the curves (`Smoothness`), which decides what the rows leave open. Hidden grids follow the activations
     between steps.
 
-    Stops when `patience` steps in a row lower the loss by less than `tolerance` of it each, when the loss is `target`
-    or less, or when `each_step(step, loss)` gives a reason.
+    Stops when `patience` steps in a row bring no loss that is lower than all before by `tolerance` of it, when the loss
+    is `target` or less, or when `each_step(step, loss)` gives a reason.
     """
     if update_grid:
         adapt_hidden_grids(network, x, within=NEARLY)
@@ -54,7 +54,7 @@ def levenberg_marquardt(
     loss, seen = _evaluate(network, x, y, free, penalty)
     if loss != loss:
         return 0, "the loss is NaN where the fit began, so no step can be judged"
-    damping, growth, slow, taken, rejected = DAMPING, 2.0, 0, 0, 0
+    damping, growth, slow, taken, rejected, lowest = DAMPING, 2.0, 0, 0, 0, loss
     smooth = system = None
     rough, settled = 0.0, not update_grid
     while taken < steps:
@@ -81,8 +81,9 @@ def levenberg_marquardt(
         if gained > 0:
             damping = max(damping * max(1 / 3, 1 - (2 * gained / max(predicted, 1e-300) - 1) ** 3), 1e-15)
             growth, rejected, taken, system = 2.0, 0, taken + 1, None
-            slow = slow + 1 if gained < tolerance * (loss + rough) else 0
             loss, rough, seen = new, new_rough, trial
+            slow = 0 if loss < (1 - tolerance) * lowest else slow + 1
+            lowest = min(loss, lowest)
             if update_grid and not hidden_grids_fit(network, x, seen):
                 adapt_hidden_grids(network, x)
                 loss, seen = _evaluate(network, x, y, free, penalty, seen)
@@ -91,7 +92,7 @@ def levenberg_marquardt(
             if reason:
                 return taken, reason
             if slow >= patience:
-                reason = f"converged: {patience} steps in a row lowered the loss by less than {tolerance:g} of it"
+                reason = f"converged: {patience} steps in a row brought no loss lower by {tolerance:g} of it"
         else:
             free.set(start)
             damping, growth, rejected = damping * growth, growth * 2, rejected + 1

@@ -39,7 +39,7 @@ def fit(
     update_grid: bool = True,
     grid_eps: float = 1.0,
     patience: int | None = None,
-    tolerance: float = 1e-4,
+    tolerance: float = 1e-5,
     seed: int = 0,
     progress: bool | Line | None = None,
     callback: Callable[[Record], bool | None] | None = None,
