@@ -18,7 +18,8 @@ STEPS = {"lm": 100, "lbfgs": 100, "adam": 2000}  # at most, unless the caller sa
 STARTS = 64
 RATES = {"lbfgs": 1.0, "adam": 1e-2}
 BATCH = 1024  # rows, where all would be too many
-MODERATE = 2e10  # residuals x parameters² up to which a Levenberg-Marquardt step is quick
+MODERATE = 5e10  # products that the normal equations of a Levenberg-Marquardt step may take
+SPARSE = 7  # times the square of what a row of the Jacobian holds: less than that where P² is more
 MOST_PARAMETERS = 3000  # beyond which the Gauss-Newton matrix is too large to factorise at every step
 PYKAN = {"opt": "optimizer", "batch": "batch_size", "loss_fn": "loss"}
 
@@ -125,8 +126,12 @@ def _choose(
             return "adam", "the rows come in batches"
         if not (is_kan and squared):
             return "adam", "this is not a least-squares problem of a KAN"
-        size = FreeParameters(model).size  # type: ignore[arg-type]
-        few = residuals * size**2 <= MODERATE and size <= MOST_PARAMETERS
+        assert isinstance(model, KANNetwork)
+        size = FreeParameters(model).size
+        held = sum(int(layer.active().sum()) for layer in model.layers) * (
+            model.spec.k + 2
+        )  # of them by a row, at most
+        few = residuals * min(size**2, SPARSE * held**2) <= MODERATE and size <= MOST_PARAMETERS
         how_many = "few enough" if few else "too many"
         why = f"{residuals} residuals and {size} parameters are {how_many} for second-order steps"
         return "lm" if few else "adam", why
