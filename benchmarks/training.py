@@ -3,7 +3,6 @@
     python benchmarks/training.py known          # fit, refine, fit on networks of the right shape
     python benchmarks/training.py blind          # fit_sparse on over-wide networks, then finer grids
     python benchmarks/training.py noise          # fit_sparse and fit_multilevel on noisy targets
-    python benchmarks/training.py hello          # discover on exp(sin(pi x) + y²)
     python benchmarks/training.py known --only J0 --seeds 3
 
 Every seed is one JSON line in `results/training-<experiment>.jsonl`; what is there is not run again, and the end is a
@@ -153,20 +152,6 @@ def denoised(level: float, seed: int) -> dict:
     return {**error, "seconds": round(time.perf_counter() - began, 2)}
 
 
-def hello(only: str | None, seeds: int) -> Iterator[tuple[dict, Callable[[], dict]]]:
-    """`discover` on the first example of every KAN tutorial."""
-    for seed in range(seeds):
-        yield {"seed": seed}, lambda seed=seed: found(seed)
-
-
-def found(seed: int) -> dict:
-    data = kw.sample(TWO_D, size=1000, test_size=2000, seed=seed, **BOX)
-    discovery = kw.discover(data, seed=seed, progress=False)
-    text = str(discovery.formula)
-    exact = text == "f = exp(y**2 + sin(pi*x))"
-    return {"formula": text, "exact": exact, "seconds": round(discovery.seconds, 2)}
-
-
 def summary(experiment: str, rows: list[dict]) -> Iterator[str]:
     """One line a case: how many seeds met the mark, the median, the worst."""
     if experiment == "known":
@@ -201,12 +186,9 @@ def summary(experiment: str, rows: list[dict]) -> Iterator[str]:
                 f"noise {level}: error / sigma median {median(errors):.2f}, worst {max(errors):.2f}, "
                 f"below a third: {third} of {len(errors)}"
             )
-    elif rows:
-        seconds = median(row["seconds"] for row in rows)
-        yield f"exact: {sum(row['exact'] for row in rows)} of {len(rows)}, median {seconds:.2f} s"
 
 
-EXPERIMENTS = {"known": known, "blind": blind, "noise": noise, "hello": hello}
+EXPERIMENTS = {"known": known, "blind": blind, "noise": noise}
 
 
 def main() -> None:
