@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import torch
-from joblib import Parallel, delayed
 from torch import Tensor
 
 from knotwork.model import KANNetwork
@@ -60,20 +59,19 @@ def screen(
         return any(together >= enough and best < share * variance for enough, share in MEETING)
 
     try:
-        with Parallel(n_jobs=n_jobs) as pool:
-            for first in range(0, starts, GROUP):
-                size, winners = min(GROUP, starts - first), ahead
-                group = [_start(coarse, None if first + n == 0 else generator) for n in range(size)]
-                ahead = [*((float("inf"), rival) for rival in group), *winners]
-                for steps, kept in ROUNDS:
-                    which = "" if starts <= GROUP else f", starts {first + 1} to {first + size} of {starts}"
-                    line.stage(f"race of {len(group)}{which or ' starts'}", len(group))
-                    group = _advanced(pool, group, race_x, race_y, steps, settings, line)
-                    ahead = [*ranked(group), *winners]
-                    if met():
-                        return
-                    ahead = [*ahead[: min(kept, size)], *winners]
-                    group = [rival for _, rival in ahead[: min(kept, size)]]
+        for first in range(0, starts, GROUP):
+            size, winners = min(GROUP, starts - first), ahead
+            group = [_start(coarse, None if first + n == 0 else generator) for n in range(size)]
+            ahead = [*((float("inf"), rival) for rival in group), *winners]
+            for steps, kept in ROUNDS:
+                which = "" if starts <= GROUP else f", starts {first + 1} to {first + size} of {starts}"
+                line.stage(f"race of {len(group)}{which or ' starts'}", len(group))
+                group = _advanced(group, race_x, race_y, steps, settings, n_jobs, line)
+                ahead = [*ranked(group), *winners]
+                if met():
+                    return
+                ahead = [*ahead[: min(kept, size)], *winners]
+                group = [rival for _, rival in ahead[: min(kept, size)]]
     finally:
         winner = min(ahead, key=lambda one: one[0])[1] if ahead else coarse
         winner = winner.refined(network.spec.grid) if coarse is not network else winner
@@ -92,23 +90,24 @@ def _start(network: KANNetwork, generator: torch.Generator | None) -> KANNetwork
 
 
 def _advanced(
-    pool: Parallel,
     rivals: Sequence[KANNetwork],
     x: Tensor,
     y: Tensor,
     steps: int,
     settings: dict,
+    n_jobs: int,
     line: Line,
 ) -> list[KANNetwork]:
     """The rivals after some steps more."""
-    found = []
-    if pool.n_jobs == 1:
-        for place, rival in enumerate(rivals, start=1):
-            found.append(_after(rival, x, y, steps, settings))
-            line(place)
-        return found
-    together = pool(delayed(_after)(rival, x, y, steps, settings) for rival in rivals)
-    return list(together)  # type: ignore[arg-type]
+    if n_jobs != 1:
+        from joblib import Parallel, delayed
+
+        together = Parallel(n_jobs=n_jobs)(delayed(_after)(rival, x, y, steps, settings) for rival in rivals)
+        return list(together)  # type: ignore[arg-type]
+    for place, rival in enumerate(rivals, start=1):
+        _after(rival, x, y, steps, settings)
+        line(place)
+    return list(rivals)
 
 
 def _after(rival: KANNetwork, x: Tensor, y: Tensor, steps: int, settings: dict) -> KANNetwork:
