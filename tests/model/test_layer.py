@@ -460,3 +460,16 @@ def test_update_grid_lays_the_grid_over_the_samples_and_keeps_the_curves():
 def test_what_is_not_a_tensor_is_refused():
     with pytest.raises(SpecError, match=r"this layer takes a tensor but got list: pass torch.as_tensor"):
         KANLayer(3, 2)([[0.0, 0.0, 0.0]])
+
+
+def test_moving_to_other_knots_does_not_depend_on_how_many_inputs_move_at_once(monkeypatch):
+    from knotwork.model import layer as module
+
+    generator = torch.Generator().manual_seed(0)
+    found = []
+    for at_once in (1, 2**20):
+        monkeypatch.setattr(module, "AT_ONCE", at_once)
+        moved = KANLayer(5, 3, dtype=torch.float64, generator=generator.manual_seed(0))
+        moved.set_knots(moved.knots * torch.linspace(0.5, 2, 5)[:, None])
+        found.append(moved.coefficients.detach())
+    torch.testing.assert_close(*found, rtol=1e-12, atol=1e-13)

@@ -18,6 +18,8 @@ from knotwork.splines import (
     uniform_knots,
 )
 
+AT_ONCE = 2**20  # values of edges at points, while curves move to other knots
+
 
 class KANLayer(nn.Module):
     """Sums of learnable curves, y_j = Σ_i φ_ij(x_i), in place of a linear map (eq. 2.5): (..., in) → (..., out).
@@ -187,15 +189,19 @@ class KANLayer(nn.Module):
 
     def set_knots(self, knots: Tensor) -> None:
         """Move to other knots (in, G' + 2k + 1), each edge kept as close as possible in L² over its new grid."""
+        found, size = [], max(1, AT_ONCE // (self.out_features * (knots.shape[1] + self.knots.shape[1]) * (self.k + 1)))
         with torch.no_grad():
-            points, weights = quadrature(self.knots, knots, self.k)
-            values = torch.einsum(
-                "nib,ibo->nio", basis(points, self.knots, self.k, 0, _continued(self.extrapolation)), self.coefficients
-            )
-            values = values + self.base_values(points).unsqueeze(-1) * self.base_weights
+            for i in range(0, self.in_features, size):
+                some = slice(i, i + size)
+                old, new = self.knots[some], knots[some]
+                points, weights = quadrature(old, new, self.k)
+                splines = basis(points, old, self.k, 0, _continued(self.extrapolation))
+                values = torch.einsum("nib,ibo->nio", splines, self.coefficients[some])
+                change = base_values(points, old, self.k, self.base) - base_values(points, new, self.k, self.base)
+                values.addcmul_(change.unsqueeze(-1), self.base_weights[some])
+                found.append(fit_coefficients(points, values, new, self.k, weights))
             self.knots, self.grid = knots, knots.shape[-1] - 2 * self.k - 1
-            values = values - self.base_values(points).unsqueeze(-1) * self.base_weights
-            self._put(fit_coefficients(points, values, knots, self.k, weights))
+            self._put(torch.cat(found))
 
     def update_grid(self, x: Tensor, grid_eps: float = 1.0) -> None:
         """Lay the grids over samples x (batch, in), blended with their quantiles where grid_eps < 1; curves are kept.
