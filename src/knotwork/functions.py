@@ -42,8 +42,8 @@ class NamedFunction:
         """The `order`-th derivative of f, elementwise, itself differentiable; f for 0."""
         if order == 0:
             return self.value(u)
-        with torch.enable_grad():
-            at = u if u.requires_grad else u.detach().requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad():
+            at = u if u.requires_grad else u.detach().clone().requires_grad_()
             found = self.slope(at)
             for _ in range(order - 1):
                 known = found.requires_grad  # a constant does not

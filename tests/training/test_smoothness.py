@@ -49,16 +49,26 @@ def test_what_is_added_are_half_the_derivatives_of_the_value():
     assert bend == pytest.approx((values[2] - 2 * values[1] + values[0]) / 2, rel=1e-10)
 
 
-@pytest.mark.parametrize("k", [1, 2, 3, 5])
-def test_polynomials_of_the_order_are_smooth_and_others_are_not(k):
+@pytest.mark.parametrize("even", [True, False])
+@pytest.mark.parametrize("k", [0, 1, 2, 3, 5])
+def test_polynomials_of_the_order_are_smooth_and_others_are_not(k, even):
     network = KAN([1, 1], grid=6, k=k, base="zero", grid_range=(-1, 1), seed=0)
-    x = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None]
+    if not even:
+        network.layers[0].set_knots(network.layers[0].knots + 0.1 * network.layers[0].knots ** 2)
+    knots = network.layers[0].knots[0]
+    x = torch.linspace(float(knots[k]), float(knots[-k - 1]), 60, dtype=torch.float64)[:, None]
     for power, rough in ((k, False), (k + 1, True)):
         with torch.no_grad():
             layer = network.layers[0]
             layer.coefficients.copy_(fit_coefficients(x, (x**power)[:, :, None], layer.knots, k))
         free, smoothness, _, _ = smooth(network, x)
         assert (smoothness.value(free.get()) > 1e-6) == rough
+
+
+@pytest.mark.parametrize("k", [0, 1, 3])
+def test_one_interval_is_a_polynomial_and_costs_nothing(k):
+    free, smoothness, _, _ = smooth(KAN([1, 1], grid=1, k=k, grid_range=(-1, 1), seed=0), torch.rand(9, 1).double())
+    assert smoothness.value(free.get()) == 0
 
 
 def test_the_units_of_targets_and_inputs_make_no_difference():

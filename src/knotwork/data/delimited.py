@@ -30,7 +30,7 @@ def read_delimited(path: Path, separator: str | None = None, decimal: str | None
     import pandas as pd
 
     try:
-        if path.suffix.lower() in (".csv", ".tsv", ".txt") and b"\0" in _first_line(path):
+        if path.suffix.lower() in (".csv", ".tsv", ".txt") and _is_binary(path):
             raise DataError(f"'{path}' is a binary file, not a table.")
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -138,6 +138,8 @@ def _warn(text: str) -> None:
     warnings.warn(text, KnotworkWarning, stacklevel=6)
 
 
-def _first_line(path: Path) -> bytes:
+def _is_binary(path: Path) -> bool:
+    """Whether the first line holds a zero, which text has in UTF-16 alone."""
     with path.open("rb") as file:
-        return file.readline(2**16)
+        line = file.readline(2**16)
+    return b"\0" in line and not line.startswith((b"\xff\xfe", b"\xfe\xff"))

@@ -31,12 +31,12 @@ class FreeParameters:
         self.base_weights: list[Tensor] = []
         self.named: list[list[int]] = []
         for layer in network.layers:
-            edges = (layer.mask > 0) & layer.coefficients.requires_grad
-            basis_edges = edges.unsqueeze(1).expand_as(layer.coefficients)
-            self.coefficients.append(basis_edges.flatten().nonzero().squeeze(1))
-            self.base_weights.append((edges & (layer.base != "zero")).flatten().nonzero().squeeze(1))
-            free = [n for n, edge in enumerate(layer.named) if edge[3] and layer.affine.requires_grad]
-            self.named.append(free)
+            edges, coefficients, base = layer.mask > 0, layer.coefficients, layer.base_weights
+            free = edges.unsqueeze(1).expand_as(coefficients) & coefficients.requires_grad
+            self.coefficients.append(free.flatten().nonzero().squeeze(1))
+            free = edges & base.requires_grad & (layer.base != "zero")
+            self.base_weights.append(free.flatten().nonzero().squeeze(1))
+            self.named.append([n for n, edge in enumerate(layer.named) if edge[3] and layer.affine.requires_grad])
         self.size = sum(map(len, self.coefficients)) + sum(map(len, self.base_weights)) + 4 * sum(map(len, self.named))
 
     def coefficient_places(self) -> list[Tensor]:
@@ -108,7 +108,7 @@ class _Known:
     """
 
     network: kernels.Network
-    places: list[int]
+    places: list[object]
     masks: list[Tensor]  # kept, so that no other can take the place of one
     parameters: Sequence[Tensor]
     trained: bool  # every one of them
@@ -117,14 +117,14 @@ class _Known:
 _known: WeakKeyDictionary[KANNetwork, _Known] = WeakKeyDictionary()
 
 
-def _places(network: KANNetwork) -> list[int]:
+def _places(network: KANNetwork) -> list[object]:
     """Where the arrays of a network lie, and the states of its masks and parameters."""
-    found = []
+    found: list[object] = []
     for layer in network.layers:
         coefficients, base_weights, mask = layer.coefficients, layer.base_weights, layer.mask
         found += coefficients.data_ptr(), base_weights.data_ptr(), layer.knots.data_ptr()
         found += coefficients.requires_grad, base_weights.requires_grad
-        found += id(mask), mask.is_inference() or mask._version
+        found += id(mask), mask.is_inference() or mask._version, layer.base, layer.extrapolation
     return found
 
 
@@ -140,7 +140,7 @@ def _splines(network: KANNetwork) -> kernels.Network | None:
     if known is not None:
         return known.network
     layers = list(network.layers)
-    if any(layer.named for layer in layers):
+    if any(layer.named or layer.extrapolation == "error" for layer in layers):
         return None
     whole = all(layer.is_whole() for layer in layers)
     arrays = []

@@ -64,7 +64,7 @@ class KANLayer(nn.Module):
         self.base_weights = nn.Parameter(torch.empty(in_features, out_features, dtype=dtype, device=device))
         self.affine = nn.Parameter(torch.empty(0, 4, dtype=dtype, device=device))
         self.named: list[tuple[int, int, str, bool]] = []
-        self._whole: tuple[tuple[int, int], bool] = (0, 0), False  # what the mask was and whether it was all ones
+        self._whole: tuple[Tensor | None, int, bool] = None, 0, False  # the mask, its version, whether all were ones
         self.reset_parameters(init, generator)
 
     def reset_parameters(self, init: str = "paper", generator: torch.Generator | None = None) -> None:
@@ -142,10 +142,14 @@ class KANLayer(nn.Module):
         """Whether every edge is a spline; found out again only when the mask has changed."""
         if torch.compiler.is_compiling() or self.mask.is_inference():
             return False
-        state = id(self.mask), self.mask._version
-        if state != self._whole[0]:
-            self._whole = state, bool((self.mask == 1).all())
-        return self._whole[1]
+        mask, version, whole = self._whole
+        if mask is None or mask is not self.mask or version != mask._version:
+            whole = bool((self.mask == 1).all())
+            self._whole = self.mask, self.mask._version, whole
+        return whole
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_whole": (None, 0, False)}  # versions of a copy start anew
 
     def has_splines(self) -> bool:
         """False once every edge is named or removed, so that no basis need be computed."""
@@ -169,7 +173,7 @@ class KANLayer(nn.Module):
         row = torch.as_tensor(constants, dtype=self.affine.dtype, device=self.affine.device).reshape(1, 4)
         self.unname_edge(source, target)
         self.named.append(edge)
-        self.affine = nn.Parameter(torch.cat([self.affine.detach(), row]))
+        self.affine = nn.Parameter(torch.cat([self.affine.detach(), row]), self.affine.requires_grad)
         self.mask[source, target] = 0
 
     def unname_edge(self, source: int, target: int) -> None:
@@ -179,7 +183,7 @@ class KANLayer(nn.Module):
             return
         del self.named[place]
         kept = [i for i in range(len(self.affine)) if i != place]
-        self.affine = nn.Parameter(self.affine.detach()[kept])
+        self.affine = nn.Parameter(self.affine.detach()[kept], self.affine.requires_grad)
         self.mask[source, target] = 1
 
     def remove_edge(self, source: int, target: int) -> None:
@@ -229,7 +233,7 @@ class KANLayer(nn.Module):
         if coefficients.shape == self.coefficients.shape:
             self.coefficients.copy_(coefficients)
         else:
-            self.coefficients = nn.Parameter(coefficients)
+            self.coefficients = nn.Parameter(coefficients, self.coefficients.requires_grad)
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}, grid={self.grid}, k={self.k}"

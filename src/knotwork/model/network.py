@@ -101,6 +101,8 @@ class KANNetwork(nn.Module):
         """An independent network with the same structure and values."""
         other = type(self).from_spec(self.spec)
         other.load_state_dict(self.state_dict())
+        for its, mine in zip(other.parameters(), self.parameters(), strict=True):
+            its.requires_grad_(mine.requires_grad)
         return other.train(self.training)
 
     def refined(self, grid: int) -> Self:

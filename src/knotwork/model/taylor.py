@@ -8,6 +8,7 @@ from torch import Tensor
 from knotwork.errors import SpecError
 from knotwork.model.layer import KANLayer
 from knotwork.model.network import KANNetwork
+from knotwork.model.spec import is_whole
 
 Series = list[
     Tensor
@@ -23,15 +24,17 @@ def derivatives(network: KANNetwork, x: Tensor, order: int = 2, directions: Tens
     `torch.autograd.grad` doubles its work with every order. Raises SpecError for wrong shapes and orders.
     """
     spec = network.structure
-    if not isinstance(order, int) or order < 1:
+    if not is_whole(order) or order < 1:
         raise SpecError(f"order={order!r} is not possible: it must be a whole number of at least 1.")
     rows = network.select_inputs(x)
     if rows.ndim != 2:
         raise SpecError(f"x has shape {tuple(x.shape)}: pass rows of shape (batch, {spec.in_features}).")
     if directions is None:
         directions = torch.eye(spec.in_features)
-    if directions.ndim != 2 or directions.shape[1] != spec.in_features:
-        raise SpecError(f"directions have shape {tuple(directions.shape)}: pass (directions, {spec.in_features}).")
+    shape = tuple(directions.shape) if isinstance(directions, Tensor) else None
+    if shape is None or len(shape) != 2 or shape[0] == 0 or shape[1] != spec.in_features:
+        came = f"are a {type(directions).__name__}" if shape is None else f"have shape {shape}"
+        raise SpecError(f"directions {came}: pass a tensor of shape (directions, {spec.in_features}).")
     directions = directions.to(rows)[:, list(spec.inputs)]
     first, *others = network.layers
     series = _combined(network, 1, _from_inputs(first, rows, directions, order))
@@ -67,7 +70,8 @@ def _through(layer: KANLayer, series: Series) -> Series:
     sums: list[list[Tensor]] = [[] for _ in series]
     for m in range(1, order + 1):
         scales = torch.cat([bell[r][m] for r in range(m, order + 1)]).flatten(0, 1)
-        parts = layer.sums(series[0].repeat(len(scales) // n, 1), m, scales).view(-1, d, n, layer.out_features)
+        values = series[0].repeat(d * (order - m + 1), 1)
+        parts = layer.sums(values, m, scales).view(order - m + 1, d, n, layer.out_features)
         for r, part in zip(range(m, order + 1), parts, strict=True):
             sums[r].append(part)
     return [layer.sums(series[0]), *(torch.stack(parts).sum(0) for parts in sums[1:])]

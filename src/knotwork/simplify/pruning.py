@@ -102,6 +102,10 @@ def _with_strongest(
     """The edges and nodes kept, and a strongest path from the inputs into every output and factor of a kept product."""
     edges, nodes = [e.clone() for e in edges], [n.clone() for n in nodes]
     needed = torch.ones_like(nodes[-1])
+    reached = [torch.ones_like(nodes[0])]  # from the inputs, by edges that are there
+    for l, layer in enumerate(network.layers):
+        fed, n_sums = (layer.active() & reached[l][:, None]).any(0), network.spec.width[l + 1][0]
+        reached.append(torch.cat([fed[:n_sums], fed[n_sums:].view(-1, network.spec.arity).all(1)]))
     for l in reversed(range(network.spec.depth)):
         n_sums, _ = network.spec.width[l + 1]
         fed = _factors(network, l + 1, needed)
@@ -109,7 +113,8 @@ def _with_strongest(
         needed = torch.zeros_like(nodes[l])
         alive = network.layers[l].active()
         for j in fed.nonzero().flatten().tolist():
-            choices = (edges[l][:, j] & alive[:, j] & nodes[l], alive[:, j] & nodes[l], alive[:, j])
+            there = alive[:, j] & reached[l] if bool((alive[:, j] & reached[l]).any()) else alive[:, j]
+            choices = (edges[l][:, j] & there & nodes[l], there & nodes[l], there)
             choice = next((c for c in choices if bool(c.any())), None)
             if choice is not None:
                 strongest = torch.where(choice, scores[l][:, j], torch.full_like(scores[l][:, j], -1.0)).argmax()

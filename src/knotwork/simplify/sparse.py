@@ -8,7 +8,7 @@ from knotwork.data import as_dataset
 from knotwork.errors import TrainingError
 from knotwork.model import KANNetwork
 from knotwork.simplify.pruning import prune
-from knotwork.training import INTERRUPTED, FitResult, Line, Record, fit, progress_line
+from knotwork.training import INTERRUPTED, FitResult, Line, Record, fit, going_on, progress_line
 
 FIRST, NEXT = 60, 30  # steps of the first fit with the penalty, and of those after a pruning
 RAISED = 3.0  # times the sparsity before
@@ -37,7 +37,10 @@ def fit_sparse(
 
     Raises TrainingError for a sparsity that is not positive.
     """
-    if not (isinstance(sparsity, Real) and 0 < float(sparsity) < float("inf")):
+    taken = {"lamb", "lamb_entropy"} & settings.keys()
+    if taken:
+        raise TrainingError(f"{taken.pop()}= is what fit_sparse() chooses: pass sparsity= instead.")
+    if isinstance(sparsity, bool) or not (isinstance(sparsity, Real) and 0 < float(sparsity) < float("inf")):
         raise TrainingError(f"sparsity={sparsity!r} is not possible: give a positive number, such as 1e-3.")
     began = time.perf_counter()
     data = as_dataset(data)
@@ -61,7 +64,8 @@ def fit_sparse(
             while best is None or sparsity <= MOST:
                 result = fitted(network, FIRST if best is None else NEXT, sparsity)
                 while not result.stopped_by_caller:
-                    smaller = prune(network, data, node_threshold, edge_threshold)
+                    with going_on(network):
+                        smaller = prune(network, data, node_threshold, edge_threshold)
                     if _edges(smaller) == _edges(network):
                         break
                     network = smaller

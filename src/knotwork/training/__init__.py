@@ -1,5 +1,6 @@
 """Fitting: objectives, optimisers, knots that follow the data, many starts, coarse to fine."""
 
+from knotwork.training.grids import going_on
 from knotwork.training.levenberg_marquardt import levenberg_marquardt
 from knotwork.training.loop import fit
 from knotwork.training.multilevel import fit_multilevel
@@ -18,6 +19,7 @@ __all__ = [
     "entropy",
     "fit",
     "fit_multilevel",
+    "going_on",
     "levenberg_marquardt",
     "progress_line",
     "rmse",

@@ -1,7 +1,10 @@
 """Knots that follow the values they see: input grids set to the data, hidden grids re-fitted as training goes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from knotwork.model import KANLayer, KANNetwork, Sweep, sweep
 from knotwork.splines import adaptive_knots, grid_range
@@ -10,6 +13,19 @@ MARGIN = 0.01  # of the range, left free at both ends of a hidden grid
 BEYOND = 0.1  # of the range of a hidden node, by which its grid reaches further at most, to where other rows may lead
 FEW = 10  # inputs of a node up to which rows come near the corners of their box
 COVERAGE = 0.6  # of its grid that the values of a hidden node must fill
+
+
+@contextmanager
+def going_on(model: nn.Module) -> Iterator[None]:
+    """While a network is fitted and judged, inputs outside a grid that refuses them go on as straight lines."""
+    layers = [layer for layer in model.modules() if isinstance(layer, KANLayer) and layer.extrapolation == "error"]
+    for layer in layers:
+        layer.extrapolation = "linear"
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.extrapolation = "error"
 
 
 def set_input_grid(network: KANNetwork, ranges: list[tuple[float, float]], x: Tensor, grid_eps: float = 1.0) -> None:
@@ -83,7 +99,7 @@ def _reach(network: KANNetwork, l: int, low: Tensor, high: Tensor) -> tuple[Tens
 
 def hidden_grids_fit(network: KANNetwork, x: Tensor, seen: Sweep | None = None) -> bool:
     """False if `adapt_hidden_grids` would move a grid; `seen` is a sweep over x at the present parameters."""
-    seen = seen or sweep(network, x)
+    seen = seen or sweep(network, x, values_only=True)
     layers = zip(list(network.layers)[1:], seen.layers[1:], strict=True)
     return all(bool(_fits(layer, saw.inputs).all()) for layer, saw in layers)
 

@@ -10,7 +10,6 @@ from knotwork.training.grids import adapt_hidden_grids, hidden_grids_fit
 from knotwork.training.penalties import Penalty
 from knotwork.training.smoothness import WHISPER, Smoothness
 
-SETTLING = 10
 CHUNK = 2**24  # entries of the Jacobian held at once
 DAMPING = 1e-3  # at first
 REJECTED = 25  # steps in a row, each damped more, after which there is none that helps
@@ -207,7 +206,9 @@ def _bent(
     if compiled is not None:  # half the gradient of the mean of |second|²
         pulled = compiled.loss_and_gradient(inputs, here - second)[1] / 2
     else:
-        pulled = pull_back(network, sweep(network, x), second / second.numel(), free)
+        rows = _rows_at_once(free, second)
+        parts = zip(x.split(rows), (second / second.numel()).split(rows), strict=True)
+        pulled = torch.stack([pull_back(network, sweep(network, some), by, free) for some, by in parts]).sum(0)
     acceleration = -torch.cholesky_solve(pulled.unsqueeze(-1), factor).squeeze(-1)
     small = bool(acceleration.norm() <= BENT * step.norm())  # False for NaN
     return step + acceleration / 2 if small else step

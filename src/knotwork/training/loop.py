@@ -2,15 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from knotwork.data import Batch, Dataset, Stream, as_data, as_dataset, seeded
-from knotwork.model import KANLayer, KANNetwork
+from knotwork.model import KANNetwork
 from knotwork.training.first_order import by_gradient, looks, minibatches
-from knotwork.training.grids import adapt_hidden_grids, set_input_grid
+from knotwork.training.grids import adapt_hidden_grids, going_on, set_input_grid
 from knotwork.training.lbfgs import by_lbfgs
 from knotwork.training.levenberg_marquardt import levenberg_marquardt
 from knotwork.training.multistart import screen
@@ -81,9 +80,10 @@ def fit(
         tolerance=tolerance,
     )
     train, validation, test = shares(as_dataset(data), next(p.dtype for p in model.parameters()))
-    watch = Watch(model, objective, train, validation, patience, callback, began)
     size = sum(p.numel() for p in model.parameters())
-    with going_on(model), threads_for(len(train[0]) * size), progress_line(progress) as watch.line:
+    with going_on(model), threads_for(len(train[0]) * size), progress_line(progress) as line:
+        watch = Watch(model, objective, train, validation, patience, callback, began)
+        watch.line = line
         try:
             taken, reason = run(plan, model, data, train, objective, watch, generator)
         except KeyboardInterrupt:
@@ -154,19 +154,6 @@ def in_batches(data: Dataset | Stream, train: Batch, size: int | None, generator
     if isinstance(data, Stream):
         return ((x_.to(x.dtype), y_.to(y.dtype)) for x_, y_ in data.batches(size or len(x), generator))
     return ((x[rows], y[rows]) for rows in minibatches(len(x), size, generator))
-
-
-@contextmanager
-def going_on(model: nn.Module) -> Iterator[None]:
-    """While a network is fitted and judged, inputs outside a grid that refuses them go on as straight lines."""
-    layers = [layer for layer in model.modules() if isinstance(layer, KANLayer) and layer.extrapolation == "error"]
-    for layer in layers:
-        layer.extrapolation = "linear"
-    try:
-        yield
-    finally:
-        for layer in layers:
-            layer.extrapolation = "error"
 
 
 def lay_grids(network: KANNetwork, ranges: Sequence[tuple[float, float]] | None, x: Tensor, grid_eps: float) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from knotwork.model import KANNetwork
-from knotwork.training.grids import adapt_hidden_grids
+from knotwork.training.grids import adapt_hidden_grids, going_on
 from knotwork.training.levenberg_marquardt import levenberg_marquardt, objective_value
 from knotwork.training.penalties import Penalty
 from knotwork.training.progress import Line
@@ -49,7 +49,10 @@ def screen(
     ahead: list[tuple[float, KANNetwork]] = []  # the group that races now, then the winners of those before
 
     def ranked(rivals: Sequence[KANNetwork]) -> list[tuple[float, KANNetwork]]:
-        losses = [objective_value(rival, race_x, race_y, penalty) for rival in rivals]
+        losses = []
+        for rival in rivals:
+            with going_on(rival):
+                losses.append(objective_value(rival, race_x, race_y, penalty))
         losses = [loss if loss == loss else float("inf") for loss in losses]
         return sorted(zip(losses, rivals, strict=True), key=lambda one: one[0])
 
@@ -73,19 +76,29 @@ def screen(
                 ahead = [*ahead[: min(kept, size)], *winners]
                 group = [rival for _, rival in ahead[: min(kept, size)]]
     finally:
-        winner = min(ahead, key=lambda one: one[0])[1] if ahead else coarse
-        winner = winner.refined(network.spec.grid) if coarse is not network else winner
+        winner = (
+            ranked([rival for _, rival in ahead])[0][1] if ahead else coarse
+        )  # anew: Ctrl-C may have come in a step
+        if coarse is not network:
+            winner = winner.refined(network.spec.grid)
+            for l, (layer, own) in enumerate(zip(winner.layers, network.layers, strict=True)):
+                if (l == 0 or not update_grid) and not torch.equal(layer.knots, own.knots):
+                    layer.set_knots(own.knots)
         network.load_state_dict(winner.state_dict())
         if update_grid:
             adapt_hidden_grids(network, x)
 
 
 def _start(network: KANNetwork, generator: torch.Generator | None) -> KANNetwork:
-    """A copy with new initial values, or with its own."""
+    """A copy with new initial values where it is not frozen, or with its own."""
     rival = network.copy()
     if generator is not None:
         for layer in rival.layers:
             layer.reset_parameters("power", generator)
+        with torch.no_grad():
+            for new, own in zip(rival.parameters(), network.parameters(), strict=True):
+                if not own.requires_grad:
+                    new.copy_(own)
     return rival
 
 
@@ -111,5 +124,6 @@ def _advanced(
 
 
 def _after(rival: KANNetwork, x: Tensor, y: Tensor, steps: int, settings: dict) -> KANNetwork:
-    levenberg_marquardt(rival, x, y, steps=steps, **settings)
+    with going_on(rival):
+        levenberg_marquardt(rival, x, y, steps=steps, **settings)
     return rival

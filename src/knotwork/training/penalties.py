@@ -65,7 +65,7 @@ class Penalty:
         for l, layer in enumerate(network.layers):
             seen, n_free = layers[l], len(free.coefficients[l])
             edges, size = layer.mask.numel(), layer.coefficients.shape[1]
-            if n_free:
+            if n_free or len(free.base_weights[l]):
                 design = basis(seen.inputs.detach(), layer.knots, layer.k, 0, layer.extrapolation)
                 design = torch.cat([design, layer.base_values(seen.inputs.detach()).unsqueeze(-1)], dim=-1)
                 sizes = seen.edges.detach().abs()

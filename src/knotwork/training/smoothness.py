@@ -12,25 +12,24 @@ class Smoothness:
     """Σ_e w_e |Δ^(k+1) c_e|² over the curves e of a network, to be added to a mean squared error.
 
     Coefficients that no row or hardly one determines, between rows and beyond the last ones, would be left to chance;
-    this lets them continue the polynomial beside them. The differences (Eilers and Marx 1996) vanish for polynomials,
-    and where splines follow a smooth curve their squares are so small beside the squared error that is left to any
-    spline of this order that the weight leaves the error as it is. w_e is `weight` times how much the outputs depend on
-    the curve, from `curvature`, the diagonal (P,) of JᵀJ / rows, so that units make no difference.
+    this lets them continue the polynomial beside them. Δ^(k+1) c are the jumps of the k-th derivative from interval to
+    interval, on even knots differences of coefficients (Eilers and Marx 1996). They vanish for polynomials, and where
+    splines follow a smooth curve their squares are so small beside the squared error that is left to any spline of this
+    order that the weight leaves the error as it is. w_e is `weight` times how much the outputs depend on the curve,
+    from `curvature`, the diagonal (P,) of the matrix of normal equations, so that units make no difference.
     """
 
     def __init__(self, network: KANNetwork, free: FreeParameters, curvature: Tensor, weight: float) -> None:
         self.parts: list[tuple[Tensor, Tensor, Tensor]] = []  # of each layer: places (edges, G+k), differences, weights
         for layer, places in zip(network.layers, free.coefficient_places(), strict=True):
-            size = layer.grid + layer.k
-            order = min(layer.k + 1, size - 1)
-            differences = (
-                torch.eye(size, dtype=curvature.dtype, device=curvature.device).diff(n=order, dim=0) / 2**order
-            )
-            self.parts.append((places, differences, weight * curvature[places].sum(1)))
+            if len(places):
+                sources = (layer.mask > 0).nonzero()[:, 0]
+                differences = torch.stack([_differences(knots, layer.k) for knots in layer.knots])[sources]
+                self.parts.append((places, differences.to(curvature), weight * curvature[places].sum(1)))
 
     def value(self, parameters: Tensor) -> float:
         """The sum for free parameters (P,)."""
-        return sum(float(w @ (parameters[p] @ d.T).square().sum(1)) for p, d, w in self.parts)
+        return sum(float(w @ (d @ parameters[p].unsqueeze(2)).square().sum((1, 2))) for p, d, w in self.parts)
 
     def weaken(self, factor: float) -> None:
         """Count for that much less."""
@@ -40,7 +39,21 @@ class Smoothness:
         """Half of its second and first derivatives added to JᵀJ (P, P) and Jᵀr (P,)."""
         matrix, gradient = matrix.clone(), gradient.clone()
         for places, differences, weights in self.parts:
-            square = differences.T @ differences
-            gradient[places] += weights.unsqueeze(1) * (parameters[places] @ square)
-            matrix[places.unsqueeze(2), places.unsqueeze(1)] += weights.view(-1, 1, 1) * square
+            square = weights.view(-1, 1, 1) * (differences.transpose(1, 2) @ differences)
+            gradient[places] += (square @ parameters[places].unsqueeze(2)).squeeze(2)
+            matrix[places.unsqueeze(2), places.unsqueeze(1)] += square
         return matrix, gradient
+
+
+def _differences(knots: Tensor, k: int) -> Tensor:
+    """How far the k-th derivative jumps from interval to interval, from the coefficients: (G - 1, G + k).
+
+    In units of the mean interval and over 2^(k+1), so that on even knots these are differences of order k + 1.
+    """
+    grid = len(knots) - 2 * k - 1
+    found = torch.eye(grid + k, dtype=knots.dtype, device=knots.device)
+    tiny = torch.finfo(knots.dtype).eps * (knots[grid + k] - knots[k])
+    for m in range(1, k + 1):  # coefficients of the m-th derivative (de Boor 1978, chapter X)
+        gap = knots[k + 1 : grid + 2 * k + 1 - m] - knots[m : grid + k]
+        found = found.diff(dim=0) * ((k - m + 1) / gap.clamp_min(tiny)).unsqueeze(1)
+    return found.diff(dim=0) * ((knots[grid + k] - knots[k]) / grid) ** k / 2 ** (k + 1)
