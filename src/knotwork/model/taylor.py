@@ -20,8 +20,7 @@ def derivatives(network: KANNetwork, x: Tensor, order: int = 2, directions: Tens
 
     The derivatives are those along `directions` (D, in_features) at each row, in place of `in` then D; without them
     along every input: ∂u_o/∂x_i, ∂²u_o/∂x_i² and so on. A mixed one is (D²_{e+f} - D²_{e-f}) / 4, for directions e ± f.
-    All can be differentiated by the parameters. One sweep costs about as much as 1 + order·D values, where
-    `torch.autograd.grad` doubles its work with every order. Raises SpecError for wrong shapes and orders.
+    All can be differentiated by the parameters. Raises SpecError for wrong shapes and orders.
     """
     spec = network.structure
     if not is_whole(order) or order < 1:
