@@ -166,7 +166,8 @@ class KAN(KANNetwork):
         """Outputs (batch, out) and their first to `order`-th derivatives by each input, (batch, in, out) each.
 
         u, u_x, u_xx = model.derivatives(x): u_xx[:, i, o] is ∂²u_o/∂x_i². One forward sweep in place of nested
-        `torch.autograd.grad`; the results can be differentiated by the parameters, to train on differential equations. `directions` (D, in_features) asks for derivatives along other lines than the axes. Raises SpecError.
+        `torch.autograd.grad`; the results can be differentiated by the parameters, to train on differential equations.
+        `directions` (D, in_features) asks for derivatives along other lines than the axes. Raises SpecError.
         """
         return derivatives(self, x, order, directions)
 
