@@ -7,7 +7,7 @@
 
 Every seed is one JSON line in `results/training-<experiment>.jsonl`; what is there is not run again, and the end is a
 table of it (alone with `--summary`). `floor` is the test RMSE of the network of that shape built directly from
-least-squares splines.
+least-squares splines; for xy, which has none, and for orders above 3 it is half of a round number that is asked for.
 """
 
 import argparse

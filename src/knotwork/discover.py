@@ -20,7 +20,7 @@ from knotwork.model import Spec
 from knotwork.simplify import input_shares
 from knotwork.symbolic import Formula
 from knotwork.symbolic.shapes import Shape, shapes
-from knotwork.training import INTERRUPTED, FitResult, Line, fit, fit_multilevel, progress_line
+from knotwork.training import INTERRUPTED, FitResult, Line, fit, fit_multilevel, held_out, progress_line
 
 SCOUT_WIDTH = 5  # hidden nodes of the first, general network
 STARTS = 8  # of every shape
@@ -304,11 +304,6 @@ def pareto_front(trials: Sequence[Trial]) -> tuple[Trial, ...]:
         if not front or error < front[-1].held_out:
             front.append(trials[n])
     return tuple(front)
-
-
-def held_out(result: FitResult) -> float:
-    """RMSE on the validation rows, or on the training rows where there are none."""
-    return result.train_rmse if result.val_rmse is None else result.val_rmse
 
 
 def rms(data: Dataset) -> float:

@@ -10,9 +10,8 @@ from knotwork.model.layer import KANLayer
 from knotwork.model.network import KANNetwork
 from knotwork.model.spec import is_whole
 
-Series = list[
-    Tensor
-]  # entry m: m-th derivatives (directions, batch, nodes) of some values, and for m = 0 (batch, nodes)
+# Entry m holds the m-th derivatives (directions, batch, nodes) of some values; entry 0 the values (batch, nodes).
+Series = list[Tensor]
 
 
 def derivatives(network: KANNetwork, x: Tensor, order: int = 2, directions: Tensor | None = None) -> tuple[Tensor, ...]:

@@ -8,7 +8,7 @@ from knotwork.data import as_dataset
 from knotwork.errors import TrainingError
 from knotwork.model import KANNetwork
 from knotwork.simplify.pruning import prune
-from knotwork.training import INTERRUPTED, FitResult, Line, Record, fit, going_on, progress_line
+from knotwork.training import INTERRUPTED, FitResult, Line, Record, fit, going_on, held_out, progress_line
 
 FIRST, NEXT = 60, 30  # steps of the first fit with the penalty, and of those after a pruning
 RAISED = 3.0  # times the sparsity before
@@ -76,7 +76,7 @@ def fit_sparse(
                     ended = {"stop_reason": result.stop_reason}
                     best = best or replace(result, model=network)
                     break
-                if best is not None and _held_out(result) > AS_WELL * _held_out(best):
+                if best is not None and held_out(result) > AS_WELL * held_out(best):
                     break
                 best = replace(result, model=network)
                 network, sparsity = network.copy(), RAISED * sparsity
@@ -91,7 +91,3 @@ def fit_sparse(
 
 def _edges(network: KANNetwork) -> int:
     return sum(int(layer.active().sum()) for layer in network.layers)
-
-
-def _held_out(result: FitResult) -> float:
-    return result.train_rmse if result.val_rmse is None else result.val_rmse

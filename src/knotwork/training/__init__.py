@@ -6,7 +6,7 @@ from knotwork.training.loop import fit
 from knotwork.training.multilevel import fit_multilevel
 from knotwork.training.penalties import Penalty, edge_norms, entropy
 from knotwork.training.progress import Line, progress_line
-from knotwork.training.result import INTERRUPTED, FitResult, Record, rmse
+from knotwork.training.result import INTERRUPTED, FitResult, Record, held_out, rmse
 from knotwork.training.threads import threads_for
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "fit",
     "fit_multilevel",
     "going_on",
+    "held_out",
     "levenberg_marquardt",
     "progress_line",
     "rmse",

@@ -39,8 +39,8 @@ def levenberg_marquardt(
     Marquardt's scaling with Nielsen's damping (Madsen, Nielsen, Tingleff 2004, section 3.2), each step bent along the
     valley it follows by geodesic acceleration (Transtrum and Sethna 2012), which saves most of the steps of a network
     whose layers must turn together. A step is taken only if it lowers the loss plus `smoothness` times the roughness of
-    the curves (`Smoothness`), which decides what the rows leave open. Hidden grids follow the activations
-    between steps.
+    the curves (`Smoothness`), which decides what the rows leave open. Hidden grids follow the activations between
+    steps.
 
     Stops when `patience` steps in a row bring no loss that is lower than all before by `tolerance` of it, when the loss
     is `target` or less, or when `each_step(step, loss)` gives a reason.

@@ -9,7 +9,7 @@ from knotwork.errors import TrainingError
 from knotwork.model import KANNetwork, is_whole
 from knotwork.training.loop import fit
 from knotwork.training.progress import Line, progress_line
-from knotwork.training.result import INTERRUPTED, FitResult, Record
+from knotwork.training.result import INTERRUPTED, FitResult, Record, held_out
 
 GAIN = 0.9  # a finer grid must bring the validation RMSE below this share of the best so far
 
@@ -57,7 +57,7 @@ def fit_multilevel(
                 result = fit(level, data, progress=line, **settings)  # type: ignore[arg-type]
                 history += [replace(r, step=r.step + taken, seconds=r.seconds + before) for r in result.history]
                 taken += result.steps
-                if best is None or _held_out(result) < GAIN * _held_out(best):
+                if best is None or held_out(result) < GAIN * held_out(best):
                     best, waited = replace(result, model=level.copy()), 0
                 else:
                     waited += 1
@@ -80,7 +80,3 @@ def _doubling(model: KANNetwork, residuals: int) -> list[int]:
     while 2 * per_interval * (2 * grids[-1] + model.spec.k + 1) < residuals and grids[-1] < 400:
         grids.append(2 * grids[-1])
     return grids
-
-
-def _held_out(result: FitResult) -> float:
-    return result.train_rmse if result.val_rmse is None else result.val_rmse

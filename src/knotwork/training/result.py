@@ -54,6 +54,11 @@ class FitResult:
         )
 
 
+def held_out(result: FitResult) -> float:
+    """RMSE on the validation rows, or on the training rows where there are none."""
+    return result.train_rmse if result.val_rmse is None else result.val_rmse
+
+
 @torch.no_grad()
 def rmse(model: nn.Module, x: Tensor, y: Tensor) -> float | None:
     """Root mean squared error over all rows and outputs; None without rows."""
