@@ -64,11 +64,11 @@ KNOWN = [
 ]
 
 
-def known(only: str | None, seeds: int) -> Iterator[tuple[dict, Callable[[], dict]]]:
+def known(only: str | None, seeds: range) -> Iterator[tuple[dict, Callable[[], dict]]]:
     """Fit, refine, fit: default settings, grids doubled."""
     for case in KNOWN:
         if only is None or only in case.name:
-            for seed in range(seeds):
+            for seed in seeds:
                 yield {"case": case.name, "seed": seed}, lambda case=case, seed=seed: climb(case, seed)
 
 
@@ -113,11 +113,11 @@ BLIND = [
 ]
 
 
-def blind(only: str | None, seeds: int) -> Iterator[tuple[dict, Callable[[], dict]]]:
+def blind(only: str | None, seeds: range) -> Iterator[tuple[dict, Callable[[], dict]]]:
     """`fit_sparse`, and fits on finer grids."""
     for case in BLIND:
         if only is None or only in case.name:
-            for seed in range(seeds):
+            for seed in seeds:
                 yield {"case": case.name, "seed": seed}, lambda case=case, seed=seed: pruned(case, seed)
 
 
@@ -133,11 +133,11 @@ def pruned(case: Blind, seed: int) -> dict:
     return {"shape": shape, "tests": tests, "floor": case.floor, "seconds": round(time.perf_counter() - began, 2)}
 
 
-def noise(only: str | None, seeds: int) -> Iterator[tuple[dict, Callable[[], dict]]]:
+def noise(only: str | None, seeds: range) -> Iterator[tuple[dict, Callable[[], dict]]]:
     """`fit_sparse` on [2, 5, 1], then `fit_multilevel`: the error against exact targets, in units of the noise."""
     for level in (0.01, 0.1):
         if only is None or only == str(level):
-            for seed in range(seeds):
+            for seed in seeds:
                 yield {"noise": level, "seed": seed}, lambda level=level, seed=seed: denoised(level, seed)
 
 
@@ -196,14 +196,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiment", choices=list(EXPERIMENTS))
     parser.add_argument("--only", help="cases whose name contains this")
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=20, help="how many")
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--out", type=Path, help="the file of results")
     parser.add_argument("--summary", action="store_true", help="run nothing, print what is there")
     options = parser.parse_args()
     path = options.out or RESULTS / f"training-{options.experiment}.jsonl"
+    seeds = range(options.first, options.first + options.seeds)
     rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     if not options.summary:
-        for key, run in EXPERIMENTS[options.experiment](options.only, options.seeds):
+        for key, run in EXPERIMENTS[options.experiment](options.only, seeds):
             if not any(all(row[name] == value for name, value in key.items()) for row in rows):
                 rows.append({**key, **run()})
                 with path.open("a") as file:

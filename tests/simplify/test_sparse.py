@@ -1,5 +1,7 @@
 """fit_sparse: from an over-wide network to the shape of the function, without a penalty left in it."""
 
+import importlib
+
 import pytest
 import torch
 
@@ -31,6 +33,26 @@ def test_the_shape_of_the_function_is_found_whatever_the_unit(unit):
     assert result.test_rmse < 0.01 * unit
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name])
+
+
+def test_nodes_that_do_the_work_of_another_go_though_no_penalty_sees_them(monkeypatch):
+    """On five intervals three nodes predict better than one, which makes up for that on a finer grid."""
+    sparse = importlib.import_module("knotwork.simplify.sparse")
+    monkeypatch.setattr(sparse, "prune", lambda network, data, **thresholds: network)
+    data = table()
+    whole = kw.KAN([3, 3, 1], seed=0).fit(data)
+    result = kw.fit_sparse(kw.KAN([3, 3, 1], seed=0), data)
+    assert edges(result.model) == [3, 1]
+    assert result.model.spec.grid == 5
+    assert result.val_rmse > 1.05 * whole.val_rmse
+    assert result.model.refine(20).fit(data).val_rmse < whole.val_rmse
+
+
+def test_a_node_that_is_needed_stays(monkeypatch):
+    sparse = importlib.import_module("knotwork.simplify.sparse")
+    monkeypatch.setattr(sparse, "prune", lambda network, data, **thresholds: network)
+    data = kw.sample("x*y", x=(-1, 1), y=(-1, 1), size=400)
+    assert edges(kw.fit_sparse(kw.KAN([2, 2, 1], seed=0), data).model) == [4, 2]
 
 
 def test_the_last_fit_has_no_penalty():

@@ -169,6 +169,15 @@ def without_edges(network: Network, keep: Sequence[Tensor], x: Tensor) -> Networ
     return other
 
 
+def without_node(network: Network, x: Tensor, layer: int, node: int) -> Network:
+    """A copy without one hidden node, and without what lived by it alone."""
+    scores = attribute(network, x)
+    nodes = [torch.ones_like(score, dtype=torch.bool) for score in scores.nodes]
+    nodes[layer][node] = False
+    edges = [torch.ones_like(score, dtype=torch.bool) for score in scores.edges]
+    return select(network, _consistent(network, edges, nodes, scores.edges), x)
+
+
 def _add_constant(layer: KANLayer, target: int, value: Tensor) -> None:
     """Add a constant to one edge into `target`: B-splines sum to one, and a named edge has its d."""
     splines = (layer.mask[:, target] > 0).nonzero().flatten()
@@ -204,5 +213,7 @@ def select(network: Network, selection: Selection, x: Tensor) -> Network:
         new.coefficients.copy_(old.coefficients[rows][:, :, columns])
         new.base_weights.copy_(old.base_weights[rows][:, columns])
         new.affine.copy_(old.affine)
+        for mine, its in zip(old.parameters(), new.parameters(), strict=True):
+            its.requires_grad_(mine.requires_grad)
     smaller.fitted.copy_(network.fitted)
     return smaller

@@ -1,19 +1,24 @@
 """From an over-wide network to one of the right shape: fit with a penalty, prune, and again until nothing goes."""
 
 import time
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from numbers import Real
 
-from knotwork.data import as_dataset
+from knotwork.data import Dataset, as_dataset
 from knotwork.errors import TrainingError
 from knotwork.model import KANNetwork
-from knotwork.simplify.pruning import prune
+from knotwork.simplify.attribution import attribute
+from knotwork.simplify.pruning import prune, without_node
 from knotwork.training import INTERRUPTED, FitResult, Line, Record, fit, going_on, held_out, progress_line
 
-FIRST, NEXT = 60, 30  # steps of the first fit with the penalty, and of those after a pruning
+WHOLE, NEXT = 60, 30  # steps of a fit with the penalty, of the whole network and after a pruning
 RAISED = 3.0  # times the sparsity before
 MOST = 0.3  # sparsity at which edges that are needed go too
+STARTS = 8  # most wide networks train from any start, but not all
 AS_WELL = 1.05  # times the error on held-out rows
+FINER = 4  # times the grid, at most, on which a smaller network may make up for the parameters it lost
+HOPELESS = 3.0  # times the error on the same grid: a finer one is not tried for a network without one node
 
 
 def fit_sparse(
@@ -28,12 +33,14 @@ def fit_sparse(
 ) -> FitResult:
     """The smallest network in `model` that predicts as well: `result.model`, while `model` itself stays as it was.
 
-    It is fitted with the penalty of eq. 2.20, pruned, fitted and pruned again until nothing goes, and what is left is
-    fitted without the penalty. Then all of this goes on with three times the sparsity, as long as held-out rows
-    (training rows without them) are predicted as well as before within 5 %: noise keeps edges alive that a stronger
-    penalty removes. `sparsity` weighs the penalty against the variance of the targets, so units make no difference;
-    the thresholds are those of `prune`, and other `settings` those of `fit`, except that one start is enough, for wide
-    networks train from any. Ctrl-C or the callback ends it with the best so far, or the network of that moment.
+    It is fitted, fitted with the penalty of eq. 2.20, pruned, and fitted and pruned again until nothing goes. This goes
+    on with three times the sparsity up to 0.3, since noise keeps edges alive that a stronger penalty removes; then
+    nodes that do the work of another are tried one by one. A smaller network is kept if without the penalty it predicts
+    held-out rows (training rows without them) as well within 5 %: on its own grid, or on a finer one with no more
+    parameters than `model`, because on a coarse grid spare edges make up for what single curves cannot follow.
+    `sparsity` weighs the penalty against the variance of the targets, so units make no difference; the thresholds are
+    those of `prune`, and other `settings` those of `fit`, except that 8 starts are enough. Ctrl-C or the callback ends
+    it with the best so far.
 
     Raises TrainingError for a sparsity that is not positive.
     """
@@ -42,51 +49,116 @@ def fit_sparse(
         raise TrainingError(f"{taken.pop()}= is what fit_sparse() chooses: pass sparsity= instead.")
     if isinstance(sparsity, bool) or not (isinstance(sparsity, Real) and 0 < float(sparsity) < float("inf")):
         raise TrainingError(f"sparsity={sparsity!r} is not possible: give a positive number, such as 1e-3.")
-    began = time.perf_counter()
-    data = as_dataset(data)
-    spread = float((data.y_train - data.y_train.mean(0)).square().mean().sqrt())
-    settings = {"starts": 1, **settings}
-    history: list[Record] = []
-    best: FitResult | None = None
-    ended = {}
+    thresholds = {"node_threshold": node_threshold, "edge_threshold": edge_threshold}
+    ended, began = {}, time.perf_counter()
+    with progress_line(progress) as line:
+        search = _Search(as_dataset(data), {"starts": STARTS, **settings}, line, model.parameters_in_use())
+        try:
+            network = search.first(model.copy())
+            for strength in _strengths(float(sparsity)):
+                network = search.sparsified(network, strength, thresholds)
+                search.consider(network)
+            search.drop_nodes()
+        except _StoppedError as stop:
+            ended = {"stop_reason": str(stop)}
+        except KeyboardInterrupt:  # between two fits
+            ended = {"stop_reason": INTERRUPTED}
+            if search.best is None:
+                raise
+    assert search.best is not None
+    steps = search.history[-1].step if search.history else 0
+    seconds = time.perf_counter() - began
+    return replace(search.best, **ended, steps=steps, seconds=seconds, history=tuple(search.history))
 
-    def fitted(network: KANNetwork, steps: int | None, sparsity: float) -> FitResult:
-        before, taken = time.perf_counter() - began, history[-1].step if history else 0
-        # Norms of edges have the unit of the targets, and entropies have none.
-        given = {"lamb": sparsity * spread, "lamb_entropy": spread, "steps": steps, **settings}
-        result = fit(network, data, progress=line, **given)  # type: ignore[arg-type]
-        history.extend(replace(r, step=r.step + taken, seconds=r.seconds + before) for r in result.history)
+
+def _strengths(sparsity: float) -> Iterator[float]:
+    """The sparsity, and three times as much as long as that is not too much."""
+    yield sparsity
+    while (sparsity := RAISED * sparsity) <= MOST:
+        yield sparsity
+
+
+class _StoppedError(Exception):
+    """Ctrl-C or the callback ended a fit."""
+
+
+@dataclass
+class _Search:
+    """The best network so far, and `lowest`: the held-out error that the next has to meet."""
+
+    data: Dataset
+    settings: dict[str, object]
+    line: Line
+    n_parameters: int  # that a network on a finer grid may have
+    best: FitResult | None = None
+    lowest: float = float("inf")
+    history: list[Record] = field(default_factory=list)
+    began: float = field(default_factory=time.perf_counter)
+
+    def fitted(self, network: KANNetwork, steps: int | None = None, sparsity: float = 0.0) -> FitResult:
+        """`fit` with a penalty in the units of the targets: norms of edges have that unit, and entropies none."""
+        before, taken = time.perf_counter() - self.began, self.history[-1].step if self.history else 0
+        y = self.data.y_train
+        spread = float((y - y.mean(0)).square().mean().sqrt())
+        given = {"lamb": sparsity * spread, "lamb_entropy": spread, "steps": steps, **self.settings}
+        result = fit(network, self.data, progress=self.line, **given)  # type: ignore[arg-type]
+        self.history += [replace(r, step=r.step + taken, seconds=r.seconds + before) for r in result.history]
+        if result.stopped_by_caller:
+            self.best = self.best or result
+            raise _StoppedError(result.stop_reason)
         return result
 
-    with progress_line(progress) as line:
-        network = model.copy()
-        try:
-            while best is None or sparsity <= MOST:
-                result = fitted(network, FIRST if best is None else NEXT, sparsity)
-                while not result.stopped_by_caller:
-                    with going_on(network):
-                        smaller = prune(network, data, node_threshold, edge_threshold)
-                    if _edges(smaller) == _edges(network):
-                        break
-                    network = smaller
-                    result = fitted(network, NEXT, sparsity)
-                if not result.stopped_by_caller:
-                    result = fitted(network, None, 0.0)
-                if result.stopped_by_caller:
-                    ended = {"stop_reason": result.stop_reason}
-                    best = best or replace(result, model=network)
-                    break
-                if best is not None and held_out(result) > AS_WELL * held_out(best):
-                    break
-                best = replace(result, model=network)
-                network, sparsity = network.copy(), RAISED * sparsity
-        except KeyboardInterrupt:  # between two fits
-            if best is None:
-                raise
-            ended = {"stop_reason": INTERRUPTED}
-    assert best is not None
-    steps = history[-1].step if history else 0
-    return replace(best, **ended, steps=steps, seconds=time.perf_counter() - began, history=tuple(history))
+    def first(self, network: KANNetwork) -> KANNetwork:
+        """Fit the whole network; a copy of it."""
+        self.best = self.fitted(network)
+        self.lowest = held_out(self.best)
+        return network.copy()
+
+    def sparsified(self, network: KANNetwork, sparsity: float, thresholds: dict[str, float]) -> KANNetwork:
+        """`network`, fitted with the penalty and pruned until nothing goes."""
+        self.fitted(network, WHOLE if network.parameters_in_use() == self.n_parameters else NEXT, sparsity)
+        while True:
+            with going_on(network):
+                smaller = prune(network, self.data, **thresholds)
+            if _edges(smaller) == _edges(network):
+                return network
+            network = smaller
+            self.fitted(network, NEXT, sparsity)
+
+    def consider(self, network: KANNetwork, hopeless: float = float("inf")) -> bool:
+        """Make a copy of a network with fewer edges the best one, if it predicts as well; whether it does."""
+        assert self.best is not None and isinstance(self.best.model, KANNetwork)
+        if _edges(network) >= _edges(self.best.model):
+            return False
+        kept = network.copy()
+        result = self.fitted(kept)
+        error = held_out(result)
+        finer = _with_parameters(kept, self.n_parameters)
+        if error > AS_WELL * self.lowest and error <= hopeless * held_out(self.best) and finer is not None:
+            error = held_out(self.fitted(finer))
+        if error > AS_WELL * self.lowest:
+            return False
+        self.best, self.lowest = replace(result, model=kept), error
+        return True
+
+    def drop_nodes(self) -> None:
+        """Leave out hidden nodes one by one, the least important first, as long as others can do their work."""
+        assert self.best is not None and isinstance(self.best.model, KANNetwork)
+        network, x = self.best.model, self.data.X_train
+        with going_on(network):
+            scores = attribute(network, x).nodes
+        hidden = [(l, n) for l in range(1, network.spec.depth) for n in range(len(scores[l])) if len(scores[l]) > 1]
+        for l, n in sorted(hidden, key=lambda place: float(scores[place[0]][place[1]])):
+            with going_on(network):
+                smaller = without_node(network, x, l, n)
+            if self.consider(smaller, HOPELESS):
+                return self.drop_nodes()
+
+
+def _with_parameters(network: KANNetwork, n_parameters: int) -> KANNetwork | None:
+    """The same function on the finest multiple of its grid with no more than so many parameters in use, if there is."""
+    factor = min(FINER, (n_parameters // _edges(network) - network.spec.k - 1) // network.spec.grid)
+    return network.refined(factor * network.spec.grid) if factor > 1 else None
 
 
 def _edges(network: KANNetwork) -> int:

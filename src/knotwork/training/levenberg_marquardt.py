@@ -13,7 +13,7 @@ from knotwork.training.smoothness import WHISPER, Smoothness
 CHUNK = 2**24  # entries of the Jacobian held at once
 DAMPING = 1e-3  # at first
 REJECTED = 25  # steps in a row, each damped more, after which there is none that helps
-NEARLY, EXACTLY = 0.03, 0.003  # of a hidden grid: how far off its ends may be at first, and in the end
+EXACTLY = 0.003  # of a hidden grid: how far off its ends may be, at first and in the end
 SETTLING = 10  # last steps, before which hidden grids are laid as they shall stay
 BENT = 0.75  # of a step that its correction may be
 MOST_ROUGH = 3.0  # times the loss, for the part of roughness in what is minimised
@@ -46,7 +46,7 @@ def levenberg_marquardt(
     is `target` or less, or when `each_step(step, loss)` gives a reason.
     """
     if update_grid:
-        adapt_hidden_grids(network, x, within=NEARLY)
+        adapt_hidden_grids(network, x, within=EXACTLY)
     free = FreeParameters(network)
     if not free.size:
         return 0, "there is no parameter to train"
