@@ -207,10 +207,11 @@ def main() -> None:
     if not options.summary:
         for key, run in EXPERIMENTS[options.experiment](options.only, seeds):
             if not any(all(row[name] == value for name, value in key.items()) for row in rows):
-                rows.append({**key, **run()})
+                line = json.dumps({**key, **run()})
+                rows.append(json.loads(line))
                 with path.open("a") as file:
-                    file.write(json.dumps(rows[-1]) + "\n")
-                print(json.dumps(rows[-1]), flush=True)
+                    file.write(line + "\n")
+                print(line, flush=True)
     print("\n".join(summary(options.experiment, rows)))
 
 

@@ -38,7 +38,7 @@ def test_the_shape_of_the_function_is_found_whatever_the_unit(unit):
 def test_nodes_that_do_the_work_of_another_go_though_no_penalty_sees_them(monkeypatch):
     """On five intervals three nodes predict better than one, which makes up for that on a finer grid."""
     sparse = importlib.import_module("knotwork.simplify.sparse")
-    monkeypatch.setattr(sparse, "prune", lambda network, data, **thresholds: network)
+    monkeypatch.setattr(sparse, "prune", lambda network, data, *thresholds: network)
     data = table()
     whole = kw.KAN([3, 3, 1], seed=0).fit(data)
     result = kw.fit_sparse(kw.KAN([3, 3, 1], seed=0), data)
@@ -50,7 +50,7 @@ def test_nodes_that_do_the_work_of_another_go_though_no_penalty_sees_them(monkey
 
 def test_a_node_that_is_needed_stays(monkeypatch):
     sparse = importlib.import_module("knotwork.simplify.sparse")
-    monkeypatch.setattr(sparse, "prune", lambda network, data, **thresholds: network)
+    monkeypatch.setattr(sparse, "prune", lambda network, data, *thresholds: network)
     data = kw.sample("x*y", x=(-1, 1), y=(-1, 1), size=400)
     assert edges(kw.fit_sparse(kw.KAN([2, 2, 1], seed=0), data).model) == [4, 2]
 

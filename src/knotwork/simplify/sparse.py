@@ -49,7 +49,7 @@ def fit_sparse(
         raise TrainingError(f"{taken.pop()}= is what fit_sparse() chooses: pass sparsity= instead.")
     if isinstance(sparsity, bool) or not (isinstance(sparsity, Real) and 0 < float(sparsity) < float("inf")):
         raise TrainingError(f"sparsity={sparsity!r} is not possible: give a positive number, such as 1e-3.")
-    thresholds = {"node_threshold": node_threshold, "edge_threshold": edge_threshold}
+    thresholds = node_threshold, edge_threshold
     ended, began = {}, time.perf_counter()
     with progress_line(progress) as line:
         search = _Search(as_dataset(data), {"starts": STARTS, **settings}, line, model.parameters_in_use())
@@ -114,12 +114,12 @@ class _Search:
         self.lowest = held_out(self.best)
         return network.copy()
 
-    def sparsified(self, network: KANNetwork, sparsity: float, thresholds: dict[str, float]) -> KANNetwork:
+    def sparsified(self, network: KANNetwork, sparsity: float, thresholds: tuple[float, float]) -> KANNetwork:
         """`network`, fitted with the penalty and pruned until nothing goes."""
         self.fitted(network, WHOLE if network.parameters_in_use() == self.n_parameters else NEXT, sparsity)
         while True:
             with going_on(network):
-                smaller = prune(network, self.data, **thresholds)
+                smaller = prune(network, self.data, *thresholds)
             if _edges(smaller) == _edges(network):
                 return network
             network = smaller
