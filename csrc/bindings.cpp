@@ -140,11 +140,12 @@ void call_jacobian(const Rows& layers, Index arity, Index batch, std::uintptr_t 
 }
 
 template <class T>
-void call_normal_equations(const Rows& layers, Index arity, Index batch, std::uintptr_t x, std::uintptr_t y,
-                           std::uintptr_t matrix, std::uintptr_t vector, int threads) {
+void call_normal_equations(const Rows& layers, Index arity, Index batch, std::uintptr_t x, Index count,
+                           std::uintptr_t directions, std::uintptr_t residuals, std::uintptr_t matrix, std::uintptr_t vector,
+                           int threads) {
     nb::gil_scoped_release free;
-    chosen<T>->normal_equations(Given<T>(layers, arity).network, batch, array<const T>(x), array<const T>(y), array<T>(matrix),
-                                array<T>(vector), threads);
+    chosen<T>->normal_equations(Given<T>(layers, arity).network, batch, array<const T>(x), count, array<const T>(directions),
+                                array<const T>(residuals), array<T>(matrix), array<T>(vector), threads);
 }
 
 NB_MODULE(_compiled, m) {

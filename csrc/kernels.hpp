@@ -94,8 +94,10 @@ struct Kernels {
     double (*loss)(const Network<T>&, Index batch, const T* x, const T* y, T* gradient, int threads);
     // Outputs [batch][out] and their derivatives [batch][out][parameters].
     void (*jacobian)(const Network<T>&, Index batch, const T* x, T* outputs, T* derivatives);
-    // JᵀJ (row-major, both triangles) and Jᵀ(outputs - y), summed over rows and outputs.
-    void (*normal_equations)(const Network<T>&, Index batch, const T* x, const T* y, T* matrix, T* vector, int threads);
+    // JᵀJ (row-major, both triangles) and Jᵀr for `rows` residuals r [batch][rows] a sample, whose derivatives by the
+    // outputs are directions [batch][rows][out]; null: one an output, of derivative one.
+    void (*normal_equations)(const Network<T>&, Index batch, const T* x, Index rows, const T* directions,
+                             const T* residuals, T* matrix, T* vector, int threads);
     double (*peak)();  // GFLOP/s of multiply-adds in registers
     const char* name;
 };

@@ -193,10 +193,12 @@ class SparseRows {
             }
     }
 
-    void choose_output(Index o) {
+    // The rows to come are derivatives of output r, or of the r-th of `count` combinations [batch][count][out] of them.
+    void choose(Index r, Index count = 0, const T* directions = nullptr) {
         const Index depth = pass.network.depth, out = pass.network.outputs(depth - 1);
         for (Index n = 0; n < pass.batch; ++n)
-            for (Index p = 0; p < out; ++p) pass.by_nodes[n * out + p] = T(p == o);
+            for (Index p = 0; p < out; ++p)
+                pass.by_nodes[n * out + p] = directions ? directions[(n * count + r) * out + p] : T(p == r);
         for (Index l = depth - 1; l >= 0; --l) {
             const Layer<T>& layer = pass.network.layers[l];
             std::copy_n(pass.to_sums(l), pass.batch * layer.out, sensitivity[l]);
@@ -256,7 +258,7 @@ void jacobian(const Network<T>& network, Index batch, const T* x, T* outputs, T*
         std::copy_n(pass.outputs, pass.batch * out, outputs + start * out);
         SparseRows<T> rows(pass, memory);
         for (Index o = 0; o < out; ++o) {
-            rows.choose_output(o);
+            rows.choose(o);
             for (Index n = 0; n < pass.batch; ++n) {
                 rows.make_row(n);
                 T* const row = derivatives + ((start + n) * out + o) * size;
@@ -269,17 +271,18 @@ void jacobian(const Network<T>& network, Index batch, const T* x, T* outputs, T*
 
 // Adds the rows of some samples to the upper triangle of `matrix`, whose rows lie `ld` apart.
 template <class T>
-void add_normal_equations(const Network<T>& network, Index batch, const T* x, const T* y, T* matrix, Index ld, T* vector) {
+void add_normal_equations(const Network<T>& network, Index batch, const T* x, Index count, const T* directions,
+                          const T* residuals, T* matrix, Index ld, T* vector) {
     const Index out = network.outputs(network.depth - 1), in = network.layers[0].in;
     for (Index start = 0; start < batch; start += sparse_rows) {
         Scratch& memory = scratch<2>();
         Pass<T> pass(network, std::min(sparse_rows, batch - start), x + start * in, memory, 1);
         SparseRows<T> rows(pass, memory);
-        for (Index o = 0; o < out; ++o) {
-            rows.choose_output(o);
+        for (Index r = 0; r < count; ++r) {
+            rows.choose(r, count, directions ? directions + start * count * out : nullptr);
             for (Index n = 0; n < pass.batch; ++n) {
                 rows.make_row(n);
-                const T residual = pass.outputs[n * out + o] - y[(start + n) * out + o];
+                const T residual = residuals[(start + n) * count + r];
                 for (const auto& piece : rows.pieces)
                     for (Index e = 0; e < Index(1) << piece.kind; ++e) {
                         const T value = rows.values[piece.value + e];
@@ -292,7 +295,8 @@ void add_normal_equations(const Network<T>& network, Index batch, const T* x, co
 }
 
 template <class T>
-void normal_equations(const Network<T>& network, Index batch, const T* x, const T* y, T* matrix, T* vector, int threads) {
+void normal_equations(const Network<T>& network, Index batch, const T* x, Index count, const T* directions,
+                      const T* residuals, T* matrix, T* vector, int threads) {
     const Index size = network.parameters(), ld = round_up(size, lanes<T>);
     const Index out = network.outputs(network.depth - 1), in = network.layers[0].in;
     const int parts = int(std::clamp<Index>(batch / sparse_rows, 1, threads));
@@ -301,7 +305,8 @@ void normal_equations(const Network<T>& network, Index batch, const T* x, const 
         const Index from = batch * n / parts, to = batch * (n + 1) / parts;
         T* const mine = sums + n * (size + 1) * ld;
         std::fill_n(mine, (size + 1) * ld, T(0));
-        add_normal_equations(network, to - from, x + from * in, y + from * out, mine, ld, mine + size * ld);
+        add_normal_equations(network, to - from, x + from * in, count, directions ? directions + from * count * out : nullptr,
+                             residuals + from * count, mine, ld, mine + size * ld);
     });
     for (Index p = 0; p < size; ++p) {
         for (Index q = p; q < size; ++q) {

@@ -1,5 +1,6 @@
 """The parts of a smooth fit: likelihoods, roughness, Gauss-Newton steps, mini-batches."""
 
+import importlib
 from itertools import pairwise
 
 import numpy as np
@@ -8,12 +9,12 @@ import torch
 
 from knotwork.estimators.adam import adam
 from knotwork.estimators.gauss_newton import derivatives, gauss_newton
-from knotwork.estimators.likelihood import Bernoulli, Categorical, Normal
 from knotwork.estimators.roughness import Roughness
 from knotwork.estimators.rows import Rows
 from knotwork.estimators.straight import rescale_outputs, straight
 from knotwork.model import FreeParameters
 from knotwork.splines import grid_range
+from knotwork.training.likelihood import Bernoulli, Categorical, Normal
 
 
 def targets_for(likelihood, n, generator):
@@ -40,23 +41,28 @@ LIKELIHOODS = pytest.mark.parametrize(
 
 
 @LIKELIHOODS
-def test_slopes_are_the_derivatives_of_the_values(likelihood):
+def test_residuals_have_the_slopes_of_the_values(likelihood):
     generator = torch.Generator().manual_seed(1)
     targets = targets_for(likelihood, 9, generator)
     outputs = 3 * torch.randn(targets.shape, generator=generator, dtype=torch.float64).requires_grad_()
     (expected,) = torch.autograd.grad(likelihood.values(outputs, targets).sum(), outputs)
-    torch.testing.assert_close(likelihood.slopes(outputs.detach(), targets), expected)
+    torch.testing.assert_close(slopes(likelihood, outputs.detach(), targets), expected)
+
+
+def slopes(likelihood, outputs, targets):
+    r, directions = likelihood.residuals(outputs, targets)
+    return r if directions is None else torch.einsum("nr,nrk->nk", r, directions)
 
 
 @LIKELIHOODS
-def test_curved_columns_square_to_the_curvature_of_the_values(likelihood):
+def test_derivatives_of_residuals_square_to_the_curvature_of_the_values(likelihood):
     generator = torch.Generator().manual_seed(2)
     targets = targets_for(likelihood, 1, generator)
     outputs = torch.randn(targets.shape, generator=generator, dtype=torch.float64)
-    columns = torch.randn(*targets.shape, 4, generator=generator, dtype=torch.float64)
-    by_output = torch.autograd.functional.hessian(lambda f: likelihood.values(f, targets).sum(), outputs)[0, :, 0]
-    root = likelihood.curved(outputs, columns)[0]
-    torch.testing.assert_close(root.T @ root, columns[0].T @ by_output @ columns[0])
+    expected = torch.autograd.functional.hessian(lambda f: likelihood.values(f, targets).sum(), outputs)[0, :, 0]
+    directions = likelihood.residuals(outputs, targets)[1]
+    root = torch.eye(len(expected), dtype=torch.float64) if directions is None else directions[0]
+    torch.testing.assert_close(root.T @ root, expected)
 
 
 def test_probabilities_of_extreme_logits_stay_finite():
@@ -64,12 +70,15 @@ def test_probabilities_of_extreme_logits_stay_finite():
     zero, one = torch.zeros(1, 1, dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64)
     assert float(Bernoulli().values(far, zero)) == 800 and float(Bernoulli().values(-far, one)) == 800
     logits = torch.tensor([[800.0, 0.0, -800.0]], dtype=torch.float64)
-    assert float(Categorical().values(logits, torch.eye(3, dtype=torch.float64)[[2]])) == 1600
+    last = torch.eye(3, dtype=torch.float64)[[2]]
+    assert float(Categorical().values(logits, last)) == 1600
+    assert slopes(Categorical(), logits, last).tolist() == [[1, 0, -1]]
+    assert slopes(Bernoulli(), far, zero).tolist() == [[1]] and slopes(Bernoulli(), -far, one).tolist() == [[-1]]
 
 
 @LIKELIHOODS
 def test_derivatives_are_those_of_the_weighted_loss(likelihood, monkeypatch):
-    monkeypatch.setattr("knotwork.estimators.gauss_newton.CHUNK", 100)  # a few rows at a time
+    monkeypatch.setattr(importlib.import_module("knotwork.model.jacobian"), "CHUNK", 100)  # a few rows at a time
     network, rows = problem(likelihood)
     free = FreeParameters(network)
     _, slope = derivatives(network, rows, free)

@@ -58,10 +58,15 @@ def test_auto_takes_gradient_steps_where_there_is_too_much(model, rows):
 
 
 @pytest.mark.parametrize(
-    ("model", "settings"), [(MLP([2, 3, 1]), {}), (KAN([2, 1]), {"loss": mean_absolute}), (Linear(2, 1), {})]
+    ("model", "settings", "why"),
+    [
+        (MLP([2, 3, 1]), {}, "this is not a KAN"),
+        (KAN([2, 1]), {"loss": mean_absolute}, "the loss is a function that was passed"),
+        (Linear(2, 1), {}, "this is not a KAN"),
+    ],
 )
-def test_auto_takes_gradient_steps_where_nothing_is_squared(model, settings):
-    assert choice(model, **settings) == ("adam", "this is not a least-squares problem of a KAN")
+def test_auto_takes_gradient_steps_where_nothing_is_squared(model, settings, why):
+    assert choice(model, **settings) == ("adam", why)
 
 
 @pytest.mark.parametrize(
@@ -187,8 +192,8 @@ WRONG = [
     ({"progress": 2}, "progress=2 is not understood: pass True, False, or None to show it on a terminal."),
     ({"lr": "fast"}, "lr='fast' is not possible: a learning rate must be positive."),
     ({"lr": float("nan")}, "lr=nan is not possible: a learning rate must be positive."),
-    ({"loss": "huber"}, "loss='huber' is not known; pass 'mse' or a function of (outputs, targets)."),
-    ({"loss": None}, "loss=None is not known; pass 'mse' or a function of (outputs, targets)."),
+    ({"loss": "huber"}, "loss='huber' is not known; pass 'mse', 'cross_entropy' or a function of (outputs, targets)."),
+    ({"loss": None}, "loss=None is not known; pass 'mse', 'cross_entropy' or a function of (outputs, targets)."),
     *(
         ({name: value}, f"{name}={value!r} is not possible: a penalty's weight must be 0 or positive.")
         for name in ("lamb", "lamb_l1", "lamb_entropy")
@@ -205,7 +210,8 @@ WRONG = [
     ({"optimizer": torch.optim.LBFGS}, "torch.optim.LBFGS searches along lines over all rows; pass optimizer='lbfgs'."),
     (
         {"optimizer": "lm", "loss": mean_absolute},
-        "optimizer='lm' fits a KAN by least squares, but another loss than 'mse' was passed; use 'lbfgs' or 'adam'.",
+        "optimizer='lm' fits a KAN with loss='mse' or 'cross_entropy', but the loss is a function that was passed; use "
+        "'lbfgs' or 'adam'.",
     ),
 ]
 
@@ -249,8 +255,8 @@ def test_patience_without_validation_rows():
 def test_what_only_a_kan_can_do():
     with pytest.raises(TrainingError) as caught:
         knotwork.fit(MLP([2, 3, 1]), DATA, optimizer="lm")
-    message = "optimizer='lm' fits a KAN by least squares, but this is not a KAN (MLP); use 'lbfgs' or 'adam'."
-    assert str(caught.value) == message
+    message = "optimizer='lm' fits a KAN with loss='mse' or 'cross_entropy', but this is not a KAN (MLP); use 'lbfgs' "
+    assert str(caught.value) == message + "or 'adam'."
     with pytest.raises(TrainingError) as caught:
         knotwork.fit(MLP([2, 3, 1]), DATA, lamb=0.1)
     assert str(caught.value) == "lamb=0.1 penalises the edges of a KAN, but this is a MLP; use lamb=0."

@@ -7,13 +7,13 @@ from knotwork import KAN, sample
 from knotwork.model import FreeParameters
 from knotwork.splines import evaluate, fit_coefficients
 from knotwork.training import levenberg_marquardt
-from knotwork.training.levenberg_marquardt import normal_equations
+from knotwork.training.levenberg_marquardt import half_derivatives
 from knotwork.training.smoothness import WHISPER, Smoothness
 
 
 def smooth(network, x, weight=1e-2):
     free = FreeParameters(network)
-    matrix, gradient = normal_equations(network, x, network(x).detach(), free, None)
+    matrix, gradient = half_derivatives(network, x, network(x).detach(), free, None)
     return free, Smoothness(network, free, matrix.diagonal(), weight), matrix, gradient
 
 

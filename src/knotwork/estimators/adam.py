@@ -3,11 +3,11 @@
 import torch
 
 from knotwork.estimators.gauss_newton import EachStep
-from knotwork.estimators.likelihood import Normal
 from knotwork.estimators.roughness import Roughness
 from knotwork.estimators.rows import Rows
 from knotwork.model import KANNetwork
 from knotwork.training.first_order import minibatches
+from knotwork.training.likelihood import Normal
 
 
 def adam(

@@ -16,9 +16,9 @@ from torch.nn.functional import one_hot
 
 from knotwork.errors import DataError
 from knotwork.estimators.base import KANEstimator, unique
-from knotwork.estimators.likelihood import Bernoulli, Categorical
 from knotwork.estimators.rows import Rows
 from knotwork.symbolic import Formula
+from knotwork.training.likelihood import Bernoulli, Categorical
 
 if TYPE_CHECKING:
     from typing_extensions import Self

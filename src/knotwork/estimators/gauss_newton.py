@@ -5,12 +5,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from knotwork.estimators.likelihood import Normal
 from knotwork.estimators.roughness import FASTEST, Roughness
 from knotwork.estimators.rows import Rows
-from knotwork.model import FreeParameters, KANNetwork, jacobian
+from knotwork.model import FreeParameters, KANNetwork, normal_equations
+from knotwork.training.likelihood import Normal
 
-CHUNK = 2**22  # entries of the Jacobian held at once
 PATIENCE = 3  # steps in a row that hardly move the outputs
 STIFFEST = 1e12  # damping at which a step is rounding
 
@@ -85,18 +84,19 @@ def gauss_newton(
 
 
 def derivatives(network: KANNetwork, rows: Rows, free: FreeParameters) -> tuple[Tensor, Tensor]:
-    """Gauss-Newton curvature (P, P) and slope (P,) of the loss over all rows, a chunk at a time."""
-    curvature, slope = rows.x.new_zeros(free.size, free.size), rows.x.new_zeros(free.size)
-    size = max(1, CHUNK // (free.size * rows.targets.shape[1]))
-    for first in range(0, len(rows), size):
-        part = rows[first : first + size]
-        outputs, columns = jacobian(network, part.x, free)
-        outputs = outputs + rows.offset
-        root = part.weights.sqrt()[:, None, None] * rows.likelihood.curved(outputs, columns)
-        curvature += root.flatten(0, 1).T @ root.flatten(0, 1)
-        residuals = part.weights[:, None] * rows.likelihood.slopes(outputs, part.targets)
-        slope += residuals.flatten() @ columns.flatten(0, 1)
-    return curvature, slope
+    """Gauss-Newton curvature (P, P) and slope (P,) of the loss over all rows."""
+    even = bool((rows.weights == 1).all())
+
+    def residuals(outputs: Tensor, places: slice) -> tuple[Tensor, Tensor | None]:
+        r, directions = rows.likelihood.residuals(outputs + rows.offset, rows.targets[places])
+        if even:
+            return r, directions
+        root = rows.weights[places, None].sqrt()
+        if directions is None:
+            directions = torch.eye(r.shape[1], dtype=r.dtype).expand(len(r), -1, -1)
+        return root * r, root.unsqueeze(-1) * directions
+
+    return normal_equations(network, rows.x, residuals, free)
 
 
 def _precision(loss: float, determined: float, count: float) -> float:

@@ -15,9 +15,9 @@ from torch import Tensor
 from knotwork.data.dataset import default_target
 from knotwork.errors import DataError
 from knotwork.estimators.base import KANEstimator
-from knotwork.estimators.likelihood import Normal
 from knotwork.estimators.rows import Rows
 from knotwork.symbolic import Formula
+from knotwork.training.likelihood import Normal
 
 ROUNDING = 1e-14  # of the largest target: below it, targets are constant
 

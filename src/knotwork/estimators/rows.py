@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from knotwork.estimators.likelihood import Likelihood
 from knotwork.model import KANNetwork
+from knotwork.training.likelihood import Likelihood
 
 
 @dataclass(frozen=True)

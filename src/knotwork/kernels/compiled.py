@@ -123,16 +123,19 @@ class _Network:
         _JACOBIAN[self.dtype](self._rows, self.arity, len(x), x.data_ptr(), outputs.data_ptr(), derivatives.data_ptr())
         return outputs, derivatives
 
-    def normal_equations(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        x, y = x.contiguous(), y.contiguous()
+    def normal_equations(self, x: Tensor, residuals: Tensor, directions: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        x, residuals = x.contiguous(), residuals.contiguous()
+        directions = None if directions is None else directions.contiguous()
         if self.size**2 < SPARSE * self.held**2:
             matrix, vector = x.new_zeros(self.size, self.size), x.new_zeros(self.size)
             rows = max(1, CHUNK // (self.size * self.outputs))
-            for x_part, y_part in zip(x.split(rows), y.split(rows), strict=True):
-                outputs, derivatives = self.jacobian(x_part)
+            for at in range(0, len(x), rows):
+                derivatives = self.jacobian(x[at : at + rows])[1]
+                if directions is not None:
+                    derivatives = directions[at : at + rows] @ derivatives
                 derivatives = derivatives.flatten(0, 1)
                 matrix.addmm_(derivatives.T, derivatives)
-                vector.addmv_(derivatives.T, (outputs - y_part).flatten())
+                vector.addmv_(derivatives.T, residuals[at : at + rows].flatten())
             return matrix, vector
         matrix, vector = x.new_empty(self.size, self.size), x.new_empty(self.size)
         _NORMAL[self.dtype](
@@ -140,7 +143,9 @@ class _Network:
             self.arity,
             len(x),
             x.data_ptr(),
-            y.data_ptr(),
+            residuals.shape[1],
+            0 if directions is None else directions.data_ptr(),
+            residuals.data_ptr(),
             matrix.data_ptr(),
             vector.data_ptr(),
             torch.get_num_threads(),

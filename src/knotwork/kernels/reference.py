@@ -221,8 +221,12 @@ class Network(Protocol):
         """Outputs (batch, out) and their derivatives (batch, out, P)."""
         ...
 
-    def normal_equations(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """JᵀJ (P, P) and Jᵀ(outputs - y) (P,), summed over rows and outputs; no larger part of J is ever made."""
+    def normal_equations(self, x: Tensor, residuals: Tensor, directions: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """JᵀJ (P, P) and Jᵀr (P,) for residuals r (batch, R) whose derivatives by the outputs are `directions`.
+
+        These have shape (batch, R, out); without them there is one residual an output, of derivative one. No larger
+        part of J is ever made.
+        """
         ...
 
 

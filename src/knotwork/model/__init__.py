@@ -1,7 +1,16 @@
 """Networks: their structure, layers, passes, Jacobians and files."""
 
 from knotwork.model.checkpoint import read, restore, save
-from knotwork.model.jacobian import FreeParameters, Sweep, jacobian, loss_and_grad, pull_back, sweep
+from knotwork.model.jacobian import (
+    FreeParameters,
+    Sweep,
+    jacobian,
+    loss_and_grad,
+    normal_equations,
+    pull_back,
+    rows_at_once,
+    sweep,
+)
 from knotwork.model.layer import KANLayer
 from knotwork.model.mlp import MLP
 from knotwork.model.network import KANNetwork
@@ -24,10 +33,12 @@ __all__ = [
     "jacobian",
     "loss_and_grad",
     "node_ranges",
+    "normal_equations",
     "parse_width",
     "pull_back",
     "read",
     "restore",
+    "rows_at_once",
     "save",
     "sweep",
     "trace",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -15,6 +15,8 @@ from knotwork.functions import named_function
 from knotwork.kernels import basis, basis_with_slope
 from knotwork.model.layer import KANLayer
 from knotwork.model.network import KANNetwork
+
+CHUNK = 2**24  # entries of the Jacobian, or of what its rows are combined with, held at once
 
 
 class FreeParameters:
@@ -182,9 +184,9 @@ class CompiledNetwork:
         outputs, derivatives = self.network.jacobian(x)
         return outputs, derivatives if self.places is None else derivatives[..., self.places]
 
-    def normal_equations(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """JᵀJ (P, P) and Jᵀ(outputs - y) (P,), summed over rows and outputs."""
-        matrix, vector = self.network.normal_equations(x, y)
+    def normal_equations(self, x: Tensor, residuals: Tensor, directions: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """JᵀJ (P, P) and Jᵀr (P,) of residuals (batch, R) with derivatives (batch, R, out) by the outputs, or ones."""
+        matrix, vector = self.network.normal_equations(x, residuals, directions)
         if self.places is None:
             return matrix, vector
         return matrix[self.places][:, self.places], vector[self.places]
@@ -274,6 +276,46 @@ def jacobian(
             sensitivity = sensitivity @ layer.slopes.transpose(1, 2)
     none = outputs.new_zeros(*outputs.shape, 0)
     return outputs, torch.cat([none, *(block for layer in reversed(blocks) for block in layer)], dim=-1)
+
+
+Residuals = Callable[[Tensor, slice], tuple[Tensor, Tensor | None]]
+
+
+@torch.no_grad()
+def normal_equations(
+    network: KANNetwork, x: Tensor, residuals: Residuals, free: FreeParameters, seen: Sweep | None = None
+) -> tuple[Tensor, Tensor]:
+    """JᵀJ (P, P) and Jᵀr (P,), a chunk of rows at a time, by the free parameters.
+
+    `residuals(outputs, rows)` gives for outputs (batch, out) of these rows r (batch, R) and their derivatives by the
+    outputs (batch, R, out), None if they are one an output. `seen` is a sweep over all rows, if there is one.
+    """
+    compiled, inputs = free.compiled(), network.select_inputs(x)
+    matrix = torch.zeros(free.size, free.size, dtype=inputs.dtype, device=inputs.device)
+    vector = torch.zeros(free.size, dtype=inputs.dtype, device=inputs.device)
+    out = sum(network.structure.width[-1])
+    length = max(1, CHUNK // out**2) if compiled else rows_at_once(free) if seen is None else len(x)
+    for at in range(0, len(x), length):
+        rows = slice(at, at + length)
+        if compiled is not None:
+            outputs = compiled.values(inputs[rows]) if seen is None else seen.outputs[rows]
+            found = compiled.normal_equations(inputs[rows], *residuals(outputs, rows))
+            if len(x) <= length:
+                return found
+            matrix += found[0]
+            vector += found[1]
+            continue
+        outputs, columns = jacobian(network, x[rows], free, seen)
+        r, directions = residuals(outputs, rows)
+        columns = (columns if directions is None else directions @ columns).flatten(0, 1)
+        matrix += columns.T @ columns
+        vector += columns.T @ r.flatten()
+    return matrix, vector
+
+
+def rows_at_once(free: FreeParameters) -> int:
+    """Of the Jacobian, where it is held as it is."""
+    return max(1, CHUNK // (sum(free.network.structure.width[-1]) * free.size))
 
 
 def loss_and_grad(network: KANNetwork, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from knotwork.model import FreeParameters, KANNetwork, pull_back, sweep
 from knotwork.training.first_order import EachStep
 from knotwork.training.grids import adapt_hidden_grids
-from knotwork.training.levenberg_marquardt import normal_equations
+from knotwork.training.levenberg_marquardt import half_derivatives
 from knotwork.training.objective import Objective, mean_squared_error
 
 INNER = 20  # iterations of one step, as in torch and pykan
@@ -89,7 +89,7 @@ def _preconditioned(network: KANNetwork, x: Tensor, y: Tensor, objective: Object
     free = FreeParameters(network)
     known = None if free.compiled() else sweep(network, x)
     inputs = network.select_inputs(x)
-    matrix, _ = normal_equations(network, x, y, free, objective.penalty)
+    matrix, _ = half_derivatives(network, x, y, free, objective.penalty)
     diagonal = matrix.diagonal()
     damped = matrix + torch.diag(DAMPING * diagonal + 1e-10 * diagonal.max() + 1e-300)
     factor, failed = torch.linalg.cholesky_ex(damped)

@@ -5,12 +5,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from knotwork.model import FreeParameters, KANNetwork, Sweep, jacobian, pull_back, sweep
+from knotwork.model import FreeParameters, KANNetwork, Sweep, normal_equations, pull_back, rows_at_once, sweep
 from knotwork.training.grids import adapt_hidden_grids, hidden_grids_fit
+from knotwork.training.likelihood import Goal, Normal
 from knotwork.training.penalties import Penalty
 from knotwork.training.smoothness import WHISPER, Smoothness
 
-CHUNK = 2**24  # entries of the Jacobian held at once
+NORMAL = Normal()
 DAMPING = 1e-3  # at first
 REJECTED = 25  # steps in a row, each damped more, after which there is none that helps
 EXACTLY = 0.003  # of a hidden grid: how far off its ends may be, at first and in the end
@@ -33,14 +34,16 @@ def levenberg_marquardt(
     penalty: Penalty | None = None,
     update_grid: bool = True,
     smoothness: float = WHISPER,
+    likelihood: Goal = NORMAL,
 ) -> tuple[int, str]:
-    """Minimise the mean squared error (plus penalty) over the free parameters, in place; steps taken and why it ended.
+    """Minimise the loss (plus penalty) over the free parameters, in place; steps taken and why it ended.
 
-    Marquardt's scaling with Nielsen's damping (Madsen, Nielsen, Tingleff 2004, section 3.2), each step bent along the
-    valley it follows by geodesic acceleration (Transtrum and Sethna 2012), which saves most of the steps of a network
-    whose layers must turn together. A step is taken only if it lowers the loss plus `smoothness` times the roughness of
-    the curves (`Smoothness`), which decides what the rows leave open. Hidden grids follow the activations between
-    steps.
+    The loss is that of the `likelihood`, the mean squared error by default, and its second derivatives are those of
+    Gauss and Newton. Marquardt's scaling with Nielsen's damping (Madsen, Nielsen, Tingleff 2004, section 3.2), each
+    step bent along the valley it follows by geodesic acceleration (Transtrum and Sethna 2012), which saves most of the
+    steps of a network whose layers must turn together. A step is taken only if it lowers the loss plus `smoothness`
+    times the roughness of the curves (`Smoothness`), which decides what the rows leave open. Hidden grids follow the
+    activations between steps.
 
     Stops when `patience` steps in a row bring no loss that is lower than all before by `tolerance` of it, when the loss
     is `target` or less, or when `each_step(step, loss)` gives a reason.
@@ -50,7 +53,7 @@ def levenberg_marquardt(
     free = FreeParameters(network)
     if not free.size:
         return 0, "there is no parameter to train"
-    loss, seen = _evaluate(network, x, y, free, penalty)
+    loss, seen = _evaluate(network, x, y, free, penalty, likelihood)
     if loss != loss:
         return 0, "the loss is NaN where the fit began, so no step can be judged"
     damping, growth, slow, taken, rejected, lowest = DAMPING, 2.0, 0, 0, 0, loss
@@ -61,7 +64,7 @@ def levenberg_marquardt(
             return taken, "only rounding errors are left"
         start, reason = free.get(), None
         if system is None:
-            matrix, gradient = normal_equations(network, x, y, free, penalty, seen)
+            matrix, gradient = half_derivatives(network, x, y, free, penalty, seen, likelihood)
             if smooth is None:
                 smooth = Smoothness(network, free, matrix.diagonal(), smoothness)
                 rough = smooth.value(start)
@@ -72,9 +75,9 @@ def levenberg_marquardt(
         step, predicted, factor = _solve(*system, damping)
         new, new_rough, trial = float("nan"), 0.0, None
         if step is not None:
-            step = _bent(network, x, free, start, step, factor, seen)
+            step = _bent(network, x, y, free, start, step, factor, seen, likelihood)
             free.set(start + step)
-            new, trial = _evaluate(network, x, y, free, penalty, seen)
+            new, trial = _evaluate(network, x, y, free, penalty, likelihood, seen)
             new_rough = smooth.value(start + step)  # type: ignore[union-attr]
         gained = loss + rough - new - new_rough
         if gained > 0:
@@ -85,7 +88,7 @@ def levenberg_marquardt(
             lowest = min(loss, lowest)
             if update_grid and not hidden_grids_fit(network, x, seen):
                 adapt_hidden_grids(network, x)
-                loss, seen = _evaluate(network, x, y, free, penalty, seen)
+                loss, seen = _evaluate(network, x, y, free, penalty, likelihood, seen)
                 smooth = None
             reason = each_step(taken, loss) if each_step is not None else None
             if reason:
@@ -100,7 +103,7 @@ def levenberg_marquardt(
         if not settled and (reason or taken == steps - SETTLING):
             settled = True
             if adapt_hidden_grids(network, x, within=EXACTLY):
-                loss, seen = _evaluate(network, x, y, free, penalty, seen)
+                loss, seen = _evaluate(network, x, y, free, penalty, likelihood, seen)
                 smooth, system, reason = None, None, None
                 damping, growth, slow, rejected = DAMPING, 2.0, 0, 0
         if reason:
@@ -109,58 +112,53 @@ def levenberg_marquardt(
 
 
 def _evaluate(
-    network: KANNetwork, x: Tensor, y: Tensor, free: FreeParameters, penalty: Penalty | None, known: Sweep | None = None
-) -> tuple[float, Sweep | None]:
-    """The objective, and the sweep it came from where all rows fit in one chunk."""
-    compiled = free.compiled() is not None  # then the normal equations need no sweep
-    if not compiled and len(x) > _rows_at_once(free, y):
-        return objective_value(network, x, y, penalty), None
-    seen = sweep(network, x, known, values_only=compiled)
-    loss = float((seen.outputs - y).square().mean())
-    return (loss + float(penalty.value(network, x).detach()) if penalty else loss), seen
-
-
-def _rows_at_once(free: FreeParameters, y: Tensor) -> int:
-    return max(1, CHUNK // (y.shape[1] * free.size))
-
-
-@torch.no_grad()
-def objective_value(network: KANNetwork, x: Tensor, y: Tensor, penalty: Penalty | None) -> float:
-    """Mean squared error plus penalty on all rows."""
-    loss = float((network(x) - y).square().mean())
-    return loss + float(penalty.value(network, x).detach()) if penalty else loss
-
-
-def normal_equations(
     network: KANNetwork,
     x: Tensor,
     y: Tensor,
     free: FreeParameters,
     penalty: Penalty | None,
+    likelihood: Goal,
+    known: Sweep | None = None,
+) -> tuple[float, Sweep | None]:
+    """The objective, and the sweep it came from where all rows fit in one chunk."""
+    compiled = free.compiled() is not None  # then the normal equations need no sweep
+    if not compiled and len(x) > rows_at_once(free):
+        return objective_value(network, x, y, penalty, likelihood), None
+    seen = sweep(network, x, known, values_only=compiled)
+    return _objective(network, seen.outputs, x, y, penalty, likelihood), seen
+
+
+@torch.no_grad()
+def objective_value(
+    network: KANNetwork, x: Tensor, y: Tensor, penalty: Penalty | None, likelihood: Goal = NORMAL
+) -> float:
+    """Loss plus penalty on all rows."""
+    return _objective(network, network(x), x, y, penalty, likelihood)
+
+
+def _objective(
+    network: KANNetwork, outputs: Tensor, x: Tensor, y: Tensor, penalty: Penalty | None, likelihood: Goal
+) -> float:
+    loss = likelihood.scale(y) * float(likelihood.values(outputs, y).sum())
+    return loss + float(penalty.value(network, x).detach()) if penalty else loss
+
+
+def half_derivatives(
+    network: KANNetwork,
+    x: Tensor,
+    y: Tensor,
+    free: FreeParameters,
+    penalty: Penalty | None = None,
     seen: Sweep | None = None,
+    likelihood: Goal = NORMAL,
 ) -> tuple[Tensor, Tensor]:
-    """JᵀJ / n and Jᵀr / n over all rows and outputs, a chunk of rows at a time: (P, P) and (P,).
+    """Half the second derivatives (P, P) of the objective, those of Gauss and Newton, and half the first (P,).
 
     `seen` is a sweep over all rows at the present parameters, if there is one.
     """
-    compiled = free.compiled()
-    if compiled is not None:
-        matrix, gradient = compiled.normal_equations(network.select_inputs(x), y)
-        return _with_penalty(matrix / y.numel(), gradient / y.numel(), network, x, free, penalty)
-    rows = len(x) if seen is not None else _rows_at_once(free, y)
-    matrix = torch.zeros(free.size, free.size, dtype=y.dtype, device=y.device)
-    gradient = torch.zeros(free.size, dtype=y.dtype, device=y.device)
-    for at in range(0, len(x), rows):
-        outputs, columns = jacobian(network, x[at : at + rows], free, seen)
-        columns = columns.flatten(0, 1)
-        matrix += columns.T @ columns
-        gradient += columns.T @ (outputs - y[at : at + rows]).flatten()
-    return _with_penalty(matrix / y.numel(), gradient / y.numel(), network, x, free, penalty)
-
-
-def _with_penalty(
-    matrix: Tensor, gradient: Tensor, network: KANNetwork, x: Tensor, free: FreeParameters, penalty: Penalty | None
-) -> tuple[Tensor, Tensor]:
+    half = likelihood.scale(y) / 2
+    sums = normal_equations(network, x, lambda outputs, rows: likelihood.residuals(outputs, y[rows]), free, seen)
+    matrix, gradient = sums[0].mul_(half), sums[1].mul_(half)
     if penalty:
         curvature, slope = penalty.quadratic(network, x, free)
         matrix, gradient = matrix + curvature / 2, gradient + slope / 2
@@ -184,13 +182,15 @@ def _solve(matrix: Tensor, gradient: Tensor, damping: float) -> tuple[Tensor | N
 def _bent(
     network: KANNetwork,
     x: Tensor,
+    y: Tensor,
     free: FreeParameters,
     start: Tensor,
     step: Tensor,
     factor: Tensor,
     seen: Sweep | None,
+    likelihood: Goal,
 ) -> Tensor:
-    """The step with half its acceleration, -(JᵀJ + λD)⁻¹ Jᵀ r'' for second derivatives r'' of the outputs along it.
+    """The step with half its acceleration, -(JᵀJ + λD)⁻¹ Jᵀ r'' for second derivatives r'' of the residuals along it.
 
     Where the acceleration is large beside the step, the series is not to be trusted and the step stays straight.
     """
@@ -202,12 +202,15 @@ def _bent(
         moved = free.compiled()
         second += network(x) if moved is None else moved.values(inputs)
     free.set(start)
-    second /= PROBE**2
-    if compiled is not None:  # half the gradient of the mean of |second|²
-        pulled = compiled.loss_and_gradient(inputs, here - second)[1] / 2
+    second *= likelihood.scale(y) / 2 / PROBE**2
+    directions = likelihood.residuals(here, y)[1]
+    if directions is not None:
+        second = (directions.transpose(1, 2) @ (directions @ second.unsqueeze(2))).squeeze(2)
+    if compiled is not None:  # from the gradient of the mean of |second|²
+        pulled = compiled.loss_and_gradient(inputs, here - second)[1] * (second.numel() / 2)
     else:
-        rows = _rows_at_once(free, second)
-        parts = zip(x.split(rows), (second / second.numel()).split(rows), strict=True)
+        rows = rows_at_once(free)
+        parts = zip(x.split(rows), second.split(rows), strict=True)
         pulled = torch.stack([pull_back(network, sweep(network, some), by, free) for some, by in parts]).sum(0)
     acceleration = -torch.cholesky_solve(pulled.unsqueeze(-1), factor).squeeze(-1)
     small = bool(acceleration.norm() <= BENT * step.norm())  # False for NaN

@@ -12,6 +12,7 @@ from knotwork.training.first_order import by_gradient, looks, minibatches
 from knotwork.training.grids import adapt_hidden_grids, going_on, set_input_grid
 from knotwork.training.lbfgs import by_lbfgs
 from knotwork.training.levenberg_marquardt import levenberg_marquardt
+from knotwork.training.likelihood import CrossEntropy, Normal
 from knotwork.training.multistart import screen
 from knotwork.training.objective import Loss, Objective, make_objective
 from knotwork.training.progress import Line, progress_line
@@ -48,8 +49,10 @@ def fit(
 
     `data` is a `Dataset`, a pair (X, y), a dict in pykan's form, a `Stream` or a torch DataLoader. `optimizer` is "lm"
     (Levenberg-Marquardt), "lbfgs", "adam", a class of torch.optim, or "auto": "lm" where rows and parameters are few
-    enough, else "adam". A KAN that was never fitted gets its input grids laid over the data (unless it was built with
-    grid_range=) and, with "lm", races up to `starts` starting points (64), in `n_jobs` processes (-1: one a core).
+    enough, else "adam". `loss` is "mse", "cross_entropy" (y holds labels from 0; one output is the logit of 1, several
+    are those of their classes, and errors are of probabilities), or a function of (outputs, targets). A KAN that was
+    never fitted gets its input grids laid over the data (unless it was built with grid_range=) and, with "lm", races up
+    to `starts` starting points (64), in `n_jobs` processes (-1: one a core).
     `lamb`, `lamb_l1`, `lamb_entropy` weigh the penalty of eq. 2.20. `patience` stops when that many steps bring no
     better validation loss, and keeps the best. `callback(record)` is called after each step and stops the fit by
     returning True; so does Ctrl-C, and the best state so far is kept in every case. With mini-batches of a large table,
@@ -89,7 +92,7 @@ def fit(
         except KeyboardInterrupt:
             taken, reason = watch.taken, INTERRUPTED
         best = watch.restore_best()
-        errors = [rmse(model, *rows) for rows in (train, validation, test)]
+        errors = [_error(model, objective, *rows) for rows in (train, validation, test)]
     return FitResult(
         model=model,
         optimizer=plan.optimizer,
@@ -124,11 +127,13 @@ def run(
     title = f"fit ({plan.optimizer})" + (f", G={model.spec.grid}" if isinstance(model, KANNetwork) else "")
     if plan.optimizer == "lm":
         assert isinstance(model, KANNetwork)
-        shared = {"penalty": objective.penalty, "update_grid": plan.update_grid}
+        assert objective.likelihood is not None
+        shared = {"penalty": objective.penalty, "update_grid": plan.update_grid, "likelihood": objective.likelihood}
         if first and plan.starts > 1:
             screen(model, x, y, starts=plan.starts, generator=generator, n_jobs=plan.n_jobs, line=watch.line, **shared)
         watch.line.stage(title, plan.steps)
-        more = {"steps": plan.steps, "tolerance": plan.tolerance, "target": rounding(y)}
+        target = rounding(y) if isinstance(objective.likelihood, Normal) else 0.0
+        more = {"steps": plan.steps, "tolerance": plan.tolerance, "target": target}
         return levenberg_marquardt(model, x, y, watch, **more, **shared)
     watch.line.stage(title, plan.steps)
     shared = {"steps": plan.steps, "lr": plan.lr, "update_grid": plan.update_grid}
@@ -137,6 +142,16 @@ def run(
     every = looks(len(x) + len(watch.validation_rows[0]), plan.batch_size or len(x), plan.steps)
     batches = in_batches(data, train, plan.batch_size, generator)
     return by_gradient(plan.stepper, model, batches, x, objective, watch, every=every, **shared)
+
+
+@torch.no_grad()
+def _error(model: nn.Module, objective: Objective, x: Tensor, y: Tensor) -> float | None:
+    """RMSE of the outputs, or of probabilities where they are logits; None without rows."""
+    if not isinstance(objective.likelihood, CrossEntropy) or not len(x):
+        return rmse(model, x, y)
+    outputs = model(x)
+    apart = objective.likelihood.probabilities(outputs) - objective.likelihood.truth(outputs, y)
+    return float(apart.square().mean().sqrt())
 
 
 def shares(data: Dataset, dtype: torch.dtype) -> tuple[Batch, Batch, Batch]:

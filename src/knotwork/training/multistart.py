@@ -7,7 +7,8 @@ from torch import Tensor
 
 from knotwork.model import KANNetwork
 from knotwork.training.grids import adapt_hidden_grids, going_on
-from knotwork.training.levenberg_marquardt import levenberg_marquardt, objective_value
+from knotwork.training.levenberg_marquardt import NORMAL, levenberg_marquardt, objective_value
+from knotwork.training.likelihood import Goal
 from knotwork.training.penalties import Penalty
 from knotwork.training.progress import Line
 
@@ -16,7 +17,11 @@ SCREEN_ROWS = 1000
 GROUP = 8  # starts that race with each other
 ROUNDS = ((12, 8), (12, 4), (12, 2), (24, 1))  # of a group: steps each, starts kept
 ALIKE = 1.1  # times the lowest objective: the same place
-MEETING = ((1, 1e-4), (3, 0.05), (6, 0.9))  # so many starts in one place are enough if it leaves less of the variance
+MEETING = (
+    (1, 1e-4),
+    (3, 0.05),
+    (6, 0.9),
+)  # so many starts in one place are enough below a share
 
 
 def screen(
@@ -28,6 +33,7 @@ def screen(
     generator: torch.Generator,
     penalty: Penalty | None = None,
     update_grid: bool = True,
+    likelihood: Goal = NORMAL,
     n_jobs: int = 1,
     line: Line | None = None,
 ) -> None:
@@ -44,22 +50,22 @@ def screen(
     line = line or Line()
     race_x, race_y = x[:SCREEN_ROWS], y[:SCREEN_ROWS]
     coarse = network.refined(SCREEN_GRID) if network.spec.grid > SCREEN_GRID else network
-    variance = float((race_y - race_y.mean(0)).square().mean())
-    settings = {"penalty": penalty, "update_grid": update_grid}
+    spread = likelihood.spread(race_y)
+    settings = {"penalty": penalty, "update_grid": update_grid, "likelihood": likelihood}
     ahead: list[tuple[float, KANNetwork]] = []  # the group that races now, then the winners of those before
 
     def ranked(rivals: Sequence[KANNetwork]) -> list[tuple[float, KANNetwork]]:
         losses = []
         for rival in rivals:
             with going_on(rival):
-                losses.append(objective_value(rival, race_x, race_y, penalty))
+                losses.append(objective_value(rival, race_x, race_y, penalty, likelihood))
         losses = [loss if loss == loss else float("inf") for loss in losses]
         return sorted(zip(losses, rivals, strict=True), key=lambda one: one[0])
 
     def met() -> bool:
         best = min(loss for loss, _ in ahead)
         together = sum(loss <= ALIKE * best for loss, _ in ahead)
-        return any(together >= enough and best < share * variance for enough, share in MEETING)
+        return any(together >= enough and best < share * spread for enough, share in MEETING)
 
     try:
         for first in range(0, starts, GROUP):

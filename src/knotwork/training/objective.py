@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from knotwork.errors import TrainingError
 from knotwork.model import KANNetwork
+from knotwork.training.likelihood import CrossEntropy, Goal, Normal
 from knotwork.training.penalties import Penalty
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -24,12 +25,26 @@ def mean_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
     return (outputs - targets).square().mean()
 
 
+def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean over rows of the cross-entropy of labels from 0, (n, 1), given logits (n, K)."""
+    return CrossEntropy().values(outputs, targets).mean()
+
+
+LOSSES: dict[str, Loss] = {"mse": mean_squared_error, "cross_entropy": cross_entropy}
+GOALS: dict[Loss, Goal] = {mean_squared_error: Normal(), cross_entropy: CrossEntropy()}
+
+
 @dataclass(frozen=True)
 class Objective:
     """Loss and penalty of a model on a batch."""
 
     loss: Loss = mean_squared_error
     penalty: Penalty | None = None
+
+    @property
+    def likelihood(self) -> Goal | None:
+        """What the loss says of the targets, where that is known."""
+        return GOALS.get(self.loss)
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         value = self.loss(model(x), y)
@@ -47,8 +62,10 @@ class Objective:
 
 def make_objective(model: nn.Module, loss: str | Loss, lamb: float, lamb_l1: float, lamb_entropy: float) -> Objective:
     """The objective that the arguments of `fit` describe; TrainingError if they make no sense."""
-    if loss != "mse" and not callable(loss):
-        raise TrainingError(f"loss={loss!r} is not known; pass 'mse' or a function of (outputs, targets).")
+    if not callable(loss) and loss not in LOSSES:
+        raise TrainingError(
+            f"loss={loss!r} is not known; pass 'mse', 'cross_entropy' or a function of (outputs, targets)."
+        )
     for name, value in (("lamb", lamb), ("lamb_l1", lamb_l1), ("lamb_entropy", lamb_entropy)):
         if not (isinstance(value, Real) and value >= 0):
             raise TrainingError(f"{name}={value!r} is not possible: a penalty's weight must be 0 or positive.")
@@ -57,4 +74,4 @@ def make_objective(model: nn.Module, loss: str | Loss, lamb: float, lamb_l1: flo
             f"lamb={lamb} penalises the edges of a KAN, but this is a {type(model).__name__}; use lamb=0."
         )
     penalty = Penalty(lamb, lamb_l1, lamb_entropy) if lamb else None
-    return Objective(mean_squared_error if loss == "mse" else loss, penalty)  # type: ignore[arg-type]
+    return Objective(loss if callable(loss) else LOSSES[loss], penalty)

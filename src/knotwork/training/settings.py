@@ -12,7 +12,7 @@ from knotwork.data import Dataset, Stream, as_dataset
 from knotwork.errors import TrainingError
 from knotwork.model import FreeParameters, KANNetwork, is_whole
 from knotwork.training.first_order import optimizer_class
-from knotwork.training.objective import Objective, mean_squared_error
+from knotwork.training.objective import Objective, cross_entropy
 
 STEPS = {"lm": 100, "lbfgs": 100, "adam": 2000}  # at most, unless the caller says otherwise
 STARTS = 64
@@ -77,7 +77,7 @@ def make_plan(
         raise TrainingError("patience= watches validation rows, but this data has none; make it with validation=0.2.")
     if batch_size is not None and not sized:
         raise TrainingError(f"batch_size={batch_size} is not possible: these batches have the size their loader gives.")
-    _check_widths(model, rows)
+    _check_widths(model, rows, objective)
     asked = optimizer.lower() if isinstance(optimizer, str) else optimizer
     chosen, why = _choose(model, objective, asked, rows.y_train.numel(), streamed)
     if batch_size is None and (streamed or len(rows.X_train) > 4 * BATCH):
@@ -115,7 +115,7 @@ def _choose(
     model: nn.Module, objective: Objective, optimizer: object, residuals: int, streamed: bool
 ) -> tuple[str, str]:
     """The optimiser's name and why it was taken; TrainingError for one that is not there or does not fit the model."""
-    is_kan, squared = isinstance(model, KANNetwork), objective.loss is mean_squared_error
+    is_kan, squares = isinstance(model, KANNetwork), objective.likelihood is not None
     if streamed and optimizer in ("lm", "lbfgs"):
         raise TrainingError(
             f"optimizer={optimizer!r} needs all rows at once, but these come in batches; use 'adam', or fit the "
@@ -124,8 +124,8 @@ def _choose(
     if optimizer == "auto":
         if streamed:
             return "adam", "the rows come in batches"
-        if not (is_kan and squared):
-            return "adam", "this is not a least-squares problem of a KAN"
+        if not (is_kan and squares):
+            return "adam", "this is not a KAN" if not is_kan else "the loss is a function that was passed"
         assert isinstance(model, KANNetwork)
         size = FreeParameters(model).size
         held = sum(int(layer.active().sum()) for layer in model.layers) * (
@@ -135,15 +135,20 @@ def _choose(
         how_many = "few enough" if few else "too many"
         why = f"{residuals} residuals and {size} parameters are {how_many} for second-order steps"
         return "lm" if few else "adam", why
-    if optimizer == "lm" and not (is_kan and squared):
-        what = f"this is not a KAN ({type(model).__name__})" if not is_kan else "another loss than 'mse' was passed"
-        raise TrainingError(f"optimizer='lm' fits a KAN by least squares, but {what}; use 'lbfgs' or 'adam'.")
+    if optimizer == "lm" and not (is_kan and squares):
+        what = f"this is not a KAN ({type(model).__name__})" if not is_kan else "the loss is a function that was passed"
+        raise TrainingError(
+            f"optimizer='lm' fits a KAN with loss='mse' or 'cross_entropy', but {what}; use 'lbfgs' or 'adam'."
+        )
     if isinstance(optimizer, str) and optimizer in STEPS:
         return optimizer, "as asked"
     return optimizer_class(optimizer).__name__, "as asked"
 
 
-def _check_widths(model: nn.Module, data: Dataset) -> None:
+def _check_widths(model: nn.Module, data: Dataset, objective: Objective) -> None:
+    labels = objective.loss is cross_entropy
+    if labels and data.n_outputs != 1:
+        raise TrainingError(f"loss='cross_entropy' takes one column of labels from 0, but y has {data.n_outputs}.")
     if not isinstance(model, KANNetwork):
         return
     spec = model.spec
@@ -153,8 +158,20 @@ def _check_widths(model: nn.Module, data: Dataset) -> None:
             f"fit() got {data.n_inputs} input columns but this KAN expects {spec.in_features} (width={shape}). "
             f"Pass width=[{data.n_inputs}, ...] or choose {spec.in_features} columns."
         )
-    if data.n_outputs != spec.nodes(spec.depth):
+    if labels:
+        _check_labels(data, max(2, spec.nodes(spec.depth)), shape)
+    elif data.n_outputs != spec.nodes(spec.depth):
         raise TrainingError(
             f"fit() got {data.n_outputs} target columns but this KAN has {spec.nodes(spec.depth)} outputs "
             f"(width={shape}). Pass width=[..., {data.n_outputs}] or choose other targets."
+        )
+
+
+def _check_labels(data: Dataset, classes: int, shape: list) -> None:
+    y = torch.cat([data.y_train, data.y_val, data.y_test])
+    wrong = y[(y != y.round()) | (y < 0) | (y >= classes)]
+    if len(wrong):
+        raise TrainingError(
+            f"loss='cross_entropy' takes labels from 0 to {classes - 1} for width={shape}, but y holds "
+            f"{float(wrong[0]):g}. Number the classes from 0, with one output for each, or one output for two."
         )

@@ -1,0 +1,106 @@
+"""What a fit believes of its targets: the negative log-likelihood of rows, and as residuals for second-order steps."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import log_softmax, one_hot, softplus
+
+TINY = 1e-300  # the least variance or probability whose root a residual is divided by
+
+
+class Likelihood(Protocol):
+    """How outputs and targets, both (n, K), are compared.
+
+    `values` is the negative log-likelihood (n,), differentiable. `residuals` are r (n, R) with their derivatives D
+    (n, R, K) by the outputs, or None where these are one an output: Dᵀr is the slope of the values, DᵀD their
+    curvature.
+    """
+
+    def values(self, outputs: Tensor, targets: Tensor) -> Tensor: ...
+    def residuals(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | None]: ...
+
+
+class Goal(Likelihood, Protocol):
+    """A likelihood that `fit` can make large: `scale` times the sum of values is the loss that it reports.
+
+    `spread` is the loss of the best constant.
+    """
+
+    def scale(self, targets: Tensor) -> float: ...
+    def spread(self, targets: Tensor) -> float: ...
+
+
+class Normal:
+    """Targets scatter about the outputs with deviation 1; the loss is the mean squared error."""
+
+    def values(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return 0.5 * (outputs - targets).square().sum(1)
+
+    def residuals(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | None]:
+        return outputs - targets, None
+
+    def scale(self, targets: Tensor) -> float:
+        return 2 / targets.numel()
+
+    def spread(self, targets: Tensor) -> float:
+        return float((targets - targets.mean(0)).square().mean())
+
+
+class Bernoulli:
+    """Targets are 0 or 1, and the one output is the logit of 1."""
+
+    def values(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return (softplus(outputs) - targets * outputs).sum(1)
+
+    def residuals(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | None]:
+        root = (outputs.sigmoid() * (-outputs).sigmoid()).clamp_min(_tiny(outputs)).sqrt()
+        return (outputs.sigmoid() - targets) / root, root.unsqueeze(-1)
+
+
+class Categorical:
+    """Targets are one-hot rows, and the outputs the logits of their classes."""
+
+    def values(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return -(targets * log_softmax(outputs, 1)).sum(1)
+
+    def residuals(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | None]:
+        p = outputs.softmax(1)
+        root = p.clamp_min(_tiny(p)).sqrt()
+        apart = torch.eye(p.shape[1], dtype=p.dtype, device=p.device) - p.unsqueeze(1)
+        return (p - targets) / root, root.unsqueeze(-1) * apart
+
+
+class CrossEntropy:
+    """Targets are labels from 0, (n, 1): one output is the logit of 1, several are those of their classes.
+
+    The loss is the mean over rows.
+    """
+
+    def values(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return self._of(outputs).values(outputs, self.truth(outputs, targets))
+
+    def residuals(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | None]:
+        return self._of(outputs).residuals(outputs, self.truth(outputs, targets))
+
+    def scale(self, targets: Tensor) -> float:
+        return 1 / len(targets)
+
+    def spread(self, targets: Tensor) -> float:
+        shares = targets.flatten().long().bincount() / len(targets)
+        return float(-torch.xlogy(shares, shares).sum())
+
+    def truth(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The labels as probabilities, in the shape of the outputs."""
+        return targets if outputs.shape[1] == 1 else one_hot(targets[:, 0].long(), outputs.shape[1]).to(outputs)
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """What the logits say, in their shape."""
+        return outputs.sigmoid() if outputs.shape[1] == 1 else outputs.softmax(1)
+
+    def _of(self, outputs: Tensor) -> Likelihood:
+        return Bernoulli() if outputs.shape[1] == 1 else Categorical()
+
+
+def _tiny(x: Tensor) -> float:
+    return max(TINY, torch.finfo(x.dtype).tiny)

@@ -1,0 +1,97 @@
+"""Labels: second-order steps on the cross-entropy of logits."""
+
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+import knotwork as kw
+from knotwork.errors import TrainingError
+from knotwork.model import FreeParameters
+from knotwork.training.levenberg_marquardt import half_derivatives
+from knotwork.training.likelihood import CrossEntropy
+
+
+def labelled(classes, n=400, seed=0):
+    """Rings about the origin, with labels that are drawn at random near their borders."""
+    generator = torch.Generator().manual_seed(seed)
+    x = 2 * torch.rand(n, 2, generator=generator, dtype=torch.float64) - 1
+    radius = x.square().sum(1) + 0.1 * torch.randn(n, generator=generator, dtype=torch.float64)
+    return x, (radius * classes / 1.2).long().clamp(0, classes - 1).double()
+
+
+def mean_loss(network, x, y):
+    logits = network(x)
+    if logits.shape[1] == 1:
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits[:, 0], y)
+    return torch.nn.functional.cross_entropy(logits, y.long())
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_derivatives_are_those_of_torchs_cross_entropy(outputs):
+    """A single layer is linear in its parameters, so that its Gauss-Newton curvature is all there is."""
+    x, y = labelled(max(2, outputs), n=50)
+    network = kw.KAN([2, outputs], grid=2, k=2, base="zero", seed=0)
+    free = FreeParameters(network)
+    matrix, gradient = half_derivatives(network, x, y[:, None], free, likelihood=CrossEntropy())
+    shapes = [layer.coefficients.shape for layer in network.layers]
+
+    def loss(values):
+        parameters = {"layers.0.coefficients": values.view(shapes[0])}
+        return mean_loss(lambda rows: torch.func.functional_call(network, parameters, (rows,)), x, y)
+
+    at = free.get()
+    torch.testing.assert_close(2 * gradient, torch.autograd.functional.jacobian(loss, at))
+    torch.testing.assert_close(2 * matrix, torch.autograd.functional.hessian(loss, at))
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 3])
+def test_labels_are_fitted_by_second_order_steps_better_than_by_adam(outputs):
+    data = kw.Dataset.from_arrays(*labelled(max(2, outputs)), seed=0)
+    results, losses = [], []
+    for settings in ({"steps": 30, "starts": 1}, {"optimizer": "adam", "steps": 300}):
+        network = kw.KAN([2, 2, outputs], grid=3, seed=0)
+        results.append(network.fit(data, loss="cross_entropy", **settings))
+        losses.append(float(mean_loss(network, data.X_train, data.y_train[:, 0]).detach()))
+    assert [result.optimizer for result in results] == ["lm", "adam"]
+    assert losses[0] < 0.95 * losses[1]
+    assert losses[0] == pytest.approx(results[0].objective, rel=1e-9) == min(r.train for r in results[0].history)
+    assert results[0].val_rmse < 0.4  # of probabilities: 0.5 would be a coin's
+
+
+def test_a_line_is_the_logistic_regression_of_scikit_learn():
+    x, y = labelled(2)
+    x = x.abs()
+    network = kw.KAN([2, 1], grid=1, k=1, base="zero", grid_range=(0, 1), seed=0)
+    network.fit((x, y), loss="cross_entropy", tolerance=1e-12)
+    rows = kw.Dataset.from_arrays(x, y, test=0.0, seed=0)
+    other = LogisticRegression(C=1e12, tol=1e-12, max_iter=1000).fit(rows.X_train.numpy(), rows.y_train[:, 0].numpy())
+    expected = torch.tensor(other.decision_function(x.numpy()))
+    torch.testing.assert_close(network(x).detach()[:, 0], expected, rtol=1e-3, atol=1e-3)
+
+
+def test_classes_that_can_be_told_apart_leave_no_loss():
+    x, _ = labelled(2)
+    data = kw.Dataset.from_arrays(x, (x[:, 0] > 0).double(), seed=0)
+    result = kw.KAN([2, 1], seed=0).fit(data, loss="cross_entropy")
+    assert result.objective < 1e-3 and result.val_rmse < 0.2
+
+
+@pytest.mark.parametrize(
+    ("labels", "width", "message"),
+    [
+        ([0, 1, 2], [1, 2], r"labels from 0 to 1 for width=\[1, 2\], but y holds 2. Number the classes from 0"),
+        ([0, 1, 2], [1, 1], "labels from 0 to 1"),
+        ([-1, 1, 1], [1, 1], "but y holds -1"),
+        ([0.5, 1, 1], [1, 3], "but y holds 0.5"),
+    ],
+)
+def test_labels_that_are_none_are_refused(labels, width, message):
+    y = torch.tensor(labels * 5, dtype=torch.float64)
+    with pytest.raises(TrainingError, match=message):
+        kw.KAN(width, seed=0).fit((torch.rand(len(y), 1), y), loss="cross_entropy")
+
+
+def test_one_hot_targets_are_refused_with_the_reason():
+    y = torch.eye(2, dtype=torch.float64).repeat(10, 1)
+    with pytest.raises(TrainingError, match="takes one column of labels from 0, but y has 2"):
+        kw.KAN([1, 2], seed=0).fit((torch.rand(20, 1), y), loss="cross_entropy")
