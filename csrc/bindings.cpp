@@ -122,9 +122,10 @@ struct Given {
 using Rows = std::vector<std::vector<std::uintptr_t>>;
 
 template <class T>
-void call_outputs(const Rows& layers, Index arity, Index batch, std::uintptr_t x, std::uintptr_t found, int threads) {
+void call_outputs(const Rows& layers, Index arity, Index batch, std::uintptr_t x, std::uintptr_t found, std::uintptr_t sums,
+                  int threads) {
     nb::gil_scoped_release free;
-    chosen<T>->outputs(Given<T>(layers, arity).network, batch, array<const T>(x), array<T>(found), threads);
+    chosen<T>->outputs(Given<T>(layers, arity).network, batch, array<const T>(x), array<T>(found), array<T>(sums), threads);
 }
 
 template <class T>

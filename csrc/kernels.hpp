@@ -88,8 +88,8 @@ struct Kernels {
     // Contractions of gradient [batch][out] with the derivatives of order `derivative`, at the samples of a plan.
     void (*backward)(const Layer<T>&, const Plan<T>&, const T* scale, int derivative, const T* gradient, Gradients<T>,
                      int threads);
-    // Outputs [batch][out] of a network.
-    void (*outputs)(const Network<T>&, Index batch, const T* x, T* outputs, int threads);
+    // Outputs [batch][out] of a network, or if `sums` is not null those of all its layers, [batch][out] one after another.
+    void (*outputs)(const Network<T>&, Index batch, const T* x, T* outputs, T* sums, int threads);
     // The mean squared error of a network and its gradient (null: not wanted) by all parameters.
     double (*loss)(const Network<T>&, Index batch, const T* x, const T* y, T* gradient, int threads);
     // Outputs [batch][out] and their derivatives [batch][out][parameters].

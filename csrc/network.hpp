@@ -78,12 +78,18 @@ struct Pass {
 };
 
 template <class T>
-void outputs(const Network<T>& network, Index batch, const T* x, T* found, int threads) {
+void outputs(const Network<T>& network, Index batch, const T* x, T* found, T* sums, int threads) {
     const Index out = network.outputs(network.depth - 1), in = network.layers[0].in;
     for (Index start = 0; start < batch; start += chunk_rows) {
         Scratch& memory = scratch<2>();
         const Pass<T> pass(network, std::min(chunk_rows, batch - start), x + start * in, memory, threads);
-        std::copy_n(pass.outputs, pass.batch * out, found + start * out);
+        if (!sums) {
+            std::copy_n(pass.outputs, pass.batch * out, found + start * out);
+            continue;
+        }
+        T* to = sums;
+        for (Index l = 0; l < network.depth; to += batch * network.layers[l++].out)
+            std::copy_n(pass.sums[l], pass.batch * network.layers[l].out, to + start * network.layers[l].out);
     }
 }
 

@@ -5,7 +5,17 @@ import torch
 
 import knotwork as kw
 from knotwork.functions import LIBRARY
-from knotwork.model import FreeParameters, KANNetwork, NamedEdge, Spec, jacobian, pull_back, sweep, trace
+from knotwork.model import (
+    FreeParameters,
+    KANNetwork,
+    NamedEdge,
+    Spec,
+    jacobian,
+    normal_equations,
+    pull_back,
+    sweep,
+    trace,
+)
 from tests.model.networks import every_kind, random_network, rows
 
 NETWORKS = {
@@ -54,6 +64,32 @@ def test_equals_autograd(network):
     scale = expected.abs().max() if expected.numel() else 1.0
     assert ((derivatives - expected).abs() <= tolerance * scale).all()
     assert not derivatives.requires_grad and not outputs.requires_grad
+
+
+@every_network
+def test_a_sweep_for_values_alone_sees_what_a_trace_sees(network):
+    x = rows(network, 300)
+    seen = sweep(network, x, values_only=True)
+    tolerance = 100 * torch.finfo(x.dtype).eps
+    for mine, wanted in zip(seen.layers, trace(network, x).layers, strict=True):
+        torch.testing.assert_close(mine.inputs, wanted.inputs.detach(), rtol=tolerance, atol=tolerance)
+        torch.testing.assert_close(mine.sums, wanted.sums.detach(), rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(seen.outputs, network(x).detach(), rtol=tolerance, atol=tolerance)
+
+
+@every_network
+def test_normal_equations_of_combined_outputs_are_those_of_the_jacobian(network):
+    """Residuals that mix the outputs, as those of cross-entropy do."""
+    x, free = rows(network, 40), FreeParameters(network)
+    outputs, columns = jacobian(network, x, free)
+    generator = torch.Generator().manual_seed(0)
+    directions = torch.randn(len(x), 2, outputs.shape[1], generator=generator, dtype=x.dtype)
+    residuals = torch.randn(len(x), 2, generator=generator, dtype=x.dtype)
+    mixed = (directions @ columns).flatten(0, 1)
+    matrix, vector = normal_equations(network, x, lambda seen, part: (residuals[part], directions[part]), free)
+    for found, wanted in ((matrix, mixed.T @ mixed), (vector, mixed.T @ residuals.flatten())):
+        scale = float(wanted.abs().max()) if wanted.numel() else 1.0  # sums of 80 products in another order
+        torch.testing.assert_close(found, wanted, rtol=0, atol=1000 * torch.finfo(x.dtype).eps * scale)
 
 
 def test_equals_finite_differences():

@@ -100,12 +100,19 @@ class _Network:
         self.size = sum(c.numel() + b.numel() for c, b, _ in self._kept)
         self.held = sum(b.numel() * (la.k + 2) for la, (_, b, _) in zip(layers, self._kept, strict=True))
         self.outputs = layers[-1].sums + layers[-1].products
+        self._widths = [b.shape[1] for _, b, _ in self._kept]
 
     def values(self, x: Tensor) -> Tensor:
         x = x.contiguous()
         found = x.new_empty(len(x), self.outputs)
-        _OUTPUTS[self.dtype](self._rows, self.arity, len(x), x.data_ptr(), found.data_ptr(), torch.get_num_threads())
+        _OUTPUTS[self.dtype](self._rows, self.arity, len(x), x.data_ptr(), found.data_ptr(), 0, torch.get_num_threads())
         return found
+
+    def sums(self, x: Tensor) -> list[Tensor]:
+        x = x.contiguous()
+        found = x.new_empty(len(x) * sum(self._widths))
+        _OUTPUTS[self.dtype](self._rows, self.arity, len(x), x.data_ptr(), 0, found.data_ptr(), torch.get_num_threads())
+        return [part.view(len(x), -1) for part in found.split([len(x) * width for width in self._widths])]
 
     def loss(self, x: Tensor, y: Tensor, gradient: bool = True) -> tuple[float, Tensor]:
         x, y = x.contiguous(), y.contiguous()

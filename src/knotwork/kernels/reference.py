@@ -213,6 +213,10 @@ class Network(Protocol):
         """Outputs (batch, out)."""
         ...
 
+    def sums(self, x: Tensor) -> list[Tensor]:
+        """The sums of every layer, (batch, sums) each."""
+        ...
+
     def loss(self, x: Tensor, y: Tensor, gradient: bool = True) -> tuple[float, Tensor]:
         """Mean squared error of the outputs for x (batch, in) against y (batch, out), and its gradient (P,) or (0,)."""
         ...

@@ -170,6 +170,10 @@ class CompiledNetwork:
         """The outputs (batch, out) for x (batch, in)."""
         return self.network.values(x)
 
+    def sums(self, x: Tensor) -> list[Tensor]:
+        """The sums of every layer for x (batch, in): (batch, sums) each."""
+        return self.network.sums(x)
+
     def loss(self, x: Tensor, y: Tensor) -> float:
         """The mean squared error of the outputs for x (batch, in) against y (batch, out)."""
         return self.network.loss(x, y, False)[0]
@@ -223,10 +227,13 @@ def sweep(network: KANNetwork, x: Tensor, known: Sweep | None = None, values_onl
     """
     values = network.select_inputs(x)
     seen: list[LayerSweep] = []
+    compiled = _splines(network) if values_only else None
+    known_sums = compiled.sums(values) if compiled is not None else None
     for l, layer in enumerate(network.layers):
         if values_only:
             none = values.new_empty(*values.shape, 0)
-            seen.append(LayerSweep(values, none, none, none, layer(values)))
+            sums = layer(values) if known_sums is None else known_sums[l]
+            seen.append(LayerSweep(values, none, none, none, sums))
             values = network.combine(l + 1, seen[-1].sums)
             continue
         sums = values.new_zeros(len(values), layer.out_features)

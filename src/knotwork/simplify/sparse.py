@@ -17,7 +17,7 @@ RAISED = 3.0  # times the sparsity before
 MOST = 0.3  # sparsity at which edges that are needed go too
 STARTS = 8  # most wide networks train from any start, but not all
 AS_WELL = 1.05  # times the error on held-out rows
-FINER = 4  # times the grid, at most, on which a smaller network may make up for the parameters it lost
+FINER = 4  # times the grid, at most, on which the first smaller network may make up for the parameters it lost
 HOPELESS = 3.0  # times the error on the same grid: a finer one is not tried for a network without one node
 
 
@@ -84,12 +84,13 @@ class _StoppedError(Exception):
 
 @dataclass
 class _Search:
-    """The best network so far, and `lowest`: the held-out error that the next has to meet."""
+    """The best network so far, and `lowest`: the held-out error that the next has to meet with `n_parameters`."""
 
     data: Dataset
     settings: dict[str, object]
     line: Line
-    n_parameters: int  # that a network on a finer grid may have
+    n_whole: int  # parameters of the whole network
+    n_parameters: int = 0  # of the network on a finer grid that was kept last
     best: FitResult | None = None
     lowest: float = float("inf")
     history: list[Record] = field(default_factory=list)
@@ -116,7 +117,7 @@ class _Search:
 
     def sparsified(self, network: KANNetwork, sparsity: float, thresholds: tuple[float, float]) -> KANNetwork:
         """`network`, fitted with the penalty and pruned until nothing goes."""
-        self.fitted(network, WHOLE if network.parameters_in_use() == self.n_parameters else NEXT, sparsity)
+        self.fitted(network, WHOLE if network.parameters_in_use() == self.n_whole else NEXT, sparsity)
         while True:
             with going_on(network):
                 smaller = prune(network, self.data, *thresholds)
@@ -133,9 +134,12 @@ class _Search:
         kept = network.copy()
         result = self.fitted(kept)
         error = held_out(result)
-        finer = _with_parameters(kept, self.n_parameters)
+        at_first = min(self.n_whole, _parameters(kept, FINER * kept.spec.grid))
+        finer = _with_parameters(kept, self.n_parameters or at_first)
         if error > AS_WELL * self.lowest and error <= hopeless * held_out(self.best) and finer is not None:
             error = held_out(self.fitted(finer))
+            if error <= AS_WELL * self.lowest:
+                self.n_parameters = finer.parameters_in_use()
         if error > AS_WELL * self.lowest:
             return False
         self.best, self.lowest = replace(result, model=kept), error
@@ -157,8 +161,15 @@ class _Search:
 
 def _with_parameters(network: KANNetwork, n_parameters: int) -> KANNetwork | None:
     """The same function on the finest multiple of its grid with no more than so many parameters in use, if there is."""
-    factor = min(FINER, (n_parameters // _edges(network) - network.spec.k - 1) // network.spec.grid)
-    return network.refined(factor * network.spec.grid) if factor > 1 else None
+    grid, factor = network.spec.grid, 1
+    while _parameters(network, (factor + 1) * grid) <= n_parameters:
+        factor += 1
+    return network.refined(factor * grid) if factor > 1 else None
+
+
+def _parameters(network: KANNetwork, grid: int) -> int:
+    """Parameters that the network would have in use on that grid."""
+    return network.parameters_in_use() + _edges(network) * (grid - network.spec.grid)
 
 
 def _edges(network: KANNetwork) -> int:

@@ -60,7 +60,7 @@ class Penalty:
             seen_norms = [norm.detach().requires_grad_() for norm in norms]  # those of fixed edges have no graph
             by_norm = torch.autograd.grad(self.of_norms(seen_norms), seen_norms)
             gradient = _gradient(value, network, free)
-        curvature = x.new_zeros(free.size, free.size)
+        curvature = x.new_zeros(free.size + 1, free.size + 1)  # the last ones take what is not free
         at = 0
         for l, layer in enumerate(network.layers):
             seen, n_free = layers[l], len(free.coefficients[l])
@@ -72,17 +72,15 @@ class Penalty:
                 slack = 0.01 * sizes.mean(0) + 1e-6 * sizes[:, layer.mask > 0].mean() + 1e-300
                 weights = by_norm[l].clamp_min(0) / len(x) / (sizes + slack)
                 blocks = torch.einsum("nia,nio,nib->ioab", design, weights, design).flatten(0, 1)
-                # Places of an edge's coefficients and base weight among the layer's free parameters, -1 if not free.
-                place = torch.full((edges * (size + 1),), -1)
-                place[free.coefficients[l]] = torch.arange(n_free)
-                place[edges * size + free.base_weights[l]] = n_free + torch.arange(len(free.base_weights[l]))
+                # Places of an edge's coefficients and base weight among the free parameters.
+                place = torch.full((edges * (size + 1),), free.size)
+                place[free.coefficients[l]] = torch.arange(at, at + n_free)
+                place[edges * size + free.base_weights[l]] = at + n_free + torch.arange(len(free.base_weights[l]))
                 splines = place[: edges * size].view(layer.in_features, size, -1).transpose(1, 2).flatten(0, 1)
-                for block, places in zip(blocks, torch.cat([splines, place[edges * size :, None]], 1), strict=True):
-                    inside = places >= 0
-                    kept = at + places[inside]
-                    curvature[kept[:, None], kept] += block[inside][:, inside]
+                places = torch.cat([splines, place[edges * size :, None]], 1)
+                curvature[places[:, :, None], places[:, None, :]] = blocks
             at += n_free + len(free.base_weights[l]) + 4 * len(free.named[l])
-        return curvature, gradient
+        return curvature[:-1, :-1], gradient
 
 
 def _gradient(value: Tensor, network: KANNetwork, free: FreeParameters) -> Tensor:
