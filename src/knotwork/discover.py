@@ -33,6 +33,7 @@ WORTH_NAMING = 3.0  # times the best error so far: shapes within it are turned i
 CLOSE = 0.01  # and so are those within this share of rms(y): a kink costs splines much and a formula nothing
 AS_WELL = 1.2  # times the scout's error that leaving out faint inputs may bring
 GRIDS = (5, 10, 20)
+SCOUT_GRIDS = GRIDS[:2]  # a wide network needs no finer ones
 MOST_ROWS = 10_000
 BRIEF: dict[str, Any] = {"optimizer": "lm", "tolerance": 1e-3}
 
@@ -223,11 +224,11 @@ def look_around(data: Dataset, seed: int, line: Line) -> tuple[FitResult, dict[s
     Importance is read off a first, sparse fit, in which an input that explains nothing fades.
     """
     sparse = general_network(data, seed)
-    first = fit(sparse, data, starts=1, steps=40, lamb=SPARSITY * rms(data), seed=seed, progress=line, **BRIEF)
+    first = fit(sparse, data, starts=1, steps=25, lamb=SPARSITY * rms(data), seed=seed, progress=line, **BRIEF)
     importance = input_shares(sparse, data)
     if first.stopped_by_caller:
         return first, importance
-    return fit_multilevel(sparse, data, GRIDS, patience=0, steps=30, progress=line, **BRIEF), importance
+    return fit_multilevel(sparse, data, SCOUT_GRIDS, patience=0, steps=30, progress=line, **BRIEF), importance
 
 
 def worth_keeping(
@@ -240,7 +241,9 @@ def worth_keeping(
     if kept == every:
         return every
     without = general_network(data, seed, kept)
-    result = fit_multilevel(without, data, GRIDS, patience=0, starts=1, steps=30, seed=seed, progress=line, **BRIEF)
+    result = fit_multilevel(
+        without, data, SCOUT_GRIDS, patience=0, starts=1, steps=30, seed=seed, progress=line, **BRIEF
+    )
     if result.stopped_by_caller:
         raise KeyboardInterrupt
     return kept if held_out(result) <= AS_WELL * held_out(scout) else every

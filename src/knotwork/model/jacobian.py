@@ -78,7 +78,11 @@ class FreeParameters:
             self.network.layers, self.coefficients, self.base_weights, self.named, strict=True
         ):
             for tensor, places in ((layer.coefficients, coefficients), (layer.base_weights, base_weights)):
-                tensor.put_(places, values[at : at + len(places)])
+                part = values[at : at + len(places)]
+                if len(places) == tensor.numel():  # all of them, in their order
+                    tensor.copy_(part.view_as(tensor))
+                else:
+                    tensor.put_(places, part)
                 at += len(places)
             if named:
                 layer.affine[named] = values[at : at + 4 * len(named)].view(-1, 4)

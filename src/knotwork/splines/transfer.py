@@ -1,5 +1,7 @@
 """The same curve on other knots: exactly where the new knots contain the old, in L² otherwise (eq. 2.16)."""
 
+import functools
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -45,10 +47,15 @@ def quadrature(knots: Tensor, target: Tensor, k: int) -> tuple[Tensor, Tensor]:
     low, high = grid_range(target, k)
     breaks = torch.cat([knots, target], dim=-1)
     breaks = torch.minimum(torch.maximum(breaks, low[:, None]), high[:, None]).sort(dim=-1).values
-    nodes, shares = np.polynomial.legendre.leggauss(k + 1)
-    nodes = torch.as_tensor((nodes + 1) / 2, dtype=knots.dtype, device=knots.device)
-    shares = torch.as_tensor(shares / 2, dtype=knots.dtype, device=knots.device)
+    nodes, shares = (part.to(knots) for part in _gauss(k + 1))
     lengths = breaks.diff(dim=-1).unsqueeze(-1)
     points = (breaks[:, :-1, None] + lengths * nodes).flatten(1)
     weights = (lengths * shares).flatten(1)
     return points.T.contiguous(), weights.T.contiguous()
+
+
+@functools.cache
+def _gauss(n: int) -> tuple[Tensor, Tensor]:
+    """Nodes and weights of Gauss and Legendre on [0, 1], (n,) each."""
+    nodes, shares = np.polynomial.legendre.leggauss(n)
+    return torch.as_tensor((nodes + 1) / 2), torch.as_tensor(shares / 2)

@@ -12,6 +12,7 @@ from torch import Tensor
 from knotwork.functions import NamedFunction
 
 GRID_ROWS = 128  # samples on which the (a, b) grid is searched
+FEW_ROWS = 300  # and of those that the first polish sees
 MOST_ROWS = 1000  # samples on which Gauss-Newton improves them
 POLISHED = 2  # grid points of each function that Gauss-Newton improves
 FINISHED = 8  # functions, the best after a short polish, that are polished to the end
@@ -75,8 +76,8 @@ def candidates(
     """Fit every function to the points (x, y), each of shape (n,), and rank the fits.
 
     (a, b) come from a grid that suits the function, with c and d by linear regression, then all four are polished by
-    damped Gauss-Newton steps. Both see the rows thinned evenly, to 1,000 at most; c, d and the errors are those of all
-    rows. Constants that lead outside a function's real domain on the samples are never used.
+    damped Gauss-Newton steps. All see the rows thinned evenly, the last steps 1,000 at most; c, d and the errors are
+    those of all rows. Constants that lead outside a function's real domain on the samples are never used.
     """
     x, y = x.detach().double(), y.detach().double()
     middle, half = (x.max() + x.min()) / 2, (x.max() - x.min()) / 2
@@ -85,7 +86,8 @@ def candidates(
     variance = float((y - y.mean()).square().mean())
     rows = _thinned(z, MOST_ROWS)
     some_z, some_y = z[rows], y[rows]
-    fits = [(f, _polish(some_z, some_y, f, *_grid_search(some_z, some_y, f), steps=6)) for f in functions]
+    few = _thinned(z, FEW_ROWS)
+    fits = [(f, _polish(z[few], y[few], f, *_grid_search(some_z, some_y, f), steps=6)) for f in functions]
     fits.sort(key=lambda fit: fit[1][-1].item())
     found = []
     for n, (function, (a, b, *_)) in enumerate(fits):
