@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from matplotlib.figure import Figure
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
@@ -308,7 +309,18 @@ def test_a_constant_column_is_harmless():
 
 def test_a_constant_target_is_predicted():
     X, _ = surface(20, 0)
-    assert KANRegressor().fit(X, np.full(20, 3e300)).predict(X[:2]) == pytest.approx([3e300, 3e300])
+    model = KANRegressor().fit(X, np.full(20, 3e300))
+    assert model.predict(X[:2]) == pytest.approx([3e300, 3e300])
+    assert model.feature_importances_.tolist() == [0.0] * X.shape[1]  # not shares of rounding
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "gauss-newton"])
+def test_a_fit_where_gradients_are_off_is_the_same(optimizer):
+    X, y = surface(50, 0)
+    settings = {"optimizer": optimizer, "max_iter": 3, "random_state": 0}
+    with torch.no_grad():
+        off = KANRegressor(**settings).fit(X, y)
+    assert (off.predict(X) == KANRegressor(**settings).fit(X, y).predict(X)).all()
 
 
 def test_a_class_of_one_member_is_a_class():

@@ -430,3 +430,12 @@ def test_no_data_stay_on_the_model():
     network.fit(bumps(), steps=3, starts=2)
     assert (set(vars(network)), set(network.state_dict())) == names
     assert all(parameter.numel() < 120 for parameter in network.state_dict().values())
+
+
+@every_optimizer
+def test_a_fit_where_gradients_are_off_is_the_same(settings):
+    data, models = bumps(), [KAN([2, 2, 1], seed=0) for _ in range(2)]
+    models[0].fit(data, **settings)
+    with torch.no_grad():
+        models[1].fit(data, **settings)
+    assert same(state(models[0]), state(models[1]))

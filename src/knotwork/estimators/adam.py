@@ -10,6 +10,7 @@ from knotwork.training.first_order import minibatches
 from knotwork.training.likelihood import Normal
 
 
+@torch.enable_grad()
 def adam(
     network: KANNetwork,
     rows: Rows,

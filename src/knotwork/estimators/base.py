@@ -45,6 +45,7 @@ AT_ONCE = 16384  # rows that predictions are made for together
 MOST_ROWS = 2000  # that importances are estimated on
 MEASURED = "How far predictions move, squared and on average, when one column alone is drawn anew from other rows."
 COMPARED = 9  # curves of a report that are compared with functions, which takes about a second each
+ROUNDED = 1e-10  # of the scale of targets: predictions that move by less stand still
 MOST_KEPT = 1000  # training rows that stay with a fitted estimator
 
 
@@ -224,7 +225,7 @@ class KANEstimator(BaseEstimator, ABC):
             x[:, i] = rows.x[others, i]
             moved = self._respond(replace(rows, x=x).outputs(network)) - before
             effects.append(float(rows.weights @ moved.square().sum(1)))
-        return np.array(effects)
+        return np.where(np.array(effects) > ROUNDED**2 * rows.total, effects, 0.0)
 
     # --- what the fitted network says ---
 

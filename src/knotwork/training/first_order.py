@@ -30,6 +30,7 @@ def looks(watched: int, batch: int, steps: int) -> int:
     return max(1, min(watched // max(batch, CHEAP), steps // 20))
 
 
+@torch.enable_grad()
 def by_gradient(
     optimizer: type[torch.optim.Optimizer],
     model: nn.Module,

@@ -18,6 +18,7 @@ SLOW = 4e-3  # of the loss: a step of 20 iterations that gains less is slow
 DAMPING = 1e-2  # of its diagonal, added before
 
 
+@torch.enable_grad()
 def by_lbfgs(
     model: nn.Module,
     x: Tensor,
