@@ -38,8 +38,9 @@ class KANRegressor(RegressorMixin, MultiOutputMixin, KANEstimator):
     without gain, and the best state is kept.
 
     After `fit`: `model_` is the `knotwork.KAN`, from raw columns to targets in their own units; `feature_importances_`
-    sum to one (to zero if no column moves anything), by how far predictions move when a column is drawn anew; `fit_result_` has losses per row in its history
-    (of standardised targets); `formula_`; `n_iter_`, `n_features_in_` and, for data frames, `feature_names_in_`.
+    sum to one (to zero if no column moves anything), by how far predictions move when a column is drawn anew;
+    `fit_result_` has losses per row in its history (of standardised targets); `formula_`; `n_iter_`, `n_features_in_`
+    and, for data frames, `feature_names_in_`.
     `rows_` is a `knotwork.Dataset` of at most 1,000 of the training rows, drawn at random, which `plot`, `formula_`,
     `partial_dependence` and `report` look at; `model_` holds none. Raises DataError, TrainingError or SpecError, all
     ValueErrors.
