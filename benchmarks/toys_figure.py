@@ -11,6 +11,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.ticker import NullFormatter
 from toys import RESULTS, SCALING_SEEDS, TOYS
 
 TITLES = {
@@ -51,6 +52,7 @@ def main() -> None:
                 panel.vlines(sizes, least, most, color=colour, linewidth=1, alpha=0.6)
         panel.set(xscale="log", yscale="log")
         panel.set_title(f"{TITLES[toy.name]}\nKAN {toy.width}", fontsize=11)
+        panel.xaxis.set_minor_formatter(NullFormatter())
         panel.grid(color="#dddddd", linewidth=0.6)
         panel.set_axisbelow(True)
     for panel in axes[:, 0]:
