@@ -10,7 +10,7 @@ from knotwork.kan import KAN, load, save
 from knotwork.model import MLP, KANLayer, Spec, Trace
 from knotwork.simplify import Scores, fit_sparse
 from knotwork.symbolic import Candidates, Formula
-from knotwork.training import FitResult, fit, fit_multilevel
+from knotwork.training import FitResult, fit, fit_multilevel, fit_shapes
 
 if TYPE_CHECKING:
     from knotwork.estimators import KANClassifier, KANRegressor
@@ -36,6 +36,7 @@ __all__ = [
     "discover",
     "fit",
     "fit_multilevel",
+    "fit_shapes",
     "fit_sparse",
     "kernels",
     "load",

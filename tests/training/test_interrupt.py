@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from knotwork import KAN, MLP, fit, fit_multilevel, sample
+from knotwork import KAN, MLP, fit, fit_multilevel, fit_shapes, sample
 from knotwork.training import INTERRUPTED, Line, levenberg_marquardt, loop
 from knotwork.training.multistart import ROUNDS
 
@@ -119,3 +119,18 @@ def test_an_interrupt_between_two_levels_keeps_the_first(monkeypatch):
     assert result.stop_reason == INTERRUPTED and result.model.spec.grid == 3
     with pytest.raises(KeyboardInterrupt):  # nothing was fitted that could be kept
         fit_multilevel(network, DATA, [6], starts=1, steps=9)
+
+
+def test_a_race_of_shapes_keeps_what_there_is(monkeypatch):
+    models = [KAN(width, grid=3, seed=0) for width in ([2, 1, 1], [2, 2, 1])]
+    results = fit_shapes(models, DATA, (3, 6), starts=1, steps=9, progress=CtrlC("fit (lm), G=3", 4))
+    assert [result.stop_reason for result in results] == [INTERRUPTED]
+
+    def interrupt(self, grid):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(KAN, "refined", interrupt)
+    results = fit_shapes(models, DATA, (3, 6), starts=1, steps=9)
+    assert [result.stop_reason for result in results] == [INTERRUPTED, INTERRUPTED]
+    with pytest.raises(KeyboardInterrupt):
+        fit_shapes(models, DATA, (6,), starts=1, steps=9)

@@ -7,6 +7,7 @@ from knotwork.training.multilevel import fit_multilevel
 from knotwork.training.penalties import Penalty, edge_norms, entropy
 from knotwork.training.progress import Line, progress_line
 from knotwork.training.result import INTERRUPTED, FitResult, Record, held_out, rmse
+from knotwork.training.shapes import fit_shapes
 from knotwork.training.threads import threads_for
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "entropy",
     "fit",
     "fit_multilevel",
+    "fit_shapes",
     "going_on",
     "held_out",
     "levenberg_marquardt",
