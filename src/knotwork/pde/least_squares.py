@@ -1,0 +1,168 @@
+"""Damped Gauss-Newton on the residuals of an equation and its conditions, all parameters and unknowns together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from knotwork.kan import KAN
+from knotwork.model import FreeParameters
+from knotwork.pde.hidden_grids import follow_values
+from knotwork.pde.terms import Term
+from knotwork.training.levenberg_marquardt import (
+    BENT,
+    DAMPING,
+    PROBE,
+    REJECTED,
+)
+from knotwork.training.levenberg_marquardt import _solve as damped_step
+
+
+class System:
+    """The terms of a problem for one network: its objective Σ_t w_t·mean r_t², and normal equations.
+
+    Parameters are one vector (P + U,): the network's free ones, then the unknown coefficients.
+    """
+
+    def __init__(self, network: KAN, terms: Sequence[Term], unknowns: Tensor) -> None:
+        self.network, self.terms, self.unknowns = network, list(terms), unknowns.clone()
+        self.free = FreeParameters(network)
+        self.rows = torch.cat([t.place.x for t in self.terms])  # what hidden grids must hold
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Look at the network again, whose input knots or hidden grids were moved."""
+        for term in self.terms:
+            term.prepare(self.network)
+
+    def get(self) -> Tensor:
+        """The parameters."""
+        return torch.cat([self.free.get(), self.unknowns])
+
+    def set(self, parameters: Tensor) -> None:
+        """Put parameters into the network."""
+        self.free.set(parameters[: self.free.size])
+        self.unknowns = parameters[self.free.size :].clone()
+
+    def balance(self) -> None:
+        """Weigh every condition so that the parameters move it as much as they move the equation, in the mean square.
+
+        The weight is mean |J_equation|² / mean |J_condition|² times the user's, J being rows of the Jacobian: then a
+        misfit of any term is counted by the change of the parameters that it stands for, whatever the units and
+        however many derivatives it holds. On finer grids derivatives move more, and conditions count for more.
+        """
+        moves = []
+        for term in self.terms:
+            squares = [float(j.square().sum()) for _, j in term.rows(self.network, self.unknowns, self.free)]
+            moves.append(sum(squares) / term.count)
+        for term, move in zip(self.terms[1:], moves[1:], strict=True):
+            term.weight = term.asked_weight * moves[0] / max(move, 1e-300)
+
+    def weighed(self) -> float:
+        """The objective in units in which parameters move the equation by one: comparable between networks."""
+        self.balance()
+        size = sum(float(j.square().sum()) for _, j in self.terms[0].rows(self.network, self.unknowns, self.free))
+        return self.objective() / max(size / self.terms[0].count, 1e-300)
+
+    def residuals(self) -> list[Tensor]:
+        """The residuals of every term, (equations, n) each."""
+        return [term.values(self.network, self.unknowns) for term in self.terms]
+
+    def objective(self, residuals: list[Tensor] | None = None) -> float:
+        """Σ_t w_t·mean r_t², summed over the equations of a term."""
+        found = self.residuals() if residuals is None else residuals
+        return sum(t.weight * float(r.square().mean(1).sum()) for t, r in zip(self.terms, found, strict=True))
+
+    def normal_equations(self) -> tuple[Tensor, Tensor]:
+        """Σ_t w_t/n_t·JᵀJ (P + U, P + U) and Σ_t w_t/n_t·Jᵀr (P + U,)."""
+        size = self.free.size + len(self.unknowns)
+        matrix, gradient = torch.zeros(size, size, dtype=torch.float64), torch.zeros(size, dtype=torch.float64)
+        for term in self.terms:
+            share = term.weight / term.count
+            for residual, jacobian in term.rows(self.network, self.unknowns, self.free):
+                matrix.addmm_(jacobian.T, jacobian, alpha=share)
+                gradient.addmv_(jacobian.T, residual, alpha=share)
+        return matrix, gradient
+
+    def pull_back(self, by: list[Tensor]) -> Tensor:
+        """Σ_t w_t/n_t·Jᵀ by_t, (P + U,)."""
+        parts = [
+            t.pull_back(self.network, self.unknowns, self.free, b * (t.weight / t.count))
+            for t, b in zip(self.terms, by, strict=True)
+        ]
+        return torch.stack(parts).sum(0)
+
+
+def least_squares(
+    system: System,
+    *,
+    steps: int,
+    tolerance: float = 1e-3,
+    patience: int = 8,
+    target: float = 0.0,
+    update_grid: bool = True,
+    each_step: Callable[[int, float], str | None] | None = None,
+) -> tuple[int, str]:
+    """Minimise the objective of a system in place; steps taken and why it ended.
+
+    Marquardt's scaling, Nielsen's damping and bent steps, as in `knotwork.training.levenberg_marquardt`. Hidden grids
+    follow the values at the points between steps.
+    """
+    network = system.network
+    if update_grid:
+        follow_values(network, system.rows)
+    residuals = system.residuals()
+    loss = lowest = system.objective(residuals)
+    if loss != loss:
+        return 0, "the residual is NaN at the first values, so no step can be judged"
+    damping, growth, slow, taken, rejected, equations = DAMPING, 2.0, 0, 0, 0, None
+    while taken < steps:
+        if loss <= target:
+            return taken, "only rounding errors are left"
+        start, reason = system.get(), None
+        if equations is None:
+            equations = system.normal_equations()
+        step, predicted, factor = damped_step(*equations, damping)
+        new, trial = float("nan"), residuals
+        if step is not None:
+            step = _bent(system, start, step, factor, residuals)
+            system.set(start + step)
+            trial = system.residuals()
+            new = system.objective(trial)
+        if new < loss:
+            gained = loss - new
+            damping = max(damping * max(1 / 3, 1 - (2 * gained / max(predicted, 1e-300) - 1) ** 3), 1e-15)
+            growth, rejected, taken, equations = 2.0, 0, taken + 1, None
+            loss, residuals = new, trial
+            slow = 0 if loss < (1 - tolerance) * lowest else slow + 1
+            lowest = min(loss, lowest)
+            if update_grid and follow_values(network, system.rows):
+                residuals = system.residuals()
+                loss = lowest = system.objective(residuals)
+                slow = 0
+            reason = each_step(taken, loss) if each_step is not None else None
+            if not reason and slow >= patience:
+                reason = f"converged: {patience} steps in a row brought no objective lower by {tolerance:g} of it"
+        else:
+            system.set(start)
+            damping, growth, rejected = damping * growth, growth * 2, rejected + 1
+            if rejected > REJECTED:
+                reason = "converged: no step lowers the objective any more"
+        if reason:
+            return taken, reason
+    return taken, f"the limit of {steps} steps was reached"
+
+
+def _bent(system: System, start: Tensor, step: Tensor, factor: Tensor, residuals: list[Tensor]) -> Tensor:
+    """The step with half its acceleration (Transtrum and Sethna 2012), where that is small beside it."""
+    second = [-2 * r for r in residuals]
+    for share in (PROBE, -PROBE):
+        system.set(start + share * step)
+        second = [s + r for s, r in zip(second, system.residuals(), strict=True)]
+    system.set(start)
+    pulled = system.pull_back([s / PROBE**2 for s in second])
+    acceleration = -torch.cholesky_solve(pulled.unsqueeze(-1), factor).squeeze(-1)
+    small = bool(acceleration.norm() <= BENT * step.norm())  # False for NaN
+    return step + acceleration / 2 if small else step
