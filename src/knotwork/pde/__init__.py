@@ -1,5 +1,6 @@
 """Differential equations: problems in their user's words, solved by least squares on residuals to spline accuracy."""
 
+from knotwork.pde import library
 from knotwork.pde.conditions import Condition, Hard, condition, data, dirichlet, hard, initial, neumann, periodic
 from knotwork.pde.fields import Field
 from knotwork.pde.problem import Problem
@@ -19,6 +20,7 @@ __all__ = [
     "dirichlet",
     "hard",
     "initial",
+    "library",
     "neumann",
     "periodic",
     "solve",

@@ -20,8 +20,8 @@ from knotwork.pde.lines import Lines
 class JetSweep:
     """What a forward sweep leaves: jets with autograd's history from the sums of the first layer on.
 
-    For each layer `features` (jet, n, in, basis + 1), the jets of its basis functions and of b(x) at its inputs, and
-    `sums` (jet, n, sums); then the network's `outputs` (jet, n, out).
+    For each layer `features` (jet, n, in, basis + 1), the jets of its basis functions and of b(x) at its inputs, whole
+    only with history, and `sums` (jet, n, sums); then the network's `outputs` (jet, n, out).
     """
 
     features: tuple[Tensor, ...]
@@ -63,14 +63,17 @@ def jet_sweep(network: KANNetwork, first: Tensor, lines: Lines, history: bool = 
     return JetSweep(tuple(features), tuple(sums), nodes)
 
 
-def rows_of_jacobian(swept: JetSweep, by_sums: Sequence[Tensor], free: FreeParameters, copies: int = 1) -> Tensor:
+def rows_of_jacobian(
+    swept: JetSweep, by_sums: Sequence[Tensor], free: FreeParameters, copies: int = 1, first: int = 0
+) -> Tensor:
     """Derivatives by the free parameters, (n / copies, P), of one residual a row, from those by every layer's sums.
 
+    The parameters are those of the layers from `first` on, which `by_sums` belong to.
     `by_sums` are like `swept.sums`. A residual that sees the network at several points has their rows `copies` blocks
     apart: their parts are added.
     """
     blocks = []
-    for l, (features, by) in enumerate(zip(swept.features, by_sums, strict=True)):
+    for l, (features, by) in enumerate(zip(swept.features[first:], by_sums, strict=True), first):
         n, inputs = features.shape[1:3]
         block = torch.bmm(features.flatten(2).permute(1, 2, 0), by.transpose(0, 1)).view(n, inputs, -1, by.shape[-1])
         if copies > 1:
@@ -101,8 +104,11 @@ def _functions(layer: KANLayer, x: Tensor, order: int) -> list[Tensor]:
     found = []
     for r in range(order + 1):
         splines = kernels.basis(x, layer.knots, layer.k, r, layer.extrapolation)
-        base = kernels.base_values(x, layer.knots, layer.k, layer.base, r)
-        found.append(torch.cat([splines, base.unsqueeze(-1)], dim=-1))
+        if layer.base == "zero":
+            found.append(torch.nn.functional.pad(splines, (0, 1)))
+        else:
+            base = kernels.base_values(x, layer.knots, layer.k, layer.base, r)
+            found.append(torch.cat([splines, base.unsqueeze(-1)], dim=-1))
     return found
 
 
@@ -124,10 +130,19 @@ def _through(layer: KANLayer, nodes: Tensor, lines: Lines, history: bool) -> tup
     for series in lines.parts(nodes):
         bell = bell_polynomials(series)
         for m in range(1, len(series)):
-            parts = [(functions[r], curves[r], bell[m][r].unsqueeze(-1)) for r in range(1, m + 1)]
-            features.append(torch.stack([f * b.detach() for f, _, b in parts]).sum(0))
-            sums.append(torch.stack([c * b for _, c, b in parts]).sum(0).sum(1))
+            sums.append(_weighted(curves, bell[m], m).sum(1))
+            if history:
+                with torch.no_grad():
+                    features.append(_weighted(functions, bell[m], m))
     return torch.stack(features), torch.stack(sums)
+
+
+def _weighted(functions: list[Tensor], bell: list[Tensor], m: int) -> Tensor:
+    """Σ_r f^(r)·B_mr for r from 1 to m: (n, in, functions)."""
+    total = functions[1] * bell[1].unsqueeze(-1)
+    for r in range(2, m + 1):
+        total = torch.addcmul(total, functions[r], bell[r].unsqueeze(-1))
+    return total
 
 
 def _nodes(network: KANNetwork, layer: int, sums: Tensor, lines: Lines) -> Tensor:

@@ -19,6 +19,8 @@ from knotwork.training.levenberg_marquardt import (
 )
 from knotwork.training.levenberg_marquardt import _solve as damped_step
 
+RIDGE = 1e-13  # of the diagonal, where the last layer is solved for alone
+
 
 class System:
     """The terms of a problem for one network: its objective Σ_t w_t·mean r_t², and normal equations.
@@ -75,16 +77,32 @@ class System:
         found = self.residuals() if residuals is None else residuals
         return sum(t.weight * float(r.square().mean(1).sum()) for t, r in zip(self.terms, found, strict=True))
 
-    def normal_equations(self) -> tuple[Tensor, Tensor]:
-        """Σ_t w_t/n_t·JᵀJ (P + U, P + U) and Σ_t w_t/n_t·Jᵀr (P + U,)."""
-        size = self.free.size + len(self.unknowns)
+    def normal_equations(self, first: int = 0) -> tuple[Tensor, Tensor]:
+        """Σ_t w_t/n_t·JᵀJ (P + U, P + U) and Σ_t w_t/n_t·Jᵀr (P + U,), of the layers from `first` on."""
+        size = len(self.get()) - self._before(first)
         matrix, gradient = torch.zeros(size, size, dtype=torch.float64), torch.zeros(size, dtype=torch.float64)
         for term in self.terms:
             share = term.weight / term.count
-            for residual, jacobian in term.rows(self.network, self.unknowns, self.free):
+            for residual, jacobian in term.rows(self.network, self.unknowns, self.free, first):
                 matrix.addmm_(jacobian.T, jacobian, alpha=share)
                 gradient.addmv_(jacobian.T, residual, alpha=share)
         return matrix, gradient
+
+    def settle_last_layer(self) -> None:
+        """Put the last layer and the unknowns where a Gauss-Newton step leads, which for linear problems is best."""
+        last = len(self.network.layers) - 1
+        matrix, gradient = self.normal_equations(last)
+        scale = matrix.diagonal().clamp_min(1e-300)
+        factor, failed = torch.linalg.cholesky_ex(matrix + torch.diag(RIDGE * scale))
+        if not int(failed):
+            parameters = self.get()
+            parameters[self._before(last) :] -= torch.cholesky_solve(gradient.unsqueeze(-1), factor).squeeze(-1)
+            self.set(parameters)
+
+    def _before(self, layer: int) -> int:
+        """Free parameters of the layers before that one."""
+        places = zip(self.free.coefficients[:layer], self.free.base_weights[:layer], strict=True)
+        return sum(len(a) + len(b) for a, b in places)
 
     def pull_back(self, by: list[Tensor]) -> Tensor:
         """Σ_t w_t/n_t·Jᵀ by_t, (P + U,)."""
@@ -107,8 +125,8 @@ def least_squares(
 ) -> tuple[int, str]:
     """Minimise the objective of a system in place; steps taken and why it ended.
 
-    Marquardt's scaling, Nielsen's damping and bent steps, as in `knotwork.training.levenberg_marquardt`. Hidden grids
-    follow the values at the points between steps.
+    Marquardt's scaling, Nielsen's damping and bent steps, as in `knotwork.training.levenberg_marquardt`, and after
+    every step the last layer at its best. Hidden grids follow the values at the points between steps.
     """
     network = system.network
     if update_grid:
@@ -129,8 +147,7 @@ def least_squares(
         if step is not None:
             step = _bent(system, start, step, factor, residuals)
             system.set(start + step)
-            trial = system.residuals()
-            new = system.objective(trial)
+            new, trial = _settled(system)
         if new < loss:
             gained = loss - new
             damping = max(damping * max(1 / 3, 1 - (2 * gained / max(predicted, 1e-300) - 1) ** 3), 1e-15)
@@ -153,6 +170,26 @@ def least_squares(
         if reason:
             return taken, reason
     return taken, f"the limit of {steps} steps was reached"
+
+
+def _settled(system: System) -> tuple[float, list[Tensor]]:
+    """The objective and the residuals after a step, with the last layer at its best if that helps.
+
+    A step may then go further in the layers before, whose curves bend what the last layer makes of them (variable
+    projection; Golub and Pereyra 1973, in Kaufman's form with a joint step first).
+    """
+    residuals = system.residuals()
+    value = system.objective(residuals)
+    if len(system.network.layers) == 1 or value != value:
+        return value, residuals
+    parameters = system.get()
+    system.settle_last_layer()
+    others = system.residuals()
+    other = system.objective(others)
+    if other < value:
+        return other, others
+    system.set(parameters)
+    return value, residuals
 
 
 def _bent(system: System, start: Tensor, step: Tensor, factor: Tensor, residuals: list[Tensor]) -> Tensor:

@@ -15,8 +15,8 @@ from knotwork.pde.fields import Field, called, values_of
 class Scene:
     """`fields` (one mapping a copy), `coordinates` and `unknowns` at n points, by name.
 
-    `time` is the name of time, `normal` (coordinate, ±1) on a face of the box; `rows` says which rows of measured values
-    belong to the points.
+    `time` is the name of time, `normal` (coordinate, ±1) on a face of the box; `rows` says which rows of measured
+    values belong to the points.
     """
 
     def __init__(

@@ -27,8 +27,8 @@ from knotwork.training import Line, progress_line
 from knotwork.training.result import STOPPED
 
 COARSEST = 5  # intervals at least where solving begins
-PER_PARAMETER = 2.0  # points of the equation a parameter
-FEWEST = 500
+PER_PARAMETER = 3.0  # points of the equation a parameter
+FEWEST = 1000
 OPTIMIZERS = ("lm", "lbfgs", "adam")
 
 
@@ -54,8 +54,8 @@ def solve(
     Without a `model` a network of `width` is made, of splines alone, and solved first on a coarse grid, where `starts`
     random starts race, then on grids twice as fine each, the last of `grid` intervals, with at most `steps` on each. A
     `model` that is passed is copied and solved on its own grid from where it is. The equation is asked for at `points`
-    points, or twice as many as parameters, and conditions at as many as suit. `windows` cuts time into so many equal
-    parts with a network each. `optimizer` is "lm", "lbfgs" or "adam".
+    points, or three times as many as parameters, and conditions at as many as suit. `windows` cuts time into so many
+    equal parts with a network each. `optimizer` is "lm", "lbfgs" or "adam".
 
     Raises SpecError for a problem or a network that cannot be, TrainingError for settings that are not possible.
     """

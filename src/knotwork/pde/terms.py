@@ -76,13 +76,19 @@ class Term:
                 found.append(torch.stack(self._residuals(swept, chunk, unknowns.expand(self._n(chunk), -1))))
         return torch.cat(found, dim=1)
 
-    def rows(self, network: KANNetwork, unknowns: Tensor, free: FreeParameters) -> Iterator[tuple[Tensor, Tensor]]:
-        """Residuals (n,) and their derivatives (n, P + U), equation after equation, a chunk of points at a time."""
+    def rows(
+        self, network: KANNetwork, unknowns: Tensor, free: FreeParameters, first: int = 0
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Residuals (n,) and their derivatives (n, P + U), equation after equation, a chunk of points at a time.
+
+        With `first` the derivatives are by the parameters of that layer and those after it.
+        """
         for chunk in self.chunks:
             swept, parts, each = self._watched(network, chunk, unknowns)
             for part in parts:
-                found = torch.autograd.grad(part.sum(), [*swept.sums, each], retain_graph=True, materialize_grads=True)
-                jacobian = rows_of_jacobian(swept, found[:-1], free, self.copies)
+                wanted = [*swept.sums[first:], each]
+                found = torch.autograd.grad(part.sum(), wanted, retain_graph=True, materialize_grads=True)
+                jacobian = rows_of_jacobian(swept, found[:-1], free, self.copies, first)
                 yield part.detach(), torch.cat([jacobian, found[-1]], dim=1)
 
     def pull_back(self, network: KANNetwork, unknowns: Tensor, free: FreeParameters, by: Tensor) -> Tensor:
