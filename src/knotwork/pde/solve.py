@@ -28,7 +28,7 @@ from knotwork.training.result import STOPPED
 
 COARSEST = 5  # intervals at least where solving begins
 PER_PARAMETER = 3.0  # points of the equation a parameter
-FEWEST = 1000
+FEWEST = 600
 OPTIMIZERS = ("lm", "lbfgs", "adam")
 
 
@@ -40,7 +40,7 @@ def solve(
     grid: int = 10,
     k: int = 5,
     seed: int = 0,
-    starts: int = 8,
+    starts: int = 6,
     steps: int = 100,
     windows: int = 1,
     points: int | None = None,

@@ -13,7 +13,7 @@ from knotwork.pde.problem import Problem
 from knotwork.splines import uniform_knots
 
 ROUGH = 0.3  # of first coefficients, beside straight lines of slope about one
-FIRST, NEXT = 15, 25  # steps each of a race, in the first round and in every other
+FIRST, NEXT = 8, 15  # steps each of a race, in the first round and in every other
 
 
 def laid_over(model: KAN, problem: Problem) -> KAN:
