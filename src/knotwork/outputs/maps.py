@@ -12,6 +12,7 @@ from knotwork.errors import DataError
 from knotwork.outputs.figure import BLUE, GREY, INK, Sheet, label, plain_axes, typeset, write
 
 WIDTH, HEIGHT, BAR = 3.5, 3.0, 0.12  # inches of a panel, and of its colour bar
+SIGNED = 0.05  # of the largest value, that the other sign must reach
 
 
 def field_maps(coordinates: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Figure:
@@ -32,11 +33,11 @@ def field_maps(coordinates: Mapping[str, np.ndarray], fields: Mapping[str, np.nd
         if values.shape != shape:
             raise DataError(f"field {title!r} has shape {values.shape}, but its coordinates make {shape}.")
         left, right = WIDTH * number + 0.7, WIDTH * (len(fields) - 1 - number) + (0.95 if len(shape) == 2 else 0.2)
-        axes = plain_axes(figure, left=left, bottom=0.6, right=right, top=0.4)
+        axes = plain_axes(figure, left=left, bottom=0.6, right=right, top=0.5)
         label(axes.xaxis, typeset(names[0]))
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(5))
-        write(axes, 0.0, 1.05, typeset(title), 11.0, transform=axes.transAxes, va="bottom")
+        write(axes, 0.0, 1.1, typeset(title), 11.0, transform=axes.transAxes, va="bottom")
         if len(shape) == 1:
             axes.plot(axes_values[0], values, color=BLUE, linewidth=1.4)
         else:
@@ -47,8 +48,8 @@ def field_maps(coordinates: Mapping[str, np.ndarray], fields: Mapping[str, np.nd
 
 def _map(figure: Figure, axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray) -> None:
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    signed = low < 0 < high
     most = max(abs(low), abs(high))
+    signed = min(-low, high) > SIGNED * most
     colours: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -most, "vmax": most} if signed else {"cmap": "viridis"}
     drawn = axes.pcolormesh(x, y, values.T, shading="gouraud", rasterized=True, **colours)
     box, width = axes.get_position(), figure.get_size_inches()[0]
