@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from knotwork.model import KANLayer, KANNetwork
-from knotwork.splines import adaptive_knots, grid_range, insert_knots
+from knotwork.splines import adaptive_knots, extend_knots, grid_range, insert_knots
 
 MARGIN, LEAST = 0.05, 0.01  # of the range of values, beyond it: where grids end, and when they are moved
 COVERAGE = 0.7  # of its grid that the values must fill
@@ -47,17 +47,10 @@ def _follow(layer: KANLayer, values: Tensor) -> bool:
     if layer.grid == 1:
         anew &= False
     stretched = near & ~anew
-    knots[stretched] = _padded(inner, layer.k)[stretched]
+    knots[stretched] = extend_knots(inner, layer.k)[stretched]
     layer.coefficients.copy_(insert_knots(layer.coefficients, layer.knots, knots, layer.k))
     layer.knots = knots
     if bool(anew.any()):
         even = adaptive_knots(values, low, high, layer.grid, layer.k)
         layer.set_knots(torch.where(anew[:, None], even, knots))
     return True
-
-
-def _padded(inner: Tensor, k: int) -> Tensor:
-    """Grid points (in, G + 1) continued by k knots on both sides, each step as long as the interval beside it."""
-    far = torch.arange(1, k + 1, dtype=inner.dtype)
-    first, last = inner[:, 1:2] - inner[:, :1], inner[:, -1:] - inner[:, -2:-1]
-    return torch.cat([inner[:, :1] - far.flip(0) * first, inner, inner[:, -1:] + far * last], dim=1)

@@ -148,6 +148,8 @@ def least_squares(
             step = _bent(system, start, step, factor, residuals)
             system.set(start + step)
             new, trial = _settled(system)
+        if new < loss and update_grid:
+            new, trial = _followed(system, new, trial, loss)
         if new < loss:
             gained = loss - new
             damping = max(damping * max(1 / 3, 1 - (2 * gained / max(predicted, 1e-300) - 1) ** 3), 1e-15)
@@ -155,10 +157,6 @@ def least_squares(
             loss, residuals = new, trial
             slow = 0 if loss < (1 - tolerance) * lowest else slow + 1
             lowest = min(loss, lowest)
-            if update_grid and follow_values(network, system.rows):
-                residuals = system.residuals()
-                loss = lowest = system.objective(residuals)
-                slow = 0
             reason = each_step(taken, loss) if each_step is not None else None
             if not reason and slow >= patience:
                 reason = f"converged: {patience} steps in a row brought no objective lower by {tolerance:g} of it"
@@ -170,6 +168,23 @@ def least_squares(
         if reason:
             return taken, reason
     return taken, f"the limit of {steps} steps was reached"
+
+
+def _followed(system: System, value: float, residuals: list[Tensor], least: float) -> tuple[float, list[Tensor]]:
+    """The objective and the residuals once hidden grids have followed their values.
+
+    Where that would cost more than the step gained, so that `least` is not kept, the grids stay, and the step counts as
+    one that failed: a shorter one will leave them less.
+    """
+    before = {name: v.clone() for name, v in system.network.state_dict().items()}
+    if not follow_values(system.network, system.rows):
+        return value, residuals
+    others = system.residuals()
+    other = system.objective(others)
+    if other < least:
+        return other, others
+    system.network.load_state_dict(before)
+    return float("inf"), residuals
 
 
 def _settled(system: System) -> tuple[float, list[Tensor]]:

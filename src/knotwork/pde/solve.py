@@ -14,7 +14,7 @@ from knotwork.errors import SpecError, TrainingError
 from knotwork.kan import KAN
 from knotwork.model import KANNetwork, is_whole
 from knotwork.pde.first_order import minimise
-from knotwork.pde.focus import focused_points, move_knots
+from knotwork.pde.focus import focused_points, refined_where
 from knotwork.pde.jets import refuse_named
 from knotwork.pde.least_squares import System, least_squares
 from knotwork.pde.points import Place, inside, places_of
@@ -46,7 +46,7 @@ def solve(
     windows: int = 1,
     points: int | None = None,
     optimizer: str = "lm",
-    focus: int = 0,
+    focus: bool = False,
     tolerance: float = 1e-3,
     progress: bool | Line | None = None,
     callback: Callable[[Step], bool | None] | None = None,
@@ -57,8 +57,8 @@ def solve(
     random starts race, then on grids twice as fine each, the last of `grid` intervals, with at most `steps` on each. A
     `model` that is passed is copied and solved on its own grid from where it is. The equation is asked for at `points`
     points, or three times as many as parameters, and conditions at as many as suit. `windows` cuts time into so many
-    equal parts with a network each. `focus` says how often, on every grid, points and knots move to where the residual
-    is and the network is solved again, which thin layers need. `optimizer` is "lm", "lbfgs" or "adam".
+    equal parts with a network each. With `focus` points and the knots of finer grids go where the residual is, which
+    thin layers need. `optimizer` is "lm", "lbfgs" or "adam".
 
     Raises SpecError for a problem or a network that cannot be, TrainingError for settings that are not possible.
     """
@@ -70,10 +70,6 @@ def solve(
     if windows > 1 and (problem.time is None or problem.unknowns):
         why = "unknown coefficients" if problem.unknowns else "no time"
         raise SpecError(f"windows={windows} cuts time into parts, but this problem has {why}: solve it in one.")
-    if not is_whole(focus) or focus < 0:
-        raise TrainingError(
-            f"focus={focus!r} is not possible: give how often points and knots shall move, 0 for never."
-        )
     plan = Plan(grid, starts, steps, points, optimizer, focus, tolerance, seed)
     began = time.perf_counter()
     if model is None:
@@ -94,9 +90,8 @@ def solve(
         for w in range(windows):
             part, ends = window_problem(problem, w, windows, former)
             work = Work(part, plan, line, callback, history, began, w)
-            if former is not None:
-                start = moved_on(former, part)
-            system = work.solved(start, fresh=model is None and former is None)
+            begin = laid_over(start.copy(), part) if model is None or former is None else moved_on(former, part)
+            system = work.solved(begin, fresh=model is None)
             former = system.network
             former.fitted.fill_(True)
             models.append(former)
@@ -168,7 +163,7 @@ class Plan:
     steps: int
     points: int | None
     optimizer: str
-    focus: int
+    focus: bool
     tolerance: float
     seed: int
 
@@ -209,16 +204,13 @@ class Work:
             system, grids = self._system(start, unknowns), [start.spec.grid]
         for grid in grids:
             if grid != system.network.spec.grid:
-                system = self._system(system.network.refined(grid), system.unknowns)
-            for again in range(self.plan.focus + 1):
-                if again or (self.plan.focus and grid != grids[0]):
-                    system = self._focused(system, again)
-                system.balance()
-                self.line.stage(f"grid {grid}", self.plan.steps)
-                taken, self.reason = self._minimised(system, grid)
-                self.taken += taken
-                if self.reason == STOPPED:
-                    return system
+                system = self._finer(system)
+            system.balance()
+            self.line.stage(f"grid {grid}", self.plan.steps)
+            taken, self.reason = self._minimised(system, grid)
+            self.taken += taken
+            if self.reason == STOPPED:
+                break
         return system
 
     def _minimised(self, system: System, grid: int) -> tuple[int, str]:
@@ -227,21 +219,27 @@ class Work:
             return least_squares(system, steps=steps, tolerance=self.plan.tolerance, each_step=each_step)
         return minimise(system, self.plan.optimizer, steps=steps, each_step=each_step)
 
-    def _focused(self, system: System, again: int) -> System:
-        """The system with points and knots where its residual is."""
-        n, network = system.terms[0].count, system.network
-        x = focused_points(self.problem, network, system.unknowns, n, self.plan.seed + 1000 * (again + 1))
-        move_knots(network, x)
+    def _finer(self, system: System) -> System:
+        """The same function on a grid twice as fine, with points of its own."""
+        network = system.network
+        grid = 2 * network.spec.grid
+        if not self.plan.focus:
+            return self._system(network.refined(grid), system.unknowns)
+        n = self._points(network.refined(grid))
+        x = focused_points(self.problem, network, system.unknowns, n, self.plan.seed + grid)
         terms = make_terms(self.problem, 1, self._on_face(n), self.plan.seed + 1)
         terms[0] = Term(self.problem, "equation", self.problem.equation, Place(x))
-        return System(network, terms, system.unknowns)
+        return System(refined_where(network, x), terms, system.unknowns)
+
+    def _points(self, network: KAN) -> int:
+        return self.plan.points or max(FEWEST, int(PER_PARAMETER * network.parameters_in_use()))
 
     def _on_face(self, n: int) -> int:
         dimension = len(self.problem.coordinates)
         return max(50, int(2 * n ** ((dimension - 1) / dimension)))
 
     def _system(self, network: KAN, unknowns: Tensor) -> System:
-        n = self.plan.points or max(FEWEST, int(PER_PARAMETER * network.parameters_in_use()))
+        n = self._points(network)
         return System(network, make_terms(self.problem, n, self._on_face(n), self.plan.seed + 1), unknowns)
 
     def _seen(self, grid: int) -> Callable[[int, float], str | None]:
