@@ -89,8 +89,11 @@ def periodic(coordinate: str, *, derivatives: int = 1, weight: float = 1.0) -> C
     return Condition("periodic", residual, ((coordinate, None),), None, weight, coordinate)
 
 
-def data(points: object, values: object, *, field: str | None = None, weight: float = 1.0) -> Condition:
-    """Measured values (n,) of a field at points (n, coordinates); they may be noisy."""
+def data(points: object, values: object, *, field: str | None = None, weight: float = 0.01) -> Condition:
+    """Measured values (n,) of a field at points (n, coordinates); they may be noisy.
+
+    They count a hundredth of what other conditions do, so that noise moves unknown coefficients and not the residual.
+    """
 
     def residual(scene: Scene) -> Any:
         return scene.one(field).value - scene.measured(values)

@@ -19,6 +19,7 @@ from knotwork.training.levenberg_marquardt import (
 )
 from knotwork.training.levenberg_marquardt import _solve as damped_step
 
+DEAR, LONG = 1.5, 10  # times the objective; steps
 RIDGE = 1e-13  # of the diagonal, where the last layer is solved for alone
 
 
@@ -136,9 +137,11 @@ def least_squares(
     if loss != loss:
         return 0, "the residual is NaN at the first values, so no step can be judged"
     damping, growth, slow, taken, rejected, equations = DAMPING, 2.0, 0, 0, 0, None
+    best, waited, reason = _state(system), 0, ""
     while taken < steps:
         if loss <= target:
-            return taken, "only rounding errors are left"
+            reason = "only rounding errors are left"
+            break
         start, reason = system.get(), None
         if equations is None:
             equations = system.normal_equations()
@@ -148,15 +151,16 @@ def least_squares(
             step = _bent(system, start, step, factor, residuals)
             system.set(start + step)
             new, trial = _settled(system)
-        if new < loss and update_grid:
-            new, trial = _followed(system, new, trial, loss)
         if new < loss:
             gained = loss - new
             damping = max(damping * max(1 / 3, 1 - (2 * gained / max(predicted, 1e-300) - 1) ** 3), 1e-15)
             growth, rejected, taken, equations = 2.0, 0, taken + 1, None
             loss, residuals = new, trial
             slow = 0 if loss < (1 - tolerance) * lowest else slow + 1
-            lowest = min(loss, lowest)
+            if update_grid:
+                loss, residuals, waited = _followed(system, loss, residuals, waited)
+            if loss < lowest:
+                lowest, best = loss, _state(system)
             reason = each_step(taken, loss) if each_step is not None else None
             if not reason and slow >= patience:
                 reason = f"converged: {patience} steps in a row brought no objective lower by {tolerance:g} of it"
@@ -166,25 +170,35 @@ def least_squares(
             if rejected > REJECTED:
                 reason = "converged: no step lowers the objective any more"
         if reason:
-            return taken, reason
-    return taken, f"the limit of {steps} steps was reached"
+            break
+    else:
+        reason = f"the limit of {steps} steps was reached"
+    if loss > lowest:
+        system.network.load_state_dict(best[0])
+        system.unknowns = best[1]
+    return taken, reason
 
 
-def _followed(system: System, value: float, residuals: list[Tensor], least: float) -> tuple[float, list[Tensor]]:
-    """The objective and the residuals once hidden grids have followed their values.
+def _state(system: System) -> tuple[dict[str, Tensor], Tensor]:
+    """What a system is at, hidden grids included."""
+    return {name: v.clone() for name, v in system.network.state_dict().items()}, system.unknowns.clone()
 
-    Where that would cost more than the step gained, so that `least` is not kept, the grids stay, and the step counts as
-    one that failed: a shorter one will leave them less.
+
+def _followed(system: System, value: float, residuals: list[Tensor], waited: int) -> tuple[float, list[Tensor], int]:
+    """The objective and the residuals once hidden grids have followed their values, and how long they have waited.
+
+    Where that costs more than DEAR times the objective the grids stay for up to LONG steps, as values that leave them
+    a little do little harm.
     """
-    before = {name: v.clone() for name, v in system.network.state_dict().items()}
+    before = _state(system)[0]
     if not follow_values(system.network, system.rows):
-        return value, residuals
+        return value, residuals, 0
     others = system.residuals()
     other = system.objective(others)
-    if other < least:
-        return other, others
+    if other <= DEAR * value or waited >= LONG:
+        return other, others, 0
     system.network.load_state_dict(before)
-    return float("inf"), residuals
+    return value, residuals, waited + 1
 
 
 def _settled(system: System) -> tuple[float, list[Tensor]]:
