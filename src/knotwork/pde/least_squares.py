@@ -19,8 +19,8 @@ from knotwork.training.levenberg_marquardt import (
 )
 from knotwork.training.levenberg_marquardt import _solve as damped_step
 
-DEAR, LONG = 1.5, 10  # times the objective; steps
-RIDGE = 1e-13  # of the diagonal, where the last layer is solved for alone
+DEAR, DEAREST, LONG = 1.5, 1e3, 10  # times the objective, at once and after a while; steps
+RIDGE, HARDLY = 1e-11, 1e-4  # of the diagonal, where the last layer is solved for alone; of its largest, at least
 
 
 class System:
@@ -52,16 +52,16 @@ class System:
     def balance(self) -> None:
         """Weigh every condition so that the parameters move it as much as they move the equation, in the mean square.
 
-        The weight is mean |J_equation|² / mean |J_condition|² times the user's, J being rows of the Jacobian: then a
-        misfit of any term is counted by the change of the parameters that it stands for, whatever the units and
-        however many derivatives it holds. On finer grids derivatives move more, and conditions count for more.
+        The weight is mean |J_equation|² / mean |J_condition|², or 1 if that is less, times the user's, J being rows
+        of the Jacobian: then a misfit of any term is counted by the change of the parameters that it stands for,
+        whatever the units and however many derivatives it holds. On finer grids derivatives move more, and conditions count for more.
         """
         moves = []
         for term in self.terms:
             squares = [float(j.square().sum()) for _, j in term.rows(self.network, self.unknowns, self.free)]
             moves.append(sum(squares) / term.count)
         for term, move in zip(self.terms[1:], moves[1:], strict=True):
-            term.weight = term.asked_weight * moves[0] / max(move, 1e-300)
+            term.weight = term.asked_weight * max(moves[0] / max(move, 1e-300), 1.0)
 
     def weighed(self) -> float:
         """The objective in units in which parameters move the equation by one: comparable between networks."""
@@ -93,7 +93,7 @@ class System:
         """Put the last layer and the unknowns where a Gauss-Newton step leads, which for linear problems is best."""
         last = len(self.network.layers) - 1
         matrix, gradient = self.normal_equations(last)
-        scale = matrix.diagonal().clamp_min(1e-300)
+        scale = matrix.diagonal().clamp_min(HARDLY * float(matrix.diagonal().max()) + 1e-300)
         factor, failed = torch.linalg.cholesky_ex(matrix + torch.diag(RIDGE * scale))
         if not int(failed):
             parameters = self.get()
@@ -187,15 +187,15 @@ def _state(system: System) -> tuple[dict[str, Tensor], Tensor]:
 def _followed(system: System, value: float, residuals: list[Tensor], waited: int) -> tuple[float, list[Tensor], int]:
     """The objective and the residuals once hidden grids have followed their values, and how long they have waited.
 
-    Where that costs more than DEAR times the objective the grids stay for up to LONG steps, as values that leave them
-    a little do little harm.
+    Where that makes the objective more than DEAR times as large (DEAREST, after LONG steps) the grids stay, as values
+    that leave them a little do little harm.
     """
     before = _state(system)[0]
     if not follow_values(system.network, system.rows):
         return value, residuals, 0
     others = system.residuals()
     other = system.objective(others)
-    if other <= DEAR * value or waited >= LONG:
+    if other <= (DEAR if waited < LONG else DEAREST) * value:
         return other, others, 0
     system.network.load_state_dict(before)
     return value, residuals, waited + 1
