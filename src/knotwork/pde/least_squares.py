@@ -52,9 +52,10 @@ class System:
     def balance(self) -> None:
         """Weigh every condition so that the parameters move it as much as they move the equation, in the mean square.
 
-        The weight is mean |J_equation|² / mean |J_condition|², or 1 if that is less, times the user's, J being rows
-        of the Jacobian: then a misfit of any term is counted by the change of the parameters that it stands for,
-        whatever the units and however many derivatives it holds. On finer grids derivatives move more, and conditions count for more.
+        The weight is mean |J_equation|² / mean |J_condition|², or 1 if that is less, times the user's; J are rows of
+        the Jacobian. Then a misfit of any term is counted by the change of the parameters that it stands for, whatever
+        the units and however many derivatives it holds. On finer grids derivatives move more, and conditions count for
+        more.
         """
         moves = []
         for term in self.terms:
