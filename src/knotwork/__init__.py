@@ -13,6 +13,7 @@ from knotwork.symbolic import Candidates, Formula
 from knotwork.training import FitResult, fit, fit_multilevel, fit_shapes
 
 if TYPE_CHECKING:
+    from knotwork import pde
     from knotwork.estimators import KANClassifier, KANRegressor
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "kernels",
     "load",
     "load_table",
+    "pde",
     "sample",
     "save",
     "stream_batches",
@@ -57,6 +59,10 @@ def __getattr__(name: str) -> Any:
         from knotwork import estimators
 
         return getattr(estimators, name)
+    if name == "pde":
+        from importlib import import_module
+
+        return import_module("knotwork.pde")
     raise AttributeError(f"module 'knotwork' has no attribute {name!r}")
 
 

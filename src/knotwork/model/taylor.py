@@ -35,9 +35,9 @@ def derivatives(network: KANNetwork, x: Tensor, order: int = 2, directions: Tens
         raise SpecError(f"directions {came}: pass a tensor of shape (directions, {spec.in_features}).")
     directions = directions.to(rows)[:, list(spec.inputs)]
     first, *others = network.layers
-    series = _combined(network, 1, _from_inputs(first, rows, directions, order))
+    series = combined(network, 1, _from_inputs(first, rows, directions, order))
     for l, layer in enumerate(others, 2):
-        series = _combined(network, l, _through(layer, series))
+        series = combined(network, l, _through(layer, series))
     return series[0], *(part.transpose(0, 1) for part in series[1:])
 
 
@@ -91,7 +91,7 @@ def bell_polynomials(series: Series) -> list[list[Tensor]]:
     return found
 
 
-def _combined(network: KANNetwork, layer: int, sums: Series) -> Series:
+def combined(network: KANNetwork, layer: int, sums: Series) -> Series:
     """Nodes of a layer from its sums, product nodes by Leibniz' rule."""
     n_sums, n_products = network.structure.width[layer]
     if not n_products:

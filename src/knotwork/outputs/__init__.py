@@ -2,7 +2,8 @@
 
 from knotwork.outputs.curves import edge_curve, training_curves
 from knotwork.outputs.diagram import diagram
+from knotwork.outputs.maps import field_maps
 from knotwork.outputs.predicted import predicted_vs_true
 from knotwork.outputs.report import report
 
-__all__ = ["diagram", "edge_curve", "predicted_vs_true", "report", "training_curves"]
+__all__ = ["diagram", "edge_curve", "field_maps", "predicted_vs_true", "report", "training_curves"]

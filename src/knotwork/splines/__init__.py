@@ -1,12 +1,13 @@
 """One curve at a time: knots, splines on them, and moving a spline to other knots."""
 
 from knotwork.splines.curve import evaluate, fit_coefficients
-from knotwork.splines.knots import adaptive_knots, grid_range, resample, subdivide, uniform_knots
+from knotwork.splines.knots import adaptive_knots, extend_knots, grid_range, resample, subdivide, uniform_knots
 from knotwork.splines.transfer import insert_knots, project, quadrature
 
 __all__ = [
     "adaptive_knots",
     "evaluate",
+    "extend_knots",
     "fit_coefficients",
     "grid_range",
     "insert_knots",

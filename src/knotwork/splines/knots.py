@@ -15,7 +15,7 @@ def uniform_knots(low: Tensor, high: Tensor, grid: int, k: int) -> Tensor:
     steps = torch.arange(grid + 1, dtype=low.dtype, device=low.device) / grid
     inner = low[:, None] + (high - low)[:, None] * steps
     inner[:, -1] = high  # the end exactly, whatever the rounding
-    return _extend(inner, k)
+    return extend_knots(inner, k)
 
 
 def adaptive_knots(samples: Tensor, low: Tensor, high: Tensor, grid: int, k: int, grid_eps: float = 1.0) -> Tensor:
@@ -27,7 +27,7 @@ def adaptive_knots(samples: Tensor, low: Tensor, high: Tensor, grid: int, k: int
     _check_range(low, high)
     uniform = uniform_knots(low, high, grid, 0)
     if grid_eps == 1.0:
-        return _extend(uniform, k)
+        return extend_knots(uniform, k)
     shares = torch.linspace(0, 1, grid + 1, dtype=samples.dtype, device=samples.device)
     clamped = torch.minimum(torch.maximum(samples, low), high)
     quantiles = torch.quantile(clamped, shares, dim=0).T
@@ -38,7 +38,7 @@ def adaptive_knots(samples: Tensor, low: Tensor, high: Tensor, grid: int, k: int
     lengths = least + beyond * ((0.99 * (high - low)) / beyond.sum(-1))[:, None]
     inner = torch.cat([low[:, None], low[:, None] + lengths.cumsum(-1)], dim=-1)
     inner[:, -1] = high
-    return _extend(inner, k)
+    return extend_knots(inner, k)
 
 
 def subdivide(knots: Tensor, k: int, parts: int) -> Tensor:
@@ -46,7 +46,7 @@ def subdivide(knots: Tensor, k: int, parts: int) -> Tensor:
     inner = knots[:, k : knots.shape[-1] - k]
     share = torch.arange(parts, dtype=knots.dtype, device=knots.device) / parts
     cut = inner[:, :-1, None] + inner.diff(dim=-1)[..., None] * share
-    return _extend(torch.cat([cut.flatten(1), inner[:, -1:]], dim=-1), k)
+    return extend_knots(torch.cat([cut.flatten(1), inner[:, -1:]], dim=-1), k)
 
 
 def resample(knots: Tensor, k: int, grid: int) -> Tensor:
@@ -57,7 +57,7 @@ def resample(knots: Tensor, k: int, grid: int) -> Tensor:
     left = place.floor().long().clamp_max(old - 1)
     points = inner[:, left] + (place - left) * (inner[:, left + 1] - inner[:, left])
     points[:, -1] = inner[:, -1]
-    return _extend(points, k)
+    return extend_knots(points, k)
 
 
 def grid_range(knots: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -65,8 +65,8 @@ def grid_range(knots: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return knots[:, k], knots[:, -k - 1]
 
 
-def _extend(inner: Tensor, k: int) -> Tensor:
-    """The knots continued on both sides by k steps as long as the outermost interval of that side."""
+def extend_knots(inner: Tensor, k: int) -> Tensor:
+    """Grid points (in, G + 1) continued on both sides by k steps as long as the outermost interval of that side."""
     far = torch.arange(1, k + 1, dtype=inner.dtype, device=inner.device)
     first, last = inner[:, 1:2] - inner[:, :1], inner[:, -1:] - inner[:, -2:-1]
     return torch.cat([inner[:, :1] - far.flip(0) * first, inner, inner[:, -1:] + far * last], dim=-1)

@@ -1,0 +1,61 @@
+"""Fields over one or two coordinates: what was solved for, how far it is off, what the equation leaves."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from knotwork.errors import DataError
+from knotwork.outputs.figure import BLUE, GREY, INK, Sheet, label, plain_axes, typeset, write
+
+WIDTH, HEIGHT, BAR = 3.5, 3.0, 0.12  # inches of a panel, and of its colour bar
+SIGNED = 0.05  # of the largest value, that the other sign must reach
+
+
+def field_maps(coordinates: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Figure:
+    """A panel a field, side by side: curves over one coordinate, maps over two, with a colour bar each.
+
+    `coordinates` maps names to values along each axis, `fields` titles to values at all their combinations, shape (n,)
+    or (n, m). Fields of both signs have colours around zero. Raises DataError for other shapes.
+    """
+    axes_values = list(coordinates.values())
+    shape = tuple(len(values) for values in axes_values)
+    if len(shape) not in (1, 2) or not fields:
+        raise DataError(
+            f"maps are drawn of one or more fields over 1 or 2 coordinates, not {len(fields)} over {len(shape)}."
+        )
+    figure = Sheet(WIDTH * len(fields), HEIGHT)
+    names = list(coordinates)
+    for number, (title, values) in enumerate(fields.items()):
+        if values.shape != shape:
+            raise DataError(f"field {title!r} has shape {values.shape}, but its coordinates make {shape}.")
+        left, right = WIDTH * number + 0.7, WIDTH * (len(fields) - 1 - number) + (0.95 if len(shape) == 2 else 0.2)
+        axes = plain_axes(figure, left=left, bottom=0.6, right=right, top=0.5)
+        label(axes.xaxis, typeset(names[0]))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(5))
+        write(axes, 0.0, 1.1, typeset(title), 11.0, transform=axes.transAxes, va="bottom")
+        if len(shape) == 1:
+            axes.plot(axes_values[0], values, color=BLUE, linewidth=1.4)
+        else:
+            label(axes.yaxis, typeset(names[1]))
+            _map(figure, axes, axes_values[0], axes_values[1], values)
+    return figure
+
+
+def _map(figure: Figure, axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray) -> None:
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    most = max(abs(low), abs(high))
+    signed = min(-low, high) > SIGNED * most
+    colours: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -most, "vmax": most} if signed else {"cmap": "viridis"}
+    drawn = axes.pcolormesh(x, y, values.T, shading="gouraud", rasterized=True, **colours)
+    box, width = axes.get_position(), figure.get_size_inches()[0]
+    bar_axes = figure.add_axes((box.x1 + 0.1 / width, box.y0, BAR / width, box.height))
+    bar = figure.colorbar(drawn, cax=bar_axes)
+    bar.outline.set(edgecolor=GREY, linewidth=0.8)  # type: ignore[operator]
+    bar.formatter.set_powerlimits((-3, 3))  # type: ignore[attr-defined]
+    bar_axes.tick_params(colors=GREY, labelcolor=INK, labelsize=8)
+    bar_axes.yaxis.get_offset_text().set(fontsize=8, ha="left")

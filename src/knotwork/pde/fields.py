@@ -1,0 +1,166 @@
+"""What a residual is written with: u, its derivatives u.d("x"), and coordinates, all tensors of shape (n,)."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from knotwork.errors import SpecError
+from knotwork.pde.lines import Lines, Multi, polarised
+
+
+class Jets:
+    """The jets of one field at n points, (jet, n), along lines whose steps are `scale` (coordinates,) times theirs."""
+
+    def __init__(self, values: Tensor, lines: Lines, coordinates: Sequence[str], scale: Tensor) -> None:
+        self.values, self.lines, self.coordinates, self.scale = values, lines, tuple(coordinates), scale
+
+    def partial(self, multi: Multi) -> Tensor:
+        """A partial derivative (n,); SpecError if these lines do not give it."""
+        if not any(multi):
+            return self.values[0]
+        parts = []
+        for factor, line, order in polarised(multi):
+            if order > dict(zip(self.lines.directions, self.lines.orders, strict=True)).get(line, 0):
+                raise SpecError(
+                    "the residual asks for another derivative than when it was read: let it ask for the same ones "
+                    "whatever the values are (torch.where in place of if)."
+                )
+            parts.append(factor * self.values[self.lines.place(line, order)])
+        step = 1.0
+        for s, times in zip(self.scale.tolist(), multi, strict=True):
+            step *= s**times
+        return torch.stack(parts).sum(0) / step
+
+
+class Asked:
+    """Stands in for `Jets` while a residual is read: notes in `multis` which derivatives it asks for."""
+
+    def __init__(self, like: Tensor, coordinates: Sequence[str], multis: set[Multi]) -> None:
+        self.like, self.coordinates, self.multis = like, tuple(coordinates), multis
+
+    def partial(self, multi: Multi) -> Tensor:
+        """Some numbers (n,) that gradients flow from."""
+        self.multis.add(multi)
+        return torch.full_like(self.like, 0.5).requires_grad_()
+
+
+class Field:
+    """An unknown function at n points: `u.value`, `u.d("x", "x")`, and arithmetic as if u were its values (n,)."""
+
+    def __init__(self, name: str, jets: Jets | Asked) -> None:
+        self.name, self._jets = name, jets
+
+    @property
+    def value(self) -> Tensor:
+        """The values (n,)."""
+        return self._jets.partial((0,) * len(self._jets.coordinates))
+
+    def d(self, *coordinates: str) -> Tensor:
+        """The partial derivative by these coordinates, one after the other, (n,): u.d("x", "x") is ∂²u/∂x²."""
+        known = self._jets.coordinates
+        if not coordinates:
+            raise SpecError(f'{self.name}.d() says no coordinate: write {self.name}.d("{known[0]}").')
+        for name in coordinates:
+            if name not in known:
+                raise SpecError(
+                    f"{self.name}.d({name!r}): there is no coordinate {name!r} in this problem, whose domain has "
+                    f"{', '.join(known)}.{_hint(str(name), known)}"
+                )
+        return self._jets.partial(tuple(coordinates.count(name) for name in known))
+
+    @classmethod
+    def __torch_function__(cls, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        return function(*map(_plain, args), **{k: _plain(v) for k, v in (kwargs or {}).items()})
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.value, name)
+
+    def __neg__(self) -> Tensor:
+        return -self.value
+
+    def __abs__(self) -> Tensor:
+        return self.value.abs()
+
+    def __add__(self, other: object) -> Tensor:
+        return self.value + _plain(other)
+
+    def __sub__(self, other: object) -> Tensor:
+        return self.value - _plain(other)
+
+    def __rsub__(self, other: object) -> Tensor:
+        return _plain(other) - self.value
+
+    def __mul__(self, other: object) -> Tensor:
+        return self.value * _plain(other)
+
+    def __truediv__(self, other: object) -> Tensor:
+        return self.value / _plain(other)
+
+    def __rtruediv__(self, other: object) -> Tensor:
+        return _plain(other) / self.value
+
+    def __pow__(self, other: object) -> Tensor:
+        return self.value ** _plain(other)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plain, value))
+    return value.value if isinstance(value, Field) else value
+
+
+def called(function: Callable, what: str, given: Mapping[str, object]) -> Any:
+    """A user's function of fields, coordinates and unknowns, each given to the argument of its name.
+
+    SpecError for an argument that is none of them; a function of *args gets all in order.
+    """
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # some built-in functions have none
+        return function(*given.values())
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return function(*given.values())
+    positional, named = [], {}
+    for p in parameters:
+        if p.kind is p.VAR_KEYWORD or (p.name not in given and p.default is not p.empty):
+            continue
+        if p.name not in given:
+            raise SpecError(
+                f"{what} takes {p.name!r}, which this problem does not have: name its arguments among "
+                f"{', '.join(given)}.{_hint(p.name, given)}"
+            )
+        if p.kind is p.POSITIONAL_ONLY:
+            positional.append(given[p.name])
+        else:
+            named[p.name] = given[p.name]
+    return function(*positional, **named)
+
+
+def values_of(function: object, what: str, coordinates: Mapping[str, Tensor]) -> Tensor:
+    """A number, or a function of the coordinates, at n points: (n,); SpecError for anything else that comes out."""
+    some = next(iter(coordinates.values()))
+    found = called(function, what, coordinates) if callable(function) else function
+    try:
+        found = torch.as_tensor(found, dtype=some.dtype)
+        return found.expand(len(some)) if found.ndim == 0 else found.reshape(some.shape)
+    except (TypeError, ValueError, RuntimeError):
+        came = f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
+        raise SpecError(
+            f"{what} gave {came} for {len(some)} points: it must be a number, or a function of "
+            f"{', '.join(coordinates)} that gives one value a point, shape ({len(some)},)."
+        ) from None
+
+
+def _hint(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
+    return f" Did you mean {close[0]}?" if close else ""

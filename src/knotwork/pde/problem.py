@@ -1,0 +1,147 @@
+"""A problem in the words of its user: a residual, a box, conditions, and what is unknown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from knotwork.errors import SpecError
+from knotwork.pde.conditions import Condition, Hard
+from knotwork.pde.fields import Asked, Field, values_of
+from knotwork.pde.lines import Multi
+from knotwork.pde.scene import Scene, residuals_of
+
+
+class Problem:
+    """A differential equation on a box, or on points of your own, with its conditions.
+
+    `residual` takes fields, coordinates and unknown coefficients by the names of its arguments, and gives what shall be
+    zero, (n,), or a tuple of such tensors for several equations. `u` and `u.value` are the field's values,
+    `u.d("x", "x")` derivatives, coordinates tensors, all of shape (n,). `domain` maps each coordinate to (low, high).
+    `fields` names the unknown functions. `unknowns` maps physical coefficients that shall be estimated to first
+    guesses. `time` is the coordinate that `initial` conditions and windows are about: t, where one is called so.
+    `points` (n, coordinates) are points of a domain of another shape. `exact`, a function of the coordinates (or a
+    mapping from fields to such), is only used to report the error.
+
+    Raises SpecError for a problem that makes no sense.
+    """
+
+    def __init__(
+        self,
+        residual: Callable[..., Any],
+        domain: Mapping[str, tuple[float, float]],
+        conditions: Sequence[Condition | Hard] = (),
+        *,
+        fields: str | Sequence[str] = "u",
+        unknowns: Mapping[str, float] | None = None,
+        time: str | None = None,
+        points: object = None,
+        exact: Callable[..., Any] | Mapping[str, Callable[..., Any]] | None = None,
+    ) -> None:
+        self.residual, self.points = residual, points
+        self.domain = _checked_domain(domain)
+        self.fields = (fields,) if isinstance(fields, str) else tuple(fields)
+        self.unknowns = {name: float(value) for name, value in (unknowns or {}).items()}
+        if time is not None and time not in self.domain:
+            raise SpecError(f"time={time!r} is no coordinate of this domain, which has {', '.join(self.domain)}.")
+        self.time = time or ("t" if "t" in self.domain else None)
+        conditions = [conditions] if isinstance(conditions, Condition | Hard) else list(conditions)
+        self.conditions = tuple(c for c in conditions if isinstance(c, Condition))
+        self.hard = {c.field or self.fields[0]: c for c in conditions if isinstance(c, Hard)}
+        for c in conditions:
+            if not isinstance(c, Condition | Hard):
+                raise SpecError(
+                    f"conditions holds {c!r}: make conditions with pde.dirichlet(), pde.initial() and so on."
+                )
+        self.exact = {self.fields[0]: exact} if callable(exact) else dict(exact or {})
+        self._check_names()
+
+    def _check_names(self) -> None:
+        names = [*self.fields, *self.domain, *self.unknowns]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise SpecError(
+                f"{sorted(twice)[0]!r} names two things of this problem: fields, coordinates and unknowns differ."
+            )
+        for c in self.conditions:
+            if c.kind == "initial" and self.time is None:
+                raise SpecError(
+                    "initial() needs a time, but no coordinate is called t: pass Problem(time=...) with its name, or "
+                    "use dirichlet() on a face."
+                )
+            for name, value in c.on:
+                if name not in self.domain:
+                    raise SpecError(
+                        f"a {c.kind} condition is on {name!r}, which is no coordinate: the domain has "
+                        f"{', '.join(self.domain)}."
+                    )
+                if value is not None and not self.domain[name][0] <= value <= self.domain[name][1]:
+                    raise SpecError(f"a {c.kind} condition is on {name} = {value:g}, outside of {self.domain[name]}.")
+        for name in [*self.hard, *self.exact]:
+            if name not in self.fields:
+                raise SpecError(f"there is no field {name!r} in this problem, which has {', '.join(self.fields)}.")
+
+    @property
+    def coordinates(self) -> tuple[str, ...]:
+        """The names of the coordinates, in the order of the model's inputs."""
+        return tuple(self.domain)
+
+    def ends(self) -> Tensor:
+        """The low and the high ends of the box: (2, coordinates)."""
+        return torch.tensor(list(self.domain.values()), dtype=torch.float64).T
+
+    def named(self, x: Tensor) -> dict[str, Tensor]:
+        """The columns of x (n, coordinates) by name."""
+        return dict(zip(self.domain, x.unbind(1), strict=True))
+
+    def equation(self, scene: Scene) -> Any:
+        """The residual of the equation at a scene."""
+        return scene.called(self.residual, "the residual")
+
+    def asked(self, residual: Callable[[Scene], Any], scene: Scene, what: str) -> set[Multi]:
+        """The partial derivatives that a residual asks for, from reading it once at the points of `scene`.
+
+        SpecError for a residual that does not depend on any field, or has the wrong shape.
+        """
+        multis: set[Multi] = set()
+        some = next(iter(scene.coordinates.values()))
+        fields = [{name: Field(name, Asked(some, self.coordinates, multis)) for name in self.fields} for _ in range(2)]
+        reading = Scene(fields, scene.coordinates, scene.unknowns, scene.time, scene._normal, scene.rows)
+        with torch.enable_grad():
+            parts = residuals_of(residual(reading), len(some), what)
+        if not any(part.requires_grad for part in parts):
+            raise SpecError(
+                f"{what} does not depend on {' or '.join(self.fields)}: write it with "
+                f'{self.fields[0]}, {self.fields[0]}.value or {self.fields[0]}.d("{self.coordinates[0]}").'
+            )
+        return multis
+
+    def made_hard(self, name: str, x: Tensor, values: Tensor) -> Tensor:
+        """A field at x (n, coordinates) from what the network says, by its hard condition."""
+        at, hard = self.named(x), self.hard[name]
+        factor = values_of(hard.factor, "the factor of hard()", at)
+        return values_of(hard.offset, "the offset of hard()", at) + factor * values
+
+    def exact_values(self, x: Tensor) -> dict[str, Tensor]:
+        """The exact fields at x (n, coordinates), those that are known."""
+        at = self.named(x)
+        return {name: values_of(f, f"exact ({name})", at).detach() for name, f in self.exact.items()}
+
+
+def _checked_domain(domain: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    if not isinstance(domain, Mapping) or not domain:
+        raise SpecError(f'domain={domain!r} must map every coordinate to its ends, such as {{"x": (-1, 1)}}.')
+    found = {}
+    for name, ends in domain.items():
+        try:
+            low, high = (float(end) for end in ends)
+        except (TypeError, ValueError):
+            low, high = math.nan, math.nan
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise SpecError(f"the domain of {name} is {ends!r}: give (low, high), finite numbers with low < high.")
+        found[str(name)] = (low, high)
+    return found

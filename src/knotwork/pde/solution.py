@@ -1,0 +1,185 @@
+"""What solving gave, as a value: the fields, how far they can be trusted, and how it went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from knotwork.errors import SpecError
+from knotwork.kan import KAN
+from knotwork.pde.points import Place, inside
+from knotwork.pde.problem import Problem
+from knotwork.pde.terms import Term
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TEST_POINTS = 4000
+TEST_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the history: the objective Σ w·mean r² after a step on a grid, in a time window."""
+
+    step: int
+    seconds: float
+    grid: int
+    window: int
+    objective: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An unknown coefficient and its standard error, NaN where no data term says how noisy the data are."""
+
+    value: float
+    error: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Where the coefficient is with a probability of 95 %, noise being Gaussian."""
+        return self.value - 1.96 * self.error, self.value + 1.96 * self.error
+
+    def __str__(self) -> str:
+        return f"{self.value:.6g} ± {self.error:.2g}"
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The solution of a problem: call it with coordinates. Several time windows have a model each.
+
+    `residual` is the root mean square of the equation's residual at the points it was solved at, `held_out` at others.
+    `relative_l2` is |u - exact| / |exact| at 4,000 points that were not used, None without `exact`; `mse` the mean
+    square of u - exact there; for several fields, over all that are known. `unknowns` holds an `Estimate` each.
+    """
+
+    problem: Problem = field(repr=False)
+    models: tuple[KAN, ...] = field(repr=False)
+    windows: tuple[tuple[float, float], ...]
+    unknowns: dict[str, Estimate]
+    residual: float
+    held_out: float
+    relative_l2: float | None
+    mse: float | None
+    stop_reason: str
+    steps: int
+    seconds: float
+    history: tuple[Step, ...] = field(repr=False, default=())
+
+    @property
+    def model(self) -> KAN:
+        """The model, that of the last time window if there are several."""
+        return self.models[-1]
+
+    @property
+    def parameters(self) -> int:
+        """Parameters in use, summed over windows."""
+        return sum(model.parameters_in_use() for model in self.models)
+
+    def __call__(self, *coordinates: Any) -> Any:
+        """The field at coordinates, numbers, arrays or tensors of one shape, in the order of the domain.
+
+        Of several fields a dict from their names to values. Tensors for tensors, NumPy arrays for all else.
+        """
+        names = self.problem.coordinates
+        if len(coordinates) != len(names):
+            raise SpecError(
+                f"a solution takes {len(names)} coordinates, {', '.join(names)}, but got {len(coordinates)}."
+            )
+        tensors = any(isinstance(c, Tensor) for c in coordinates)
+        columns = torch.broadcast_tensors(*(torch.as_tensor(c, dtype=torch.float64) for c in coordinates))
+        found = self.fields(torch.stack([c.reshape(-1) for c in columns], dim=1))
+        shaped = {name: v.reshape(columns[0].shape) for name, v in found.items()}
+        values = shaped if tensors else {name: v.numpy()[()] for name, v in shaped.items()}
+        return values if len(values) > 1 else next(iter(values.values()))
+
+    @torch.no_grad()
+    def fields(self, x: Tensor) -> dict[str, Tensor]:
+        """Every field at points x (n, coordinates)."""
+        found = {name: torch.empty(len(x), dtype=x.dtype) for name in self.problem.fields}
+        for model, rows in self._by_window(x):
+            at = x[rows]
+            for o, name in enumerate(self.problem.fields):
+                values = model(at)[:, o]
+                if name in self.problem.hard:
+                    values = self.problem.made_hard(name, at, values)
+                found[name][rows] = values
+        return found
+
+    def residual_at(self, x: Tensor) -> Tensor:
+        """The residuals of the equation at points x (n, coordinates): (equations, n)."""
+        unknowns = torch.tensor([e.value for e in self.unknowns.values()], dtype=torch.float64)
+        found: Tensor | None = None
+        for model, rows in self._by_window(x):
+            values = residual_of(self.problem, model, x[rows], unknowns)
+            found = x.new_empty(len(values), len(x)) if found is None else found
+            found[:, rows] = values
+        assert found is not None
+        return found
+
+    def errors(self, x: Tensor) -> dict[str, Tensor]:
+        """Field minus exact field at points x (n, coordinates), for the fields whose exact values are known."""
+        found, exact = self.fields(x), self.problem.exact_values(x)
+        return {name: found[name] - value for name, value in exact.items()}
+
+    def plot(self, field: str | None = None, points: int = 120) -> Figure:
+        """The field, its error where it is known, and the residual of the equation, as one matplotlib Figure.
+
+        Over one coordinate these are curves, over two maps; of more the first two are shown, the others in the middle
+        of the domain.
+        """
+        from knotwork.outputs import field_maps
+
+        name = field or self.problem.fields[0]
+        if name not in self.problem.fields:
+            raise SpecError(f"there is no field {name!r} in this solution, which has {', '.join(self.problem.fields)}.")
+        ends = self.problem.ends()
+        shown = self.problem.coordinates[:2]
+        axes = [np.linspace(*self.problem.domain[c], points) for c in shown]
+        mesh = np.meshgrid(*axes, indexing="ij")
+        x = ends.mean(0).repeat(mesh[0].size, 1)
+        for i, values in enumerate(mesh):
+            x[:, i] = torch.as_tensor(values.reshape(-1))
+        panels = {name: self.fields(x)[name]}
+        if name in self.problem.exact:
+            panels["error"] = self.errors(x)[name]
+        panels["residual"] = (
+            self.residual_at(x).square().sum(0).sqrt() if len(self.problem.fields) > 1 else self.residual_at(x)[0]
+        )
+        return field_maps(
+            dict(zip(shown, axes, strict=True)), {n: v.reshape(mesh[0].shape).numpy() for n, v in panels.items()}
+        )
+
+    def _by_window(self, x: Tensor) -> list[tuple[KAN, Tensor]]:
+        """Each model with the places of the rows of x that belong to its window."""
+        if len(self.models) == 1:
+            return [(self.model, torch.arange(len(x)))]
+        time = x[:, self.problem.coordinates.index(self.problem.time or "")].contiguous()
+        which = torch.bucketize(time, torch.tensor([end for _, end in self.windows[:-1]], dtype=x.dtype))
+        found = [(model, (which == w).nonzero().flatten()) for w, model in enumerate(self.models)]
+        return [(model, rows) for model, rows in found if len(rows)]
+
+    def __str__(self) -> str:
+        known = "" if self.relative_l2 is None else f"relative L2 error {self.relative_l2:.2g}, "
+        unknowns = "".join(f"{name} = {estimate}, " for name, estimate in self.unknowns.items())
+        return (
+            f"{unknowns}{known}residual {self.residual:.2g} where solved, {self.held_out:.2g} elsewhere; "
+            f"{self.parameters} parameters, {self.steps} steps in {self.seconds:.2g} s\nstopped: {self.stop_reason}"
+        )
+
+
+def residual_of(problem: Problem, model: KAN, x: Tensor, unknowns: Tensor) -> Tensor:
+    """The residuals of the equation at points x (n, coordinates) for one model: (equations, n)."""
+    term = Term(problem, "equation", problem.equation, Place(x))
+    term.prepare(model)
+    return term.values(model, unknowns)
+
+
+def other_points(problem: Problem) -> Tensor:
+    """Points that no equation is solved at, (4000, coordinates), or the user's own points."""
+    return inside(problem, TEST_POINTS, TEST_SEED).x

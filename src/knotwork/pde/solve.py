@@ -1,0 +1,253 @@
+"""Solving a problem: coarse to fine by least squares on residuals, window after window in time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from knotwork.errors import SpecError, TrainingError
+from knotwork.kan import KAN
+from knotwork.model import KANNetwork, is_whole
+from knotwork.pde.first_order import minimise
+from knotwork.pde.focus import focused_points, refined_where
+from knotwork.pde.jets import refuse_named
+from knotwork.pde.least_squares import System, least_squares
+from knotwork.pde.points import Place, inside, places_of
+from knotwork.pde.problem import Problem
+from knotwork.pde.solution import Estimate, Solution, Step, other_points
+from knotwork.pde.start import laid_over, race
+from knotwork.pde.terms import Term
+from knotwork.pde.uncertainty import standard_errors
+from knotwork.pde.windows import moved_on, window_problem
+from knotwork.training import Line, progress_line
+from knotwork.training.result import STOPPED
+
+COARSEST = 5  # intervals at least where solving begins
+PER_PARAMETER = 3.0  # points of the equation a parameter
+FEWEST = 600
+OPTIMIZERS = ("lm", "lbfgs", "adam")
+
+
+def solve(
+    problem: Problem,
+    model: KAN | None = None,
+    *,
+    width: Sequence[Any] | None = None,
+    grid: int = 10,
+    k: int = 5,
+    seed: int = 0,
+    starts: int = 6,
+    steps: int = 100,
+    windows: int = 1,
+    points: int | None = None,
+    optimizer: str = "lm",
+    focus: bool = False,
+    tolerance: float = 1e-3,
+    progress: bool | Line | None = None,
+    callback: Callable[[Step], bool | None] | None = None,
+) -> Solution:
+    """Fit a network to an equation and its conditions; a `Solution`.
+
+    Without a `model` a network of `width` is made, of splines alone, and solved first on a coarse grid, where `starts`
+    random starts race, then on grids twice as fine each, the last of `grid` intervals, with at most `steps` on each. A
+    `model` that is passed is copied and solved on its own grid from where it is. The equation is asked for at `points`
+    points, or three times as many as parameters, and conditions at as many as suit. `windows` cuts time into so many
+    equal parts with a network each. With `focus` points and the knots of finer grids go where the residual is, which
+    thin layers need. `optimizer` is "lm", "lbfgs" or "adam".
+
+    Raises SpecError for a problem or a network that cannot be, TrainingError for settings that are not possible.
+    """
+    for name, value in (("starts", starts), ("steps", steps), ("windows", windows), ("points", points)):
+        if value is not None and (not is_whole(value) or value < 1):
+            raise TrainingError(f"{name}={value!r} is not possible: it must be a whole number of at least 1.")
+    if optimizer not in OPTIMIZERS:
+        raise TrainingError(f"optimizer={optimizer!r} is not known here: choose one of {', '.join(OPTIMIZERS)}.")
+    if windows > 1 and (problem.time is None or problem.unknowns):
+        why = "unknown coefficients" if problem.unknowns else "no time"
+        raise SpecError(f"windows={windows} cuts time into parts, but this problem has {why}: solve it in one.")
+    plan = Plan(grid, starts, steps, points, optimizer, focus, tolerance, seed)
+    began = time.perf_counter()
+    if model is None:
+        if width is None:
+            raise SpecError("solve() needs a network: pass width=, such as [2, 5, 1], or a model.")
+        start = KAN(list(width), plan.grids()[0], k, seed=seed, base="zero")
+        check_network(problem, start)
+        start = laid_over(start, problem)
+    else:
+        check_network(problem, model)
+        start = laid_over(model.copy(), problem) if not model.fitted else model.copy()
+        plan = replace(plan, grid=start.spec.grid, starts=1)
+    history: list[Step] = []
+    models, edges, reasons, left = [], [], [], []
+    taken = 0
+    with progress_line(progress) as line:
+        system, former = None, None
+        for w in range(windows):
+            part, ends = window_problem(problem, w, windows, former)
+            work = Work(part, plan, line, callback, history, began, w)
+            begin = laid_over(start.copy(), part) if model is None or former is None else moved_on(former, part)
+            system = work.solved(begin, fresh=model is None)
+            former = system.network
+            former.fitted.fill_(True)
+            models.append(former)
+            edges.append(ends)
+            reasons.append(work.reason)
+            taken += work.taken
+            left.append(float(system.terms[0].values(former, system.unknowns).square().sum(0).mean()))
+    assert system is not None
+    unknowns = {
+        name: Estimate(float(value), float(error))
+        for name, value, error in zip(problem.unknowns, system.unknowns, standard_errors(system), strict=True)
+    }
+    solution = Solution(
+        problem, tuple(models), tuple(edges), unknowns, (sum(left) / len(left)) ** 0.5, float("nan"), None, None,
+        reasons[-1], taken, time.perf_counter() - began, tuple(history),
+    )  # fmt: skip
+    return judged(solution)
+
+
+def judged(solution: Solution) -> Solution:
+    """The solution with what is found at points that were not used."""
+    x = other_points(solution.problem)
+    held_out = float(solution.residual_at(x).square().sum(0).mean().sqrt())
+    errors, exact = solution.errors(x), solution.problem.exact_values(x)
+    if not exact:
+        return replace(solution, held_out=held_out)
+    wrong, all_of = (torch.stack(list(v.values())) for v in (errors, exact))
+    relative = float(wrong.norm() / all_of.norm()) if float(all_of.norm()) > 0 else float("nan")
+    return replace(solution, held_out=held_out, relative_l2=relative, mse=float(wrong.square().mean()))
+
+
+def check_network(problem: Problem, network: KANNetwork) -> None:
+    """SpecError unless the network has the inputs, outputs and spline order that the problem asks for."""
+    refuse_named(network)
+    spec = network.spec
+    wanted = len(problem.coordinates), len(problem.fields)
+    came = spec.in_features, sum(spec.width[-1])
+    if came != wanted:
+        raise SpecError(
+            f"this network leads from {came[0]} inputs to {came[1]} outputs, but the problem has {wanted[0]} "
+            f"coordinates ({', '.join(problem.coordinates)}) and {wanted[1]} fields ({', '.join(problem.fields)}): "
+            f"pass width=[{wanted[0]}, ..., {wanted[1]}]."
+        )
+    if spec.dtype != "float64":
+        raise SpecError(f"this network is {spec.dtype}: equations are solved in float64.")
+    order = max(sum(multi) for term in make_terms(problem, 8, 8, 0) for multi in term.multis)
+    if order >= spec.k:
+        raise SpecError(
+            f"the problem asks for derivatives of order {order}, which splines of order k={spec.k} do not have "
+            f"continuously: pass k={min(order + 1, 7)} or more."
+        )
+
+
+def make_terms(problem: Problem, n: int, on_face: int, seed: int) -> list[Term]:
+    """The equation at n points and the conditions at `on_face` points a face."""
+    terms = [Term(problem, "equation", problem.equation, inside(problem, n, seed))]
+    for number, condition in enumerate(problem.conditions, 1):
+        places = places_of(problem, condition, on_face, seed + 100 * number)
+        terms += [Term(problem, condition.kind, condition.residual, place, condition.weight) for place in places]
+    return terms
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How solving goes: what the arguments of `solve` say."""
+
+    grid: int
+    starts: int
+    steps: int
+    points: int | None
+    optimizer: str
+    focus: bool
+    tolerance: float
+    seed: int
+
+    def grids(self) -> list[int]:
+        """From coarse to fine, each twice the one before, the last as asked."""
+        found = [self.grid]
+        while found[0] % 2 == 0 and found[0] // 2 >= COARSEST:
+            found.insert(0, found[0] // 2)
+        return found
+
+
+class Work:
+    """One time window: its problem solved grid after grid."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        plan: Plan,
+        line: Line,
+        callback: Callable[[Step], bool | None] | None,
+        history: list[Step],
+        began: float,
+        window: int,
+    ) -> None:
+        self.problem, self.plan, self.line, self.callback = problem, plan, line, callback
+        self.history, self.began, self.window = history, began, window
+        self.taken, self.reason = 0, ""
+
+    def solved(self, start: KAN, fresh: bool) -> System:
+        """The system at its solution on the last grid; `fresh` starts race on the first one."""
+        unknowns = torch.tensor(list(self.problem.unknowns.values()), dtype=torch.float64)
+        if fresh:
+            generator = torch.Generator().manual_seed(self.plan.seed)
+            self.line.stage(f"race of {self.plan.starts} starts")
+            system = race(start, lambda rival: self._system(rival, unknowns), self.plan.starts, generator)
+            grids = self.plan.grids()
+        else:
+            system, grids = self._system(start, unknowns), [start.spec.grid]
+        for grid in grids:
+            if grid != system.network.spec.grid:
+                system = self._finer(system)
+            system.balance()
+            self.line.stage(f"grid {grid}", self.plan.steps)
+            taken, self.reason = self._minimised(system, grid)
+            self.taken += taken
+            if self.reason == STOPPED:
+                break
+        return system
+
+    def _minimised(self, system: System, grid: int) -> tuple[int, str]:
+        steps, each_step = self.plan.steps, self._seen(grid)
+        if self.plan.optimizer == "lm":
+            return least_squares(system, steps=steps, tolerance=self.plan.tolerance, each_step=each_step)
+        return minimise(system, self.plan.optimizer, steps=steps, each_step=each_step)
+
+    def _finer(self, system: System) -> System:
+        """The same function on a grid twice as fine, with points of its own."""
+        network = system.network
+        grid = 2 * network.spec.grid
+        if not self.plan.focus:
+            return self._system(network.refined(grid), system.unknowns)
+        n = self._points(network.refined(grid))
+        x = focused_points(self.problem, network, system.unknowns, n, self.plan.seed + grid)
+        terms = make_terms(self.problem, 1, self._on_face(n), self.plan.seed + 1)
+        terms[0] = Term(self.problem, "equation", self.problem.equation, Place(x))
+        return System(refined_where(network, x), terms, system.unknowns)
+
+    def _points(self, network: KAN) -> int:
+        return self.plan.points or max(FEWEST, int(PER_PARAMETER * network.parameters_in_use()))
+
+    def _on_face(self, n: int) -> int:
+        dimension = len(self.problem.coordinates)
+        return max(50, int(2 * n ** ((dimension - 1) / dimension)))
+
+    def _system(self, network: KAN, unknowns: Tensor) -> System:
+        n = self._points(network)
+        return System(network, make_terms(self.problem, n, self._on_face(n), self.plan.seed + 1), unknowns)
+
+    def _seen(self, grid: int) -> Callable[[int, float], str | None]:
+        def each_step(step: int, objective: float) -> str | None:
+            seconds = time.perf_counter() - self.began
+            record = Step(self.taken + step, seconds, grid, self.window, objective)
+            self.history.append(record)
+            self.line(step, f"objective {objective:.2e}")
+            return STOPPED if self.callback is not None and self.callback(record) else None
+
+        return each_step
