@@ -11,7 +11,8 @@ from scipy.interpolate import BSpline
 
 from knotwork import KAN
 from knotwork.model import FreeParameters, jacobian
-from knotwork.training import Penalty, levenberg_marquardt
+from knotwork.training import Penalty, damping, levenberg_marquardt
+from knotwork.training.damping import damped_step
 from knotwork.training.grids import adapt_hidden_grids
 from knotwork.training.likelihood import CrossEntropy
 
@@ -131,12 +132,12 @@ def test_the_predicted_decrease_is_that_of_the_quadratic_model():
     generator = torch.Generator().manual_seed(0)
     root = torch.randn(6, 5, generator=generator, dtype=torch.float64)
     matrix, gradient = root.T @ root, torch.randn(5, generator=generator, dtype=torch.float64)
-    step, predicted, _ = module._solve(matrix, gradient, 0.3)
+    step, predicted, _ = damped_step(matrix, gradient, 0.3)
     damped = matrix + 0.3 * torch.diag(matrix.diagonal())
     torch.testing.assert_close(damped @ step, -gradient)
     assert predicted == pytest.approx(float(-2 * gradient @ step - step @ matrix @ step), rel=1e-12)
-    assert module._solve(-torch.eye(2), torch.ones(2), 0.1)[:2] == (None, 0.0)
-    assert module._solve(torch.eye(2), torch.full((2,), torch.inf), 0.1)[:2] == (None, 0.0)
+    assert damped_step(-torch.eye(2), torch.ones(2), 0.1)[:2] == (None, 0.0)
+    assert damped_step(torch.eye(2), torch.full((2,), torch.inf), 0.1)[:2] == (None, 0.0)
 
 
 # --- why it stops ---
@@ -247,8 +248,8 @@ def test_a_step_is_bent_by_half_its_geodesic_acceleration(named, labels):
     if labels:
         likelihood, y = CrossEntropy(), (x[:, :1] > 0.3).double()
     matrix, gradient = module.half_derivatives(network, x, y, free, likelihood=likelihood)
-    damping = 1e3  # so that the step is short and its series to be trusted
-    step, _, factor = module._solve(matrix, gradient, damping)
+    strong = 1e3  # so that the step is short and its series to be trusted
+    step, _, factor = damped_step(matrix, gradient, strong)
     start = free.get()
 
     def along(t):
@@ -264,7 +265,7 @@ def test_a_step_is_bent_by_half_its_geodesic_acceleration(named, labels):
         p = outputs.softmax(1)
         weights = (torch.diag_embed(p) - p[:, :, None] * p[:, None, :]) / (2 * len(x))
     second, columns = (weights @ second[:, :, None]).flatten(), columns.flatten(0, 1)
-    damped = matrix + damping * torch.diag(matrix.diagonal().clamp_min(1e-8 * float(matrix.diagonal().max())))
+    damped = matrix + strong * torch.diag(matrix.diagonal().clamp_min(1e-8 * float(matrix.diagonal().max())))
     expected = -torch.linalg.solve(damped, columns.T @ second)
     assert expected.norm() < 0.75 * step.norm()
     found = module._bent(network, x, y, free, start, step, factor, None, likelihood)
@@ -276,8 +277,8 @@ def test_a_step_whose_acceleration_is_long_stays_straight(monkeypatch):
     x = rows(80)
     network = KAN([2, 2, 1], seed=0, init="paper")
     free = FreeParameters(network)
-    step, _, factor = module._solve(*module.half_derivatives(network, x, bumps(x), free, None), 1e-3)
-    monkeypatch.setattr(module, "BENT", 1e-9)
+    step, _, factor = damped_step(*module.half_derivatives(network, x, bumps(x), free, None), 1e-3)
+    monkeypatch.setattr(damping, "BENT", 1e-9)
     assert torch.equal(module._bent(network, x, bumps(x), free, free.get(), step, factor, None, module.NORMAL), step)
 
 
@@ -289,7 +290,7 @@ def test_bent_steps_save_most_of_the_steps_of_a_curved_valley(monkeypatch):
     for seed in range(5):
         losses = []
         for bent in (0.75, -1.0):
-            monkeypatch.setattr(module, "BENT", bent)
+            monkeypatch.setattr(damping, "BENT", bent)
             network = KAN([2, 2, 1], seed=seed)
             levenberg_marquardt(network, x, y, steps=200, patience=200)
             losses.append(mse(network, x, y))

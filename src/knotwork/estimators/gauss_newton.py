@@ -8,6 +8,7 @@ from torch import Tensor
 from knotwork.estimators.roughness import FASTEST, Roughness
 from knotwork.estimators.rows import Rows
 from knotwork.model import FreeParameters, KANNetwork, normal_equations
+from knotwork.training.damping import Damping
 from knotwork.training.likelihood import Normal
 
 PATIENCE = 3  # steps in a row that hardly move the outputs
@@ -35,7 +36,7 @@ def gauss_newton(
     than `tolerance` of their noise, or when `each_step(step, loss per row)` gives a reason.
     """
     free = FreeParameters(network)
-    at, damping, still = free.get(), 1e-2, 0
+    at, damping, still = free.get(), Damping(1e-2, 1e-12), 0
     outputs = rows.outputs(network)
     loss = float(rows.loss(outputs))
     normal = isinstance(rows.likelihood, Normal)
@@ -45,22 +46,21 @@ def gauss_newton(
         curvature, slope = derivatives(network, rows, free)
         curvature, slope = precision * curvature, precision * slope + roughness.slope(at)
         roughness.add_to(curvature)
-        before, growth = precision * loss + float(roughness.value(at)), 2.0
+        before = precision * loss + float(roughness.value(at))
         while True:
-            move = _solve(curvature, slope, damping)
+            move = _solve(curvature, slope, damping.value)
             free.set(at + move)
             new = rows.outputs(network)
             new_loss = float(rows.loss(new))
             after = precision * new_loss + float(roughness.value(at + move))
             if after <= before:
                 break
-            damping, growth = damping * growth, 2 * growth
-            if damping > STIFFEST:
+            damping.rejected()
+            if damping.value > STIFFEST:
                 free.set(at)
                 return step, "converged: no step lowers the objective any more"
         predicted = -float(slope @ move + 0.5 * move @ (curvature @ move))
-        gain = (before - after) / max(predicted, 1e-300)
-        damping = max(damping * max(1 / 3, 1 - (2 * gain - 1) ** 3), 1e-12)
+        damping.taken(before - after, predicted)
         moved = (precision * float(rows.weights @ (new - outputs).square().sum(1)) / count) ** 0.5
         at, outputs, loss = at + move, new, new_loss
         if learn or normal:

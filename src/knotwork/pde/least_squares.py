@@ -11,13 +11,8 @@ from knotwork.kan import KAN
 from knotwork.model import FreeParameters
 from knotwork.pde.hidden_grids import follow_values
 from knotwork.pde.terms import Term
-from knotwork.training.levenberg_marquardt import (
-    BENT,
-    DAMPING,
-    PROBE,
-    REJECTED,
-)
-from knotwork.training.levenberg_marquardt import _solve as damped_step
+from knotwork.training.damping import Damping, bent_step, damped_step
+from knotwork.training.levenberg_marquardt import PROBE
 
 DEAR, DEAREST, LONG = 1.5, 1e3, 10  # times the objective, at once and after a while; steps
 RIDGE, HARDLY = 1e-11, 1e-4  # of the diagonal, where the last layer is solved for alone; of its largest, at least
@@ -137,7 +132,7 @@ def least_squares(
     loss = lowest = system.objective(residuals)
     if loss != loss:
         return 0, "the residual is NaN at the first values, so no step can be judged"
-    damping, growth, slow, taken, rejected, equations = DAMPING, 2.0, 0, 0, 0, None
+    damping, slow, taken, equations = Damping(), 0, 0, None
     best, waited, reason = _state(system), 0, ""
     while taken < steps:
         if loss <= target:
@@ -146,16 +141,15 @@ def least_squares(
         start, reason = system.get(), None
         if equations is None:
             equations = system.normal_equations()
-        step, predicted, factor = damped_step(*equations, damping)
+        step, predicted, factor = damped_step(*equations, damping.value)
         new, trial = float("nan"), residuals
         if step is not None:
             step = _bent(system, start, step, factor, residuals)
             system.set(start + step)
             new, trial = _settled(system)
         if new < loss:
-            gained = loss - new
-            damping = max(damping * max(1 / 3, 1 - (2 * gained / max(predicted, 1e-300) - 1) ** 3), 1e-15)
-            growth, rejected, taken, equations = 2.0, 0, taken + 1, None
+            damping.taken(loss - new, predicted)
+            taken, equations = taken + 1, None
             loss, residuals = new, trial
             slow = 0 if loss < (1 - tolerance) * lowest else slow + 1
             if update_grid:
@@ -167,8 +161,7 @@ def least_squares(
                 reason = f"converged: {patience} steps in a row brought no objective lower by {tolerance:g} of it"
         else:
             system.set(start)
-            damping, growth, rejected = damping * growth, growth * 2, rejected + 1
-            if rejected > REJECTED:
+            if damping.rejected():
                 reason = "converged: no step lowers the objective any more"
         if reason:
             break
@@ -223,13 +216,11 @@ def _settled(system: System) -> tuple[float, list[Tensor]]:
 
 
 def _bent(system: System, start: Tensor, step: Tensor, factor: Tensor, residuals: list[Tensor]) -> Tensor:
-    """The step with half its acceleration (Transtrum and Sethna 2012), where that is small beside it."""
+    """The step bent by the second derivatives of the residuals along it."""
     second = [-2 * r for r in residuals]
     for share in (PROBE, -PROBE):
         system.set(start + share * step)
         second = [s + r for s, r in zip(second, system.residuals(), strict=True)]
     system.set(start)
     pulled = system.pull_back([s / PROBE**2 for s in second])
-    acceleration = -torch.cholesky_solve(pulled.unsqueeze(-1), factor).squeeze(-1)
-    small = bool(acceleration.norm() <= BENT * step.norm())  # False for NaN
-    return step + acceleration / 2 if small else step
+    return bent_step(step, pulled, factor)

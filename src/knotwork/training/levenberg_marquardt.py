@@ -6,17 +6,15 @@ import torch
 from torch import Tensor
 
 from knotwork.model import FreeParameters, KANNetwork, Sweep, normal_equations, pull_back, rows_at_once, sweep
+from knotwork.training.damping import Damping, bent_step, damped_step
 from knotwork.training.grids import adapt_hidden_grids, hidden_grids_fit
 from knotwork.training.likelihood import Goal, Normal
 from knotwork.training.penalties import Penalty
 from knotwork.training.smoothness import WHISPER, Smoothness
 
 NORMAL = Normal()
-DAMPING = 1e-3  # at first
-REJECTED = 25  # steps in a row, each damped more, after which there is none that helps
 EXACTLY = 0.003  # of a hidden grid: how far off its ends may be, at first and in the end
 SETTLING = 10  # last steps, before which hidden grids are laid as they shall stay
-BENT = 0.75  # of a step that its correction may be
 MOST_ROUGH = 3.0  # times the loss, for the part of roughness in what is minimised
 PROBE = 0.1  # of a step, for second derivatives along it
 
@@ -56,7 +54,7 @@ def levenberg_marquardt(
     loss, seen = _evaluate(network, x, y, free, penalty, likelihood)
     if loss != loss:
         return 0, "the loss is NaN where the fit began, so no step can be judged"
-    damping, growth, slow, taken, rejected, lowest = DAMPING, 2.0, 0, 0, 0, loss
+    damping, slow, taken, lowest = Damping(), 0, 0, loss
     smooth = system = None
     rough, settled = 0.0, not update_grid
     while taken < steps:
@@ -72,7 +70,7 @@ def levenberg_marquardt(
                 smooth.weaken(MOST_ROUGH * loss / rough)
                 rough = MOST_ROUGH * loss
             system = smooth.add_to(matrix, gradient, start)
-        step, predicted, factor = _solve(*system, damping)
+        step, predicted, factor = damped_step(*system, damping.value)
         new, new_rough, trial = float("nan"), 0.0, None
         if step is not None:
             step = _bent(network, x, y, free, start, step, factor, seen, likelihood)
@@ -81,8 +79,8 @@ def levenberg_marquardt(
             new_rough = smooth.value(start + step)  # type: ignore[union-attr]
         gained = loss + rough - new - new_rough
         if gained > 0:
-            damping = max(damping * max(1 / 3, 1 - (2 * gained / max(predicted, 1e-300) - 1) ** 3), 1e-15)
-            growth, rejected, taken, system = 2.0, 0, taken + 1, None
+            damping.taken(gained, predicted)
+            taken, system = taken + 1, None
             loss, rough, seen = new, new_rough, trial
             slow = 0 if loss < (1 - tolerance) * lowest else slow + 1
             lowest = min(loss, lowest)
@@ -97,15 +95,14 @@ def levenberg_marquardt(
                 reason = f"converged: {patience} steps in a row brought no loss lower by {tolerance:g} of it"
         else:
             free.set(start)
-            damping, growth, rejected = damping * growth, growth * 2, rejected + 1
-            if rejected > REJECTED:
+            if damping.rejected():
                 reason = "converged: no step lowers the loss any more"
         if not settled and (reason or taken == steps - SETTLING):
             settled = True
             if adapt_hidden_grids(network, x, within=EXACTLY):
                 loss, seen = _evaluate(network, x, y, free, penalty, likelihood, seen)
                 smooth, system, reason = None, None, None
-                damping, growth, slow, rejected = DAMPING, 2.0, 0, 0
+                damping, slow = Damping(), 0
         if reason:
             return taken, reason
     return taken, f"the limit of {steps} steps was reached"
@@ -165,19 +162,6 @@ def half_derivatives(
     return matrix, gradient
 
 
-def _solve(matrix: Tensor, gradient: Tensor, damping: float) -> tuple[Tensor | None, float, Tensor]:
-    """The damped step, the decrease of the loss that the quadratic model predicts, and the Cholesky factor."""
-    diagonal = matrix.diagonal()
-    scale = diagonal.clamp_min(1e-8 * float(diagonal.max()) + 1e-300)
-    factor, failed = torch.linalg.cholesky_ex(matrix + torch.diag(damping * scale))
-    if int(failed):
-        return None, 0.0, factor
-    step = -torch.cholesky_solve(gradient.unsqueeze(-1), factor).squeeze(-1)
-    if not bool(step.isfinite().all()):
-        return None, 0.0, factor
-    return step, float(damping * (step * scale * step).sum() - step @ gradient), factor
-
-
 @torch.no_grad()
 def _bent(
     network: KANNetwork,
@@ -190,10 +174,7 @@ def _bent(
     seen: Sweep | None,
     likelihood: Goal,
 ) -> Tensor:
-    """The step with half its acceleration, -(JᵀJ + λD)⁻¹ Jᵀ r'' for second derivatives r'' of the residuals along it.
-
-    Where the acceleration is large beside the step, the series is not to be trusted and the step stays straight.
-    """
+    """The step bent by the second derivatives of the residuals along it."""
     compiled, inputs = free.compiled(), network.select_inputs(x)
     here = network(x) if seen is None else seen.outputs
     second = -2 * here
@@ -212,6 +193,4 @@ def _bent(
         rows = rows_at_once(free)
         parts = zip(x.split(rows), second.split(rows), strict=True)
         pulled = torch.stack([pull_back(network, sweep(network, some), by, free) for some, by in parts]).sum(0)
-    acceleration = -torch.cholesky_solve(pulled.unsqueeze(-1), factor).squeeze(-1)
-    small = bool(acceleration.norm() <= BENT * step.norm())  # False for NaN
-    return step + acceleration / 2 if small else step
+    return bent_step(step, pulled, factor)
