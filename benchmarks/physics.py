@@ -93,9 +93,7 @@ CASES = {
     ),
     "heat": Case(lambda seed: library.heat(), [2, 5, 1], 20, 1e-7),
     "wave": Case(lambda seed: library.wave(), [2, 5, 1], 20, 1e-7),
-    "kovasznay": Case(
-        lambda seed: library.kovasznay(), [2, 5, 3], 10, 1e-6, {"k": 7, "steps": 200, "tolerance": 1e-4}
-    ),
+    "kovasznay": Case(lambda seed: library.kovasznay(), [2, 5, 3], 10, 1e-6, {"k": 7, "steps": 200, "tolerance": 1e-4}),
     "burgers": Case(lambda seed: library.burgers(), [2, 5, 1], 20, 1e-4, {"focus": True, "windows": 5}),
     "allen-cahn": Case(lambda seed: library.allen_cahn(), [2, 5, 1], 20, 1e-3, {"focus": True, "windows": 5}),
     "inverse": Case(

@@ -97,9 +97,10 @@ class KAN(KANNetwork):
         *,
         budget: float | None = None,
         method: str = "propagated",
+        loss: Any = "mse",
     ) -> Self:
         """A smaller copy without what does not matter, by thresholds or within an accuracy budget such as 0.05."""
-        return prune(self, data, node_threshold, edge_threshold, budget=budget, method=method)
+        return prune(self, data, node_threshold, edge_threshold, budget=budget, method=method, loss=loss)
 
     def plot(self, data: object = None, beta: float = 3.0, **options: Any) -> Figure:
         """The network drawn with its curves, transparency tanh(beta * score), as one matplotlib Figure."""

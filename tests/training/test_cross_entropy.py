@@ -1,5 +1,7 @@
 """Labels: second-order steps on the cross-entropy of logits."""
 
+import importlib
+
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
@@ -79,7 +81,7 @@ def test_classes_that_can_be_told_apart_leave_no_loss():
 @pytest.mark.parametrize(
     ("labels", "width", "message"),
     [
-        ([0, 1, 2], [1, 2], r"labels from 0 to 1 for width=\[1, 2\], but y holds 2. Number the classes from 0"),
+        ([0, 1, 2], [1, 2], "labels from 0 to 1 for 2 outputs, but y holds 2. Number the classes from 0"),
         ([0, 1, 2], [1, 1], "labels from 0 to 1"),
         ([-1, 1, 1], [1, 1], "but y holds -1"),
         ([0.5, 1, 1], [1, 3], "but y holds 0.5"),
@@ -95,3 +97,29 @@ def test_one_hot_targets_are_refused_with_the_reason():
     y = torch.eye(2, dtype=torch.float64).repeat(10, 1)
     with pytest.raises(TrainingError, match="takes one column of labels from 0, but y has 2"):
         kw.KAN([1, 2], seed=0).fit((torch.rand(20, 1), y), loss="cross_entropy")
+
+
+def test_labels_that_come_later_or_to_other_models_are_checked_too():
+    x, y = torch.rand(40, 1), torch.tensor([0.0, 1.0, 2.0, 1.0] * 10)
+    with pytest.raises(TrainingError, match="labels from 0 to 1 for 1 outputs, but y holds 2"):
+        kw.fit(kw.MLP([1, 3, 1]), (x, y), loss="cross_entropy", steps=2)
+
+
+def test_pruning_within_a_budget_keeps_the_accuracy():
+    x, y = labelled(2)
+    model = kw.KAN([2, 3, 1], grid=3, seed=0)
+    model.fit((x, y), loss="cross_entropy", steps=20, starts=1)
+    before, after = (
+        float(((network(x)[:, 0] > 0) == (y > 0.5)).double().mean())
+        for network in (model, model.prune((x, y), budget=0.05, loss="cross_entropy"))
+    )
+    assert after > before - 0.03 > 0.7
+
+
+def test_how_classes_are_numbered_makes_no_difference_to_sparsity():
+    x, y = labelled(3)
+    found = []
+    for names in (torch.tensor([0.0, 1.0, 2.0]), torch.tensor([1.0, 0.0, 2.0])):
+        search = importlib.import_module("knotwork.simplify.sparse")
+        found.append(search._unit(kw.Dataset.from_arrays(x, names[y.long()], seed=0), {"loss": "cross_entropy"}))
+    assert found[0] == found[1]

@@ -6,6 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from knotwork.errors import SpecError
+
 if TYPE_CHECKING:
     from knotwork.pde.scene import Scene
 
@@ -95,8 +99,14 @@ def data(points: object, values: object, *, field: str | None = None, weight: fl
     They count a hundredth of what other conditions do, so that noise moves unknown coefficients and not the residual.
     """
 
+    measured = torch.as_tensor(values, dtype=torch.float64).reshape(-1)
+    n = len(torch.as_tensor(points))
+    if len(measured) != n or not bool(measured.isfinite().all()):
+        came = f"{len(measured)} values for {n} points" if len(measured) != n else "values that are not finite"
+        raise SpecError(f"data() got {came}: pass one finite value for every point.")
+
     def residual(scene: Scene) -> Any:
-        return scene.one(field).value - scene.measured(values)
+        return scene.one(field).value - scene.measured(measured)
 
     return Condition("data", residual, (), points, weight)
 

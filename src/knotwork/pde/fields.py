@@ -110,6 +110,21 @@ class Field:
     def __pow__(self, other: object) -> Tensor:
         return self.value ** _plain(other)
 
+    def __rpow__(self, other: object) -> Tensor:
+        return torch.as_tensor(_plain(other)) ** self.value
+
+    def __lt__(self, other: object) -> Tensor:
+        return self.value < _plain(other)
+
+    def __le__(self, other: object) -> Tensor:
+        return self.value <= _plain(other)
+
+    def __gt__(self, other: object) -> Tensor:
+        return self.value > _plain(other)
+
+    def __ge__(self, other: object) -> Tensor:
+        return self.value >= _plain(other)
+
     __radd__, __rmul__ = __add__, __mul__
 
 

@@ -89,6 +89,8 @@ class System:
         """Put the last layer and the unknowns where a Gauss-Newton step leads, which for linear problems is best."""
         last = len(self.network.layers) - 1
         matrix, gradient = self.normal_equations(last)
+        if not len(matrix):  # frozen
+            return
         scale = matrix.diagonal().clamp_min(HARDLY * float(matrix.diagonal().max()) + 1e-300)
         factor, failed = torch.linalg.cholesky_ex(matrix + torch.diag(RIDGE * scale))
         if not int(failed):

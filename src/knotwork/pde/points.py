@@ -61,6 +61,11 @@ def places_of(problem: Problem, condition: Condition, n: int, seed: int) -> list
             sign = {low: -1, high: 1}.get(end)
             seed += 1
             found.append(Place(_face(problem, name, end, n, seed), None if sign is None else (name, sign)))
+    if not found:
+        raise SpecError(
+            f"{condition.kind}() holds on the faces of space, and there is none beside {', '.join(problem.domain)}: "
+            "use pde.initial(), or say where with on=."
+        )
     if condition.kind == "dirichlet":  # needs no normal
         return [Place(torch.cat([place.x for place in found]))]
     return found

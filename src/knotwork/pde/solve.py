@@ -33,6 +33,7 @@ FEWEST = 600
 OPTIMIZERS = ("lm", "lbfgs", "adam")
 
 
+@torch.enable_grad()
 def solve(
     problem: Problem,
     model: KAN | None = None,
@@ -70,6 +71,10 @@ def solve(
     if windows > 1 and (problem.time is None or problem.unknowns):
         why = "unknown coefficients" if problem.unknowns else "no time"
         raise SpecError(f"windows={windows} cuts time into parts, but this problem has {why}: solve it in one.")
+    if windows > 1:
+        refuse_windows(problem, windows)
+    if focus and problem.points is not None:
+        raise SpecError("focus=True draws points from the box of the domain, but this problem has points of its own.")
     plan = Plan(grid, starts, steps, points, optimizer, focus, tolerance, seed)
     began = time.perf_counter()
     if model is None:
@@ -90,7 +95,10 @@ def solve(
         for w in range(windows):
             part, ends = window_problem(problem, w, windows, former)
             work = Work(part, plan, line, callback, history, began, w)
-            begin = laid_over(start.copy(), part) if model is None or former is None else moved_on(former, part)
+            if former is None:
+                begin = start if model is not None and windows == 1 else laid_over(start.copy(), part)
+            else:
+                begin = laid_over(start.copy(), part) if model is None else moved_on(former, part)
             system = work.solved(begin, fresh=model is None)
             former = system.network
             former.fitted.fill_(True)
@@ -99,6 +107,8 @@ def solve(
             reasons.append(work.reason)
             taken += work.taken
             left.append(float(system.terms[0].values(former, system.unknowns).square().sum(0).mean()))
+            if work.reason == STOPPED:
+                break
     assert system is not None
     unknowns = {
         name: Estimate(float(value), float(error))
@@ -109,6 +119,22 @@ def solve(
         reasons[-1], taken, time.perf_counter() - began, tuple(history),
     )  # fmt: skip
     return judged(solution)
+
+
+def refuse_windows(problem: Problem, windows: int) -> None:
+    """SpecError for a problem that cannot be cut: only initial conditions lead from one window to the next."""
+    at_time = [c.kind for c in problem.conditions if any(name == problem.time for name, _ in c.on)]
+    at_points = [c.kind for c in problem.conditions if c.points is not None]
+    cut = f"windows={windows} cuts time into parts"
+    if at_time:
+        raise SpecError(f"{cut}, but {at_time[0]}() is given on {problem.time}: say pde.initial() instead.")
+    if at_points or problem.points is not None:
+        what = f"{at_points[0]}() holds" if at_points else "the domain is given by"
+        raise SpecError(f"{cut}, but {what} points, which belong to one part each: solve it in one.")
+    if problem.hard:
+        raise SpecError(f"{cut}, but hard() holds for all of them: say pde.initial() and pde.dirichlet() instead.")
+    if not any(c.kind == "initial" for c in problem.conditions):
+        raise SpecError(f"{cut}, but no initial() says where the first begins: add pde.initial().")
 
 
 def judged(solution: Solution) -> Solution:
@@ -125,6 +151,10 @@ def judged(solution: Solution) -> Solution:
 
 def check_network(problem: Problem, network: KANNetwork) -> None:
     """SpecError unless the network has the inputs, outputs and spline order that the problem asks for."""
+    if not isinstance(network, KANNetwork):
+        raise SpecError(f"solve() fits a KAN, but got a {type(network).__name__}: pass width= or a KAN.")
+    if network.spec.inputs != tuple(range(network.spec.in_features)):
+        raise SpecError(f"this network uses the inputs {network.spec.inputs} alone: pass one that takes all of them.")
     refuse_named(network)
     spec = network.spec
     wanted = len(problem.coordinates), len(problem.fields)

@@ -131,6 +131,7 @@ class Term:
             x, hard.offset, "the offset of hard()"
         )
 
+    @torch.enable_grad()
     def _jets_of(self, x: Tensor, function: Any, what: str) -> Tensor:
         found = [values_of(function, what, self.problem.named(x)).detach()]
         for line, order in zip(self.lines.directions, self.lines.orders, strict=True):

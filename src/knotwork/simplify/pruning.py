@@ -11,7 +11,9 @@ from knotwork.data import Dataset, as_dataset
 from knotwork.errors import TrainingError
 from knotwork.model import KANLayer, KANNetwork, NamedEdge, trace
 from knotwork.simplify.attribution import attribute
-from knotwork.training import fit, rmse
+from knotwork.training import fit
+from knotwork.training.loop import error_of
+from knotwork.training.objective import Loss, Objective, make_objective
 
 Network = TypeVar("Network", bound=KANNetwork)
 
@@ -32,12 +34,13 @@ def prune(
     *,
     budget: float | None = None,
     method: str = "propagated",
+    loss: str | Loss = "mse",
 ) -> Network:
     """A smaller copy without the nodes, edges and inputs that score below the thresholds; `network` is untouched.
 
     With `budget`, thresholds are not used: edges go one after another, the least important first, each followed by a
     brief fit, as long as the validation RMSE (training RMSE without validation rows) stays within 1 + budget of
-    today's.
+    today's; `loss` is that of `fit`, of which a network fitted to labels needs "cross_entropy".
     What a removed edge adds on average is kept as a constant. Every output and every factor of a product keeps its
     strongest edge, and its source in turn. The pruned network takes the same input columns as before.
     """
@@ -47,7 +50,7 @@ def prune(
     if budget is not None:
         if not budget >= 0:
             raise TrainingError(f"budget={budget!r} is not possible: give the allowed rise of the error, such as 0.05.")
-        return _prune_within(network, data, budget, method)
+        return _prune_within(network, data, budget, method, loss)
     scores = attribute(network, data.X_train, method)
     depth = network.spec.depth
     nodes = [score > node_threshold if 0 < l < depth else score == score for l, score in enumerate(scores.nodes)]
@@ -55,11 +58,13 @@ def prune(
     return select(network, _consistent(network, edges, nodes, scores.edges), data.X_train)
 
 
-def _prune_within(network: Network, data: Dataset, budget: float, method: str) -> Network:
+def _prune_within(network: Network, data: Dataset, budget: float, method: str, loss: str | Loss) -> Network:
     """Greedy removal of edges, least important first; an edge whose removal costs too much is not tried again."""
     current = network.copy()
     every_node = [torch.ones(current.spec.nodes(l), dtype=torch.bool) for l in range(current.spec.depth + 1)]
-    allowed = (1 + budget) * _held_out(current, data)
+    objective = make_objective(current, loss, 0.0, 0.0, 0.0)
+    optimizer = "adam" if objective.likelihood is None else "lm"
+    allowed = (1 + budget) * _held_out(current, data, objective)
     tried: set[tuple[int, int, int]] = set()
     while True:
         scores = attribute(current, data.X_train, method).edges
@@ -80,18 +85,18 @@ def _prune_within(network: Network, data: Dataset, budget: float, method: str) -
         if keep[l][i, j]:
             continue
         smaller = without_edges(current, keep, data.X_train)
-        if fit(smaller, data, optimizer="lm", steps=10, progress=False).stopped_by_caller:
+        if fit(smaller, data, optimizer=optimizer, steps=10, loss=loss, progress=False).stopped_by_caller:
             break
-        if _held_out(smaller, data) <= allowed:
+        if _held_out(smaller, data, objective) <= allowed:
             current = smaller
     kept = [layer.active() for layer in current.layers]
     scores = attribute(current, data.X_train, method).edges
     return select(current, _consistent(current, kept, every_node, scores), data.X_train)
 
 
-def _held_out(network: KANNetwork, data: Dataset) -> float:
-    held_out = rmse(network, data.X_val, data.y_val)
-    error = rmse(network, data.X_train, data.y_train) if held_out is None else held_out
+def _held_out(network: KANNetwork, data: Dataset, objective: Objective) -> float:
+    held_out = error_of(network, objective, data.X_val, data.y_val)
+    error = error_of(network, objective, data.X_train, data.y_train) if held_out is None else held_out
     assert error is not None
     return error
 

@@ -38,9 +38,9 @@ def fit_sparse(
     nodes that do the work of another are tried one by one. A smaller network is kept if without the penalty it predicts
     held-out rows (training rows without them) as well within 5 %: on its own grid, or on a finer one with no more
     parameters than `model`, because on a coarse grid spare edges make up for what single curves cannot follow.
-    `sparsity` weighs the penalty against the variance of the targets, so units make no difference; the thresholds are
-    those of `prune`, and other `settings` those of `fit`, except that 8 starts are enough. Ctrl-C or the callback ends
-    it with the best so far.
+    `sparsity` weighs the penalty against the variance of the targets, so units make no difference (labels have none);
+    the thresholds are those of `prune`, and other `settings` those of `fit`, except that 8 starts are enough. Ctrl-C or
+    the callback ends it with the best so far.
 
     Raises TrainingError for a sparsity that is not positive.
     """
@@ -52,7 +52,8 @@ def fit_sparse(
     thresholds = node_threshold, edge_threshold
     ended, began = {}, time.perf_counter()
     with progress_line(progress) as line:
-        search = _Search(as_dataset(data), {"starts": STARTS, **settings}, line, model.parameters_in_use())
+        rows = as_dataset(data)
+        search = _Search(rows, {"starts": STARTS, **settings}, line, model.parameters_in_use(), _unit(rows, settings))
         try:
             network = search.first(model.copy())
             for strength in _strengths(float(sparsity)):
@@ -90,6 +91,7 @@ class _Search:
     settings: dict[str, object]
     line: Line
     n_whole: int  # parameters of the whole network
+    unit: float  # of the targets
     n_parameters: int = 0  # of the network on a finer grid that was kept last
     best: FitResult | None = None
     lowest: float = float("inf")
@@ -99,9 +101,7 @@ class _Search:
     def fitted(self, network: KANNetwork, steps: int | None = None, sparsity: float = 0.0) -> FitResult:
         """`fit` with a penalty in the units of the targets: norms of edges have that unit, and entropies none."""
         before, taken = time.perf_counter() - self.began, self.history[-1].step if self.history else 0
-        y = self.data.y_train
-        spread = float((y - y.mean(0)).square().mean().sqrt())
-        given = {"lamb": sparsity * spread, "lamb_entropy": spread, "steps": steps, **self.settings}
+        given = {"lamb": sparsity * self.unit, "lamb_entropy": self.unit, "steps": steps, **self.settings}
         result = fit(network, self.data, progress=self.line, **given)  # type: ignore[arg-type]
         self.history += [replace(r, step=r.step + taken, seconds=r.seconds + before) for r in result.history]
         if result.stopped_by_caller:
@@ -157,6 +157,13 @@ class _Search:
                 smaller = without_node(network, x, l, n)
             if self.consider(smaller, HOPELESS):
                 return self.drop_nodes()
+
+
+def _unit(data: Dataset, settings: dict[str, object]) -> float:
+    """The spread of the targets; 1 for labels, whose logits have no unit."""
+    if settings.get("loss") == "cross_entropy":
+        return 1.0
+    return float((data.y_train - data.y_train.mean(0)).square().mean().sqrt())
 
 
 def _with_parameters(network: KANNetwork, n_parameters: int) -> KANNetwork | None:

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax, one_hot, softplus
 
+from knotwork.errors import TrainingError
+
 TINY = 1e-300  # the least variance or probability whose root a residual is divided by
 
 
@@ -91,8 +93,16 @@ class CrossEntropy:
         return float(-torch.xlogy(shares, shares).sum())
 
     def truth(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The labels as probabilities, in the shape of the outputs."""
-        return targets if outputs.shape[1] == 1 else one_hot(targets[:, 0].long(), outputs.shape[1]).to(outputs)
+        """The labels as probabilities, in the shape of the outputs; TrainingError for those that are none."""
+        classes = max(2, outputs.shape[1])
+        wrong = (targets != targets.round()) | (targets < 0) | (targets >= classes)
+        if targets.shape[1] != 1 or bool(wrong.any()):
+            came = f"y holds {float(targets[wrong][0]):g}" if bool(wrong.any()) else f"y has {targets.shape[1]} columns"
+            raise TrainingError(
+                f"loss='cross_entropy' takes one column of labels from 0 to {classes - 1} for {outputs.shape[1]} "
+                f"outputs, but {came}. Number the classes from 0, with one output for each, or one output for two."
+            )
+        return targets if outputs.shape[1] == 1 else one_hot(targets[:, 0].long(), classes).to(outputs)
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         """What the logits say, in their shape."""

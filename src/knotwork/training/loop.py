@@ -92,7 +92,7 @@ def fit(
         except KeyboardInterrupt:
             taken, reason = watch.taken, INTERRUPTED
         best = watch.restore_best()
-        errors = [_error(model, objective, *rows) for rows in (train, validation, test)]
+        errors = [error_of(model, objective, *rows) for rows in (train, validation, test)]
     return FitResult(
         model=model,
         optimizer=plan.optimizer,
@@ -145,7 +145,7 @@ def run(
 
 
 @torch.no_grad()
-def _error(model: nn.Module, objective: Objective, x: Tensor, y: Tensor) -> float | None:
+def error_of(model: nn.Module, objective: Objective, x: Tensor, y: Tensor) -> float | None:
     """RMSE of the outputs, or of probabilities where they are logits; None without rows."""
     if not isinstance(objective.likelihood, CrossEntropy) or not len(x):
         return rmse(model, x, y)

@@ -31,7 +31,7 @@ def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 LOSSES: dict[str, Loss] = {"mse": mean_squared_error, "cross_entropy": cross_entropy}
-GOALS: dict[Loss, Goal] = {mean_squared_error: Normal(), cross_entropy: CrossEntropy()}
+GOALS: list[tuple[Loss, Goal]] = [(mean_squared_error, Normal()), (cross_entropy, CrossEntropy())]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Objective:
     @property
     def likelihood(self) -> Goal | None:
         """What the loss says of the targets, where that is known."""
-        return GOALS.get(self.loss)
+        return next((goal for loss, goal in GOALS if loss is self.loss), None)
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         value = self.loss(model(x), y)
@@ -62,7 +62,7 @@ class Objective:
 
 def make_objective(model: nn.Module, loss: str | Loss, lamb: float, lamb_l1: float, lamb_entropy: float) -> Objective:
     """The objective that the arguments of `fit` describe; TrainingError if they make no sense."""
-    if not callable(loss) and loss not in LOSSES:
+    if not callable(loss) and not (isinstance(loss, str) and loss in LOSSES):
         raise TrainingError(
             f"loss={loss!r} is not known; pass 'mse', 'cross_entropy' or a function of (outputs, targets)."
         )

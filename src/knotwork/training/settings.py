@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from numbers import Real
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from knotwork.data import Dataset, Stream, as_dataset
 from knotwork.errors import TrainingError
 from knotwork.model import FreeParameters, KANNetwork, is_whole
 from knotwork.training.first_order import optimizer_class
+from knotwork.training.likelihood import CrossEntropy
 from knotwork.training.objective import Objective, cross_entropy
 
 STEPS = {"lm": 100, "lbfgs": 100, "adam": 2000}  # at most, unless the caller says otherwise
@@ -159,7 +160,7 @@ def _check_widths(model: nn.Module, data: Dataset, objective: Objective) -> None
             f"Pass width=[{data.n_inputs}, ...] or choose {spec.in_features} columns."
         )
     if labels:
-        _check_labels(data, max(2, spec.nodes(spec.depth)), shape)
+        CrossEntropy().truth(data.y_train.new_empty(0, spec.nodes(spec.depth)), _all_labels(data))
     elif data.n_outputs != spec.nodes(spec.depth):
         raise TrainingError(
             f"fit() got {data.n_outputs} target columns but this KAN has {spec.nodes(spec.depth)} outputs "
@@ -167,11 +168,5 @@ def _check_widths(model: nn.Module, data: Dataset, objective: Objective) -> None
         )
 
 
-def _check_labels(data: Dataset, classes: int, shape: list) -> None:
-    y = torch.cat([data.y_train, data.y_val, data.y_test])
-    wrong = y[(y != y.round()) | (y < 0) | (y >= classes)]
-    if len(wrong):
-        raise TrainingError(
-            f"loss='cross_entropy' takes labels from 0 to {classes - 1} for width={shape}, but y holds "
-            f"{float(wrong[0]):g}. Number the classes from 0, with one output for each, or one output for two."
-        )
+def _all_labels(data: Dataset) -> Tensor:
+    return torch.cat([data.y_train, data.y_val, data.y_test])

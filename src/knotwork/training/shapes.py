@@ -33,9 +33,17 @@ def fit_shapes(
     on the first grid has no result. `models` stay as they were, `settings` are those of `fit`, and steps, seconds and
     history those of the fit on that grid. Ctrl-C or the callback ends the race with what there is.
 
-    Raises TrainingError for grids that are not whole numbers from coarse to fine, and if no network is small enough.
+    Raises TrainingError for what is no KAN, for grids that are not whole numbers from coarse to fine, and if no network
+    is small enough.
     """
-    data, grids = as_dataset(data), list(grids)
+    models = [models] if isinstance(models, KANNetwork) else list(models)
+    other = next((type(m).__name__ for m in models if not isinstance(m, KANNetwork)), None)
+    if other is not None or not models:
+        raise TrainingError(
+            f"fit_shapes() races KANs, but got {other or 'none'}: pass models such as [kw.KAN(...), ...]."
+        )
+    data = as_dataset(data)
+    grids = [int(grids)] if is_whole(grids) else list(grids)  # type: ignore[call-overload]
     if not grids or any(not is_whole(g) or g < 1 for g in grids) or sorted(set(grids)) != grids:
         raise TrainingError(f"grids={grids!r} must be whole numbers from coarse to fine, such as (5, 10, 20).")
     best: dict[int, FitResult] = {}  # by number of the model
