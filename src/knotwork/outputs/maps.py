@@ -12,6 +12,7 @@ from knotwork.errors import DataError
 from knotwork.outputs.figure import BLUE, GREY, INK, Sheet, label, plain_axes, typeset, write
 
 WIDTH, HEIGHT, BAR = 3.5, 3.0, 0.12  # inches of a panel, and of its colour bar
+FEW, FAR = 0.005, 3.0  # share of values that may be beyond the colours; times the range of the others, how far
 SIGNED = 0.05  # of the largest value, that the other sign must reach
 
 
@@ -19,7 +20,8 @@ def field_maps(coordinates: Mapping[str, np.ndarray], fields: Mapping[str, np.nd
     """A panel a field, side by side: curves over one coordinate, maps over two, with a colour bar each.
 
     `coordinates` maps names to values along each axis, `fields` titles to values at all their combinations, shape (n,)
-    or (n, m). Fields of both signs have colours around zero. Raises DataError for other shapes.
+    or (n, m). Fields of both signs have colours around zero. Where few values are far beyond all others, as residuals
+    are in a corner, colours end before them and the colour bar is pointed. Raises DataError for other shapes.
     """
     axes_values = list(coordinates.values())
     shape = tuple(len(values) for values in axes_values)
@@ -46,15 +48,27 @@ def field_maps(coordinates: Mapping[str, np.ndarray], fields: Mapping[str, np.nd
     return figure
 
 
-def _map(figure: Figure, axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray) -> None:
+def _ends(values: np.ndarray) -> tuple[float, float]:
+    """Least and greatest of values, or of all but a few that are far away."""
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    least, greatest = (float(v) for v in np.nanquantile(values, (FEW, 1 - FEW)))
+    size = FAR * (greatest - least)
+    return (least if low < least - size else low), (greatest if high > greatest + size else high)
+
+
+def _map(figure: Figure, axes: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray) -> None:
+    low, high = _ends(values)
     most = max(abs(low), abs(high))
     signed = min(-low, high) > SIGNED * most
-    colours: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -most, "vmax": most} if signed else {"cmap": "viridis"}
+    colours: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
+    if not signed:
+        colours = {"cmap": "viridis", "vmin": low, "vmax": high}
+    beyond = bool(np.nanmin(values) < colours["vmin"]), bool(np.nanmax(values) > colours["vmax"])
+    extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(beyond, "neither")
     drawn = axes.pcolormesh(x, y, values.T, shading="gouraud", rasterized=True, **colours)
     box, width = axes.get_position(), figure.get_size_inches()[0]
     bar_axes = figure.add_axes((box.x1 + 0.1 / width, box.y0, BAR / width, box.height))
-    bar = figure.colorbar(drawn, cax=bar_axes)
+    bar = figure.colorbar(drawn, cax=bar_axes, extend=extend, extendfrac=0.03)
     bar.outline.set(edgecolor=GREY, linewidth=0.8)  # type: ignore[operator]
     bar.formatter.set_powerlimits((-3, 3))  # type: ignore[attr-defined]
     bar_axes.tick_params(colors=GREY, labelcolor=INK, labelsize=8)
