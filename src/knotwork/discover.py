@@ -18,7 +18,11 @@ from knotwork.functions import select
 from knotwork.kan import KAN
 from knotwork.model import Spec
 from knotwork.simplify import input_shares
-from knotwork.symbolic import Formula
+from knotwork.symbolic import Formula, from_expression, measured, simplest
+from knotwork.symbolic.constants import ROUNDING, Sample
+from knotwork.symbolic.construction import splines_of
+from knotwork.symbolic.reading import Reading
+from knotwork.symbolic.search import Search
 from knotwork.symbolic.shapes import Shape, shapes
 from knotwork.training import INTERRUPTED, FitResult, Line, fit, fit_multilevel, held_out, progress_line
 
@@ -26,15 +30,17 @@ SCOUT_WIDTH = 5  # hidden nodes of the first, general network
 STARTS = 8  # of every shape
 SPARSITY = 1e-3  # weight of the penalty in its first fit, in units of rms(y)
 LEAST_SCORE = 0.01  # of the largest input's: inputs below it are left out
-EXACT = 1e-9  # of rms(y): residuals below it are rounding
 HOPELESS = 10.0  # times the scout's error and FAR of rms(y): a shape that far off on a coarse grid is not refined
 FAR = 0.05
 WORTH_NAMING = 3.0  # times the best error so far: shapes within it are turned into formulas at once,
 CLOSE = 0.01  # and so are those within this share of rms(y): a kink costs splines much and a formula nothing
+BETTER = 0.9  # times the error of a simpler formula, which a longer one must reach to be shown
+MOST_SHOWN = 6
 AS_WELL = 1.2  # times the scout's error that leaving out faint inputs may bring
 GRIDS = (5, 10, 20)
 SCOUT_GRIDS = GRIDS[:2]  # a wide network needs no finer ones
 MOST_ROWS = 10_000
+SHARE = 0.75  # of a time budget that the search among structures of curves may take
 BRIEF: dict[str, Any] = {"optimizer": "lm", "tolerance": 1e-3}
 
 Say = Callable[[str], None]
@@ -143,13 +149,18 @@ def discover(
                 say(text)
             return line.part(text)
 
-        scout, importance = look_around(data, seed, stage("fitting a general network"))
         trials = [constant(data)]
+        sparse, scout = first_look(data, seed, stage("looking for inputs that matter"))
+        importance = input_shares(sparse, data)
         try:
             if scout.stopped_by_caller:
                 raise KeyboardInterrupt
-            kept = worth_keeping(importance, scout, data, seed, stage("looking for inputs that matter"))
-            reason = try_shapes(trials, kept, held_out(scout), data, lib, until, seed, stage)
+            search_until = math.inf if time_budget is None else began + SHARE * time_budget
+            reason = search_structures(trials, importance, data, lib, search_until, seed, stage)
+            if reason is None:
+                scout = look_around(sparse, data, stage("fitting a general network"))
+                kept = worth_keeping(importance, scout, data, seed, stage("looking for inputs that matter"))
+                reason = try_shapes(trials, kept, held_out(scout), data, lib, until, seed, stage)
         except KeyboardInterrupt:
             stage("interrupted: the best so far is kept")
             reason = INTERRUPTED
@@ -178,6 +189,82 @@ def discover(
     )
 
 
+def search_structures(
+    trials: list[Trial],
+    importance: dict[str, float],
+    data: Dataset,
+    lib: Iterable[str] | None,
+    until: float,
+    seed: int,
+    stage: Callable[[str], Line],
+) -> str | None:
+    """Append a trial for every reading that no simpler one beats; why the whole search can end, or None."""
+    sample, faint = sample_of(data, importance)
+    search = Search(sample, len(data.X_train), select(lib), seed, until, lambda text: stage(f"trying {text}"), faint)
+    readings: list[Reading] = []
+    try:
+        for reading in search.readings():
+            readings.append(reading)
+    finally:  # Ctrl-C keeps what was read
+        for reading in front_of(readings):
+            trial = trial_of(reading, data)
+            if trial is not None:
+                trials.append(trial)
+    if any(trial.held_out <= ROUNDING * rms(data) for trial in trials):
+        return "the formula is exact to rounding"
+    return "what the formula leaves unexplained looks random" if search.done else None
+
+
+def sample_of(data: Dataset, importance: dict[str, float]) -> tuple[Sample, list[Tensor]]:
+    """Training and held-out rows in their own units: of the inputs that are not faint, and the faint columns."""
+    rows, y = torch.cat([data.X_train, data.X_val]), torch.cat([data.y_train, data.y_val])[:, 0].double()
+    rows = (rows if data.scaling is None else data.scaling.undo(rows)).double()
+    least = LEAST_SCORE * max(importance.values())
+    columns = dict(zip(data.input_names, rows.unbind(1), strict=True))
+    faint = [columns.pop(name) for name in data.input_names if importance[name] < least]
+    return Sample(columns, y), faint
+
+
+def front_of(readings: Sequence[Reading]) -> list[Reading]:
+    """The readings that are worth a formula: the one with the fewest bits, and simpler ones that come close."""
+    front: list[Reading] = []
+    for reading in sorted(readings, key=lambda reading: reading.complexity):
+        if not front or reading.error < BETTER * front[-1].error:
+            front.append(reading)
+    best = min(readings, key=lambda reading: reading.bits, default=None)
+    if best is not None and best not in front:
+        front.append(best)
+    return sorted(front, key=lambda reading: reading.bits)[:MOST_SHOWN]
+
+
+def trial_of(reading: Reading, data: Dataset) -> Trial | None:
+    """The reading as a formula, a network that computes it, and the same network with splines; None if it cannot be."""
+    try:
+        expression = simplest(reading.template.filled(), data)
+        named = network_of(expression, data)
+        network = splines_of(named, data.X_train)
+        with torch.no_grad():
+            error = float((network(data.X_train) - data.y_train).square().mean().sqrt())
+        return judged(Trial(reading.meaning, network, error), named, measured((expression,), named, data), data)
+    except (ExpressionError, SpecError):  # a constant beyond what a float holds, a function no edge can be
+        return None
+
+
+def network_of(expression: Any, data: Dataset) -> KAN:
+    """The network that computes an expression of the columns in their own units, from rows as the data holds them."""
+    from knotwork.expressions import number, symbol
+
+    used = [n for n, name in enumerate(data.input_names) if symbol(name) in expression.free_symbols]
+    if data.scaling is not None:
+        center, scale = data.scaling.center, data.scaling.scale
+        columns = {symbol(data.input_names[n]): n for n in used}
+        expression = expression.xreplace({s: number(center[n]) + number(scale[n]) * s for s, n in columns.items()})
+    names = [data.input_names[n] for n in used] or [data.input_names[0]]
+    return from_expression(
+        KAN, expression, names, in_features=data.n_inputs, inputs=tuple(used) or (0,), rows=data.X_train
+    )
+
+
 def try_shapes(
     trials: list[Trial],
     kept: tuple[int, ...],
@@ -202,7 +289,7 @@ def try_shapes(
             line.stage("naming its edges")
             trials[-1] = trial = name(trial, data, lib)
         best = min(best, trial.error, trial.held_out)
-        if trial.held_out <= EXACT * rms(data):
+        if trial.held_out <= ROUNDING * rms(data):
             return "the formula is exact to rounding"
     for trial in sorted(trials[1:], key=lambda trial: trial.error):
         if all(trial.formula is None for trial in trials[1:]):
@@ -218,17 +305,18 @@ def first_rows(data: Dataset) -> Dataset:
     return replace(data, X_train=data.X_train[:MOST_ROWS], y_train=data.y_train[:MOST_ROWS])
 
 
-def look_around(data: Dataset, seed: int, line: Line) -> tuple[FitResult, dict[str, float]]:
-    """A general network, and what each input matters in it.
-
-    Importance is read off a first, sparse fit, in which an input that explains nothing fades.
-    """
+def first_look(data: Dataset, seed: int, line: Line) -> tuple[KAN, FitResult]:
+    """A general network after a short, sparse fit, in which an input that explains nothing fades."""
     sparse = general_network(data, seed)
-    first = fit(sparse, data, starts=1, steps=25, lamb=SPARSITY * rms(data), seed=seed, progress=line, **BRIEF)
-    importance = input_shares(sparse, data)
-    if first.stopped_by_caller:
-        return first, importance
-    return fit_multilevel(sparse, data, SCOUT_GRIDS, patience=0, steps=30, progress=line, **BRIEF), importance
+    return sparse, fit(sparse, data, starts=1, steps=25, lamb=SPARSITY * rms(data), seed=seed, progress=line, **BRIEF)
+
+
+def look_around(sparse: KAN, data: Dataset, line: Line) -> FitResult:
+    """How well a general network predicts the target; it goes on from the sparse one."""
+    scout = fit_multilevel(sparse, data, SCOUT_GRIDS, patience=0, steps=30, progress=line, **BRIEF)
+    if scout.stopped_by_caller:
+        raise KeyboardInterrupt
+    return scout
 
 
 def worth_keeping(
@@ -295,7 +383,7 @@ def judged(trial: Trial, named: KAN, formula: Formula, data: Dataset) -> Trial:
     if not math.isfinite(error):  # a logarithm, say, that leaves its domain on the held-out rows
         return replace(trial, named=named, formula=formula)
     n = float(y.numel())
-    bits = n * math.log2(error + EXACT * rms(data) + 1e-300) + formula.complexity * math.log2(n)
+    bits = n * math.log2(error + ROUNDING * rms(data) + 1e-300) + formula.complexity * math.log2(n)
     return replace(trial, named=named, formula=formula, held_out=error, bits=bits)
 
 

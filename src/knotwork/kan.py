@@ -32,6 +32,7 @@ from knotwork.symbolic import (
     Formula,
     auto_symbolic,
     fix_symbolic,
+    from_expression,
     suggest_symbolic,
     symbolic_formula,
     unfix_symbolic,
@@ -72,6 +73,25 @@ class KAN(KANNetwork):
         dtype_name = str(dtype).removeprefix("torch.")
         spec = Spec(parse_width(width), grid, k, arity, base, extrapolation, grid_range, dtype_name)
         super().__init__(spec, init, None if seed is None else torch.Generator().manual_seed(seed))
+
+    @classmethod
+    def from_expression(
+        cls,
+        expression: Any,
+        variables: Sequence[str] | None = None,
+        data: object = None,
+        grid: int = 5,
+        k: int = 3,
+    ) -> Self:
+        """A network that computes an expression such as "exp(sin(pi*x) + y**2)", or several, one an output.
+
+        `expression` is text for `knotwork.expressions.parse`, a SymPy expression, or a sequence of these. Inputs are
+        `variables`, or those of `data`, or the variables of the expression in alphabetical order. Every edge is named
+        and trainable; functions of functions become layers, products product nodes, x**p for unusual p
+        exp(p·log(x)). With `data` the grids lie over its training rows, for `unfix_symbolic` and further training.
+        Raises SpecError for functions the library does not have, ExpressionError for a text that is none.
+        """
+        return from_expression(cls, expression, variables, data, grid, k)
 
     def fit(self, data: object, **settings: Any) -> FitResult:
         """Train in place on a Dataset, (X, y) or pykan's dict; the settings are those of `knotwork.fit`."""

@@ -38,7 +38,7 @@ def test_the_result_names_accuracy_inputs_formula_and_files(table, tmp_path, cap
     assert status == 0
     for piece in ("192 training", "predicts force with r²", "What matters", "force = a*b", str(out / "diagram.svg")):
         assert piece in text
-    assert "fitting a general network" in progress
+    assert "trying sums and products of curves" in progress
     assert (out / "diagram.svg").read_text().lstrip().startswith("<?xml")
     assert (out / "formula.tex").read_text() == "\\mathrm{force} = a b\n"
     assert kw.load(out / "network.safetensors").spec.named

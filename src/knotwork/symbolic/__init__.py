@@ -1,7 +1,8 @@
 """From splines to formulas: candidates for an edge, naming in context, shapes worth trying, the formula itself."""
 
 from knotwork.symbolic.candidates import Candidate, Candidates, candidates
-from knotwork.symbolic.formula import Formula, symbolic_formula
+from knotwork.symbolic.construction import from_expression
+from knotwork.symbolic.formula import Formula, measured, simplest, symbolic_formula
 from knotwork.symbolic.naming import auto_symbolic, description, fix_symbolic, suggest_symbolic, unfix_symbolic
 
 __all__ = [
@@ -12,6 +13,9 @@ __all__ = [
     "candidates",
     "description",
     "fix_symbolic",
+    "from_expression",
+    "measured",
+    "simplest",
     "suggest_symbolic",
     "symbolic_formula",
     "unfix_symbolic",

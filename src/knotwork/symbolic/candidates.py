@@ -71,29 +71,40 @@ class Candidates(Sequence[Candidate]):
 
 @torch.no_grad()
 def candidates(
-    x: Tensor, y: Tensor, functions: Sequence[NamedFunction], edge: tuple[int, int, int] | None = None
+    x: Tensor,
+    y: Tensor,
+    functions: Sequence[NamedFunction],
+    edge: tuple[int, int, int] | None = None,
+    *,
+    weights: Tensor | None = None,
+    finished: int = FINISHED,
 ) -> Candidates:
     """Fit every function to the points (x, y), each of shape (n,), and rank the fits.
 
     (a, b) come from a grid that suits the function, with c and d by linear regression, then all four are polished by
     damped Gauss-Newton steps. All see the rows thinned evenly, the last steps 1,000 at most; c, d and the errors are
-    those of all rows. Constants that lead outside a function's real domain on the samples are never used.
+    those of all rows. `weights` (n,) say how much each point counts. Only the `finished` best are polished to the end.
+    Constants that lead outside a function's real domain on the samples are never used.
     """
     x, y = x.detach().double(), y.detach().double()
+    w = torch.full_like(y, 1 / len(y)) if weights is None else weights.double() / weights.double().sum()
     middle, half = (x.max() + x.min()) / 2, (x.max() - x.min()) / 2
     half = half if float(half) > 0 else torch.ones_like(half)
     z = (x - middle) / half
-    variance = float((y - y.mean()).square().mean())
+    variance = float(w @ (y - w @ y).square())
     rows = _thinned(z, MOST_ROWS)
-    some_z, some_y = z[rows], y[rows]
+    some_z, some_y, some_w = z[rows], y[rows], w[rows] / w[rows].sum()
     few = _thinned(z, FEW_ROWS)
-    fits = [(f, _polish(z[few], y[few], f, *_grid_search(some_z, some_y, f), steps=6)) for f in functions]
+    few_w = w[few] / w[few].sum()
+    fits = [
+        (f, _polish(z[few], y[few], few_w, f, *_grid_search(some_z, some_y, some_w, f), steps=6)) for f in functions
+    ]
     fits.sort(key=lambda fit: fit[1][-1].item())
     found = []
     for n, (function, (a, b, *_)) in enumerate(fits):
-        if n < FINISHED:
-            a, b, *_ = _polish(some_z, some_y, function, a[None], b[None])
-        c, d, error = (part[0] for part in _linear(_values(function, z, a[None], b[None])[0], y))
+        if n < finished:
+            a, b, *_ = _polish(some_z, some_y, some_w, function, a[None], b[None])
+        c, d, error = (part[0] for part in _linear(_values(function, z, a[None], b[None])[0], y, w))
         mse = float(error)
         r2 = 1 - mse / variance if variance > 0 else float(mse == 0)
         constants = (float(a / half), float(b - a * middle / half), float(c), float(d))
@@ -135,12 +146,12 @@ def _grid(function: NamedFunction) -> tuple[Tensor, Tensor]:
     return a.flatten(), (-a * centre).flatten()
 
 
-def _grid_search(z: Tensor, y: Tensor, function: NamedFunction) -> tuple[Tensor, Tensor]:
+def _grid_search(z: Tensor, y: Tensor, w: Tensor, function: NamedFunction) -> tuple[Tensor, Tensor]:
     """The best few (a, b) of the grid, each of shape (m,), by the correlation of f(a·z + b) with y."""
     a, b = _grid(function)
     rows = _thinned(z, GRID_ROWS)
     values, _ = _values(function, z[rows], a, b)
-    share = _explained(values, y[rows])
+    share = _explained(values, y[rows], w[rows] / w[rows].sum())
     best = share.topk(min(POLISHED, len(share))).indices
     return a[best], b[best]
 
@@ -154,29 +165,29 @@ def _values(function: NamedFunction, z: Tensor, a: Tensor, b: Tensor) -> tuple[T
     return torch.where(legal, function.value(u), torch.full_like(u, torch.nan)), u
 
 
-def _explained(values: Tensor, y: Tensor) -> Tensor:
+def _explained(values: Tensor, y: Tensor, w: Tensor) -> Tensor:
     """Squared correlation of each row of values (m, n) with y (n,), -1 where it is not a number."""
-    centred, target = values - values.mean(-1, keepdim=True), y - y.mean()
-    share = (centred @ target).square() / (centred.square().sum(-1) * target.square().sum()).clamp_min(1e-300)
+    centred, target = values - (values @ w)[:, None], y - w @ y
+    share = (centred @ (w * target)).square() / ((centred.square() @ w) * (w @ target.square())).clamp_min(1e-300)
     return torch.nan_to_num(share, nan=-1.0, posinf=-1.0, neginf=-1.0)
 
 
-def _linear(values: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Regression y ≈ c·values + d for each row: c, d and the mean squared error, each (m,)."""
-    mean = values.mean(-1, keepdim=True)
-    centred = values - mean
-    c = (centred @ (y - y.mean())) / centred.square().sum(-1).clamp_min(1e-300)
-    d = y.mean() - c * mean.squeeze(-1)
-    error = (c[:, None] * values + d[:, None] - y).square().mean(-1)
+def _linear(values: Tensor, y: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Regression y ≈ c·values + d for each row: c, d and the mean squared error, each (m,); weights w add up to 1."""
+    mean = values @ w
+    centred = values - mean[:, None]
+    c = (centred @ (w * (y - w @ y))) / (centred.square() @ w).clamp_min(1e-300)
+    d = w @ y - c * mean
+    error = (c[:, None] * values + d[:, None] - y).square() @ w
     return c, d, torch.nan_to_num(error, nan=torch.inf)
 
 
 def _polish(
-    z: Tensor, y: Tensor, function: NamedFunction, a: Tensor, b: Tensor, steps: int = 40
+    z: Tensor, y: Tensor, w: Tensor, function: NamedFunction, a: Tensor, b: Tensor, steps: int = 40
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Damped Gauss-Newton in (a, b) with c and d by regression (variable projection), all starts at once."""
     values, u = _values(function, z, a, b)
-    c, d, error = _linear(values, y)
+    c, d, error = _linear(values, y, w)
     damping, idle = torch.full_like(a, 1e-3), 0
     fixed = function.power is not None and function.shift_free  # a straight line has no inner constants
     for _ in range(0 if fixed else steps):
@@ -184,13 +195,14 @@ def _polish(
         columns = torch.stack([slope * z, slope, values, torch.ones_like(u)], dim=-1)
         columns = torch.nan_to_num(columns, nan=0.0, posinf=0.0, neginf=0.0)
         residual = torch.nan_to_num(c[:, None] * values + d[:, None] - y, nan=0.0, posinf=0.0, neginf=0.0)
-        matrix = columns.transpose(1, 2) @ columns
+        weighted = (columns * w[:, None]).transpose(1, 2)
+        matrix = weighted @ columns
         diagonal = matrix.diagonal(dim1=-2, dim2=-1)
         scale = torch.diag_embed(damping[:, None] * diagonal + 1e-12 * diagonal.amax(-1, keepdim=True) + 1e-300)
-        step, _ = torch.linalg.solve_ex(matrix + scale, -(columns.transpose(1, 2) @ residual.unsqueeze(-1)))
+        step, _ = torch.linalg.solve_ex(matrix + scale, -(weighted @ residual.unsqueeze(-1)))
         step = torch.nan_to_num(step.squeeze(-1), nan=0.0, posinf=0.0, neginf=0.0)
         new_values, new_u = _values(function, z, a + step[:, 0], b + step[:, 1])
-        new_c, new_d, new_error = _linear(new_values, y)
+        new_c, new_d, new_error = _linear(new_values, y, w)
         better = new_error < error
         gain = torch.where(better, (error - new_error) / error.clamp_min(1e-300), torch.zeros_like(error))
         a, b = torch.where(better, a + step[:, 0], a), torch.where(better, b + step[:, 1], b)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from knotwork.data import Dataset, as_dataset
-from knotwork.errors import SpecError
+from knotwork.errors import ExpressionError, SpecError
 from knotwork.functions import named_function
 from knotwork.model import KANNetwork
 
@@ -172,6 +172,39 @@ def _expressions(network: KANNetwork, data: Dataset) -> tuple[Any, ...]:
                 product *= factor
             nodes.append(product)
     return tuple(nodes)
+
+
+def simplest(expression: Any, data: Dataset) -> Any:
+    """The expression with its constants gathered and its terms put together where that makes it shorter.
+
+    All ways must give the same values on the training rows, to 1e-9 of their size.
+    """
+    from knotwork.expressions import algebra, complexity, tidy
+
+    x = data.X_train[:ROWS]
+    before = evaluate((expression,), data, x)
+    allowed = 1e-9 * float(before.square().mean().sqrt())
+
+    def same(candidate: Any) -> bool:
+        return float((evaluate((candidate,), data, x) - before).square().mean().sqrt()) <= allowed
+
+    samples = {name: column.double().numpy() for name, column in zip(data.input_names, _raw(data, x).T, strict=True)}
+    best: Any = expression
+    ways: tuple[Callable[[Any], Any], ...] = (
+        lambda e: tidy(e, samples, 1e-10),
+        algebra.powdenest,
+        algebra.together,
+        algebra.cancel,
+        algebra.factor_terms,
+    )
+    for way in ways:
+        try:
+            candidate: Any = way(best)
+            if complexity(candidate) < complexity(best) and same(candidate):
+                best = candidate
+        except (ExpressionError, algebra.PolynomialError, NotImplementedError):
+            continue
+    return best
 
 
 def _simplified(expression: Any, data: Dataset, output: int) -> Any:

@@ -1,0 +1,153 @@
+"""How many of the Feynman equations each method finds, from 1,000 points, in at most a minute, on one thread.
+
+    python benchmarks/feynman.py [--method knotwork] [--noise 0] [--seeds 1] [--jobs 2] [--sample 40] [NAME ...]
+
+`feynman.csv` holds the equations of "AI Feynman" (Udrescu and Tegmark 2020) with the ranges of their variables, a
+hundred and the twenty bonus equations, B1 to B20. Inputs are drawn uniformly; noise is Gaussian, of noise * rms(y).
+No method is told units, shape or functions. A formula counts as exact if it equals the truth up to a constant factor
+or a constant offset, as SRBench counts (La Cava et al. 2021): judged at points of ranges a fifth wider than those of
+the data, to 1e-6 of their spread; with `rounded`, after the constants of both are rounded to three decimals, which
+SRBench does. One JSON line a run; a run whose line is in the output file is not repeated. `--sample 40` takes that
+many equations, always the same.
+"""
+
+import argparse
+import csv
+import json
+import random
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import joblib
+import numpy as np
+import sympy
+import torch
+
+import knotwork as kw
+from knotwork.expressions import parse, text, to_numpy
+
+ROWS = 1000
+SECONDS = 60.0
+HERE = Path(__file__).parent
+
+
+def equations() -> dict[str, tuple[str, dict[str, tuple[float, float]]]]:
+    """Formula and ranges of every equation, by its name."""
+    with (HERE / "feynman.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    split = {row["name"]: [part.split(":") for part in row["ranges"].split(";")] for row in rows}
+    return {
+        row["name"]: (row["formula"], {name: (float(low), float(high)) for name, low, high in split[row["name"]]})
+        for row in rows
+    }
+
+
+def by_knotwork(X: np.ndarray, y: np.ndarray, names: list[str], seed: int) -> tuple[sympy.Expr, dict]:
+    """The formula that `discover` chooses."""
+    data = kw.Dataset.from_arrays(X, y, test=0, names=names, seed=seed)
+    found = kw.discover(data, seed=seed, time_budget=SECONDS - 5)
+    return found.formula.expression, {"shape": found.shape, "stop": found.stop_reason}
+
+
+METHODS: dict[str, Callable[[np.ndarray, np.ndarray, list[str], int], tuple[sympy.Expr, dict]]] = {
+    "knotwork": by_knotwork,
+}
+
+
+def run(method: str, name: str, noise: float, seed: int) -> dict:
+    """One search: what was found, whether it is exact, and the seconds it took."""
+    torch.set_num_threads(1)
+    formula, ranges = equations()[name]
+    data = kw.sample(formula, **ranges, size=ROWS, test_size=ROWS, validation_size=1, noise=noise, seed=seed)
+    X, y, names = data.X_train.numpy(), data.y_train[:, 0].numpy(), list(ranges)
+    began = time.perf_counter()
+    try:
+        found, more = METHODS[method](X, y, names, seed)
+    except Exception as error:  # counts as not found, and is seen in the results
+        return {
+            "method": method, "name": name, "noise": noise, "seed": seed, "exact": False, "rounded": False,
+            "error": repr(error)[:200], "seconds": round(time.perf_counter() - began, 2),
+        }  # fmt: skip
+    seconds = time.perf_counter() - began
+    truth = parse(formula)
+    predicted = to_numpy(found, names)(*data.X_test.numpy().T)
+    target = data.y_test[:, 0].numpy()
+    return {
+        "method": method,
+        "name": name,
+        "noise": noise,
+        "seed": seed,
+        "exact": same(found, truth, ranges),
+        "rounded": same(rounded(found), rounded(truth), ranges),
+        "rmse": float(np.sqrt(np.mean((predicted - target) ** 2) / np.mean(target**2))),
+        "found": text(found),
+        "seconds": round(seconds, 2),
+        **more,
+    }
+
+
+def same(found: sympy.Expr, truth: sympy.Expr, ranges: dict[str, tuple[float, float]]) -> bool:
+    """Whether the ratio or the difference of two expressions is constant, by their values beyond the data too."""
+    rng = np.random.default_rng(0)
+    points = [rng.uniform(low - 0.2 * (high - low), high + 0.2 * (high - low), 2000) for low, high in ranges.values()]
+    values, target = (np.asarray(to_numpy(e, list(ranges))(*points), dtype=float) for e in (found, truth))
+    both = np.isfinite(values) & np.isfinite(target)
+    if both.sum() < 0.9 * np.isfinite(target).sum() or values[both].std() == 0:
+        return False
+    values, target = values[both], target[both]
+    scale = float(values @ target) / float(values @ values)
+    near = np.abs(target) < np.quantile(np.abs(target), 0.9)  # poles beyond the data would set the scale
+    difference = target - values
+    small = 1e-6 * target[near].std()
+    return bool(
+        scale != 0
+        and (
+            np.abs(scale * values - target)[near].max() < small
+            or np.abs(difference - difference[near].mean())[near].max() < small
+        )
+    )
+
+
+def rounded(expression: sympy.Expr) -> sympy.Expr:
+    """With π as a number, and decimals rounded to three places."""
+    number = expression.xreplace({sympy.pi: sympy.Float(np.pi), sympy.E: sympy.Float(np.e)})
+    return number.xreplace({c: sympy.Float(round(float(c), 3)) for c in number.atoms(sympy.Float)})
+
+
+def main() -> None:
+    """Run what is missing and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="equations to run; all by default")
+    parser.add_argument("--method", choices=METHODS, default="knotwork")
+    parser.add_argument("--noise", type=float, default=0.0)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--sample", type=int, help="so many equations, drawn by a fixed seed")
+    parser.add_argument("--out", type=Path, default=Path("feynman.jsonl"))
+    options = parser.parse_args()
+    names = options.names or list(equations())
+    if options.sample:
+        names = random.Random(0).sample(names, options.sample)
+    done = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
+    keys = {(row["method"], row["name"], row["noise"], row["seed"]) for row in done}
+    wanted = [(options.method, name, options.noise, seed) for name in names for seed in range(options.seeds)]
+    missing = [key for key in wanted if key not in keys]
+    calls = (joblib.delayed(run)(*key) for key in missing)
+    for row in joblib.Parallel(n_jobs=options.jobs, return_as="generator_unordered")(calls):
+        done.append(row)
+        with options.out.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(f"{row['name']:<10}{'exact' if row['exact'] else '':<7}{row['seconds']:>7.1f} s  {row.get('found', row.get('error'))}", flush=True)  # fmt: skip  # noqa: E501
+    rows = [row for row in done if (row["method"], row["name"], row["noise"], row["seed"]) in set(wanted)]
+    seconds = statistics.median(row["seconds"] for row in rows)
+    counts = {kind: sum(row[kind] for row in rows) for kind in ("exact", "rounded")}
+    print(
+        f"{options.method}, noise {options.noise:g}: exact {counts['exact']} of {len(rows)}, "
+        f"rounded to three decimals {counts['rounded']}; median {seconds:.1f} s"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,267 @@
+"""The constants of an expression: fitted to data, with their covariance, and made simple where data allow it."""
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from knotwork.training.damping import Damping, damped_step
+
+STEPS = 60
+SMALLEST = 1e-13  # of rms(y): no smaller residuals are looked for
+ROUNDING = 1e-9  # of rms(y): residuals below it are as good as none
+SIGMAS = 3.0  # standard errors that a simple number may lie away from a constant
+ACCIDENT = 0.25  # probability that a simple number lies that near by chance, above which none is taken
+EQUALITY = 0.05  # added to the risk of calling two constants equal, so that simple numbers are tried first
+ALMOST = 1e-5  # a constant smaller than that may be none
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows to fit an expression to: a column (n,) for every variable, and targets (n,)."""
+
+    columns: Mapping[str, Tensor]
+    y: Tensor
+
+    @property
+    def scale(self) -> float:
+        """Root mean square of the targets."""
+        return max(float(self.y.square().mean().sqrt()), 1e-300)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def first(self, rows: int) -> "Sample":
+        """The first rows alone."""
+        return Sample({name: column[:rows] for name, column in self.columns.items()}, self.y[:rows])
+
+
+@dataclass(frozen=True)
+class Template:
+    """An expression whose constants are the symbols of `values`, all of them free."""
+
+    expression: Any
+    values: Mapping[Any, float]
+    mse: float = math.inf
+    covariance: Tensor | None = field(default=None, repr=False, compare=False)
+
+    def filled(self) -> Any:
+        """The expression with its constants as decimals."""
+        from knotwork.expressions import number
+
+        return self.expression.xreplace({symbol: number(value) for symbol, value in self.values.items()})
+
+    def errors(self) -> dict[Any, float]:
+        """The standard error of every constant; infinite where the rows leave it open."""
+        if self.covariance is None:
+            return {}
+        return dict(zip(self.values, self.covariance.diagonal().sqrt().tolist(), strict=True))
+
+
+class Constants:
+    """Makes new symbols for constants, each with its value."""
+
+    def __init__(self) -> None:
+        self.values: dict[Any, float] = {}
+
+    def __call__(self, value: float) -> Any:
+        from knotwork.expressions import algebra
+
+        symbol = algebra.Symbol(f"constant {len(self.values)}", real=True)
+        self.values[symbol] = float(value)
+        return symbol
+
+    def template(self, expression: Any) -> Template:
+        """The expression with those of the constants that are in it."""
+        left = expression.free_symbols
+        return Template(expression, {s: v for s, v in self.values.items() if s in left})
+
+
+def values_of(template: Template, sample: Sample) -> Tensor:
+    """What the expression gives on the rows: (n,)."""
+    from knotwork.expressions import to_torch
+
+    names = [*sample.columns, *(s.name for s in template.values)]
+    constants = (torch.tensor(v, dtype=torch.float64) for v in template.values.values())
+    return to_torch(template.expression, names)(*sample.columns.values(), *constants)
+
+
+def values_and_slopes(template: Template, sample: Sample) -> tuple[Any, Any]:
+    """Functions of a vector (P,) of constants: values (n,), and values with their derivatives (n, P)."""
+    from knotwork.expressions import to_torch
+
+    names = [*sample.columns, *(s.name for s in template.values)]
+    function, columns, n = to_torch(template.expression, names), list(sample.columns.values()), len(sample)
+
+    def values(constants: Tensor) -> Tensor:
+        with torch.no_grad():
+            return function(*columns, *constants.unbind()) * torch.ones(n, dtype=constants.dtype)
+
+    def slopes(constants: Tensor) -> tuple[Tensor, Tensor]:
+        # one constant a row, so that the gradient of the sum is the Jacobian
+        with torch.enable_grad():
+            rows = [constants[i].expand(n).clone().requires_grad_() for i in range(len(constants))]
+            found = function(*columns, *rows)
+            parts = torch.autograd.grad(found.sum(), rows, materialize_grads=True)
+        return found.detach(), torch.stack(parts, dim=-1)
+
+    return values, slopes
+
+
+def fitted(template: Template, sample: Sample, steps: int = STEPS, target: float | None = None) -> Template:
+    """The template with its constants at the least mean squared error near by, and their covariance.
+
+    Damped Gauss-Newton steps; `mse` is infinite where the expression is not finite at the start.
+    """
+    target = (SMALLEST * sample.scale) ** 2 if target is None else target
+    values, slopes = values_and_slopes(template, sample)
+    now = torch.tensor(list(template.values.values()), dtype=torch.float64)
+    here = values(now) - sample.y
+    mse = _mean_square(here)
+    if not len(now) or not math.isfinite(mse):
+        return Template(template.expression, template.values, mse, torch.zeros(len(now), len(now)))
+    damping, slow, jacobian = Damping(1e-3), 0, None
+    for _ in range(steps):
+        if jacobian is None:
+            found, jacobian = slopes(now)
+            here = found - sample.y
+            if not bool(jacobian.isfinite().all()):
+                jacobian = torch.nan_to_num(jacobian, nan=0.0, posinf=0.0, neginf=0.0)
+            matrix, gradient = jacobian.T @ jacobian / len(sample), jacobian.T @ here / len(sample)
+        if mse <= target:
+            break
+        step, predicted, _ = damped_step(matrix, gradient, damping.value)
+        new = math.inf if step is None else _mean_square(values(now + step) - sample.y)
+        if step is not None and new < mse:
+            damping.taken(mse - new, predicted)
+            slow = slow + 1 if new > (1 - 1e-4) * mse else 0
+            now, mse, jacobian = now + step, new, None
+            if slow == 3:
+                break
+        elif damping.rejected():
+            break
+    found, jacobian = slopes(now)
+    covariance = _covariance(torch.nan_to_num(jacobian), mse, len(sample))
+    return Template(template.expression, dict(zip(template.values, now.tolist(), strict=True)), mse, covariance)
+
+
+def _mean_square(residuals: Tensor) -> float:
+    mse = float(residuals.square().mean())
+    return mse if mse == mse else math.inf
+
+
+def _covariance(jacobian: Tensor, mse: float, n: int) -> Tensor:
+    """s² (JᵀJ)⁻¹ (P, P), with infinite variances of constants that the rows cannot tell apart."""
+    count = jacobian.shape[1]
+    scale = jacobian.norm(dim=0).clamp_min(1e-300)
+    _, singular, right = torch.linalg.svd(jacobian / scale, full_matrices=False)
+    known = singular > 1e-9 * singular[0]
+    rows = right[known] / singular[known, None]
+    covariance = mse * n / max(n - count, 1) * (rows.T @ rows) / (scale * scale[:, None])
+    open_ = right[~known].square().sum(0) > 1e-6 if bool((~known).any()) else torch.zeros(count, dtype=torch.bool)
+    covariance.diagonal()[open_ | (jacobian.norm(dim=0) == 0)] = math.inf
+    return covariance
+
+
+def simplified(template: Template, sample: Sample) -> Template:
+    """The fitted template with constants replaced by simple numbers where the rows cannot tell the difference.
+
+    One at a time, the clearest first, and the others are fitted anew: zero and one, whole numbers, halves, thirds,
+    quarters, fifths, simple multiples of π and 1/π, and the other constants. A number is taken if it lies within three
+    standard errors, if few simple numbers lie that near to any value, and if the error does not grow by more than
+    chance allows.
+    """
+    refused: set[tuple[Any, Any]] = set()
+    while template.values:
+        proposals = sorted(
+            (risk, str(symbol), str(simple), symbol, simple)
+            for symbol, error in template.errors().items()
+            for risk, simple in [*_simple_numbers(template.values[symbol], error), *_equals(template, symbol)]
+            if (symbol, simple) not in refused
+        )
+        if not proposals:
+            return template
+        for *_, symbol, simple in proposals:
+            new = replaced(template, symbol, simple)
+            if new is not None:
+                new = fitted(new, sample, 20)
+                if new.mse <= _allowed(template.mse, sample):
+                    template = new
+                    break
+            refused.add((symbol, simple))
+        else:
+            return template
+    return template
+
+
+def _equals(template: Template, symbol: Any) -> list[tuple[float, Any]]:
+    """Later constants of the same or opposite value, for all that the rows tell, with the chance of that."""
+    assert template.covariance is not None
+    symbols, covariance = list(template.values), template.covariance
+    i, found = symbols.index(symbol), []
+    for j in range(i + 1, len(symbols)):
+        for sign in (1, -1):
+            apart = template.values[symbol] - sign * template.values[symbols[j]]
+            variance = float(covariance[i, i] + covariance[j, j] - 2 * sign * covariance[i, j])
+            near = SIGMAS * math.sqrt(variance) if 0 <= variance < math.inf else 0.0
+            risk = 2 * near / abs(template.values[symbol] or 1.0)
+            if abs(apart) <= near + 1e-9 * abs(template.values[symbol]) and risk < ACCIDENT:
+                found.append((risk + EQUALITY, sign * symbols[j]))
+    return found
+
+
+def _allowed(mse: float, sample: Sample) -> float:
+    """What a constant less may cost: a likelihood ratio of three standard errors, and rounding."""
+    return mse * math.exp(SIGMAS**2 / len(sample)) + (ROUNDING * sample.scale) ** 2
+
+
+def replaced(template: Template, symbol: Any, value: Any) -> Template | None:
+    """The template with a number in place of one constant; None where that makes no finite expression."""
+    from knotwork.expressions import algebra
+
+    expression = template.expression.xreplace({symbol: value})
+    if expression.has(algebra.zoo, algebra.nan, algebra.oo):
+        return None
+    left = expression.free_symbols
+    return Template(expression, {s: v for s, v in template.values.items() if s in left})
+
+
+def _simple_numbers(value: float, error: float) -> list[tuple[float, Any]]:
+    """Simple numbers near a value known to ±`error`, each with the probability that one lies so near by chance."""
+    from knotwork.expressions import algebra
+
+    if error == math.inf:  # the rows leave it open: any value does
+        return [(0.01 * n, algebra.Integer(value)) for n, value in enumerate((0, 1, -1))]
+    near = SIGMAS * error + 1e-7 * abs(value)
+    found: list[tuple[float, Any]] = []
+    if abs(value) <= max(near, ALMOST):
+        found.append((0.0, algebra.Integer(0)))
+    for cost, unit, of in _units():
+        multiple = round(value / unit)
+        if multiple and abs(multiple) <= 24 and abs(value - multiple * unit) <= near:
+            risk = cost * 2 * near / unit
+            if risk < ACCIDENT:
+                found.append((risk, multiple * of))
+    return found
+
+
+@functools.cache
+def _units() -> Sequence[tuple[float, float, Any]]:
+    from knotwork.expressions import algebra
+
+    ways = [
+        (1.0, algebra.Integer(1)),
+        (2.0, algebra.Rational(1, 2)),
+        (4.0, algebra.Rational(1, 3)),
+        (4.0, algebra.Rational(1, 4)),
+        (8.0, algebra.Rational(1, 5)),
+        (4.0, algebra.pi),
+        (8.0, algebra.pi / 2),
+        (8.0, 1 / (2 * algebra.pi)),
+        (16.0, 1 / (4 * algebra.pi)),
+    ]
+    return [(cost, float(of), of) for cost, of in ways]

@@ -1,0 +1,297 @@
+"""The way back: a network that computes an expression, named edge by named edge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import torch
+
+from knotwork.data import as_dataset
+from knotwork.errors import ExpressionError, SpecError
+from knotwork.functions import LIBRARY
+from knotwork.model import KANNetwork, Spec, trace
+from knotwork.splines import fit_coefficients
+
+if TYPE_CHECKING:
+    from knotwork.expressions.algebra import Expr
+
+Network = TypeVar("Network", bound=KANNetwork)
+Constants = tuple[float, float, float, float]
+
+SPELLED = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "atanh": "arctanh", "Abs": "abs", "sign": "sgn"}
+POWERS = {f.power: f.name for f in LIBRARY.values() if f.power and f.name not in ("abs", "sgn")}
+
+
+@dataclass(eq=False)
+class _Node:
+    """A node to be: an input (`column`), a sum of edges, or a product of such sums."""
+
+    level: int
+    column: int | None = None
+    sums: list[list[_Edge]] = field(default_factory=list)
+    product: bool = False
+    place: int = -1
+
+
+@dataclass(eq=False)
+class _Edge:
+    source: _Node
+    function: str
+    constants: Constants
+
+
+def from_expression(
+    kind: type[Network],
+    expressions: str | Expr | Sequence[str | Expr],
+    variables: Sequence[str] | None = None,
+    data: object = None,
+    grid: int = 5,
+    k: int = 3,
+    *,
+    in_features: int | None = None,
+    inputs: tuple[int, ...] = (),
+    rows: torch.Tensor | None = None,
+) -> Network:
+    """The network whose outputs are these expressions of the variables, as `KAN.from_expression` says.
+
+    It may use the columns `inputs` of `in_features` alone, one for every variable; `rows` (batch, in_features) may
+    stand for data.
+    """
+    several = [expressions] if isinstance(expressions, str) or not isinstance(expressions, Sequence) else expressions
+    parsed = [_parsed(e, variables) for e in several]
+    if data is not None:
+        data = as_dataset(data)
+        rows, names = data.X_train, list(data.input_names)
+    else:
+        names = sorted({str(s) for e in parsed for s in e.free_symbols})
+    variables = names if variables is None else variables
+    if not variables:
+        raise SpecError("an expression without variables is no function; name the inputs: variables=['x'].")
+    unknown = sorted({str(s) for e in parsed for s in e.free_symbols} - set(variables))
+    if unknown:
+        raise SpecError(f"the expression uses {', '.join(unknown)}, but the variables are {', '.join(variables)}.")
+    network = _Builder(list(variables)).network(kind, parsed, grid, k, in_features or len(variables), inputs)
+    if rows is not None:
+        _lay_grids(network, rows)
+    return network
+
+
+def splines_of(network: Network, x: torch.Tensor) -> Network:
+    """A copy whose curved edges are splines, as close to what they were as rows x (batch, in_features) tell."""
+    found = network.copy()
+    _lay_grids(found, x)
+    seen = trace(network, x)
+    for layer, values in zip(found.layers, seen.layers, strict=True):
+        for source, target, name, _ in list(layer.named):
+            if name == "x":
+                continue
+            layer.unname_edge(source, target)
+            curve = values.edges[:, source, target]
+            points, targets = values.inputs[:, source, None], curve[:, None, None]
+            with torch.no_grad():
+                solved = fit_coefficients(points, targets, layer.knots[source : source + 1], layer.k)
+                layer.coefficients[source, :, target] = solved[0, :, 0]
+                layer.base_weights[source, target] = 0.0
+    return found
+
+
+def _lay_grids(network: KANNetwork, x: torch.Tensor) -> None:
+    for layer, values in zip(network.layers, trace(network, x).layers, strict=True):
+        if bool(values.inputs.isfinite().all()):
+            layer.update_grid(values.inputs)
+
+
+def _parsed(expression: Any, variables: Sequence[str] | None) -> Expr:
+    from knotwork.expressions import parse
+
+    return parse(expression, variables) if isinstance(expression, str) else expression
+
+
+class _Builder:
+    def __init__(self, variables: list[str]) -> None:
+        self.inputs = {name: _Node(0, column=n) for n, name in enumerate(variables)}
+        self.known: dict[Any, _Node] = {}
+        self.carried: dict[tuple[int, int], _Node] = {}
+
+    def network(
+        self, kind: type[Network], expressions: Sequence[Expr], grid: int, k: int, in_features: int,
+        inputs: tuple[int, ...],
+    ) -> Network:  # fmt: skip
+        """Nodes for all expressions, laid out in layers and written into a network."""
+        if len(expressions) == 1 and len(_factors(expressions[0])) > 1:
+            outputs = [self.node(expressions[0])]
+        else:
+            outputs = [self.sum_node(e) for e in expressions]
+        depth = max(max(node.level for node in outputs), 1)
+        layers: list[list[_Node]] = [list(self.inputs.values()), *([] for _ in range(depth))]
+        layers[depth] = [self.at(node, depth) for node in outputs]
+        for level in range(depth, 0, -1):
+            for node in layers[level]:
+                for edges in node.sums:
+                    for edge in edges:
+                        edge.source = self.at(edge.source, level - 1)
+                        if edge.source not in layers[level - 1]:
+                            layers[level - 1].append(edge.source)
+        arity = max([len(n.sums) for nodes in layers for n in nodes if n.product], default=2)
+        width = []
+        for nodes in layers:
+            nodes.sort(key=lambda node: node.product)
+            for place, node in enumerate(nodes):
+                node.place = place
+            products = sum(node.product for node in nodes)
+            width.append((len(nodes) - products, products))
+        network = kind.from_spec(
+            Spec(tuple(width), grid, k, arity, in_features=in_features, inputs=inputs or tuple(range(in_features)))
+        )
+        for level, layer in enumerate(network.layers, start=1):
+            with torch.no_grad():
+                layer.mask.zero_()
+            for node in layers[level]:
+                first = node.place if not node.product else width[level][0] + (node.place - width[level][0]) * arity
+                sums = node.sums + [[_Edge(layers[level - 1][0], "x", (1, 0, 0, 1))]] * (
+                    node.product * (arity - len(node.sums))
+                )
+                for target, edges in enumerate(sums, start=first):
+                    for edge in edges:
+                        layer.name_edge(
+                            edge.source.place, target, edge.function, torch.tensor(edge.constants, dtype=torch.float64)
+                        )
+        return network
+
+    def at(self, node: _Node, level: int) -> _Node:
+        """The node, or one that carries its value up to that layer."""
+        if node.level == level:
+            return node
+        key = (id(node), level)
+        if key not in self.carried:
+            below = self.at(node, level - 1)
+            self.carried[key] = _Node(level, sums=[[_Edge(below, "x", (1, 0, 1, 0))]])
+        return self.carried[key]
+
+    def node(self, expression: Expr) -> _Node:
+        """The node with the value of an expression."""
+        if expression.is_Symbol:
+            return self.inputs[str(expression)]
+        if expression not in self.known:
+            factors = _factors(expression)
+            if len(factors) > 1:
+                number = expression / _product(factors)
+                sums = [self.edges(f * (number if n == 0 else 1)) for n, f in enumerate(factors)]
+                self.known[expression] = _Node(_above(sums), sums=sums, product=True)
+            else:
+                self.known[expression] = self.sum_node(expression)
+        return self.known[expression]
+
+    def sum_node(self, expression: Expr) -> _Node:
+        """A node that sums edges up to an expression."""
+        sums = [self.edges(expression)]
+        return _Node(_above(sums), sums=sums)
+
+    def edges(self, expression: Expr) -> list[_Edge]:
+        """Edges whose sum is the expression, no two from one node."""
+        from knotwork.expressions import algebra
+
+        constant, edges = 0.0, []
+        for term in algebra.Add.make_args(expression):
+            number, atom = term.as_coeff_Mul()
+            if atom == 1 or not atom.free_symbols:
+                constant += _value(term)
+                continue
+            edge = self.edge(_value(number), atom)
+            if any(edge.source is other.source for other in edges):
+                own = _Node(edge.source.level + 1, sums=[[edge]])
+                edge = _Edge(own, "x", (1, 0, 1, 0))
+            edges.append(edge)
+        if not edges:
+            edges.append(_Edge(next(iter(self.inputs.values())), "x", (1, 0, 0, 0)))
+        a, b, c, d = edges[0].constants
+        edges[0].constants = (a, b, c, d + constant)
+        return edges
+
+    def edge(self, number: float, atom: Expr) -> _Edge:
+        """One edge with the value number · atom."""
+        from knotwork.expressions import algebra
+
+        if atom.is_Symbol or len(_factors(atom)) > 1:
+            rest = atom.as_coeff_Mul() if not atom.is_Symbol else (1, atom)
+            constant = algebra.Mul(*[f for f in algebra.Mul.make_args(rest[1]) if not f.free_symbols])
+            return _Edge(self.node(rest[1] / constant), "x", (1, 0, number * _value(rest[0] * constant), 0))
+        if isinstance(atom, algebra.Mul):  # one factor and constants such as pi
+            (factor,) = _factors(atom)
+            return self.edge(number * _value(atom / factor), factor)
+        if isinstance(atom, algebra.Add):
+            return _Edge(self.sum_node(atom), "x", (1, 0, number, 0))
+        if isinstance(atom, algebra.Pow) and atom.exp.free_symbols:
+            base, exponent = atom.as_base_exp()
+            return self.edge(number, algebra.exp(exponent * algebra.log(base), evaluate=False))
+        if isinstance(atom, algebra.Pow):
+            return self.power(number, cast("Expr", atom.base), cast("Expr", atom.exp))
+        name = f"J{atom.args[0]}" if isinstance(atom, algebra.besselj) else atom.func.__name__
+        name = SPELLED.get(name, name)
+        if name not in LIBRARY:
+            raise SpecError(f"no edge can be {name}: the library has {', '.join(LIBRARY)}.")
+        a, b, source = self.argument(cast("Expr", atom.args[-1]))
+        return _Edge(source, name, (a, b, number, 0))
+
+    def power(self, number: float, base: Expr, exponent: Expr) -> _Edge:
+        """One edge with the value number · base**exponent."""
+        from knotwork.expressions import algebra
+
+        p = _value(exponent)
+        if p in POWERS:
+            a, b, source = self.argument(base)
+            return _Edge(source, POWERS[p], (a, b, number, 0))
+        if p == int(p) and p > 0:
+            half = int(p) // 2
+            whole = algebra.Pow(base, half, evaluate=False), algebra.Pow(base, int(p) - half, evaluate=False)
+            powers = (cast("tuple[Expr, Expr]", w.args) for w in whole)
+            sums = [[self.power(1.0, *w) if len(w) == 2 else self.edge(1.0, base)] for w in powers]
+            return _Edge(_Node(_above(sums), sums=sums, product=True), "x", (1, 0, number, 0))
+        if p == int(p):
+            inner = _Node(0, sums=[[self.power(1.0, base, -exponent)]])
+            inner.level = _above(inner.sums)
+            return _Edge(inner, "1/x", (1, 0, number, 0))
+        a, b, source = self.argument(base)  # exp(p log base)
+        logarithm = _Node(source.level + 1, sums=[[_Edge(source, "log", (a, b, 1, 0))]])
+        return _Edge(logarithm, "exp", (p, 0, number, 0))
+
+    def argument(self, expression: Expr) -> tuple[float, float, _Node]:
+        """(a, b, node): the expression is a · node + b."""
+        from knotwork.expressions import algebra
+
+        constant, rest = expression.as_coeff_Add()
+        terms = algebra.Add.make_args(rest)
+        fixed = algebra.Add(*[t for t in terms if not t.free_symbols])
+        terms = [t for t in terms if t.free_symbols]
+        if len(terms) != 1:
+            return 1.0, 0.0, self.node(expression)
+        number = algebra.Mul(*[f for f in algebra.Mul.make_args(terms[0]) if not f.free_symbols])
+        return _value(number), _value(constant + fixed), self.node(terms[0] / number)
+
+
+def _above(sums: list[list[_Edge]]) -> int:
+    return 1 + max(edge.source.level for edges in sums for edge in edges)
+
+
+def _factors(expression: Expr) -> list[Expr]:
+    """The factors of a product that hold variables."""
+    from knotwork.expressions import algebra
+
+    return [f for f in algebra.Mul.make_args(expression) if f.free_symbols]
+
+
+def _product(factors: list[Expr]) -> Expr:
+    from knotwork.expressions import algebra
+
+    return algebra.Mul(*factors)
+
+
+def _value(expression: Any) -> float:
+    from knotwork.expressions import constant_value
+
+    value = float(expression) if isinstance(expression, (int, float)) else constant_value(expression)
+    if not abs(value) < float("inf"):
+        raise ExpressionError(f"'{expression}' is not a finite real number.")
+    return value

@@ -1,0 +1,236 @@
+"""The search for expressions, part by part: each on cases whose answer is known."""
+
+import math
+
+import pytest
+import sympy
+import torch
+
+import knotwork as kw
+from knotwork.expressions import parse
+from knotwork.functions import select
+from knotwork.symbolic.constants import Constants, Sample, Template, fitted, simplified
+from knotwork.symbolic.names import INVERSE, OUTER, PLAIN, ROOT, names
+from knotwork.symbolic.ridges import fit_ridges, gauges
+from knotwork.symbolic.search import Search
+from knotwork.symbolic.structures import Fitting, Rows, Structure, fit_structure
+from knotwork.symbolic.symmetry import factors, looks_random, pairs
+
+LIBRARY = select(None)
+
+
+def table(text, rows=400, noise=0.0, seed=0, **ranges):
+    data = kw.sample(text, **ranges, size=rows, test_size=1, validation_size=1, noise=noise, seed=seed)
+    return list(data.X_train.unbind(1)), data.y_train[:, 0]
+
+
+# --- names of one curve ---
+
+
+@pytest.mark.parametrize(
+    ("text", "outer", "function"),
+    [
+        ("1/(exp(x) - 1)", "1 over ", "exp"),
+        ("1/sqrt(1 - x**2/30)", "1 over the root of ", None),
+        ("exp(-x**2/3)", "the exponential of ", None),
+        ("3*x**(-5/2)", "", None),
+        ("cos(2*x) + 1", "", "sin"),
+    ],
+)
+def test_a_curve_gets_its_name(text, outer, function):
+    (x,), y = table(text, x=(1, 4))
+    best = names(x, y, LIBRARY)[0]
+    assert best.error < 1e-8
+    assert best.outer.words == outer and (best.function and best.function.name) == function
+
+
+@pytest.mark.parametrize("text", ["1/(exp(x) - 1)", "sqrt(7 - x)", "log(3*x + 1)", "(x - 2)**2 + 3", "-2*x**1.5"])
+@pytest.mark.parametrize("factor", [False, True])
+def test_every_name_is_written_as_the_expression_it_stands_for(text, factor):
+    (x,), y = table(text, x=(1, 4))
+    t = sympy.Symbol("t")
+    for name in names(x, y, LIBRARY)[:12]:
+        constant = Constants()
+        expression, number = name.factor(t, constant) if factor else name.sum_term(t, constant)
+        template = constant.template(expression)
+        values = sympy.lambdify(t, template.filled(), "numpy")(x.numpy()) * torch.ones(len(x)).double().numpy()
+        written = number * values if factor else number + values
+        off = math.sqrt(((torch.as_tensor(written) - y) ** 2).mean() / (y**2).mean())
+        assert off == pytest.approx(name.error, rel=0.5, abs=1e-6)
+
+
+@pytest.mark.parametrize("outer", OUTER)
+def test_an_outer_function_is_undone_and_its_slope_is_its_derivative(outer):
+    y = torch.linspace(0.3, 2, 50, dtype=torch.float64)
+    inner = outer.undo(y).requires_grad_()
+    values = outer.apply(inner)
+    assert torch.allclose(values.detach(), y)
+    (slope,) = torch.autograd.grad(values.sum(), inner)
+    assert torch.allclose(slope.abs(), outer.slope(y).abs())
+
+
+# --- structures of curves ---
+
+
+def test_the_jacobian_of_a_structure_is_that_of_its_prediction():
+    columns, y = table("x*(y + z)", x=(1, 2), y=(-1, 1), z=(1, 3), rows=60)
+    rows = Rows.of(columns, y, 60)
+    for structure in (Structure(PLAIN, ((0, 1), (1, 2))), Structure(ROOT, ((0,), (1,), (2,)), (0, 2))):
+        problem = Fitting(Rows(rows.axes, y.abs() + 1, 60), structure)
+        start = problem.start(torch.Generator().manual_seed(0))
+
+        def weighted(coefficients, problem=problem, shape=start.shape):
+            return problem.weight * problem.predicted(problem.curves(coefficients.view(shape)))
+
+        truth = torch.func.jacrev(weighted)(start.flatten())
+        assert torch.allclose(problem.jacobian(problem.curves(start)), truth, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "structure", "bound"),
+    [
+        ("x**2 + sin(y) + z", Structure(PLAIN, ((0,), (1,), (2,))), 1e-4),
+        ("1/(x**2 + sin(y) + z)", Structure(INVERSE, ((0,), (1,), (2,))), 1e-4),
+        ("x*(y**2 + z**2)", Structure(PLAIN, ((0,), (1,), (2,)), (0, 1, 2)), 1e-3),
+        ("x*y + x*sin(y)*z", Structure(PLAIN, ((0, 1, 2),) * 2), 1e-2),
+    ],
+)
+def test_the_right_structure_fits_and_a_wrong_one_does_not(text, structure, bound):
+    columns, y = table(text, x=(1, 3), y=(1, 3), z=(1, 3))
+    rows = Rows.of(columns, y, 320)
+    assert fit_structure(rows, structure, torch.Generator().manual_seed(0)).held_out < bound
+    wrong = fit_structure(rows, Structure(ROOT, ((0,), (1,), (2,))), torch.Generator().manual_seed(0))
+    assert wrong.held_out > 2 * bound
+
+
+# --- ridges ---
+
+
+def test_the_powers_of_a_ridge_are_found():
+    columns, y = table("m/sqrt(1 - v**2/c**2)", m=(1, 5), v=(1, 2), c=(3, 10))
+    found = fit_ridges(Rows.of(columns, y, 320), 1, torch.Generator().manual_seed(0))
+    assert found is not None and found.held_out < 1e-3
+    (direction,) = found.directions.tolist()
+    assert direction in ([0, 1, -1], [0, -1, 1])
+    assert any(torch.allclose(powers, torch.tensor([1.0, 0, 0]).double(), atol=0.02) for _, powers in gauges(found))
+
+
+def test_two_ridges_are_told_apart():
+    columns, y = table("(u + v)/(1 + u*v/c**2)", u=(1, 5), v=(1, 5), c=(1, 5), rows=800)
+    found = fit_ridges(Rows.of(columns, y, 640), 2, torch.Generator().manual_seed(0))
+    assert found is not None and found.held_out < 1e-3
+    lines = {tuple(abs(v) for v in line) for line in found.directions.tolist()}
+    assert lines == {(1, 1, 0), (1, 1, 2)}
+
+
+# --- symmetries and noise ---
+
+
+def test_differences_sums_and_factors_are_seen_and_no_others():
+    columns, y = table("g/((a - b)**2 + (c + d))", g=(1, 2), a=(3, 4), b=(1, 2), c=(1, 2), d=(1, 2), rows=800)
+    assert factors(columns, y) == {0: 1.0}
+    assert set(pairs(columns[1:], y / columns[0])) == {(0, 1, -1), (2, 3, 1)}
+    columns, y = table("a*sin(b) + b*c", a=(1, 5), b=(1, 5), c=(1, 5), rows=800)
+    assert pairs(columns, y) == [] and factors(columns, y) == {}
+
+
+def test_residuals_look_random_where_they_are_and_only_there():
+    generator = torch.Generator().manual_seed(0)
+    columns = [torch.rand(500, generator=generator).double() for _ in range(3)]
+    wrong = sum(not looks_random(columns, torch.randn(500, generator=generator).double()) for _ in range(200))
+    assert wrong <= 8  # 2 are expected
+    hidden = torch.randn(500, generator=generator).double() + columns[0] * columns[1] * 2
+    assert not looks_random(columns, hidden)
+
+
+# --- constants ---
+
+
+def test_constants_and_their_covariance_are_those_of_linear_regression():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(300, generator=generator).double()
+    y = 2 + 3 * x + 0.1 * torch.randn(300, generator=generator).double()
+    a, b, t = sympy.symbols("a b t", real=True)
+    found = fitted(Template(a + b * t, {a: 0.0, b: 0.0}), Sample({"t": x}, y))
+    design = torch.stack([torch.ones_like(x), x], 1)
+    truth = torch.linalg.lstsq(design, y[:, None]).solution[:, 0]
+    assert list(found.values.values()) == pytest.approx(truth.tolist(), rel=1e-8)
+    residual = y - design @ truth
+    covariance = residual.square().sum() / 298 * torch.linalg.inv(design.T @ design)
+    assert found.covariance is not None and torch.allclose(found.covariance, covariance, rtol=1e-5)
+
+
+def test_constants_become_simple_only_where_the_rows_cannot_tell():
+    generator = torch.Generator().manual_seed(0)
+    x = 1 + 4 * torch.rand(1000, generator=generator).double()
+    c, p, d, t = sympy.symbols("c p d t", real=True)
+    template = Template(c * t**p + d, {c: 1.0, p: 1.8, d: 0.1})
+    for truth, noise, left in (
+        ((2.37, 2.0, 0.0), 0.05, {c}),
+        ((2.37, 2.05, 0.0), 0.005, {c, p}),
+        ((1.0, 0.5, 1.0), 0, set()),
+    ):
+        y = truth[0] * x ** truth[1] + truth[2] + noise * torch.randn(1000, generator=generator).double()
+        sample = Sample({"t": x}, y)
+        found = simplified(fitted(template, sample), sample)
+        assert set(found.values) == left
+        assert all(abs(found.values[s] - v) < 0.05 for s, v in zip((c, p, d), truth, strict=True) if s in left)
+
+
+def test_equal_constants_become_one():
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.rand(2, 1000, generator=generator).double() + 1
+    target = 1.2345 * (x**2 + y**2) + 0.01 * torch.randn(1000, generator=generator).double()
+    a, b, u, v = sympy.symbols("a b u v", real=True)
+    sample = Sample({"u": x, "v": y}, target)
+    found = simplified(fitted(Template(a * u**2 + b * v**2, {a: 1.0, b: 1.0}), sample), sample)
+    assert len(found.values) == 1
+
+
+def test_what_the_rows_leave_open_becomes_zero_or_one():
+    x = torch.linspace(1, 2, 100, dtype=torch.float64)
+    a, b, t = sympy.symbols("a b t", real=True)
+    sample = Sample({"t": x}, 3.21 * x)
+    found = simplified(fitted(Template(a * b * t, {a: 1.5, b: 1.5}), sample), sample)
+    assert len(found.values) == 1 and math.isclose(next(iter(found.values.values())), 3.21)
+
+
+# --- all of it ---
+
+
+@pytest.mark.parametrize(
+    ("text", "ranges"),
+    [
+        ("m/sqrt(1 - v**2/c**2)", {"m": (1, 5), "v": (1, 2), "c": (3, 10)}),
+        ("g/((a - b)**2 + (c - d)**2)", {"g": (1, 2), "a": (3, 4), "b": (1, 2), "c": (3, 4), "d": (1, 2)}),
+        ("q*(e + b*v*sin(t))", {"q": (1, 5), "e": (1, 5), "b": (1, 5), "v": (1, 5), "t": (1, 5)}),
+        ("asin(n*sin(t))", {"n": (0, 1), "t": (1, 5)}),
+    ],
+)  # fmt: skip
+def test_expressions_are_found_exactly(text, ranges):
+    columns, y = table(text, rows=800, **ranges)
+    sample = Sample(dict(zip(ranges, columns, strict=True)), y)
+    best = min(Search(sample, 640, LIBRARY).readings(), key=lambda reading: reading.bits)
+    assert best.error < 1e-9 * sample.scale
+    points = [torch.rand(50).double() * (high - low) + low for low, high in ranges.values()]
+    values = sympy.lambdify(list(ranges), best.template.filled(), "numpy")(*(p.numpy() for p in points))
+    truth = sympy.lambdify(list(ranges), parse(text), "numpy")(*(p.numpy() for p in points))
+    assert values == pytest.approx(truth, rel=1e-8)
+
+
+def test_with_noise_the_expression_is_the_true_one_and_the_search_ends():
+    columns, y = table("q/(4*pi*w*r**2)", rows=800, noise=0.01, q=(1, 5), w=(1, 5), r=(1, 5))
+    sample = Sample(dict(zip("qwr", columns, strict=True)), y)
+    search = Search(sample, 640, LIBRARY)
+    best = min(search.readings(), key=lambda reading: reading.bits)
+    ratio = sympy.simplify(best.template.filled() / parse("q/(w*r**2)"))
+    assert ratio.is_number and float(ratio) == pytest.approx(1 / (4 * math.pi), rel=5e-3)
+    assert search.done
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 0), (1e300, 1e300), (-1e-300, 1e-300), (0, 1e200)])
+def test_ugly_columns_end_without_an_error(low, high):
+    x = torch.linspace(0.1, 1, 40, dtype=torch.float64)
+    sample = Sample({"x": x, "ugly": torch.linspace(low, high, 40, dtype=torch.float64)}, x.exp())
+    for reading in Search(sample, 32, LIBRARY).readings():
+        assert math.isfinite(reading.error)
