@@ -9,6 +9,7 @@ import torch
 
 import knotwork as kw
 from knotwork import pde
+from knotwork.pde.first_order import minimise
 from knotwork.pde.hidden_grids import follow_values
 from knotwork.pde.least_squares import System, least_squares
 from knotwork.pde.solve import make_terms
@@ -140,6 +141,18 @@ def test_steps_never_raise_the_objective():
     seen = [system.objective()]
     least_squares(system, steps=15, update_grid=False, each_step=lambda step, value: seen.append(value))
     assert all(b <= a for a, b in pairwise(seen))
+
+
+@pytest.mark.parametrize("seed", [3, 5])
+def test_l_bfgs_searches_until_it_finds_a_lower_place(seed):
+    system = small_system(seed)
+    for term in system.terms[1:]:
+        term.weight = 1e3
+    with torch.no_grad():
+        system.network.layers[1].coefficients *= 1e-3
+    seen = []
+    minimise(system, "lbfgs", steps=40, update_grid=False, each_step=lambda step, value: seen.append(value))
+    assert all(b < a for a, b in pairwise(seen))
 
 
 @pytest.mark.parametrize(("optimizer", "steps"), [("lbfgs", 40), ("adam", 300)])

@@ -10,6 +10,7 @@ from knotwork.pde.hidden_grids import follow_values
 from knotwork.pde.least_squares import System
 
 RATES = {"lbfgs": 1.0, "adam": 1e-3}
+SEARCH = 30  # evaluations in a line search at most; by default torch allows one in a step like ours
 FOLLOW = 10  # steps between two looks at the hidden grids
 
 
@@ -26,7 +27,7 @@ def minimise(
     if optimizer == "lbfgs":
         stepper: torch.optim.Optimizer = torch.optim.LBFGS(
             [parameters], RATES[optimizer], max_iter=1, history_size=50, line_search_fn="strong_wolfe",
-            tolerance_grad=0.0, tolerance_change=0.0,
+            tolerance_grad=0.0, tolerance_change=0.0, max_eval=SEARCH,
         )  # fmt: skip
     else:
         stepper = torch.optim.Adam([parameters], RATES[optimizer])
