@@ -166,6 +166,27 @@ def test_a_callback_stops_it():
     assert solution.stop_reason == "stopped by the callback" and solution.steps == 2
 
 
+@pytest.mark.parametrize("optimizer", ["lm", "lbfgs"])
+@pytest.mark.parametrize("calls", [60, 400, 900])
+def test_an_interrupt_keeps_the_best_so_far(optimizer, calls):
+    seen = []
+
+    def residual(u):
+        seen.append(1)
+        if len(seen) == calls:
+            raise KeyboardInterrupt
+        return u.d("t") - 0.1 * u.d("x", "x")
+
+    problem = pde.Problem(residual, {"x": (0, 1), "t": (0, 1)}, [pde.dirichlet(0.0), pde.initial(1.0)])
+    settings = {"width": [2, 2, 1], "grid": 5, "points": 200, "windows": 2, "optimizer": optimizer}
+    solution = pde.solve(problem, starts=3, steps=60, **settings)
+    assert solution.stop_reason == "interrupted; the best state so far was kept"
+    assert math.isfinite(solution.residual) and len(solution.models) in (1, 2)
+    if solution.history and len(solution.models) == 1:
+        unit = math.sqrt(solution.history[-1].objective)
+        assert solution.residual <= 1.01 * unit  # what was shown last, and not a step on trial
+
+
 def test_a_model_goes_on_from_where_it_is():
     first = pde.solve(heat(), width=[2, 2, 1], grid=5, starts=1, steps=20, points=300)
     finer = pde.solve(heat(), first.model.refine(10), steps=20, points=300)

@@ -8,6 +8,7 @@ import torch
 
 from knotwork.pde.hidden_grids import follow_values
 from knotwork.pde.least_squares import System
+from knotwork.training import INTERRUPTED
 
 RATES = {"lbfgs": 1.0, "adam": 1e-3}
 SEARCH = 30  # evaluations in a line search at most; by default torch allows one in a step like ours
@@ -39,7 +40,12 @@ def minimise(
         return system.objective(residuals)
 
     for taken in range(1, steps + 1):
-        loss = float(stepper.step(closure))  # type: ignore[arg-type]
+        before = system.get()
+        try:
+            loss = float(stepper.step(closure))  # type: ignore[arg-type]
+        except KeyboardInterrupt:
+            system.set(before)
+            return taken - 1, INTERRUPTED
         system.set(parameters.detach())
         if loss != loss:
             return taken, "the objective became NaN"
