@@ -90,7 +90,9 @@ CASES = {
     "poisson": Case(lambda seed: library.poisson(), [2, 5, 1], 20, 2e-6),
     "helmholtz (1,1)": Case(lambda seed: library.helmholtz(1, 1), [2, 5, 1], 20, 1e-6),
     "helmholtz (1,4)": Case(lambda seed: library.helmholtz(1, 4), [2, 6, 1], 20, 1e-6, FINE),
-    "helmholtz (4,4)": Case(lambda seed: library.helmholtz(4, 4), [2, 6, 1], 20, 1e-6, FINE),
+    "helmholtz (4,4)": Case(
+        lambda seed: library.helmholtz(4, 4), [2, 8, 1], 18, 1e-6, {**FINE, "points": 2500, "tolerance": 1e-4}
+    ),
     "heat": Case(lambda seed: library.heat(), [2, 5, 1], 20, 1e-7),
     "wave": Case(lambda seed: library.wave(), [2, 5, 1], 20, 1e-7),
     "wave, two modes": Case(lambda seed: library.wave(2.0, {1: 1.0, 4: 0.5}), [2, 8, 1], 20, 1e-7, FINE),
