@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 import knotwork as kw
-from knotwork.training.levenberg_marquardt import BENT, DAMPING, PROBE, REJECTED
+from knotwork.training.damping import BENT, FIRST, LEAST, MOST_REJECTED
+from knotwork.training.levenberg_marquardt import PROBE
 
 RACE = 30  # steps of every start in a race
 
@@ -39,11 +40,11 @@ def levenberg_marquardt(
 ) -> int:
     """The steps of `knotwork.training.levenberg_marquardt` for an MLP with one output, in place; steps taken."""
     parameters = list(model.parameters())
-    damping, growth, slow, rejected, taken = DAMPING, 2.0, 0, 0, 0
+    damping, growth, slow, rejected, taken = FIRST, 2.0, 0, 0, 0
     here, columns = jacobian(model, x)
     loss = lowest = float((here - y).square().mean())
     matrix, gradient = columns.T @ columns / len(x), columns.T @ (here - y).squeeze(1) / len(x)
-    while taken < steps and slow < patience and rejected <= REJECTED:
+    while taken < steps and slow < patience and rejected <= MOST_REJECTED:
         start, diagonal = parameters_to_vector(parameters), matrix.diagonal()
         scale = diagonal.clamp_min(1e-8 * float(diagonal.max()) + 1e-300)
         factor, failed = torch.linalg.cholesky_ex(matrix + torch.diag(damping * scale))
@@ -62,7 +63,7 @@ def levenberg_marquardt(
             vector_to_parameters(start + step, parameters)
             new = float((model(x) - y).square().mean())
         if new < loss:
-            damping = max(damping * max(1 / 3, 1 - (2 * (loss - new) / max(predicted, 1e-300) - 1) ** 3), 1e-15)
+            damping = max(damping * max(1 / 3, 1 - (2 * (loss - new) / max(predicted, 1e-300) - 1) ** 3), LEAST)
             growth, rejected, taken, loss = 2.0, 0, taken + 1, new
             slow = 0 if loss < (1 - tolerance) * lowest else slow + 1
             lowest = min(loss, lowest)

@@ -85,15 +85,18 @@ def anisotropic(seed: int) -> pde.Problem:
     return pde.Problem(residual, {"x": (-1, 2), "y": (-1, 1.5)}, [pde.dirichlet(exact)], exact=exact)
 
 
+FINE = {"k": 7, "starts": 8, "points": 2000, "steps": 100}  # for waves that are short beside the box
 CASES = {
     "poisson": Case(lambda seed: library.poisson(), [2, 5, 1], 20, 2e-6),
     "helmholtz (1,1)": Case(lambda seed: library.helmholtz(1, 1), [2, 5, 1], 20, 1e-6),
-    "helmholtz (1,4)": Case(
-        lambda seed: library.helmholtz(1, 4), [2, 4, 1], 20, 1e-6, {"k": 7, "points": 2500, "steps": 150}
+    "helmholtz (1,4)": Case(lambda seed: library.helmholtz(1, 4), [2, 6, 1], 20, 1e-6, FINE),
+    "helmholtz (4,4)": Case(
+        lambda seed: library.helmholtz(4, 4), [2, 8, 1], 18, 1e-6, {**FINE, "points": 2500, "tolerance": 1e-4}
     ),
     "heat": Case(lambda seed: library.heat(), [2, 5, 1], 20, 1e-7),
     "wave": Case(lambda seed: library.wave(), [2, 5, 1], 20, 1e-7),
-    "kovasznay": Case(lambda seed: library.kovasznay(), [2, 5, 3], 10, 1e-6, {"k": 7, "steps": 200, "tolerance": 1e-4}),
+    "wave, two modes": Case(lambda seed: library.wave(2.0, {1: 1.0, 4: 0.5}), [2, 8, 1], 20, 1e-7, FINE),
+    "kovasznay": Case(lambda seed: library.kovasznay(), [2, 7, 3], 10, 1e-6, {"k": 7, "steps": 200, "tolerance": 1e-4}),
     "burgers": Case(lambda seed: library.burgers(), [2, 5, 1], 20, 1e-4, {"focus": True, "windows": 5}),
     "allen-cahn": Case(lambda seed: library.allen_cahn(), [2, 5, 1], 20, 1e-3, {"focus": True, "windows": 5}),
     "inverse": Case(

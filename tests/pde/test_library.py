@@ -58,6 +58,7 @@ def check(problem, step=1e-3, tolerance=1e-4):
     ("make", "tolerance"),
     [
         (library.poisson, 1e-3),
+        (lambda: library.wave(2.0, {1: 1.0, 4: 0.5}), 0.1),
         (library.helmholtz, 0.03),
         (library.heat, 1e-3),
         (library.wave, 1e-3),

@@ -8,7 +8,7 @@ import knotwork as kw
 from knotwork import pde
 from knotwork.errors import SpecError, TrainingError
 from knotwork.model import FreeParameters
-from knotwork.pde.points import inside, places_of, spread
+from knotwork.pde.points import covering, inside, places_of, spread
 from knotwork.pde.solve import make_terms
 from knotwork.pde.terms import Term
 
@@ -117,13 +117,34 @@ def test_points_are_even_on_every_axis():
     assert torch.equal(x, spread(256, torch.tensor([[0.0, 0.0], [1.0, 2.0]], dtype=torch.float64), 3))
 
 
+def test_the_corners_and_faces_of_the_box_are_among_the_points():
+    ends = torch.tensor([[-1.0, 0.0, 2.0], [1.0, 3.0, 5.0]], dtype=torch.float64)
+    x = covering(1000, ends, 0)
+    corners = {tuple(p) for p in torch.cartesian_prod(*ends.T).tolist()}
+    assert len(x) == 1000 and corners <= {tuple(p) for p in x.tolist()}
+    assert bool(((x >= ends[0]) & (x <= ends[1])).all())
+    on_faces = (x.unsqueeze(0) == ends.unsqueeze(1)).sum(1)
+    assert bool(((on_faces > 80) & (on_faces < 125)).all())  # a lattice of ten points an axis has 100
+    assert len(covering(1000, torch.stack([torch.zeros(20), torch.ones(20)]).double(), 0)) == 1000
+    start = places_of(laplace(), pde.dirichlet(0.0, on={"y": 0}), 10, 0)[0].x
+    assert {-1.0, 1.0} <= set(start[:, 0].tolist())
+
+
+def test_faces_where_the_equation_makes_no_sense_are_left_out():
+    radial = pde.Problem(lambda u, r: u.d("r", "r") + u.d("r") / r - 4, {"r": (0, 1), "z": (0, 1)})
+    x = inside(radial, 500, 0).x
+    assert x[:, 0].min() > 0 and x[:, 0].max() == 1 and x[:, 1].min() == 0
+    solved = pde.Problem(radial.residual, {"r": (0, 1)}, [pde.dirichlet(1.0, on={"r": 1})], exact=lambda r: r**2)
+    assert pde.solve(solved, width=[1, 1], grid=5, starts=1).relative_l2 < 1e-9
+
+
 PROBLEMS = [
     (lambda: pde.Problem(lambda u: u.d("z"), SQUARE), "no coordinate 'z'.*x, y"),
     (lambda: pde.Problem(lambda u: u.d(), SQUARE), "says no coordinate"),
     (lambda: pde.Problem(lambda x, y: x + y, SQUARE), "does not depend on u"),
     (lambda: pde.Problem(lambda u, z: u.d("x") + z, SQUARE), "takes 'z', which this problem does not have"),
-    (lambda: pde.Problem(lambda u: u.d("x").sum(), SQUARE), r"shape \(\) for 3 points"),
-    (lambda: pde.Problem(lambda u: 0.0, SQUARE), "gave float for 3 points"),
+    (lambda: pde.Problem(lambda u: u.d("x").sum(), SQUARE), r"shape \(\) for 8 points"),
+    (lambda: pde.Problem(lambda u: 0.0, SQUARE), "gave float for 8 points"),
     (lambda: laplace(conditions=[pde.dirichlet(0.0, field="v")]), "no field 'v'"),
     (lambda: laplace(conditions=[pde.dirichlet(lambda x, y: torch.ones(7))]), r"one value a point, shape \(3,\)"),
     (lambda: laplace(conditions=[pde.dirichlet(0.0, points=[[1.0, 2.0, 3.0]])]), r"pass shape \(n, 2\)"),

@@ -9,6 +9,7 @@ import torch
 
 import knotwork as kw
 from knotwork import pde
+from knotwork.pde.first_order import minimise
 from knotwork.pde.hidden_grids import follow_values
 from knotwork.pde.least_squares import System, least_squares
 from knotwork.pde.solve import make_terms
@@ -142,6 +143,18 @@ def test_steps_never_raise_the_objective():
     assert all(b <= a for a, b in pairwise(seen))
 
 
+@pytest.mark.parametrize("seed", [3, 5])
+def test_l_bfgs_searches_until_it_finds_a_lower_place(seed):
+    system = small_system(seed)
+    for term in system.terms[1:]:
+        term.weight = 1e3
+    with torch.no_grad():
+        system.network.layers[1].coefficients *= 1e-3
+    seen = []
+    minimise(system, "lbfgs", steps=40, update_grid=False, each_step=lambda step, value: seen.append(value))
+    assert all(b < a for a, b in pairwise(seen))
+
+
 @pytest.mark.parametrize(("optimizer", "steps"), [("lbfgs", 40), ("adam", 300)])
 def test_other_optimisers_lower_the_objective(optimizer, steps):
     solution = pde.solve(heat(), width=[2, 2, 1], grid=5, starts=1, steps=steps, points=200, optimizer=optimizer)
@@ -151,6 +164,27 @@ def test_other_optimisers_lower_the_objective(optimizer, steps):
 def test_a_callback_stops_it():
     solution = pde.solve(heat(), width=[2, 2, 1], grid=5, starts=1, callback=lambda step: step.step == 2)
     assert solution.stop_reason == "stopped by the callback" and solution.steps == 2
+
+
+@pytest.mark.parametrize("optimizer", ["lm", "lbfgs"])
+@pytest.mark.parametrize("calls", [60, 400, 900])
+def test_an_interrupt_keeps_the_best_so_far(optimizer, calls):
+    seen = []
+
+    def residual(u):
+        seen.append(1)
+        if len(seen) == calls:
+            raise KeyboardInterrupt
+        return u.d("t") - 0.1 * u.d("x", "x")
+
+    problem = pde.Problem(residual, {"x": (0, 1), "t": (0, 1)}, [pde.dirichlet(0.0), pde.initial(1.0)])
+    settings = {"width": [2, 2, 1], "grid": 5, "points": 200, "windows": 2, "optimizer": optimizer}
+    solution = pde.solve(problem, starts=3, steps=60, **settings)
+    assert solution.stop_reason == "interrupted; the best state so far was kept"
+    assert math.isfinite(solution.residual) and len(solution.models) in (1, 2)
+    if solution.history and len(solution.models) == 1:
+        unit = math.sqrt(solution.history[-1].objective)
+        assert solution.residual <= 1.01 * unit  # what was shown last, and not a step on trial
 
 
 def test_a_model_goes_on_from_where_it_is():

@@ -8,8 +8,10 @@ import torch
 
 from knotwork.pde.hidden_grids import follow_values
 from knotwork.pde.least_squares import System
+from knotwork.training import INTERRUPTED
 
 RATES = {"lbfgs": 1.0, "adam": 1e-3}
+SEARCH = 30  # evaluations in a line search at most; by default torch allows one in a step like ours
 FOLLOW = 10  # steps between two looks at the hidden grids
 
 
@@ -26,7 +28,7 @@ def minimise(
     if optimizer == "lbfgs":
         stepper: torch.optim.Optimizer = torch.optim.LBFGS(
             [parameters], RATES[optimizer], max_iter=1, history_size=50, line_search_fn="strong_wolfe",
-            tolerance_grad=0.0, tolerance_change=0.0,
+            tolerance_grad=0.0, tolerance_change=0.0, max_eval=SEARCH,
         )  # fmt: skip
     else:
         stepper = torch.optim.Adam([parameters], RATES[optimizer])
@@ -38,7 +40,12 @@ def minimise(
         return system.objective(residuals)
 
     for taken in range(1, steps + 1):
-        loss = float(stepper.step(closure))  # type: ignore[arg-type]
+        before = system.get()
+        try:
+            loss = float(stepper.step(closure))  # type: ignore[arg-type]
+        except KeyboardInterrupt:
+            system.set(before)
+            return taken - 1, INTERRUPTED
         system.set(parameters.detach())
         if loss != loss:
             return taken, "the objective became NaN"

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from knotwork.kan import KAN
-from knotwork.pde.points import spread
+from knotwork.pde.points import inside
 from knotwork.pde.problem import Problem
 from knotwork.pde.solution import residual_of
 from knotwork.splines import extend_knots, insert_knots
@@ -17,11 +17,12 @@ MOST_PARTS = 6  # that an interval is cut into at once
 
 
 def focused_points(problem: Problem, model: KAN, unknowns: Tensor, n: int, seed: int) -> Tensor:
-    """n points (n, coordinates), drawn with a density of one half plus half |residual| / its mean."""
-    candidates = spread(CANDIDATES * n, problem.ends(), seed)
+    """n points (n, coordinates), drawn with a density of one half plus half |residual| / its mean; and the corners."""
+    candidates = inside(problem, CANDIDATES * n, seed).x
     size = residual_of(problem, model, candidates, unknowns).square().sum(0).sqrt()
     density = EVEN + (1 - EVEN) * size / size.mean().clamp_min(1e-300)
     generator = torch.Generator().manual_seed(seed)
+    density[: 2 ** len(problem.domain)] = 1e3 * density.max()  # the corners, which are first: certain to be drawn
     return candidates[torch.multinomial(density, n, generator=generator)]
 
 

@@ -11,6 +11,7 @@ from knotwork.kan import KAN
 from knotwork.model import FreeParameters
 from knotwork.pde.hidden_grids import follow_values
 from knotwork.pde.terms import Term
+from knotwork.training import INTERRUPTED
 from knotwork.training.damping import Damping, bent_step, damped_step
 from knotwork.training.levenberg_marquardt import PROBE
 
@@ -125,7 +126,8 @@ def least_squares(
     """Minimise the objective of a system in place; steps taken and why it ended.
 
     Marquardt's scaling, Nielsen's damping and bent steps, as in `knotwork.training.levenberg_marquardt`, and after
-    every step the last layer at its best. Hidden grids follow the values at the points between steps.
+    every step the last layer at its best. Hidden grids follow the values at the points between steps. Ctrl-C ends it
+    at the best so far.
     """
     network = system.network
     if update_grid:
@@ -136,39 +138,42 @@ def least_squares(
         return 0, "the residual is NaN at the first values, so no step can be judged"
     damping, slow, taken, equations = Damping(), 0, 0, None
     best, waited, reason = _state(system), 0, ""
-    while taken < steps:
-        if loss <= target:
-            reason = "only rounding errors are left"
-            break
-        start, reason = system.get(), None
-        if equations is None:
-            equations = system.normal_equations()
-        step, predicted, factor = damped_step(*equations, damping.value)
-        new, trial = float("nan"), residuals
-        if step is not None:
-            step = _bent(system, start, step, factor, residuals)
-            system.set(start + step)
-            new, trial = _settled(system)
-        if new < loss:
-            damping.taken(loss - new, predicted)
-            taken, equations = taken + 1, None
-            loss, residuals = new, trial
-            slow = 0 if loss < (1 - tolerance) * lowest else slow + 1
-            if update_grid:
-                loss, residuals, waited = _followed(system, loss, residuals, waited)
-            if loss < lowest:
-                lowest, best = loss, _state(system)
-            reason = each_step(taken, loss) if each_step is not None else None
-            if not reason and slow >= patience:
-                reason = f"converged: {patience} steps in a row brought no objective lower by {tolerance:g} of it"
+    try:
+        while taken < steps:
+            if loss <= target:
+                reason = "only rounding errors are left"
+                break
+            start, reason = system.get(), None
+            if equations is None:
+                equations = system.normal_equations()
+            step, predicted, factor = damped_step(*equations, damping.value)
+            new, trial = float("nan"), residuals
+            if step is not None:
+                step = _bent(system, start, step, factor, residuals)
+                system.set(start + step)
+                new, trial = _settled(system)
+            if new < loss:
+                damping.taken(loss - new, predicted)
+                taken, equations = taken + 1, None
+                loss, residuals = new, trial
+                slow = 0 if loss < (1 - tolerance) * lowest else slow + 1
+                if update_grid:
+                    loss, residuals, waited = _followed(system, loss, residuals, waited)
+                if loss < lowest:
+                    lowest, best = loss, _state(system)
+                reason = each_step(taken, loss) if each_step is not None else None
+                if not reason and slow >= patience:
+                    reason = f"converged: {patience} steps in a row brought no objective lower by {tolerance:g} of it"
+            else:
+                system.set(start)
+                if damping.rejected():
+                    reason = "converged: no step lowers the objective any more"
+            if reason:
+                break
         else:
-            system.set(start)
-            if damping.rejected():
-                reason = "converged: no step lowers the objective any more"
-        if reason:
-            break
-    else:
-        reason = f"the limit of {steps} steps was reached"
+            reason = f"the limit of {steps} steps was reached"
+    except KeyboardInterrupt:
+        loss, reason = float("inf"), INTERRUPTED
     if loss > lowest:
         system.network.load_state_dict(best[0])
         system.unknowns = best[1]

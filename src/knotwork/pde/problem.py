@@ -108,17 +108,31 @@ class Problem:
         SpecError for a residual that does not depend on any field, or has the wrong shape.
         """
         multis: set[Multi] = set()
-        some = next(iter(scene.coordinates.values()))
-        fields = [{name: Field(name, Asked(some, self.coordinates, multis)) for name in self.fields} for _ in range(2)]
-        reading = Scene(fields, scene.coordinates, scene.unknowns, scene.time, scene._normal, scene.rows)
-        with torch.enable_grad():
-            parts = residuals_of(residual(reading), len(some), what)
+        parts = self._read(residual, scene, what, multis)
         if not any(part.requires_grad for part in parts):
             raise SpecError(
                 f"{what} does not depend on {' or '.join(self.fields)}: write it with "
                 f'{self.fields[0]}, {self.fields[0]}.value or {self.fields[0]}.d("{self.coordinates[0]}").'
             )
         return multis
+
+    def makes_sense(self, x: Tensor) -> Tensor:
+        """Whether the equation's residual is finite at points x (n, coordinates) for some smooth field: (n,).
+
+        On a face it need not be: u.d("r") / r is not at r = 0.
+        """
+        unknowns = {name: torch.tensor(value, dtype=x.dtype) for name, value in self.unknowns.items()}
+        scene = Scene([{}], self.named(x), unknowns, self.time)
+        parts = self._read(self.equation, scene, "the residual", set())
+        return torch.stack(parts).isfinite().all(0)
+
+    def _read(self, residual: Callable[[Scene], Any], scene: Scene, what: str, multis: set[Multi]) -> list[Tensor]:
+        """The residuals (n,) where every field and every derivative of it is one half; what was asked for: `multis`."""
+        some = next(iter(scene.coordinates.values()))
+        fields = [{name: Field(name, Asked(some, self.coordinates, multis)) for name in self.fields} for _ in range(2)]
+        reading = Scene(fields, scene.coordinates, scene.unknowns, scene.time, scene._normal, scene.rows)
+        with torch.enable_grad():
+            return residuals_of(residual(reading), len(some), what)
 
     def made_hard(self, name: str, x: Tensor, values: Tensor) -> Tensor:
         """A field at x (n, coordinates) from what the network says, by its hard condition."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from knotwork.errors import SpecError
 from knotwork.kan import KAN
-from knotwork.pde.points import Place, inside
+from knotwork.pde.points import Place, inside, spread
 from knotwork.pde.problem import Problem
 from knotwork.pde.terms import Term
 
@@ -182,4 +182,6 @@ def residual_of(problem: Problem, model: KAN, x: Tensor, unknowns: Tensor) -> Te
 
 def other_points(problem: Problem) -> Tensor:
     """Points that no equation is solved at, (4000, coordinates), or the user's own points."""
-    return inside(problem, TEST_POINTS, TEST_SEED).x
+    if problem.points is not None:
+        return inside(problem, TEST_POINTS, TEST_SEED).x
+    return spread(TEST_POINTS, problem.ends(), TEST_SEED)

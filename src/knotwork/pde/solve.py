@@ -24,7 +24,7 @@ from knotwork.pde.start import laid_over, race
 from knotwork.pde.terms import Term
 from knotwork.pde.uncertainty import standard_errors
 from knotwork.pde.windows import moved_on, window_problem
-from knotwork.training import Line, progress_line
+from knotwork.training import INTERRUPTED, Line, progress_line
 from knotwork.training.result import STOPPED
 
 COARSEST = 5  # intervals at least where solving begins
@@ -59,7 +59,7 @@ def solve(
     `model` that is passed is copied and solved on its own grid from where it is. The equation is asked for at `points`
     points, or three times as many as parameters, and conditions at as many as suit. `windows` cuts time into so many
     equal parts with a network each. With `focus` points and the knots of finer grids go where the residual is, which
-    thin layers need. `optimizer` is "lm", "lbfgs" or "adam".
+    thin layers need. `optimizer` is "lm", "lbfgs" or "adam". Ctrl-C keeps the best so far, and the result says so.
 
     Raises SpecError for a problem or a network that cannot be, TrainingError for settings that are not possible.
     """
@@ -87,38 +87,52 @@ def solve(
         check_network(problem, model)
         start = laid_over(model.copy(), problem) if not model.fitted else model.copy()
         plan = replace(plan, grid=start.spec.grid, starts=1)
-    history: list[Step] = []
-    models, edges, reasons, left = [], [], [], []
-    taken = 0
     with progress_line(progress) as line:
-        system, former = None, None
-        for w in range(windows):
-            part, ends = window_problem(problem, w, windows, former)
-            work = Work(part, plan, line, callback, history, began, w)
-            if former is None:
-                begin = start if model is not None and windows == 1 else laid_over(start.copy(), part)
-            else:
-                begin = laid_over(start.copy(), part) if model is None else moved_on(former, part)
-            system = work.solved(begin, fresh=model is None)
-            former = system.network
-            former.fitted.fill_(True)
-            models.append(former)
-            edges.append(ends)
-            reasons.append(work.reason)
-            taken += work.taken
-            left.append(float(system.terms[0].values(former, system.unknowns).square().sum(0).mean()))
-            if work.reason == STOPPED:
-                break
+        parts = solved_in_windows(problem, start, plan, windows, model is not None, line, callback, began)
+    system = parts[-1].system
     assert system is not None
     unknowns = {
         name: Estimate(float(value), float(error))
         for name, value, error in zip(problem.unknowns, system.unknowns, standard_errors(system), strict=True)
     }
+    left = sum(part.left() for part in parts) / len(parts)
     solution = Solution(
-        problem, tuple(models), tuple(edges), unknowns, (sum(left) / len(left)) ** 0.5, float("nan"), None, None,
-        reasons[-1], taken, time.perf_counter() - began, tuple(history),
+        problem, tuple(part.model for part in parts), tuple(part.ends for part in parts), unknowns, left**0.5,
+        float("nan"), None, None, parts[-1].reason, sum(part.taken for part in parts), time.perf_counter() - began,
+        tuple(step for part in parts for step in part.history),
     )  # fmt: skip
     return judged(solution)
+
+
+def solved_in_windows(
+    problem: Problem,
+    start: KAN,
+    plan: Plan,
+    windows: int,
+    given: bool,
+    line: Line,
+    callback: Callable[[Step], bool | None] | None,
+    began: float,
+) -> list[Work]:
+    """The windows of time, each solved; the last may be one that was stopped.
+
+    Random starts race in every window, unless a network was `given`: then each window goes on from the one before.
+    """
+    parts: list[Work] = []
+    for w in range(windows):
+        former = parts[-1].model if parts else None
+        part, ends = window_problem(problem, w, windows, former)
+        if given and former is not None:
+            begin = moved_on(former, part)
+        elif given and windows == 1:
+            begin = start
+        else:
+            begin = laid_over(start.copy(), part)
+        parts.append(Work(part, ends, plan, line, callback, began, w))
+        parts[-1].solve(begin, fresh=not given)
+        if parts[-1].reason in (STOPPED, INTERRUPTED):
+            break
+    return parts
 
 
 def refuse_windows(problem: Problem, windows: int) -> None:
@@ -206,42 +220,64 @@ class Plan:
 
 
 class Work:
-    """One time window: its problem solved grid after grid."""
+    """One time window: its problem solved grid after grid; then `system` is at its solution on the last one."""
 
     def __init__(
         self,
         problem: Problem,
+        ends: tuple[float, float],
         plan: Plan,
         line: Line,
         callback: Callable[[Step], bool | None] | None,
-        history: list[Step],
         began: float,
         window: int,
     ) -> None:
-        self.problem, self.plan, self.line, self.callback = problem, plan, line, callback
-        self.history, self.began, self.window = history, began, window
+        self.problem, self.ends, self.plan, self.line, self.callback = problem, ends, plan, line, callback
+        self.began, self.window = began, window
+        self.history: list[Step] = []
+        self.system: System | None = None
         self.taken, self.reason = 0, ""
 
-    def solved(self, start: KAN, fresh: bool) -> System:
-        """The system at its solution on the last grid; `fresh` starts race on the first one."""
+    @property
+    def model(self) -> KAN:
+        """The network it is at."""
+        assert self.system is not None
+        return self.system.network
+
+    def left(self) -> float:
+        """The mean square of the equation's residual at its points."""
+        assert self.system is not None
+        return float(self.system.terms[0].values(self.model, self.system.unknowns).square().sum(0).mean())
+
+    def solve(self, start: KAN, fresh: bool) -> None:
+        """Solve on one grid after the other; `fresh` starts race on the first one. Ctrl-C keeps the best so far."""
         unknowns = torch.tensor(list(self.problem.unknowns.values()), dtype=torch.float64)
         if fresh:
             generator = torch.Generator().manual_seed(self.plan.seed)
             self.line.stage(f"race of {self.plan.starts} starts")
-            system = race(start, lambda rival: self._system(rival, unknowns), self.plan.starts, generator)
+            self.system, self.reason = race(
+                start, lambda rival: self._system(rival, unknowns), self.plan.starts, generator
+            )
             grids = self.plan.grids()
         else:
-            system, grids = self._system(start, unknowns), [start.spec.grid]
+            self.system, grids = self._system(start, unknowns), [start.spec.grid]
         for grid in grids:
-            if grid != system.network.spec.grid:
-                system = self._finer(system)
-            system.balance()
-            self.line.stage(f"grid {grid}", self.plan.steps)
-            taken, self.reason = self._minimised(system, grid)
-            self.taken += taken
-            if self.reason == STOPPED:
+            if self.reason in (STOPPED, INTERRUPTED):
                 break
-        return system
+            try:
+                self._solve_on(grid)
+            except KeyboardInterrupt:  # between two steps
+                self.reason = INTERRUPTED
+        self.model.fitted.fill_(True)
+
+    def _solve_on(self, grid: int) -> None:
+        assert self.system is not None
+        if grid != self.model.spec.grid:
+            self.system = self._finer(self.system)
+        self.system.balance()
+        self.line.stage(f"grid {grid}", self.plan.steps)
+        taken, self.reason = self._minimised(self.system, grid)
+        self.taken += taken
 
     def _minimised(self, system: System, grid: int) -> tuple[int, str]:
         steps, each_step = self.plan.steps, self._seen(grid)

@@ -11,6 +11,7 @@ from knotwork.model import KANNetwork
 from knotwork.pde.least_squares import System, least_squares
 from knotwork.pde.problem import Problem
 from knotwork.splines import uniform_knots
+from knotwork.training import INTERRUPTED
 
 ROUGH = 0.3  # of first coefficients, beside straight lines of slope about one
 FIRST, NEXT = 8, 15  # steps each of a race, in the first round and in every other
@@ -41,21 +42,26 @@ def race(
     make: Callable[[KAN], System],
     starts: int,
     generator: torch.Generator,
-) -> System:
-    """The best of several random starts after a few steps each, the better half going on after every round."""
+) -> tuple[System, str]:
+    """The best of several random starts after a few steps each, the better half going on after every round.
+
+    And why it ended, where it was interrupted.
+    """
     rivals = []
     for _ in range(starts):
         rival = model.copy()
         draw(rival, generator)
         rivals.append(make(rival))
-    steps = FIRST
-    while len(rivals) > 1:
+    steps, reason = FIRST, ""
+    while len(rivals) > 1 and reason != INTERRUPTED:
         for rival in rivals:
             rival.balance()
-            least_squares(rival, steps=steps)
+            reason = least_squares(rival, steps=steps)[1]
+            if reason == INTERRUPTED:
+                break
         rivals.sort(key=lambda rival: _finite(rival.weighed()))
         rivals, steps = rivals[: (len(rivals) + 1) // 2], NEXT
-    return rivals[0]
+    return rivals[0], reason
 
 
 def _finite(value: float) -> float:
