@@ -12,11 +12,12 @@ least-squares splines; for xy, which has none, and for orders above 3 it is half
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import linear_regression, median
 
 import knotwork as kw
 
@@ -53,7 +54,7 @@ HUNDRED = "exp((" + " + ".join(f"sin(pi*{x}/2)**2" for x in SIN2) + ")/100)"
 TWO_D = "exp(sin(pi*x) + y**2)"
 KNOWN = [
     Known("J0(20x)", "J0(20*x)", {"x": (-1.0, 1.0)}, [1, 1], {20: 8.1e-3, 50: 9.0e-5}),
-    Known("2-D", TWO_D, BOX, [2, 1, 1], {10: 3.0e-4, 20: 1.7e-5, 50: 4.3e-7}),
+    Known("2-D", TWO_D, BOX, [2, 1, 1], {10: 3.0e-4, 20: 1.7e-5, 50: 4.3e-7, 100: 2.7e-8}),
     Known("xy", "x*y", BOX, [2, 2, 1], {20: 5e-9}),
     Known("xy, a product node", "x*y", BOX, [2, (0, 1)], {20: 5e-9}),
     Known("4-D", FOUR_D, FOUR, [4, 2, 1, 1], {10: 1.5e-4, 20: 8.7e-6}, size=5000),
@@ -166,6 +167,8 @@ def summary(experiment: str, rows: list[dict]) -> Iterator[str]:
                     f"{case:20} G={grid:4} floor {floor:.1e}  median {median(tests):.1e}  worst {max(tests):.1e}  "
                     f"within 2x: {met} of {len(tests)}  median {seconds:.1f} s"
                 )
+            if case == "2-D" and "100" in mine[0]["floors"]:
+                yield f"{case:20} falls like G to the power {exponent(mine, (20, 50, 100)):.2f}, G = 20 to 100, medians"
     elif experiment == "blind":
         for case in BLIND:
             mine = [row for row in rows if row["case"] == case.name]
@@ -186,6 +189,12 @@ def summary(experiment: str, rows: list[dict]) -> Iterator[str]:
                 f"noise {level}: error / sigma median {median(errors):.2f}, worst {max(errors):.2f}, "
                 f"below a third: {third} of {len(errors)}"
             )
+
+
+def exponent(rows: list[dict], grids: tuple[int, ...]) -> float:
+    """The slope of the straight line through log(median test error) against log(G)."""
+    errors = [median(level["test"] for row in rows for level in row["levels"] if level["grid"] == g) for g in grids]
+    return linear_regression([math.log(g) for g in grids], [math.log(error) for error in errors]).slope
 
 
 EXPERIMENTS = {"known": known, "blind": blind, "noise": noise}

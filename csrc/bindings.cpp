@@ -103,6 +103,27 @@ void call_backward(Index batch, Index in, Index out, Index grid, int k, bool fad
                         {array<T>(by_x), array<T>(by_scale), array<T>(by_coefficients), array<T>(by_base)}, threads);
 }
 
+template <class T>
+void call_series(Index batch, Index in, Index out, Index grid, int k, bool fade, int base, std::uintptr_t coefficients,
+                 std::uintptr_t base_weights, std::uintptr_t knots, std::uintptr_t x, const std::vector<std::int32_t>& derivatives,
+                 std::uintptr_t scales, std::uintptr_t y) {
+    nb::gil_scoped_release free;
+    const Layer<T> layer = layer_of<T>(in, out, grid, k, fade, base, coefficients, base_weights, knots);
+    chosen<T>->series(layer, batch, array<const T>(x), {Index(derivatives.size()), derivatives.data(), array<const T>(scales)}, array<T>(y));
+}
+
+template <class T>
+void call_series_backward(Index batch, Index in, Index out, Index grid, int k, bool fade, int base, std::uintptr_t coefficients,
+                          std::uintptr_t base_weights, std::uintptr_t knots, std::uintptr_t x,
+                          const std::vector<std::int32_t>& derivatives, std::uintptr_t scales, std::uintptr_t gradient,
+                          std::uintptr_t by_x, std::uintptr_t by_scales, std::uintptr_t by_coefficients, std::uintptr_t by_base) {
+    nb::gil_scoped_release free;
+    const Layer<T> layer = layer_of<T>(in, out, grid, k, fade, base, coefficients, base_weights, knots);
+    chosen<T>->series_backward(layer, batch, array<const T>(x),
+                               {Index(derivatives.size()), derivatives.data(), array<const T>(scales)}, array<const T>(gradient),
+                               array<T>(by_x), array<T>(by_scales), array<T>(by_coefficients), array<T>(by_base));
+}
+
 // One row of numbers a layer: in, out, grid, k, fade, base, the addresses of its arrays, sums and products behind it.
 template <class T>
 struct Given {
@@ -162,6 +183,10 @@ NB_MODULE(_compiled, m) {
     m.def("forward_float64", call_forward<double>);
     m.def("backward_float32", call_backward<float>);
     m.def("backward_float64", call_backward<double>);
+    m.def("series_float32", call_series<float>);
+    m.def("series_float64", call_series<double>);
+    m.def("series_backward_float32", call_series_backward<float>);
+    m.def("series_backward_float64", call_series_backward<double>);
     m.def("outputs_float32", call_outputs<float>);
     m.def("outputs_float64", call_outputs<double>);
     m.def("loss_float32", call_loss<float>);

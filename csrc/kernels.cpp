@@ -26,6 +26,8 @@ namespace KNOTWORK_ISA {
 
 #include "drive.hpp"
 
+#include "series.hpp"
+
 #include "network.hpp"
 
 }  // namespace KNOTWORK_ISA
@@ -38,7 +40,7 @@ namespace KNOTWORK_ISA {
 template <class T>
 const Kernels<T>& KNOTWORK_JOIN(kernels_, KNOTWORK_ISA)() {
     using namespace KNOTWORK_ISA;
-    static const Kernels<T> table{forward<T>, backward<T>, outputs<T>, loss<T>, jacobian<T>, normal_equations<T>, peak<T>, KNOTWORK_TEXT(KNOTWORK_ISA)};
+    static const Kernels<T> table{forward<T>, backward<T>, series<T>, series_backward<T>, outputs<T>, loss<T>, jacobian<T>, normal_equations<T>, peak<T>, KNOTWORK_TEXT(KNOTWORK_ISA)};
     return table;
 }
 

@@ -81,6 +81,21 @@ struct Network {
     }
 };
 
+// Which derivatives at the same samples are summed: row 0 is the plain sum, row q that of derivatives[q], scaled by
+// scales[q - 1], which is [batch][in].
+template <class T>
+struct Series {
+    Index count;
+    const std::int32_t* derivatives;
+    const T* scales;
+
+    int highest() const {
+        int most = 0;
+        for (Index q = 0; q < count; ++q) most = derivatives[q] > most ? derivatives[q] : most;
+        return most;
+    }
+};
+
 template <class T>
 struct Kernels {
     // y[n, o] = Σ_i scale[n, i] φ_io^(derivative)(x[n, i]); `scale` may be null. Fills the plan if x is not null.
@@ -88,6 +103,11 @@ struct Kernels {
     // Contractions of gradient [batch][out] with the derivatives of order `derivative`, at the samples of a plan.
     void (*backward)(const Layer<T>&, const Plan<T>&, const T* scale, int derivative, const T* gradient, Gradients<T>,
                      int threads);
+    // y[q, n, o] = Σ_i scales[q - 1, n, i] φ_io^(derivatives[q])(x[n, i]), and the gradients of these sums for `gradient`,
+    // shaped like y, by what is not null.
+    void (*series)(const Layer<T>&, Index batch, const T* x, const Series<T>&, T* y);
+    void (*series_backward)(const Layer<T>&, Index batch, const T* x, const Series<T>&, const T* gradient, T* by_x, T* by_scales,
+                            T* by_coefficients, T* by_base);
     // Outputs [batch][out] of a network, or if `sums` is not null those of all its layers, [batch][out] one after another.
     void (*outputs)(const Network<T>&, Index batch, const T* x, T* outputs, T* sums, int threads);
     // The mean squared error of a network and its gradient (null: not wanted) by all parameters.

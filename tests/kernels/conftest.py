@@ -9,15 +9,27 @@ except ImportError:
 
 
 @pytest.fixture(params=["reference", "avx512", "avx2", "baseline"])
-def edge_sums(request):
-    """`edge_sums` of plain torch and of the compiled kernels, for every instruction set that this machine has."""
+def kernels(request):
+    """The module of plain torch and that of the compiled kernels, for every instruction set that this machine has."""
     if request.param == "reference":
-        yield reference.edge_sums
+        yield reference
         return
     if compiled is None:
         pytest.skip("built without a compiler")
     before = _compiled.instruction_set()
     if not _compiled.choose(request.param):
         pytest.skip(f"this machine has no {request.param}")
-    yield compiled.edge_sums
+    yield compiled
     _compiled.choose(before)
+
+
+@pytest.fixture
+def edge_sums(kernels):
+    """`edge_sums` of each of them."""
+    return kernels.edge_sums
+
+
+@pytest.fixture
+def edge_series(kernels):
+    """`edge_series` of each of them."""
+    return kernels.edge_series

@@ -7,8 +7,8 @@ from knotwork import KAN, sample
 from knotwork.model import FreeParameters
 from knotwork.splines import evaluate, fit_coefficients
 from knotwork.training import levenberg_marquardt
-from knotwork.training.levenberg_marquardt import half_derivatives
-from knotwork.training.smoothness import WHISPER, Smoothness
+from knotwork.training.levenberg_marquardt import EXACT, half_derivatives
+from knotwork.training.smoothness import HIGHER, WHISPER, Smoothness, _differences
 
 
 def smooth(network, x, weight=1e-2):
@@ -106,3 +106,55 @@ def test_where_rows_decide_the_error_stays_that_of_the_closest_spline():
     closest = fit_coefficients(x, y[:, :, None], layer.knots, 3)
     error = (evaluate(x, layer.knots, closest, 3)[:, 0] - y).square().mean().sqrt()
     assert float(error) <= result.train_rmse <= 1.02 * float(error)
+
+
+@pytest.mark.parametrize("even", [True, False])
+@pytest.mark.parametrize(("k", "grid"), [(1, 8), (3, 8), (5, 9)])
+def test_among_exact_rows_jumps_may_follow_a_line(k, grid, even):
+    """The jumps of a spline whose k-th derivative has values of a parabola at the middles of its intervals."""
+    network = KAN([1, 1], grid=grid, k=k, base="zero", grid_range=(-1, 1), seed=0)
+    layer = network.layers[0]
+    if not even:
+        layer.set_knots(layer.knots + 0.1 * layer.knots**2)
+    knots = layer.knots[0]
+    middles = (knots[k : grid + k] + knots[k + 1 : grid + k + 1]) / 2
+    steps = [_differences(knots, k), _differences(knots, k, 1), _differences(knots, k, HIGHER)]
+    found = []
+    for power in (2, 4):
+        jumps = (middles**power).diff()
+        coefficients = torch.linalg.lstsq(steps[0], jumps.unsqueeze(1), driver="gelsd").solution
+        torch.testing.assert_close(steps[0] @ coefficients, jumps.unsqueeze(1))
+        found.append([float((step @ coefficients).abs().max()) for step in steps])
+    assert found[0][2] < 1e-12 < found[0][0] and found[1][2] > 1e-3
+    assert [len(step) for step in steps] == [grid - 1, grid - 2, grid - 3]
+
+
+def test_fewer_intervals_than_orders_leave_the_order_that_there_is():
+    for grid, left in ((1, 0), (2, 1), (3, 1), (4, 1)):
+        assert _differences(torch.arange(7.0 + grid), k=3, higher=2).shape == (left, grid + 3)
+
+
+def errors_beyond_the_rows(monkeypatch, noise):
+    """Of exp where 1.5 of 20 intervals hold no row: with the higher order for exact rows, and without."""
+    x = torch.linspace(-1, 0.85, 150, dtype=torch.float64)[:, None]
+    beyond = torch.linspace(0.85, 1, 31, dtype=torch.float64)[:, None]
+    y = (2 * x).exp() + noise * torch.randn(150, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    errors = []
+    for exact in (EXACT, 0.0):
+        monkeypatch.setitem(levenberg_marquardt.__globals__, "EXACT", exact)
+        network = KAN([1, 1], grid=10, grid_range=(-1, 1), base="zero", seed=0)
+        levenberg_marquardt(network, x, y)
+        network = network.refine(20)
+        levenberg_marquardt(network, x, y)
+        errors.append(float((network(beyond) - (2 * beyond).exp()).detach().abs().max()))
+    return errors
+
+
+def test_exact_rows_are_continued_more_closely(monkeypatch):
+    higher, lower = errors_beyond_the_rows(monkeypatch, 0.0)
+    assert higher < lower / 3
+
+
+def test_rows_with_noise_are_continued_as_ever(monkeypatch):
+    higher, lower = errors_beyond_the_rows(monkeypatch, 1e-3)
+    assert higher == lower

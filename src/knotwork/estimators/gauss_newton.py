@@ -9,7 +9,7 @@ from knotwork.estimators.roughness import FASTEST, Roughness
 from knotwork.estimators.rows import Rows
 from knotwork.model import FreeParameters, KANNetwork, normal_equations
 from knotwork.training.damping import Damping
-from knotwork.training.likelihood import Normal
+from knotwork.training.likelihood import Normal, weigh
 
 PATIENCE = 3  # steps in a row that hardly move the outputs
 STIFFEST = 1e12  # damping at which a step is rounding
@@ -89,12 +89,7 @@ def derivatives(network: KANNetwork, rows: Rows, free: FreeParameters) -> tuple[
 
     def residuals(outputs: Tensor, places: slice) -> tuple[Tensor, Tensor | None]:
         r, directions = rows.likelihood.residuals(outputs + rows.offset, rows.targets[places])
-        if even:
-            return r, directions
-        root = rows.weights[places, None].sqrt()
-        if directions is None:
-            directions = torch.eye(r.shape[1], dtype=r.dtype).expand(len(r), -1, -1)
-        return root * r, root.unsqueeze(-1) * directions
+        return (r, directions) if even else weigh(r, directions, rows.weights[places])
 
     return normal_equations(network, rows.x, residuals, free)
 

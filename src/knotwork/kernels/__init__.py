@@ -17,6 +17,7 @@ __all__ = [
     "base_values",
     "basis",
     "basis_with_slope",
+    "edge_series",
     "edge_sums",
     "fma_peak",
     "network",
@@ -61,7 +62,7 @@ def _choose() -> Kernels:
 
 _active = _choose()
 if _active.name == "compiled":
-    from knotwork.kernels.compiled import basis, basis_with_slope, edge_sums, fma_peak, network
+    from knotwork.kernels.compiled import basis, basis_with_slope, edge_series, edge_sums, fma_peak, network
 else:
-    from knotwork.kernels.reference import basis, basis_with_slope, edge_sums, fma_peak, network
+    from knotwork.kernels.reference import basis, basis_with_slope, edge_series, edge_sums, fma_peak, network
 from knotwork.kernels.reference import LayerArrays, Network, base_values  # noqa: E402 (one definition serves both)

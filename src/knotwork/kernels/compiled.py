@@ -19,6 +19,8 @@ _BASIS = {torch.float32: _compiled.basis_float32, torch.float64: _compiled.basis
 _INSIDE_GRID = {torch.float32: _compiled.inside_grid_float32, torch.float64: _compiled.inside_grid_float64}
 _FORWARD = {torch.float32: _compiled.forward_float32, torch.float64: _compiled.forward_float64}
 _BACKWARD = {torch.float32: _compiled.backward_float32, torch.float64: _compiled.backward_float64}
+_SERIES = {torch.float32: _compiled.series_float32, torch.float64: _compiled.series_float64}
+_SERIES_BACKWARD = {torch.float32: _compiled.series_backward_float32, torch.float64: _compiled.series_backward_float64}
 _PLAN_BYTES = {torch.float32: _compiled.plan_bytes_float32, torch.float64: _compiled.plan_bytes_float64}
 _OUTPUTS = {torch.float32: _compiled.outputs_float32, torch.float64: _compiled.outputs_float64}
 _LOSS = {torch.float32: _compiled.loss_float32, torch.float64: _compiled.loss_float64}
@@ -27,6 +29,7 @@ _NORMAL = {torch.float32: _compiled.normal_equations_float32, torch.float64: _co
 _PEAK = {torch.float32: _compiled.peak_float32, torch.float64: _compiled.peak_float64}
 _BASES = {"zero": 0, "identity": 1, "silu": 2, "sine": 3}  # as in csrc/kernels.hpp
 SPARSE = 7.0  # P² against the square of what a row of the Jacobian holds: below, BLAS on dense rows is faster
+FEW = 16  # outputs up to which one pass for all derivatives is faster than one a derivative
 CHUNK = 2**20  # entries of dense rows held at once
 _HIGHEST_DERIVATIVE = _compiled.HIGHEST_DERIVATIVE
 
@@ -67,6 +70,36 @@ def edge_sums(
             weights = coefficients.view_as(coefficients), base_weights.view_as(base_weights)  # see _wanted
         return _apply(_Sums, x, *weights, scale, layer, derivative)
     return layer.sums(x, *weights, scale, derivative)
+
+
+def edge_series(
+    x: Tensor,
+    coefficients: Tensor,
+    base_weights: Tensor,
+    knots: Tensor,
+    k: int,
+    base: str,
+    extrapolation: str,
+    derivatives: Sequence[int],
+    scales: Tensor,
+) -> Tensor:
+    """`edge_sums` of several derivatives at the same x: (rows, batch, out). See `reference`."""
+    arguments = x, coefficients, base_weights, knots, k, base, extrapolation
+    if not (
+        _readable(x, knots, k)
+        and _plain(x.dtype, coefficients, base_weights, scales)
+        and scales.shape == (len(derivatives) - 1, *x.shape)
+        and max(derivatives) < _HIGHEST_DERIVATIVE
+        and x.numel()
+        and 0 < base_weights.numel() <= FEW * len(base_weights)
+    ):
+        return reference.one_by_one(edge_sums, *arguments, derivatives=derivatives, scales=scales)
+    reference.check_arguments(x, knots, k, max(derivatives), extrapolation)
+    reference.check_layer(x, coefficients, base_weights, knots, k, None)
+    if extrapolation == "error":
+        _check_inside(x, knots, k)
+    layer = _Layer(knots.contiguous(), k, base, "zero" if extrapolation == "zero" else "linear")
+    return _apply(_Series, x, coefficients, base_weights, scales, layer, list(derivatives))
 
 
 def fma_peak(dtype: torch.dtype = torch.float32) -> float:
@@ -213,6 +246,48 @@ class _Layer:
         )
         return y
 
+    def series(
+        self, x: Tensor, coefficients: Tensor, base_weights: Tensor, scales: Tensor, derivatives: list[int]
+    ) -> Tensor:
+        """Σ_i scale_qi φ_ij^(d_q)(x_i), a row for every d_q: (rows, batch, out)."""
+        x, coefficients, base_weights = x.contiguous(), coefficients.contiguous(), base_weights.contiguous()
+        scales = scales.contiguous()
+        y = x.new_empty(len(derivatives), len(x), base_weights.shape[1])
+        call = self._call(x, coefficients, base_weights)
+        _SERIES[x.dtype](*call, x.data_ptr(), derivatives, scales.data_ptr(), y.data_ptr())
+        return y
+
+    def series_pulled(
+        self,
+        x: Tensor,
+        coefficients: Tensor,
+        base_weights: Tensor,
+        scales: Tensor,
+        derivatives: list[int],
+        gradient: Tensor,
+        wanted: tuple[bool, ...],
+    ) -> tuple[Tensor | None, ...]:
+        """Gradients by x, coefficients, base weights and scales, each if wanted, for `gradient` (rows, batch, out)."""
+        x, coefficients, base_weights = x.contiguous(), coefficients.contiguous(), base_weights.contiguous()
+        scales, gradient = scales.contiguous(), gradient.contiguous()
+        by_x, by_coefficients, by_base, by_scales = wanted
+        by_weights = by_coefficients or by_base
+        shapes = (x, by_x), (coefficients, by_weights), (base_weights, by_weights), (scales, by_scales)
+        found = [torch.empty_like(tensor) if want else None for tensor, want in shapes]
+        addresses = [0 if part is None else part.data_ptr() for part in found]
+        _SERIES_BACKWARD[x.dtype](
+            *self._call(x, coefficients, base_weights),
+            x.data_ptr(),
+            derivatives,
+            scales.data_ptr(),
+            gradient.data_ptr(),
+            addresses[0],
+            addresses[3],
+            addresses[1],
+            addresses[2],
+        )
+        return tuple(part if want else None for part, want in zip(found, wanted, strict=True))
+
     def pulled(
         self,
         x: Tensor,
@@ -353,6 +428,38 @@ class _Collects(torch.autograd.Function):
         second = _sums(x, weights, scale, ctx.layer, ctx.d) if by_g else None
         third = _pulls(x, g, weights, ctx.layer, ctx.d) if by_scale else None
         return first, second, third, None, None, None, None
+
+
+class _Series(torch.autograd.Function):
+    """Σ_i scale_qi φ_ij^(d_q)(x_i), a row for every d_q."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        coefficients: Tensor,
+        base_weights: Tensor,
+        scales: Tensor,
+        layer: _Layer,
+        derivatives: list[int],
+    ) -> Tensor:
+        ctx.save_for_backward(x, coefficients, base_weights, scales, layer.knots)
+        ctx.layer, ctx.derivatives = layer, derivatives
+        return layer.series(x, coefficients, base_weights, scales, derivatives)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, coefficients, base_weights, scales, knots = ctx.saved_tensors
+        layer, derivatives, wanted = ctx.layer, ctx.derivatives, ctx.needs_input_grad[:4]
+        given = x, coefficients, base_weights, scales
+        if not torch.is_grad_enabled() and _untransformed(gradients[0]):
+            return *layer.series_pulled(*given, derivatives, gradients[0], wanted), None, None
+        with torch.enable_grad():  # to be differentiated again: through sums that can be
+            sums = x, coefficients, base_weights, knots, *layer.settings[1:]
+            rows = reference.one_by_one(edge_sums, *sums, derivatives=derivatives, scales=scales)
+            moving = [tensor for tensor, want in zip(given, wanted, strict=True) if want]
+            slopes = iter(torch.autograd.grad(rows, moving, gradients[0], create_graph=True, allow_unused=True))
+        return *(next(slopes) if want else None for want in wanted), None, None
 
 
 # The same products for what comes back in a backward pass: in plain torch if that is a batched or other special tensor.

@@ -6,7 +6,7 @@ non-zero at a sample are computed (local Cox-de Boor recursion, de Boor 1978, ch
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -43,6 +43,31 @@ def edge_sums(
         if scale is not None:
             splines, values = splines * scale.unsqueeze(-1), values * scale
         return _rows(splines) @ _columns(coefficients) + values @ base_weights
+
+
+def edge_series(
+    x: Tensor,
+    coefficients: Tensor,
+    base_weights: Tensor,
+    knots: Tensor,
+    k: int,
+    base: str,
+    extrapolation: str,
+    derivatives: Sequence[int],
+    scales: Tensor,
+) -> Tensor:
+    """`edge_sums` of several derivatives at the same x, (rows, batch, out), one row a derivative.
+
+    `scales` (rows - 1, batch, in) are those of all but the first, which has none.
+    """
+    return one_by_one(
+        edge_sums, x, coefficients, base_weights, knots, k, base, extrapolation, derivatives=derivatives, scales=scales
+    )
+
+
+def one_by_one(sums: Callable[..., Tensor], *layer: Any, derivatives: Sequence[int], scales: Tensor) -> Tensor:
+    """The rows of `edge_series` by one call of `edge_sums` each."""
+    return torch.stack([sums(*layer, d, scale) for d, scale in zip(derivatives, (None, *scales), strict=True)])
 
 
 def edge_pulls(

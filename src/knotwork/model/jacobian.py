@@ -127,10 +127,11 @@ def _places(network: KANNetwork) -> list[object]:
     """Where the arrays of a network lie, and the states of its masks and parameters."""
     found: list[object] = []
     for layer in network.layers:
-        coefficients, base_weights, mask = layer.coefficients, layer.base_weights, layer.mask
-        found += coefficients.data_ptr(), base_weights.data_ptr(), layer.knots.data_ptr()
-        found += coefficients.requires_grad, base_weights.requires_grad
-        found += id(mask), mask.is_inference() or mask._version, layer.base, layer.extrapolation
+        own, buffers = layer._parameters, layer._buffers  # a tenth of the time that attributes of modules take
+        coefficients, base_weights, mask = own["coefficients"], own["base_weights"], buffers["mask"]
+        found += coefficients.data_ptr(), base_weights.data_ptr(), buffers["knots"].data_ptr()  # type: ignore[union-attr]
+        found += coefficients.requires_grad, base_weights.requires_grad  # type: ignore[union-attr]
+        found += id(mask), mask.is_inference() or mask._version, layer.base, layer.extrapolation  # type: ignore[union-attr]
     return found
 
 
@@ -331,14 +332,15 @@ def rows_at_once(free: FreeParameters) -> int:
 
 def loss_and_grad(network: KANNetwork, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Mean squared error and its gradients by every parameter, as `parameters()` has them; see `KAN.loss_and_grad`."""
-    x, y = network.select_inputs(x), y.to(network.layers[0].coefficients.dtype)
+    known = _looked_up(network)
+    x = network.select_inputs(x)
+    y = y.to(x.dtype)
     expected = (len(x), sum(network.structure.width[-1]))
     y = y.unsqueeze(-1) if y.ndim == 1 else y
     if x.ndim != 2 or y.shape != expected:
         raise SpecError(
             f"x has shape {tuple(x.shape)} and y {tuple(y.shape)}: pass rows of x and y of shape {expected}."
         )
-    known = _looked_up(network)
     compiled = known.network if known else _splines(network)
     parameters = known.parameters if known else list(network.parameters())
     if compiled is None:

@@ -1,11 +1,13 @@
 """One KAN layer: a learnable curve on every edge from `in` values to `out` sums."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from knotwork.errors import SpecError
 from knotwork.functions import named_function
-from knotwork.kernels import base_values, basis, edge_sums
+from knotwork.kernels import base_values, basis, edge_series, edge_sums
 from knotwork.model.initialise import initialiser
 from knotwork.model.spec import Spec
 from knotwork.splines import (
@@ -94,9 +96,7 @@ class KANLayer(nn.Module):
         With `only` the sum has the one term of that input, and x and scale are its columns (batch, 1).
         """
         if self.has_splines():
-            coefficients, base_weights, knots = self.coefficients, self.base_weights, self.knots
-            if not self.is_whole():
-                coefficients, base_weights = coefficients * self.mask.unsqueeze(1), base_weights * self.mask
+            (coefficients, base_weights), knots = self._weights(), self.knots
             if only is not None:
                 coefficients, base_weights, knots = (a.narrow(0, only, 1) for a in (coefficients, base_weights, knots))
             settings = self.k, self.base, self.extrapolation
@@ -110,6 +110,23 @@ class KANLayer(nn.Module):
                 values = values if scale is None else scale[:, i] * values
                 y = y.index_add(-1, torch.tensor([target], device=x.device), values.unsqueeze(-1))
         return y
+
+    def series(self, x: Tensor, derivatives: Sequence[int], scales: Tensor) -> Tensor:
+        """`sums` of several derivatives at the same x, (rows, batch, out), one row a derivative.
+
+        `scales` (rows - 1, batch, in) are those of all but the first, which has none.
+        """
+        if self.named or not self.has_splines():
+            rows = zip(derivatives, (None, *scales), strict=True)
+            return torch.stack([self.sums(x, derivative, scale) for derivative, scale in rows])
+        settings = self.knots, self.k, self.base, self.extrapolation
+        return edge_series(x, *self._weights(), *settings, derivatives, scales)
+
+    def _weights(self) -> tuple[Tensor, Tensor]:
+        """Coefficients and base weights, zero where an edge was removed."""
+        if self.is_whole():
+            return self.coefficients, self.base_weights
+        return self.coefficients * self.mask.unsqueeze(1), self.base_weights * self.mask
 
     def edges(self, x: Tensor) -> Tensor:
         """Value of every edge, zero where it was removed: (batch, in) → (batch, in, out)."""

@@ -60,19 +60,16 @@ def _from_inputs(layer: KANLayer, x: Tensor, directions: Tensor, order: int) -> 
 def _through(layer: KANLayer, series: Series) -> Series:
     """Sums of a layer from the series of its inputs, by Faà di Bruno's formula.
 
-    The n-th derivative of φ(h) is Σ_m φ^(m)(h)·B_nm, where the Bell polynomials B_nm are of the derivatives of h. All
-    that belong to one m are one call, with the values of h repeated.
+    The n-th derivative of φ(h) is Σ_m φ^(m)(h)·B_nm, where the Bell polynomials B_nm are of the derivatives of h.
     """
-    order, (d, n, _) = len(series) - 1, series[1].shape
+    order, d = len(series) - 1, len(series[1])
     bell = bell_polynomials(series)
-    sums: list[list[Tensor]] = [[] for _ in series]
-    for m in range(1, order + 1):
-        scales = torch.cat([bell[r][m] for r in range(m, order + 1)]).flatten(0, 1)
-        values = series[0].repeat(d * (order - m + 1), 1)
-        parts = layer.sums(values, m, scales).view(order - m + 1, d, n, layer.out_features)
-        for r, part in zip(range(m, order + 1), parts, strict=True):
-            sums[r].append(part)
-    return [layer.sums(series[0]), *(torch.stack(parts).sum(0) for parts in sums[1:])]
+    terms = [(r, m) for r in range(1, order + 1) for m in range(1, r + 1)]
+    scales = torch.cat([bell[r][m] for r, m in terms])
+    values, *parts = layer.series(series[0], [0, *(m for _, m in terms for _ in range(d))], scales).split(
+        [1, *(d * r for r in range(1, order + 1))]
+    )
+    return [values[0], *(part.unflatten(0, (-1, d)).sum(0) for part in parts)]
 
 
 def bell_polynomials(series: Series) -> list[list[Tensor]]:

@@ -88,9 +88,11 @@ def _plain(model: nn.Module, x: Tensor, y: Tensor, objective: Objective, lr: flo
 def _preconditioned(network: KANNetwork, x: Tensor, y: Tensor, objective: Objective, lr: float) -> float:
     """One step in the coordinates of today's Gauss-Newton matrix; the loss before it."""
     free = FreeParameters(network)
+    goal = objective.likelihood
+    assert goal is not None
     known = None if free.compiled() else sweep(network, x)
     inputs = network.select_inputs(x)
-    matrix, _ = half_derivatives(network, x, y, free, objective.penalty)
+    matrix, _ = half_derivatives(network, x, y, free, objective.penalty, likelihood=goal)
     diagonal = matrix.diagonal()
     damped = matrix + torch.diag(DAMPING * diagonal + 1e-10 * diagonal.max() + 1e-300)
     factor, failed = torch.linalg.cholesky_ex(damped)
@@ -104,15 +106,17 @@ def _preconditioned(network: KANNetwork, x: Tensor, y: Tensor, objective: Object
 
     def closure() -> Tensor:
         free.set(position())
-        compiled = free.compiled()
+        compiled = None if objective.weighted else free.compiled()
         if compiled is not None:
             loss, gradient = compiled.loss_and_gradient(inputs, y)
             value = torch.tensor(loss, dtype=y.dtype)
         else:
             seen = sweep(network, x, known)
-            residual = seen.outputs - y
-            value = residual.square().mean()
-            gradient = pull_back(network, seen, residual * (2 / residual.numel()), free)
+            value = goal.scale(y) * goal.values(seen.outputs, y).sum()
+            slope, directions = goal.residuals(seen.outputs, y)
+            if directions is not None:
+                slope = torch.einsum("nr,nro->no", slope, directions)
+            gradient = pull_back(network, seen, goal.scale(y) * slope, free)
         if objective.penalty:
             penalty, slope = objective.penalty.with_gradient(network, x, free)
             value, gradient = value + penalty, gradient + slope

@@ -16,6 +16,8 @@ NORMAL = Normal()
 EXACTLY = 0.003  # of a hidden grid: how far off its ends may be, at first and in the end
 SETTLING = 10  # last steps, before which hidden grids are laid as they shall stay
 MOST_ROUGH = 3.0  # times the loss, for the part of roughness in what is minimised
+EXACT = 1e-8  # of the loss of a constant: what is less is the error of splines, and not noise
+FALLING = 1e-3  # of the loss, or less, is left by a step of a network that may fit the rows exactly, to rounding
 PROBE = 0.1  # of a step, for second derivatives along it
 
 
@@ -40,8 +42,8 @@ def levenberg_marquardt(
     Gauss and Newton. Marquardt's scaling with Nielsen's damping (Madsen, Nielsen, Tingleff 2004, section 3.2), each
     step bent along the valley it follows by geodesic acceleration (Transtrum and Sethna 2012), which saves most of the
     steps of a network whose layers must turn together. A step is taken only if it lowers the loss plus `smoothness`
-    times the roughness of the curves (`Smoothness`), which decides what the rows leave open. Hidden grids follow the
-    activations between steps.
+    times the roughness of the curves (`Smoothness`), which decides what the rows leave open, and continues curves more
+    closely once the loss is so small that it can hardly be noise. Hidden grids follow the activations between steps.
 
     Stops when `patience` steps in a row bring no loss that is lower than all before by `tolerance` of it, when the loss
     is `target` or less, or when `each_step(step, loss)` gives a reason.
@@ -56,6 +58,7 @@ def levenberg_marquardt(
         return 0, "the loss is NaN where the fit began, so no step can be judged"
     damping, slow, taken, lowest = Damping(), 0, 0, loss
     smooth = system = None
+    splines_own, falling = EXACT * likelihood.spread(y), False
     rough, settled = 0.0, not update_grid
     while taken < steps:
         if loss <= target:
@@ -63,8 +66,9 @@ def levenberg_marquardt(
         start, reason = free.get(), None
         if system is None:
             matrix, gradient = half_derivatives(network, x, y, free, penalty, seen, likelihood)
-            if smooth is None:
-                smooth = Smoothness(network, free, matrix.diagonal(), smoothness)
+            exact = loss <= splines_own and not falling
+            if smooth is None or exact > smooth.exact:
+                smooth = Smoothness(network, free, matrix.diagonal(), smoothness, exact)
                 rough = smooth.value(start)
             if rough > MOST_ROUGH * loss:  # curves as rough as that are what the rows ask for
                 smooth.weaken(MOST_ROUGH * loss / rough)
@@ -81,6 +85,7 @@ def levenberg_marquardt(
         if gained > 0:
             damping.taken(gained, predicted)
             taken, system = taken + 1, None
+            falling = new < FALLING * loss
             loss, rough, seen = new, new_rough, trial
             slow = 0 if loss < (1 - tolerance) * lowest else slow + 1
             lowest = min(loss, lowest)

@@ -26,11 +26,11 @@ class Likelihood(Protocol):
 class Goal(Likelihood, Protocol):
     """A likelihood that `fit` can make large: `scale` times the sum of values is the loss that it reports.
 
-    `spread` is the loss of the best constant.
+    `spread` is the loss of the best constant, of rows that count `weights` (n,) times if they are given.
     """
 
     def scale(self, targets: Tensor) -> float: ...
-    def spread(self, targets: Tensor) -> float: ...
+    def spread(self, targets: Tensor, weights: Tensor | None = None) -> float: ...
 
 
 class Normal:
@@ -45,8 +45,11 @@ class Normal:
     def scale(self, targets: Tensor) -> float:
         return 2 / targets.numel()
 
-    def spread(self, targets: Tensor) -> float:
-        return float((targets - targets.mean(0)).square().mean())
+    def spread(self, targets: Tensor, weights: Tensor | None = None) -> float:
+        if weights is None:
+            return float((targets - targets.mean(0)).square().mean())
+        center = weights @ targets / weights.sum()
+        return float((weights @ (targets - center).square()).mean()) / len(targets)
 
 
 class Bernoulli:
@@ -88,9 +91,10 @@ class CrossEntropy:
     def scale(self, targets: Tensor) -> float:
         return 1 / len(targets)
 
-    def spread(self, targets: Tensor) -> float:
-        shares = targets.flatten().long().bincount() / len(targets)
-        return float(-torch.xlogy(shares, shares).sum())
+    def spread(self, targets: Tensor, weights: Tensor | None = None) -> float:
+        sums = targets.flatten().long().bincount(weights)
+        shares = sums / sums.sum()
+        return float(-torch.xlogy(shares, shares).sum() * sums.sum()) / len(targets)
 
     def truth(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The labels as probabilities, in the shape of the outputs; TrainingError for those that are none."""
@@ -110,6 +114,33 @@ class CrossEntropy:
 
     def _of(self, outputs: Tensor) -> Likelihood:
         return Bernoulli() if outputs.shape[1] == 1 else Categorical()
+
+
+class Weighted:
+    """Another goal, of rows that count differently: how often, with mean 1, is the last column of the targets."""
+
+    def __init__(self, goal: Goal) -> None:
+        self.goal = goal
+
+    def values(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return targets[:, -1] * self.goal.values(outputs, targets[:, :-1])
+
+    def residuals(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | None]:
+        return weigh(*self.goal.residuals(outputs, targets[:, :-1]), targets[:, -1])
+
+    def scale(self, targets: Tensor) -> float:
+        return self.goal.scale(targets[:, :-1])
+
+    def spread(self, targets: Tensor, weights: Tensor | None = None) -> float:
+        return self.goal.spread(targets[:, :-1], targets[:, -1] if weights is None else targets[:, -1] * weights)
+
+
+def weigh(r: Tensor, directions: Tensor | None, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Residuals (n, R) and their derivatives by the outputs, of rows that count `weights` (n,) times."""
+    root = weights.unsqueeze(1).sqrt()
+    if directions is None:
+        directions = torch.eye(r.shape[1], dtype=r.dtype, device=r.device).expand(len(r), -1, -1)
+    return root * r, root.unsqueeze(-1) * directions
 
 
 def _tiny(x: Tensor) -> float:

@@ -6,20 +6,21 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from knotwork.data import Batch, Dataset, Stream, as_data, as_dataset, seeded
+from knotwork.data import Batch, Dataset, Stream, as_dataset, seeded
 from knotwork.model import KANNetwork
 from knotwork.training.first_order import by_gradient, looks, minibatches
 from knotwork.training.grids import adapt_hidden_grids, going_on, set_input_grid
 from knotwork.training.lbfgs import by_lbfgs
 from knotwork.training.levenberg_marquardt import levenberg_marquardt
-from knotwork.training.likelihood import CrossEntropy, Normal
+from knotwork.training.likelihood import CrossEntropy
 from knotwork.training.multistart import screen
-from knotwork.training.objective import Loss, Objective, make_objective
+from knotwork.training.objective import Loss, Objective, cross_entropy, make_objective, mean_squared_error
 from knotwork.training.progress import Line, progress_line
-from knotwork.training.result import INTERRUPTED, FitResult, Record, rmse
+from knotwork.training.result import INTERRUPTED, FitResult, Record
 from knotwork.training.settings import Plan, make_plan, refuse
 from knotwork.training.threads import threads_for
 from knotwork.training.watch import Watch
+from knotwork.training.weights import weighed, with_weights
 
 
 def fit(
@@ -40,6 +41,7 @@ def fit(
     grid_eps: float = 1.0,
     patience: int | None = None,
     tolerance: float = 1e-5,
+    sample_weight: object = None,
     seed: int = 0,
     progress: bool | Line | None = None,
     callback: Callable[[Record], bool | None] | None = None,
@@ -53,7 +55,9 @@ def fit(
     are those of their classes, and errors are of probabilities), or a function of (outputs, targets). A KAN that was
     never fitted gets its input grids laid over the data (unless it was built with grid_range=) and, with "lm", races up
     to `starts` starting points (64), in `n_jobs` processes (-1: one a core).
-    `lamb`, `lamb_l1`, `lamb_entropy` weigh the penalty of eq. 2.20. `patience` stops when that many steps bring no
+    `lamb`, `lamb_l1`, `lamb_entropy` weigh the penalty of eq. 2.20. `sample_weight` says how often each training row of
+    a Dataset counts, or each row of a pair (X, y), in the loss and in the errors reported, a row of weight 0 not at
+    all; in the penalty all that are left count once. `patience` stops when that many steps bring no
     better validation loss, and keeps the best. `callback(record)` is called after each step and stops the fit by
     returning True; so does Ctrl-C, and the best state so far is kept in every case. With mini-batches of a large table,
     losses are looked at after every so many steps, and all of this then goes by looks; of a stream, the rows held are
@@ -65,8 +69,9 @@ def fit(
     """
     began = time.perf_counter()
     refuse(unknown, known=fit.__kwdefaults__ or {})
-    data, generator = as_data(data), seeded(seed)
-    objective = make_objective(model, loss, lamb, lamb_l1, lamb_entropy)
+    generator = seeded(seed)
+    data, weights = weighed(data, sample_weight)
+    objective = make_objective(model, loss, lamb, lamb_l1, lamb_entropy, weights is not None)
     plan = make_plan(
         model,
         data,
@@ -83,6 +88,9 @@ def fit(
         tolerance=tolerance,
     )
     train, validation, test = shares(as_dataset(data), next(p.dtype for p in model.parameters()))
+    if weights is not None:
+        train, validation = with_weights(train, weights[0]), with_weights(validation, weights[1])
+        test = with_weights(test)
     size = sum(p.numel() for p in model.parameters())
     with going_on(model), threads_for(len(train[0]) * size), progress_line(progress) as line:
         watch = Watch(model, objective, train, validation, patience, callback, began)
@@ -132,7 +140,7 @@ def run(
         if first and plan.starts > 1:
             screen(model, x, y, starts=plan.starts, generator=generator, n_jobs=plan.n_jobs, line=watch.line, **shared)
         watch.line.stage(title, plan.steps)
-        target = rounding(y) if isinstance(objective.likelihood, Normal) else 0.0
+        target = rounding(as_dataset(data).y_train.to(y)) if objective.loss is mean_squared_error else 0.0
         more = {"steps": plan.steps, "tolerance": plan.tolerance, "target": target}
         return levenberg_marquardt(model, x, y, watch, **more, **shared)
     watch.line.stage(title, plan.steps)
@@ -147,11 +155,15 @@ def run(
 @torch.no_grad()
 def error_of(model: nn.Module, objective: Objective, x: Tensor, y: Tensor) -> float | None:
     """RMSE of the outputs, or of probabilities where they are logits; None without rows."""
-    if not isinstance(objective.likelihood, CrossEntropy) or not len(x):
-        return rmse(model, x, y)
-    outputs = model(x)
-    apart = objective.likelihood.probabilities(outputs) - objective.likelihood.truth(outputs, y)
-    return float(apart.square().mean().sqrt())
+    if not len(x):
+        return None
+    outputs, weights = model(x), None
+    if objective.weighted:
+        y, weights = y[:, :-1], y[:, -1]
+    if objective.loss is cross_entropy:
+        y, outputs = CrossEntropy().truth(outputs, y), CrossEntropy().probabilities(outputs)
+    squares = (outputs - y).square()
+    return float((squares if weights is None else weights.unsqueeze(1) * squares).mean().sqrt())
 
 
 def shares(data: Dataset, dtype: torch.dtype) -> tuple[Batch, Batch, Batch]:

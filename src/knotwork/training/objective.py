@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from knotwork.errors import TrainingError
 from knotwork.model import KANNetwork
-from knotwork.training.likelihood import CrossEntropy, Goal, Normal
+from knotwork.training.likelihood import CrossEntropy, Goal, Normal, Weighted
 from knotwork.training.penalties import Penalty
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -17,12 +17,16 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 def mean_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
     """Mean over rows and outputs of the squared difference; TrainingError for shapes that would be broadcast."""
+    _check_shapes(outputs, targets)
+    return (outputs - targets).square().mean()
+
+
+def _check_shapes(outputs: Tensor, targets: Tensor) -> None:
     if outputs.shape != targets.shape:
         raise TrainingError(
             f"the model's outputs have shape {tuple(outputs.shape)}, but the targets {tuple(targets.shape)}: "
             "build the model with one output for every target column."
         )
-    return (outputs - targets).square().mean()
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -36,18 +40,30 @@ GOALS: list[tuple[Loss, Goal]] = [(mean_squared_error, Normal()), (cross_entropy
 
 @dataclass(frozen=True)
 class Objective:
-    """Loss and penalty of a model on a batch."""
+    """Loss and penalty of a model on a batch, whose targets end with the weights of its rows if it is `weighted`."""
 
     loss: Loss = mean_squared_error
     penalty: Penalty | None = None
+    weighted: bool = False
 
     @property
     def likelihood(self) -> Goal | None:
         """What the loss says of the targets, where that is known."""
-        return next((goal for loss, goal in GOALS if loss is self.loss), None)
+        goal = next((goal for loss, goal in GOALS if loss is self.loss), None)
+        return Weighted(goal) if goal and self.weighted else goal
+
+    def of(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss."""
+        if not self.weighted:
+            return self.loss(outputs, targets)
+        if self.loss is mean_squared_error:
+            _check_shapes(outputs, targets[:, :-1])
+        goal = self.likelihood
+        assert goal is not None
+        return goal.scale(targets) * goal.values(outputs, targets).sum()
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        value = self.loss(model(x), y)
+        value = self.of(model(x), y)
         if self.penalty is None:
             return value
         assert isinstance(model, KANNetwork)
@@ -56,11 +72,13 @@ class Objective:
     def report(self, model: nn.Module, x: Tensor, y: Tensor) -> float:
         """The loss alone, for a history: RMSE for the squared error, else the loss as it is."""
         with torch.no_grad():
-            value = float(self.loss(model(x), y))
+            value = float(self.of(model(x), y))
         return value**0.5 if self.loss is mean_squared_error else value
 
 
-def make_objective(model: nn.Module, loss: str | Loss, lamb: float, lamb_l1: float, lamb_entropy: float) -> Objective:
+def make_objective(
+    model: nn.Module, loss: str | Loss, lamb: float, lamb_l1: float, lamb_entropy: float, weighted: bool = False
+) -> Objective:
     """The objective that the arguments of `fit` describe; TrainingError if they make no sense."""
     if not callable(loss) and not (isinstance(loss, str) and loss in LOSSES):
         raise TrainingError(
@@ -73,5 +91,7 @@ def make_objective(model: nn.Module, loss: str | Loss, lamb: float, lamb_l1: flo
         raise TrainingError(
             f"lamb={lamb} penalises the edges of a KAN, but this is a {type(model).__name__}; use lamb=0."
         )
+    if weighted and callable(loss):
+        raise TrainingError("sample_weight= needs loss='mse' or 'cross_entropy': a function counts rows itself.")
     penalty = Penalty(lamb, lamb_l1, lamb_entropy) if lamb else None
-    return Objective(loss if callable(loss) else LOSSES[loss], penalty)
+    return Objective(loss if callable(loss) else LOSSES[loss], penalty, weighted)

@@ -6,6 +6,8 @@ from torch import Tensor
 from knotwork.model import FreeParameters, KANNetwork
 
 WHISPER = 3e-5  # of differences of coefficients against values at the rows
+HIGHER = 2  # by how much the order of differences may rise where the rows are exact
+LOUDER = 1e3  # times the weight, for those
 
 
 class Smoothness:
@@ -17,14 +19,22 @@ class Smoothness:
     splines follow a smooth curve their squares are so small beside the squared error that is left to any spline of this
     order that the weight leaves the error as it is. w_e is `weight` times how much the outputs depend on the curve,
     from `curvature`, the diagonal (P,) of the matrix of normal equations, so that units make no difference.
+
+    With `exact` rows, whose error is the spline's own, the jumps follow the next derivative of a smooth curve and are
+    best continued along a line: then the sum is of differences of the jumps, `HIGHER` orders up and that much `LOUDER`.
+    Under noise the line would carry it outwards.
     """
 
-    def __init__(self, network: KANNetwork, free: FreeParameters, curvature: Tensor, weight: float) -> None:
+    def __init__(
+        self, network: KANNetwork, free: FreeParameters, curvature: Tensor, weight: float, exact: bool = False
+    ) -> None:
+        self.exact = exact
+        weight, higher = (weight * LOUDER, HIGHER) if exact else (weight, 0)
         self.parts: list[tuple[Tensor, Tensor, Tensor]] = []  # of each layer: places (edges, G+k), differences, weights
         for layer, places in zip(network.layers, free.coefficient_places(), strict=True):
             if len(places):
                 sources = (layer.mask > 0).nonzero()[:, 0]
-                differences = torch.stack([_differences(knots, layer.k) for knots in layer.knots])[sources]
+                differences = torch.stack([_differences(knots, layer.k, higher) for knots in layer.knots])[sources]
                 self.parts.append((places, differences.to(curvature), weight * curvature[places].sum(1)))
 
     def value(self, parameters: Tensor) -> float:
@@ -45,15 +55,23 @@ class Smoothness:
         return matrix, gradient
 
 
-def _differences(knots: Tensor, k: int) -> Tensor:
+def _differences(knots: Tensor, k: int, higher: int = 0) -> Tensor:
     """How far the k-th derivative jumps from interval to interval, from the coefficients: (G - 1, G + k).
 
-    In units of the mean interval and over 2^(k+1), so that on even knots these are differences of order k + 1.
+    In units of the mean interval and over 2^(k+1), so that on even knots these are differences of order k + 1. With
+    `higher` they are so many times divided by the distance of their knots and subtracted again, as far as there are
+    enough: of order k + 1 + higher, at least one row.
     """
     grid = len(knots) - 2 * k - 1
+    mean = (knots[grid + k] - knots[k]) / grid
     found = torch.eye(grid + k, dtype=knots.dtype, device=knots.device)
     tiny = torch.finfo(knots.dtype).eps * (knots[grid + k] - knots[k])
     for m in range(1, k + 1):  # coefficients of the m-th derivative (de Boor 1978, chapter X)
         gap = knots[k + 1 : grid + 2 * k + 1 - m] - knots[m : grid + k]
         found = found.diff(dim=0) * ((k - m + 1) / gap.clamp_min(tiny)).unsqueeze(1)
-    return found.diff(dim=0) * ((knots[grid + k] - knots[k]) / grid) ** k / 2 ** (k + 1)
+    found = found.diff(dim=0) * mean**k / 2 ** (k + 1)
+    places = (knots[k + 1 : grid + k + 1] + knots[k : grid + k]) / 2  # of the k-th derivative
+    for _ in range(min(higher, grid - 2)):
+        found = (found * (mean / places.diff().clamp_min(tiny)).unsqueeze(1)).diff(dim=0) / 2
+        places = (places[1:] + places[:-1]) / 2
+    return found
