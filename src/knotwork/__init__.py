@@ -9,7 +9,7 @@ from knotwork.errors import KnotworkError, KnotworkWarning
 from knotwork.kan import KAN, load, save
 from knotwork.model import MLP, KANLayer, Spec, Trace
 from knotwork.simplify import Scores, fit_sparse
-from knotwork.symbolic import Candidates, Formula
+from knotwork.symbolic import Candidates, Formula, register_function
 from knotwork.training import FitResult, fit, fit_multilevel, fit_shapes
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ __all__ = [
     "load",
     "load_table",
     "pde",
+    "register_function",
     "sample",
     "save",
     "stream_batches",

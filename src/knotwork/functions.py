@@ -4,6 +4,7 @@ import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -140,7 +141,8 @@ _ALL = [
     NamedFunction("0", "0*x", torch.zeros_like, torch.zeros_like, cost=0, default=False),
 ]
 
-LIBRARY: Mapping[str, NamedFunction] = {f.name: f for f in _ALL}
+_LIBRARY = {f.name: f for f in _ALL}
+LIBRARY: Mapping[str, NamedFunction] = MappingProxyType(_LIBRARY)
 _ALIASES = {
     "x**2": "x^2",
     "x**3": "x^3",
@@ -160,6 +162,14 @@ def named_function(name: str) -> NamedFunction:
         hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"it has: {', '.join(LIBRARY)}."
         raise SpecError(f"there is no function {name!r} in the library; {hint}")
     return LIBRARY[name]
+
+
+def add(function: NamedFunction) -> None:
+    """Put one more function into the library, for the rest of this process; SpecError if its name is taken."""
+    if function.name in LIBRARY or function.name in _ALIASES:
+        raise SpecError(f"the library has a function {function.name!r} already; choose another name.")
+    _ALL.append(function)
+    _LIBRARY[function.name] = function
 
 
 def select(lib: Iterable[str] | None = None) -> list[NamedFunction]:

@@ -4,6 +4,7 @@ from knotwork.symbolic.candidates import Candidate, Candidates, candidates
 from knotwork.symbolic.construction import from_expression
 from knotwork.symbolic.formula import Formula, measured, simplest, symbolic_formula
 from knotwork.symbolic.naming import auto_symbolic, description, fix_symbolic, suggest_symbolic, unfix_symbolic
+from knotwork.symbolic.registry import register_function
 
 __all__ = [
     "Candidate",
@@ -15,6 +16,7 @@ __all__ = [
     "fix_symbolic",
     "from_expression",
     "measured",
+    "register_function",
     "simplest",
     "suggest_symbolic",
     "symbolic_formula",
