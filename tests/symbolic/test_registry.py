@@ -49,7 +49,7 @@ def test_it_is_tried_by_default_only_if_asked():
         (("root", "sqrt(x)"), {}, "not a finite real number"),
         (("line", "x"), {"domain": (1, 1)}, "is empty"),
         (("line", "x"), {"cost": -1}, "0 bits or more"),
-        (("line", "x +"), {}, "read"),
+        (("line", "x +"), {}, "is not a formula"),
         (("line", "y"), {}, "y"),
     ],
 )

@@ -9,6 +9,8 @@ from torch import Tensor
 from knotwork.errors import SpecError
 from knotwork.functions import NamedFunction, add
 
+Curve = Callable[..., Tensor]
+
 
 def register_function(
     name: str,
@@ -48,12 +50,12 @@ def register_function(
     return function
 
 
-def _check_inside(
-    name: str, value: Callable[..., Tensor], slope: Callable[..., Tensor], low: float, high: float
-) -> None:
+def _check_inside(name: str, value: Curve, slope: Curve, low: float, high: float) -> None:
+    """Raise SpecError if value or slope is not finite somewhere inside; looked at are 1,000 points and whole numbers."""
     ends = max(low, -10.0), min(high, 10.0)
     ends = ends if ends[0] < ends[1] else ((low, low + 1) if math.isfinite(low) else (high - 1, high))
-    x = torch.linspace(*ends, 1003, dtype=torch.float64)[1:-1]
+    whole = torch.arange(-9.0, 10.0, dtype=torch.float64)  # where poles are likely
+    x = torch.cat([whole[(whole > low) & (whole < high)], torch.linspace(*ends, 1003, dtype=torch.float64)[1:-1]])
     wrong = ~(value(x).isfinite() & slope(x).isfinite())
     if bool(wrong.any()):
         raise SpecError(

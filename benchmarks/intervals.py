@@ -1,0 +1,54 @@
+"""How often the true constants lie inside their 95 % intervals, over repeats of a toy with noise.
+
+    python benchmarks/intervals.py [--repeats 100] [--out intervals.jsonl]
+
+`discover` is given 1,000 rows of 1.7·exp(sin(2.3 x) + 0.8 y²) with 5 % noise, each repeat with noise and rows of its
+own. A repeat counts where each true constant has a decimal of its own in the formula, the nearest one:
+is the truth within 1.96 of its standard errors? One JSON line a repeat; repeats that are in the output file are not run again.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import knotwork as kw
+
+TRUE = {"outer": 1.7, "frequency": 2.3, "square": 0.8}
+FORMULA = "1.7*exp(sin(2.3*x) + 0.8*y**2)"
+WIDE = 1.96  # standard errors
+
+
+def run(seed: int) -> dict:
+    """One search: the formula, and whether each constant's interval holds the truth."""
+    data = kw.sample(FORMULA, x=(-1, 1), y=(-1, 1), size=800, validation_size=200, noise=0.05, seed=seed)
+    formula = kw.discover(data, seed=seed, time_budget=55).formula
+    found = {}
+    for name, truth in TRUE.items():
+        if formula.errors:
+            value = min(formula.errors, key=lambda constant: abs(constant - truth))
+            found[name] = {"value": value, "error": formula.errors[value]}
+    right = len(TRUE) == len({one["value"] for one in found.values()})
+    inside = {name: abs(one["value"] - TRUE[name]) <= WIDE * one["error"] for name, one in found.items()}
+    return {"seed": seed, "formula": str(formula.expression), "complete": right, "inside": inside, "constants": found}
+
+
+def main() -> None:
+    """Run what is missing and print the shares."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=100)
+    parser.add_argument("--out", type=Path, default=Path("intervals.jsonl"))
+    options = parser.parse_args()
+    done = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
+    for seed in sorted(set(range(options.repeats)) - {row["seed"] for row in done}):
+        done.append(run(seed))
+        with options.out.open("a") as file:
+            file.write(json.dumps(done[-1]) + "\n")
+    counted = [row for row in done if row["complete"]]
+    print(f"formulas with a decimal for each constant: {len(counted)} of {len(done)}")
+    for name, truth in TRUE.items():
+        share = sum(row["inside"][name] for row in counted) / max(len(counted), 1)
+        print(f"{name:<10} {truth}: inside {share:.0%}")
+
+
+if __name__ == "__main__":
+    main()
