@@ -4,7 +4,7 @@
 
 `discover` is given 1,000 rows of 1.7·exp(sin(2.3 x) + 0.8 y²) with 5 % noise, each repeat with noise and rows of its
 own. A repeat counts where each true constant has a decimal of its own in the formula, the nearest one:
-is the truth within 1.96 of its standard errors? One JSON line a repeat; repeats that are in the output file are not run again.
+is the truth within 1.96 of its standard errors? One JSON line a repeat; those in the output file are not run again.
 """
 
 import argparse

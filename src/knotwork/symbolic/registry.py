@@ -51,7 +51,7 @@ def register_function(
 
 
 def _check_inside(name: str, value: Curve, slope: Curve, low: float, high: float) -> None:
-    """Raise SpecError if value or slope is not finite somewhere inside; looked at are 1,000 points and whole numbers."""
+    """Raise SpecError where value or slope is not finite inside: looked at are 1,000 points and whole numbers."""
     ends = max(low, -10.0), min(high, 10.0)
     ends = ends if ends[0] < ends[1] else ((low, low + 1) if math.isfinite(low) else (high - 1, high))
     whole = torch.arange(-9.0, 10.0, dtype=torch.float64)  # where poles are likely
