@@ -181,9 +181,12 @@ def names(
             continue
         undone, weights = around.undo(y), around.slope(y).square().clamp_max(1e12)
         extra = (OUTER_COST if around is not PLAIN else 0.0) + (0.0 if offset and around is PLAIN else 1.0)
+        before, found = found, []
         for p in HALVES if bool((t > 0).all()) else (1.0, 2.0, 3.0, 4.0):
             c, d = _line(t**p, undone, weights)
             judged(around, None, (p, c, d), around.apply(c * t**p + d), 1.0 + min(abs(p), 4.0) / 4 + extra)
+        # the exponent is fitted later, so one will do
+        found = [*before, *sorted(found, key=lambda name: name.score)[:1]]
         chosen = functions if around is PLAIN else [f for f in functions if f.name in INNER or not f.default]
         for row in candidates(t, undone, chosen, weights=weights, finished=FINISHED):
             named = next(f for f in chosen if f.name == row.function)

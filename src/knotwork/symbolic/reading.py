@@ -19,6 +19,10 @@ TRIES = 20  # other names tried in a structure
 CLOSE = 10.0  # bits by which another name may seem worse
 CONSTANT = 2e-3  # relative variation of a factor below which it is a number
 COUNTS = {1: "a curve", 2: "two curves"}
+FIRST_ROWS = 400  # that names are tried on
+FEW_TRIES = 10  # of other names where the first ones are as good as the curves
+RIPE = 60.0  # bits by which a reading may be longer before its constants are made simple
+LAST = 4  # of those
 AS_GOOD = 1.02  # times the error of the curves: names need not be better
 NOISE = 0.3  # of rms(y): curves further off say nothing
 FAINT = 0.06  # powers smaller than that are none
@@ -140,30 +144,36 @@ def _is_number(curve: Tensor, floor: float, in_sum: bool, target: Tensor) -> boo
 def _best(
     meaning: str, build: Callable[[Sequence[int]], Template], found: list[list[Name]], sample: Sample, error: float
 ) -> Reading | None:
-    """The reading with the best names; others are tried one at a time while it is further off than the curves were.
+    """The reading with the best names; others are tried one at a time, all while it is further off than the curves.
 
-    Their root mean squared residual was `error`.
+    Their root mean squared residual was `error`. The best few have their constants made simple, and the shortest wins.
     """
     chosen = [0] * len(found)
-    some = sample.first(400)
+    some = sample.first(FIRST_ROWS)
     best = read(meaning, fitted(build(chosen), some), some)
+    tried = [best]
     rivals = sorted(
         (row[m].score - row[0].score, n, m) for n, row in enumerate(found) for m in range(1, min(CHOICES, len(row)))
     )
-    for behind, n, m in rivals[:TRIES]:
-        if best.error <= max(ROUNDING * sample.scale, min(AS_GOOD * error, NOISE * sample.scale)):
+    enough = min(AS_GOOD * error, NOISE * sample.scale)
+    for number, (behind, n, m) in enumerate(rivals[:TRIES]):
+        if best.error <= ROUNDING * sample.scale or (best.error <= enough and number >= FEW_TRIES):
             break
         if behind > CLOSE and best.error < math.inf:
             continue
         other = list(chosen)
         other[n] = m
         trial = read(meaning, fitted(build(other), some, 25), some)
+        tried.append(trial)
         if trial.bits < best.bits:
             best, chosen = trial, other
     if not math.isfinite(best.template.mse):
         return None
-    whole = fitted(best.template, sample)
-    return read(meaning, simplified(whole, sample), sample) if math.isfinite(whole.mse) else None
+    # what has as many constants may lose more of them
+    near = sorted((t for t in tried if t.bits < best.bits + RIPE), key=lambda t: t.bits)
+    wholes = [fitted(t.template, sample) for t in near[: 1 if best.error <= ROUNDING * sample.scale else LAST]]
+    readings = [read(meaning, simplified(w, sample), sample) for w in wholes if math.isfinite(w.mse)]
+    return min(readings, key=lambda reading: reading.bits, default=None)
 
 
 def read_ridges(found: Ridges, rows: Rows, sample: Sample, functions: Sequence[NamedFunction]) -> Iterator[Reading]:
