@@ -40,6 +40,7 @@ AS_WELL = 1.2  # times the scout's error that leaving out faint inputs may bring
 GRIDS = (5, 10, 20)
 SCOUT_GRIDS = GRIDS[:2]  # a wide network needs no finer ones
 MOST_ROWS = 10_000
+FEW_ROWS = 1000  # of the first look where time is short
 SHARE = 0.75  # of a time budget that the search among structures of curves may take
 BRIEF: dict[str, Any] = {"optimizer": "lm", "tolerance": 1e-3}
 
@@ -63,9 +64,11 @@ class Trial:
 class Discovery:
     """What was found in a table.
 
-    `formula` describes the data in the fewest bits (residuals on held-out rows plus size of the formula); `pareto`
+    `formula` describes the data in the fewest bits (residuals on held-out rows plus size of the formula; constants of
+    formulas from the search are fitted to held-out rows too); `pareto`
     holds the best formula of every complexity, simplest first. `model` is the spline network of the chosen shape,
-    `named` the same with named edges, `scout` the general network fitted first; all take every input column.
+    `named` the same with named edges, `scout` the general network fitted first, sparse where the search ended before
+    more was asked of it; all take every input column.
     `importance` maps inputs to their shares, `stop_reason` says why the search ended where it did,
     `settings` what was asked for.
     """
@@ -119,12 +122,14 @@ def discover(
 ) -> Discovery:
     """Fit KANs of growing shape to a table, name their edges, and choose the formula that says most in least.
 
-    `X` and `y` are arrays or pandas objects, or `X` is a `Dataset`. A general network tells which inputs matter and how
-    well the target can be predicted at all. Then shapes are tried from simple to general; the edges of those that come
-    close are named with functions of `lib`. It ends at the first formula that is exact to rounding, when all shapes
-    were tried, after `time_budget` seconds (checked between shapes), or at Ctrl-C, with the best so far. Where
-    nothing beats the mean of the target, that is the formula, and a KnotworkWarning says so. At most 10,000 training
-    rows are used. `say` is told each stage in words; `progress` shows stages and fits as in `fit`.
+    `X` and `y` are arrays or pandas objects, or `X` is a `Dataset`. A sparse general network tells which inputs matter.
+    Then structures of curves are tried (`knotwork.symbolic.search`), the curves of those that come close are named with
+    functions of `lib`, and all constants are fitted together and made simple where the rows cannot tell the difference.
+    It ends at the first formula that is exact to rounding, or soon after one that leaves what looks random. Where there
+    is none, networks of ever more general shape follow. It ends too after `time_budget` seconds (checked between steps
+    of a second or so, on large tables several), or at Ctrl-C, with the best so far. Where nothing beats the mean of the
+    target, that is the formula, and a KnotworkWarning says so. At most 10,000 training rows are used. `say` is told
+    each stage in words; `progress` shows stages and fits as in `fit`.
     Raises DataError for a table that cannot be used, and for more than one target; TrainingError for other settings.
     """
     began = time.perf_counter()
@@ -150,7 +155,8 @@ def discover(
             return line.part(text)
 
         trials = [constant(data)]
-        sparse, scout = first_look(data, seed, stage("looking for inputs that matter"))
+        few = data if time_budget is None else first_rows(data, FEW_ROWS)
+        sparse, scout = first_look(few, seed, stage("looking for inputs that matter"))
         importance = input_shares(sparse, data)
         try:
             if scout.stopped_by_caller:
@@ -212,7 +218,9 @@ def search_structures(
                 trials.append(trial)
     if any(trial.held_out <= ROUNDING * rms(data) for trial in trials):
         return "the formula is exact to rounding"
-    return "what the formula leaves unexplained looks random" if search.done else None
+    if len(trials) > 1 and time.perf_counter() > until:
+        return "the time budget was used up"
+    return "what the formula leaves unexplained looks random" if search.done and len(trials) > 1 else None
 
 
 def sample_of(data: Dataset, importance: dict[str, float]) -> tuple[Sample, list[Tensor]]:
@@ -241,28 +249,15 @@ def trial_of(reading: Reading, data: Dataset) -> Trial | None:
     """The reading as a formula, a network that computes it, and the same network with splines; None if it cannot be."""
     try:
         expression = simplest(reading.template.filled(), data)
-        named = network_of(expression, data)
+        used = {str(s) for s in expression.free_symbols}
+        columns = [name for name in data.input_names if name in used] or [data.input_names[0]]
+        named = from_expression(KAN, expression, columns, data)
         network = splines_of(named, data.X_train)
         with torch.no_grad():
             error = float((network(data.X_train) - data.y_train).square().mean().sqrt())
         return judged(Trial(reading.meaning, network, error), named, measured((expression,), named, data), data)
     except (ExpressionError, SpecError):  # a constant beyond what a float holds, a function no edge can be
         return None
-
-
-def network_of(expression: Any, data: Dataset) -> KAN:
-    """The network that computes an expression of the columns in their own units, from rows as the data holds them."""
-    from knotwork.expressions import number, symbol
-
-    used = [n for n, name in enumerate(data.input_names) if symbol(name) in expression.free_symbols]
-    if data.scaling is not None:
-        center, scale = data.scaling.center, data.scaling.scale
-        columns = {symbol(data.input_names[n]): n for n in used}
-        expression = expression.xreplace({s: number(center[n]) + number(scale[n]) * s for s, n in columns.items()})
-    names = [data.input_names[n] for n in used] or [data.input_names[0]]
-    return from_expression(
-        KAN, expression, names, in_features=data.n_inputs, inputs=tuple(used) or (0,), rows=data.X_train
-    )
 
 
 def try_shapes(
@@ -298,11 +293,11 @@ def try_shapes(
     return reason
 
 
-def first_rows(data: Dataset) -> Dataset:
-    """The data with at most 10,000 training rows (rows are in random order): curves need no more."""
-    if len(data.X_train) <= MOST_ROWS:
+def first_rows(data: Dataset, most: int = MOST_ROWS) -> Dataset:
+    """The data with at most so many training rows (rows are in random order): curves need no more than 10,000."""
+    if len(data.X_train) <= most:
         return data
-    return replace(data, X_train=data.X_train[:MOST_ROWS], y_train=data.y_train[:MOST_ROWS])
+    return replace(data, X_train=data.X_train[:most], y_train=data.y_train[:most])
 
 
 def first_look(data: Dataset, seed: int, line: Line) -> tuple[KAN, FitResult]:

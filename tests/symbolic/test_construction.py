@@ -69,6 +69,14 @@ def test_several_outputs_keep_their_order():
     assert network(torch.tensor([[2.0, 5.0]]).double()).tolist() == [[10.0, 3.0, 3.0]]
 
 
+def test_scaled_rows_are_read_in_the_units_of_their_columns():
+    rows = torch.rand(100, 3, generator=torch.Generator().manual_seed(0)).double() + 1
+    data = kw.Dataset.from_arrays(rows, rows[:, 0] * rows[:, 2], names=["a", "b", "c"], scale="standard")
+    for variables in (None, ["a", "c"]):
+        network = kw.KAN.from_expression("a*c", variables, data)
+        assert torch.allclose(network(data.X_train).detach(), data.y_train)
+
+
 def test_it_can_be_perturbed_and_trained_on():
     data = kw.sample("exp(sin(pi*x) + y**2)", x=(-1, 1), y=(-1, 1), size=300, seed=0)
     network = kw.KAN.from_expression("exp(sin(3*x) + 1.2*y**2)", data=data)
@@ -93,6 +101,9 @@ def test_its_splines_follow_its_curves():
         ("x + z", ["x"], "Unknown variable 'z'"),
         (parse("x + z"), ["x"], "expression uses z"),
         ("3", None, "without variables"),
+        ([], ["x"], "no expression"),
+        ({}, ["x"], "is no expression"),
+        ("x", ["x", "x"], "names an input twice"),
         ("erf(x)", None, "no edge can be erf"),
     ],
 )

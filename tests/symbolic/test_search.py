@@ -141,6 +141,9 @@ def test_residuals_look_random_where_they_are_and_only_there():
     assert wrong <= 8  # 2 are expected
     hidden = torch.randn(500, generator=generator).double() + columns[0] * columns[1] * 2
     assert not looks_random(columns, hidden)
+    hidden[0] = 1e9  # a single row does not hide it
+    assert not looks_random(columns, hidden)
+    assert not looks_random(columns, torch.sin(60 * columns[2]))  # no polynomial of low degree
 
 
 # --- constants ---

@@ -162,7 +162,7 @@ def _simple(value: float, tolerance: float) -> sympy.Expr | None:
 def parametrise(expr: sympy.Expr) -> tuple[sympy.Expr, list[sympy.Symbol], list[float]]:
     """The expression with a variable in place of each Float constant, those variables, and their values."""
     constants = sorted(expr.atoms(sympy.Float), key=float)
-    symbols = [sympy.Symbol(f"constant {n}") for n in range(len(constants))]
+    symbols = [sympy.Symbol(f"\0{n}") for n in range(len(constants))]
     return (
         cast(sympy.Expr, expr.xreplace(dict(zip(constants, symbols, strict=True)))),
         symbols,

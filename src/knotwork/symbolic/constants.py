@@ -29,8 +29,9 @@ class Sample:
 
     @property
     def scale(self) -> float:
-        """Root mean square of the targets."""
-        return max(float(self.y.square().mean().sqrt()), 1e-300)
+        """Root mean square of the targets about their mean, and a little for the rounding of large ones."""
+        spread = float((self.y - self.y.mean()).square().mean().sqrt())
+        return max(spread, 1e-6 * float(self.y.abs().max()), 1e-300)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -71,7 +72,7 @@ class Constants:
     def __call__(self, value: float) -> Any:
         from knotwork.expressions import algebra
 
-        symbol = algebra.Symbol(f"constant {len(self.values)}", real=True)
+        symbol = algebra.Symbol(f"\0{len(self.values)}", real=True)
         self.values[symbol] = float(value)
         return symbol
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
 
-from knotwork.data import as_dataset
+from knotwork.data import Dataset, as_dataset
 from knotwork.errors import ExpressionError, SpecError
 from knotwork.functions import LIBRARY
 from knotwork.model import KANNetwork, Spec, trace
@@ -44,38 +44,47 @@ class _Edge:
 
 def from_expression(
     kind: type[Network],
-    expressions: str | Expr | Sequence[str | Expr],
+    expressions: Any,
     variables: Sequence[str] | None = None,
     data: object = None,
     grid: int = 5,
     k: int = 3,
-    *,
-    in_features: int | None = None,
-    inputs: tuple[int, ...] = (),
-    rows: torch.Tensor | None = None,
 ) -> Network:
-    """The network whose outputs are these expressions of the variables, as `KAN.from_expression` says.
+    """The network whose outputs are these expressions of the variables, as `KAN.from_expression` says."""
+    from knotwork.expressions import number, symbol
 
-    It may use the columns `inputs` of `in_features` alone, one for every variable; `rows` (batch, in_features) may
-    stand for data.
-    """
-    several = [expressions] if isinstance(expressions, str) or not isinstance(expressions, Sequence) else expressions
+    several = list(expressions) if isinstance(expressions, (list, tuple)) else [expressions]
+    if not several:
+        raise SpecError("there is no expression; give one for every output.")
+    data = None if data is None else as_dataset(data)
     parsed = [_parsed(e, variables) for e in several]
-    if data is not None:
-        data = as_dataset(data)
-        rows, names = data.X_train, list(data.input_names)
-    else:
-        names = sorted({str(s) for e in parsed for s in e.free_symbols})
-    variables = names if variables is None else variables
-    if not variables:
+    used = sorted({str(s) for e in parsed for s in e.free_symbols})
+    names = list(variables) if variables is not None else used if data is None else list(data.input_names)
+    if not names:
         raise SpecError("an expression without variables is no function; name the inputs: variables=['x'].")
-    unknown = sorted({str(s) for e in parsed for s in e.free_symbols} - set(variables))
+    if len(set(names)) < len(names):
+        raise SpecError(f"variables={names} names an input twice.")
+    unknown = [name for name in used if name not in names]
     if unknown:
-        raise SpecError(f"the expression uses {', '.join(unknown)}, but the variables are {', '.join(variables)}.")
-    network = _Builder(list(variables)).network(kind, parsed, grid, k, in_features or len(variables), inputs)
-    if rows is not None:
-        _lay_grids(network, rows)
+        raise SpecError(f"the expression uses {', '.join(unknown)}, but the variables are {', '.join(names)}.")
+    columns = range(len(names)) if data is None else [_column(data, name) for name in names]
+    if data is not None and data.scaling is not None:  # the rows are scaled, the variables are not
+        center, scale = data.scaling.center, data.scaling.scale
+        inner = {
+            symbol(n): number(center[c]) + number(scale[c]) * symbol(n) for n, c in zip(names, columns, strict=True)
+        }
+        parsed = [cast("Expr", e.xreplace(inner)) for e in parsed]
+    in_features = len(names) if data is None else data.n_inputs
+    network = _Builder(names).network(kind, parsed, grid, k, in_features, tuple(columns))
+    if data is not None:
+        _lay_grids(network, data.X_train)
     return network
+
+
+def _column(data: Dataset, name: str) -> int:
+    if name not in data.input_names:
+        raise SpecError(f"the data has no column {name!r}; its inputs are {', '.join(data.input_names)}.")
+    return data.input_names.index(name)
 
 
 def splines_of(network: Network, x: torch.Tensor) -> Network:
@@ -104,9 +113,15 @@ def _lay_grids(network: KANNetwork, x: torch.Tensor) -> None:
 
 
 def _parsed(expression: Any, variables: Sequence[str] | None) -> Expr:
-    from knotwork.expressions import parse
+    from knotwork.expressions import algebra, number, parse
 
-    return parse(expression, variables) if isinstance(expression, str) else expression
+    if isinstance(expression, str):
+        return parse(expression, variables)
+    if isinstance(expression, algebra.Expr):
+        return expression
+    if isinstance(expression, (int, float)):
+        return number(float(expression))
+    raise SpecError(f"{expression!r} is no expression: give text, a SymPy expression, or a list of these.")
 
 
 class _Builder:
@@ -142,9 +157,7 @@ class _Builder:
                 node.place = place
             products = sum(node.product for node in nodes)
             width.append((len(nodes) - products, products))
-        network = kind.from_spec(
-            Spec(tuple(width), grid, k, arity, in_features=in_features, inputs=inputs or tuple(range(in_features)))
-        )
+        network = kind.from_spec(Spec(tuple(width), grid, k, arity, in_features=in_features, inputs=inputs))
         for level, layer in enumerate(network.layers, start=1):
             with torch.no_grad():
                 layer.mask.zero_()

@@ -1,5 +1,6 @@
 """The search for an expression: structures of curves, the ones that come closest read first."""
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ GOOD = 0.5  # relative error from which a structure is worth reading at all
 NEAR = 2.0  # times the least error: structures that far off are read too
 MOST_READ = 8
 SIMPLER = 1.12  # times the error, for every curve
+AS_GOOD = 1.3  # times the least error of all structures: a reading further off leaves more than noise
 MORE = 1  # reading after one that leaves but noise
 PROMISING = 0.02, 0.005  # relative errors of simple structures that are read before others are tried
 MOST_INPUTS = 12  # of structures whose number of terms grows with the square of the inputs
@@ -30,8 +32,9 @@ Say = Callable[[str], Any]
 
 @dataclass(frozen=True)
 class _Lead:
-    """A structure that was fitted; `off` is its held-out error, a little more for every curve."""
+    """A structure that was fitted, its held-out error, and `off`, which is a little more for every curve."""
 
+    error: float
     off: float
     readings: Callable[[], Iterator[Reading]]
 
@@ -57,7 +60,7 @@ class Search:
         self.rows = Rows.of(list(sample.columns.values()), -sample.y if self.negative else sample.y, train)
         self.upright = Sample(sample.columns, self.rows.y)
         self.leads: list[_Lead] = []
-        self.least = math.inf  # of all structures
+        self.least = self.least_off = math.inf  # of all structures
         self.more: int | None = None  # readings left once one leaves but noise
         self.read = 0
         self.done = False
@@ -65,7 +68,7 @@ class Search:
     def readings(self) -> Iterator[Reading]:
         """Readings of the rows, as they are found."""
         for stage in (self.sums, self.ridges, self.symmetries, self.products, self.unusual):
-            if time.perf_counter() > self.until:
+            if stage != self.sums and time.perf_counter() > self.until:
                 return
             found = stage()
             if found is not None:
@@ -76,12 +79,12 @@ class Search:
     def sums(self) -> Iterator[Reading] | None:
         """Sums of curves, which are linear; under an exponential, products."""
         self.say("sums and products of curves")
-        n = len(self.rows.axes)
-        for outer in self.outer():
-            self.add(Structure(outer, tuple((i,) for i in range(n))))
+        n, late = len(self.rows.axes), time.perf_counter() > self.until
+        for outer in [PLAIN] if late else self.outer():
+            self.add(Structure(outer, tuple((i,) for i in range(n))), always=True)
         if n > 1 and EXPONENTIAL not in self.outer():
             self.add(Structure(PLAIN, (tuple(range(n)),)))
-        return self.best_leads() if n == 1 or self.least < PROMISING[0] else None
+        return self.best_leads() if n == 1 or late or self.least < PROMISING[0] else None
 
     def ridges(self) -> Iterator[Reading] | None:
         """Powers and curves of products of powers; a product times a sum."""
@@ -138,9 +141,9 @@ class Search:
         """Outer functions that the target can be undone of, but for a few rows with noise."""
         return [o for o in OUTER if not o.positive or bool((self.rows.y > 0).double().mean() > 0.95)]
 
-    def add(self, structure: Structure) -> None:
-        """Fit a structure of curves, to be read if it comes close."""
-        if time.perf_counter() > self.until:
+    def add(self, structure: Structure, always: bool = False) -> None:
+        """Fit a structure of curves, to be read if it comes close; if time is up, only what is `always` wanted."""
+        if time.perf_counter() > self.until and not always:
             return
         fit = fit_structure(self.rows, structure, self.generator)
 
@@ -149,7 +152,7 @@ class Search:
             if found is not None:
                 yield found
 
-        self._add(fit.held_out * SIMPLER ** len(structure.places), readings)
+        self._add(fit.held_out, len(structure.places), readings)
 
     def add_ridges(self, count: int, free_sides: bool) -> None:
         """Fit so many ridges, to be read if they come close."""
@@ -157,19 +160,20 @@ class Search:
             return
         found = fit_ridges(self.rows, count, self.generator, free_sides)
         if found is not None:
-            off = found.held_out * SIMPLER ** (len(self.rows.axes) + count)
-            self._add(off, lambda: read_ridges(found, self.rows, self.upright, self.functions))
+            curves = len(self.rows.axes) + count
+            self._add(found.held_out, curves, lambda: read_ridges(found, self.rows, self.upright, self.functions))
 
-    def _add(self, off: float, readings: Callable[[], Iterator[Reading]]) -> None:
-        if math.isfinite(off):
-            self.leads.append(_Lead(off, readings))
-            self.least = min(self.least, off)
+    def _add(self, error: float, curves: int, readings: Callable[[], Iterator[Reading]]) -> None:
+        if math.isfinite(error):
+            self.leads.append(_Lead(error, error * SIMPLER**curves, readings))
+            self.least = min(self.least, error)
+            self.least_off = min(self.least_off, self.leads[-1].off)
 
     def best_leads(self) -> Iterator[Reading]:
         """Readings of the structures that come closest; they are read once."""
         for lead in sorted(self.leads, key=lambda lead: lead.off):
-            near = lead.off <= min(GOOD, NEAR * self.least)
-            if self.done or self.read >= MOST_READ or not near or time.perf_counter() > self.until:
+            near = lead.error <= GOOD and lead.off <= NEAR * self.least_off
+            if self.done or self.read >= MOST_READ or not near or (self.read and time.perf_counter() > self.until):
                 return
             self.leads.remove(lead)
             self.read += 1
@@ -194,6 +198,10 @@ class Search:
 
     def leaves_noise(self, reading: Reading) -> bool:
         """Whether the residuals of a reading tell nothing any more."""
+        if not reading.template.expression.free_symbols - set(reading.template.values):
+            return False  # a number explains nothing
+        if reading.error > min(AS_GOOD * self.least, 1.0) * self.rows.scale:
+            return False  # curves told more
         residuals = values_of(reading.template, self.sample) - self.sample.y
         return looks_random([*self.sample.columns.values(), *self.left_out], residuals)
 
@@ -218,7 +226,7 @@ class Search:
                     column, meaning = -column, -meaning
                 if absolute and bool((column < 0).any()):
                     column, meaning = column.abs(), algebra.Abs(meaning)
-                name = f"pair {len(means)}"
+                name = next(free for k in itertools.count() if (free := f"\0pair {k}") not in {*names, *columns})
                 columns[name], means[symbol(name)] = column, meaning
             if absolute and not any(isinstance(meaning, algebra.Abs) for meaning in means.values()):
                 return

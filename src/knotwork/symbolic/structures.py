@@ -145,7 +145,6 @@ class Fitting:
         self.weight = weight.clamp_max(MOST_WEIGHT * float(weight.median())) * self.size / rows.scale
         self.axes = [rows.axes[i] for _, i in self.places]
         self.bases = [axis.basis[: rows.train] for axis in self.axes]
-        self.constant = structure.linear  # a sum of curves needs no constant of its own, they have it
 
     def start(self, generator: torch.Generator) -> Tensor:
         """Random powers of positive inputs, random parabolas of others."""

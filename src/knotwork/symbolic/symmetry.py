@@ -13,6 +13,7 @@ STEADY = 0.05  # of a power: how far off it is in half of the rows
 MOST_TERMS = 0.3  # of the rows
 DEGREES = (3, 2)
 TESTED = 0.2
+NEIGHBOURS = 4.0  # standard errors of the correlation of neighbours
 CHANCE = 0.01
 
 
@@ -63,19 +64,26 @@ def pairs(columns: list[Tensor], y: Tensor) -> list[tuple[int, int, int]]:
 
 
 def looks_random(columns: list[Tensor], residuals: Tensor) -> bool:
-    """Whether no polynomial of the inputs, of degree 4 at most, explains more of these residuals than chance does.
+    """Whether nothing in the inputs tells the residuals, for all that two tests see.
 
-    An F test that is wrong in one table of a hundred; of columns (n,) and residuals (n,).
+    No polynomial of degree 2 to 4 may explain more of their ranks than chance does (an F test, wrong in one table of a
+    hundred), and along no input may neighbours resemble each other. Of columns (n,) and residuals (n,); False where
+    there are too few rows to tell.
     """
     from scipy.stats import f
 
     x = torch.stack(columns, 1)
     n, count = len(x), x.shape[1]
-    degree = max(d for d in (1, 2, 3, 4) if d == 1 or math.comb(count + d, d) <= TESTED * n)
+    degree = max((d for d in (2, 3, 4) if math.comb(count + d, d) <= TESTED * n), default=0)
+    if not degree or not bool(residuals.isfinite().all()):
+        return False
+    residuals = residuals.argsort().argsort().double() / n - 0.5  # ranks: no single one decides
+    for column in columns:
+        along = residuals[column.argsort()]
+        if float(along[1:] @ along[:-1] / along.square().sum()) * math.sqrt(n) > NEIGHBOURS:
+            return False
     design = _monomials(_measured(x)[0], degree)[0]
     terms = design.shape[1]
-    if terms > MOST_TERMS * n or not bool(residuals.isfinite().all()):
-        return False
     fitted = design @ least_squares(design, residuals)
     explained = (fitted - residuals.mean()).square().sum() / max(terms - 1, 1)
     left = (residuals - fitted).square().sum() / (n - terms)
