@@ -2,9 +2,8 @@
 
 import difflib
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -141,8 +140,7 @@ _ALL = [
     NamedFunction("0", "0*x", torch.zeros_like, torch.zeros_like, cost=0, default=False),
 ]
 
-_LIBRARY = {f.name: f for f in _ALL}
-LIBRARY: Mapping[str, NamedFunction] = MappingProxyType(_LIBRARY)
+LIBRARY = {f.name: f for f in _ALL}
 _ALIASES = {
     "x**2": "x^2",
     "x**3": "x^3",
@@ -169,7 +167,7 @@ def add(function: NamedFunction) -> None:
     if function.name in LIBRARY or function.name in _ALIASES:
         raise SpecError(f"the library has a function {function.name!r} already; choose another name.")
     _ALL.append(function)
-    _LIBRARY[function.name] = function
+    LIBRARY[function.name] = function
 
 
 def select(lib: Iterable[str] | None = None) -> list[NamedFunction]:

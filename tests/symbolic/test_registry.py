@@ -11,11 +11,11 @@ from knotwork.functions import named_function, select
 @pytest.fixture(autouse=True)
 def own_library(monkeypatch):
     """Leaves the library as it was."""
-    before, names = list(functions._ALL), dict(functions._LIBRARY)
+    before, names = list(functions._ALL), dict(functions.LIBRARY)
     yield
     functions._ALL[:] = before
-    functions._LIBRARY.clear()
-    functions._LIBRARY.update(names)
+    functions.LIBRARY.clear()
+    functions.LIBRARY.update(names)
 
 
 def test_a_registered_function_names_an_edge_and_survives_a_file(tmp_path):
