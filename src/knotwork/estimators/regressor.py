@@ -61,7 +61,8 @@ class KANRegressor(RegressorMixin, MultiOutputMixin, KANEstimator):
         center = shares @ targets
         spread = (shares @ (targets - center).square()).sqrt()
         scale = torch.where(spread > ROUNDING, spread, torch.ones_like(spread))
-        rows = Rows(x, (targets - center) / scale, weights, torch.zeros_like(center), Normal())
+        apart = torch.where(spread > ROUNDING, targets - center, 0.0)  # rounding is no target
+        rows = Rows(x, apart / scale, weights, torch.zeros_like(center), Normal())
         names = _names_of_targets(table, getattr(self, "feature_names_in_", ()), len(unit))
         return self._train(rows, unit * scale, unit * center, names)
 
