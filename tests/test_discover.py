@@ -219,3 +219,14 @@ def test_a_stream_is_discovered_by_the_rows_it_holds():
     x = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None]
     found = kw.discover(kw.stream_batches([(x, 2 * x)], validation=[(x, 2 * x)], names=["x"]), seed=0)
     assert found.formula.round(6).expression == parse("2*x")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_law_is_seen_behind_more_noise_than_signal(seed):
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.rand(1000, 3, generator=generator).double() * 2 - 1
+    y = rows[:, 0] ** 2 + 0.5 * torch.randn(1000, generator=generator).double()  # the signal has 0.3
+    found = kw.discover(kw.Dataset.from_arrays(rows, y, names=["x", "y", "z"], test=0.2), seed=seed)
+    assert {str(s) for s in found.formula.expression.free_symbols} == {"x"}
+    truth = rows[:, 0].numpy() ** 2
+    assert np.sqrt(np.mean((found.formula.numpy()(*rows.numpy().T) - truth) ** 2)) < 0.1

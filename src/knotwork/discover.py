@@ -64,8 +64,7 @@ class Trial:
 class Discovery:
     """What was found in a table.
 
-    `formula` describes the data in the fewest bits (residuals on held-out rows plus size of the formula; constants of
-    formulas from the search are fitted to held-out rows too); `pareto`
+    `formula` describes the training and held-out rows in the fewest bits (of residuals, and of the formula); `pareto`
     holds the best formula of every complexity, simplest first. `model` is the spline network of the chosen shape,
     `named` the same with named edges, `scout` the general network fitted first, sparse where the search ended before
     more was asked of it; all take every input column.
@@ -372,14 +371,15 @@ def name(trial: Trial, data: Dataset, lib: Iterable[str] | None) -> Trial:
 
 def judged(trial: Trial, named: KAN, formula: Formula, data: Dataset) -> Trial:
     """The trial with its formula and what residuals and formula take to write down."""
-    x, y = (data.X_val, data.y_val) if len(data.X_val) else (data.X_train, data.y_train)
     with torch.no_grad():
-        error = float((named(x) - y).square().mean().sqrt())
+        squares = [(named(x) - y).square() for x, y in ((data.X_train, data.y_train), (data.X_val, data.y_val))]
+    every, held_out = torch.cat(squares), squares[1] if len(squares[1]) else squares[0]
+    error = float(every.mean().sqrt())
     if not math.isfinite(error):  # a logarithm, say, that leaves its domain on the held-out rows
         return replace(trial, named=named, formula=formula)
-    n = float(y.numel())
+    n = float(every.numel())
     bits = n * math.log2(error + ROUNDING * rms(data) + 1e-300) + formula.complexity * math.log2(n)
-    return replace(trial, named=named, formula=formula, held_out=error, bits=bits)
+    return replace(trial, named=named, formula=formula, held_out=float(held_out.mean().sqrt()), bits=bits)
 
 
 def pareto_front(trials: Sequence[Trial]) -> tuple[Trial, ...]:

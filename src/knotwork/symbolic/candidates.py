@@ -69,7 +69,6 @@ class Candidates(Sequence[Candidate]):
         return "\n".join(lines)
 
 
-@torch.no_grad()
 def candidates(
     x: Tensor,
     y: Tensor,
@@ -86,32 +85,79 @@ def candidates(
     those of all rows. `weights` (n,) say how much each point counts. Only the `finished` best are polished to the end.
     Constants that lead outside a function's real domain on the samples are never used.
     """
-    x, y = x.detach().double(), y.detach().double()
-    w = torch.full_like(y, 1 / len(y)) if weights is None else weights.double() / weights.double().sum()
+    target = Target(y, functions, weights)
+    return Candidates(tuple(candidates_of_many(x, [target], finished)[0]), edge)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Values (n,) that a curve has at common places, how much each counts, and the functions it may be."""
+
+    y: Tensor
+    functions: Sequence[NamedFunction]
+    weights: Tensor | None = None
+
+
+@torch.no_grad()
+def candidates_of_many(x: Tensor, targets: Sequence[Target], finished: int = FINISHED) -> list[list[Candidate]]:
+    """The ranked fits of every target over the points x (n,), as `candidates` says, a function's fits all at once."""
+    x = x.detach().double()
+    y = torch.stack([target.y.detach().double() for target in targets])
+    w = torch.stack([torch.ones_like(x) if t.weights is None else t.weights.double() for t in targets])
+    w = w / w.sum(1, keepdim=True)
     middle, half = (x.max() + x.min()) / 2, (x.max() - x.min()) / 2
     half = half if float(half) > 0 else torch.ones_like(half)
     z = (x - middle) / half
-    variance = float(w @ (y - w @ y).square())
-    rows = _thinned(z, MOST_ROWS)
-    some_z, some_y, some_w = z[rows], y[rows], w[rows] / w[rows].sum()
-    few = _thinned(z, FEW_ROWS)
-    few_w = w[few] / w[few].sum()
-    fits = [
-        (f, _polish(z[few], y[few], few_w, f, *_grid_search(some_z, some_y, some_w, f), steps=6)) for f in functions
-    ]
-    fits.sort(key=lambda fit: fit[1][-1].item())
-    found = []
-    for n, (function, (a, b, *_)) in enumerate(fits):
-        if n < finished:
-            a, b, *_ = _polish(some_z, some_y, some_w, function, a[None], b[None])
-        c, d, error = (part[0] for part in _linear(_values(function, z, a[None], b[None])[0], y, w))
-        mse = float(error)
-        r2 = 1 - mse / variance if variance > 0 else float(mse == 0)
-        constants = (float(a / half), float(b - a * middle / half), float(c), float(d))
-        if mse < float("inf"):
-            largest = float((c * function.value(a * z + b)).abs().max() / (y.max() - y.min()).clamp_min(1e-300))
-            found.append(Candidate(function.name, constants, r2, mse**0.5, function.cost, largest))
-    return Candidates(tuple(sorted(found, key=lambda row: row.score)), edge)
+    some, few, grid = (_Rows.of(z, y, w, most) for most in (MOST_ROWS, FEW_ROWS, GRID_ROWS))
+    fits: list[list[tuple[float, int, NamedFunction, Tensor, Tensor]]] = [[] for _ in targets]
+    functions = list(dict.fromkeys(f for target in targets for f in target.functions))
+    for order, function in enumerate(functions):
+        among = [k for k, target in enumerate(targets) if function in target.functions]
+        a, b = _grid_search(grid.only(among), function)
+        a, b, error = _polish(few.only(among), function, a, b, steps=6)
+        for n, k in enumerate(among):
+            fits[k].append((float(error[n]), order, function, a[n], b[n]))
+    found: list[list[Candidate]] = [[] for _ in targets]
+    best = [sorted(row, key=lambda fit: fit[:2]) for row in fits]
+    for function in functions:
+        chosen = [(k, n, fit) for k, row in enumerate(best) for n, fit in enumerate(row) if fit[2] is function]
+        a, b = (torch.stack([fit[part] for *_, fit in chosen]) for part in (3, 4))
+        to_end = [place for place, (_, n, _) in enumerate(chosen) if n < finished]
+        if to_end:
+            ends = some.only([chosen[place][0] for place in to_end])
+            a[to_end], b[to_end], _ = _polish(ends, function, a[to_end, None], b[to_end, None])
+        whole = _Rows(z, y, w).only([k for k, *_ in chosen])
+        values = _values(function, z, a, b)[0]
+        c, d, mse = _linear(values, whole)
+        sizes = (c[:, None] * function.value(a[:, None] * z + b[:, None])).abs().amax(1)
+        spans = (whole.y.amax(1) - whole.y.amin(1)).clamp_min(1e-300)
+        variances = (whole.w * (whole.y - (whole.w * whole.y).sum(1, keepdim=True)).square()).sum(1)
+        table = torch.stack([a / half, b - a * middle / half, c, d, mse, variances, sizes / spans], 1).tolist()
+        for (k, *_), (a_, b_, c_, d_, error_, variance, cancellation) in zip(chosen, table, strict=True):
+            r2 = 1 - error_ / variance if variance > 0 else float(error_ == 0)
+            if error_ < float("inf"):
+                constants = (a_, b_, c_, d_)
+                found[k].append(Candidate(function.name, constants, r2, error_**0.5, function.cost, cancellation))
+    return [sorted(row, key=lambda candidate: candidate.score) for row in found]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Places z (n,) with the values y (k, n) and weights w (k, n), which add up to 1, of k curves."""
+
+    z: Tensor
+    y: Tensor
+    w: Tensor
+
+    @staticmethod
+    def of(z: Tensor, y: Tensor, w: Tensor, most: int) -> "_Rows":
+        """So many of the places at most."""
+        rows = _thinned(z, most)
+        return _Rows(z[rows], y[:, rows], w[:, rows] / w[:, rows].sum(1, keepdim=True))
+
+    def only(self, curves: Sequence[int]) -> "_Rows":
+        """Some of the curves, or one several times."""
+        return _Rows(self.z, self.y[list(curves)], self.w[list(curves)])
 
 
 def _thinned(z: Tensor, most: int) -> Tensor:
@@ -146,13 +192,11 @@ def _grid(function: NamedFunction) -> tuple[Tensor, Tensor]:
     return a.flatten(), (-a * centre).flatten()
 
 
-def _grid_search(z: Tensor, y: Tensor, w: Tensor, function: NamedFunction) -> tuple[Tensor, Tensor]:
-    """The best few (a, b) of the grid, each of shape (m,), by the correlation of f(a·z + b) with y."""
+def _grid_search(rows: _Rows, function: NamedFunction) -> tuple[Tensor, Tensor]:
+    """The best few (a, b) of the grid for every curve, each (k, m), by the correlation of f(a·z + b) with y."""
     a, b = _grid(function)
-    rows = _thinned(z, GRID_ROWS)
-    values, _ = _values(function, z[rows], a, b)
-    share = _explained(values, y[rows], w[rows] / w[rows].sum())
-    best = share.topk(min(POLISHED, len(share))).indices
+    values, _ = _values(function, rows.z, a, b)
+    best = _explained(values, rows).topk(min(POLISHED, len(a))).indices
     return a[best], b[best]
 
 
@@ -165,56 +209,64 @@ def _values(function: NamedFunction, z: Tensor, a: Tensor, b: Tensor) -> tuple[T
     return torch.where(legal, function.value(u), torch.full_like(u, torch.nan)), u
 
 
-def _explained(values: Tensor, y: Tensor, w: Tensor) -> Tensor:
-    """Squared correlation of each row of values (m, n) with y (n,), -1 where it is not a number."""
-    centred, target = values - (values @ w)[:, None], y - w @ y
-    share = (centred @ (w * target)).square() / ((centred.square() @ w) * (w @ target.square())).clamp_min(1e-300)
+def _explained(values: Tensor, rows: _Rows) -> Tensor:
+    """Squared correlations (k, m) of rows of values (m, n) with every curve, -1 where one is not a number."""
+    values = values - values.mean(1, keepdim=True)  # so that squares of means do not cancel
+    target = rows.w * (rows.y - (rows.w * rows.y).sum(1, keepdim=True))
+    mean, square = rows.w @ values.T, rows.w @ values.square().T
+    variance = (target * rows.y).sum(1, keepdim=True)
+    share = (target @ values.T).square() / ((square - mean.square()) * variance).clamp_min(1e-300)
     return torch.nan_to_num(share, nan=-1.0, posinf=-1.0, neginf=-1.0)
 
 
-def _linear(values: Tensor, y: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Regression y ≈ c·values + d for each row: c, d and the mean squared error, each (m,); weights w add up to 1."""
-    mean = values @ w
+def _linear(values: Tensor, rows: _Rows) -> tuple[Tensor, Tensor, Tensor]:
+    """Regression y ≈ c·values + d for each row: c, d and the mean squared error, each (k,)."""
+    y, w = rows.y, rows.w
+    mean, middle = (w * values).sum(1), (w * y).sum(1)
     centred = values - mean[:, None]
-    c = (centred @ (w * (y - w @ y))) / (centred.square() @ w).clamp_min(1e-300)
-    d = w @ y - c * mean
-    error = (c[:, None] * values + d[:, None] - y).square() @ w
+    weighted = w * centred
+    c = (weighted * (y - middle[:, None])).sum(1) / (weighted * centred).sum(1).clamp_min(1e-300)
+    d = middle - c * mean
+    error = (w * (c[:, None] * values + d[:, None] - y).square()).sum(1)
     return c, d, torch.nan_to_num(error, nan=torch.inf)
 
 
 def _polish(
-    z: Tensor, y: Tensor, w: Tensor, function: NamedFunction, a: Tensor, b: Tensor, steps: int = 40
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Damped Gauss-Newton in (a, b) with c and d by regression (variable projection), all starts at once."""
-    values, u = _values(function, z, a, b)
-    c, d, error = _linear(values, y, w)
+    rows: _Rows, function: NamedFunction, a: Tensor, b: Tensor, steps: int = 40
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Damped Gauss-Newton in (a, b) with c and d by regression (variable projection), all starts (k, m) at once.
+
+    Returns a, b and the mean squared error (k,) of every curve's best start.
+    """
+    count, starts = a.shape
+    every = rows.only([k for k in range(count) for _ in range(starts)])
+    a, b = a.flatten(), b.flatten()
+    values, u = _values(function, rows.z, a, b)
+    c, d, error = _linear(values, every)
     damping, idle = torch.full_like(a, 1e-3), 0
     fixed = function.power is not None and function.shift_free  # a straight line has no inner constants
     for _ in range(0 if fixed else steps):
         slope = c[:, None] * function.slope(u)
-        columns = torch.stack([slope * z, slope, values, torch.ones_like(u)], dim=-1)
+        columns = torch.stack([slope * rows.z, slope, values, torch.ones_like(u)], dim=-1)
         columns = torch.nan_to_num(columns, nan=0.0, posinf=0.0, neginf=0.0)
-        residual = torch.nan_to_num(c[:, None] * values + d[:, None] - y, nan=0.0, posinf=0.0, neginf=0.0)
-        weighted = (columns * w[:, None]).transpose(1, 2)
+        residual = torch.nan_to_num(c[:, None] * values + d[:, None] - every.y, nan=0.0, posinf=0.0, neginf=0.0)
+        weighted = (columns * every.w[:, :, None]).transpose(1, 2)
         matrix = weighted @ columns
         diagonal = matrix.diagonal(dim1=-2, dim2=-1)
         scale = torch.diag_embed(damping[:, None] * diagonal + 1e-12 * diagonal.amax(-1, keepdim=True) + 1e-300)
         step, _ = torch.linalg.solve_ex(matrix + scale, -(weighted @ residual.unsqueeze(-1)))
         step = torch.nan_to_num(step.squeeze(-1), nan=0.0, posinf=0.0, neginf=0.0)
-        new_values, new_u = _values(function, z, a + step[:, 0], b + step[:, 1])
-        new_c, new_d, new_error = _linear(new_values, y, w)
+        new_values, new_u = _values(function, rows.z, a + step[:, 0], b + step[:, 1])
+        new_c, new_d, new_error = _linear(new_values, every)
         better = new_error < error
         gain = torch.where(better, (error - new_error) / error.clamp_min(1e-300), torch.zeros_like(error))
         a, b = torch.where(better, a + step[:, 0], a), torch.where(better, b + step[:, 1], b)
-        c, d, error = (
-            torch.where(better, new_c, c),
-            torch.where(better, new_d, d),
-            torch.where(better, new_error, error),
-        )
+        c, d = torch.where(better, new_c, c), torch.where(better, new_d, d)
+        error = torch.where(better, new_error, error)
         values, u = torch.where(better[:, None], new_values, values), torch.where(better[:, None], new_u, u)
         damping = torch.where(better, damping / 5, damping * 5).clamp(1e-12, 1e12)
         idle = 0 if bool((gain > 1e-6).any()) else idle + 1
         if idle == 4:
             break
-    best = error.argmin()
-    return a[best], b[best], c[best], d[best], error[best]
+    best = error.view(count, starts).argmin(1) + starts * torch.arange(count)
+    return a[best], b[best], error[best]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from knotwork.functions import NamedFunction
-from knotwork.symbolic.candidates import candidates
+from knotwork.symbolic.candidates import Target, candidates_of_many
 
 POINTS = 120  # of a curve that are looked at
 OUTER_COST = 1.5  # bits for an outer function
@@ -105,12 +105,15 @@ class Name:
     score: float
     inverted: bool = False  # of 1/t, then
 
-    def sum_term(self, t: Any, constant: Callable[[float], Any]) -> tuple[Any, float]:
-        """The curve as an expression of `t`, and a constant to add to it; `constant` makes constants of values."""
+    def sum_term(self, t: Any, constant: Callable[[float], Any], times: float) -> tuple[Any, float]:
+        """So many times the curve as an expression of `t`, and a constant to add; `constant` makes them of values."""
         c, d, inner = self._parts(t, constant)
         if self.outer is PLAIN:
-            return constant(c) * inner, d
-        return self.outer.expression(constant(c) * inner + constant(d)), 0.0
+            return constant(c * times) * inner, d * times
+        if self.outer is EXPONENTIAL:
+            return self.outer.expression(constant(c) * inner + constant(d + math.log(times))), 0.0
+        inside = float(self.outer.undo(torch.tensor(times, dtype=torch.float64)))  # the others are powers
+        return self.outer.expression(constant(c * inside) * inner + constant(d * inside)), 0.0
 
     def factor(self, t: Any, constant: Callable[[float], Any]) -> tuple[Any, float]:
         """The curve as an expression of `t` times a number, and that number."""
@@ -176,10 +179,11 @@ def names(
     found: list[Name] = []
     for p, c in _powers(t, y):
         judged(PLAIN, None, (p, c, 0.0), c * t**p, (1.0 if p == round(2 * p) / 2 else 3.0) + min(abs(p), 4.0) / 4)
-    for around in outer:
-        if not around.fits(y):
-            continue
-        undone, weights = around.undo(y), around.slope(y).square().clamp_max(1e12)
+    tried = [(around, around.undo(y), around.slope(y).square().clamp_max(1e12)) for around in outer if around.fits(y)]
+    inner = [f for f in functions if f.name in INNER or not f.default]
+    targets = [Target(undone, functions if o is PLAIN else inner, weights) for o, undone, weights in tried]
+    tables = candidates_of_many(t, targets, FINISHED)
+    for (around, undone, weights), table in zip(tried, tables, strict=True):
         extra = (OUTER_COST if around is not PLAIN else 0.0) + (0.0 if offset and around is PLAIN else 1.0)
         before, found = found, []
         for p in HALVES if bool((t > 0).all()) else (1.0, 2.0, 3.0, 4.0):
@@ -187,9 +191,8 @@ def names(
             judged(around, None, (p, c, d), around.apply(c * t**p + d), 1.0 + min(abs(p), 4.0) / 4 + extra)
         # the exponent is fitted later, so one will do
         found = [*before, *sorted(found, key=lambda name: name.score)[:1]]
-        chosen = functions if around is PLAIN else [f for f in functions if f.name in INNER or not f.default]
-        for row in candidates(t, undone, chosen, weights=weights, finished=FINISHED):
-            named = next(f for f in chosen if f.name == row.function)
+        for row in table:
+            named = next(f for f in functions if f.name == row.function)
             a, b, c, d = row.constants
             cost = row.cost + (0.0 if named.name == "x" else CONSTANTS) + (OUTER_COST if around is not PLAIN else 0.0)
             if named.name == "x" and not offset:

@@ -26,6 +26,7 @@ LAST = 4  # of those
 AS_GOOD = 1.02  # times the error of the curves: names need not be better
 NOISE = 0.3  # of rms(y): curves further off say nothing
 FAINT = 0.06  # powers smaller than that are none
+UNLIKE = 0.1  # relative error of the best name of a curve that is read last
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def read_structure(fit: Fit, rows: Rows, sample: Sample, functions: Sequence[Nam
     found: list[list[Name]] = []
     for n, (_, i) in enumerate(problem.places):
         t = rows.axes[i].values[: rows.train]
-        if _is_number(curves[:, n], floor, in_sum[n], problem.target):
+        if _is_number(curves[:, n], _by_chance(fit.error, rows, i), in_sum[n], problem.target):
             found.append([])
             continue
         row = names(t, curves[:, n], functions, floor=floor, offset=in_sum[n])
@@ -90,14 +91,14 @@ def read_structure(fit: Fit, rows: Rows, sample: Sample, functions: Sequence[Nam
         for n, (k, i) in enumerate(problem.places):
             if not found[n]:
                 if in_sum[n]:
-                    offset += float(curves[:, n].mean())
+                    offset += scale[0] * float(curves[:, n].mean())
                     scale[k + 1] = 0.0
                 else:
                     scale[k + 1] *= float(curves[:, n].mean())
                 continue
             name = found[n][chosen[n]]
             if in_sum[n]:
-                expression, more = name.sum_term(symbols[i], constant)
+                expression, more = name.sum_term(symbols[i], constant, scale[0])
                 offset += more
                 factors[k + 1].append(expression)
             else:
@@ -116,14 +117,13 @@ def _put_together(
     from knotwork.expressions import algebra
 
     summed = {k for (k, _), plain in zip(problem.places, in_sum, strict=True) if plain}
-    total: Any = constant(offset * scale[0]) if summed else algebra.Integer(0)
-    # scale[0] goes into the terms
+    total: Any = constant(offset) if summed else algebra.Integer(0)
     for k in range(len(structure.terms)):
         if scale[k + 1] == 0:
             continue
         size = scale[0] * scale[k + 1]
         if k in summed and factors[k + 1]:
-            total = total + algebra.Float(scale[0]) * factors[k + 1][0]
+            total = total + factors[k + 1][0]
         else:
             total = total + constant(size) * algebra.Mul(*factors[k + 1])
     return structure.outer.expression(algebra.Mul(*factors[0]) * total)
@@ -135,10 +135,15 @@ def _symbols(sample: Sample) -> list[Any]:
     return [symbol(name) for name in sample.columns]
 
 
-def _is_number(curve: Tensor, floor: float, in_sum: bool, target: Tensor) -> bool:
+def _by_chance(error: float, rows: Rows, i: int) -> float:
+    """Relative size of the curve that least squares make of noise alone."""
+    return error * math.sqrt(rows.axes[i].basis.shape[1] / rows.train)
+
+
+def _is_number(curve: Tensor, chance: float, in_sum: bool, target: Tensor) -> bool:
     spread = float((curve - curve.mean()).square().mean().sqrt())
     size = float(target.square().mean().sqrt()) if in_sum else float(curve.square().mean().sqrt())
-    return spread <= max(CONSTANT, 2 * floor) * size
+    return spread <= max(CONSTANT, 2 * chance) * size
 
 
 def _best(
@@ -179,33 +184,40 @@ def _best(
 def read_ridges(found: Ridges, rows: Rows, sample: Sample, functions: Sequence[NamedFunction]) -> Iterator[Reading]:
     """The ridges with names for their curves, in the ways their powers can be shared out; the simplest first."""
     symbols, floor = _symbols(sample), max(FLOOR, 0.5 * found.error)
-    sides = {i: curve for i, curve in found.side.items() if not _is_number(curve.exp(), floor, False, curve)}
+    sides = {
+        i: curve
+        for i, curve in found.side.items()
+        if not _is_number(curve.exp(), _by_chance(found.error, rows, i), False, curve)
+    }
     side_names = {
         i: names(rows.axes[i].values[: rows.train], curve.exp(), functions, floor=floor) for i, curve in sides.items()
     }
     if not all(side_names.values()):
         return
+
+    def one_way(powers: Tensor, tables: list[list[Name]]) -> Iterator[Reading]:
+        def build(chosen: Sequence[int]) -> Template:
+            return _ridge_template(found, powers, chosen, tables, side_names, symbols, rows, sample)
+
+        meaning = f"powers times {COUNTS[len(tables)]} of powers"
+        reading = _best(meaning, build, [*tables, *side_names.values()], sample, found.error * rows.scale)
+        if reading is not None:
+            yield reading
+
+    logs, unlikely = found.points, []
     for shift, powers in gauges(found):
-        logs = found.points
         tables = [
             _ridge_names(logs[:, r], found.curves[:, r] - shift[r] * logs[:, r], functions, floor)
             for r in range(logs.shape[1])
         ]
         if not all(tables):
             continue
-
-        def build(chosen: Sequence[int], powers: Tensor = powers, tables: list[list[Name]] = tables) -> Template:
-            return _ridge_template(found, powers, chosen, tables, side_names, symbols, rows, sample)
-
-        reading = _best(
-            f"powers times {COUNTS[len(tables)]} of powers",
-            build,
-            [*tables, *side_names.values()],
-            sample,
-            found.error * rows.scale,
-        )
-        if reading is not None:
-            yield reading
+        if max(min(name.error for name in table) for table in tables) > UNLIKE:
+            unlikely.append((powers, tables))
+        else:
+            yield from one_way(powers, tables)
+    for way in unlikely:
+        yield from one_way(*way)
 
 
 def _ridge_names(u: Tensor, log_curve: Tensor, functions: Sequence[NamedFunction], floor: float) -> list[Name]:

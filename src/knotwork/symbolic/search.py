@@ -18,13 +18,15 @@ from knotwork.symbolic.ridges import fit_ridges
 from knotwork.symbolic.structures import Rows, Structure, fit_structure
 from knotwork.symbolic.symmetry import factors, looks_random, pairs
 
-GOOD = 0.5  # relative error from which a structure is worth reading at all
+GOOD = 0.98  # held-out error, relative to that of a constant, from which a structure is worth reading
 NEAR = 2.0  # times the least error: structures that far off are read too
 MOST_READ = 8
 SIMPLER = 1.12  # times the error, for every curve
+STRANGE = 3  # curves that an unusual outer function counts for
 AS_GOOD = 1.3  # times the least error of all structures: a reading further off leaves more than noise
 MORE = 1  # reading after one that leaves but noise
 PROMISING = 0.02, 0.005  # relative errors of simple structures that are read before others are tried
+ROWS_EACH = 2  # rows for every coefficient of a structure, at least
 MOST_INPUTS = 12  # of structures whose number of terms grows with the square of the inputs
 
 Say = Callable[[str], Any]
@@ -80,7 +82,7 @@ class Search:
         """Sums of curves, which are linear; under an exponential, products."""
         self.say("sums and products of curves")
         n, late = len(self.rows.axes), time.perf_counter() > self.until
-        for outer in [PLAIN] if late else self.outer():
+        for outer in [PLAIN] if late else [*self.outer(), *self.rare()]:
             self.add(Structure(outer, tuple((i,) for i in range(n))), always=True)
         if n > 1 and EXPONENTIAL not in self.outer():
             self.add(Structure(PLAIN, (tuple(range(n)),)))
@@ -126,24 +128,29 @@ class Search:
         return self.best_leads()
 
     def unusual(self) -> Iterator[Reading] | None:
-        """Functions that are rarely the outermost."""
+        """Products, and sums of two, under functions that are rarely the outermost."""
         n = len(self.rows.axes)
         self.say("unusual outer functions")
-        for outer in RARE:
-            if outer.fits(self.rows.y):
-                self.add(Structure(outer, tuple((i,) for i in range(n))))
-                if n <= MOST_INPUTS:
-                    for rank in (1, 2):
-                        self.add(Structure(outer, (tuple(range(n)),) * rank))
+        for outer in self.rare() if n <= MOST_INPUTS else ():
+            for rank in (1, 2):
+                self.add(Structure(outer, (tuple(range(n)),) * rank))
         return self.best_leads()
 
     def outer(self) -> list[Any]:
         """Outer functions that the target can be undone of, but for a few rows with noise."""
         return [o for o in OUTER if not o.positive or bool((self.rows.y > 0).double().mean() > 0.95)]
 
+    def rare(self) -> list[Any]:
+        """Unusual outer functions that the target can be undone of."""
+        return [outer for outer in RARE if outer.fits(self.rows.y)]
+
     def add(self, structure: Structure, always: bool = False) -> None:
-        """Fit a structure of curves, to be read if it comes close; if time is up, only what is `always` wanted."""
-        if time.perf_counter() > self.until and not always:
+        """Fit a structure of curves, to be read if it comes close; what is `always` wanted even if time is up.
+
+        Others are left out, too, where there are hardly more rows than coefficients.
+        """
+        size = sum(self.rows.axes[i].basis.shape[1] for _, i in structure.places)
+        if not always and (time.perf_counter() > self.until or size > self.train / ROWS_EACH):
             return
         fit = fit_structure(self.rows, structure, self.generator)
 
@@ -152,7 +159,7 @@ class Search:
             if found is not None:
                 yield found
 
-        self._add(fit.held_out, len(structure.places), readings)
+        self._add(fit.held_out, len(structure.places) + STRANGE * (structure.outer in RARE), readings)
 
     def add_ridges(self, count: int, free_sides: bool) -> None:
         """Fit so many ridges, to be read if they come close."""
@@ -172,8 +179,9 @@ class Search:
     def best_leads(self) -> Iterator[Reading]:
         """Readings of the structures that come closest; they are read once."""
         for lead in sorted(self.leads, key=lambda lead: lead.off):
+            late = time.perf_counter() > self.until
             near = lead.error <= GOOD and lead.off <= NEAR * self.least_off
-            if self.done or self.read >= MOST_READ or not near or (self.read and time.perf_counter() > self.until):
+            if self.done or self.read >= MOST_READ or not near or (self.read and late):
                 return
             self.leads.remove(lead)
             self.read += 1
