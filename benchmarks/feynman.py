@@ -12,8 +12,8 @@ data allow it, the same way for every method, so that no method loses by its ari
 line a run; a run whose line is in the output file is not repeated. `--sample 40` takes that many equations, always
 the same. `pip install -r benchmarks/rivals.txt` installs the other methods.
 
-pyoperon 0.6.2 searches for half a minute of processor time, or until its error is a millionth of the spread, and chooses
-by description length, told the noise; gplearn 0.4.3 has its own settings but for the functions.
+pyoperon 0.6.2 searches for half a minute of processor time, or until its error is a millionth of the spread, and
+chooses by description length, told the noise; gplearn 0.4.3 has its own settings but for the functions.
 """
 
 import argparse

@@ -61,6 +61,7 @@ class Search:
         self.negative = bool((sample.y < 0).double().mean() > 0.9)
         self.rows = Rows.of(list(sample.columns.values()), -sample.y if self.negative else sample.y, train)
         self.upright = Sample(sample.columns, self.rows.y)
+        self.flat = self.rows.error_of_mean
         self.leads: list[_Lead] = []
         self.least = self.least_off = math.inf  # of all structures
         self.more: int | None = None  # readings left once one leaves but noise
@@ -180,7 +181,7 @@ class Search:
         """Readings of the structures that come closest; they are read once."""
         for lead in sorted(self.leads, key=lambda lead: lead.off):
             late = time.perf_counter() > self.until
-            near = lead.error <= GOOD and lead.off <= NEAR * self.least_off
+            near = lead.error <= GOOD * self.flat and lead.off <= NEAR * self.least_off
             if self.done or self.read >= MOST_READ or not near or (self.read and late):
                 return
             self.leads.remove(lead)

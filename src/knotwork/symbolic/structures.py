@@ -71,6 +71,12 @@ class Rows:
         """The spread of the targets."""
         return max(float((self.y - self.y.mean()).square().mean().sqrt()), 1e-300)
 
+    @property
+    def error_of_mean(self) -> float:
+        """Held-out error of the training rows' mean, relative to the spread; what a structure has to beat."""
+        held_out = self.y[self.train :] if len(self.y) > self.train else self.y
+        return float((held_out - self.y[: self.train].mean()).square().mean().sqrt()) / self.scale
+
 
 Term = tuple[int, ...]
 
