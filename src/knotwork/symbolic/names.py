@@ -189,8 +189,10 @@ def names(
         for p in HALVES if bool((t > 0).all()) else (1.0, 2.0, 3.0, 4.0):
             c, d = _line(t**p, undone, weights)
             judged(around, None, (p, c, d), around.apply(c * t**p + d), 1.0 + min(abs(p), 4.0) / 4 + extra)
-        # the exponent is fitted later, so one will do
-        found = [*before, *sorted(found, key=lambda name: name.score)[:1]]
+        # an exponent is fitted later, so one will do, but none to the straight line
+        found.sort(key=lambda name: name.score)
+        straight, bent = ([name for name in found if (name.constants[0] == 1) is line] for line in (True, False))
+        found = [*before, *straight, *bent[:1]]
         for row in table:
             named = next(f for f in functions if f.name == row.function)
             a, b, c, d = row.constants
