@@ -69,10 +69,7 @@ def levenberg_marquardt(
             exact = loss <= splines_own and not falling
             if smooth is None or exact > smooth.exact:
                 smooth = Smoothness(network, free, matrix.diagonal(), smoothness, exact)
-                rough = smooth.value(start)
-            if rough > MOST_ROUGH * loss:  # curves as rough as that are what the rows ask for
-                smooth.weaken(MOST_ROUGH * loss / rough)
-                rough = MOST_ROUGH * loss
+            rough = smooth.weaken(start, MOST_ROUGH * loss)  # curves rougher than that are what the rows ask for
             system = smooth.add_to(matrix, gradient, start)
         step, predicted, factor = damped_step(*system, damping.value)
         new, new_rough, trial = float("nan"), 0.0, None
