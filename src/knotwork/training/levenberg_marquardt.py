@@ -127,19 +127,20 @@ def _evaluate(
     return _objective(network, seen.outputs, x, y, penalty, likelihood), seen
 
 
-@torch.no_grad()
 def objective_value(
     network: KANNetwork, x: Tensor, y: Tensor, penalty: Penalty | None, likelihood: Goal = NORMAL
 ) -> float:
     """Loss plus penalty on all rows."""
-    return _objective(network, network(x), x, y, penalty, likelihood)
+    with torch.no_grad():
+        return _objective(network, network(x), x, y, penalty, likelihood)
 
 
+@torch.no_grad()
 def _objective(
     network: KANNetwork, outputs: Tensor, x: Tensor, y: Tensor, penalty: Penalty | None, likelihood: Goal
 ) -> float:
     loss = likelihood.scale(y) * float(likelihood.values(outputs, y).sum())
-    return loss + float(penalty.value(network, x).detach()) if penalty else loss
+    return loss + float(penalty.value(network, x)) if penalty else loss
 
 
 def half_derivatives(

@@ -34,7 +34,7 @@ class Smoothness:
         places, roots = [], []
         for layer, found in zip(network.layers, free.coefficient_places(), strict=True):
             sources = (layer.mask > 0).nonzero()[: len(found), 0]  # all of them, or none if they are frozen
-            differences = torch.stack([_differences(knots, layer.k, higher) for knots in layer.knots])[sources]
+            differences = _differences(layer.knots, layer.k, higher)[sources]
             places.append(found)
             roots.append((weight * curvature[found].sum(1)).sqrt().view(-1, 1, 1) * differences.to(curvature))
         self.places, self.roots = torch.cat(places), torch.cat(roots)  # of √w_e Δ: (curves, jumps, G + k)
@@ -75,22 +75,23 @@ class Smoothness:
 
 
 def _differences(knots: Tensor, k: int, higher: int = 0) -> Tensor:
-    """How far the k-th derivative jumps from interval to interval, from the coefficients: (G - 1, G + k).
+    """How far the k-th derivative jumps from interval to interval, from the coefficients: (in, G - 1, G + k).
 
-    In units of the mean interval and over 2^(k+1), so that on even knots these are differences of order k + 1. With
-    `higher` they are so many times divided by the distance of their knots and subtracted again, as far as there are
-    enough: of order k + 1 + higher, at least one row.
+    For knots (in, G + 2k + 1); in units of the mean interval and over 2^(k+1), so that on even knots these are
+    differences of order k + 1. With `higher` they are so many times divided by the distance of their knots and
+    subtracted again, as far as there are enough: of order k + 1 + higher, at least one row.
     """
-    grid = len(knots) - 2 * k - 1
-    mean = (knots[grid + k] - knots[k]) / grid
-    found = torch.eye(grid + k, dtype=knots.dtype, device=knots.device)
-    tiny = torch.finfo(knots.dtype).eps * (knots[grid + k] - knots[k])
+    grid = knots.shape[1] - 2 * k - 1
+    mean = (knots[:, grid + k, None] - knots[:, k, None]) / grid
+    found = torch.eye(grid + k, dtype=knots.dtype, device=knots.device).unsqueeze(0)
+    tiny = torch.finfo(knots.dtype).eps * grid * mean
     for m in range(1, k + 1):  # coefficients of the m-th derivative (de Boor 1978, chapter X)
-        gap = knots[k + 1 : grid + 2 * k + 1 - m] - knots[m : grid + k]
-        found = found.diff(dim=0) * ((k - m + 1) / gap.clamp_min(tiny)).unsqueeze(1)
-    found = found.diff(dim=0) * mean**k / 2 ** (k + 1)
-    places = (knots[k + 1 : grid + k + 1] + knots[k : grid + k]) / 2  # of the k-th derivative
+        gap = knots[:, k + 1 : grid + 2 * k + 1 - m] - knots[:, m : grid + k]
+        found = found.diff(dim=1) * ((k - m + 1) / gap.maximum(tiny)).unsqueeze(2)
+    found = found.diff(dim=1) * (mean**k / 2 ** (k + 1)).unsqueeze(2)
+    found = found.expand(len(knots), -1, -1)
+    places = (knots[:, k + 1 : grid + k + 1] + knots[:, k : grid + k]) / 2  # of the k-th derivative
     for _ in range(min(higher, grid - 2)):
-        found = (found * (mean / places.diff().clamp_min(tiny)).unsqueeze(1)).diff(dim=0) / 2
-        places = (places[1:] + places[:-1]) / 2
+        found = (found * (mean / places.diff().maximum(tiny)).unsqueeze(2)).diff(dim=1) / 2
+        places = (places[:, 1:] + places[:, :-1]) / 2
     return found
