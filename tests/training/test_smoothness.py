@@ -8,7 +8,7 @@ from knotwork.model import FreeParameters
 from knotwork.splines import evaluate, fit_coefficients
 from knotwork.training import levenberg_marquardt
 from knotwork.training.levenberg_marquardt import EXACT, half_derivatives
-from knotwork.training.smoothness import HIGHER, WHISPER, Smoothness, _differences
+from knotwork.training.smoothness import HIGHER, TOGETHER, WHISPER, Smoothness, _differences
 
 
 def smooth(network, x, weight=1e-2):
@@ -98,6 +98,53 @@ def test_a_curve_goes_on_as_a_polynomial_where_no_row_is():
     assert errors[0] < 1e-3 and errors[1] > 0.1
 
 
+def two_curves():
+    """Four waves along the first input, and exp along the second, where rows leave out the last 1.5 of 20 intervals."""
+    x = 2 * torch.rand(400, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
+    x[:, 1] = 0.925 * x[:, 1] - 0.075
+    beyond = torch.stack([torch.zeros(31), torch.linspace(0.85, 1, 31)], 1).double()
+    return x, beyond, lambda x: (4 * torch.pi * x[:, :1]).sin() + (2 * x[:, 1:]).exp()
+
+
+def test_the_roughness_of_a_curve_is_bounded_and_silences_no_other():
+    x, _, f = two_curves()
+    network = KAN([2, 1], grid=10, grid_range=(-1, 1), base="zero", seed=0)
+    levenberg_marquardt(network, x, f(x))
+    free, smoothness, _, _ = smooth(network, x)
+    before = smoothness._by_curve(free.get())
+    assert before[0] > 100 * before[1]
+    most = 1e-4 * float(before.sum())
+    assert smoothness.weaken(free.get(), most) == pytest.approx(smoothness.value(free.get()), rel=1e-12)
+    after = smoothness._by_curve(free.get())
+    torch.testing.assert_close(after[0], after.new_tensor(most / 2))
+    torch.testing.assert_close(after[1], torch.minimum(after.new_tensor(most / 2), 1e-4**TOGETHER * before[1]))
+    assert after[1] / before[1] > 10 * after[0] / before[0]
+    assert smoothness.weaken(free.get(), most) == pytest.approx(float(after.sum()), rel=1e-12)
+
+
+def test_what_is_added_after_weakening_are_half_the_derivatives_still():
+    network, x = a_network()
+    free, smoothness, matrix, gradient = smooth(network, x)
+    at = free.get()
+    value = smoothness.weaken(at, 1e-3 * smoothness.value(at))
+    more, slope = smoothness.add_to(matrix, gradient, at)
+    assert float(at @ (slope - gradient)) == pytest.approx(value, rel=1e-9)  # a square form, at its own place
+    assert float(at @ (more - matrix) @ at) == pytest.approx(value, rel=1e-9)
+
+
+def test_a_curve_goes_on_as_closely_beside_a_rougher_one(monkeypatch):
+    x, beyond, f = two_curves()
+    errors = []
+    for together in (TOGETHER, 1.0):
+        monkeypatch.setattr(Smoothness.weaken.__module__ + ".TOGETHER", together)
+        network = KAN([2, 1], grid=10, k=5, grid_range=(-1, 1), base="zero", seed=0)
+        levenberg_marquardt(network, x, f(x))
+        network = network.refined(20)
+        levenberg_marquardt(network, x, f(x))
+        errors.append(float((network(beyond) - f(beyond)).detach().abs().max()))
+    assert errors[0] < errors[1] / 2
+
+
 def test_where_rows_decide_the_error_stays_that_of_the_closest_spline():
     data = sample("exp(sin(pi*x))", x=(-1, 1), size=1000, test_size=0, seed=0)
     network = KAN([1, 1], grid=20, base="zero", seed=0)
@@ -118,7 +165,7 @@ def test_among_exact_rows_jumps_may_follow_a_line(k, grid, even):
         layer.set_knots(layer.knots + 0.1 * layer.knots**2)
     knots = layer.knots[0]
     middles = (knots[k : grid + k] + knots[k + 1 : grid + k + 1]) / 2
-    steps = [_differences(knots, k), _differences(knots, k, 1), _differences(knots, k, HIGHER)]
+    steps = [_differences(layer.knots, k, higher)[0] for higher in (0, 1, HIGHER)]
     found = []
     for power in (2, 4):
         jumps = (middles**power).diff()
@@ -131,7 +178,7 @@ def test_among_exact_rows_jumps_may_follow_a_line(k, grid, even):
 
 def test_fewer_intervals_than_orders_leave_the_order_that_there_is():
     for grid, left in ((1, 0), (2, 1), (3, 1), (4, 1)):
-        assert _differences(torch.arange(7.0 + grid), k=3, higher=2).shape == (left, grid + 3)
+        assert _differences(torch.arange(7.0 + grid).expand(2, -1), k=3, higher=2).shape == (2, left, grid + 3)
 
 
 def errors_beyond_the_rows(monkeypatch, noise):

@@ -69,10 +69,7 @@ def levenberg_marquardt(
             exact = loss <= splines_own and not falling
             if smooth is None or exact > smooth.exact:
                 smooth = Smoothness(network, free, matrix.diagonal(), smoothness, exact)
-                rough = smooth.value(start)
-            if rough > MOST_ROUGH * loss:  # curves as rough as that are what the rows ask for
-                smooth.weaken(MOST_ROUGH * loss / rough)
-                rough = MOST_ROUGH * loss
+            rough = smooth.weaken(start, MOST_ROUGH * loss)  # curves rougher than that are what the rows ask for
             system = smooth.add_to(matrix, gradient, start)
         step, predicted, factor = damped_step(*system, damping.value)
         new, new_rough, trial = float("nan"), 0.0, None
@@ -130,19 +127,20 @@ def _evaluate(
     return _objective(network, seen.outputs, x, y, penalty, likelihood), seen
 
 
-@torch.no_grad()
 def objective_value(
     network: KANNetwork, x: Tensor, y: Tensor, penalty: Penalty | None, likelihood: Goal = NORMAL
 ) -> float:
     """Loss plus penalty on all rows."""
-    return _objective(network, network(x), x, y, penalty, likelihood)
+    with torch.no_grad():
+        return _objective(network, network(x), x, y, penalty, likelihood)
 
 
+@torch.no_grad()
 def _objective(
     network: KANNetwork, outputs: Tensor, x: Tensor, y: Tensor, penalty: Penalty | None, likelihood: Goal
 ) -> float:
     loss = likelihood.scale(y) * float(likelihood.values(outputs, y).sum())
-    return loss + float(penalty.value(network, x).detach()) if penalty else loss
+    return loss + float(penalty.value(network, x)) if penalty else loss
 
 
 def half_derivatives(

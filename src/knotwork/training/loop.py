@@ -22,6 +22,8 @@ from knotwork.training.threads import threads_for
 from knotwork.training.watch import Watch
 from knotwork.training.weights import weighed, with_weights
 
+ALIKE = 1.1  # times the lowest loss: what the last steps on settled grids may leave, for ends of curves without rows
+
 
 def fit(
     model: nn.Module,
@@ -140,6 +142,7 @@ def run(
         if first and plan.starts > 1:
             screen(model, x, y, starts=plan.starts, generator=generator, n_jobs=plan.n_jobs, line=watch.line, **shared)
         watch.line.stage(title, plan.steps)
+        watch.alike = 1.0 if watch.patience else ALIKE
         target = rounding(as_dataset(data).y_train.to(y)) if objective.loss is mean_squared_error else 0.0
         more = {"steps": plan.steps, "tolerance": plan.tolerance, "target": target}
         return levenberg_marquardt(model, x, y, watch, **more, **shared)

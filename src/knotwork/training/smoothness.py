@@ -8,6 +8,7 @@ from knotwork.model import FreeParameters, KANNetwork
 WHISPER = 3e-5  # of differences of coefficients against values at the rows
 HIGHER = 2  # by how much the order of differences may rise where the rows are exact
 LOUDER = 1e3  # times the weight, for those
+TOGETHER = 0.25  # power of the factor for all curves together that every single one follows at least
 
 
 class Smoothness:
@@ -30,48 +31,67 @@ class Smoothness:
     ) -> None:
         self.exact = exact
         weight, higher = (weight * LOUDER, HIGHER) if exact else (weight, 0)
-        self.parts: list[tuple[Tensor, Tensor, Tensor]] = []  # of each layer: places (edges, G+k), differences, weights
-        for layer, places in zip(network.layers, free.coefficient_places(), strict=True):
-            if len(places):
-                sources = (layer.mask > 0).nonzero()[:, 0]
-                differences = torch.stack([_differences(knots, layer.k, higher) for knots in layer.knots])[sources]
-                self.parts.append((places, differences.to(curvature), weight * curvature[places].sum(1)))
+        places, roots = [], []
+        for layer, found in zip(network.layers, free.coefficient_places(), strict=True):
+            sources = (layer.mask > 0).nonzero()[: len(found), 0]  # all of them, or none if they are frozen
+            differences = _differences(layer.knots, layer.k, higher)[sources]
+            places.append(found)
+            roots.append((weight * curvature[found].sum(1)).sqrt().view(-1, 1, 1) * differences.to(curvature))
+        self.places, self.roots = torch.cat(places), torch.cat(roots)  # of √w_e Δ: (curves, jumps, G + k)
+        self._square()
 
     def value(self, parameters: Tensor) -> float:
         """The sum for free parameters (P,)."""
-        return sum(float(w @ (d @ parameters[p].unsqueeze(2)).square().sum((1, 2))) for p, d, w in self.parts)
+        return float(self._by_curve(parameters).sum())
 
-    def weaken(self, factor: float) -> None:
-        """Count for that much less."""
-        self.parts = [(places, differences, weights * factor) for places, differences, weights in self.parts]
+    def weaken(self, parameters: Tensor, most: float) -> float:
+        """Let every curve count for an equal share of `most` at most; the sum for free parameters (P,) after that.
+
+        What one curve is weakened by because the rows ask for its roughness does not silence the others, which follow
+        it with the power TOGETHER of the factor of all: none stays so loud that the rows can never be met exactly.
+        """
+        rough, share = self._by_curve(parameters), most / max(len(self.places), 1)
+        if not bool((rough > share).any()):
+            return float(rough.sum())
+        together = (most / rough.sum().clamp_min(most)) ** TOGETHER
+        less = torch.minimum(share / rough.clamp_min(share), together)
+        self.roots = less.sqrt().view(-1, 1, 1) * self.roots
+        self._square()
+        return float(less @ rough)
 
     def add_to(self, matrix: Tensor, gradient: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Half of its second and first derivatives added to JᵀJ (P, P) and Jᵀr (P,)."""
-        matrix, gradient = matrix.clone(), gradient.clone()
-        for places, differences, weights in self.parts:
-            square = weights.view(-1, 1, 1) * (differences.transpose(1, 2) @ differences)
-            gradient[places] += (square @ parameters[places].unsqueeze(2)).squeeze(2)
-            matrix[places.unsqueeze(2), places.unsqueeze(1)] += square
+        matrix, gradient, places = matrix.clone(), gradient.clone(), self.places
+        gradient[places] += (self.squares @ parameters[places].unsqueeze(2)).squeeze(2)
+        matrix[places.unsqueeze(2), places.unsqueeze(1)] += self.squares
         return matrix, gradient
+
+    def _by_curve(self, parameters: Tensor) -> Tensor:
+        """What every curve adds to the sum: (curves,)."""
+        return (self.roots @ parameters[self.places].unsqueeze(2)).square().sum((1, 2))
+
+    def _square(self) -> None:
+        self.squares = self.roots.transpose(1, 2) @ self.roots
 
 
 def _differences(knots: Tensor, k: int, higher: int = 0) -> Tensor:
-    """How far the k-th derivative jumps from interval to interval, from the coefficients: (G - 1, G + k).
+    """How far the k-th derivative jumps from interval to interval, from the coefficients: (in, G - 1, G + k).
 
-    In units of the mean interval and over 2^(k+1), so that on even knots these are differences of order k + 1. With
-    `higher` they are so many times divided by the distance of their knots and subtracted again, as far as there are
-    enough: of order k + 1 + higher, at least one row.
+    For knots (in, G + 2k + 1); in units of the mean interval and over 2^(k+1), so that on even knots these are
+    differences of order k + 1. With `higher` they are so many times divided by the distance of their knots and
+    subtracted again, as far as there are enough: of order k + 1 + higher, at least one row.
     """
-    grid = len(knots) - 2 * k - 1
-    mean = (knots[grid + k] - knots[k]) / grid
-    found = torch.eye(grid + k, dtype=knots.dtype, device=knots.device)
-    tiny = torch.finfo(knots.dtype).eps * (knots[grid + k] - knots[k])
+    grid = knots.shape[1] - 2 * k - 1
+    mean = (knots[:, grid + k, None] - knots[:, k, None]) / grid
+    found = torch.eye(grid + k, dtype=knots.dtype, device=knots.device).unsqueeze(0)
+    tiny = torch.finfo(knots.dtype).eps * grid * mean
     for m in range(1, k + 1):  # coefficients of the m-th derivative (de Boor 1978, chapter X)
-        gap = knots[k + 1 : grid + 2 * k + 1 - m] - knots[m : grid + k]
-        found = found.diff(dim=0) * ((k - m + 1) / gap.clamp_min(tiny)).unsqueeze(1)
-    found = found.diff(dim=0) * mean**k / 2 ** (k + 1)
-    places = (knots[k + 1 : grid + k + 1] + knots[k : grid + k]) / 2  # of the k-th derivative
+        gap = knots[:, k + 1 : grid + 2 * k + 1 - m] - knots[:, m : grid + k]
+        found = found.diff(dim=1) * ((k - m + 1) / gap.maximum(tiny)).unsqueeze(2)
+    found = found.diff(dim=1) * (mean**k / 2 ** (k + 1)).unsqueeze(2)
+    found = found.expand(len(knots), -1, -1)
+    places = (knots[:, k + 1 : grid + k + 1] + knots[:, k : grid + k]) / 2  # of the k-th derivative
     for _ in range(min(higher, grid - 2)):
-        found = (found * (mean / places.diff().clamp_min(tiny)).unsqueeze(1)).diff(dim=0) / 2
-        places = (places[1:] + places[:-1]) / 2
+        found = (found * (mean / places.diff().maximum(tiny)).unsqueeze(2)).diff(dim=1) / 2
+        places = (places[:, 1:] + places[:, :-1]) / 2
     return found

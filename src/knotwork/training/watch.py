@@ -18,7 +18,8 @@ class Watch:
     """Called by an optimiser after its steps, with the objective on all training rows where it knows it.
 
     Keeps the state with the lowest objective, or with the lowest validation loss where `patience` is given, the state
-    before the fit being the first to beat. Returns the reason to stop, if there is one.
+    before the fit being the first to beat. Of states that are `alike`, within so many times the lowest objective, the
+    last is kept, if it is no worse than the first. Returns the reason to stop, if there is one.
     """
 
     def __init__(
@@ -33,13 +34,14 @@ class Watch:
     ) -> None:
         self.model, self.objective, self.rows, self.validation_rows = model, objective, rows, validation_rows
         self.patience, self.callback, self.began = patience, callback, began
+        self.alike = 1.0
         self.squared = objective.loss is mean_squared_error
         self.line = Line()
         self.history: list[Record] = []
         self.waited = 0
-        self._keep(float("inf"))
         start = self._judged()
-        self.best = start if start == start else float("inf")
+        self.best = self.first = start if start == start else float("inf")
+        self._keep()
 
     def __call__(self, step: int, value: float = NAN) -> str | None:
         known = value == value and self.squared and self.objective.penalty is None
@@ -69,14 +71,15 @@ class Watch:
         return self._value()
 
     def _offer(self, value: float) -> bool:
-        """Keep today's state if `value` is the lowest so far."""
+        """Keep today's state if `value` is the lowest so far, or like it; whether it is the lowest."""
         better = value < self.best
+        if better or (value < self.alike * self.best and value <= self.first):
+            self._keep()
         if better:
-            self._keep(value)
+            self.best = value
         return better
 
-    def _keep(self, value: float) -> None:
-        self.best = value
+    def _keep(self) -> None:
         self.state = {name: v.detach().clone() for name, v in self.model.state_dict().items()}
 
     def _judged(self) -> float:
