@@ -3,6 +3,7 @@
 from knotwork.symbolic.candidates import Candidate, Candidates, candidates
 from knotwork.symbolic.construction import from_expression
 from knotwork.symbolic.formula import Formula, measured, simplest, symbolic_formula
+from knotwork.symbolic.intervals import Prediction
 from knotwork.symbolic.naming import auto_symbolic, description, fix_symbolic, suggest_symbolic, unfix_symbolic
 from knotwork.symbolic.registry import register_function
 
@@ -10,6 +11,7 @@ __all__ = [
     "Candidate",
     "Candidates",
     "Formula",
+    "Prediction",
     "auto_symbolic",
     "candidates",
     "description",

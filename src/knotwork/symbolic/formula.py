@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, overload
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,6 +12,16 @@ from knotwork.data import Dataset, as_dataset
 from knotwork.errors import ExpressionError, SpecError
 from knotwork.functions import named_function
 from knotwork.model import KANNetwork
+from knotwork.symbolic.constants import Sample
+from knotwork.symbolic.intervals import (
+    Kind,
+    Prediction,
+    Uncertainty,
+    check_interval,
+    columns_of,
+    correlations,
+    quantile,
+)
 
 ROWS = 2000  # training rows on which terms are judged and errors estimated
 
@@ -23,7 +34,7 @@ class Formula:
     the target; `r2` the share of variance explained on the rows that `r2_rows` names: "test", or "validation" or
     "training" where fewer than two were held out. `errors` maps each decimal constant of the expression to its standard
     error, from the Gauss-Newton matrix of the expression itself on the training rows; infinite where the data cannot
-    tell the constants apart.
+    tell the constants apart. Numbers that are written as whole numbers, fractions or multiples of pi count as known.
     """
 
     expressions: tuple[Any, ...]
@@ -34,6 +45,7 @@ class Formula:
     rmse: float
     r2_rows: str = "test"
     errors: Mapping[float, float] = field(default_factory=dict, repr=False)
+    uncertainty: tuple[Uncertainty, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def expression(self) -> Any:
@@ -46,6 +58,57 @@ class Formula:
         from knotwork.expressions import complexity
 
         return sum(complexity(e) for e in self.expressions)
+
+    @property
+    def constants(self) -> tuple[float, ...]:
+        """The decimal constants, unrounded: those of each output from the least to the largest."""
+        return tuple(constant for one in self.uncertainty for constant in one.constants)
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """Covariance (P, P) of the constants, in the order of `constants`, whose roots are the standard errors.
+
+        Variances are infinite where the data leave a constant open, and what stands beside them NaN. Constants of
+        different outputs count as independent.
+        """
+        blocks = [one.covariance() for one in self.uncertainty]
+        whole, start = np.zeros((len(self.constants),) * 2), 0
+        for block in blocks:
+            whole[start : start + len(block), start : start + len(block)] = block
+            start += len(block)
+        return whole
+
+    @property
+    def correlations(self) -> np.ndarray:
+        """Correlations (P, P) of the constants, in the order of `constants`; NaN where the data leave one open."""
+        return correlations(self.covariance)
+
+    @overload
+    def predict(self, X: Any, interval: None = None, kind: Kind = "prediction") -> np.ndarray: ...
+    @overload
+    def predict(self, X: Any, interval: float, kind: Kind = "prediction") -> Prediction: ...
+    def predict(self, X: Any, interval: float | None = None, kind: Kind = "prediction") -> np.ndarray | Prediction:
+        """Values at the rows X, (n,) or (n, outputs); with `interval`, such as 0.95, also its ends: mean, lower, upper.
+
+        X has one column a variable, in that order, or names: a data frame or a dict of columns, of which only those in
+        the formula are needed. `kind="prediction"` gives intervals for a new observation, whose noise is that of the
+        training rows; `kind="confidence"` for the mean of many. Both rest on the formula being right and its noise
+        independent, equally large and normal (Student's t, slopes by the constants as in `errors`); they are infinite
+        where the value depends on constants that the data leave open. Raises DataError for other columns.
+        """
+        used = {str(symbol) for expression in self.expressions for symbol in expression.free_symbols}
+        columns = columns_of(X, self.variables, used)
+        values = self.numpy()(*(column.numpy() for column in columns.values()))
+        if interval is None:
+            return values
+        check_interval(interval, kind)
+        if not self.uncertainty:
+            raise SpecError(
+                "this formula was measured on no data, so it has no intervals; symbolic_formula() makes one."
+            )
+        half = [quantile(interval, one.degrees) * one.deviations(columns, kind).numpy() for one in self.uncertainty]
+        width = half[0] if len(half) == 1 else np.stack(half, axis=-1)
+        return Prediction(values, values - width, values + width)
 
     def latex(self) -> str:
         """LaTeX of the expression; several outputs one below the other."""
@@ -75,8 +138,6 @@ class Formula:
 
     def numpy(self) -> Callable[..., Any]:
         """A function of one array a variable, in the order of `variables`; several outputs are stacked last."""
-        import numpy as np
-
         from knotwork.expressions import to_numpy
 
         functions = [to_numpy(e, self.variables) for e in self.expressions]
@@ -125,8 +186,20 @@ def measured(expressions: Sequence[Any], network: KANNetwork, data: Dataset) -> 
     variance = (target - target.mean(0)).square().mean()
     r2 = 1 - float(error / variance) if float(variance) > 0 else float("nan")
     gap = float(difference.square().mean().sqrt())
-    errors = _errors(expressions[0], data) if len(expressions) == 1 else {}
-    return Formula(tuple(expressions), data.input_names, data.target_names, gap, r2, float(error.sqrt()), rows, errors)
+    columns = dict(zip(data.input_names, _raw(data, data.X_train).double().unbind(-1), strict=True))
+    targets = data.y_train.double().unbind(-1)
+    uncertainty = tuple(Uncertainty.of(e, Sample(columns, y)) for e, y in zip(expressions, targets, strict=True))
+    return Formula(
+        tuple(expressions),
+        data.input_names,
+        data.target_names,
+        gap,
+        r2,
+        float(error.sqrt()),
+        rows,
+        _errors(uncertainty),
+        uncertainty,
+    )
 
 
 def evaluate(expressions: Sequence[Any], data: Dataset, x: Tensor) -> Tensor:
@@ -229,27 +302,10 @@ def _simplified(expression: Any, data: Dataset, output: int) -> Any:
     return again if error(again) <= allowed else snapped
 
 
-def _errors(expression: Any, data: Dataset) -> dict[float, float]:
-    """Standard errors of the decimal constants, from s² (JᵀJ)⁻¹ at the training rows."""
-    from knotwork.expressions import parametrise, to_torch
-
-    general, symbols, values = parametrise(expression)
-    if not symbols:
-        return {}
-    x, y = data.X_train, data.y_train[:, 0]
-    residual = evaluate((expression,), data, x)[:, 0] - y
-    columns = list(_raw(data, x).unbind(-1))
-    # one constant a row, so that the gradient of the sum is the Jacobian
-    constants = [torch.full((len(x),), v, dtype=x.dtype).requires_grad_() for v in values]
-    names = [*data.input_names, *(s.name for s in symbols)]
-    total = to_torch(general, names)(*columns, *constants).sum()
-    jacobian = torch.stack(torch.autograd.grad(total, constants, materialize_grads=True), dim=-1)
-    degrees = max(len(x) - len(symbols), 1)
-    scale = jacobian.norm(dim=0).clamp_min(1e-300)
-    _, singular, right = torch.linalg.svd(torch.nan_to_num(jacobian / scale), full_matrices=False)
-    known = singular > 1e-10 * singular[0]
-    inverse = (right.square()[known] / singular[known, None].square()).sum(0)
-    variance = residual.square().sum() / degrees * inverse / scale.square()
-    blurred = (right.square()[~known].sum(0) > 1e-6) if bool((~known).any()) else torch.zeros(len(values)) > 0
-    variance = torch.where(blurred, torch.full_like(variance, torch.inf), variance)
-    return dict(zip(values, variance.sqrt().tolist(), strict=True))
+def _errors(uncertainty: Sequence[Uncertainty]) -> dict[float, float]:
+    """The standard error of every constant; of one that comes in several outputs, the largest."""
+    errors: dict[float, float] = {}
+    for one in uncertainty:
+        for value, variance in zip(one.constants, one.covariance().diagonal().tolist(), strict=True):
+            errors[value] = max(variance**0.5, errors.get(value, 0.0))
+    return errors
