@@ -58,6 +58,19 @@ def test_json_is_one_object_on_stdout_and_nothing_is_written_unasked(table, tmp_
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_what_is_known_beforehand_is_passed_on(tmp_path, capsys, monkeypatch):
+    x = np.random.default_rng(0).uniform(-1, 1, (200, 2))
+    path = tmp_path / "table.csv"
+    rows = np.column_stack([x, np.tanh(2 * x[:, 0]) + x[:, 1] ** 2])
+    np.savetxt(path, rows, delimiter=",", header="a,b,force", comments="")
+    command = "discover", path, "--target", "force", "--json", "--time-budget", "0"
+    status, text, _ = run(capsys, monkeypatch, *command, "--forbid", "tanh,tan", "--linear", "b")
+    assert status == 0
+    assert "tanh" not in text and "tan(" not in text
+    assert "b**2" not in text
+    assert "tanh" in run(capsys, monkeypatch, *command)[1]
+
+
 def test_ctrl_c_ends_with_what_was_found_so_far(tmp_path):
     x = np.random.default_rng(0).uniform(-1, 1, (300, 3))
     path = tmp_path / "table.csv"
@@ -137,6 +150,8 @@ def test_a_binary_file_a_folder_and_an_unusable_out_folder(table, tmp_path, caps
         [tmp_path, "--target", "x"],
         [table, "--target", "force", "--out", binary],
         [table, "--target", "force", "--lib", "sinn"],
+        [table, "--target", "force", "--forbid", "tann"],
+        [table, "--target", "force", "--linear", "c"],
         [table, "--target", "force", "--inputs", "a,c"],
         [table, "--target", "force", "--test", "2"],
     ):

@@ -22,13 +22,13 @@ def run(
     target: str | None,
     inputs: list[str] | None,
     out: str | None,
-    lib: list[str] | None,
     test: float,
-    time_budget: float | None,
-    seed: int,
     as_json: bool,
+    *,
+    seed: int,
+    **settings: Any,
 ) -> None:
-    """Read the table, discover, print, and write what was asked for."""
+    """Read the table, discover with these settings, print, and write what was asked for."""
     folder = None if out is None else _folder(out)
     data = load_table(file, target, inputs, test=test, seed=seed)
     began = time.perf_counter()
@@ -37,7 +37,7 @@ def run(
         print(f"[{time.perf_counter() - began:5.1f} s] {text}", file=sys.stderr, flush=True)
 
     say = None if sys.stderr.isatty() else log
-    found = discover(data, lib=lib, time_budget=time_budget, seed=seed, say=say)
+    found = discover(data, seed=seed, say=say, **settings)
     files = {} if folder is None else _write(found, folder)
     if as_json:
         print(json.dumps(_finite(_facts(found, data, files)), indent=1, allow_nan=False))

@@ -252,7 +252,7 @@ def simplest(expression: Any, data: Dataset) -> Any:
 
     All ways must give the same values on the training rows, to 1e-9 of their size.
     """
-    from knotwork.expressions import algebra, complexity, tidy
+    from knotwork.expressions import algebra, complexity, snap, tidy
 
     x = data.X_train[:ROWS]
     before = evaluate((expression,), data, x)
@@ -265,6 +265,7 @@ def simplest(expression: Any, data: Dataset) -> Any:
     best: Any = expression
     ways: tuple[Callable[[Any], Any], ...] = (
         lambda e: tidy(e, samples, 1e-10),
+        lambda e: snap(e, same, 1e-11),  # factors that have come together to 1
         algebra.powdenest,
         algebra.together,
         algebra.cancel,
