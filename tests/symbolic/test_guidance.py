@@ -67,6 +67,21 @@ def test_a_linear_input_enters_linearly(text, least):
     assert found.formula.r2 > least
 
 
+def test_the_search_has_straight_curves_for_linear_inputs():
+    data = kw.sample("x**3 + 2*z", x=(-1, 1), z=(-1, 1), size=400, test_size=1, validation_size=100, noise=0.05, seed=0)
+    rows, y = torch.cat([data.X_train, data.X_val]), torch.cat([data.y_train, data.y_val])[:, 0]
+    sample = Sample(dict(zip("xz", rows.unbind(1), strict=True)), y)
+    guidance = Guidance.of(None, None, ["x"], ["x", "z"])
+    first = next(guidance.search(sample, 400).readings())
+    assert guidance.allows(first.template.filled(), sample)
+    assert first.error < 1.2 * float((y - best_line(rows, y)).square().mean().sqrt())
+
+
+def best_line(rows, y):
+    design = torch.cat([rows, torch.ones(len(rows), 1)], dim=1).double()
+    return design @ torch.linalg.lstsq(design, y[:, None]).solution[:, 0]
+
+
 def test_networks_too_keep_a_linear_input_straight(monkeypatch):
     monkeypatch.setattr(sys.modules["knotwork.discover"], "search_structures", lambda *arguments: None)
     data = kw.sample("x*exp(z)", x=(0, 2), z=(-1, 1), size=300, seed=0)
