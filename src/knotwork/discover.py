@@ -17,7 +17,7 @@ from knotwork.errors import DataError, ExpressionError, KnotworkWarning, SpecErr
 from knotwork.kan import KAN
 from knotwork.model import Spec
 from knotwork.simplify import input_shares
-from knotwork.symbolic import Formula, from_expression, measured, simplest
+from knotwork.symbolic import Formula, Relations, from_expression, measured, simplest
 from knotwork.symbolic.constants import ROUNDING, Sample
 from knotwork.symbolic.construction import splines_of
 from knotwork.symbolic.guidance import Guidance
@@ -87,6 +87,10 @@ class Discovery:
     def plot(self, beta: float = 3.0, **options: Any) -> Any:
         """The diagram of `named`, as a matplotlib Figure."""
         return self.named.plot(self.data, beta, **options)
+
+    def relations(self, **options: Any) -> Relations:
+        """How the inputs act together in `named`: which can be split apart, and which matter by a combination only."""
+        return self.named.relations(self.data, **options)
 
     def report(self, path: str | Path, title: str | None = None) -> Path:
         """Write all of this as one HTML page to `path`, a file that needs no other; DataError where that fails."""

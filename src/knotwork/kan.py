@@ -30,9 +30,11 @@ from knotwork.symbolic import (
     Candidate,
     Candidates,
     Formula,
+    Relations,
     auto_symbolic,
     fix_symbolic,
     from_expression,
+    relations,
     suggest_symbolic,
     symbolic_formula,
     unfix_symbolic,
@@ -175,6 +177,12 @@ class KAN(KANNetwork):
     def symbolic_formula(self, data: object = None, *, simplify: bool = True) -> Formula:
         """The formula of a network whose edges are all named, and its gap to the network."""
         return symbolic_formula(self, data, simplify=simplify)
+
+    def relations(self, data: object = None, output: int = 0, **options: Any) -> Relations:
+        """How the inputs act together in one output: sums, products, x + c·y and x·y^c, each with how far off it is."""
+        if data is None:
+            raise SpecError("relations() asks the network at samples, and a model keeps none: pass data=.")
+        return relations(self, data, output, **options)
 
     def jacobian(self, x: Tensor) -> Tensor:
         """Derivatives of the outputs by the trainable parameters in use: (batch, in_features) → (batch, outputs, P).

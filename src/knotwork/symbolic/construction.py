@@ -190,7 +190,7 @@ class _Builder:
         if expression not in self.known:
             factors = _factors(expression)
             if len(factors) > 1:
-                number = expression / _product(factors)
+                number = _number(expression)
                 sums = [self.edges(f * (number if n == 0 else 1)) for n, f in enumerate(factors)]
                 self.known[expression] = _Node(_above(sums), sums=sums, product=True)
             else:
@@ -229,11 +229,11 @@ class _Builder:
 
         if atom.is_Symbol or len(_factors(atom)) > 1:
             rest = atom.as_coeff_Mul() if not atom.is_Symbol else (1, atom)
-            constant = algebra.Mul(*[f for f in algebra.Mul.make_args(rest[1]) if not f.free_symbols])
+            constant = _number(rest[1])
             return _Edge(self.node(rest[1] / constant), "x", (1, 0, number * _value(rest[0] * constant), 0))
         if isinstance(atom, algebra.Mul):  # one factor and constants such as pi
             (factor,) = _factors(atom)
-            return self.edge(number * _value(atom / factor), factor)
+            return self.edge(number * _value(_number(atom)), factor)
         if isinstance(atom, algebra.Add):
             return _Edge(self.sum_node(atom), "x", (1, 0, number, 0))
         if isinstance(atom, algebra.Pow) and atom.exp.free_symbols:
@@ -280,7 +280,7 @@ class _Builder:
         terms = [t for t in terms if t.free_symbols]
         if len(terms) != 1:
             return 1.0, 0.0, self.node(expression)
-        number = algebra.Mul(*[f for f in algebra.Mul.make_args(terms[0]) if not f.free_symbols])
+        number = _number(terms[0])
         return _value(number), _value(constant + fixed), self.node(terms[0] / number)
 
 
@@ -295,10 +295,11 @@ def _factors(expression: Expr) -> list[Expr]:
     return [f for f in algebra.Mul.make_args(expression) if f.free_symbols]
 
 
-def _product(factors: list[Expr]) -> Expr:
+def _number(expression: Expr) -> Expr:
+    """The factors of a product that hold no variables (exp(x + y) may not cancel in a quotient)."""
     from knotwork.expressions import algebra
 
-    return algebra.Mul(*factors)
+    return algebra.Mul(*[f for f in algebra.Mul.make_args(expression) if not f.free_symbols])
 
 
 def _value(expression: Any) -> float:
