@@ -13,6 +13,7 @@ from knotwork.errors import ExpressionError, SpecError
 from knotwork.functions import named_function
 from knotwork.model import KANNetwork
 from knotwork.symbolic.constants import Sample
+from knotwork.symbolic.goals import LABELS, goal_of, targets_of
 from knotwork.symbolic.intervals import (
     Kind,
     Prediction,
@@ -22,6 +23,8 @@ from knotwork.symbolic.intervals import (
     correlations,
     quantile,
 )
+from knotwork.training.levenberg_marquardt import NORMAL
+from knotwork.training.likelihood import Goal
 
 ROWS = 2000  # training rows on which terms are judged and errors estimated
 
@@ -35,6 +38,10 @@ class Formula:
     "training" where fewer than two were held out. `errors` maps each decimal constant of the expression to its standard
     error, from the Gauss-Newton matrix of the expression itself on the training rows; infinite where the data cannot
     tell the constants apart. Numbers that are written as whole numbers, fractions or multiples of pi count as known.
+
+    Of a network that was fitted to labels (`loss` "cross_entropy") the expressions are logits: of two classes with one
+    output the log-odds of the second, else one a class, of which only differences matter. Then `r2` is the share of
+    the deviance explained, and `rmse` that of probabilities.
     """
 
     expressions: tuple[Any, ...]
@@ -46,6 +53,7 @@ class Formula:
     r2_rows: str = "test"
     errors: Mapping[float, float] = field(default_factory=dict, repr=False)
     uncertainty: tuple[Uncertainty, ...] = field(default=(), repr=False, compare=False)
+    loss: str = "mse"
 
     @property
     def expression(self) -> Any:
@@ -69,14 +77,10 @@ class Formula:
         """Covariance (P, P) of the constants, in the order of `constants`, whose roots are the standard errors.
 
         Variances are infinite where the data leave a constant open, and what stands beside them NaN. Constants of
-        different outputs count as independent.
+        different outputs count as independent, but for logits.
         """
-        blocks = [one.covariance() for one in self.uncertainty]
-        whole, start = np.zeros((len(self.constants),) * 2), 0
-        for block in blocks:
-            whole[start : start + len(block), start : start + len(block)] = block
-            start += len(block)
-        return whole
+        blocks = [[one.covariance(other) for other in self.uncertainty] for one in self.uncertainty]
+        return np.block(blocks) if blocks else np.zeros((0, 0))
 
     @property
     def correlations(self) -> np.ndarray:
@@ -102,6 +106,10 @@ class Formula:
         if interval is None:
             return values
         check_interval(interval, kind)
+        if self.loss != "mse" and kind == "prediction":
+            raise SpecError(
+                "this formula gives logits, and labels have no intervals: kind='confidence' is for the logits."
+            )
         if not self.uncertainty:
             raise SpecError(
                 "this formula was measured on no data, so it has no intervals; symbolic_formula() makes one."
@@ -152,26 +160,29 @@ class Formula:
         return "\n".join(f"{name} = {text(expr)}" for name, expr in zip(self.targets, shown, strict=True))
 
 
-def symbolic_formula(network: KANNetwork, data: object = None, *, simplify: bool = True) -> Formula:
+def symbolic_formula(network: KANNetwork, data: object = None, *, simplify: bool = True, loss: str = "mse") -> Formula:
     """The formula of a network whose edges are all named, in the columns' own units.
 
     Constants are gathered, terms that add less than 1e-8 of their sum dropped, and constants within 1e-7 of a simple
     number replaced by it where the fit to the training rows does not suffer (`simplify=False` leaves all as it is).
+    `loss` is that of the fit: with "cross_entropy" the targets are labels, and the formula gives their logits.
     Raises SpecError while an edge is still a spline, and without `data`, which the gap and the names need.
     """
     if data is None:
         raise SpecError(
             "symbolic_formula() measures its gap to the network on samples, and a model keeps none: pass data=."
         )
-    data = as_dataset(data)
+    data, goal = as_dataset(data), goal_of(loss)
     raw = _expressions(network, data)
     if simplify:
-        raw = tuple(_simplified(e, data, n) for n, e in enumerate(raw))
-    return measured(raw, network, data)
+        for n in range(len(raw)):
+            raw = (*raw[:n], _simplified(raw, data, n, goal), *raw[n + 1 :])
+    return measured(raw, network, data, loss)
 
 
-def measured(expressions: Sequence[Any], network: KANNetwork, data: Dataset) -> Formula:
+def measured(expressions: Sequence[Any], network: KANNetwork, data: Dataset, loss: str = "mse") -> Formula:
     """A `Formula` of these expressions: its gap to the network, its r² and its constants' errors on `data`."""
+    goal = goal_of(loss)
     x = torch.cat([data.X_train, data.X_val, data.X_test])
     with torch.no_grad():
         difference = evaluate(expressions, data, x) - network(x)
@@ -182,24 +193,32 @@ def measured(expressions: Sequence[Any], network: KANNetwork, data: Dataset) -> 
     }
     rows = next((name for name, (inputs, _) in shares.items() if len(inputs) > 1), "training")
     inputs, target = shares[rows]
-    error = (evaluate(expressions, data, inputs) - target).square().mean()
-    variance = (target - target.mean(0)).square().mean()
-    r2 = 1 - float(error / variance) if float(variance) > 0 else float("nan")
-    gap = float(difference.square().mean().sqrt())
+    values, target = evaluate(expressions, data, inputs), targets_of(target, goal)
+    best = goal.spread(target)  # the loss of a constant
+    r2 = 1 - goal.scale(target) * float(goal.values(values, target).sum()) / best if best > 0 else float("nan")
     columns = dict(zip(data.input_names, _raw(data, data.X_train).double().unbind(-1), strict=True))
-    targets = data.y_train.double().unbind(-1)
-    uncertainty = tuple(Uncertainty.of(e, Sample(columns, y)) for e, y in zip(expressions, targets, strict=True))
+    y = targets_of(data.y_train.double(), goal)
+    if goal is NORMAL:
+        error = (values - target).square().mean()
+        each = zip(expressions, y.unbind(-1), strict=True)
+        uncertainty = tuple(Uncertainty.of(e, Sample(columns, column)) for e, column in each)
+        names = data.target_names
+    else:
+        truth = LABELS.truth(values, target)
+        error = (LABELS.probabilities(values) - truth).square().mean()
+        uncertainty = Uncertainty.of_logits(expressions, Sample(columns, y[:, 0]), goal)
+        names = logit_names(data, len(expressions))
+    gap, rmse = float(difference.square().mean().sqrt()), float(error.sqrt())
     return Formula(
-        tuple(expressions),
-        data.input_names,
-        data.target_names,
-        gap,
-        r2,
-        float(error.sqrt()),
-        rows,
-        _errors(uncertainty),
-        uncertainty,
+        tuple(expressions), data.input_names, names, gap, r2, rmse, rows, _errors(uncertainty), uncertainty, loss
     )
+
+
+def logit_names(data: Dataset, outputs: int) -> tuple[str, ...]:
+    """What logits are called: logit_y of the one output for a column y of 0 and 1, else logit_0, logit_1, ..."""
+    if data.n_outputs > 1:
+        return tuple(f"logit_{name}" for name in data.target_names)
+    return (f"logit_{data.target_names[0]}",) if outputs == 1 else tuple(f"logit_{n}" for n in range(outputs))
 
 
 def evaluate(expressions: Sequence[Any], data: Dataset, x: Tensor) -> Tensor:
@@ -281,16 +300,23 @@ def simplest(expression: Any, data: Dataset) -> Any:
     return best
 
 
-def _simplified(expression: Any, data: Dataset, output: int) -> Any:
+def _simplified(expressions: Sequence[Any], data: Dataset, output: int, goal: Goal) -> Any:
     from knotwork.expressions import snap, tidy
 
-    x, y = data.X_train[:ROWS], data.y_train[:ROWS, output : output + 1]
+    expression, x, y = expressions[output], data.X_train[:ROWS], data.y_train[:ROWS]
     columns = _raw(data, x)
     samples = {name: columns[:, n].double().numpy() for n, name in enumerate(data.input_names)}
     tidied = tidy(expression, samples)
+    if goal is NORMAL:
+        y = y[:, output : output + 1]
+    others, y = evaluate(expressions, data, x), targets_of(y, goal)
 
     def error(candidate: Any) -> float:
-        return float((evaluate((candidate,), data, x) - y).square().mean().sqrt())
+        values = evaluate((candidate,), data, x)
+        if goal is NORMAL:
+            return float((values - y).square().mean().sqrt())
+        values = torch.cat([others[:, :output], values, others[:, output + 1 :]], dim=1)
+        return goal.scale(y) * float(goal.values(values, y).sum())
 
     before = error(expression)
     rounding = 1e-9 * float(y.square().mean().sqrt())

@@ -14,11 +14,13 @@ from knotwork.data.columns import numbers
 from knotwork.data.names import listed, split_units, unknown_name
 from knotwork.errors import DataError, SpecError
 from knotwork.symbolic.constants import Sample, Template, values_and_slopes
+from knotwork.training.likelihood import Goal
 
 KINDS = ("prediction", "confidence")
 Kind = Literal["prediction", "confidence"]
 BLIND = 1e-10  # of the largest singular value: directions below it the rows do not see
 OPEN = 1e-6  # squared share of such directions from which a constant, or a value, is open
+LARGE = 2**62  # degrees of freedom where no noise is estimated
 AT_ONCE = 65_536  # rows that slopes are worked out for together
 
 
@@ -49,36 +51,55 @@ class Uncertainty:
 
     @classmethod
     def of(cls, expression: Any, sample: Sample) -> "Uncertainty":
-        """That of an expression whose constants were fitted to these rows."""
-        from knotwork.expressions import parametrise
-
-        general, symbols, values = parametrise(expression)
-        template = Template(general, dict(zip(symbols, values, strict=True)))
+        """That of an expression whose constants were fitted to these rows by least squares."""
+        template = _template(expression)
         found, jacobian = _slopes(template, sample)
-        n, count = len(sample), len(symbols)
-        residuals = (found - sample.y).square().sum()
-        deviation = math.sqrt(float(residuals) / (n - count)) if n > count else math.inf
-        norms = jacobian.norm(dim=0)
-        scale = torch.where(norms > 0, norms, 1.0)
-        # the triangle has the singular values of the whole, and a square of right vectors
-        _, singular, right = torch.linalg.svd(torch.linalg.qr(jacobian / scale, "r").R)
-        singular = torch.cat([singular, singular.new_zeros(count - len(singular))])
-        seen = singular > BLIND * singular.amax() if count else singular > 0
-        return cls(template, right[seen] / singular[seen, None] / scale, right[~seen], scale, deviation, n - count)
+        n, count = len(sample), jacobian.shape[1]
+        residuals = float((found - sample.y).square().sum())
+        deviation = math.sqrt(residuals / (n - count)) if n > count else math.inf
+        return cls(template, *_inverse_root(jacobian), deviation, n - count)
+
+    @classmethod
+    def of_logits(cls, expressions: Sequence[Any], sample: Sample, goal: Goal) -> tuple["Uncertainty", ...]:
+        """Those of expressions for the logits of labels, whose constants were fitted together; the sample has labels.
+
+        The information is Fisher's, so there is no noise to be estimated, and quantiles are those of a normal.
+        """
+        templates = [_template(expression) for expression in expressions]
+        values, slopes = zip(*(_slopes(template, sample) for template in templates), strict=True)
+        _, bends = goal.residuals(torch.stack(values, 1), sample.y[:, None])
+        assert bends is not None
+        bends = bends if bends.ndim == 3 else bends[:, :, None]
+        jacobian = torch.cat([bends[:, :, k, None] * part[:, None, :] for k, part in enumerate(slopes)], dim=2)
+        factor, blind, scale = _inverse_root(jacobian.flatten(0, 1))
+        own = [part.shape[1] for part in slopes]
+        parts = (factor.split(own, dim=1), blind.split(own, dim=1), scale.split(own))
+        return tuple(cls(*one, 1.0, LARGE) for one in zip(templates, *parts, strict=True))
 
     @property
     def constants(self) -> tuple[float, ...]:
         """The constants, in the order of the covariance: from the least to the largest."""
         return tuple(self.template.values.values())
 
-    def covariance(self) -> np.ndarray:
-        """Covariance (P, P) of the constants; infinite variances, and NaN beside, where the rows leave one open."""
-        found = self.deviation**2 * (self.factor.T @ self.factor)
-        open_ = self.blind.square().sum(0) > OPEN
-        found[open_] = math.nan
-        found[:, open_] = math.nan
-        found.diagonal()[open_] = math.inf
+    def covariance(self, other: "Uncertainty | None" = None) -> np.ndarray:
+        """Covariance (P, P) of the constants; infinite variances, and NaN beside, where the rows leave one open.
+
+        With those of another output, (P, Q), of logits; the constants of other outputs count as independent.
+        """
+        right = self if other is None else other
+        if right is not self and self.degrees != LARGE:
+            return np.zeros((len(self.constants), len(right.constants)))
+        found = self.deviation**2 * (self.factor.T @ right.factor)
+        found[self._open()] = math.nan
+        found[:, right._open()] = math.nan
+        if right is self:
+            found.diagonal()[self._open()] = math.inf
         return found.numpy()
+
+    def _open(self) -> Tensor:
+        if self.degrees <= 0:
+            return torch.ones(len(self.constants), dtype=torch.bool)
+        return self.blind.square().sum(0) > OPEN
 
     def deviations(self, columns: Mapping[str, Tensor], kind: Kind) -> Tensor:
         """Standard deviations (n,) of the value at other rows, or of an observation there.
@@ -103,7 +124,7 @@ def quantile(interval: float, degrees: int) -> float:
     """Student's t that |t| stays below with this probability; infinite without a degree of freedom."""
     from scipy.stats import t
 
-    return float(t.ppf((1 + interval) / 2, degrees)) if degrees > 0 else math.inf
+    return float(t.ppf((1 + interval) / 2, min(degrees, 1e12))) if degrees > 0 else math.inf
 
 
 def check_interval(interval: object, kind: object) -> None:
@@ -123,6 +144,24 @@ def correlations(covariance: np.ndarray) -> np.ndarray:
     found = covariance / np.outer(deviations, deviations)
     np.fill_diagonal(found, np.where(np.isnan(deviations), np.nan, 1.0))
     return np.clip(found, -1, 1)
+
+
+def _template(expression: Any) -> Template:
+    from knotwork.expressions import parametrise
+
+    general, symbols, values = parametrise(expression)
+    return Template(general, dict(zip(symbols, values, strict=True)))
+
+
+def _inverse_root(jacobian: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """factor (r, P), factorᵀ·factor as the inverse of JᵀJ where rows see; directions (m, P) they do not; scale (P,)."""
+    norms = jacobian.norm(dim=0)
+    scale = torch.where(norms > 0, norms, 1.0)
+    # the triangle has the singular values of the whole, and a square of right vectors
+    _, singular, right = torch.linalg.svd(torch.linalg.qr(jacobian / scale, "r").R)
+    singular = torch.cat([singular, singular.new_zeros(jacobian.shape[1] - len(singular))])
+    seen = singular > BLIND * singular.amax() if len(singular) else singular > 0
+    return right[seen] / singular[seen, None] / scale, right[~seen], scale
 
 
 def _slopes(template: Template, sample: Sample) -> tuple[Tensor, Tensor]:
