@@ -75,6 +75,21 @@ def test_bad_tables_raise_before_any_work():
         kw.discover(np.array([[1.0], [np.nan], [2.0]]), np.ones(3))
 
 
+def test_who_watches_is_shown_ever_better_fronts():
+    data = kw.sample("x**2 + 0.3*sin(5*y)", x=(-1, 1), y=(-1, 1), size=200, noise=0.02, seed=0)
+    shown = []
+    found = kw.discover(data, seed=0, watch=shown.append, time_budget=10)
+    assert len(shown) >= 2 and len(shown[0]) == 1  # the mean comes first
+    for finds in shown:
+        complexity, errors, _, _ = zip(*finds, strict=True)
+        assert list(complexity) == sorted(set(complexity))
+        assert list(errors) == sorted(set(errors), reverse=True)
+    for before, after in zip(shown, shown[1:], strict=False):
+        assert set(after) - set(before)
+        assert min(find.error for find in after) <= min(find.error for find in before)
+    assert min(find.error for find in shown[-1]) == pytest.approx(found.formula.rmse, rel=0.3)
+
+
 def test_more_than_one_target_is_refused():
     with pytest.raises(kw.KnotworkError, match="explains one target, but got 2"):
         kw.discover(np.zeros((10, 2)) + np.arange(10)[:, None], np.random.default_rng(0).normal(size=(10, 2)))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -57,6 +57,37 @@ class Trial:
     formula: Formula | None = None
     held_out: float = float("inf")
     bits: float = float("inf")
+
+
+class Find(NamedTuple):
+    """A formula on the way: how long it is, its root mean squared error on the rows it was fitted to, and itself."""
+
+    complexity: int
+    error: float
+    expression: Any
+    shape: str
+
+
+class Front:
+    """The formulas so far that no shorter one beats, shown to `watch` whenever one joins them."""
+
+    def __init__(self, watch: Callable[[tuple[Find, ...]], None] | None) -> None:
+        self.watch, self.finds = watch, ()
+
+    def add(self, error: float, expression: Any, shape: str) -> None:
+        """Take up a formula unless one that is as short is as good."""
+        from knotwork.expressions import complexity
+
+        new = Find(complexity(expression), error, expression, shape)
+        if (
+            self.watch is None
+            or not error < math.inf
+            or any(f.complexity <= new.complexity and f.error <= error for f in self.finds)
+        ):
+            return
+        kept = [f for f in self.finds if f.complexity < new.complexity or f.error < error]
+        self.finds = tuple(sorted([*kept, new], key=lambda find: find.complexity))
+        self.watch(self.finds)
 
 
 @dataclass(frozen=True)
@@ -128,6 +159,7 @@ def discover(
     *,
     forbid: Iterable[str] | None = None,
     linear: Iterable[str] | None = None,
+    watch: Callable[[tuple[Find, ...]], None] | None = None,
 ) -> Discovery:
     """Fit KANs of growing shape to a table, name their edges, and choose the formula that says most in least.
 
@@ -138,7 +170,8 @@ def discover(
     is none, networks of ever more general shape follow. It ends too after `time_budget` seconds (checked between steps
     of a second or so, on large tables several), or at Ctrl-C, with the best so far. Where nothing beats the mean of the
     target, that is the formula, and a KnotworkWarning says so. At most 10,000 training rows are used. `say` is told
-    each stage in words; `progress` shows stages and fits as in `fit`.
+    each stage in words; `progress` shows stages and fits as in `fit`; `watch` is shown the best formulas so far
+    (`Find`), shortest first, whenever one joins them.
 
     What is known beforehand: with `lib=["x", "x^2", "sin"]` formulas hold no other functions but powers,
     `forbid=["tan"]` takes functions out of the library and out of formulas, and inputs in `linear` enter linearly,
@@ -167,7 +200,9 @@ def discover(
                 say(text)
             return line.part(text)
 
-        trials = [constant(data)]
+        trials, front = [constant(data)], Front(watch)
+        assert trials[0].formula is not None
+        front.add(rms(data), trials[0].formula.expression, trials[0].shape)
         few = data if time_budget is None else first_rows(data, FEW_ROWS)
         sparse, scout = first_look(few, seed, stage("looking for inputs that matter"))
         importance = input_shares(sparse, data)
@@ -175,11 +210,11 @@ def discover(
             if scout.stopped_by_caller:
                 raise KeyboardInterrupt
             search_until = math.inf if time_budget is None else began + SHARE * time_budget
-            reason = search_structures(trials, importance, data, guidance, search_until, seed, stage)
+            reason = search_structures(trials, importance, data, guidance, search_until, seed, stage, front)
             if reason is None:
                 scout = look_around(sparse, data, stage("fitting a general network"))
                 kept = worth_keeping(importance, scout, data, seed, stage("looking for inputs that matter"))
-                reason = try_shapes(trials, kept, held_out(scout), data, guidance, until, seed, stage)
+                reason = try_shapes(trials, kept, held_out(scout), data, guidance, until, seed, stage, front)
         except KeyboardInterrupt:
             stage("interrupted: the best so far is kept")
             reason = INTERRUPTED
@@ -222,6 +257,7 @@ def search_structures(
     until: float,
     seed: int,
     stage: Callable[[str], Line],
+    front: Front,
 ) -> str | None:
     """Append a trial for every reading that no simpler one beats; why the whole search can end, or None."""
     sample, faint = sample_of(data, importance)
@@ -231,6 +267,7 @@ def search_structures(
         for reading in search.readings():
             if guidance.allows(reading.template.filled(), sample):
                 readings.append(reading)
+                front.add(reading.error, reading.template.filled(), reading.meaning)
     finally:  # Ctrl-C keeps what was read
         for reading in front_of(readings):
             trial = trial_of(reading, data)
@@ -289,6 +326,7 @@ def try_shapes(
     until: float,
     seed: int,
     stage: Callable[[str], Line],
+    front: Front,
 ) -> str:
     """Append a trial for every shape, from simple to general, with its formula if it comes close; why it ended."""
     best = scout_error
@@ -305,6 +343,8 @@ def try_shapes(
         if trial.error <= max(WORTH_NAMING * best, CLOSE * rms(data)):
             line.stage("naming its edges")
             trials[-1] = trial = name(trial, data, guidance)
+            if trial.formula is not None:
+                front.add(trial.held_out, trial.formula.expression, trial.shape)
         best = min(best, trial.error, trial.held_out)
         if trial.held_out <= ROUNDING * rms(data):
             return "the formula is exact to rounding"

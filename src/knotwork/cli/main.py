@@ -33,6 +33,7 @@ def discover(
     time_budget: Annotated[float | None, typer.Option(help="Seconds after which no other shape is tried.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split and of the starting points.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the text.")] = False,
+    json_file: Annotated[str | None, typer.Option(help="File for the same JSON object.")] = None,
 ) -> None:
     """Find a formula for a column of a table, and show what it rests on."""
     from knotwork.cli.discover import run
@@ -44,6 +45,7 @@ def discover(
         out,
         test,
         json,
+        json_file,
         lib=_list(lib),
         forbid=_list(forbid),
         linear=_list(linear),
