@@ -1,6 +1,8 @@
 """The whole journey, on tables whose formula is known."""
 
+import itertools
 import re
+import sys
 import warnings
 
 import numpy as np
@@ -73,6 +75,31 @@ def test_the_same_seed_finds_the_same_formula():
 def test_bad_tables_raise_before_any_work():
     with pytest.raises(kw.KnotworkError, match=r"NaN|missing"):
         kw.discover(np.array([[1.0], [np.nan], [2.0]]), np.ones(3))
+
+
+def test_who_watches_is_shown_ever_better_fronts():
+    data = kw.sample("x**2 + 0.3*sin(5*y)", x=(-1, 1), y=(-1, 1), size=200, noise=0.02, seed=0)
+    shown = []
+    kw.discover(data, seed=0, watch=shown.append, time_budget=10)
+    assert len(shown) >= 2 and len(shown[0]) == 1  # the mean comes first
+    for finds in shown:
+        complexity, errors, _, _ = zip(*finds, strict=True)
+        assert list(complexity) == sorted(set(complexity))
+        assert list(errors) == sorted(set(errors), reverse=True)
+    for before, after in itertools.pairwise(shown):
+        assert set(after) - set(before)
+        assert min(find.error for find in after) <= min(find.error for find in before)
+    noise = 0.02 * float((data.X_train[:, 0] ** 2 + 0.3 * torch.sin(5 * data.X_train[:, 1])).square().mean().sqrt())
+    assert shown[-1][-1].error == pytest.approx(noise, rel=0.2)
+    assert shown[-1][0] == shown[0][0]  # nothing is shorter than the mean
+
+
+def test_a_front_drops_what_is_beaten():
+    shown = []
+    front = sys.modules["knotwork.discover"].Front(shown.append)
+    for text, error in [("x", 1.0), ("x*y + x", 0.5), ("x*y", 0.4), ("x*y + y", 0.45), ("x + y", float("nan"))]:
+        front.add(error, parse(text), "a sum")
+    assert [[str(find.expression) for find in finds] for finds in shown] == [["x"], ["x", "x*y + x"], ["x", "x*y"]]
 
 
 def test_more_than_one_target_is_refused():

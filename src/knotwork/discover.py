@@ -7,22 +7,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from knotwork.data import Dataset, as_dataset, seeded
 from knotwork.errors import DataError, ExpressionError, KnotworkWarning, SpecError, TrainingError
-from knotwork.functions import select
 from knotwork.kan import KAN
 from knotwork.model import Spec
 from knotwork.simplify import input_shares
-from knotwork.symbolic import Formula, from_expression, measured, simplest
+from knotwork.symbolic import Formula, Relations, from_expression, measured, simplest
 from knotwork.symbolic.constants import ROUNDING, Sample
 from knotwork.symbolic.construction import splines_of
+from knotwork.symbolic.guidance import Guidance
 from knotwork.symbolic.reading import Reading
-from knotwork.symbolic.search import Search
 from knotwork.symbolic.shapes import Shape, shapes
 from knotwork.training import INTERRUPTED, FitResult, Line, fit, fit_multilevel, held_out, progress_line
 
@@ -60,6 +59,37 @@ class Trial:
     bits: float = float("inf")
 
 
+class Find(NamedTuple):
+    """A formula on the way: how long it is, its root mean squared error on the rows it was fitted to, and itself."""
+
+    complexity: int
+    error: float
+    expression: Any
+    shape: str
+
+
+class Front:
+    """The formulas so far that no shorter one beats, shown to `watch` whenever one joins them."""
+
+    def __init__(self, watch: Callable[[tuple[Find, ...]], None] | None) -> None:
+        self.watch, self.finds = watch, ()
+
+    def add(self, error: float, expression: Any, shape: str) -> None:
+        """Take up a formula unless one that is as short is as good."""
+        from knotwork.expressions import complexity
+
+        new = Find(complexity(expression), error, expression, shape)
+        if (
+            self.watch is None
+            or not error < math.inf
+            or any(f.complexity <= new.complexity and f.error <= error for f in self.finds)
+        ):
+            return
+        kept = [f for f in self.finds if f.complexity < new.complexity or f.error < error]
+        self.finds = tuple(sorted([*kept, new], key=lambda find: find.complexity))
+        self.watch(self.finds)
+
+
 @dataclass(frozen=True)
 class Discovery:
     """What was found in a table.
@@ -88,10 +118,17 @@ class Discovery:
         """The diagram of `named`, as a matplotlib Figure."""
         return self.named.plot(self.data, beta, **options)
 
+    def relations(self, **options: Any) -> Relations:
+        """How the inputs act together in `named`: which can be split apart, and which matter by a combination only."""
+        return self.named.relations(self.data, **options)
+
     def report(self, path: str | Path, title: str | None = None) -> Path:
         """Write all of this as one HTML page to `path`, a file that needs no other; DataError where that fails."""
         lib = self.settings.get("functions")
         asked = {"Seed": self.settings.get("seed"), "Functions": ", ".join(lib) if lib else "the default library"}
+        for known in ("forbidden", "linear"):
+            if self.settings.get(known):
+                asked[known.capitalize()] = ", ".join(self.settings[known])
         if self.settings.get("time budget") is not None:
             asked["Time budget"] = f"{self.settings['time budget']:g} s"
         return self.named.report(
@@ -118,6 +155,10 @@ def discover(
     seed: int = 0,
     say: Say | None = None,
     progress: bool | Line | None = None,
+    *,
+    forbid: Iterable[str] | None = None,
+    linear: Iterable[str] | None = None,
+    watch: Callable[[tuple[Find, ...]], None] | None = None,
 ) -> Discovery:
     """Fit KANs of growing shape to a table, name their edges, and choose the formula that says most in least.
 
@@ -128,8 +169,14 @@ def discover(
     is none, networks of ever more general shape follow. It ends too after `time_budget` seconds (checked between steps
     of a second or so, on large tables several), or at Ctrl-C, with the best so far. Where nothing beats the mean of the
     target, that is the formula, and a KnotworkWarning says so. At most 10,000 training rows are used. `say` is told
-    each stage in words; `progress` shows stages and fits as in `fit`.
-    Raises DataError for a table that cannot be used, and for more than one target; TrainingError for other settings.
+    each stage in words; `progress` shows stages and fits as in `fit`; `watch` is shown the best formulas so far
+    (`Find`), shortest first, whenever one joins them.
+
+    What is known beforehand: with `lib=["x", "x^2", "sin"]` formulas hold no other functions but powers,
+    `forbid=["tan"]` takes functions out of the library and out of formulas, and inputs in `linear` enter linearly,
+    y = a + b·x, where a and b may depend on the others.
+    Raises DataError for a table that cannot be used, for more than one target, and for inputs that it does not have;
+    SpecError for functions that the library does not have; TrainingError for other settings.
     """
     began = time.perf_counter()
     seeded(seed)  # a wrong seed, too, is refused before any work
@@ -139,11 +186,10 @@ def discover(
         )
     if y is None and names is not None:
         raise DataError("names= was given without y=: pass X and y, or a Dataset, which has names of its own.")
-    if lib is not None:
-        lib = [function.name for function in select(lib)]  # a misspelt function is refused before any work
     data = first_rows(as_dataset(X if y is None else Dataset.from_arrays(X, y, names=names, seed=seed)))
     if data.n_outputs != 1:
         raise DataError(f"discover() explains one target, but got {data.n_outputs}: pass one column of y at a time.")
+    guidance = Guidance.of(lib, forbid, linear, data.input_names)
 
     until = math.inf if time_budget is None else began + time_budget
     with progress_line(progress) as line:
@@ -153,7 +199,9 @@ def discover(
                 say(text)
             return line.part(text)
 
-        trials = [constant(data)]
+        trials, front = [constant(data)], Front(watch)
+        assert trials[0].formula is not None
+        front.add(rms(data), trials[0].formula.expression, trials[0].shape)
         few = data if time_budget is None else first_rows(data, FEW_ROWS)
         sparse, scout = first_look(few, seed, stage("looking for inputs that matter"))
         importance = input_shares(sparse, data)
@@ -161,11 +209,11 @@ def discover(
             if scout.stopped_by_caller:
                 raise KeyboardInterrupt
             search_until = math.inf if time_budget is None else began + SHARE * time_budget
-            reason = search_structures(trials, importance, data, lib, search_until, seed, stage)
+            reason = search_structures(trials, importance, data, guidance, search_until, seed, stage, front)
             if reason is None:
                 scout = look_around(sparse, data, stage("fitting a general network"))
                 kept = worth_keeping(importance, scout, data, seed, stage("looking for inputs that matter"))
-                reason = try_shapes(trials, kept, held_out(scout), data, lib, until, seed, stage)
+                reason = try_shapes(trials, kept, held_out(scout), data, guidance, until, seed, stage, front)
         except KeyboardInterrupt:
             stage("interrupted: the best so far is kept")
             reason = INTERRUPTED
@@ -190,7 +238,13 @@ def discover(
         data,
         time.perf_counter() - began,
         reason,
-        settings={"seed": seed, "functions": lib, "time budget": time_budget},
+        settings={
+            "seed": seed,
+            "functions": guidance.names if lib is not None or forbid is not None else None,
+            "forbidden": [function.name for function in guidance.forbidden],
+            "linear": list(guidance.linear),
+            "time budget": time_budget,
+        },
     )
 
 
@@ -198,18 +252,21 @@ def search_structures(
     trials: list[Trial],
     importance: dict[str, float],
     data: Dataset,
-    lib: Iterable[str] | None,
+    guidance: Guidance,
     until: float,
     seed: int,
     stage: Callable[[str], Line],
+    front: Front,
 ) -> str | None:
     """Append a trial for every reading that no simpler one beats; why the whole search can end, or None."""
     sample, faint = sample_of(data, importance)
-    search = Search(sample, len(data.X_train), select(lib), seed, until, lambda text: stage(f"trying {text}"), faint)
+    search = guidance.search(sample, len(data.X_train), seed, until, lambda text: stage(f"trying {text}"), faint)
     readings: list[Reading] = []
     try:
         for reading in search.readings():
-            readings.append(reading)
+            if guidance.allows(reading.template.filled(), sample):
+                readings.append(reading)
+                front.add(reading.error, reading.template.filled(), reading.meaning)
     finally:  # Ctrl-C keeps what was read
         for reading in front_of(readings):
             trial = trial_of(reading, data)
@@ -264,31 +321,36 @@ def try_shapes(
     kept: tuple[int, ...],
     scout_error: float,
     data: Dataset,
-    lib: Iterable[str] | None,
+    guidance: Guidance,
     until: float,
     seed: int,
     stage: Callable[[str], Line],
+    front: Front,
 ) -> str:
     """Append a trial for every shape, from simple to general, with its formula if it comes close; why it ended."""
     best = scout_error
     reason = "all shapes were tried"
     for shape in shapes(len(kept)):
+        if guidance.linear and not shape.keeps_straight:
+            continue
         if len(trials) > 1 and time.perf_counter() > until:
             reason = "the time budget was used up"
             break
         line = stage(f"trying {shape.meaning}")
-        trial = fit_shape(shape, kept, data, scout_error, seed, line)
+        trial = fit_shape(shape, kept, data, guidance, scout_error, seed, line)
         trials.append(trial)
         if trial.error <= max(WORTH_NAMING * best, CLOSE * rms(data)):
             line.stage("naming its edges")
-            trials[-1] = trial = name(trial, data, lib)
+            trials[-1] = trial = name(trial, data, guidance)
+            if trial.formula is not None:
+                front.add(trial.held_out, trial.formula.expression, trial.shape)
         best = min(best, trial.error, trial.held_out)
         if trial.held_out <= ROUNDING * rms(data):
             return "the formula is exact to rounding"
     for trial in sorted(trials[1:], key=lambda trial: trial.error):
         if all(trial.formula is None for trial in trials[1:]):
             stage("naming the closest shape").stage("naming its edges")
-            trials[trials.index(trial)] = name(trial, data, lib)
+            trials[trials.index(trial)] = name(trial, data, guidance)
     return reason
 
 
@@ -346,9 +408,18 @@ def constant(data: Dataset) -> Trial:
     return judged(Trial("a constant", network, rms(data)), network, network.symbolic_formula(data), data)
 
 
-def fit_shape(shape: Shape, inputs: tuple[int, ...], data: Dataset, scout_error: float, seed: int, line: Line) -> Trial:
+def fit_shape(
+    shape: Shape,
+    inputs: tuple[int, ...],
+    data: Dataset,
+    guidance: Guidance,
+    scout_error: float,
+    seed: int,
+    line: Line,
+) -> Trial:
     """The shape fitted coarsely from many starts, then on finer grids unless it is hopeless."""
     network = shape.build(KAN, GRIDS[0], seed, data.n_inputs, inputs)
+    guidance.straighten(network, [data.input_names[i] for i in inputs])
     coarse = network.fit(data, starts=STARTS, steps=30, seed=seed, progress=line, optimizer="lm")
     if coarse.stopped_by_caller:
         raise KeyboardInterrupt
@@ -360,11 +431,14 @@ def fit_shape(shape: Shape, inputs: tuple[int, ...], data: Dataset, scout_error:
     return Trial(shape.meaning, result.model, held_out(result))  # type: ignore[arg-type]
 
 
-def name(trial: Trial, data: Dataset, lib: Iterable[str] | None) -> Trial:
-    """The trial with its edges named and its formula; as it was where the named network has no formula."""
-    named = trial.network.auto_symbolic(data, lib)
+def name(trial: Trial, data: Dataset, guidance: Guidance) -> Trial:
+    """The trial with its edges named and its formula; as it was where the named network has none that is allowed."""
+    named = trial.network.auto_symbolic(data, guidance.names)
     try:
-        return judged(trial, named, named.symbolic_formula(data), data)
+        formula = named.symbolic_formula(data)
+        every = dict.fromkeys(data.input_names, 1.0)
+        allowed = guidance.allows(formula.expression, sample_of(data, every)[0])
+        return judged(trial, named, formula, data) if allowed else trial
     except (ExpressionError, SpecError):  # a constant beyond what a float holds, an edge that nothing fits
         return trial
 

@@ -30,9 +30,11 @@ from knotwork.symbolic import (
     Candidate,
     Candidates,
     Formula,
+    Relations,
     auto_symbolic,
     fix_symbolic,
     from_expression,
+    relations,
     suggest_symbolic,
     symbolic_formula,
     unfix_symbolic,
@@ -165,16 +167,27 @@ class KAN(KANNetwork):
         unfix_symbolic(self, layer, source, target)
 
     def auto_symbolic(
-        self, data: object = None, lib: Iterable[str] | None = None, *, r2_threshold: float = 0.0
+        self,
+        data: object = None,
+        lib: Iterable[str] | None = None,
+        *,
+        r2_threshold: float = 0.0,
+        loss: str = "mse",
     ) -> Self:
-        """A copy with every edge named and all constants refitted together; no edge is removed."""
+        """A copy with every edge named and all constants refitted together with this `loss`; no edge is removed."""
         if data is None:
             raise SpecError("auto_symbolic() refits constants to samples, and a model keeps none: pass data=.")
-        return auto_symbolic(self, data, lib, r2_threshold=r2_threshold)
+        return auto_symbolic(self, data, lib, r2_threshold=r2_threshold, loss=loss)
 
-    def symbolic_formula(self, data: object = None, *, simplify: bool = True) -> Formula:
-        """The formula of a network whose edges are all named, and its gap to the network."""
-        return symbolic_formula(self, data, simplify=simplify)
+    def symbolic_formula(self, data: object = None, *, simplify: bool = True, loss: str = "mse") -> Formula:
+        """The formula of a network whose edges are all named, and its gap to the network; of labels, their logits."""
+        return symbolic_formula(self, data, simplify=simplify, loss=loss)
+
+    def relations(self, data: object = None, output: int = 0, **options: Any) -> Relations:
+        """How the inputs act together in one output: sums, products, x + c·y and x·y^c, each with how far off it is."""
+        if data is None:
+            raise SpecError("relations() asks the network at samples, and a model keeps none: pass data=.")
+        return relations(self, data, output, **options)
 
     def jacobian(self, x: Tensor) -> Tensor:
         """Derivatives of the outputs by the trainable parameters in use: (batch, in_features) → (batch, outputs, P).

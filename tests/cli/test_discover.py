@@ -58,6 +58,63 @@ def test_json_is_one_object_on_stdout_and_nothing_is_written_unasked(table, tmp_
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_formulas_are_told_as_they_are_found_without_control_characters(table, tmp_path, capsys, monkeypatch):
+    place = tmp_path / "result.json"
+    out = tmp_path / "out"
+    status, text, told = run(
+        capsys, monkeypatch, "discover", table, "--target", "force", "--json-file", place, "--out", out
+    )
+    assert status == 0
+    assert "\x1b" not in text + told
+    found = [line for line in told.splitlines() if "found complexity" in line]
+    assert "found complexity 1," in found[0]  # the mean
+    assert found[-1].endswith(": a*b")
+    facts = json.loads(place.read_text())
+    assert facts == json.loads((out / "result.json").read_text())
+    assert [one["text"] for one in facts["pareto"]][-1] == "a*b"
+    assert facts["formula"]["correlations"] == {"constants": [], "matrix": []}
+    assert str(place) in text
+    status, _, err = run(capsys, monkeypatch, "discover", table, "--target", "force", "--json-file", tmp_path)
+    assert status == 2 and "name a file" in err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo terminal")
+def test_a_terminal_shows_the_table_while_it_searches(table):
+    import pty
+
+    ours, theirs = pty.openpty()
+    command = [str(Path(sys.executable).with_name("knotwork")), "discover", str(table), "--target", "force"]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "90", "LINES": "40"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env=environment) as done:
+        os.close(theirs)
+        shown = b""
+        try:
+            while piece := os.read(ours, 65536):
+                shown += piece
+        except OSError:  # Linux says so when the other end is closed
+            pass
+        assert done.stdout is not None
+        out = done.stdout.read()
+    os.close(ours)
+    assert done.returncode == 0
+    assert b"Formulas so far" in shown and b"complexity" in shown and b"\x1b[" in shown
+    assert b"looking for inputs that matter" in shown
+    assert b"\x1b" not in out and b"force = a*b" in out
+
+
+def test_what_is_known_beforehand_is_passed_on(tmp_path, capsys, monkeypatch):
+    x = np.random.default_rng(0).uniform(-1, 1, (200, 2))
+    path = tmp_path / "table.csv"
+    rows = np.column_stack([x, np.tanh(2 * x[:, 0]) + x[:, 1] ** 2])
+    np.savetxt(path, rows, delimiter=",", header="a,b,force", comments="")
+    command = "discover", path, "--target", "force", "--json", "--time-budget", "0"
+    status, text, _ = run(capsys, monkeypatch, *command, "--forbid", "tanh,tan", "--linear", "b")
+    assert status == 0
+    assert "tanh" not in text and "tan(" not in text
+    assert "b**2" not in text
+    assert "tanh" in run(capsys, monkeypatch, *command)[1]
+
+
 def test_ctrl_c_ends_with_what_was_found_so_far(tmp_path):
     x = np.random.default_rng(0).uniform(-1, 1, (300, 3))
     path = tmp_path / "table.csv"
@@ -137,6 +194,8 @@ def test_a_binary_file_a_folder_and_an_unusable_out_folder(table, tmp_path, caps
         [tmp_path, "--target", "x"],
         [table, "--target", "force", "--out", binary],
         [table, "--target", "force", "--lib", "sinn"],
+        [table, "--target", "force", "--forbid", "tann"],
+        [table, "--target", "force", "--linear", "c"],
         [table, "--target", "force", "--inputs", "a,c"],
         [table, "--target", "force", "--test", "2"],
     ):

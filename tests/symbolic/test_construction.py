@@ -29,6 +29,13 @@ def test_the_network_of_a_formula_gives_its_values(formula, ranges):
     assert torch.allclose(network(data.X_train).detach(), data.y_train, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.parametrize("text", ["x*exp(x + 2*y)", "pi*exp(x + y)", "sin(2*pi*y*exp(x + y))", "3*exp(x + y)*(x + y)"])
+def test_exponentials_of_sums_in_products_do_not_cancel(text):
+    data = kw.sample(text, x=(0, 1), y=(0, 1), size=50, test_size=1)
+    network = kw.KAN.from_expression(text, ["x", "y"])
+    assert torch.allclose(network(data.X_train).detach(), data.y_train, rtol=1e-11, atol=1e-12)
+
+
 LEAF = st.sampled_from(["x", "y", "2", "0.5", "pi"])
 GROWN = st.recursive(
     LEAF,

@@ -4,17 +4,22 @@ import json
 import math
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from knotwork.data import Dataset, load_table
-from knotwork.discover import Discovery, discover
+from knotwork.discover import Discovery, Find, discover
 from knotwork.errors import DataError
 from knotwork.kan import save
+from knotwork.training import Line
 
 
 def run(
@@ -22,27 +27,94 @@ def run(
     target: str | None,
     inputs: list[str] | None,
     out: str | None,
-    lib: list[str] | None,
     test: float,
-    time_budget: float | None,
-    seed: int,
     as_json: bool,
+    json_file: str | None,
+    *,
+    seed: int,
+    **settings: Any,
 ) -> None:
-    """Read the table, discover, print, and write what was asked for."""
+    """Read the table, discover with these settings, print, and write what was asked for."""
     folder = None if out is None else _folder(out)
+    if json_file is not None:
+        _writable(json_file)
     data = load_table(file, target, inputs, test=test, seed=seed)
-    began = time.perf_counter()
-
-    def log(text: str) -> None:
-        print(f"[{time.perf_counter() - began:5.1f} s] {text}", file=sys.stderr, flush=True)
-
-    say = None if sys.stderr.isatty() else log
-    found = discover(data, lib=lib, time_budget=time_budget, seed=seed, say=say)
+    with _live() if sys.stderr.isatty() else _logged() as watching:
+        found = discover(data, seed=seed, **watching, **settings)
     files = {} if folder is None else _write(found, folder)
+    if folder is not None:
+        files["every number"] = str(folder / "result.json")
+    if json_file is not None:
+        files["every number, as asked"] = json_file
+    facts = json.dumps(_finite(_facts(found, data, files)), indent=1, allow_nan=False)
+    for place in (path for what, path in files.items() if what.startswith("every number")):
+        _put(place, facts)
     if as_json:
-        print(json.dumps(_finite(_facts(found, data, files)), indent=1, allow_nan=False))
+        print(facts)
     else:
         _show(found, data, files)
+
+
+@contextmanager
+def _logged() -> Iterator[dict[str, Any]]:
+    """What `discover` is to call: stages and new formulas become lines of plain text on stderr."""
+    from knotwork.expressions import round_constants, text
+
+    began, known = time.perf_counter(), set()
+
+    def log(words: str) -> None:
+        print(f"[{time.perf_counter() - began:5.1f} s] {words}", file=sys.stderr, flush=True)
+
+    def watch(finds: tuple[Find, ...]) -> None:
+        for find in finds:
+            if find not in known:
+                known.add(find)
+                shown = text(round_constants(find.expression, 3))
+                log(f"found complexity {find.complexity}, error {find.error:.3g}: {shown}")
+
+    yield {"say": log, "watch": watch}
+
+
+@contextmanager
+def _live() -> Iterator[dict[str, Any]]:
+    """What `discover` is to call: a table of formulas on the terminal, and a line on what is tried; gone afterwards."""
+    screen = _Screen()
+    with Live(screen, console=Console(stderr=True), transient=True, refresh_per_second=8):
+        yield {"progress": screen, "watch": screen.watch}
+
+
+class _Screen(Line):
+    """The formulas so far above the stage of the search, as Rich draws them."""
+
+    def __init__(self) -> None:
+        self.began = time.perf_counter()
+        self.finds: tuple[Find, ...] = ()
+        self.doing, self.step = "looking at the table", ""
+
+    def stage(self, title: str, total: int | None = None, part: str = "") -> None:
+        self.doing, self.step = f"{part}: {title}" if part and title else part or title, ""
+
+    def part(self, title: str) -> Line:
+        self.stage(title)
+        return super().part(title)
+
+    def __call__(self, step: int, losses: str = "") -> None:
+        self.step = f", step {step}{losses and ', '}{losses}"
+
+    def watch(self, finds: tuple[Find, ...]) -> None:
+        self.finds = finds
+
+    def __rich__(self) -> Group:
+        from knotwork.expressions import round_constants, text
+
+        table = Table(title="Formulas so far", title_justify="left")
+        for heading in ("complexity", "error", "formula"):
+            table.add_column(heading, justify="left" if heading == "formula" else "right", no_wrap=True)
+        for find in self.finds:
+            shown = _plain(text(round_constants(find.expression, 3)))
+            table.add_row(str(find.complexity), f"{find.error:.3g}", shown)
+        line = Text(f"{time.perf_counter() - self.began:.0f} s, {self.doing}{self.step}", no_wrap=True)
+        return Group(table, line) if self.finds else Group(line)
 
 
 def _finite(value: Any) -> Any:
@@ -61,6 +133,19 @@ def _folder(name: str) -> Path:
     except OSError as error:
         raise DataError(f"--out {name!r} cannot be made a folder ({error.strerror}); name another one.") from None
     return Path(name)
+
+
+def _writable(name: str) -> None:
+    """Refuse a file that cannot be written, before any work is done."""
+    if Path(name).is_dir() or not Path(name).resolve().parent.is_dir():
+        raise DataError(f"--json-file {name!r} cannot be written: name a file in a folder that is there.")
+
+
+def _put(name: str, text: str) -> None:
+    try:
+        Path(name).write_text(f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{name!r} cannot be written ({error.strerror}); name another file.") from None
 
 
 def _accuracy(model: torch.nn.Module, data: Dataset) -> tuple[float, float, str]:
@@ -92,9 +177,19 @@ def _facts(found: Discovery, data: Dataset, files: dict[str, str]) -> dict[str, 
             "complexity": found.formula.complexity,
             "shape": found.shape,
             "constants": [{"value": value, "standard_error": error} for value, error in found.formula.errors.items()],
+            "correlations": {
+                "constants": list(found.formula.constants),
+                "matrix": found.formula.correlations.tolist(),
+            },
         },
         "pareto": [
-            {"complexity": t.formula.complexity, "r2": t.formula.r2, "text": text(t.formula.expression)}
+            {
+                "complexity": t.formula.complexity,
+                "r2": t.formula.r2,
+                "rmse": t.formula.rmse,
+                "shape": t.shape,
+                "text": text(t.formula.expression),
+            }
             for t in found.pareto
             if t.formula is not None
         ],

@@ -27,15 +27,31 @@ def discover(
         str | None, typer.Option(help="Folder for report, diagram, formula and network; made if needed.")
     ] = None,
     lib: Annotated[str | None, typer.Option(help="Functions allowed in the formula, separated by commas.")] = None,
+    forbid: Annotated[str | None, typer.Option(help="Functions that no formula may hold, separated by commas.")] = None,
+    linear: Annotated[str | None, typer.Option(help="Inputs that enter linearly, separated by commas.")] = None,
     test: Annotated[float, typer.Option(help="Share of the rows held out for the report.")] = 0.2,
     time_budget: Annotated[float | None, typer.Option(help="Seconds after which no other shape is tried.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split and of the starting points.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the text.")] = False,
+    json_file: Annotated[str | None, typer.Option(help="File for the same JSON object.")] = None,
 ) -> None:
     """Find a formula for a column of a table, and show what it rests on."""
     from knotwork.cli.discover import run
 
-    run(file, target, _list(inputs), out, _list(lib), test, time_budget, seed, json)
+    run(
+        file,
+        target,
+        _list(inputs),
+        out,
+        test,
+        json,
+        json_file,
+        lib=_list(lib),
+        forbid=_list(forbid),
+        linear=_list(linear),
+        time_budget=time_budget,
+        seed=seed,
+    )
 
 
 @bench.callback()

@@ -73,7 +73,9 @@ class KANClassifier(ClassifierMixin, KANEstimator):
         """The logits as formulas of the columns, one an output, with the gap to the network.
 
         Faint edges are pruned, the others named with functions of `lib`, and all constants fitted to the logits on the
-        rows X, or on those kept. It takes a while: about a second for every ten edges.
+        rows X, or on those kept: it says what the network says. A formula of the labels themselves is
+        that of `model_.auto_symbolic(rows_, loss="cross_entropy")`, for tables where each class comes everywhere. It
+        takes a while: about a second for every ten edges.
         """
         data = self._table(X)
         values = [torch.tensor(self._values(rows)) for rows in (data.X_train, data.X_val)]

@@ -5,6 +5,7 @@ Everything here is real-valued: outside the domain of a function the value is Na
 
 from knotwork.expressions.evaluation import constant_value, to_numpy, to_torch
 from knotwork.expressions.mathml import mathml
+from knotwork.expressions.occurring import contains, function_names
 from knotwork.expressions.parsing import CONSTANTS, FUNCTIONS, number, parse, symbol, variable_names
 from knotwork.expressions.tidying import compose, parametrise, snap, tidy
 from knotwork.expressions.writing import complexity, float_constants, latex, round_constants, text
@@ -15,7 +16,9 @@ __all__ = [
     "complexity",
     "compose",
     "constant_value",
+    "contains",
     "float_constants",
+    "function_names",
     "latex",
     "mathml",
     "number",

@@ -38,7 +38,7 @@ from knotwork.outputs.layout import MOST_CURVES as MOST_FRAMES
 from knotwork.outputs.predicted import predicted_vs_true
 from knotwork.outputs.wording import FILTERS, number, percent
 from knotwork.simplify import attribute, input_shares
-from knotwork.symbolic import Formula, symbolic_formula
+from knotwork.symbolic import Formula, relations, symbolic_formula
 from knotwork.symbolic.formula import evaluate
 from knotwork.training import FitResult
 
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 MOST_CURVES = 48  # edges that are drawn one by one
 MOST_INPUTS = 40  # whose importance is listed
+MOST_RELATED = 6  # whose relations are measured
 MOST_TARGETS = 8  # drawn as predicted against true
 MOST_CANDIDATES = 3  # shown for an edge
 DIGITS = 4  # of constants where a formula is typeset
@@ -124,6 +125,7 @@ def report(
             "best": next(iter(predictors)),
             "importance": sorted(importance.items(), key=lambda item: -item[1]),
             "measured": measured,
+            "relations": _relations(network, data) if not classes else [],
             "most_inputs": MOST_INPUTS,
             "most_targets": MOST_TARGETS,
             "network": network,
@@ -156,6 +158,13 @@ def report(
         why = getattr(error, "strerror", error)
         raise DataError(f"{str(path)!r} cannot be written ({why}); name another file.") from None
     return place
+
+
+def _relations(network: KANNetwork, data: Dataset) -> list[str]:
+    """What holds between the inputs, in sentences, target by target; none for many inputs, which take long."""
+    if data.n_inputs > MOST_RELATED:
+        return []
+    return [s for n in range(min(data.n_outputs, MOST_TARGETS)) for s in relations(network, data, n).sentences()]
 
 
 def _place(path: str | Path) -> Path:

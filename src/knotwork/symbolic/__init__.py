@@ -3,13 +3,18 @@
 from knotwork.symbolic.candidates import Candidate, Candidates, candidates
 from knotwork.symbolic.construction import from_expression
 from knotwork.symbolic.formula import Formula, measured, simplest, symbolic_formula
+from knotwork.symbolic.intervals import Prediction
 from knotwork.symbolic.naming import auto_symbolic, description, fix_symbolic, suggest_symbolic, unfix_symbolic
 from knotwork.symbolic.registry import register_function
+from knotwork.symbolic.relations import Relations, Symmetry, relations
 
 __all__ = [
     "Candidate",
     "Candidates",
     "Formula",
+    "Prediction",
+    "Relations",
+    "Symmetry",
     "auto_symbolic",
     "candidates",
     "description",
@@ -17,6 +22,7 @@ __all__ = [
     "from_expression",
     "measured",
     "register_function",
+    "relations",
     "simplest",
     "suggest_symbolic",
     "symbolic_formula",

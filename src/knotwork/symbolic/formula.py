@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, overload
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,6 +12,19 @@ from knotwork.data import Dataset, as_dataset
 from knotwork.errors import ExpressionError, SpecError
 from knotwork.functions import named_function
 from knotwork.model import KANNetwork
+from knotwork.symbolic.constants import Sample
+from knotwork.symbolic.goals import LABELS, goal_of, targets_of
+from knotwork.symbolic.intervals import (
+    Kind,
+    Prediction,
+    Uncertainty,
+    check_interval,
+    columns_of,
+    correlations,
+    quantile,
+)
+from knotwork.training.levenberg_marquardt import NORMAL
+from knotwork.training.likelihood import Goal
 
 ROWS = 2000  # training rows on which terms are judged and errors estimated
 
@@ -23,7 +37,11 @@ class Formula:
     the target; `r2` the share of variance explained on the rows that `r2_rows` names: "test", or "validation" or
     "training" where fewer than two were held out. `errors` maps each decimal constant of the expression to its standard
     error, from the Gauss-Newton matrix of the expression itself on the training rows; infinite where the data cannot
-    tell the constants apart.
+    tell the constants apart. Numbers that are written as whole numbers, fractions or multiples of pi count as known.
+
+    Of a network that was fitted to labels (`loss` "cross_entropy") the expressions are logits: of two classes with one
+    output the log-odds of the second, else one a class, of which only differences matter. Then `r2` is the share of
+    the deviance explained, and `rmse` that of probabilities.
     """
 
     expressions: tuple[Any, ...]
@@ -34,6 +52,8 @@ class Formula:
     rmse: float
     r2_rows: str = "test"
     errors: Mapping[float, float] = field(default_factory=dict, repr=False)
+    uncertainty: tuple[Uncertainty, ...] = field(default=(), repr=False, compare=False)
+    loss: str = "mse"
 
     @property
     def expression(self) -> Any:
@@ -46,6 +66,57 @@ class Formula:
         from knotwork.expressions import complexity
 
         return sum(complexity(e) for e in self.expressions)
+
+    @property
+    def constants(self) -> tuple[float, ...]:
+        """The decimal constants, unrounded: those of each output from the least to the largest."""
+        return tuple(constant for one in self.uncertainty for constant in one.constants)
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """Covariance (P, P) of the constants, in the order of `constants`, whose roots are the standard errors.
+
+        Variances are infinite where the data leave a constant open, and what stands beside them NaN. Constants of
+        different outputs count as independent, but for logits.
+        """
+        blocks = [[one.covariance(other) for other in self.uncertainty] for one in self.uncertainty]
+        return np.block(blocks) if blocks else np.zeros((0, 0))
+
+    @property
+    def correlations(self) -> np.ndarray:
+        """Correlations (P, P) of the constants, in the order of `constants`; NaN where the data leave one open."""
+        return correlations(self.covariance)
+
+    @overload
+    def predict(self, X: Any, interval: None = None, kind: Kind = "prediction") -> np.ndarray: ...
+    @overload
+    def predict(self, X: Any, interval: float, kind: Kind = "prediction") -> Prediction: ...
+    def predict(self, X: Any, interval: float | None = None, kind: Kind = "prediction") -> np.ndarray | Prediction:
+        """Values at the rows X, (n,) or (n, outputs); with `interval`, such as 0.95, also its ends: mean, lower, upper.
+
+        X has one column a variable, in that order, or names: a data frame or a dict of columns, of which only those in
+        the formula are needed. `kind="prediction"` gives intervals for a new observation, whose noise is that of the
+        training rows; `kind="confidence"` for the mean of many. Both rest on the formula being right and its noise
+        independent, equally large and normal (Student's t, slopes by the constants as in `errors`); they are infinite
+        where the value depends on constants that the data leave open. Raises DataError for other columns.
+        """
+        used = {str(symbol) for expression in self.expressions for symbol in expression.free_symbols}
+        columns = columns_of(X, self.variables, used)
+        values = self.numpy()(*(column.numpy() for column in columns.values()))
+        if interval is None:
+            return values
+        check_interval(interval, kind)
+        if self.loss != "mse" and kind == "prediction":
+            raise SpecError(
+                "this formula gives logits, and labels have no intervals: kind='confidence' is for the logits."
+            )
+        if not self.uncertainty:
+            raise SpecError(
+                "this formula was measured on no data, so it has no intervals; symbolic_formula() makes one."
+            )
+        half = [quantile(interval, one.degrees) * one.deviations(columns, kind).numpy() for one in self.uncertainty]
+        width = half[0] if len(half) == 1 else np.stack(half, axis=-1)
+        return Prediction(values, values - width, values + width)
 
     def latex(self) -> str:
         """LaTeX of the expression; several outputs one below the other."""
@@ -75,8 +146,6 @@ class Formula:
 
     def numpy(self) -> Callable[..., Any]:
         """A function of one array a variable, in the order of `variables`; several outputs are stacked last."""
-        import numpy as np
-
         from knotwork.expressions import to_numpy
 
         functions = [to_numpy(e, self.variables) for e in self.expressions]
@@ -91,26 +160,29 @@ class Formula:
         return "\n".join(f"{name} = {text(expr)}" for name, expr in zip(self.targets, shown, strict=True))
 
 
-def symbolic_formula(network: KANNetwork, data: object = None, *, simplify: bool = True) -> Formula:
+def symbolic_formula(network: KANNetwork, data: object = None, *, simplify: bool = True, loss: str = "mse") -> Formula:
     """The formula of a network whose edges are all named, in the columns' own units.
 
     Constants are gathered, terms that add less than 1e-8 of their sum dropped, and constants within 1e-7 of a simple
     number replaced by it where the fit to the training rows does not suffer (`simplify=False` leaves all as it is).
+    `loss` is that of the fit: with "cross_entropy" the targets are labels, and the formula gives their logits.
     Raises SpecError while an edge is still a spline, and without `data`, which the gap and the names need.
     """
     if data is None:
         raise SpecError(
             "symbolic_formula() measures its gap to the network on samples, and a model keeps none: pass data=."
         )
-    data = as_dataset(data)
+    data, goal = as_dataset(data), goal_of(loss)
     raw = _expressions(network, data)
     if simplify:
-        raw = tuple(_simplified(e, data, n) for n, e in enumerate(raw))
-    return measured(raw, network, data)
+        for n in range(len(raw)):
+            raw = (*raw[:n], _simplified(raw, data, n, goal), *raw[n + 1 :])
+    return measured(raw, network, data, loss)
 
 
-def measured(expressions: Sequence[Any], network: KANNetwork, data: Dataset) -> Formula:
+def measured(expressions: Sequence[Any], network: KANNetwork, data: Dataset, loss: str = "mse") -> Formula:
     """A `Formula` of these expressions: its gap to the network, its r² and its constants' errors on `data`."""
+    goal = goal_of(loss)
     x = torch.cat([data.X_train, data.X_val, data.X_test])
     with torch.no_grad():
         difference = evaluate(expressions, data, x) - network(x)
@@ -121,12 +193,32 @@ def measured(expressions: Sequence[Any], network: KANNetwork, data: Dataset) -> 
     }
     rows = next((name for name, (inputs, _) in shares.items() if len(inputs) > 1), "training")
     inputs, target = shares[rows]
-    error = (evaluate(expressions, data, inputs) - target).square().mean()
-    variance = (target - target.mean(0)).square().mean()
-    r2 = 1 - float(error / variance) if float(variance) > 0 else float("nan")
-    gap = float(difference.square().mean().sqrt())
-    errors = _errors(expressions[0], data) if len(expressions) == 1 else {}
-    return Formula(tuple(expressions), data.input_names, data.target_names, gap, r2, float(error.sqrt()), rows, errors)
+    values, target = evaluate(expressions, data, inputs), targets_of(target, goal)
+    best = goal.spread(target)  # the loss of a constant
+    r2 = 1 - goal.scale(target) * float(goal.values(values, target).sum()) / best if best > 0 else float("nan")
+    columns = dict(zip(data.input_names, _raw(data, data.X_train).double().unbind(-1), strict=True))
+    y = targets_of(data.y_train.double(), goal)
+    if goal is NORMAL:
+        error = (values - target).square().mean()
+        each = zip(expressions, y.unbind(-1), strict=True)
+        uncertainty = tuple(Uncertainty.of(e, Sample(columns, column)) for e, column in each)
+        names = data.target_names
+    else:
+        truth = LABELS.truth(values, target)
+        error = (LABELS.probabilities(values) - truth).square().mean()
+        uncertainty = Uncertainty.of_logits(expressions, Sample(columns, y[:, 0]), goal)
+        names = logit_names(data, len(expressions))
+    gap, rmse = float(difference.square().mean().sqrt()), float(error.sqrt())
+    return Formula(
+        tuple(expressions), data.input_names, names, gap, r2, rmse, rows, _errors(uncertainty), uncertainty, loss
+    )
+
+
+def logit_names(data: Dataset, outputs: int) -> tuple[str, ...]:
+    """What logits are called: logit_y of the one output for a column y of 0 and 1, else logit_0, logit_1, ..."""
+    if data.n_outputs > 1:
+        return tuple(f"logit_{name}" for name in data.target_names)
+    return (f"logit_{data.target_names[0]}",) if outputs == 1 else tuple(f"logit_{n}" for n in range(outputs))
 
 
 def evaluate(expressions: Sequence[Any], data: Dataset, x: Tensor) -> Tensor:
@@ -179,7 +271,7 @@ def simplest(expression: Any, data: Dataset) -> Any:
 
     All ways must give the same values on the training rows, to 1e-9 of their size.
     """
-    from knotwork.expressions import algebra, complexity, tidy
+    from knotwork.expressions import algebra, complexity, snap, tidy
 
     x = data.X_train[:ROWS]
     before = evaluate((expression,), data, x)
@@ -192,6 +284,7 @@ def simplest(expression: Any, data: Dataset) -> Any:
     best: Any = expression
     ways: tuple[Callable[[Any], Any], ...] = (
         lambda e: tidy(e, samples, 1e-10),
+        lambda e: snap(e, same, 1e-11),  # factors that have come together to 1
         algebra.powdenest,
         algebra.together,
         algebra.cancel,
@@ -207,16 +300,23 @@ def simplest(expression: Any, data: Dataset) -> Any:
     return best
 
 
-def _simplified(expression: Any, data: Dataset, output: int) -> Any:
+def _simplified(expressions: Sequence[Any], data: Dataset, output: int, goal: Goal) -> Any:
     from knotwork.expressions import snap, tidy
 
-    x, y = data.X_train[:ROWS], data.y_train[:ROWS, output : output + 1]
+    expression, x, y = expressions[output], data.X_train[:ROWS], data.y_train[:ROWS]
     columns = _raw(data, x)
     samples = {name: columns[:, n].double().numpy() for n, name in enumerate(data.input_names)}
     tidied = tidy(expression, samples)
+    if goal is NORMAL:
+        y = y[:, output : output + 1]
+    others, y = evaluate(expressions, data, x), targets_of(y, goal)
 
     def error(candidate: Any) -> float:
-        return float((evaluate((candidate,), data, x) - y).square().mean().sqrt())
+        values = evaluate((candidate,), data, x)
+        if goal is NORMAL:
+            return float((values - y).square().mean().sqrt())
+        values = torch.cat([others[:, :output], values, others[:, output + 1 :]], dim=1)
+        return goal.scale(y) * float(goal.values(values, y).sum())
 
     before = error(expression)
     rounding = 1e-9 * float(y.square().mean().sqrt())
@@ -229,27 +329,10 @@ def _simplified(expression: Any, data: Dataset, output: int) -> Any:
     return again if error(again) <= allowed else snapped
 
 
-def _errors(expression: Any, data: Dataset) -> dict[float, float]:
-    """Standard errors of the decimal constants, from s² (JᵀJ)⁻¹ at the training rows."""
-    from knotwork.expressions import parametrise, to_torch
-
-    general, symbols, values = parametrise(expression)
-    if not symbols:
-        return {}
-    x, y = data.X_train, data.y_train[:, 0]
-    residual = evaluate((expression,), data, x)[:, 0] - y
-    columns = list(_raw(data, x).unbind(-1))
-    # one constant a row, so that the gradient of the sum is the Jacobian
-    constants = [torch.full((len(x),), v, dtype=x.dtype).requires_grad_() for v in values]
-    names = [*data.input_names, *(s.name for s in symbols)]
-    total = to_torch(general, names)(*columns, *constants).sum()
-    jacobian = torch.stack(torch.autograd.grad(total, constants, materialize_grads=True), dim=-1)
-    degrees = max(len(x) - len(symbols), 1)
-    scale = jacobian.norm(dim=0).clamp_min(1e-300)
-    _, singular, right = torch.linalg.svd(torch.nan_to_num(jacobian / scale), full_matrices=False)
-    known = singular > 1e-10 * singular[0]
-    inverse = (right.square()[known] / singular[known, None].square()).sum(0)
-    variance = residual.square().sum() / degrees * inverse / scale.square()
-    blurred = (right.square()[~known].sum(0) > 1e-6) if bool((~known).any()) else torch.zeros(len(values)) > 0
-    variance = torch.where(blurred, torch.full_like(variance, torch.inf), variance)
-    return dict(zip(values, variance.sqrt().tolist(), strict=True))
+def _errors(uncertainty: Sequence[Uncertainty]) -> dict[float, float]:
+    """The standard error of every constant; of one that comes in several outputs, the largest."""
+    errors: dict[float, float] = {}
+    for one in uncertainty:
+        for value, variance in zip(one.constants, one.covariance().diagonal().tolist(), strict=True):
+            errors[value] = max(variance**0.5, errors.get(value, 0.0))
+    return errors

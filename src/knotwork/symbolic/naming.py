@@ -1,5 +1,6 @@
 """Turning splines into named functions: one edge as told, or all of them, each in the context of the whole network."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
@@ -13,7 +14,10 @@ from knotwork.functions import select as select_functions
 from knotwork.model import KANNetwork, Trace, trace
 from knotwork.splines import grid_range
 from knotwork.symbolic.candidates import Candidate, Candidates, candidates
+from knotwork.symbolic.goals import goal_of, targets_of
 from knotwork.training import levenberg_marquardt, threads_for
+from knotwork.training.levenberg_marquardt import NORMAL
+from knotwork.training.likelihood import Goal
 
 Network = TypeVar("Network", bound=KANNetwork)
 Edge = tuple[int, int, int]
@@ -103,23 +107,29 @@ def unfix_symbolic(network: KANNetwork, layer: int, source: int, target: int) ->
 
 
 def auto_symbolic(
-    network: Network, data: object, lib: Iterable[str] | None = None, *, r2_threshold: float = 0.0
+    network: Network,
+    data: object,
+    lib: Iterable[str] | None = None,
+    *,
+    r2_threshold: float = 0.0,
+    loss: str = "mse",
 ) -> Network:
     """A copy with every edge named by what suits the whole network, all constants refitted together at the end.
 
     Edges are named one at a time, the clearest first, and after each the rest of the network is refitted briefly, so
     that what is still a spline adapts. Then edges whose second or third candidate was close are tried with those, in
     context: a swap stays if the refitted network describes the training rows in fewer bits. Edges whose best fit has
-    r² below `r2_threshold` stay splines. No edge is ever removed; "0" is in no default library.
+    r² below `r2_threshold` stay splines. No edge is ever removed; "0" is in no default library. A network that was
+    fitted to labels with loss="cross_entropy" is refitted to them with the same `loss`.
     """
-    data = as_dataset(data)
+    data, goal = as_dataset(data), goal_of(loss)
     with threads_for(len(data.X_train) * network.parameters_in_use()):
-        return _named(network, data, select_functions(lib), r2_threshold)
+        return _named(network, data, select_functions(lib), r2_threshold, goal)
 
 
-def _named(network: Network, data: Dataset, functions: list[NamedFunction], r2_threshold: float) -> Network:
+def _named(network: Network, data: Dataset, functions: list[NamedFunction], r2_threshold: float, goal: Goal) -> Network:
     current = network.copy()
-    x, y = (v.to(current.layers[0].coefficients.dtype) for v in (data.X_train, data.y_train))
+    x, y = (v.to(current.layers[0].coefficients.dtype) for v in (data.X_train, targets_of(data.y_train, goal)))
     tables: dict[Edge, Candidates] = {}
     left = _spline_edges(current)
     while left:
@@ -140,47 +150,55 @@ def _named(network: Network, data: Dataset, functions: list[NamedFunction], r2_t
         left.remove(edge)
         if len(tables[edge]):
             _name(current, edge, tables[edge][0])
-            levenberg_marquardt(current, x, y, steps=10, tolerance=1e-3, patience=3, target=_rounding(y))
+            target = _rounding(y, goal)
+            levenberg_marquardt(current, x, y, steps=10, tolerance=1e-3, patience=3, target=target, likelihood=goal)
     some_x, some_y = x[:MOST_ROWS], y[:MOST_ROWS]
-    _refit(current, some_x, some_y)
-    current = _swap(current, tables, some_x, some_y)
-    _refit(current, x, y)
+    _refit(current, some_x, some_y, goal)
+    current = _swap(current, tables, some_x, some_y, goal)
+    _refit(current, x, y, goal)
     return current
 
 
-def _swap(current: Network, tables: dict[Edge, Candidates], x: Tensor, y: Tensor) -> Network:
+def _swap(current: Network, tables: dict[Edge, Candidates], x: Tensor, y: Tensor, goal: Goal) -> Network:
     """Try other candidates, those closest to the chosen ones first, and keep what shortens the description."""
-    bits = description(current, x, y)
+    bits = description(current, x, y, goal)
     named = {(edge.layer, edge.source, edge.target) for edge in current.spec.named} & tables.keys()
     rivals = [(row.score - tables[e][0].score, e, row) for e in named for row in tables[e][1:ALTERNATIVES]]
     for _, edge, row in sorted(rivals, key=lambda rival: rival[:2])[:MOST_SWAPS]:
-        if _mse(current, x, y) <= _rounding(y):
+        if _loss(current, x, y, goal) <= _rounding(y, goal):
             break
         other = current.copy()
         _name(other, edge, row)
-        _refit(other, x, y)
-        new = description(other, x, y)
+        _refit(other, x, y, goal)
+        new = description(other, x, y, goal)
         if new < bits:
             current, bits = other, new
     return current
 
 
-def description(network: KANNetwork, x: Tensor, y: Tensor) -> float:
+def description(network: KANNetwork, x: Tensor, y: Tensor, goal: Goal = NORMAL) -> float:
     """Length of residuals and formula together: n/2 log₂ MSE + costs of the named functions times log₂ n.
 
     Residuals below 1e-10 of rms(y) count as none: what is left there is rounding, not a reason for another function.
+    Of labels it is the cross-entropy in bits that stands before the costs, and since they tell little, every constant
+    inside a function costs half of log₂ n more.
     """
     floor = 1e-20 * float(y.square().mean()) + 1e-300
-    cost = sum(named_function(edge.function).cost for edge in network.spec.named)
-    n = torch.tensor(float(y.numel()))
-    mse = _mse(network, x, y)
-    if mse != mse:
+    functions = [named_function(edge.function) for edge in network.spec.named]
+    cost = sum(function.cost for function in functions)
+    n = float(y.numel())
+    loss = _loss(network, x, y, goal)
+    if loss != loss:
         return float("inf")
-    return float(n / 2 * torch.log2(torch.tensor(mse + floor, dtype=torch.float64)) + cost * torch.log2(n))
+    if goal is NORMAL:
+        return n / 2 * math.log2(loss + floor) + cost * math.log2(n)
+    inside = sum(2 - (f.power is not None) - f.shift_free for f in functions)
+    return n * loss / math.log(2) + (cost + inside / 2) * math.log2(n)
 
 
-def _refit(network: KANNetwork, x: Tensor, y: Tensor) -> None:
-    levenberg_marquardt(network, x, y, steps=100, tolerance=1e-3, patience=5, target=_rounding(y) * 1e-4)
+def _refit(network: KANNetwork, x: Tensor, y: Tensor, goal: Goal) -> None:
+    target = _rounding(y, goal) * 1e-4
+    levenberg_marquardt(network, x, y, steps=100, tolerance=1e-3, patience=5, target=target, likelihood=goal)
 
 
 def _name(network: KANNetwork, edge: Edge, fit: Candidate) -> None:
@@ -196,11 +214,12 @@ def _spline_edges(network: KANNetwork) -> list[Edge]:
     return [(l, int(i), int(j)) for l in range(network.spec.depth) for i, j in (network.layers[l].mask > 0).nonzero()]
 
 
-def _mse(network: KANNetwork, x: Tensor, y: Tensor) -> float:
+def _loss(network: KANNetwork, x: Tensor, y: Tensor, goal: Goal) -> float:
+    """The mean squared error, or the mean cross-entropy of labels."""
     with torch.no_grad():
-        return float((network(x) - y).square().mean())
+        return goal.scale(y) * float(goal.values(network(x), y).sum())
 
 
-def _rounding(y: Tensor) -> float:
-    """Mean squared error below which a formula is exact for all we can tell."""
-    return (1e-10) ** 2 * float(y.square().mean())
+def _rounding(y: Tensor, goal: Goal) -> float:
+    """Loss below which a formula is exact for all we can tell; labels have none."""
+    return (1e-10) ** 2 * float(y.square().mean()) if goal is NORMAL else 0.0

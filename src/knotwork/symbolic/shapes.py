@@ -22,6 +22,11 @@ class Shape:
     arity: int = 2
     own_factor: bool = False
 
+    @property
+    def keeps_straight(self) -> bool:
+        """Whether straight edges from an input make the output linear in it."""
+        return len(self.width) == 2 and (self.own_factor or not self.width[1][1])
+
     def build(self, kind: type[Network], grid: int, seed: int, in_features: int, inputs: tuple[int, ...]) -> Network:
         """A fresh network of this shape that uses the columns `inputs` of `in_features`."""
         spec = Spec(self.width, grid, arity=self.arity, in_features=in_features, inputs=inputs)

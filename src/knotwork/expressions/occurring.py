@@ -1,0 +1,31 @@
+"""What occurs in an expression: functions by name, and the shape of one."""
+
+from typing import Any
+
+import sympy
+
+
+def function_names(expr: sympy.Expr) -> set[str]:
+    """Names of the functions in it that depend on a variable; of a sine and a cosine, "sin"."""
+    found = {node.func.__name__ for node in sympy.preorder_traversal(expr) if node.is_Function and node.free_symbols}
+    return {"sin" if name == "cos" else name for name in found}
+
+
+def contains(expr: Any, pattern: Any) -> bool:
+    """Whether a function of one variable, such as exp(-x**2), occurs in it: of anything, with any constants.
+
+    Functions and powers of the pattern must be there, one inside the other as in the pattern.
+    """
+    if pattern.is_Symbol:
+        return bool(expr.free_symbols)
+    return any(_is_like(node, pattern) for node in sympy.preorder_traversal(expr))
+
+
+def _is_like(node: Any, pattern: Any) -> bool:
+    if node.func is not pattern.func or not node.free_symbols:
+        return False
+    if isinstance(pattern, sympy.Pow) and not pattern.exp.free_symbols:
+        same = node.args[1].is_number and abs(float(node.args[1]) - float(pattern.exp)) < 1e-9
+        return same and contains(node.args[0], pattern.base)
+    parts = [part for part in pattern.args if part.free_symbols]
+    return all(any(contains(argument, part) for argument in node.args) for part in parts)

@@ -1,0 +1,204 @@
+"""How sure a formula is: the covariance of its constants, and intervals around its values."""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from knotwork.data.arrays import check_finite, matrix
+from knotwork.data.columns import numbers
+from knotwork.data.names import listed, split_units, unknown_name
+from knotwork.errors import DataError, SpecError
+from knotwork.symbolic.constants import Sample, Template, values_and_slopes
+from knotwork.training.likelihood import Goal
+
+KINDS = ("prediction", "confidence")
+Kind = Literal["prediction", "confidence"]
+BLIND = 1e-10  # of the largest singular value: directions below it the rows do not see
+OPEN = 1e-6  # squared share of such directions from which a constant, or a value, is open
+LARGE = 2**62  # degrees of freedom where no noise is estimated
+AT_ONCE = 65_536  # rows that slopes are worked out for together
+
+
+class Prediction(NamedTuple):
+    """Values of a formula and the interval around each; arrays (n,), or (n, outputs) of several outputs."""
+
+    mean: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Uncertainty:
+    """What rows tell about the decimal constants of one expression, from its slopes there (Gauss-Newton).
+
+    `template` is the expression with its constants as symbols; `factor` (r, P) with s²·factorᵀ·factor as their
+    covariance, in the directions that the rows see; `blind` (m, P) are the others, in constants measured by `scale`
+    (P,). `deviation` is s, the standard deviation of the noise, from `degrees` of freedom (Seber and Wild, Nonlinear
+    Regression, 1989, section 2.1).
+    """
+
+    template: Template = field(repr=False)
+    factor: Tensor = field(repr=False)
+    blind: Tensor = field(repr=False)
+    scale: Tensor = field(repr=False)
+    deviation: float
+    degrees: int
+
+    @classmethod
+    def of(cls, expression: Any, sample: Sample) -> "Uncertainty":
+        """That of an expression whose constants were fitted to these rows by least squares."""
+        template = _template(expression)
+        found, jacobian = _slopes(template, sample)
+        n, count = len(sample), jacobian.shape[1]
+        residuals = float((found - sample.y).square().sum())
+        deviation = math.sqrt(residuals / (n - count)) if n > count else math.inf
+        return cls(template, *_inverse_root(jacobian), deviation, n - count)
+
+    @classmethod
+    def of_logits(cls, expressions: Sequence[Any], sample: Sample, goal: Goal) -> tuple["Uncertainty", ...]:
+        """Those of expressions for the logits of labels, whose constants were fitted together; the sample has labels.
+
+        The information is Fisher's, so there is no noise to be estimated, and quantiles are those of a normal.
+        """
+        templates = [_template(expression) for expression in expressions]
+        values, slopes = zip(*(_slopes(template, sample) for template in templates), strict=True)
+        _, bends = goal.residuals(torch.stack(values, 1), sample.y[:, None])
+        assert bends is not None
+        bends = bends if bends.ndim == 3 else bends[:, :, None]
+        jacobian = torch.cat([bends[:, :, k, None] * part[:, None, :] for k, part in enumerate(slopes)], dim=2)
+        factor, blind, scale = _inverse_root(jacobian.flatten(0, 1))
+        own = [part.shape[1] for part in slopes]
+        parts = (factor.split(own, dim=1), blind.split(own, dim=1), scale.split(own))
+        return tuple(cls(*one, 1.0, LARGE) for one in zip(templates, *parts, strict=True))
+
+    @property
+    def constants(self) -> tuple[float, ...]:
+        """The constants, in the order of the covariance: from the least to the largest."""
+        return tuple(self.template.values.values())
+
+    def covariance(self, other: "Uncertainty | None" = None) -> np.ndarray:
+        """Covariance (P, P) of the constants; infinite variances, and NaN beside, where the rows leave one open.
+
+        With those of another output, (P, Q), of logits; the constants of other outputs count as independent.
+        """
+        right = self if other is None else other
+        if right is not self and self.degrees != LARGE:
+            return np.zeros((len(self.constants), len(right.constants)))
+        found = self.deviation**2 * (self.factor.T @ right.factor)
+        found[self._open()] = math.nan
+        found[:, right._open()] = math.nan
+        if right is self:
+            found.diagonal()[self._open()] = math.inf
+        return found.numpy()
+
+    def _open(self) -> Tensor:
+        if self.degrees <= 0:
+            return torch.ones(len(self.constants), dtype=torch.bool)
+        return self.blind.square().sum(0) > OPEN
+
+    def deviations(self, columns: Mapping[str, Tensor], kind: Kind) -> Tensor:
+        """Standard deviations (n,) of the value at other rows, or of an observation there.
+
+        Infinite where the value depends on what the rows of the fit left open.
+        """
+        parts = zip(*(column.split(AT_ONCE) for column in columns.values()), strict=True)
+        variance = torch.cat([self._variance(dict(zip(columns, part, strict=True))) for part in parts])
+        return (variance + self.deviation**2 if kind == "prediction" else variance).sqrt()
+
+    def _variance(self, columns: Mapping[str, Tensor]) -> Tensor:
+        like = next(iter(columns.values()))
+        if self.degrees <= 0:
+            return torch.full_like(like, torch.inf)
+        _, slopes = _slopes(self.template, Sample(columns, torch.zeros_like(like)))
+        measured = slopes / self.scale
+        unseen = (measured @ self.blind.T).square().sum(1) > OPEN * measured.square().sum(1)
+        return torch.where(unseen, torch.inf, (slopes @ self.factor.T).square().sum(1) * self.deviation**2)
+
+
+def quantile(interval: float, degrees: int) -> float:
+    """Student's t that |t| stays below with this probability; infinite without a degree of freedom."""
+    from scipy.stats import t
+
+    return float(t.ppf((1 + interval) / 2, min(degrees, 1e12))) if degrees > 0 else math.inf
+
+
+def check_interval(interval: object, kind: object) -> None:
+    """Raises SpecError unless this is a probability and a kind of interval."""
+    if isinstance(interval, bool) or not isinstance(interval, (int, float)) or not 0 < interval < 1:
+        raise SpecError(f"interval={interval!r} is no probability: give one between 0 and 1, such as 0.95.")
+    if kind not in KINDS:
+        raise SpecError(
+            f"kind={kind!r} is not known: 'prediction' is for a new observation, 'confidence' for the mean of many."
+        )
+
+
+def correlations(covariance: np.ndarray) -> np.ndarray:
+    """Correlations (P, P) from a covariance, 1 on the diagonal; NaN for constants whose variance is infinite or 0."""
+    deviations = np.sqrt(np.diag(covariance))
+    deviations = np.where(np.isfinite(deviations) & (deviations > 0), deviations, np.nan)
+    found = covariance / np.outer(deviations, deviations)
+    np.fill_diagonal(found, np.where(np.isnan(deviations), np.nan, 1.0))
+    return np.clip(found, -1, 1)
+
+
+def _template(expression: Any) -> Template:
+    from knotwork.expressions import parametrise
+
+    general, symbols, values = parametrise(expression)
+    return Template(general, dict(zip(symbols, values, strict=True)))
+
+
+def _inverse_root(jacobian: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """factor (r, P), factorᵀ·factor as the inverse of JᵀJ where rows see; directions (m, P) they do not; scale (P,)."""
+    norms = jacobian.norm(dim=0)
+    scale = torch.where(norms > 0, norms, 1.0)
+    # the triangle has the singular values of the whole, and a square of right vectors
+    _, singular, right = torch.linalg.svd(torch.linalg.qr(jacobian / scale, "r").R)
+    singular = torch.cat([singular, singular.new_zeros(jacobian.shape[1] - len(singular))])
+    seen = singular > BLIND * singular.amax() if len(singular) else singular > 0
+    return right[seen] / singular[seen, None] / scale, right[~seen], scale
+
+
+def _slopes(template: Template, sample: Sample) -> tuple[Tensor, Tensor]:
+    """Values (n,) and their derivatives by the constants (n, P), 0 where there is none."""
+    constants = torch.tensor(list(template.values.values()), dtype=torch.float64)
+    values, slopes = values_and_slopes(template, sample)
+    if not len(constants):
+        return values(constants), torch.zeros(len(sample), 0, dtype=torch.float64)
+    found, jacobian = slopes(constants)
+    return found, torch.nan_to_num(jacobian, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def columns_of(X: Any, variables: Sequence[str], used: Collection[str]) -> dict[str, Tensor]:
+    """A column (n,) a variable, in that order, from an array, or from a data frame or dict by name.
+
+    Where names are given, those of `variables` that are not `used` may be missing; they are then zeros. Raises
+    DataError for other columns, and for entries that are no finite numbers.
+    """
+    if hasattr(X, "to_pandas"):
+        X = X.to_pandas()
+    if not hasattr(X, "keys") or getattr(X, "ndim", 2) == 1:
+        table, _ = matrix(X, "X", variables)
+        if table.shape[1] != len(variables):
+            raise DataError(
+                f"X has {table.shape[1]} columns, but the formula takes {len(variables)}: {listed(variables)}."
+            )
+        return dict(zip(variables, table.unbind(1), strict=True))
+    headers = list(X.keys())
+    named = dict(zip(split_units([str(header) for header in headers])[0], headers, strict=True))
+    for name in variables:
+        if name in used and name not in named:
+            raise DataError(unknown_name(name, list(named), "column"))
+    given = [name for name in variables if name in named] or list(named)[:1]
+    columns = {name: numbers(X[named[name]], f"Column '{name}' of X") for name in given}
+    lengths = {len(column) for column in columns.values()}
+    if len(lengths) > 1:
+        raise DataError(f"The columns of X have {' and '.join(map(str, sorted(lengths)))} rows: they need as many.")
+    check_finite(torch.stack(list(columns.values()), dim=1), "X", given)
+    none = torch.zeros(lengths.pop(), dtype=torch.float64)
+    return {name: columns.get(name, none) for name in variables}

@@ -1,0 +1,133 @@
+"""What a user knows beforehand is kept to, and what cannot be meant is told."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import knotwork as kw
+from knotwork.expressions import contains, function_names, parse
+from knotwork.functions import named_function
+from knotwork.symbolic.constants import Sample
+from knotwork.symbolic.guidance import Guidance
+
+
+@pytest.mark.parametrize(
+    ("text", "inside", "outside"),
+    [
+        ("2*tan(x - 1) + y", ["tan"], ["sin", "x^2", "sqrt"]),
+        ("sqrt(x + 1)/y", ["sqrt", "1/x"], ["1/sqrt", "x^2"]),
+        ("exp(-(x - 1)**2/3)", ["gaussian", "exp", "x^2"], ["log"]),
+        ("exp(x**2) + sin(2)*y", ["exp"], ["sin", "1/x"]),
+        ("exp(-x)*y", ["exp"], ["gaussian"]),
+        ("3/(1 + exp(-2*x))", ["sigmoid", "1/x"], ["tanh"]),
+        ("abs(x)**1.5 + pi", ["abs", "x^1.5"], ["x^2"]),
+        ("J0(x)", ["J0"], ["cos"]),
+    ],
+)
+def test_functions_are_recognised_in_expressions(text, inside, outside):
+    for names, answer in ((inside, True), (outside, False)):
+        for name in names:
+            assert contains(parse(text), parse(named_function(name).expression, ["x"])) is answer, name
+
+
+def test_names_of_functions_are_those_of_variables():
+    assert function_names(parse("cos(x) + exp(sin(2))*y + sqrt(y)")) == {"sin"}
+
+
+def test_a_forbidden_function_is_in_no_formula():
+    data = kw.sample("tanh(2*x) + y**2", x=(-1, 1), y=(-1, 1), size=300, seed=0)
+    assert kw.discover(data, seed=0).formula.expression == parse("tanh(2*x) + y**2")
+    found = kw.discover(data, seed=0, forbid=["tanh", "exp"], time_budget=20)
+    for trial in found.pareto:
+        assert not function_names(trial.formula.expression) & {"tanh", "exp"}
+    assert found.formula.r2 > 0.99
+
+
+def test_a_formula_holds_functions_of_the_library_alone():
+    data = kw.sample("exp(x)*y", x=(0, 2), y=(1, 2), size=200, seed=0)
+    for trial in kw.discover(data, seed=0, lib=["x", "x^2", "sin"], time_budget=10).pareto:
+        assert function_names(trial.formula.expression) <= {"sin"}
+
+
+@pytest.mark.parametrize(
+    ("text", "least"),
+    [
+        ("(1 + 0.5*sin(3*z))*x + z**2", 0.98),  # is linear in x
+        ("x**3 + 2*z", 0.9),  # is not
+        ("z*exp(x)", 0.8),
+    ],
+)
+def test_a_linear_input_enters_linearly(text, least):
+    data = kw.sample(text, x=(-1, 1), z=(-1, 1), size=500, noise=0.05, seed=0)
+    found = kw.discover(data, seed=0, linear=["x"], time_budget=20)
+    for trial in found.pareto:
+        assert trial.formula.expression.diff("x", 2).expand() == 0, trial.formula
+    assert found.formula.r2 > least
+
+
+def test_the_search_has_straight_curves_for_linear_inputs():
+    data = kw.sample("x**3 + 2*z", x=(-1, 1), z=(-1, 1), size=400, test_size=1, validation_size=100, noise=0.05, seed=0)
+    rows, y = torch.cat([data.X_train, data.X_val]), torch.cat([data.y_train, data.y_val])[:, 0]
+    sample = Sample(dict(zip("xz", rows.unbind(1), strict=True)), y)
+    guidance = Guidance.of(None, None, ["x"], ["x", "z"])
+    first = next(guidance.search(sample, 400).readings())
+    assert guidance.allows(first.template.filled(), sample)
+    assert first.error < 1.2 * float((y - best_line(rows, y)).square().mean().sqrt())
+
+
+def best_line(rows, y):
+    design = torch.cat([rows, torch.ones(len(rows), 1)], dim=1).double()
+    return design @ torch.linalg.lstsq(design, y[:, None]).solution[:, 0]
+
+
+def test_networks_too_keep_a_linear_input_straight(monkeypatch):
+    monkeypatch.setattr(sys.modules["knotwork.discover"], "search_structures", lambda *arguments: None)
+    data = kw.sample("x*exp(z)", x=(0, 2), z=(-1, 1), size=300, seed=0)
+    found = kw.discover(data, seed=0, linear=["x"])
+    assert found.formula.expression == parse("x*exp(z)")
+    assert {trial.shape for trial in found.pareto} <= {
+        "a constant", "a sum of functions of one input", "a product of functions of one input",
+    }  # fmt: skip
+
+
+def test_what_is_allowed_is_seen_on_the_rows():
+    x = torch.linspace(0, 1, 50, dtype=torch.float64)
+    sample = Sample({"x": x, "y": 1 - x}, x)
+    guidance = Guidance.of(None, ["exp"], ["x"], ["x", "y"])
+    for text, answer in {
+        "x*sin(y) + y**2": True,
+        "2*x": True,
+        "y": True,
+        "x**1.001": False,
+        "sin(x)": False,
+        "x + exp(y)": False,
+        "exp(2) + x": True,
+        "sqrt(x - 2)": False,  # nowhere a number
+    }.items():
+        assert guidance.allows(parse(text), sample) is answer, text
+
+
+def test_the_report_says_what_was_known(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (100, 2))
+    found = kw.discover(X, X[:, 0] + X[:, 1] ** 2, names=["a", "b"], forbid=["tan"], linear=["a"], seed=0)
+    page = found.report(tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Forbidden" in page and "Linear" in page
+    assert "tan" not in found.settings["functions"] and "sin" in found.settings["functions"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"forbid": ["tann"]}, "did you mean 'tan'"),
+        ({"forbid": "tan"}, r"give a list of names, forbid=\['tan'\]"),
+        ({"forbid": ["x"]}, "'x' cannot be forbidden"),
+        ({"lib": ["sin"], "forbid": ["sin"]}, "all functions of lib= are forbidden"),
+        ({"linear": ["speeed"]}, "There is no input 'speeed': did you mean 'speed'"),
+    ],
+)
+def test_what_cannot_be_meant_is_told_before_any_work(options, message):
+    with pytest.raises(kw.KnotworkError, match=message):
+        kw.discover(np.ones((10, 1)) * np.arange(10)[:, None], np.arange(10.0), names=["speed"], **options)
