@@ -87,6 +87,7 @@ def anisotropic(seed: int) -> pde.Problem:
 
 FINE = {"k": 7, "starts": 8, "points": 2000, "steps": 100}  # for waves that are short beside the box
 LAYERS = {"focus": True, "points": 2500, "steps": 25}  # for those that form in time
+PRODUCTS = {"rank": 2, "k": 7, "steps": 60, "starts": 4}
 CASES = {
     "poisson": Case(lambda seed: library.poisson(), [2, 5, 1], 20, 2e-6),
     "helmholtz (1,1)": Case(lambda seed: library.helmholtz(1, 1), [2, 5, 1], 20, 1e-6),
@@ -97,6 +98,11 @@ CASES = {
     "heat": Case(lambda seed: library.heat(), [2, 5, 1], 20, 1e-7),
     "wave": Case(lambda seed: library.wave(), [2, 5, 1], 20, 1e-7),
     "wave, two modes": Case(lambda seed: library.wave(2.0, {1: 1.0, 4: 0.5}), [2, 8, 1], 20, 1e-7, FINE),
+    "helmholtz (1,4), products": Case(lambda seed: library.helmholtz(1, 4), None, 48, 1e-6, PRODUCTS),
+    "helmholtz (4,4), products": Case(lambda seed: library.helmholtz(4, 4), None, 48, 1e-6, PRODUCTS),
+    "wave, two modes, products": Case(
+        lambda seed: library.wave(2.0, {1: 1.0, 4: 0.5}), None, 60, 1e-7, {"rank": 4, "k": 7, "steps": 60}
+    ),
     "kovasznay": Case(lambda seed: library.kovasznay(), [2, 7, 3], 10, 1e-6, {"k": 7, "steps": 200, "tolerance": 1e-4}),
     "burgers": Case(
         lambda seed: library.burgers(),
