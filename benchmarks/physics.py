@@ -29,8 +29,8 @@ class Case:
     """A problem by seed, the network for it, the error asked for, and settings that are not defaults."""
 
     make: Callable[[int], pde.Problem]
-    width: list
-    grid: int
+    width: list | None
+    grid: int | dict
     asked: float
     settings: dict = field(default_factory=dict)
     seeds: int = 5
@@ -86,6 +86,8 @@ def anisotropic(seed: int) -> pde.Problem:
 
 
 FINE = {"k": 7, "starts": 8, "points": 2000, "steps": 100}  # for waves that are short beside the box
+LAYERS = {"focus": True, "points": 2500, "steps": 25}  # for those that form in time
+PRODUCTS = {"rank": 2, "k": 7, "steps": 60, "starts": 4}
 CASES = {
     "poisson": Case(lambda seed: library.poisson(), [2, 5, 1], 20, 2e-6),
     "helmholtz (1,1)": Case(lambda seed: library.helmholtz(1, 1), [2, 5, 1], 20, 1e-6),
@@ -96,9 +98,22 @@ CASES = {
     "heat": Case(lambda seed: library.heat(), [2, 5, 1], 20, 1e-7),
     "wave": Case(lambda seed: library.wave(), [2, 5, 1], 20, 1e-7),
     "wave, two modes": Case(lambda seed: library.wave(2.0, {1: 1.0, 4: 0.5}), [2, 8, 1], 20, 1e-7, FINE),
+    "helmholtz (1,4), products": Case(lambda seed: library.helmholtz(1, 4), None, 48, 1e-6, PRODUCTS),
+    "helmholtz (4,4), products": Case(lambda seed: library.helmholtz(4, 4), None, 48, 1e-6, PRODUCTS),
+    "wave, two modes, products": Case(
+        lambda seed: library.wave(2.0, {1: 1.0, 4: 0.5}), None, 60, 1e-7, {"rank": 4, "k": 7, "steps": 60}
+    ),
     "kovasznay": Case(lambda seed: library.kovasznay(), [2, 7, 3], 10, 1e-6, {"k": 7, "steps": 200, "tolerance": 1e-4}),
-    "burgers": Case(lambda seed: library.burgers(), [2, 5, 1], 20, 1e-4, {"focus": True, "windows": 5}),
-    "allen-cahn": Case(lambda seed: library.allen_cahn(), [2, 5, 1], 20, 1e-3, {"focus": True, "windows": 5}),
+    "burgers": Case(
+        lambda seed: library.burgers(),
+        None,
+        {"x": 42, "t": 4},
+        1e-4,
+        {"rank": 6, "windows": [0.13, 0.24, 0.32, 0.42], **LAYERS},
+    ),
+    "allen-cahn": Case(
+        lambda seed: library.allen_cahn(), None, {"x": 48, "t": 4}, 1e-3, {"rank": 5, "windows": 4, **LAYERS}
+    ),
     "inverse": Case(
         lambda seed: library.inverse_diffusivity(seed=seed), [2, 2, 1], 10, 0.02, {"starts": 4, "steps": 40}, seeds=20
     ),
@@ -143,8 +158,9 @@ def summary(lines: list[dict]) -> str:
                 inside = sum(abs(line["D"] - 0.1) <= 1.96 * line["D_error"] for line in own)
                 name = f"{name} ({inside} in their interval)"
             seconds = median(line["seconds"] for line in own)
+            network = own[0]["width"] or f"rank {own[0]['settings']['rank']}"
             rows.append(
-                f"| {name} | {own[0]['width']}, G = {own[0]['grid']} | {own[0]['parameters']} | {case.asked:g} | "
+                f"| {name} | {network}, G = {own[0]['grid']} | {own[0]['parameters']} | {case.asked:g} | "
                 f"{median(errors):.1e} | {max(errors):.1e} | {len(own)} | {seconds:.0f} |"
             )
     return "\n".join(rows)

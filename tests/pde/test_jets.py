@@ -11,6 +11,11 @@ from knotwork.pde.lines import lines_for, polarised
 from tests.model.networks import random_network, rows
 
 NETWORKS = {f"random {seed}": random_network(seed, named=False) for seed in range(24)}
+for width, edges in (([2, 3, 2, 1], [(1, 0, 0), (2, 1, 0)]), ([2, [1, 2], 1], [(1, 0, 0), (1, 1, 0), (1, 2, 0)])):
+    fixed = kw.KAN(width, grid=4, k=5, seed=3)
+    for edge in edges:
+        fixed.fix_symbolic(*edge, "sin", params=(0.7, 0.2, 1.5, 0.1), trainable=False)
+    NETWORKS[f"fixed edges of {width}"] = fixed
 every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=list(NETWORKS))
 
 
@@ -118,8 +123,9 @@ def test_only_the_lines_that_are_needed():
     assert lines.directions == ((1, 0), (0, 1)) and lines.orders == (1, 2) and lines.size == 4
 
 
-def test_named_edges_are_refused():
-    network = kw.KAN([1, 1], seed=0)
-    network.fix_symbolic(0, 0, 0, "sin", params=(1, 0, 1, 0))
-    with pytest.raises(SpecError, match="unfix_symbolic"):
+@pytest.mark.parametrize("layer", [0, 1])
+def test_named_edges_of_the_first_layer_and_trainable_ones_are_refused(layer):
+    network = kw.KAN([1, 1, 1], seed=0)
+    network.fix_symbolic(layer, 0, 0, "sin", params=(1, 0, 1, 0), trainable=layer == 1)
+    with pytest.raises(SpecError, match="trainable=False"):
         swept(network, torch.zeros(2, 1, dtype=torch.float64), lines_for([(1,)]))

@@ -106,7 +106,7 @@ class KANLayer(nn.Module):
         for n, (source, target, _, _) in enumerate(self.named):
             if only in (None, source):
                 i = source if only is None else 0
-                values = self._named_values(n, x[:, i], derivative)
+                values = self.named_values(n, x[:, i], derivative)
                 values = values if scale is None else scale[:, i] * values
                 y = y.index_add(-1, torch.tensor([target], device=x.device), values.unsqueeze(-1))
         return y
@@ -139,14 +139,14 @@ class KANLayer(nn.Module):
         if not self.named:
             return values
         places = torch.tensor([source * self.out_features + target for source, target, _, _ in self.named])
-        named = torch.stack([self._named_values(n, x[:, edge[0]]) for n, edge in enumerate(self.named)], dim=-1)
+        named = torch.stack([self.named_values(n, x[:, edge[0]]) for n, edge in enumerate(self.named)], dim=-1)
         return values.flatten(1).index_add(-1, places.to(x.device), named).reshape(values.shape)
 
     def base_values(self, x: Tensor, slope: bool = False) -> Tensor:
         """b of x measured in its grid, or its derivative by x: (batch, in) → (batch, in)."""
         return base_values(x, self.knots, self.k, self.base, int(slope))
 
-    def _named_values(self, n: int, x: Tensor, derivative: int = 0) -> Tensor:
+    def named_values(self, n: int, x: Tensor, derivative: int = 0) -> Tensor:
         """c·f(a·x + b) + d of the n-th named edge, or a derivative of it: (batch,) → (batch,)."""
         _, _, name, trainable = self.named[n]
         a, b, c, d = self.affine[n] if trainable else self.affine[n].detach()

@@ -24,7 +24,7 @@ def follow_values(network: KANNetwork, x: Tensor) -> bool:
     moved = False
     values = network.select_inputs(x)
     for l, layer in enumerate(network.layers):
-        if l and bool(values.isfinite().all()):
+        if l and layer.has_splines() and bool(values.isfinite().all()):
             moved |= _follow(layer, values)
         values = network.combine(l + 1, layer(values))
     return moved

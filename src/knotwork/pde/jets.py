@@ -74,6 +74,8 @@ def rows_of_jacobian(
     """
     blocks = []
     for l, (features, by) in enumerate(zip(swept.features[first:], by_sums, strict=True), first):
+        if not len(free.coefficients[l]) and not len(free.base_weights[l]):  # frozen, or without splines
+            continue
         n, inputs = features.shape[1:3]
         block = torch.bmm(features.flatten(2).permute(1, 2, 0), by.transpose(0, 1)).view(n, inputs, -1, by.shape[-1])
         if copies > 1:
@@ -81,7 +83,7 @@ def rows_of_jacobian(
         coefficients, base = block[:, :, :-1].flatten(1), block[:, :, -1].flatten(1)
         for part, places in ((coefficients, free.coefficients[l]), (base, free.base_weights[l])):
             blocks.append(part if len(places) == part.shape[1] else part[:, places])
-    return torch.cat(blocks, dim=1)
+    return torch.cat(blocks, dim=1) if blocks else swept.outputs.new_empty(swept.outputs.shape[1] // copies, 0)
 
 
 def gradient(swept: JetSweep, by_sums: Sequence[Tensor], free: FreeParameters) -> Tensor:
@@ -89,18 +91,28 @@ def gradient(swept: JetSweep, by_sums: Sequence[Tensor], free: FreeParameters) -
     blocks = []
     for l, (features, by) in enumerate(zip(swept.features, by_sums, strict=True)):
         block = torch.einsum("jnif,jno->ifo", features, by)
-        blocks += [block[:, :-1].flatten()[free.coefficients[l]], block[:, -1].flatten()[free.base_weights[l]]]
+        if block.shape[1]:
+            blocks += [block[:, :-1].flatten()[free.coefficients[l]], block[:, -1].flatten()[free.base_weights[l]]]
     return torch.cat(blocks)
 
 
 def refuse_named(network: KANNetwork) -> None:
-    """Raises SpecError for a network with named edges, which equations cannot move yet."""
-    if any(layer.named for layer in network.layers):
-        raise SpecError("this network has named edges, but equations are solved by splines: unfix_symbolic them first.")
+    """Raises SpecError for named edges that equations cannot move yet: those of the first layer, and trainable ones."""
+    for l, layer in enumerate(network.layers):
+        if any(l == 0 or trainable for _, _, _, trainable in layer.named):
+            raise SpecError(
+                "this network has named edges, but equations are solved by splines: unfix_symbolic them first, or name "
+                "edges beyond the first layer with trainable=False."
+            )
 
 
 def _functions(layer: KANLayer, x: Tensor, order: int) -> list[Tensor]:
-    """The basis functions and b at x (n, in), and their derivatives up to `order`: each (n, in, basis + 1)."""
+    """The basis functions and b at x (n, in), and their derivatives up to `order`: each (n, in, basis + 1).
+
+    None, (n, in, 0), of a layer whose edges all are named or removed.
+    """
+    if not layer.has_splines():
+        return [x.new_empty(*x.shape, 0)] * (order + 1)
     found = []
     for r in range(order + 1):
         splines = kernels.basis(x, layer.knots, layer.k, r, layer.extrapolation)
@@ -122,7 +134,13 @@ def _through(layer: KANLayer, nodes: Tensor, lines: Lines, history: bool) -> tup
     values = nodes[0].detach()
     with torch.no_grad():
         functions = _functions(layer, values, lines.order + int(history))
-        curves = [torch.einsum("nif,ifo->nio", f, _weights(layer)) for f in functions]
+        if layer.has_splines():
+            curves = [torch.einsum("nif,ifo->nio", f, _weights(layer)) for f in functions]
+        else:
+            curves = [values.new_zeros(*values.shape, layer.out_features) for _ in functions]
+        for r, curve in enumerate(curves):
+            for n, (source, target, _, _) in enumerate(layer.named):
+                curve[:, source, target] = layer.named_values(n, values[:, source], r)
     if history:
         moved = (nodes[0] - values).unsqueeze(-1)
         curves = [c + slope * moved for c, slope in pairwise(curves)]

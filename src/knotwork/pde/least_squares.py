@@ -86,17 +86,16 @@ class System:
                 gradient.addmv_(jacobian.T, residual, alpha=share)
         return matrix, gradient
 
-    def settle_last_layer(self) -> None:
-        """Put the last layer and the unknowns where a Gauss-Newton step leads, which for linear problems is best."""
-        last = len(self.network.layers) - 1
-        matrix, gradient = self.normal_equations(last)
+    def settle(self, first: int = 0) -> None:
+        """Put the layers from `first` on and the unknowns where a Gauss-Newton step leads, best if all is linear."""
+        matrix, gradient = self.normal_equations(first)
         if not len(matrix):  # frozen
             return
         scale = matrix.diagonal().clamp_min(HARDLY * float(matrix.diagonal().max()) + 1e-300)
         factor, failed = torch.linalg.cholesky_ex(matrix + torch.diag(RIDGE * scale))
         if not int(failed):
             parameters = self.get()
-            parameters[self._before(last) :] -= torch.cholesky_solve(gradient.unsqueeze(-1), factor).squeeze(-1)
+            parameters[self._before(first) :] -= torch.cholesky_solve(gradient.unsqueeze(-1), factor).squeeze(-1)
             self.set(parameters)
 
     def _before(self, layer: int) -> int:
@@ -210,10 +209,11 @@ def _settled(system: System) -> tuple[float, list[Tensor]]:
     """
     residuals = system.residuals()
     value = system.objective(residuals)
-    if len(system.network.layers) == 1 or value != value:
+    last = system.network.layers[-1]
+    if len(system.network.layers) == 1 or not last.has_splines() or value != value:
         return value, residuals
     parameters = system.get()
-    system.settle_last_layer()
+    system.settle(len(system.network.layers) - 1)
     others = system.residuals()
     other = system.objective(others)
     if other < value:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -14,22 +16,25 @@ from knotwork.errors import SpecError, TrainingError
 from knotwork.kan import KAN
 from knotwork.model import KANNetwork, is_whole
 from knotwork.pde.first_order import minimise
-from knotwork.pde.focus import focused_points, refined_where
+from knotwork.pde.focus import equal_shares, focused_points, followed, refined_where
 from knotwork.pde.jets import refuse_named
 from knotwork.pde.least_squares import System, least_squares
 from knotwork.pde.points import Place, inside, places_of
 from knotwork.pde.problem import Problem
+from knotwork.pde.separable import can_hold, hold, intervals, separable
 from knotwork.pde.solution import Estimate, Solution, Step, other_points
 from knotwork.pde.start import laid_over, race
 from knotwork.pde.terms import Term
 from knotwork.pde.uncertainty import standard_errors
-from knotwork.pde.windows import moved_on, window_problem
+from knotwork.pde.windows import cuts, moved_on, window_problem
 from knotwork.training import INTERRUPTED, Line, progress_line
 from knotwork.training.result import STOPPED
 
 COARSEST = 5  # intervals at least where solving begins
 PER_PARAMETER = 3.0  # points of the equation a parameter
 FEWEST = 600
+PER_SEPARABLE = 6.0  # the same where all parameters are those of products
+LOOKS, ROUNDS, ROUGHLY = 5, 5, 1e-2  # at the first state, of laying knots anew, and the tolerance of each round
 OPTIMIZERS = ("lm", "lbfgs", "adam")
 
 
@@ -39,12 +44,13 @@ def solve(
     model: KAN | None = None,
     *,
     width: Sequence[Any] | None = None,
-    grid: int = 10,
+    rank: int | None = None,
+    grid: int | Mapping[str, int] = 10,
     k: int = 5,
     seed: int = 0,
     starts: int = 6,
     steps: int = 100,
-    windows: int = 1,
+    windows: int | Sequence[float] = 1,
     points: int | None = None,
     optimizer: str = "lm",
     focus: bool = False,
@@ -58,37 +64,51 @@ def solve(
     random starts race, then on grids twice as fine each, the last of `grid` intervals, with at most `steps` on each. A
     `model` that is passed is copied and solved on its own grid from where it is. The equation is asked for at `points`
     points, or three times as many as parameters, and conditions at as many as suit. `windows` cuts time into so many
-    equal parts with a network each. With `focus` points and the knots of finer grids go where the residual is, which
-    thin layers need. `optimizer` is "lm", "lbfgs" or "adam". Ctrl-C keeps the best so far, and the result says so.
+    equal parts, or at the times it lists, with a network each. With `focus` points and the knots of finer grids go
+    where the residual is, which thin layers need. `optimizer` is "lm", "lbfgs" or "adam". Ctrl-C keeps the best so far,
+    and the result says so.
+
+    In place of `width`, `rank` makes every field a sum of so many products of functions of one coordinate each;
+    `grid` may then map every coordinate to its intervals. Where there is a first state over one coordinate, solving
+    begins with that state held instead of with a race, on the finest grid, and `focus` lays the knots of that
+    coordinate anew where the solution bends, solving again each time.
 
     Raises SpecError for a problem or a network that cannot be, TrainingError for settings that are not possible.
     """
-    for name, value in (("starts", starts), ("steps", steps), ("windows", windows), ("points", points)):
-        if value is not None and (not is_whole(value) or value < 1):
+    listed = isinstance(windows, Sequence) and not isinstance(windows, str)
+    counts = {"starts": starts, "steps": steps, "points": points, **({} if listed else {"windows": windows})}
+    for name, value in counts.items():
+        if value is not None and (not is_whole(value) or value < 1):  # type: ignore[operator]
             raise TrainingError(f"{name}={value!r} is not possible: it must be a whole number of at least 1.")
     if optimizer not in OPTIMIZERS:
         raise TrainingError(f"optimizer={optimizer!r} is not known here: choose one of {', '.join(OPTIMIZERS)}.")
-    if windows > 1 and (problem.time is None or problem.unknowns):
-        why = "unknown coefficients" if problem.unknowns else "no time"
-        raise SpecError(f"windows={windows} cuts time into parts, but this problem has {why}: solve it in one.")
-    if windows > 1:
+    if windows != 1:
         refuse_windows(problem, windows)
+    edges = cuts(problem, windows)
     if focus and problem.points is not None:
         raise SpecError("focus=True draws points from the box of the domain, but this problem has points of its own.")
-    plan = Plan(grid, starts, steps, points, optimizer, focus, tolerance, seed)
+    if rank is None and isinstance(grid, Mapping):
+        raise SpecError("a grid for each coordinate goes with rank= alone: pass one number of intervals.")
+    several = intervals(problem, grid)
+    held = model is None and rank is not None and can_hold(problem)
+    plan = Plan(max(several), starts, steps, points, optimizer, focus, tolerance, seed, held, several)
     began = time.perf_counter()
     if model is None:
-        if width is None:
-            raise SpecError("solve() needs a network: pass width=, such as [2, 5, 1], or a model.")
-        start = KAN(list(width), plan.grids()[0], k, seed=seed, base="zero")
+        if (width is None) == (rank is None):
+            raise SpecError("solve() needs a network: pass width=, such as [2, 5, 1], or rank=, or a model.")
+        coarsest = plan.grid if held else plan.grids()[0]
+        if rank is not None:
+            start = separable(problem, rank, coarsest, k, seed)
+        else:
+            start = KAN(list(width or ()), coarsest, k, seed=seed, base="zero")
         check_network(problem, start)
-        start = laid_over(start, problem)
+        start = laid_over(start, problem, several)
     else:
         check_network(problem, model)
         start = laid_over(model.copy(), problem) if not model.fitted else model.copy()
-        plan = replace(plan, grid=start.spec.grid, starts=1)
+        plan = replace(plan, grid=start.spec.grid, starts=1, intervals=None)
     with progress_line(progress) as line:
-        parts = solved_in_windows(problem, start, plan, windows, model is not None, line, callback, began)
+        parts = solved_in_windows(problem, start, plan, edges, model is not None, line, callback, began)
     system = parts[-1].system
     assert system is not None
     unknowns = {
@@ -108,26 +128,27 @@ def solved_in_windows(
     problem: Problem,
     start: KAN,
     plan: Plan,
-    windows: int,
+    edges: list[float],
     given: bool,
     line: Line,
     callback: Callable[[Step], bool | None] | None,
     began: float,
 ) -> list[Work]:
-    """The windows of time, each solved; the last may be one that was stopped.
+    """The windows of time between `edges`, each solved; the last may be one that was stopped.
 
-    Random starts race in every window, unless a network was `given`: then each window goes on from the one before.
+    Random starts race in every window, unless a network was `given` or a state is held: then each window goes on from
+    the one before, or from its knots.
     """
     parts: list[Work] = []
-    for w in range(windows):
+    for w, ends in enumerate(pairwise(edges)):
         former = parts[-1].model if parts else None
-        part, ends = window_problem(problem, w, windows, former)
-        if given and former is not None:
-            begin = moved_on(former, part)
-        elif given and windows == 1:
+        part = window_problem(problem, ends, former)
+        if (given or plan.held) and former is not None:
+            begin = moved_on(former, parts[-1].ends, part)
+        elif given and len(edges) == 2:
             begin = start
         else:
-            begin = laid_over(start.copy(), part)
+            begin = laid_over(start.copy(), part, plan.intervals)
         parts.append(Work(part, ends, plan, line, callback, began, w))
         parts[-1].solve(begin, fresh=not given)
         if parts[-1].reason in (STOPPED, INTERRUPTED):
@@ -135,8 +156,11 @@ def solved_in_windows(
     return parts
 
 
-def refuse_windows(problem: Problem, windows: int) -> None:
+def refuse_windows(problem: Problem, windows: int | Sequence[float]) -> None:
     """SpecError for a problem that cannot be cut: only initial conditions lead from one window to the next."""
+    if problem.time is None or problem.unknowns:
+        why = "unknown coefficients" if problem.unknowns else "no time"
+        raise SpecError(f"windows={windows} cuts time into parts, but this problem has {why}: solve it in one.")
     at_time = [c.kind for c in problem.conditions if any(name == problem.time for name, _ in c.on)]
     at_points = [c.kind for c in problem.conditions if c.points is not None]
     cut = f"windows={windows} cuts time into parts"
@@ -189,11 +213,15 @@ def check_network(problem: Problem, network: KANNetwork) -> None:
         )
 
 
-def make_terms(problem: Problem, n: int, on_face: int, seed: int) -> list[Term]:
-    """The equation at n points and the conditions at `on_face` points a face."""
-    terms = [Term(problem, "equation", problem.equation, inside(problem, n, seed))]
+def make_terms(
+    problem: Problem, n: int, on_face: int, seed: int, bend: Callable[[Place], Place] = lambda place: place
+) -> list[Term]:
+    """The equation at n points and the conditions at `on_face` points a face; `bend` moves all but the user's own."""
+    terms = [Term(problem, "equation", problem.equation, bend(inside(problem, n, seed)))]
     for number, condition in enumerate(problem.conditions, 1):
         places = places_of(problem, condition, on_face, seed + 100 * number)
+        if condition.points is None:
+            places = [bend(place) for place in places]
         terms += [Term(problem, condition.kind, condition.residual, place, condition.weight) for place in places]
     return terms
 
@@ -210,6 +238,8 @@ class Plan:
     focus: bool
     tolerance: float
     seed: int
+    held: bool = False
+    intervals: tuple[int, ...] | None = None
 
     def grids(self) -> list[int]:
         """From coarse to fine, each twice the one before, the last as asked."""
@@ -252,7 +282,15 @@ class Work:
     def solve(self, start: KAN, fresh: bool) -> None:
         """Solve on one grid after the other; `fresh` starts race on the first one. Ctrl-C keeps the best so far."""
         unknowns = torch.tensor(list(self.problem.unknowns.values()), dtype=torch.float64)
-        if fresh:
+        if self.plan.held:
+            grids = []
+            try:
+                self._solve_held(start, unknowns)
+            except KeyboardInterrupt:  # between two rounds
+                if self.system is None:
+                    raise
+                self.reason = INTERRUPTED
+        elif fresh:
             generator = torch.Generator().manual_seed(self.plan.seed)
             self.line.stage(f"race of {self.plan.starts} starts")
             self.system, self.reason = race(
@@ -270,6 +308,43 @@ class Work:
                 self.reason = INTERRUPTED
         self.model.fitted.fill_(True)
 
+    def _solve_held(self, network: KAN, unknowns: Tensor) -> None:
+        """Solve from the first state held; with focus on knots that follow that state, then what was found."""
+        grid, focus = self.plan.grid, self.plan.focus
+        system = self._holding(network, unknowns)
+        for _ in range(LOOKS if focus else 0):
+            system = self._holding(self._moved(system.network), unknowns)
+        for number in range(ROUNDS if focus else 1):
+            if self.system is not None:
+                system = self._holding(self._moved(self.model), unknowns)
+            self.line.stage(f"round {number + 1}", self.plan.steps)
+            taken, self.reason = self._minimised(system, grid, ROUGHLY)
+            self.taken += taken
+            if self.system is None or self.reason not in (STOPPED, INTERRUPTED):
+                self.system = system
+            if self.reason in (STOPPED, INTERRUPTED):
+                return
+        assert self.system is not None
+        taken, self.reason = self._minimised(self.system, grid)
+        self.taken += taken
+
+    def _moved(self, network: KAN) -> KAN:
+        """A network whose knots over place are laid where this one bends; its values are to be found anew."""
+        space = 1 - self.problem.coordinates.index(self.problem.time or "")
+        moved = network.copy()
+        moved.layers[0].knots[space] = equal_shares(network, self.problem, space)
+        return moved
+
+    def _holding(self, network: KAN, unknowns: Tensor) -> System:
+        """A system of the network with the first state held."""
+        n = self.plan.points or max(FEWEST, int(PER_SEPARABLE * network.parameters_in_use()))
+        on_face = max(self._on_face(n), int(PER_PARAMETER * network.layers[0].coefficients.shape[1]))
+        bend = partial(followed, model=network, problem=self.problem) if self.plan.focus else lambda place: place
+        system = System(network, make_terms(self.problem, n, on_face, self.plan.seed + 1, bend), unknowns)
+        hold(network, self.problem, [term for term in system.terms if term.name == "initial"], unknowns)
+        system.balance()
+        return system
+
     def _solve_on(self, grid: int) -> None:
         assert self.system is not None
         if grid != self.model.spec.grid:
@@ -279,10 +354,11 @@ class Work:
         taken, self.reason = self._minimised(self.system, grid)
         self.taken += taken
 
-    def _minimised(self, system: System, grid: int) -> tuple[int, str]:
+    def _minimised(self, system: System, grid: int, tolerance: float | None = None) -> tuple[int, str]:
         steps, each_step = self.plan.steps, self._seen(grid)
         if self.plan.optimizer == "lm":
-            return least_squares(system, steps=steps, tolerance=self.plan.tolerance, each_step=each_step)
+            tolerance = self.plan.tolerance if tolerance is None else tolerance
+            return least_squares(system, steps=steps, tolerance=tolerance, each_step=each_step)
         return minimise(system, self.plan.optimizer, steps=steps, each_step=each_step)
 
     def _finer(self, system: System) -> System:

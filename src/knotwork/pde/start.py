@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -17,10 +17,17 @@ ROUGH = 0.3  # of first coefficients, beside straight lines of slope about one
 FIRST, NEXT = 8, 15  # steps each of a race, in the first round and in every other
 
 
-def laid_over(model: KAN, problem: Problem) -> KAN:
-    """The model with its input grids on the domain."""
+def laid_over(model: KAN, problem: Problem, intervals: Sequence[int] | None = None) -> KAN:
+    """The model with its input grids on the domain.
+
+    With `intervals` a coordinate has as many as it says there; those with fewer than the most have the rest of their
+    grid beyond the end, where nothing asks for it.
+    """
     low, high = problem.ends()
     first = model.layers[0]
+    if intervals is not None:
+        share = torch.tensor(intervals, dtype=torch.float64) / max(intervals)
+        high = low + (high - low) / share
     first.set_knots(uniform_knots(low, high, first.grid, first.k))
     return model
 

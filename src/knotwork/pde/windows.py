@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
+from knotwork.errors import SpecError
 from knotwork.kan import KAN
 from knotwork.pde.conditions import Condition
 from knotwork.pde.points import Place
@@ -16,33 +19,45 @@ from knotwork.pde.scene import Scene
 from knotwork.pde.terms import Term
 
 
-def window_problem(
-    problem: Problem, window: int, windows: int, former: KAN | None
-) -> tuple[Problem, tuple[float, float]]:
-    """The problem of one of several equal parts of time, and where that begins and ends.
+def cuts(problem: Problem, windows: int | Sequence[float]) -> list[float]:
+    """Where windows of time begin and end, for a number of equal ones or the times between them.
+
+    Raises SpecError for times that do not rise from the first to the last, or where there is no time.
+    """
+    if problem.time is None:
+        return [-float("inf"), float("inf")]
+    low, high = problem.domain[problem.time]
+    if isinstance(windows, Sequence):
+        found = [low, *(float(time) for time in windows), high]
+        if any(not a < b for a, b in pairwise(found)):
+            raise SpecError(f"windows={list(windows)!r} must be times that rise between {low:g} and {high:g}.")
+        return found
+    return [low + (high - low) * w / windows for w in range(windows)] + [high]
+
+
+def window_problem(problem: Problem, ends: tuple[float, float], former: KAN | None) -> Problem:
+    """The problem of the part of time between two `ends`.
 
     From the second on, initial conditions are the values of the `former` window's network at its end.
     """
     if problem.time is None:
-        return problem, (-float("inf"), float("inf"))
-    low, high = problem.domain[problem.time]
-    ends = low + (high - low) * window / windows, low + (high - low) * (window + 1) / windows
+        return problem
     part = copy(problem)
     part.domain = {**problem.domain, problem.time: ends}
     if former is not None:
         part.conditions = tuple(
             _taken_over(problem, c, former) if c.kind == "initial" else c for c in problem.conditions
         )
-    return part, ends
+    return part
 
 
-def moved_on(former: KAN, problem: Problem) -> KAN:
-    """A copy of the former window's network moved to the next one in time, to start from."""
+def moved_on(former: KAN, ends: tuple[float, float], problem: Problem) -> KAN:
+    """A copy of the network of the window between `ends`, moved to the next one in time, to start from."""
     model = former.copy()
     i = problem.coordinates.index(problem.time or "")
-    first, (low, _) = model.layers[0], problem.domain[problem.time or ""]
+    first, (low, high) = model.layers[0], problem.domain[problem.time or ""]
     knots = first.knots.clone()
-    knots[i] += low - float(knots[i, first.k])
+    knots[i] = low + (knots[i] - ends[0]) * ((high - low) / (ends[1] - ends[0]))
     first.knots = knots
     return model
 

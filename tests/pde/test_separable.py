@@ -1,0 +1,178 @@
+"""Sums of products: what they are, the state they hold at first, knots that follow the solution, listed windows."""
+
+import math
+
+import pytest
+import torch
+
+from knotwork import pde
+from knotwork.errors import SpecError
+from knotwork.pde.focus import equal_shares, followed
+from knotwork.pde.points import Place
+from knotwork.pde.separable import hold, separable
+from knotwork.pde.solve import make_terms
+from knotwork.pde.start import draw, laid_over
+
+PI = math.pi
+NONE = torch.zeros(0, dtype=torch.float64)
+
+
+def heat():
+    return pde.library.heat()
+
+
+def advection():
+    """A wave at rest and moving at x = 0, so that both its first state and its velocity must be held."""
+    return pde.Problem(
+        lambda u: u.d("t", "t") - u.d("x", "x"),
+        {"x": (0, 1), "t": (2, 4)},
+        [pde.initial(lambda x: torch.sin(PI * x)), pde.initial(lambda x: x * (1 - x), order=1)],
+    )
+
+
+def rows(problem, n=60):
+    low, high = problem.ends()
+    return low + (high - low) * torch.rand(n, len(low), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def exchange():
+    return pde.Problem(
+        lambda u, v: (u.d("t") - v.d("x"), v.d("t") + u.d("x")),
+        {"x": (0, 1), "t": (0, 1)},
+        [pde.initial(0.0, field="u"), pde.initial(lambda x: x, field="v")],
+        fields=("u", "v"),
+    )
+
+
+@pytest.mark.parametrize("problem", [heat(), exchange()])
+def test_each_factor_sees_one_coordinate_and_each_product_one_field(problem):
+    model = laid_over(separable(problem, 3, 6, 4, 0), problem)
+    draw(model, torch.Generator().manual_seed(1))
+    fields, x = len(problem.fields), rows(problem)
+    factors = model.layers[0](x).unflatten(1, (3 * fields, 2))
+    expected = factors.prod(-1).unflatten(1, (fields, 3)).sum(-1)
+    torch.testing.assert_close(model(x), expected)
+    shifted = x.clone()
+    shifted[:, 1] = x[:, 1].flip(0)
+    others = model.layers[0](shifted).unflatten(1, (3 * fields, 2))
+    assert torch.equal(others[..., 0], factors[..., 0]) and not torch.equal(others[..., 1], factors[..., 1])
+    assert model.parameters_in_use() == 3 * fields * (2 * 10 + 4)
+
+
+def test_the_first_state_is_held_and_goes_on_at_its_velocity():
+    problem = advection()
+    model = laid_over(separable(problem, 5, 10, 5, 0), problem, (10, 4))
+    terms = [term for term in make_terms(problem, 10, 60, 0) if term.name == "initial"]
+    hold(model, problem, terms, NONE)
+    x = rows(problem)
+    place, time = x.unbind(1)
+    expected = torch.sin(PI * place) + (time - 2) * place * (1 - place)
+    torch.testing.assert_close(model(x)[:, 0], expected, rtol=0, atol=1e-5)
+
+
+def test_a_coordinate_with_fewer_intervals_has_the_rest_beyond_its_end():
+    problem = heat()
+    knots = laid_over(separable(problem, 1, 12, 3, 0), problem, (12, 4)).layers[0].knots[:, 3:-3]
+    torch.testing.assert_close(knots[0], torch.linspace(0, 1, 13, dtype=torch.float64))
+    torch.testing.assert_close(knots[1, :5], torch.linspace(0, 1, 5, dtype=torch.float64))
+
+
+def layered(x, width=0.02):
+    return torch.tanh((x - 0.3) / width)
+
+
+def fitted_layer(knots_of_x):
+    """A separable model of a thin layer at x = 0.3, the same at all times."""
+    problem = pde.Problem(
+        lambda u: u.d("t"), {"x": (0, 1), "t": (0, 1)}, [pde.initial(layered)], exact=lambda x, t: layered(x)
+    )
+    model = laid_over(separable(problem, 2, 30, 5, 0), problem)
+    if knots_of_x is not None:
+        model.layers[0].knots[0] = knots_of_x
+    terms = [term for term in make_terms(problem, 10, 800, 0) if term.name == "initial"]
+    hold(model, problem, terms, NONE)
+    x = rows(problem, 2000)
+    return problem, model, float((model(x)[:, 0] - layered(x[:, 0])).detach().abs().max())
+
+
+def test_knots_follow_a_thin_layer_until_it_is_resolved():
+    problem, model, even = fitted_layer(None)
+    for _ in range(5):
+        new = equal_shares(model, problem, 0)
+        problem, model, graded = fitted_layer(new)
+    inner = new[5:-5]
+    assert bool((inner.diff() > 0).all()) and inner[0] == 0 and inner[-1] == 1
+    assert int(((inner - 0.3).abs() < 0.1).sum()) > 15  # of 31; evenly 6
+    assert graded < even / 300
+
+
+def test_points_follow_the_knots_on_free_coordinates_only():
+    problem, model, _ = fitted_layer(None)
+    points = torch.linspace(0, 1, 31, dtype=torch.float64) ** 3
+    model.layers[0].knots[0, 5:-5] = points
+    x = rows(problem, 4000)
+    moved = followed(Place(x), model, problem).x
+    count = torch.histogram(moved[:, 0], points).hist
+    assert float(count.min()) > 0.35 * 4000 / 30 and bool((moved[:, 1] == x[:, 1]).float().mean() > 0.4)
+    face = x.clone()
+    face[:, 0] = 0.5
+    kept = followed(Place(face, apart=face), model, problem)
+    assert bool((kept.x[:, 0] == 0.5).all()) and kept.apart is not None and bool((kept.apart[:, 0] == 0.5).all())
+
+
+def test_few_products_solve_heat_and_windows_may_be_listed():
+    whole = pde.solve(heat(), rank=2, grid={"x": 10, "t": 4}, steps=30)
+    parts = pde.solve(heat(), rank=2, grid={"x": 10, "t": 4}, steps=30, windows=[0.2], focus=True)
+    assert whole.relative_l2 < 1e-5 and parts.relative_l2 < 1e-5
+    assert parts.windows == ((0.0, 0.2), (0.2, 1.0)) and parts.parameters == 2 * whole.parameters == 2 * 68
+
+
+def test_focus_resolves_a_layer_that_even_knots_do_not():
+    """Burgers' equation at ν = 0.03 until t = 0.5, whose layer is a thirtieth of the domain."""
+    burgers = pde.library.burgers(0.03)
+    problem = pde.Problem(burgers.residual, {"x": (-1, 1), "t": (0, 0.5)}, burgers.conditions, exact=burgers.exact["u"])
+    settings = {"rank": 4, "grid": {"x": 20, "t": 3}, "windows": [0.25], "steps": 20, "points": 900}
+    found = {focus: pde.solve(problem, **settings, focus=focus).relative_l2 for focus in (False, True)}
+    assert found[True] < 2e-3 and found[True] < found[False] / 10
+
+
+@pytest.mark.parametrize("calls", [60, 150, 300])
+def test_an_interrupt_keeps_the_last_round(calls):
+    seen = []
+
+    def residual(u):
+        seen.append(1)
+        if len(seen) == calls:
+            raise KeyboardInterrupt
+        return u.d("t") - 0.1 * u.d("x", "x")
+
+    problem = pde.Problem(residual, heat().domain, heat().conditions, exact=heat().exact["u"])
+    solution = pde.solve(problem, rank=1, grid=5, points=100, focus=True)
+    assert solution.stop_reason == "interrupted; the best state so far was kept"
+    assert solution.relative_l2 < 0.1
+
+
+def test_products_without_a_first_state_race():
+    poisson = pde.solve(pde.library.poisson(), rank=1, grid=10, starts=2, steps=20)
+    assert poisson.relative_l2 < 1e-4 and poisson.parameters == 2 * 15 + 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"rank": 0}, "rank=0 is not possible"),
+        ({"rank": 2, "width": [2, 2, 1]}, "needs a network"),
+        ({"rank": 2, "grid": {"x": 4}}, "for every coordinate: x, t"),
+        ({"width": [2, 2, 1], "grid": {"x": 8, "t": 4}}, "goes with rank= alone"),
+        ({"rank": 2, "windows": [0.5, 0.3]}, "must be times that rise between 0 and 1"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings, message):
+    with pytest.raises(SpecError, match=message):
+        pde.solve(heat(), **settings)
+
+
+def test_one_coordinate_has_no_products():
+    line = pde.Problem(lambda u: u.d("t") + u, {"t": (0, 1)}, [pde.initial(1.0)])
+    with pytest.raises(SpecError, match="there is one: pass width="):
+        pde.solve(line, rank=2)
