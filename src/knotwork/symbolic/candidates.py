@@ -121,7 +121,7 @@ def candidates_of_many(x: Tensor, targets: Sequence[Target], finished: int = FIN
     best = [sorted(row, key=lambda fit: fit[:2]) for row in fits]
     for function in functions:
         chosen = [(k, n, fit) for k, row in enumerate(best) for n, fit in enumerate(row) if fit[2] is function]
-        a, b = (torch.stack([fit[part] for *_, fit in chosen]) for part in (3, 4))
+        a, b = torch.stack([fit[3] for *_, fit in chosen]), torch.stack([fit[4] for *_, fit in chosen])
         to_end = [place for place, (_, n, _) in enumerate(chosen) if n < finished]
         if to_end:
             ends = some.only([chosen[place][0] for place in to_end])
