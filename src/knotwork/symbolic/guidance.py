@@ -17,6 +17,7 @@ from knotwork.symbolic.search import Search
 from knotwork.symbolic.structures import Axis, Rows
 
 STRAIGHT = 1e-9  # of the target's spread: how far a linear input may bend it over its range
+PLACES = 9  # of its range that are looked at
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,9 @@ class _GuidedSearch(Search):
     def outer(self) -> list[Any]:
         return [PLAIN] if self.guidance.linear else super().outer()
 
+    def rare(self) -> list[Any]:
+        return [] if self.guidance.linear else super().rare()
+
     def judge(self, reading: Reading) -> None:
         if self.guidance.allows(reading.template.filled(), self.sample):
             super().judge(reading)
@@ -123,15 +127,16 @@ def _names(given: Iterable[str] | None, what: str) -> tuple[str, ...]:
 
 
 def _is_straight(expression: Any, name: str, sample: Sample) -> bool:
-    """Whether the second derivative by this input is nothing on all rows."""
-    from knotwork.expressions import algebra, symbol, to_torch
+    """Whether on all rows the values are on a line when this input goes through its range."""
+    from knotwork.expressions import symbol, to_torch
 
-    variable = symbol(name)
-    if variable not in expression.free_symbols:
+    if symbol(name) not in expression.free_symbols:
         return True
-    slope = algebra.diff(expression, variable)
-    if variable not in slope.free_symbols:
-        return True
-    bent = to_torch(algebra.diff(slope, variable), list(sample.columns))(*sample.columns.values())
-    width = float(sample.columns[name].max() - sample.columns[name].min())
-    return float(bent.abs().nan_to_num(torch.inf).max()) * width**2 <= STRAIGHT * sample.scale
+    function, column = to_torch(expression, list(sample.columns)), sample.columns[name]
+    shares = torch.linspace(0, 1, PLACES, dtype=torch.float64)
+    places = column.min() + shares * (column.max() - column.min())
+    values = torch.stack(
+        [function(*{**sample.columns, name: place.expand_as(column)}.values()) for place in places.unbind()]
+    )
+    line = values[:1] + shares[:, None] * (values[-1:] - values[:1])
+    return float((values - line).abs().nan_to_num(torch.inf).max()) <= STRAIGHT * sample.scale

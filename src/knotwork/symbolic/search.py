@@ -117,7 +117,7 @@ class Search:
         return self.reduced(together, outside) if together or outside else None
 
     def products(self) -> Iterator[Reading] | None:
-        """Sums of two and three products of curves."""
+        """Sums of two and three products of curves, and of one product and curves of single inputs."""
         n = len(self.rows.axes)
         if n == 1 or n > MOST_INPUTS:
             return self.best_leads()
@@ -126,6 +126,8 @@ class Search:
             if outer is not EXPONENTIAL:
                 for rank in (2, 3):
                     self.add(Structure(outer, (tuple(range(n)),) * rank))
+                if n > 2:
+                    self.add(Structure(outer, (*((i,) for i in range(n)), tuple(range(n)))))
         return self.best_leads()
 
     def unusual(self) -> Iterator[Reading] | None:

@@ -106,6 +106,8 @@ class Structure:
             inside = "a product of curves" if self.outer is EXPONENTIAL else "a sum of curves"
         elif self.common:
             inside = "curves times a sum of curves"
+        elif len(self.terms[0]) < len(self.terms[-1]):
+            inside = "a sum of curves and of a product of curves"
         else:
             inside = count.get(len(self.terms), f"a sum of {len(self.terms)} products of curves")
         return inside if self.outer is EXPONENTIAL else f"{self.outer.words}{inside}"
