@@ -257,3 +257,12 @@ def test_a_law_is_seen_behind_more_noise_than_signal(seed):
     assert {str(s) for s in found.formula.expression.free_symbols} == {"x"}
     truth = rows[:, 0].numpy() ** 2
     assert np.sqrt(np.mean((found.formula.numpy()(*rows.numpy().T) - truth) ** 2)) < 0.1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_straight_line_behind_noise_is_no_constant(seed):
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randn(150, 3, generator=generator).double()
+    y = rows[:, 0] - rows[:, 1] + 1.2 * torch.randn(150, generator=generator).double()
+    found = kw.discover(rows, y, names=["x", "y", "z"], seed=seed, time_budget=3)
+    assert {"x", "y"} <= {str(s) for s in found.formula.expression.free_symbols}

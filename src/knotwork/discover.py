@@ -18,10 +18,10 @@ from knotwork.kan import KAN
 from knotwork.model import Spec
 from knotwork.simplify import input_shares
 from knotwork.symbolic import Formula, Relations, from_expression, measured, simplest
-from knotwork.symbolic.constants import ROUNDING, Sample
+from knotwork.symbolic.constants import ROUNDING, Constants, Sample, fitted, simplified
 from knotwork.symbolic.construction import splines_of
 from knotwork.symbolic.guidance import Guidance
-from knotwork.symbolic.reading import Reading
+from knotwork.symbolic.reading import Reading, read
 from knotwork.symbolic.shapes import Shape, shapes
 from knotwork.training import INTERRUPTED, FitResult, Line, fit, fit_multilevel, held_out, progress_line
 
@@ -218,12 +218,12 @@ def discover(
             stage("interrupted: the best so far is kept")
             reason = INTERRUPTED
 
-    chosen = min((trial for trial in trials if trial.formula is not None), key=lambda trial: trial.bits)
+    chosen = choice(trials, data)
     assert chosen.formula is not None and chosen.named is not None
     if chosen is trials[0] and reason != INTERRUPTED:
         warnings.warn(
-            f"no formula that was tried explains {data.target_names[0]} better than a constant does; the curves of "
-            "the general network (scout.model) may tell more.",
+            f"no formula that was tried explains {data.target_names[0]} better than a constant does, by more than "
+            "chance; the curves of the general network (scout.model) may tell more.",
             KnotworkWarning,
             stacklevel=2,
         )
@@ -268,7 +268,7 @@ def search_structures(
                 readings.append(reading)
                 front.add(reading.error, reading.template.filled(), reading.meaning)
     finally:  # Ctrl-C keeps what was read
-        for reading in front_of(readings):
+        for reading in front_of(readings or straight(sample)):
             trial = trial_of(reading, data)
             if trial is not None:
                 trials.append(trial)
@@ -287,6 +287,17 @@ def sample_of(data: Dataset, importance: dict[str, float]) -> tuple[Sample, list
     columns = dict(zip(data.input_names, rows.unbind(1), strict=True))
     faint = [columns.pop(name) for name in data.input_names if importance[name] < least]
     return Sample(columns, y), faint
+
+
+def straight(sample: Sample) -> list[Reading]:
+    """A constant and a multiple of every input that rows tell apart from none, if there is one."""
+    from knotwork.expressions import algebra, symbol
+
+    constants = Constants()
+    terms = [constants(0.0) * symbol(name) for name in sample.columns]
+    template = fitted(constants.template(algebra.Add(constants(float(sample.y.mean())), *terms)), sample)
+    found = read("a straight line", simplified(template, sample), sample)
+    return [found] if found.template.filled().free_symbols else []
 
 
 def front_of(readings: Sequence[Reading]) -> list[Reading]:
@@ -454,6 +465,15 @@ def judged(trial: Trial, named: KAN, formula: Formula, data: Dataset) -> Trial:
     n = float(every.numel())
     bits = n * math.log2(error + ROUNDING * rms(data) + 1e-300) + formula.complexity * math.log2(n)
     return replace(trial, named=named, formula=formula, held_out=float(held_out.mean().sqrt()), bits=bits)
+
+
+def choice(trials: Sequence[Trial], data: Dataset) -> Trial:
+    """The trial of the fewest bits; before the constant one that would have fewer if a formula took half as many."""
+    constant, *others = sorted((t for t in trials if t.formula is not None), key=lambda trial: trial is not trials[0])
+    best = min(others, key=lambda trial: trial.bits, default=constant)
+    assert best.formula is not None
+    half = best.formula.complexity * math.log2(len(data.y_train) + len(data.y_val)) / 2
+    return best if best.bits - half < constant.bits else constant
 
 
 def pareto_front(trials: Sequence[Trial]) -> tuple[Trial, ...]:

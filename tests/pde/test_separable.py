@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,7 +11,7 @@ from knotwork.errors import SpecError
 from knotwork.pde.focus import equal_shares, followed
 from knotwork.pde.points import Place
 from knotwork.pde.separable import hold, separable
-from knotwork.pde.solve import make_terms
+from knotwork.pde.solve import Work, make_terms
 from knotwork.pde.start import draw, laid_over
 
 PI = math.pi
@@ -164,7 +165,9 @@ def test_products_without_a_first_state_race():
         ({"rank": 2, "width": [2, 2, 1]}, "needs a network"),
         ({"rank": 2, "grid": {"x": 4}}, "for every coordinate: x, t"),
         ({"width": [2, 2, 1], "grid": {"x": 8, "t": 4}}, "goes with rank= alone"),
-        ({"rank": 2, "windows": [0.5, 0.3]}, "must be times that rise between 0 and 1"),
+        ({"rank": 2, "windows": [0.5, 0.3]}, "must be numbers that rise inside of 0 to 1"),
+        ({"rank": 2, "windows": [0, 0.5]}, "rise inside"),
+        ({"rank": 2, "windows": ["half"]}, "must be numbers"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, message):
@@ -176,3 +179,17 @@ def test_one_coordinate_has_no_products():
     line = pde.Problem(lambda u: u.d("t") + u, {"t": (0, 1)}, [pde.initial(1.0)])
     with pytest.raises(SpecError, match="there is one: pass width="):
         pde.solve(line, rank=2)
+
+
+def test_windows_that_were_solved_are_kept_when_the_next_is_interrupted(monkeypatch):
+    solved = Work.solve
+
+    def interrupted(self, *arguments, **settings):
+        if self.window:
+            raise KeyboardInterrupt
+        return solved(self, *arguments, **settings)
+
+    monkeypatch.setattr(Work, "solve", interrupted)
+    solution = pde.solve(heat(), rank=1, grid=5, points=100, windows=np.array([0.5]))
+    assert solution.stop_reason == "interrupted; the best state so far was kept"
+    assert len(solution.models) == 1

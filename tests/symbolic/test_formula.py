@@ -8,7 +8,7 @@ import torch
 
 import knotwork as kw
 from knotwork.expressions import parse
-from knotwork.symbolic import symbolic_formula
+from knotwork.symbolic import simplest, symbolic_formula
 
 
 def named_network(width, arity=2, seed=0):
@@ -147,3 +147,13 @@ def test_errors_of_a_formula_with_absolute_values_are_finite():
     formula = model.symbolic_formula(data)
     assert len(formula.errors) == 3  # factor, place of the kink, constant: as many as data can tell apart
     assert all(np.isfinite(error) for error in formula.errors.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [("3.00002559/sqrt(a**(-4))", "3.00002559*a**2"), ("sqrt(a**2*b**2)", "a*b"), ("2*sqrt(c**2)", None)],
+)
+def test_powers_of_powers_come_together_where_rows_allow_it(text, short):
+    data = kw.sample("a + b + c", a=(1, 2), b=(1, 2), c=(-1, 1), size=50, seed=0)
+    found = simplest(parse(text), data)
+    assert found == parse(short) if short else "Abs" in str(found) or "sqrt" in str(found)

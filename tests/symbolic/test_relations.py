@@ -125,3 +125,14 @@ def test_what_is_not_there_is_told():
         model.relations(data, held=0)
     with pytest.raises(kw.KnotworkError, match="pass data="):
         model.relations()
+
+
+def test_every_logit_has_its_relations_and_no_error_of_labels():
+    rows = torch.rand(300, 2, generator=torch.Generator().manual_seed(0)).double()
+    labels = (3 * rows[:, 0]).floor().long()
+    network = kw.KAN([2, 3], seed=0)
+    network.fit((rows, labels), loss="cross_entropy", steps=5)
+    found = network.relations((rows, labels), output=2)
+    assert found.target == "logit_2" and math.isnan(found.error) and "nan" not in str(found)
+    with pytest.raises(kw.KnotworkError, match="from 0 to 2"):
+        network.relations((rows, labels), output=3)

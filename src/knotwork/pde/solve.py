@@ -9,6 +9,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -75,11 +76,13 @@ def solve(
 
     Raises SpecError for a problem or a network that cannot be, TrainingError for settings that are not possible.
     """
+    windows = windows.tolist() if isinstance(windows, np.ndarray) else windows
     listed = isinstance(windows, Sequence) and not isinstance(windows, str)
     counts = {"starts": starts, "steps": steps, "points": points, **({} if listed else {"windows": windows})}
     for name, value in counts.items():
-        if value is not None and (not is_whole(value) or value < 1):  # type: ignore[operator]
-            raise TrainingError(f"{name}={value!r} is not possible: it must be a whole number of at least 1.")
+        if (value is not None or name == "windows") and (not is_whole(value) or value < 1):  # type: ignore[operator]
+            more = ", or the times between windows" if name == "windows" else ""
+            raise TrainingError(f"{name}={value!r} is not possible: it must be a whole number of at least 1{more}.")
     if optimizer not in OPTIMIZERS:
         raise TrainingError(f"optimizer={optimizer!r} is not known here: choose one of {', '.join(OPTIMIZERS)}.")
     if windows != 1:
@@ -93,9 +96,9 @@ def solve(
     held = model is None and rank is not None and can_hold(problem)
     plan = Plan(max(several), starts, steps, points, optimizer, focus, tolerance, seed, held, several)
     began = time.perf_counter()
+    if sum(way is not None for way in (model, width, rank)) != 1:
+        raise SpecError("solve() needs a network: pass one of width=, such as [2, 5, 1], rank= and model=.")
     if model is None:
-        if (width is None) == (rank is None):
-            raise SpecError("solve() needs a network: pass width=, such as [2, 5, 1], or rank=, or a model.")
         coarsest = plan.grid if held else plan.grids()[0]
         if rank is not None:
             start = separable(problem, rank, coarsest, k, seed)
@@ -149,8 +152,15 @@ def solved_in_windows(
             begin = start
         else:
             begin = laid_over(start.copy(), part, plan.intervals)
-        parts.append(Work(part, ends, plan, line, callback, began, w))
-        parts[-1].solve(begin, fresh=not given)
+        work = Work(part, ends, plan, line, callback, began, w)
+        try:
+            work.solve(begin, fresh=not given)
+        except KeyboardInterrupt:  # before there is anything of this window
+            if not parts:
+                raise
+            parts[-1].reason = INTERRUPTED
+            break
+        parts.append(work)
         if parts[-1].reason in (STOPPED, INTERRUPTED):
             break
     return parts

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from itertools import pairwise
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -28,9 +29,10 @@ def cuts(problem: Problem, windows: int | Sequence[float]) -> list[float]:
         return [-float("inf"), float("inf")]
     low, high = problem.domain[problem.time]
     if isinstance(windows, Sequence):
-        found = [low, *(float(time) for time in windows), high]
-        if any(not a < b for a, b in pairwise(found)):
-            raise SpecError(f"windows={list(windows)!r} must be times that rise between {low:g} and {high:g}.")
+        times = all(isinstance(time, Real) for time in windows)
+        found = [low, *(float(time) for time in windows), high] if times else []
+        if not times or any(not a < b for a, b in pairwise(found)):
+            raise SpecError(f"windows={list(windows)!r} must be numbers that rise inside of {low:g} to {high:g}.")
         return found
     return [low + (high - low) * w / windows for w in range(windows)] + [high]
 

@@ -285,7 +285,7 @@ def simplest(expression: Any, data: Dataset) -> Any:
     ways: tuple[Callable[[Any], Any], ...] = (
         lambda e: tidy(e, samples, 1e-10),
         lambda e: snap(e, same, 1e-11),  # factors that have come together to 1
-        algebra.powdenest,
+        lambda e: algebra.powdenest(e, force=True),  # as if variables were positive, which `same` judges
         algebra.together,
         algebra.cancel,
         algebra.factor_terms,

@@ -123,6 +123,9 @@ def _names(given: Iterable[str] | None, what: str) -> tuple[str, ...]:
         return ()
     if isinstance(given, str):
         raise SpecError(f"{what}={given!r} is one text: give a list of names, {what}=[{given!r}].")
+    given = tuple(given)
+    if not all(isinstance(name, str) for name in given):
+        raise SpecError(f"{what}={list(given)!r} must be a list of names.")
     return tuple(given)
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -129,7 +130,7 @@ def quantile(interval: float, degrees: int) -> float:
 
 def check_interval(interval: object, kind: object) -> None:
     """Raises SpecError unless this is a probability and a kind of interval."""
-    if isinstance(interval, bool) or not isinstance(interval, (int, float)) or not 0 < interval < 1:
+    if isinstance(interval, bool) or not isinstance(interval, Real) or not 0 < float(interval) < 1:
         raise SpecError(f"interval={interval!r} is no probability: give one between 0 and 1, such as 0.95.")
     if kind not in KINDS:
         raise SpecError(

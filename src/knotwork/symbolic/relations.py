@@ -11,6 +11,7 @@ from torch import Tensor
 from knotwork.data import Dataset, as_dataset
 from knotwork.errors import SpecError
 from knotwork.model import KANNetwork, is_whole
+from knotwork.symbolic.formula import logit_names
 
 KINDS = ("shift", "scale")
 ROWS = 1000  # between which values are exchanged
@@ -93,8 +94,8 @@ class Relations:
                 numbers += [off[kind, first, second] for kind in ("shift", "scale")]
                 rows.append([f"{first}, {second}", *(f"{number:.3f}" for number in numbers)])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        own = f"the network itself is off by {self.error:.2g}"
-        lines = [f"How far {self.target} is from each (0: exactly; held true below {self.held:g}; {own})"]
+        own = f"; the network itself is off by {self.error:.2g}" if self.error == self.error else ""
+        lines = [f"How far {self.target} is from each (0: exactly; held true below {self.held:g}{own})"]
         for row in rows:
             cells = [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
             lines.append("  ".join(cells))
@@ -135,8 +136,9 @@ def relations(network: KANNetwork, data: object, output: int = 0, held: float = 
     Raises SpecError for an output that is not there.
     """
     data = as_dataset(data)
-    if not is_whole(output) or not 0 <= output < data.n_outputs:
-        raise SpecError(f"output={output!r} is not there: give a number from 0 to {data.n_outputs - 1}.")
+    outputs = sum(network.spec.width[-1])
+    if not is_whole(output) or not 0 <= output < outputs:
+        raise SpecError(f"output={output!r} is not there: give a number from 0 to {outputs - 1}.")
     if not held > 0:
         raise SpecError(f"held={held!r} is not possible: give a share above 0, such as {HELD}.")
     probe = _Probe(network, data, output)
@@ -150,7 +152,8 @@ def relations(network: KANNetwork, data: object, output: int = 0, held: float = 
         names = data.input_names[i], data.input_names[j]
         tried += [Symmetry(kind, *names, *probe.combination(i, j, kind)) for kind in KINDS]
     true = sorted((one for one in tried if one.off < held), key=lambda one: one.off)
-    names = data.input_names, data.target_names[output]
+    targets = data.target_names if outputs == data.n_outputs else logit_names(data, outputs)
+    names = data.input_names, targets[output]
     return Relations(
         *names, effects, sums + sums.T, products + products.T, tuple(true), tuple(tried), probe.error(), held
     )
@@ -177,8 +180,10 @@ class _Probe:
         return self.network(x.to(self.dtype))[:, self.output].double()
 
     def error(self) -> float:
-        """The network's own root mean squared error, as a share of the spread."""
+        """The network's own root mean squared error, as a share of the spread; NaN of logits of several classes."""
         data = self.data
+        if sum(self.network.spec.width[-1]) != data.n_outputs:
+            return math.nan
         x, y = (data.X_val, data.y_val) if len(data.X_val) else (data.X_train, data.y_train)
         with torch.no_grad():
             return _size(self.network(x)[:, self.output] - y[:, self.output]) / self.spread
