@@ -118,7 +118,7 @@ def test_what_is_known_beforehand_is_passed_on(tmp_path, capsys, monkeypatch):
 def test_ctrl_c_ends_with_what_was_found_so_far(tmp_path):
     x = np.random.default_rng(0).uniform(-1, 1, (300, 3))
     path = tmp_path / "table.csv"
-    rows = np.column_stack([x[:, :2], x.sum(1)])  # the third summand is noise: nothing is exact
+    rows = np.column_stack([x[:, :2], x.sum(1)])  # the third summand is noise: sums of curves are not read at once
     np.savetxt(path, rows, delimiter=",", header="a,b,force", comments="")
     done = subprocess.Popen(
         [str(Path(sys.executable).with_name("knotwork")), "discover", str(path), "--target", "force", "--json"],
@@ -129,14 +129,14 @@ def test_ctrl_c_ends_with_what_was_found_so_far(tmp_path):
     )
     assert done.stderr is not None
     for line in done.stderr:
-        if "trying a product" in line:
+        if "trying powers" in line:
             done.send_signal(signal.SIGINT)
             break
     out, err = done.communicate(timeout=60)
     assert done.returncode == 0, err
     facts = json.loads(out)
     assert facts["stop_reason"] == "interrupted; the best state so far was kept"
-    assert len(facts["pareto"]) == 2  # a constant and the sum that was found before
+    assert len(facts["pareto"]) == 2  # a constant and a straight line
     assert "interrupted: the best so far is kept" in err
 
 

@@ -97,7 +97,7 @@ def solve(
     plan = Plan(max(several), starts, steps, points, optimizer, focus, tolerance, seed, held, several)
     began = time.perf_counter()
     if sum(way is not None for way in (model, width, rank)) != 1:
-        raise SpecError("solve() needs a network: pass one of width=, such as [2, 5, 1], rank= and model=.")
+        raise SpecError("solve() needs a network: pass width=, such as [2, 5, 1], or rank=, or model=, one of them.")
     if model is None:
         coarsest = plan.grid if held else plan.grids()[0]
         if rank is not None:
