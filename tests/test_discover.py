@@ -195,16 +195,18 @@ class CtrlC(Line):
     ],
 )
 def test_an_interrupt_at_any_stage_ends_with_the_best_so_far(part, title, noise, monkeypatch):
-    """What comes before the first formula ends with a constant, without the warning that nothing better was found."""
+    """A constant before the search among structures, after it a straight line too, then what shapes gave."""
     monkeypatch.setattr(Search, "readings", lambda self: iter(()))  # as if no structure came close
     data = kw.sample(lambda x, y, z: torch.exp(x) + y, x=(-1, 1), y=(-1, 1), z=(-1, 1), size=100, seed=0, noise=noise)
     found = kw.discover(data, seed=0, progress=CtrlC(part, title))
     assert found.stop_reason == INTERRUPTED
     assert found.formula is not None and np.isfinite(found.formula.gap)
     assert found.scout.train_rmse > 0 and set(found.importance) == {"x", "y", "z"}
-    named = part == "trying a product"
-    assert (found.shape == "a constant") != named
-    assert len(found.pareto) == 1 + named
+    searched, named = part != "looking for inputs that matter", part == "trying a product"
+    assert found.shape == (
+        "a sum of functions of one input" if named else "a straight line" if searched else "a constant"
+    )
+    assert len(found.pareto) == 1 + searched + named
 
 
 @pytest.mark.filterwarnings("ignore:no formula that was tried explains")

@@ -15,7 +15,7 @@ def watching(bias, first=2.0, alike=1.0):
     nothing = torch.zeros(0, 1), torch.zeros(0, 1)
     objective = make_objective(bias, "mse", 0.0, 1.0, 1.0, False)
     watch = Watch(bias, objective, rows, nothing, None, None, 0.0)
-    watch.alike = alike
+    watch.alike, watch.clean = alike, float("inf")
     return watch
 
 

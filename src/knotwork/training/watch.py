@@ -12,14 +12,16 @@ from knotwork.training.progress import Line
 from knotwork.training.result import STOPPED, Record
 
 NAN = float("nan")
+CLEAN = 1e-8  # of the targets' variance: squared errors below it are no noise
 
 
 class Watch:
     """Called by an optimiser after its steps, with the objective on all training rows where it knows it.
 
     Keeps the state with the lowest objective, or with the lowest validation loss where `patience` is given, the state
-    before the fit being the first to beat. Of states that are `alike`, within so many times the lowest objective, the
-    last is kept, if it is no worse than the first. Returns the reason to stop, if there is one.
+    before the fit being the first to beat. Where rows hold no noise, of states that are `alike`, within so many times
+    the lowest squared error, the last is kept, if it is no worse than the first. Returns the reason to stop, if there
+    is one.
     """
 
     def __init__(
@@ -36,6 +38,9 @@ class Watch:
         self.patience, self.callback, self.began = patience, callback, began
         self.alike = 1.0
         self.squared = objective.loss is mean_squared_error
+        y = rows[1]
+        plain = self.squared and objective.penalty is None and len(y) > 0
+        self.clean = CLEAN * float((y - y.mean(0)).square().mean()) if plain else 0.0
         self.line = Line()
         self.history: list[Record] = []
         self.waited = 0
@@ -73,7 +78,7 @@ class Watch:
     def _offer(self, value: float) -> bool:
         """Keep today's state if `value` is the lowest so far, or like it; whether it is the lowest."""
         better = value < self.best
-        if better or (value < self.alike * self.best and value <= self.first):
+        if better or (self.best < self.clean and value < self.alike * self.best and value <= self.first):
             self._keep()
         if better:
             self.best = value
