@@ -49,7 +49,10 @@ def run(text: str, seed: int) -> dict:
     truth = to_numpy(parse(text), list(ranges))(*points)
     difference = np.abs(found.formula.numpy()(*points) - truth).max() / np.sqrt((truth**2).mean())
     rounded = sympy.nsimplify(round_constants(found.formula.expression, 6).subs(sympy.Float(3.14159), sympy.pi))
-    same = sympy.simplify(rounded - sympy.nsimplify(parse(text))) == 0
+    # tanh(atanh(u) + atanh(v)) is (u + v)/(1 + u*v)
+    same = any(
+        sympy.simplify(way(rounded) - sympy.nsimplify(parse(text))) == 0 for way in (lambda e: e, sympy.expand_trig)
+    )
     return {
         "formula": text,
         "seed": seed,
