@@ -15,12 +15,12 @@ from knotwork.symbolic.ridges import Ridges, gauges
 from knotwork.symbolic.structures import Fit, Fitting, Rows, Structure
 
 CHOICES = 10  # names of a curve that are tried
-TRIES = 30  # other names tried in a structure
+TRIES = 20  # other names tried in a structure
 CLOSE = 10.0  # bits by which another name may seem worse
 CONSTANT = 2e-3  # relative variation of a factor below which it is a number
 COUNTS = {1: "a curve", 2: "two curves"}
 FIRST_ROWS = 400  # that names are tried on
-FEW_TRIES = 20  # of other names where the first ones are as good as the curves
+FEW_TRIES = 10  # of other names where the first ones are as good as the curves
 RIPE = 60.0  # bits by which a reading may be longer before its constants are made simple
 LAST = 4  # of those
 AS_GOOD = 1.02  # times the error of the curves: names need not be better
