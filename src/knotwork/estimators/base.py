@@ -136,7 +136,7 @@ class KANEstimator(BaseEstimator, ABC):
     ) -> Self:
         """Fit a network to `rows`, whose targets are deviations from `center` in units of `scale`, both (K,).
 
-        The fitted network answers in the targets' own units. `classes` (n,) are kept in proportion where rows are held
+        The fitted network answers in the targets' own units, and with `center` where `scale` is zero. `classes` (n,) are kept in proportion where rows are held
         out for early stopping.
         """
         began = time.perf_counter()
@@ -161,6 +161,7 @@ class KANEstimator(BaseEstimator, ABC):
                 watch.restore_best()
             with torch.no_grad():
                 objective = float(rows.loss(rows.outputs(network))) / rows.total
+                rescale_outputs(network, (scale > 0).to(scale), torch.zeros_like(scale))
                 effects = self._effects(network, rows, generator)
                 rescale_outputs(network, scale, scale * rows.offset + center)
                 answers = [self._respond(network(part.x)) for part in (rows, held_out)]

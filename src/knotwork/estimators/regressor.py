@@ -60,9 +60,9 @@ class KANRegressor(RegressorMixin, MultiOutputMixin, KANEstimator):
         targets, shares = targets / unit, weights / weights.sum()
         center = shares @ targets
         spread = (shares @ (targets - center).square()).sqrt()
-        scale = torch.where(spread > ROUNDING, spread, torch.ones_like(spread))
-        apart = torch.where(spread > ROUNDING, targets - center, 0.0)  # rounding is no target
-        rows = Rows(x, apart / scale, weights, torch.zeros_like(center), Normal())
+        scale = torch.where(spread > ROUNDING, spread, 0.0)  # rounding is no target
+        apart = torch.where(scale > 0, (targets - center) / scale, 0.0)
+        rows = Rows(x, apart, weights, torch.zeros_like(center), Normal())
         names = _names_of_targets(table, getattr(self, "feature_names_in_", ()), len(unit))
         return self._train(rows, unit * scale, unit * center, names)
 
