@@ -1,7 +1,7 @@
 """From an over-wide network to one of the right shape: fit with a penalty, prune, and again until nothing goes."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from numbers import Real
 
@@ -18,7 +18,7 @@ MOST = 0.3  # sparsity at which edges that are needed go too
 STARTS = 8  # most wide networks train from any start, but not all
 AS_WELL = 1.05  # times the error on held-out rows
 FINER = 4  # times the grid, at most, on which the first smaller network may make up for the parameters it lost
-HOPELESS = 3.0  # times the error on the same grid: a finer one is not tried for a network without one node
+HOPELESS = 30.0  # times the error on the same grid: a finer one is not tried for a network without some nodes
 
 
 def fit_sparse(
@@ -35,12 +35,12 @@ def fit_sparse(
 
     It is fitted, fitted with the penalty of eq. 2.20, pruned, and fitted and pruned again until nothing goes. This goes
     on with three times the sparsity up to 0.3, since noise keeps edges alive that a stronger penalty removes; then
-    nodes that do the work of another are tried one by one. A smaller network is kept if without the penalty it predicts
-    held-out rows (training rows without them) as well within 5 %: on its own grid, or on a finer one with no more
-    parameters than `model`, because on a coarse grid spare edges make up for what single curves cannot follow.
-    `sparsity` weighs the penalty against the variance of the targets, so units make no difference (labels have none);
-    the thresholds are those of `prune`, and other `settings` those of `fit`, except that 8 starts are enough. Ctrl-C or
-    the callback ends it with the best so far.
+    nodes that do the work of another are left out, one by one or several of a layer. A smaller network is kept if
+    without the penalty it predicts held-out rows (training rows without them) as well within 5 %: on its own grid, or
+    on a finer one with no more parameters than `model`, because on a coarse grid spare edges make up for what single
+    curves cannot follow. `sparsity` weighs the penalty against the variance of the targets, so units make no difference
+    (labels have none); the thresholds are those of `prune`, and other `settings` those of `fit`, except that 8 starts
+    are enough. Ctrl-C or the callback ends it with the best so far.
 
     Raises TrainingError for a sparsity that is not positive.
     """
@@ -146,17 +146,35 @@ class _Search:
         return True
 
     def drop_nodes(self) -> None:
-        """Leave out hidden nodes one by one, the least important first, as long as others can do their work."""
+        """Leave out hidden nodes, the least important first, as long as others can do their work.
+
+        Each is tried alone, and then with the next of its layer and so on, as two may need the grid that one can have.
+        Those left race from new starts, for what they learned was a part of the work.
+        """
         assert self.best is not None and isinstance(self.best.model, KANNetwork)
-        network, x = self.best.model, self.data.X_train
-        with going_on(network):
-            scores = attribute(network, x).nodes
-        hidden = [(l, n) for l in range(1, network.spec.depth) for n in range(len(scores[l])) if len(scores[l]) > 1]
-        for l, n in sorted(hidden, key=lambda place: float(scores[place[0]][place[1]])):
-            with going_on(network):
-                smaller = without_node(network, x, l, n)
-            if self.consider(smaller, HOPELESS):
+        network = self.best.model
+        for l, n in self._by_importance(network, range(1, network.spec.depth)):
+            smaller = self._without(network, l, n)
+            while not self.consider(smaller, HOPELESS):
+                rest = self._by_importance(smaller, [l]) if l < smaller.spec.depth else []
+                if not rest:
+                    break
+                smaller = self._without(smaller, *rest[0])
+            else:
                 return self.drop_nodes()
+
+    def _by_importance(self, network: KANNetwork, layers: Iterable[int]) -> list[tuple[int, int]]:
+        """Layer and place of hidden nodes that have others beside them, the least important first."""
+        with going_on(network):
+            scores = attribute(network, self.data.X_train).nodes
+        hidden = [(l, n) for l in layers for n in range(len(scores[l])) if len(scores[l]) > 1]
+        return sorted(hidden, key=lambda place: float(scores[place[0]][place[1]]))
+
+    def _without(self, network: KANNetwork, layer: int, node: int) -> KANNetwork:
+        with going_on(network):
+            smaller = without_node(network, self.data.X_train, layer, node)
+        smaller.fitted.fill_(False)
+        return smaller
 
 
 def _unit(data: Dataset, settings: dict[str, object]) -> float:
