@@ -11,6 +11,7 @@ from knotwork.expressions import parse
 from knotwork.functions import select
 from knotwork.symbolic.constants import Constants, Sample, Template, fitted, simplified
 from knotwork.symbolic.names import INVERSE, OUTER, PLAIN, ROOT, names
+from knotwork.symbolic.reading import read
 from knotwork.symbolic.ridges import fit_ridges, gauges
 from knotwork.symbolic.search import Search
 from knotwork.symbolic.structures import Fitting, Rows, Structure, fit_structure
@@ -188,6 +189,38 @@ def test_equal_constants_become_one():
     sample = Sample({"u": x, "v": y}, target)
     found = simplified(fitted(Template(a * u**2 + b * v**2, {a: 1.0, b: 1.0}), sample), sample)
     assert len(found.values) == 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_constants_that_are_equal_by_chance_win_nothing(seed):
+    """cosh(2.3 y) + 2.4 is near 1.03·exp(0.8 y²), and shorter if its 2.3 is that of the sine, by chance."""
+    columns, y = table("1.7*exp(sin(2.3*x) + 0.8*y**2)", rows=1000, noise=0.05, seed=seed, x=(-1, 1), y=(-1, 1))
+    sample = Sample(dict(zip("xy", columns, strict=True)), y)
+    a, b, c, d, u, v = sympy.symbols("a b c d x y", real=True)
+    truth = Template(a * sympy.exp(sympy.sin(b * u) + c * v**2), {a: 1.7, b: 2.3, c: 0.8})
+    chance = Template(
+        a * (sympy.cosh(b * v) + c) * sympy.exp(sympy.sin(d * u)), {a: 0.5, b: 2.3, c: 2.4, d: 2.3}
+    )  # fmt: skip
+    readings = [read("", simplified(fitted(one, sample), sample), sample) for one in (truth, chance)]
+    assert len(readings[1].template.values) <= 2 < len(readings[0].template.values)
+    assert readings[0].bits < readings[1].bits
+
+
+def test_a_constant_that_is_exact_is_worth_what_it_saves():
+    x = torch.linspace(1, 2, 100, dtype=torch.float64)
+    a, b, t = sympy.symbols("a b t", real=True)
+    sample = Sample({"t": x}, 2.7183 * x**3)
+    assert simplified(fitted(Template(a * t**b, {a: 2.5, b: 2.9}), sample), sample).doubt == 0
+
+
+@pytest.mark.parametrize(("low", "exponents"), [(-1.0, 0), (0.5, 1)])
+def test_an_exponent_stays_where_another_would_not_be_real(low, exponents):
+    t = torch.linspace(low, 2, 100, dtype=torch.float64)
+    name = next(n for n in names(t, 3 * t**2 + 1, LIBRARY) if n.outer is PLAIN and n.function is None)
+    constant = Constants()
+    expression = name.factor(sympy.Symbol("t", real=True), constant)[0]
+    powers = [p.exp for p in expression.atoms(sympy.Pow)]
+    assert len(powers) == 1 and sum(not p.is_number for p in powers) == exponents
 
 
 def test_what_the_rows_leave_open_becomes_zero_or_one():

@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ SMALLEST = 1e-13  # of rms(y): no smaller residuals are looked for
 ROUNDING = 1e-9  # of rms(y): residuals below it are as good as none
 SIGMAS = 3.0  # standard errors that a simple number may lie away from a constant
 ACCIDENT = 0.25  # probability that a simple number lies that near by chance, above which none is taken
-EQUALITY = 0.05  # added to the risk of calling two constants equal, so that simple numbers are tried first
+EQUALITY = 0.05  # added to the chance that two constants seem equal, so that simple numbers are tried first
 ALMOST = 1e-5  # a constant smaller than that may be none
 
 
@@ -43,12 +43,16 @@ class Sample:
 
 @dataclass(frozen=True)
 class Template:
-    """An expression whose constants are the symbols of `values`, all of them free."""
+    """An expression whose constants are the symbols of `values`, all of them free.
+
+    `doubt` is by how many bits it is too cheap, as constants became simple numbers that may lie there by chance.
+    """
 
     expression: Any
     values: Mapping[Any, float]
     mse: float = math.inf
     covariance: Tensor | None = field(default=None, repr=False, compare=False)
+    doubt: float = 0.0
 
     def filled(self) -> Any:
         """The expression with its constants as decimals."""
@@ -124,7 +128,7 @@ def fitted(template: Template, sample: Sample, steps: int = STEPS, target: float
     here = values(now) - sample.y
     mse = _mean_square(here)
     if not len(now) or not math.isfinite(mse):
-        return Template(template.expression, template.values, mse, torch.zeros(len(now), len(now)))
+        return replace(template, mse=mse, covariance=torch.zeros(len(now), len(now)))
     damping, slow, jacobian = Damping(1e-3), 0, None
     for _ in range(steps):
         if jacobian is None:
@@ -147,7 +151,8 @@ def fitted(template: Template, sample: Sample, steps: int = STEPS, target: float
             break
     found, jacobian = slopes(now)
     covariance = _covariance(torch.nan_to_num(jacobian), mse, len(sample))
-    return Template(template.expression, dict(zip(template.values, now.tolist(), strict=True)), mse, covariance)
+    values_now = dict(zip(template.values, now.tolist(), strict=True))
+    return replace(template, values=values_now, mse=mse, covariance=covariance)
 
 
 def _mean_square(residuals: Tensor) -> float:
@@ -179,24 +184,29 @@ def simplified(template: Template, sample: Sample) -> Template:
     refused: set[tuple[Any, Any]] = set()
     while template.values:
         proposals = sorted(
-            (risk, str(symbol), str(simple), symbol, simple)
+            (chance + EQUALITY * bool(simple.free_symbols), str(symbol), str(simple), chance, symbol, simple)
             for symbol, error in template.errors().items()
-            for risk, simple in [*_simple_numbers(template.values[symbol], error), *_equals(template, symbol)]
+            for chance, simple in [*_simple_numbers(template.values[symbol], error), *_equals(template, symbol)]
             if (symbol, simple) not in refused
         )
         if not proposals:
             return template
-        for *_, symbol, simple in proposals:
+        for *_, chance, symbol, simple in proposals:
             new = replaced(template, symbol, simple)
             if new is not None:
                 new = fitted(new, sample, 20)
                 if new.mse <= _allowed(template.mse, sample):
-                    template = new
+                    template = replace(new, doubt=new.doubt + _doubt(chance, len(sample)))
                     break
             refused.add((symbol, simple))
         else:
             return template
     return template
+
+
+def _doubt(chance: float, n: int) -> float:
+    """The bits that a constant less saves beyond what it tells, -log2 of the chance of it."""
+    return max(0.0, math.log2(n) + math.log2(max(chance, 1 / n)))
 
 
 def _equals(template: Template, symbol: Any) -> list[tuple[float, Any]]:
@@ -211,7 +221,7 @@ def _equals(template: Template, symbol: Any) -> list[tuple[float, Any]]:
             near = SIGMAS * math.sqrt(variance) if 0 <= variance < math.inf else 0.0
             risk = 2 * near / abs(template.values[symbol] or 1.0)
             if abs(apart) <= near + 1e-9 * abs(template.values[symbol]) and risk < ACCIDENT:
-                found.append((risk + EQUALITY, sign * symbols[j]))
+                found.append((risk, sign * symbols[j]))
     return found
 
 
@@ -228,7 +238,8 @@ def replaced(template: Template, symbol: Any, value: Any) -> Template | None:
     if expression.has(algebra.zoo, algebra.nan, algebra.oo):
         return None
     left = expression.free_symbols
-    return Template(expression, {s: v for s, v in template.values.items() if s in left})
+    values = {s: v for s, v in template.values.items() if s in left}
+    return replace(template, expression=expression, values=values, mse=math.inf, covariance=None)
 
 
 def _simple_numbers(value: float, error: float) -> list[tuple[float, Any]]:

@@ -104,6 +104,7 @@ class Name:
     error: float
     score: float
     inverted: bool = False  # of 1/t, then
+    whole: bool = False  # an exponent that must stay, as t has both signs
 
     def sum_term(self, t: Any, constant: Callable[[float], Any], times: float) -> tuple[Any, float]:
         """So many times the curve as an expression of `t`, and a constant to add; `constant` makes them of values."""
@@ -137,7 +138,7 @@ class Name:
         t = 1 / t if self.inverted else t
         if self.function is None:
             p, c, d = self.constants
-            return c, d, t if p == 1 else t ** constant(p)
+            return c, d, t ** (int(p) if self.whole else constant(p)) if p != 1 else t
         a, b, c, d = self.constants
         power = self.function.power
         if self.function.name == "x":
@@ -171,10 +172,13 @@ def names(
     t, y = t[order], y[order]
     size = (y - y.mean() if offset else y).square().mean().sqrt().clamp_min(1e-300)
 
+    positive = bool((t > 0).all())
+
     def judged(around: Outer, named: NamedFunction | None, constants: tuple[float, ...], values: Tensor, cost: float):
         error = float((values - y).square().mean().sqrt() / size)
         if error < 1:
-            found.append(Name(around, named, constants, error, cost + 2 * math.log2(error + floor)))
+            score = cost + 2 * math.log2(error + floor)
+            found.append(Name(around, named, constants, error, score, whole=named is None and not positive))
 
     found: list[Name] = []
     for p, c in _powers(t, y):
@@ -186,7 +190,7 @@ def names(
     for (around, undone, weights), table in zip(tried, tables, strict=True):
         extra = (OUTER_COST if around is not PLAIN else 0.0) + (0.0 if offset and around is PLAIN else 1.0)
         before, found = found, []
-        for p in HALVES if bool((t > 0).all()) else (1.0, 2.0, 3.0, 4.0):
+        for p in HALVES if positive else (1.0, 2.0, 3.0, 4.0):
             c, d = _line(t**p, undone, weights)
             judged(around, None, (p, c, d), around.apply(c * t**p + d), 1.0 + min(abs(p), 4.0) / 4 + extra)
         # an exponent is fitted later, so one will do, but none to the straight line

@@ -15,12 +15,12 @@ from knotwork.symbolic.ridges import Ridges, gauges
 from knotwork.symbolic.structures import Fit, Fitting, Rows, Structure
 
 CHOICES = 10  # names of a curve that are tried
-TRIES = 20  # other names tried in a structure
+TRIES = 30  # other names tried in a structure
 CLOSE = 10.0  # bits by which another name may seem worse
 CONSTANT = 2e-3  # relative variation of a factor below which it is a number
 COUNTS = {1: "a curve", 2: "two curves"}
 FIRST_ROWS = 400  # that names are tried on
-FEW_TRIES = 10  # of other names where the first ones are as good as the curves
+FEW_TRIES = 20  # of other names where the first ones are as good as the curves
 RIPE = 60.0  # bits by which a reading may be longer before its constants are made simple
 LAST = 4  # of those
 AS_GOOD = 1.02  # times the error of the curves: names need not be better
@@ -45,13 +45,14 @@ class Reading:
 
 
 def read(meaning: str, template: Template, sample: Sample) -> Reading:
-    """A template that was fitted, with its length in bits; a decimal takes as many as two simple numbers."""
+    """A template that was fitted, with its length in bits; a decimal takes as many as two simple numbers, and
+    what became simple saves no more than its chance tells."""
     from knotwork.expressions import complexity
 
     n = len(sample)
     error = math.sqrt(template.mse) + ROUNDING * sample.scale
     length = complexity(template.expression) + len(template.values)
-    return Reading(meaning, template, n * math.log2(error) + length * math.log2(n), length)
+    return Reading(meaning, template, n * math.log2(error) + length * math.log2(n) + template.doubt, length)
 
 
 def read_structure(fit: Fit, rows: Rows, sample: Sample, functions: Sequence[NamedFunction]) -> Reading | None:
