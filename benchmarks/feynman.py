@@ -18,7 +18,6 @@ chooses by description length, told the noise; gplearn 0.4.3 has its own setting
 
 import argparse
 import csv
-import json
 import random
 import statistics
 import time
@@ -29,6 +28,7 @@ import joblib
 import numpy as np
 import sympy
 import torch
+from lines import Lines
 
 import knotwork as kw
 from knotwork.expressions import parse, symbol, text, to_numpy
@@ -214,15 +214,13 @@ def main() -> None:
     names = options.names or list(equations())
     if options.sample:
         names = random.Random(0).sample(names, options.sample)
-    done = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
+    done = Lines(options.out)
     keys = {(row["method"], row["name"], row["noise"], row["seed"]) for row in done}
     wanted = [(options.method, name, options.noise, seed) for name in names for seed in range(options.seeds)]
     missing = [key for key in wanted if key not in keys]
     calls = (joblib.delayed(run)(*key) for key in missing)
     for row in joblib.Parallel(n_jobs=options.jobs, return_as="generator_unordered")(calls):
-        done.append(row)
-        with options.out.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        done.add(row)
         print(f"{row['name']:<10}{'exact' if row['exact'] else '':<7}{row['seconds']:>7.1f} s  {row.get('found', row.get('error'))}", flush=True)  # fmt: skip  # noqa: E501
     rows = [row for row in done if (row["method"], row["name"], row["noise"], row["seed"]) in set(wanted)]
     seconds = statistics.median(row["seconds"] for row in rows)

@@ -9,13 +9,13 @@ to six digits, simplifies to the true expression.
 """
 
 import argparse
-import json
 import statistics
 import time
 from pathlib import Path
 
 import numpy as np
 import sympy
+from lines import Lines
 
 import knotwork as kw
 from knotwork.expressions import parse, round_constants, to_numpy
@@ -70,13 +70,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--out", type=Path, default=Path("formulas.jsonl"))
     options = parser.parse_args()
-    done = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
+    done = Lines(options.out)
     for text in options.names or CASES:
         for seed in range(options.seeds):
-            if not any(row["formula"] == text and row["seed"] == seed for row in done):
-                done.append(run(text, seed))
-                with options.out.open("a") as file:
-                    file.write(json.dumps(done[-1]) + "\n")
+            if not done.holds(formula=text, seed=seed):
+                done.add(run(text, seed))
     for text in options.names or CASES:
         rows = [row for row in done if row["formula"] == text and row["seed"] < options.seeds]
         seconds = [row["seconds"] for row in rows]

@@ -8,8 +8,9 @@ is the truth within 1.96 of its standard errors? One JSON line a repeat; those i
 """
 
 import argparse
-import json
 from pathlib import Path
+
+from lines import Lines
 
 import knotwork as kw
 
@@ -38,11 +39,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--out", type=Path, default=Path("intervals.jsonl"))
     options = parser.parse_args()
-    done = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
+    done = Lines(options.out)
     for seed in sorted(set(range(options.repeats)) - {row["seed"] for row in done}):
-        done.append(run(seed))
-        with options.out.open("a") as file:
-            file.write(json.dumps(done[-1]) + "\n")
+        done.add(run(seed))
     counted = [row for row in done if row["complete"]]
     print(f"formulas with a decimal for each constant: {len(counted)} of {len(done)}")
     for name, truth in TRUE.items():

@@ -10,13 +10,13 @@ The cases called "own" are of no other library and have default settings; "drift
 """
 
 import argparse
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
 import torch
+from lines import Lines
 
 from knotwork import pde
 from knotwork.pde import library
@@ -175,15 +175,12 @@ def main() -> None:
     unknown = set(arguments.cases) - set(CASES)
     if unknown:
         parser.error(f"there is no case {sorted(unknown)[0]!r}; the cases are {', '.join(CASES)}")
-    lines = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    lines = Lines(RESULTS)
     done = {(line["case"], line["seed"]) for line in lines}
     for name in [] if arguments.summary else arguments.cases or CASES:
         for seed in range(arguments.seeds or CASES[name].seeds):
             if (name, seed) not in done:
-                line = run(name, seed)
-                lines.append(line)
-                with RESULTS.open("a") as file:
-                    file.write(json.dumps(line) + "\n")
+                line = lines.add(run(name, seed))
                 print(f"{name}, seed {seed}: {line['relative_l2']:.2e} in {line['seconds']:.0f} s", flush=True)
     print(summary(lines))
 

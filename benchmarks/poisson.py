@@ -21,7 +21,6 @@ Errors are root mean squares at 10,000 Sobol points: of u, and of u and its grad
 """
 
 import argparse
-import json
 import math
 import time
 from collections import defaultdict
@@ -32,6 +31,7 @@ from statistics import median
 
 import matplotlib
 import torch
+from lines import Lines
 from torch import Tensor
 from torch.func import functional_call, grad, jacrev, jvp, vmap
 
@@ -346,15 +346,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--summary", action="store_true")
     options = parser.parse_args()
-    lines = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    lines = Lines(RESULTS)
     done = {(line["method"], line["shape"], line["seed"]) for line in lines}
     for what, made in [] if options.summary else runs(options.seeds):
         if what["method"] in options.methods and tuple(what.values()) not in done:
             began = time.process_time()
-            line = {**what, "levels": made(), "seconds": round(time.process_time() - began, 1)}
-            lines.append(line)
-            with RESULTS.open("a") as file:
-                file.write(json.dumps(line) + "\n")
+            line = lines.add({**what, "levels": made(), "seconds": round(time.process_time() - began, 1)})
             print(what, [f"{level['l2']:.1e}" for level in line["levels"]], line["seconds"], flush=True)
     print(summary(lines))
     draw_figure(lines)

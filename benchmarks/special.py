@@ -22,6 +22,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from lines import Lines
 from scipy import special
 from torch import Tensor, nn
 
@@ -165,16 +166,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--summary", action="store_true", help="run nothing, print what is there")
     options = parser.parse_args()
-    rows = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
+    rows = Lines(options.out)
     if not options.summary:
         for seed in options.seeds:
             for case in SPECIAL:
-                done = any((row["case"], row["seed"]) == (case.name, seed) for row in rows)
-                if case.name in options.cases and not done:
-                    rows.append(run(case, seed))
-                    with options.out.open("a") as file:
-                        file.write(json.dumps(rows[-1]) + "\n")
-                    print(json.dumps(rows[-1]), flush=True)
+                if case.name in options.cases and not rows.holds(case=case.name, seed=seed):
+                    print(json.dumps(rows.add(run(case, seed))), flush=True)
     print("\n".join(summary(rows)))
 
 

@@ -27,6 +27,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from lines import Lines
 from mlp_lm import check, raced
 from torch import Tensor, nn
 
@@ -195,17 +196,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--summary", action="store_true", help="run nothing, print what is there")
     options = parser.parse_args()
-    rows = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
+    rows = Lines(options.out)
     if not options.summary:
         check()
         for toy in TOYS:
             for method in options.methods if toy.name in options.cases else ():
                 for key in runs(toy, method):
-                    if not any(all(row[name] == value for name, value in key.items()) for row in rows):
-                        rows.append({**key, **run(toy, method, key["shape"], key["rows"], key["seed"])})
-                        with options.out.open("a") as file:
-                            file.write(json.dumps(rows[-1]) + "\n")
-                        print(json.dumps(rows[-1]), flush=True)
+                    if not rows.holds(**key):
+                        found = run(toy, method, key["shape"], key["rows"], key["seed"])
+                        print(json.dumps(rows.add({**key, **found})), flush=True)
     print("\n".join(summary(rows)))
 
 

@@ -3,7 +3,6 @@
 python benchmarks/toys_figure.py                    # writes results/toys.png
 """
 
-import json
 from collections import defaultdict
 from statistics import median
 
@@ -11,6 +10,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from lines import Lines
 from matplotlib.ticker import NullFormatter
 from toys import RESULTS, SCALING_SEEDS, TOYS
 
@@ -41,7 +41,7 @@ def points(rows: list[dict], case: str, method: str) -> list[tuple[int, float, f
 
 def main() -> None:
     """Five panels and a legend in the place of a sixth."""
-    rows = [json.loads(line) for line in RESULTS.read_text().splitlines()]
+    rows = Lines(RESULTS)
     figure, axes = plt.subplots(2, 3, figsize=(12, 7), layout="constrained")
     for toy, panel in zip(TOYS, axes.flat, strict=False):
         for method, (_, colour, marker, line) in LOOKS.items():

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import linear_regression, median
 
+from lines import Lines
+
 import knotwork as kw
 
 RESULTS = Path(__file__).parent / "results"
@@ -212,15 +214,11 @@ def main() -> None:
     options = parser.parse_args()
     path = options.out or RESULTS / f"training-{options.experiment}.jsonl"
     seeds = range(options.first, options.first + options.seeds)
-    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    rows = Lines(path)
     if not options.summary:
         for key, run in EXPERIMENTS[options.experiment](options.only, seeds):
-            if not any(all(row[name] == value for name, value in key.items()) for row in rows):
-                line = json.dumps({**key, **run()})
-                rows.append(json.loads(line))
-                with path.open("a") as file:
-                    file.write(line + "\n")
-                print(line, flush=True)
+            if not rows.holds(**key):
+                print(json.dumps(rows.add({**key, **run()})), flush=True)
     print("\n".join(summary(options.experiment, rows)))
 
 

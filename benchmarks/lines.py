@@ -1,0 +1,24 @@
+"""Results as JSON lines: what is in the file need not be run again, and an interrupted run loses nothing."""
+
+import json
+from pathlib import Path
+
+
+class Lines(list[dict]):
+    """The rows of a file of results, empty if there is none."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(map(json.loads, path.read_text().splitlines()) if path.exists() else ())
+        self.path = path
+
+    def add(self, row: dict) -> dict:
+        """Append a row here and to the file; the row as the file holds it."""
+        line = json.dumps(row)
+        with self.path.open("a") as file:
+            file.write(line + "\n")
+        self.append(json.loads(line))
+        return self[-1]
+
+    def holds(self, **key: object) -> bool:
+        """Whether there is a row with these values."""
+        return any(all(row[name] == value for name, value in key.items()) for row in self)
