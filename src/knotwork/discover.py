@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,8 +20,11 @@ from knotwork.simplify import input_shares
 from knotwork.symbolic import Formula, Relations, from_expression, measured, simplest
 from knotwork.symbolic.constants import ROUNDING, Constants, Sample, fitted, simplified
 from knotwork.symbolic.construction import splines_of
+from knotwork.symbolic.dimensions import Dimensions, groupings, needed, obstacle
+from knotwork.symbolic.grouping import GroupSearch
 from knotwork.symbolic.guidance import Guidance
 from knotwork.symbolic.reading import Reading, read
+from knotwork.symbolic.search import Search
 from knotwork.symbolic.shapes import Shape, shapes
 from knotwork.training import INTERRUPTED, FitResult, Line, fit, fit_multilevel, held_out, progress_line
 
@@ -41,6 +44,8 @@ SCOUT_GRIDS = GRIDS[:2]  # a wide network needs no finer ones
 MOST_ROWS = 10_000
 FEW_ROWS = 1000  # of the first look where time is short
 SHARE = 0.75  # of a time budget that the search among structures of curves may take
+GROUPS = 0.67  # of that, for groups of inputs without a unit
+ODD = 4  # symbols that a formula counts as longer by where units do not agree, and 1 for each constant with a unit
 BRIEF: dict[str, Any] = {"optimizer": "lm", "tolerance": 1e-3}
 
 Say = Callable[[str], None]
@@ -156,6 +161,7 @@ def discover(
     say: Say | None = None,
     progress: bool | Line | None = None,
     *,
+    units: Mapping[str, str] | Literal[False] | None = None,
     forbid: Iterable[str] | None = None,
     linear: Iterable[str] | None = None,
     watch: Callable[[tuple[Find, ...]], None] | None = None,
@@ -175,6 +181,11 @@ def discover(
     What is known beforehand: with `lib=["x", "x^2", "sin"]` formulas hold no other functions but powers,
     `forbid=["tan"]` takes functions out of the library and out of formulas, and inputs in `linear` enter linearly,
     y = a + b·x, where a and b may depend on the others.
+
+    Where the units of all columns are known, from headers such as `speed [m/s]` or `units={"speed": "m/s"}` (1 for pure
+    numbers), inputs are put together to groups without a unit, and formulas of these are tried first; `found.formula`
+    then says whether units agree, and of formulas that are equally good one in which they do is chosen. A unit that is
+    not known gives a KnotworkWarning, and the search goes on without; `units=False` leaves them out of it.
     Raises DataError for a table that cannot be used, for more than one target, and for inputs that it does not have;
     SpecError for functions that the library does not have; TrainingError for other settings.
     """
@@ -186,10 +197,12 @@ def discover(
         )
     if y is None and names is not None:
         raise DataError("names= was given without y=: pass X and y, or a Dataset, which has names of its own.")
-    data = first_rows(as_dataset(X if y is None else Dataset.from_arrays(X, y, names=names, seed=seed)))
+    data = as_dataset(X) if y is None else Dataset.from_arrays(X, y, names=names, seed=seed)
+    data = first_rows(replace(data, units={**data.units, **units}) if units else data)
     if data.n_outputs != 1:
         raise DataError(f"discover() explains one target, but got {data.n_outputs}: pass one column of y at a time.")
     guidance = Guidance.of(lib, forbid, linear, data.input_names)
+    dimensions = None if units is False else understood(data)
 
     until = math.inf if time_budget is None else began + time_budget
     with progress_line(progress) as line:
@@ -209,7 +222,9 @@ def discover(
             if scout.stopped_by_caller:
                 raise KeyboardInterrupt
             search_until = math.inf if time_budget is None else began + SHARE * time_budget
-            reason = search_structures(trials, importance, data, guidance, search_until, seed, stage, front)
+            search = Searching(trials, importance, data, guidance, search_until, seed, stage, front)
+            reason = None if dimensions is None else search.groups(dimensions)
+            reason = reason or search.structures()
             if reason is None:
                 scout = look_around(sparse, data, stage("fitting a general network"))
                 kept = worth_keeping(importance, scout, data, seed, stage("looking for inputs that matter"))
@@ -248,35 +263,82 @@ def discover(
     )
 
 
-def search_structures(
-    trials: list[Trial],
-    importance: dict[str, float],
-    data: Dataset,
-    guidance: Guidance,
-    until: float,
-    seed: int,
-    stage: Callable[[str], Line],
-    front: Front,
-) -> str | None:
-    """Append a trial for every reading that no simpler one beats; why the whole search can end, or None."""
-    sample, faint = sample_of(data, importance)
-    search = guidance.search(sample, len(data.X_train), seed, until, lambda text: stage(f"trying {text}"), faint)
-    readings: list[Reading] = []
+def understood(data: Dataset) -> Dimensions | None:
+    """The units of the columns where all have one; None, with a warning, where one is not known."""
+    if not all(name in data.units for name in (*data.input_names, *data.target_names)):
+        return None
     try:
-        for reading in search.readings():
-            if guidance.allows(reading.template.filled(), sample):
-                readings.append(reading)
-                front.add(reading.error, reading.template.filled(), reading.meaning)
-    finally:  # Ctrl-C keeps what was read
-        for reading in front_of(readings or straight(sample)):
-            trial = trial_of(reading, data)
-            if trial is not None:
-                trials.append(trial)
-    if any(trial.held_out <= ROUNDING * rms(data) for trial in trials):
-        return "the formula is exact to rounding"
-    if len(trials) > 1 and time.perf_counter() > until:
-        return "the time budget was used up"
-    return "what the formula leaves unexplained looks random" if search.done and len(trials) > 1 else None
+        return Dimensions.of(data)
+    except DataError as error:
+        warnings.warn(f"{error} The search goes on without units.", KnotworkWarning, stacklevel=3)
+        return None
+
+
+@dataclass(frozen=True)
+class Searching:
+    """What searches need to know; each appends a trial for every reading that no simpler one beats."""
+
+    trials: list[Trial]
+    importance: dict[str, float]
+    data: Dataset
+    guidance: Guidance
+    until: float
+    seed: int
+    stage: Callable[[str], Line]
+    front: Front
+
+    def structures(self) -> str | None:
+        """Search in the columns themselves; why the whole search can end, or None."""
+        sample, faint = sample_of(self.data, self.importance)
+        return self.read(self.search(self.guidance, sample, len(self.data.X_train), self.until, faint), sample)
+
+    def groups(self, dimensions: Dimensions) -> str | None:
+        """Search in groups of inputs without a unit, where there are such; why the whole search can end, or None."""
+        sample, _ = sample_of(self.data, dict.fromkeys(self.data.input_names, 1.0))
+        every = sample.columns
+        names = needed(dimensions, self.importance, LEAST_SCORE * max(self.importance.values()))
+        found = [] if names is None else groupings(dimensions, {name: every[name] for name in names})
+        if names is None or not found:
+            self.stage(f"units: {obstacle(dimensions, self.data)}")
+            return None
+        count = len(found[0].groups)
+        self.stage(f"units: {count} group{'' if count == 1 else 's'} without a unit in place of {len(names)} inputs")
+        rest = [column for name, column in every.items() if name not in names]
+        guidance = replace(self.guidance, linear=())  # readings are held against the inputs themselves
+        left = self.until - time.perf_counter()
+        search = GroupSearch(
+            found,
+            Sample({name: every[name] for name in names}, sample.y),
+            len(self.data.X_train),
+            lambda *rows: self.search(guidance, *rows),
+            time.perf_counter() + GROUPS * left,
+            rest,
+        )
+        return self.read(search, search.sample)
+
+    def search(self, guidance: Guidance, sample: Sample, train: int, until: float, *settings: Any) -> Search:
+        return guidance.search(sample, train, self.seed, until, lambda text: self.stage(f"trying {text}"), *settings)
+
+    def read(self, search: Search | GroupSearch, sample: Sample) -> str | None:
+        """Go through the search."""
+        readings: list[Reading] = []
+        before = len(self.trials)
+        try:
+            for reading in search.readings():
+                if self.guidance.allows(reading.template.filled(), sample):
+                    readings.append(reading)
+                    self.front.add(reading.error, reading.template.filled(), reading.meaning)
+        finally:  # Ctrl-C keeps what was read
+            for reading in front_of(readings or straight(sample)):
+                trial = trial_of(reading, self.data)
+                if trial is not None:
+                    self.trials.append(trial)
+        new = self.trials[before:]
+        if any(trial.held_out <= ROUNDING * rms(self.data) for trial in new):
+            return "the formula is exact to rounding"
+        if new and time.perf_counter() > self.until:
+            return "the time budget was used up"
+        return "what the formula leaves unexplained looks random" if search.done and new else None
 
 
 def sample_of(data: Dataset, importance: dict[str, float]) -> tuple[Sample, list[Tensor]]:
@@ -463,7 +525,8 @@ def judged(trial: Trial, named: KAN, formula: Formula, data: Dataset) -> Trial:
     if not math.isfinite(error):  # a logarithm, say, that leaves its domain on the held-out rows
         return replace(trial, named=named, formula=formula)
     n = float(every.numel())
-    bits = n * math.log2(error + ROUNDING * rms(data) + 1e-300) + formula.complexity * math.log2(n)
+    odd = sum(len(one.constants) if one.agree else ODD for one in formula.units)
+    bits = n * math.log2(error + ROUNDING * rms(data) + 1e-300) + (formula.complexity + odd) * math.log2(n)
     return replace(trial, named=named, formula=formula, held_out=float(held_out.mean().sqrt()), bits=bits)
 
 

@@ -175,11 +175,12 @@ def _slopes(template: Template, sample: Sample) -> tuple[Tensor, Tensor]:
     return found, torch.nan_to_num(jacobian, nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def columns_of(X: Any, variables: Sequence[str], used: Collection[str]) -> dict[str, Tensor]:
-    """A column (n,) a variable, in that order, from an array, or from a data frame or dict by name.
+def columns_of(X: Any, variables: Sequence[str], used: Collection[str]) -> tuple[dict[str, Tensor], tuple[int, ...]]:
+    """A column (n,) a variable, in that order, from an array, or from a data frame or dict by name; and (n,).
 
-    Where names are given, those of `variables` that are not `used` may be missing; they are then zeros. Raises
-    DataError for other columns, and for entries that are no finite numbers.
+    A dict may hold numbers, which stand for columns of that value; with numbers alone, or nothing, n is 1 and its place
+    is taken by (). Where names are given, those of `variables` that are not `used` may be missing; they are then zeros.
+    Raises DataError for other columns, and for entries that are no finite numbers.
     """
     if hasattr(X, "to_pandas"):
         X = X.to_pandas()
@@ -189,17 +190,23 @@ def columns_of(X: Any, variables: Sequence[str], used: Collection[str]) -> dict[
             raise DataError(
                 f"X has {table.shape[1]} columns, but the formula takes {len(variables)}: {listed(variables)}."
             )
-        return dict(zip(variables, table.unbind(1), strict=True))
+        return dict(zip(variables, table.unbind(1), strict=True)), (len(table),)
     headers = list(X.keys())
     named = dict(zip(split_units([str(header) for header in headers])[0], headers, strict=True))
     for name in variables:
         if name in used and name not in named:
             raise DataError(unknown_name(name, list(named), "column"))
     given = [name for name in variables if name in named] or list(named)[:1]
-    columns = {name: numbers(X[named[name]], f"Column '{name}' of X") for name in given}
-    lengths = {len(column) for column in columns.values()}
+    single = [name for name in given if np.ndim(X[named[name]]) == 0]
+    columns = {
+        name: numbers([X[named[name]]] if name in single else X[named[name]], f"Column '{name}' of X") for name in given
+    }
+    lengths = {len(column) for name, column in columns.items() if name not in single} or {1}
     if len(lengths) > 1:
         raise DataError(f"The columns of X have {' and '.join(map(str, sorted(lengths)))} rows: they need as many.")
-    check_finite(torch.stack(list(columns.values()), dim=1), "X", given)
-    none = torch.zeros(lengths.pop(), dtype=torch.float64)
-    return {name: columns.get(name, none) for name in variables}
+    n = lengths.pop()
+    columns = {name: column.expand(n) if name in single else column for name, column in columns.items()}
+    if columns:
+        check_finite(torch.stack(list(columns.values()), dim=1), "X", given)
+    none = torch.zeros(n, dtype=torch.float64)
+    return {name: columns.get(name, none) for name in variables}, (n,) if len(single) < len(given) else ()
