@@ -136,8 +136,8 @@ class KANEstimator(BaseEstimator, ABC):
     ) -> Self:
         """Fit a network to `rows`, whose targets are deviations from `center` in units of `scale`, both (K,).
 
-        The fitted network answers in the targets' own units, and with `center` where `scale` is zero. `classes` (n,) are kept in proportion where rows are held
-        out for early stopping.
+        The fitted network answers in the targets' own units, and with `center` where `scale` is zero. `classes` (n,)
+        are kept in proportion where rows are held out for early stopping.
         """
         began = time.perf_counter()
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
