@@ -91,6 +91,8 @@ def test_what_has_zeros_measures_nothing_and_signs_are_kept():
     columns = {"x": torch.tensor([-1.0, 0.0, 2.0]), "y": torch.tensor([-1.0, 3.0, 2.0]), "a": torch.tensor([0.0, 1, 2])}
     assert [grouping.measure for grouping in groupings(dimensions, columns)] == [{"y": 1}]
     assert groupings(dimensions, {"x": columns["x"]}) == []
+    columns["a"] = torch.tensor([1.0, -2.0, 3.0])  # without a root
+    assert [grouping.measure for grouping in groupings(dimensions, columns)] == [{"y": 1}]
     columns["a"] = torch.tensor([1.0, 2.0, 3.0])
     assert {"y": 1, "a": Fraction(-1, 2)} in groupings(dimensions, columns)[-1].groups  # to the second, no sign is left
 
