@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from knotwork.data import Dataset, as_dataset, seeded
+from knotwork.data.names import listed
 from knotwork.errors import DataError, ExpressionError, KnotworkWarning, SpecError, TrainingError
 from knotwork.kan import KAN
 from knotwork.model import Spec
@@ -45,6 +46,7 @@ MOST_ROWS = 10_000
 FEW_ROWS = 1000  # of the first look where time is short
 SHARE = 0.75  # of a time budget that the search among structures of curves may take
 GROUPS = 0.67  # of that, for groups of inputs without a unit
+LARGEST = 1e100  # of targets; larger ones, and smaller ones than one over that, are searched in another unit
 ODD = 4  # symbols that a formula counts as longer by where units do not agree, and 1 for each constant with a unit
 BRIEF: dict[str, Any] = {"optimizer": "lm", "tolerance": 1e-3}
 
@@ -63,6 +65,15 @@ class Trial:
     held_out: float = float("inf")
     bits: float = float("inf")
 
+    def _times(self, data: Dataset, unit: float) -> "Trial":
+        """The trial of a formula for the targets of `data`, which are those it was made for times the unit."""
+        from knotwork.expressions import number
+
+        assert self.formula is not None
+        expression = number(unit) * self.formula.expression
+        named, network, formula = built(expression, data)
+        return Trial(self.shape, network, unit * self.error, named, formula, unit * self.held_out, self.bits)
+
 
 class Find(NamedTuple):
     """A formula on the way: how long it is, its root mean squared error on the rows it was fitted to, and itself."""
@@ -71,6 +82,12 @@ class Find(NamedTuple):
     error: float
     expression: Any
     shape: str
+
+    def _times(self, unit: float) -> "Find":
+        """The same for the target times a unit."""
+        from knotwork.expressions import number
+
+        return self._replace(error=unit * self.error, expression=number(unit) * self.expression)
 
 
 class Front:
@@ -118,6 +135,15 @@ class Discovery:
     seconds: float
     stop_reason: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def _times(self, data: Dataset, unit: float) -> "Discovery":
+        """What was found for the targets of `data` over a unit, as found for these targets; `scout` stays as it was."""
+        tried = (Trial(self.shape, self.model, 0.0, self.named, self.formula), *self.pareto)
+        made = {id(trial.formula): trial._times(data, unit) for trial in tried}  # what the front shares with the choice
+        pareto, chosen = tuple(made[id(trial.formula)] for trial in self.pareto), made[id(self.formula)]
+        assert chosen.formula is not None and chosen.named is not None
+        model, named = chosen.network, chosen.named
+        return replace(self, formula=chosen.formula, pareto=pareto, model=model, named=named, data=data)
 
     def plot(self, beta: float = 3.0, **options: Any) -> Any:
         """The diagram of `named`, as a matplotlib Figure."""
@@ -202,6 +228,13 @@ def discover(
     if data.n_outputs != 1:
         raise DataError(f"discover() explains one target, but got {data.n_outputs}: pass one column of y at a time.")
     guidance = Guidance.of(lib, forbid, linear, data.input_names)
+    size = float(data.y_train.abs().max())
+    if size and not 1 / LARGEST <= size <= LARGEST:
+        unit = 10.0 ** math.floor(math.log10(size))
+        told = None if watch is None else lambda finds: watch(tuple(find._times(unit) for find in finds))
+        settings = {"lib": lib, "time_budget": time_budget, "seed": seed, "say": say, "progress": progress}
+        known = {"forbid": forbid, "linear": linear, "watch": told, "units": False if units is False else None}
+        return discover(times(data, 1 / unit), **settings, **known)._times(data, unit)
     dimensions = None if units is False else understood(data)
 
     until = math.inf if time_budget is None else began + time_budget
@@ -302,7 +335,8 @@ class Searching:
             self.stage(f"units: {obstacle(dimensions, self.data)}")
             return None
         count = len(found[0].groups)
-        self.stage(f"units: {count} group{'' if count == 1 else 's'} without a unit in place of {len(names)} inputs")
+        groups = f"{count} group{'' if count == 1 else 's'} without a unit in place of {len(names)} inputs"
+        self.stage(f"units: {groups if count else f'all but one constant follows from those of {listed(names)}'}")
         rest = [column for name, column in every.items() if name not in names]
         guidance = replace(self.guidance, linear=())  # readings are held against the inputs themselves
         left = self.until - time.perf_counter()
@@ -378,15 +412,25 @@ def trial_of(reading: Reading, data: Dataset) -> Trial | None:
     """The reading as a formula, a network that computes it, and the same network with splines; None if it cannot be."""
     try:
         expression = simplest(reading.template.filled(), data)
-        used = {str(s) for s in expression.free_symbols}
-        columns = [name for name in data.input_names if name in used] or [data.input_names[0]]
-        named = from_expression(KAN, expression, columns, data)
-        network = splines_of(named, data.X_train)
+        named, network, formula = built(expression, data)
         with torch.no_grad():
             error = float((network(data.X_train) - data.y_train).square().mean().sqrt())
-        return judged(Trial(reading.meaning, network, error), named, measured((expression,), named, data), data)
+        return judged(Trial(reading.meaning, network, error), named, formula, data)
     except (ExpressionError, SpecError):  # a constant beyond what a float holds, a function no edge can be
         return None
+
+
+def built(expression: Any, data: Dataset) -> tuple[KAN, KAN, Formula]:
+    """A network that computes the expression, the same with splines, and what data say of it."""
+    used = {str(s) for s in expression.free_symbols}
+    columns = [name for name in data.input_names if name in used] or [data.input_names[0]]
+    named = from_expression(KAN, expression, columns, data)
+    return named, splines_of(named, data.X_train), measured((expression,), named, data)
+
+
+def times(data: Dataset, unit: float) -> Dataset:
+    """The data with targets in another unit."""
+    return replace(data, y_train=unit * data.y_train, y_val=unit * data.y_val, y_test=unit * data.y_test)
 
 
 def try_shapes(

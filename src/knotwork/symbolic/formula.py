@@ -425,6 +425,6 @@ def _errors(uncertainty: Sequence[Uncertainty]) -> dict[float, float]:
     """The standard error of every constant; of one that comes in several outputs, the largest."""
     errors: dict[float, float] = {}
     for one in uncertainty:
-        for value, variance in zip(one.constants, one.covariance().diagonal().tolist(), strict=True):
-            errors[value] = max(variance**0.5, errors.get(value, 0.0))
+        for value, error in zip(one.constants, one.errors(), strict=True):
+            errors[value] = max(error, errors.get(value, 0.0))
     return errors

@@ -56,8 +56,10 @@ class Uncertainty:
         template = _template(expression)
         found, jacobian = _slopes(template, sample)
         n, count = len(sample), jacobian.shape[1]
-        residuals = float((found - sample.y).square().sum())
-        deviation = math.sqrt(residuals / (n - count)) if n > count else math.inf
+        residuals = found - sample.y
+        unit = float(residuals.abs().max()) or 1.0  # squares of 1e200 are no numbers
+        squares = float((residuals / unit).square().sum())
+        deviation = unit * math.sqrt(squares / (n - count)) if n > count else math.inf
         return cls(template, *_inverse_root(jacobian), deviation, n - count)
 
     @classmethod
@@ -97,6 +99,10 @@ class Uncertainty:
             found.diagonal()[self._open()] = math.inf
         return found.numpy()
 
+    def errors(self) -> list[float]:
+        """The standard error of each constant, infinite where the rows leave it open; of any size."""
+        return torch.where(self._open(), torch.inf, self.deviation * self.factor.norm(dim=0)).tolist()
+
     def _open(self) -> Tensor:
         if self.degrees <= 0:
             return torch.ones(len(self.constants), dtype=torch.bool)
@@ -109,16 +115,17 @@ class Uncertainty:
         """
         parts = zip(*(column.split(AT_ONCE) for column in columns.values()), strict=True)
         variance = torch.cat([self._variance(dict(zip(columns, part, strict=True))) for part in parts])
-        return (variance + self.deviation**2 if kind == "prediction" else variance).sqrt()
+        return self.deviation * (variance + 1 if kind == "prediction" else variance).sqrt()
 
     def _variance(self, columns: Mapping[str, Tensor]) -> Tensor:
+        """Variances (n,) of the value, in those of the noise."""
         like = next(iter(columns.values()))
         if self.degrees <= 0:
             return torch.full_like(like, torch.inf)
         _, slopes = _slopes(self.template, Sample(columns, torch.zeros_like(like)))
         measured = slopes / self.scale
         unseen = (measured @ self.blind.T).square().sum(1) > OPEN * measured.square().sum(1)
-        return torch.where(unseen, torch.inf, (slopes @ self.factor.T).square().sum(1) * self.deviation**2)
+        return torch.where(unseen, torch.inf, (slopes @ self.factor.T).square().sum(1))
 
 
 def quantile(interval: float, degrees: int) -> float:
