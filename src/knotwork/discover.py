@@ -47,6 +47,7 @@ FEW_ROWS = 1000  # of the first look where time is short
 SHARE = 0.75  # of a time budget that the search among structures of curves may take
 GROUPS = 0.67  # of that, for groups of inputs without a unit
 LARGEST = 1e100  # of targets; larger ones, and smaller ones than one over that, are searched in another unit
+SLIGHT = 0.3  # share, at a first look, of inputs without a part in groups, from which more than one group is not tried
 ODD = 4  # symbols that a formula counts as longer by where units do not agree, and 1 for each constant with a unit
 BRIEF: dict[str, Any] = {"optimizer": "lm", "tolerance": 1e-3}
 
@@ -331,7 +332,8 @@ class Searching:
         every = sample.columns
         names = needed(dimensions, self.importance, LEAST_SCORE * max(self.importance.values()))
         found = [] if names is None else groupings(dimensions, {name: every[name] for name in names})
-        if names is None or not found:
+        lost = 1 - sum(self.importance[name] for name in names or ())
+        if names is None or not found or (lost > SLIGHT and len(found[0].groups) > 1):
             self.stage(f"units: {obstacle(dimensions, self.data)}")
             return None
         count = len(found[0].groups)

@@ -1,6 +1,7 @@
 """Groups of inputs have no unit, whatever the units; formulas are judged by theirs."""
 
 import math
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -230,3 +231,26 @@ def test_units_can_be_left_out_of_the_search_and_are_judged_all_the_same():
     assert len(found.formula.units) == 1
     with pytest.raises(DataError, match="There is no column 'mass'"):
         kw.discover(data, units={"mass": "kg"})
+
+
+@pytest.mark.parametrize(("text", "unit", "longer"), [("a", "m", 0), ("1.5*a", "s", 1), ("a", "s", 4)])
+def test_what_is_wrong_in_its_units_counts_as_longer(text, unit, longer):
+    journey = sys.modules["knotwork.discover"]
+    X = np.random.default_rng(0).uniform(1, 2, (100, 1))
+    bits = []
+    for units in (None, {"a": "m", "y": unit}):
+        data = kw.Dataset.from_arrays(X, X[:, 0] ** 2, names=["a"], units=units, seed=0)
+        named, network, formula = journey.built(parse(text), data)
+        bits.append(journey.judged(journey.Trial("", network, 0.0), named, formula, data).bits)
+    assert bits[1] - bits[0] == pytest.approx(longer * math.log2(80))
+
+
+def test_of_two_inputs_that_are_the_same_the_one_with_the_right_unit_is_taken():
+    rng = np.random.default_rng(0)
+    a = rng.uniform(1, 2, 100)
+    y = 2 * a + 0.01 * rng.normal(size=100)
+    for units in ({"a": "s", "b": "m", "y": "m"}, {"a": "m", "b": "s", "y": "m"}):
+        found = kw.discover(np.column_stack([a, a]), y, names=["a", "b"], units=units)
+        right = next(name for name in "ab" if units[name] == "m")
+        assert {str(s) for s in found.formula.expression.free_symbols} == {right}
+        assert found.formula.units[0].strict

@@ -18,7 +18,6 @@ Powers = Mapping[str, Fraction]
 
 MOST = 400  # sets of inputs that others are measured by, of which the simplest groups are taken
 LARGEST = 6  # power of an input in a group, and denominator
-SLIGHT = 0.3  # share, at a first look, of inputs that have no part in any group
 FRACTION = 2.0  # how many whole powers one that is a fraction is as odd as
 
 
@@ -173,8 +172,7 @@ def _product(powers: Powers, columns: Mapping[str, Tensor]) -> Tensor:
 def needed(dimensions: Dimensions, shares: Mapping[str, float], faint: float) -> list[str] | None:
     """The inputs to group: those with a share above `faint`, and others where it takes them for all to have a part.
 
-    Those that can have none are left out, if together their share is slight. None where the target's unit cannot be
-    made even with all inputs, or where inputs are left out that matter.
+    Those that can have none are left out. None where the target's unit cannot be made even with all inputs.
     """
     strong = [name for name, share in shares.items() if share >= faint]
     chosen, unused = list(strong), dimensions.unused(strong)
@@ -183,9 +181,9 @@ def needed(dimensions: Dimensions, shares: Mapping[str, float], faint: float) ->
             break
         chosen.append(more)
         unused = dimensions.unused(chosen)
-    if unused is None or sum(shares[name] for name in unused) > SLIGHT:
+    if unused is None:
         return None
-    return [name for name in shares if name in chosen and name not in unused]
+    return [name for name in shares if name in chosen and name not in unused] or None
 
 
 def obstacle(dimensions: Dimensions, data: Dataset) -> str:
