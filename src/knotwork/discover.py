@@ -210,9 +210,10 @@ def discover(
     y = a + b·x, where a and b may depend on the others.
 
     Where the units of all columns are known, from headers such as `speed [m/s]` or `units={"speed": "m/s"}` (1 for pure
-    numbers), inputs are put together to groups without a unit, and formulas of these are tried first; `found.formula`
-    then says whether units agree, and of formulas that are equally good one in which they do is chosen. A unit that is
-    not known gives a KnotworkWarning, and the search goes on without; `units=False` leaves them out of it.
+    numbers), inputs are put together to groups without a unit, and formulas of these are tried before others.
+    `found.formula.units` then says whether units agree, and of formulas that are about as good one in which they do is
+    chosen. A unit that is not known gives a KnotworkWarning, and the search goes on without; `units=False` leaves them
+    out of it.
     Raises DataError for a table that cannot be used, for more than one target, and for inputs that it does not have;
     SpecError for functions that the library does not have; TrainingError for other settings.
     """
