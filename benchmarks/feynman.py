@@ -1,16 +1,19 @@
 """How many of the Feynman equations each method finds, from 1,000 points, in at most a minute, on one thread.
 
     python benchmarks/feynman.py [--method knotwork] [--noise 0] [--seeds 1] [--jobs 2] [--sample 40] [NAME ...]
+        [--units]
 
 `feynman.csv` holds the equations of "AI Feynman" (Udrescu and Tegmark 2020) with the ranges of their variables, a
 hundred and the twenty bonus equations, B1 to B20. Inputs are drawn uniformly; noise is Gaussian, of noise * rms(y).
-No method is told units, shape or functions. A formula counts as exact if it equals the truth up to a constant factor
-or a constant offset, as SRBench counts (La Cava et al. 2021): judged at points of ranges a fifth wider than those of
-the data, to 1e-6 of their spread; with `rounded`, after the constants of both are rounded to three decimals, which
-SRBench does; and with `form`, after its constants were fitted again in double precision and made simple where the
-data allow it, the same way for every method, so that no method loses by its arithmetic or by how it prints. One JSON
-line a run; a run whose line is in the output file is not repeated. `--sample 40` takes that many equations, always
-the same. `pip install -r benchmarks/rivals.txt` installs the other methods.
+No method is told shape or functions, and none units, unless knotwork is with `--units`: they are in
+`feynman_units.csv`, the unit of the target follows from the truth, and the results belong in a file of their own. A
+formula counts as exact if it equals the truth up to a constant factor or a constant offset, as SRBench counts (La Cava
+et al. 2021): judged at points of ranges a fifth wider than those of the data, to 1e-6 of their spread; with `rounded`,
+after the constants of both are rounded to three decimals, which SRBench does; and with `form`, after its constants were
+fitted again in double precision and made simple where the data allow it, the same way for every method, so that no
+method loses by its arithmetic or by how it prints. One JSON line a run; a run whose line is in the output file is not
+repeated. `--sample 40` takes that many equations, always the same. `pip install -r benchmarks/rivals.txt` installs the
+other methods.
 
 pyoperon 0.6.2 searches for half a minute of processor time, or until its error is a millionth of the spread, and
 chooses by description length, told the noise; gplearn 0.4.3 has its own settings but for the functions.
@@ -18,6 +21,7 @@ chooses by description length, told the noise; gplearn 0.4.3 has its own setting
 
 import argparse
 import csv
+import functools
 import random
 import statistics
 import time
@@ -31,7 +35,9 @@ import torch
 from lines import Lines
 
 import knotwork as kw
+from knotwork.data.units import base_units, unit_of
 from knotwork.expressions import parse, symbol, text, to_numpy
+from knotwork.symbolic.agreement import powers_of
 from knotwork.symbolic.constants import Constants, Sample, fitted, simplified
 
 ROWS = 1000
@@ -56,6 +62,19 @@ def by_knotwork(X: np.ndarray, y: np.ndarray, names: list[str], seed: int, noise
     data = kw.Dataset.from_arrays(X, y, test=0, names=names, seed=seed)
     found = kw.discover(data, seed=seed, time_budget=SECONDS - 5)
     return found.formula.expression, {"shape": found.shape, "stop": found.stop_reason}
+
+
+def by_knotwork_with_units(
+    X: np.ndarray, y: np.ndarray, names: list[str], seed: int, noise: float, target: str
+) -> tuple[sympy.Expr, dict]:
+    """The formula that `discover` chooses when it is told the units, that of the target too."""
+    with (HERE / "feynman_units.csv").open() as file:
+        known = {row["variable"]: row["unit"] for row in csv.DictReader(file)}
+    units = {**{name: known[name] for name in names}, "the target": target}
+    data = kw.Dataset.from_arrays(X, y, test=0, names=names, target_names="the target", units=units, seed=seed)
+    found = kw.discover(data, seed=seed, time_budget=SECONDS - 5)
+    said = str(found.formula.units[0])
+    return found.formula.expression, {"shape": found.shape, "stop": found.stop_reason, "units": said}
 
 
 def by_operon(X: np.ndarray, y: np.ndarray, names: list[str], seed: int, noise: float) -> tuple[sympy.Expr, dict]:
@@ -138,6 +157,16 @@ METHODS: dict[str, Callable[..., tuple[sympy.Expr, dict]]] = {
 }
 
 
+UNITS = "knotwork, units"
+
+
+def target_unit(name: str) -> str:
+    """What an equation gives, from the units of its variables."""
+    with (HERE / "feynman_units.csv").open() as file:
+        known = {row["variable"]: unit_of(row["unit"]) for row in csv.DictReader(file)}
+    return base_units(powers_of(parse(equations()[name][0]), known))
+
+
 def run(method: str, name: str, noise: float, seed: int) -> dict:
     """One search: what was found, whether it is exact, and the seconds it took."""
     torch.set_num_threads(1)
@@ -146,7 +175,10 @@ def run(method: str, name: str, noise: float, seed: int) -> dict:
     X, y, names = data.X_train.numpy(), data.y_train[:, 0].numpy(), list(ranges)
     began, worked = time.perf_counter(), time.process_time()
     try:
-        found, more = METHODS[method](X, y, names, seed, noise)
+        search = (
+            functools.partial(by_knotwork_with_units, target=target_unit(name)) if method == UNITS else METHODS[method]
+        )
+        found, more = search(X, y, names, seed, noise)
     except Exception as error:  # counts as not found, and is seen in the results
         return {
             "method": method, "name": name, "noise": noise, "seed": seed, "exact": False, "rounded": False,
@@ -205,18 +237,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="equations to run; all by default")
     parser.add_argument("--method", choices=METHODS, default="knotwork")
+    parser.add_argument("--units", action="store_true", help="tell knotwork the units")
     parser.add_argument("--noise", type=float, default=0.0)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--sample", type=int, help="so many equations, drawn by a fixed seed")
     parser.add_argument("--out", type=Path, default=Path("feynman.jsonl"))
     options = parser.parse_args()
+    method = UNITS if options.units else options.method
     names = options.names or list(equations())
     if options.sample:
         names = random.Random(0).sample(names, options.sample)
     done = Lines(options.out)
     keys = {(row["method"], row["name"], row["noise"], row["seed"]) for row in done}
-    wanted = [(options.method, name, options.noise, seed) for name in names for seed in range(options.seeds)]
+    wanted = [(method, name, options.noise, seed) for name in names for seed in range(options.seeds)]
     missing = [key for key in wanted if key not in keys]
     calls = (joblib.delayed(run)(*key) for key in missing)
     for row in joblib.Parallel(n_jobs=options.jobs, return_as="generator_unordered")(calls):
@@ -226,7 +260,7 @@ def main() -> None:
     seconds = statistics.median(row["seconds"] for row in rows)
     counts = {kind: sum(row.get(kind, False) for row in rows) for kind in ("exact", "rounded", "form")}
     print(
-        f"{options.method}, noise {options.noise:g}: exact {counts['exact']} of {len(rows)}, "
+        f"{method}, noise {options.noise:g}: exact {counts['exact']} of {len(rows)}, "
         f"rounded to three decimals {counts['rounded']}, constants fitted anew {counts['form']}; median {seconds:.1f} s"
     )
 

@@ -136,6 +136,31 @@ def test_where_nothing_explains_the_target_the_formula_is_its_mean():
     assert float(found.formula.expression) == pytest.approx(float(found.data.y_train.mean()))
 
 
+@pytest.mark.parametrize("unit", [1e200, 1e-200])
+def test_targets_of_any_size_are_explained(unit):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(1, 2, (200, 2))
+    noise = 0.01 * rng.normal(size=200)
+    shown, found = [], []
+    for scale in (1.0, unit):
+        data = kw.Dataset.from_arrays(X, scale * (1.25 * X[:, 0] * X[:, 1] + noise), names=["a", "b"], seed=0)
+        found.append(kw.discover(data, seed=0, watch=shown.append))
+    plain, other = found
+    assert set(other.formula.expression.free_symbols) == set(plain.formula.expression.free_symbols) != set()
+    assert other.formula.r2 == pytest.approx(plain.formula.r2, abs=1e-3) and other.formula.r2 > 0.99
+    assert other.formula.rmse / unit == pytest.approx(plain.formula.rmse, rel=0.1)
+    (error,) = other.formula.errors.values()
+    assert error / unit == pytest.approx(0.01 / np.sqrt(128) / np.mean((X[:, 0] * X[:, 1]) ** 2) ** 0.5, rel=0.3)
+    rows = other.data.X_test
+    truth = 1.25 * (rows[:, 0] * rows[:, 1])
+    for network in (other.named, other.model):
+        np.testing.assert_allclose(network(rows)[:, 0].detach().numpy() / unit, truth.numpy(), rtol=0.01)
+    mean, lower, upper = other.formula.predict({"a": 1.5, "b": 1.5}, interval=0.95)
+    assert lower < mean < upper and (upper - lower) / unit == pytest.approx(4 * 0.01, rel=0.2)
+    assert shown[-1][-1].error / unit == pytest.approx(0.01, rel=0.3)
+    assert [trial.held_out / unit < 1 for trial in other.pareto] == [True] * len(other.pareto)
+
+
 def test_a_faint_input_that_matters_is_not_left_out():
     x = np.random.default_rng(0).uniform(-1, 1, (500, 2))
     found = kw.discover(x, x[:, 0] + 0.005 * x[:, 1], names=["a", "b"], seed=0)

@@ -40,6 +40,7 @@ HEAVY_GUESTS = {
     "sympy": ("expressions",),
     "matplotlib": ("outputs",),
     "jinja2": ("outputs",),
+    "pint": ("data",),
     "typer": ("cli",),
     "sklearn": ("estimators",),
 }
@@ -146,5 +147,5 @@ def test_importing_knotwork_invites_no_heavy_guest():
     program = "import sys, knotwork; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    heavy = {"sympy", "pandas", "matplotlib", "jinja2", "scipy", "typer", "sklearn"}
+    heavy = {"sympy", "pandas", "matplotlib", "jinja2", "scipy", "typer", "sklearn", "pint"}
     assert not heavy & set(done.stdout.split())

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from knotwork.data import Dataset, as_dataset, seeded
+from knotwork.data.names import listed
 from knotwork.errors import DataError, ExpressionError, KnotworkWarning, SpecError, TrainingError
 from knotwork.kan import KAN
 from knotwork.model import Spec
@@ -20,8 +21,11 @@ from knotwork.simplify import input_shares
 from knotwork.symbolic import Formula, Relations, from_expression, measured, simplest
 from knotwork.symbolic.constants import ROUNDING, Constants, Sample, fitted, simplified
 from knotwork.symbolic.construction import splines_of
+from knotwork.symbolic.dimensions import Dimensions, groupings, needed, obstacle
+from knotwork.symbolic.grouping import GroupSearch
 from knotwork.symbolic.guidance import Guidance
 from knotwork.symbolic.reading import Reading, read
+from knotwork.symbolic.search import Search
 from knotwork.symbolic.shapes import Shape, shapes
 from knotwork.training import INTERRUPTED, FitResult, Line, fit, fit_multilevel, held_out, progress_line
 
@@ -41,6 +45,10 @@ SCOUT_GRIDS = GRIDS[:2]  # a wide network needs no finer ones
 MOST_ROWS = 10_000
 FEW_ROWS = 1000  # of the first look where time is short
 SHARE = 0.75  # of a time budget that the search among structures of curves may take
+GROUPS = 0.67  # of that, for groups of inputs without a unit
+LARGEST = 1e100  # of targets; larger ones, and smaller ones than one over that, are searched in another unit
+SLIGHT = 0.3  # share, at a first look, of inputs without a part in groups, from which more than one group is not tried
+ODD = 4  # symbols that a formula counts as longer by where units do not agree, and 1 for each constant with a unit
 BRIEF: dict[str, Any] = {"optimizer": "lm", "tolerance": 1e-3}
 
 Say = Callable[[str], None]
@@ -58,6 +66,15 @@ class Trial:
     held_out: float = float("inf")
     bits: float = float("inf")
 
+    def _times(self, data: Dataset, unit: float) -> "Trial":
+        """The trial of a formula for the targets of `data`, which are those it was made for times the unit."""
+        from knotwork.expressions import number
+
+        assert self.formula is not None
+        expression = number(unit) * self.formula.expression
+        named, network, formula = built(expression, data)
+        return Trial(self.shape, network, unit * self.error, named, formula, unit * self.held_out, self.bits)
+
 
 class Find(NamedTuple):
     """A formula on the way: how long it is, its root mean squared error on the rows it was fitted to, and itself."""
@@ -66,6 +83,12 @@ class Find(NamedTuple):
     error: float
     expression: Any
     shape: str
+
+    def _times(self, unit: float) -> "Find":
+        """The same for the target times a unit."""
+        from knotwork.expressions import number
+
+        return self._replace(error=unit * self.error, expression=number(unit) * self.expression)
 
 
 class Front:
@@ -114,6 +137,15 @@ class Discovery:
     stop_reason: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
+    def _times(self, data: Dataset, unit: float) -> "Discovery":
+        """What was found for the targets of `data` over a unit, as found for these targets; `scout` stays as it was."""
+        tried = (Trial(self.shape, self.model, 0.0, self.named, self.formula), *self.pareto)
+        made = {id(trial.formula): trial._times(data, unit) for trial in tried}  # what the front shares with the choice
+        pareto, chosen = tuple(made[id(trial.formula)] for trial in self.pareto), made[id(self.formula)]
+        assert chosen.formula is not None and chosen.named is not None
+        model, named = chosen.network, chosen.named
+        return replace(self, formula=chosen.formula, pareto=pareto, model=model, named=named, data=data)
+
     def plot(self, beta: float = 3.0, **options: Any) -> Any:
         """The diagram of `named`, as a matplotlib Figure."""
         return self.named.plot(self.data, beta, **options)
@@ -156,6 +188,7 @@ def discover(
     say: Say | None = None,
     progress: bool | Line | None = None,
     *,
+    units: Mapping[str, str] | Literal[False] | None = None,
     forbid: Iterable[str] | None = None,
     linear: Iterable[str] | None = None,
     watch: Callable[[tuple[Find, ...]], None] | None = None,
@@ -175,6 +208,12 @@ def discover(
     What is known beforehand: with `lib=["x", "x^2", "sin"]` formulas hold no other functions but powers,
     `forbid=["tan"]` takes functions out of the library and out of formulas, and inputs in `linear` enter linearly,
     y = a + b·x, where a and b may depend on the others.
+
+    Where the units of all columns are known, from headers such as `speed [m/s]` or `units={"speed": "m/s"}` (1 for pure
+    numbers), inputs are put together to groups without a unit, and formulas of these are tried before others.
+    `found.formula.units` then says whether units agree, and of formulas that are about as good one in which they do is
+    chosen. A unit that is not known gives a KnotworkWarning, and the search goes on without; `units=False` leaves them
+    out of it.
     Raises DataError for a table that cannot be used, for more than one target, and for inputs that it does not have;
     SpecError for functions that the library does not have; TrainingError for other settings.
     """
@@ -186,10 +225,19 @@ def discover(
         )
     if y is None and names is not None:
         raise DataError("names= was given without y=: pass X and y, or a Dataset, which has names of its own.")
-    data = first_rows(as_dataset(X if y is None else Dataset.from_arrays(X, y, names=names, seed=seed)))
+    data = as_dataset(X) if y is None else Dataset.from_arrays(X, y, names=names, seed=seed)
+    data = first_rows(replace(data, units={**data.units, **units}) if units else data)
     if data.n_outputs != 1:
         raise DataError(f"discover() explains one target, but got {data.n_outputs}: pass one column of y at a time.")
     guidance = Guidance.of(lib, forbid, linear, data.input_names)
+    size = float(data.y_train.abs().max())
+    if size and not 1 / LARGEST <= size <= LARGEST:
+        unit = 10.0 ** math.floor(math.log10(size))
+        told = None if watch is None else lambda finds: watch(tuple(find._times(unit) for find in finds))
+        settings = {"lib": lib, "time_budget": time_budget, "seed": seed, "say": say, "progress": progress}
+        known = {"forbid": forbid, "linear": linear, "watch": told, "units": False if units is False else None}
+        return discover(times(data, 1 / unit), **settings, **known)._times(data, unit)
+    dimensions = None if units is False else understood(data)
 
     until = math.inf if time_budget is None else began + time_budget
     with progress_line(progress) as line:
@@ -209,7 +257,9 @@ def discover(
             if scout.stopped_by_caller:
                 raise KeyboardInterrupt
             search_until = math.inf if time_budget is None else began + SHARE * time_budget
-            reason = search_structures(trials, importance, data, guidance, search_until, seed, stage, front)
+            search = Searching(trials, importance, data, guidance, search_until, seed, stage, front)
+            reason = None if dimensions is None else search.groups(dimensions)
+            reason = reason or search.structures()
             if reason is None:
                 scout = look_around(sparse, data, stage("fitting a general network"))
                 kept = worth_keeping(importance, scout, data, seed, stage("looking for inputs that matter"))
@@ -248,35 +298,84 @@ def discover(
     )
 
 
-def search_structures(
-    trials: list[Trial],
-    importance: dict[str, float],
-    data: Dataset,
-    guidance: Guidance,
-    until: float,
-    seed: int,
-    stage: Callable[[str], Line],
-    front: Front,
-) -> str | None:
-    """Append a trial for every reading that no simpler one beats; why the whole search can end, or None."""
-    sample, faint = sample_of(data, importance)
-    search = guidance.search(sample, len(data.X_train), seed, until, lambda text: stage(f"trying {text}"), faint)
-    readings: list[Reading] = []
+def understood(data: Dataset) -> Dimensions | None:
+    """The units of the columns where all have one; None, with a warning, where one is not known."""
+    if not all(name in data.units for name in (*data.input_names, *data.target_names)):
+        return None
     try:
-        for reading in search.readings():
-            if guidance.allows(reading.template.filled(), sample):
-                readings.append(reading)
-                front.add(reading.error, reading.template.filled(), reading.meaning)
-    finally:  # Ctrl-C keeps what was read
-        for reading in front_of(readings or straight(sample)):
-            trial = trial_of(reading, data)
-            if trial is not None:
-                trials.append(trial)
-    if any(trial.held_out <= ROUNDING * rms(data) for trial in trials):
-        return "the formula is exact to rounding"
-    if len(trials) > 1 and time.perf_counter() > until:
-        return "the time budget was used up"
-    return "what the formula leaves unexplained looks random" if search.done and len(trials) > 1 else None
+        return Dimensions.of(data)
+    except DataError as error:
+        warnings.warn(f"{error} The search goes on without units.", KnotworkWarning, stacklevel=3)
+        return None
+
+
+@dataclass(frozen=True)
+class Searching:
+    """What searches need to know; each appends a trial for every reading that no simpler one beats."""
+
+    trials: list[Trial]
+    importance: dict[str, float]
+    data: Dataset
+    guidance: Guidance
+    until: float
+    seed: int
+    stage: Callable[[str], Line]
+    front: Front
+
+    def structures(self) -> str | None:
+        """Search in the columns themselves; why the whole search can end, or None."""
+        sample, faint = sample_of(self.data, self.importance)
+        return self.read(self.search(self.guidance, sample, len(self.data.X_train), self.until, faint), sample)
+
+    def groups(self, dimensions: Dimensions) -> str | None:
+        """Search in groups of inputs without a unit, where there are such; why the whole search can end, or None."""
+        sample, _ = sample_of(self.data, dict.fromkeys(self.data.input_names, 1.0))
+        every = sample.columns
+        names = needed(dimensions, self.importance, LEAST_SCORE * max(self.importance.values()))
+        found = [] if names is None else groupings(dimensions, {name: every[name] for name in names})
+        lost = 1 - sum(self.importance[name] for name in names or ())
+        if names is None or not found or (lost > SLIGHT and len(found[0].groups) > 1):
+            self.stage(f"units: {obstacle(dimensions, self.data)}")
+            return None
+        count = len(found[0].groups)
+        groups = f"{count} group{'' if count == 1 else 's'} without a unit in place of {len(names)} inputs"
+        self.stage(f"units: {groups if count else f'all but one constant follows from those of {listed(names)}'}")
+        rest = [column for name, column in every.items() if name not in names]
+        guidance = replace(self.guidance, linear=())  # readings are held against the inputs themselves
+        left = self.until - time.perf_counter()
+        search = GroupSearch(
+            found,
+            Sample({name: every[name] for name in names}, sample.y),
+            len(self.data.X_train),
+            lambda *rows: self.search(guidance, *rows),
+            time.perf_counter() + GROUPS * left,
+            rest,
+        )
+        return self.read(search, search.sample)
+
+    def search(self, guidance: Guidance, sample: Sample, train: int, until: float, *settings: Any) -> Search:
+        return guidance.search(sample, train, self.seed, until, lambda text: self.stage(f"trying {text}"), *settings)
+
+    def read(self, search: Search | GroupSearch, sample: Sample) -> str | None:
+        """Go through the search."""
+        readings: list[Reading] = []
+        before = len(self.trials)
+        try:
+            for reading in search.readings():
+                if self.guidance.allows(reading.template.filled(), sample):
+                    readings.append(reading)
+                    self.front.add(reading.error, reading.template.filled(), reading.meaning)
+        finally:  # Ctrl-C keeps what was read
+            for reading in front_of(readings or straight(sample)):
+                trial = trial_of(reading, self.data)
+                if trial is not None:
+                    self.trials.append(trial)
+        new = self.trials[before:]
+        if any(trial.held_out <= ROUNDING * rms(self.data) for trial in new):
+            return "the formula is exact to rounding"
+        if new and time.perf_counter() > self.until:
+            return "the time budget was used up"
+        return "what the formula leaves unexplained looks random" if search.done and new else None
 
 
 def sample_of(data: Dataset, importance: dict[str, float]) -> tuple[Sample, list[Tensor]]:
@@ -316,15 +415,25 @@ def trial_of(reading: Reading, data: Dataset) -> Trial | None:
     """The reading as a formula, a network that computes it, and the same network with splines; None if it cannot be."""
     try:
         expression = simplest(reading.template.filled(), data)
-        used = {str(s) for s in expression.free_symbols}
-        columns = [name for name in data.input_names if name in used] or [data.input_names[0]]
-        named = from_expression(KAN, expression, columns, data)
-        network = splines_of(named, data.X_train)
+        named, network, formula = built(expression, data)
         with torch.no_grad():
             error = float((network(data.X_train) - data.y_train).square().mean().sqrt())
-        return judged(Trial(reading.meaning, network, error), named, measured((expression,), named, data), data)
+        return judged(Trial(reading.meaning, network, error), named, formula, data)
     except (ExpressionError, SpecError):  # a constant beyond what a float holds, a function no edge can be
         return None
+
+
+def built(expression: Any, data: Dataset) -> tuple[KAN, KAN, Formula]:
+    """A network that computes the expression, the same with splines, and what data say of it."""
+    used = {str(s) for s in expression.free_symbols}
+    columns = [name for name in data.input_names if name in used] or [data.input_names[0]]
+    named = from_expression(KAN, expression, columns, data)
+    return named, splines_of(named, data.X_train), measured((expression,), named, data)
+
+
+def times(data: Dataset, unit: float) -> Dataset:
+    """The data with targets in another unit."""
+    return replace(data, y_train=unit * data.y_train, y_val=unit * data.y_val, y_test=unit * data.y_test)
 
 
 def try_shapes(
@@ -463,7 +572,8 @@ def judged(trial: Trial, named: KAN, formula: Formula, data: Dataset) -> Trial:
     if not math.isfinite(error):  # a logarithm, say, that leaves its domain on the held-out rows
         return replace(trial, named=named, formula=formula)
     n = float(every.numel())
-    bits = n * math.log2(error + ROUNDING * rms(data) + 1e-300) + formula.complexity * math.log2(n)
+    odd = sum(len(one.constants) if one.agree else ODD for one in formula.units)
+    bits = n * math.log2(error + ROUNDING * rms(data) + 1e-300) + (formula.complexity + odd) * math.log2(n)
     return replace(trial, named=named, formula=formula, held_out=float(held_out.mean().sqrt()), bits=bits)
 
 

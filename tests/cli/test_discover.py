@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -76,6 +77,9 @@ def test_formulas_are_told_as_they_are_found_without_control_characters(table, t
     assert str(place) in text
     status, _, err = run(capsys, monkeypatch, "discover", table, "--target", "force", "--json-file", tmp_path)
     assert status == 2 and "name a file" in err
+    place = tmp_path / f"{'long' * 100}.json"  # in a folder that is there, and not possible all the same
+    status, _, err = run(capsys, monkeypatch, "discover", table, "--target", "force", "--json-file", place)
+    assert status == 2 and "cannot be written" in err and "looking for inputs" not in err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo terminal")
@@ -151,7 +155,23 @@ def test_units_are_shown_and_columns_named_without_them(tmp_path, capsys, monkey
     assert "speed [m/s]" in text
     assert "N on the test rows" in text
     status, text, _ = run(capsys, monkeypatch, *command, "--json")
-    assert json.loads(text)["units"] == {"speed": "m/s", "force": "N"}
+    facts = json.loads(text)
+    assert facts["units"] == {"speed": "m/s", "force": "N"}
+    assert facts["formula"]["units"] == facts["pareto"][-1]["units"]
+
+
+def test_a_header_with_units_leads_to_a_law_that_is_right_in_them(tmp_path, capsys, monkeypatch):
+    rng = np.random.default_rng(0)
+    mass, speed = rng.uniform(1, 5, (2, 100))
+    path = tmp_path / "table.csv"
+    rows = np.column_stack([mass, speed, mass * (speed / 3.6) ** 2 / 2])
+    np.savetxt(path, rows, delimiter=",", header="mass [kg],speed [km/h],energy [J]", comments="")
+    status, text, told = run(capsys, monkeypatch, "discover", path, "--target", "energy", "--out", tmp_path / "out")
+    assert status == 0
+    assert "units: all but one constant follows from those of 'mass', 'speed'" in told
+    assert "energy = 25*mass*speed**2/648" in text and "Units agree." in text
+    assert re.search(r"agree\W+25\*mass\*speed\*\*2/648", text)
+    assert "<p>Units agree.</p>" in (tmp_path / "out" / "report.html").read_text()
 
 
 BAD = {

@@ -220,6 +220,24 @@ def test_formulas_of_a_classifier_are_its_logits():
     assert found.targets == ("logit_inner", "logit_middle", "logit_outer")
     values, logits = found.numpy()(*X.T), model.decision_function(X)
     assert np.corrcoef(values.ravel(), logits.ravel())[0, 1] > 0.99
+    each = model.class_formulas()
+    assert list(each) == ["inner", "middle", "outer"]
+    np.testing.assert_array_equal(np.stack([one.numpy()(*X.T) for one in each.values()], 1), values)
+    assert each["middle"].targets == ("logit_middle",)
+
+
+@pytest.mark.parametrize("labels", [["no", "yes"], [3, 7]])
+def test_each_of_two_classes_has_its_formula(labels):
+    X, y = rings(150, 0)
+    y = np.where(y == "outer", *labels)
+    model = KANClassifier(hidden=(), random_state=0).fit(X, y)
+    first, second = model.class_formulas().values()
+    assert list(model.class_formulas()) == list(model.classes_)
+    assert (first.targets, second.targets) == tuple((f"logit_{label}",) for label in model.classes_)
+    one, other = (formula.predict(X, interval=0.9, kind="confidence") for formula in (first, second))
+    np.testing.assert_allclose(one.mean, -other.mean, atol=1e-9 * np.abs(other.mean).max())
+    np.testing.assert_allclose(one.upper, -other.lower, atol=1e-9 * np.abs(other.mean).max())
+    assert sorted(map(abs, first.errors)) == pytest.approx(sorted(map(abs, second.errors)))
 
 
 @BOTH

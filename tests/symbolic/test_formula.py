@@ -157,3 +157,97 @@ def test_powers_of_powers_come_together_where_rows_allow_it(text, short):
     data = kw.sample("a + b + c", a=(1, 2), b=(1, 2), c=(-1, 1), size=50, seed=0)
     found = simplest(parse(text), data)
     assert found == parse(short) if short else "Abs" in str(found) or "sqrt" in str(found)
+
+
+def line(noise=0.1, rows=100, seed=0):
+    """A formula a·x + b fitted to rows with noise, and its data."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-1, 1, (rows, 1))
+    data = kw.Dataset.from_arrays(
+        x, 1.2345678 * x[:, 0] + 0.7654321 + noise * rng.normal(size=rows), names=["x"], seed=0
+    )
+    model = kw.KAN([1, 1], seed=0)
+    slope, offset = np.polyfit(data.X_train[:, 0].numpy(), data.y_train[:, 0].numpy(), 1)
+    model.fix_symbolic(0, 0, 0, "x", data, params=(1.0, 0.0, float(slope), float(offset)))
+    return model.symbolic_formula(data), data
+
+
+def test_formulas_are_keys():
+    formula, _ = line()
+    again, _ = line()
+    other, _ = line(seed=1)
+    assert hash(formula) == hash(again) and formula == again
+    assert {formula: 1}[again] == 1 and len({formula, again, other, formula.round(2)}) == 3
+
+
+def test_the_interval_of_a_rounded_formula_is_wider_by_what_rounding_moves():
+    formula, data = line()
+    for kind in ("prediction", "confidence"):
+        exact = formula.predict(data.X_test.numpy(), interval=0.9, kind=kind)
+        rounded = formula.round(1).predict(data.X_test.numpy(), interval=0.9, kind=kind)
+        moved = np.abs(rounded.mean - exact.mean)
+        assert moved.max() > 0.01
+        np.testing.assert_allclose(rounded.upper - rounded.mean, exact.upper - exact.mean + moved, rtol=1e-12)
+        assert (rounded.lower <= exact.lower + 1e-12).all() and (rounded.upper >= exact.upper - 1e-12).all()
+    same = formula.round(17).predict(data.X_test.numpy(), interval=0.9)
+    np.testing.assert_allclose(same.upper, formula.predict(data.X_test.numpy(), interval=0.9).upper, rtol=1e-12)
+
+
+def test_numbers_in_a_dict_give_numbers():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(1, 2, (60, 2))
+    data = kw.Dataset.from_arrays(X, X[:, 0] * X[:, 1] + 0.01 * rng.normal(size=60), names=["a", "b"], seed=0)
+    formula = kw.discover(data).formula
+    value, lower, upper = formula.predict({"a": 1.5, "b": 2}, interval=0.9)
+    assert value.shape == lower.shape == upper.shape == formula.predict({"a": 1.5, "b": 2}).shape == ()
+    assert lower < value < upper and value == pytest.approx(3, abs=0.05)
+    many = formula.predict({"a": 1.5, "b": [1.0, 2.0]}, interval=0.9)
+    assert [one.shape for one in many] == [(2,)] * 3
+    assert many.mean[1] == value and many.upper[1] == pytest.approx(float(upper))
+    assert formula.predict({"a": [1.5], "b": [2.0]}).shape == (1,)
+    with pytest.raises(kw.KnotworkError, match="2 and 3 rows"):
+        formula.predict({"a": [1, 2], "b": [1, 2, 3]})
+    with pytest.raises(kw.KnotworkError, match=r"Column 'a' of X holds text"):
+        formula.predict({"a": "one", "b": 2})
+
+
+def test_a_formula_without_variables_has_a_value_a_row():
+    rng = np.random.default_rng(0)
+    data = kw.Dataset.from_arrays(rng.normal(size=(60, 2)), rng.normal(size=60), names=["a", "b"], seed=0)
+    model = kw.KAN([2, 1], seed=0)
+    for i in range(2):
+        model.fix_symbolic(0, i, 0, "x", data, params=(0.0, 0.0, 0.0, 0.6))
+    formula = model.symbolic_formula(data)
+    assert not formula.expression.free_symbols
+    assert formula.predict(np.zeros((4, 2))).shape == formula.predict({"a": [1, 2, 3, 4]}).shape == (4,)
+    assert formula.predict({}).shape == formula.predict({"b": 1.0}).shape == ()
+    assert formula.predict({}) == pytest.approx(1.2)
+    assert formula.predict({}, interval=0.9).upper.shape == ()
+
+
+@pytest.mark.parametrize("unit", [1e200, 1e-200])
+def test_sizes_are_those_of_numbers_of_any_scale(unit):
+    """The same as of the formula in other units, times the unit."""
+    x = np.linspace(-1, 1, 50)[:, None]
+    y = x[:, 0] + 0.1 * np.cos(20 * x[:, 0])
+    found = []
+    for scale in (1.0, unit):
+        data = kw.Dataset.from_arrays(x, scale * y, names=["x"], seed=0)
+        model = kw.KAN([1, 1], seed=0)
+        model.fix_symbolic(0, 0, 0, "x", data, params=(1.0, 0.0, 1.1 * scale, 0.0))
+        found.append(symbolic_formula(model, data, simplify=False))
+    assert found[1].r2 == pytest.approx(found[0].r2, rel=1e-9) and 0.9 < found[0].r2 < 1
+    assert found[1].rmse / unit == pytest.approx(found[0].rmse, rel=1e-9)
+
+
+def test_one_output_of_several_is_a_formula():
+    data = table(2, 2)
+    formula = named_network([2, 2], seed=1).symbolic_formula(data)
+    first, second = formula[0], formula[formula.targets[1]]
+    assert (first.expression, second.expression) == formula.expressions
+    np.testing.assert_array_equal(second.predict(data.X_test), formula.predict(data.X_test)[:, 1])
+    assert set(first.errors) | set(second.errors) == set(formula.errors)
+    assert first.covariance.shape == (len(first.constants),) * 2
+    for wrong in ("z", 2, -1, 0.5):
+        with pytest.raises(KeyError, match=r"there is no output .*: they are 'y_1', 'y_2'"):
+            formula[wrong]

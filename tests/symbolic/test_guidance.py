@@ -83,7 +83,7 @@ def best_line(rows, y):
 
 
 def test_networks_too_keep_a_linear_input_straight(monkeypatch):
-    monkeypatch.setattr(sys.modules["knotwork.discover"], "search_structures", lambda *arguments: None)
+    monkeypatch.setattr(sys.modules["knotwork.discover"].Searching, "structures", lambda self: None)
     data = kw.sample("x*exp(z)", x=(0, 2), z=(-1, 1), size=300, seed=0)
     found = kw.discover(data, seed=0, linear=["x"])
     assert found.formula.expression == parse("x*exp(z)")

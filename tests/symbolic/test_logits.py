@@ -113,3 +113,22 @@ def test_other_losses_are_refused():
     for verb in ("auto_symbolic", "symbolic_formula"):
         with pytest.raises(kw.KnotworkError, match="'cross_entropy' for labels"):
             getattr(kw.KAN([2, 1], seed=0), verb)(data, loss="hinge")
+
+
+def test_one_of_several_logits_is_zero_and_errors_are_finite():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (2000, 2))
+    logits = np.stack([X[:, 0], 2 * X[:, 1] ** 2, -X[:, 0] + 0.5], 1)
+    labels = (logits + rng.gumbel(size=logits.shape)).argmax(1)
+    data = kw.Dataset.from_arrays(X, labels, names=["x", "y"], target_names="kind", seed=0)
+    model = kw.KAN([2, 3], seed=0)
+    model.fit(data, loss="cross_entropy", progress=False)
+    named = model.auto_symbolic(data, ["x", "x^2"], loss="cross_entropy")
+    formula = named.symbolic_formula(data, loss="cross_entropy")
+    assert [e == 0 for e in formula.expressions].count(True) == 1
+    assert formula.errors and all(np.isfinite(error) for error in formula.errors.values())
+    with torch.no_grad():
+        expected = named(data.X_test).softmax(1).numpy()
+    found = torch.as_tensor(formula.predict(data.X_test.numpy())).softmax(1).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-3)  # simple numbers for constants may move it
+    assert formula.gap < 0.01

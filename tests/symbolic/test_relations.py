@@ -136,3 +136,11 @@ def test_every_logit_has_its_relations_and_no_error_of_labels():
     assert found.target == "logit_2" and math.isnan(found.error) and "nan" not in str(found)
     with pytest.raises(kw.KnotworkError, match="from 0 to 2"):
         network.relations((rows, labels), output=3)
+
+
+@pytest.mark.parametrize(("text", "kind"), [("100 + x + y", "sum"), ("100*exp(0.01*x + 0.01*y)", "product")])
+def test_two_inputs_are_split_one_way(text, kind):
+    found = of(text, x=(-1, 1), y=(-1, 1))
+    assert float(found.sums[0, 1]) < 0.05 and float(found.products[0, 1]) < 0.05  # both are near
+    assert [len(found.terms), len(found.factors)] == ([2, 1] if kind == "sum" else [1, 2])
+    assert [line for line in found.sentences() if " is a " in line] == [f"f is a {kind} of functions of x; y"]

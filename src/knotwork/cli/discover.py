@@ -19,6 +19,7 @@ from knotwork.data import Dataset, load_table
 from knotwork.discover import Discovery, Find, discover
 from knotwork.errors import DataError
 from knotwork.kan import save
+from knotwork.symbolic import Formula
 from knotwork.training import Line
 
 
@@ -136,9 +137,17 @@ def _folder(name: str) -> Path:
 
 
 def _writable(name: str) -> None:
-    """Refuse a file that cannot be written, before any work is done."""
-    if Path(name).is_dir() or not Path(name).resolve().parent.is_dir():
-        raise DataError(f"--json-file {name!r} cannot be written: name a file in a folder that is there.")
+    """Refuse a file that cannot be written, before any work is done; a new one is not left behind."""
+    place = Path(name)
+    try:
+        new = not place.exists()
+        place.open("a", encoding="utf-8").close()
+        if new:
+            place.unlink()
+    except OSError as error:
+        raise DataError(
+            f"--json-file {name!r} cannot be written ({error.strerror}): name a file in a folder that is there."
+        ) from None
 
 
 def _put(name: str, text: str) -> None:
@@ -176,6 +185,7 @@ def _facts(found: Discovery, data: Dataset, files: dict[str, str]) -> dict[str, 
             "gap": found.formula.gap,
             "complexity": found.formula.complexity,
             "shape": found.shape,
+            "units": _units(found.formula),
             "constants": [{"value": value, "standard_error": error} for value, error in found.formula.errors.items()],
             "correlations": {
                 "constants": list(found.formula.constants),
@@ -189,6 +199,7 @@ def _facts(found: Discovery, data: Dataset, files: dict[str, str]) -> dict[str, 
                 "rmse": t.formula.rmse,
                 "shape": t.shape,
                 "text": text(t.formula.expression),
+                "units": _units(t.formula),
             }
             for t in found.pareto
             if t.formula is not None
@@ -197,6 +208,11 @@ def _facts(found: Discovery, data: Dataset, files: dict[str, str]) -> dict[str, 
         "stop_reason": found.stop_reason,
         "seconds": found.seconds,
     }
+
+
+def _units(formula: Formula) -> str | None:
+    """What units say of the one output, if all are known."""
+    return str(formula.units[0]) if formula.units else None
 
 
 def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
@@ -224,18 +240,22 @@ def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
     console.print(table)
     line()
     table = Table(title="Formulas, simplest first", title_justify="left")
-    for heading in ("complexity", f"r² ({found.formula.r2_rows})", "formula"):
-        table.add_column(heading, justify="left" if heading == "formula" else "right", overflow="fold")
+    judged = ["units"] if found.formula.units else []
+    for heading in ("complexity", f"r² ({found.formula.r2_rows})", *judged, "formula"):
+        table.add_column(heading, justify="left" if heading in ("formula", "units") else "right", overflow="fold")
     for trial in found.pareto:
         assert trial.formula is not None
         mark = "→ " if trial.formula is found.formula else ""
         shown = _plain(text(trial.formula.round(3).expression))
-        table.add_row(f"{mark}{trial.formula.complexity}", _four(trial.formula.r2), shown)
+        agree = [("agree" if one.agree else "do not agree") for one in trial.formula.units]
+        table.add_row(f"{mark}{trial.formula.complexity}", _four(trial.formula.r2), *agree, shown)
     console.print(table)
     line()
     line(f"{target} = {text(found.formula.round(4).expression)}")
     where, gap = found.formula.r2_rows, found.formula.gap
     line(f"({found.shape}; r² = {_four(found.formula.r2)} on the {where} rows; gap to its network {gap:.2g})")
+    for words in map(str, found.formula.units):
+        line(f"{words[0].upper()}{words[1:]}.")
     line()
     for what, path in files.items():
         line(f"{what}: {path}")

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from knotwork.data.units import NONE
 from knotwork.errors import DataError
 
 _HEADER = re.compile(r"(?P<name>.*\S)\s*\[(?P<square>[^\[\]]*)\]|(?P<before>[^(\[]*\S)\s+\((?P<round>.*)\)")
@@ -33,8 +34,8 @@ def unknown_name(name: str, known: Sequence[str], what: str) -> str:
 def split_units(headers: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
     """Names, and the units of those that have one: `speed [m/s]` and `speed (m/s)` are speed, in m/s.
 
-    What is in the brackets is a unit if it has a letter, % or °; empty, - and 1 mean that there is none. Where names
-    would not be unique without their brackets, they keep them.
+    What is in the brackets is a unit if it has a letter, % or °; - and 1 stand for the unit 1, that of pure numbers,
+    and empty ones for none that is known. Where names would not be unique without their brackets, they keep them.
     """
     parts = [_split(header) for header in headers]
     short = [name for name, _ in parts]
@@ -45,8 +46,8 @@ def split_units(headers: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]
 
 
 def with_unit(name: str, units: Mapping[str, str]) -> str:
-    """`speed [m/s]`, or the name alone where no unit is known."""
-    return f"{name} [{units[name]}]" if name in units else name
+    """`speed [m/s]`, or the name alone of a pure number and where no unit is known."""
+    return f"{name} [{units[name]}]" if units.get(name, NONE) != NONE else name
 
 
 def check_units(units: Any, names: Sequence[str]) -> None:
@@ -66,6 +67,6 @@ def _split(header: str) -> tuple[str, str]:
         return header, ""
     name = found["name"] or found["before"]
     unit = (found["round"] if found["square"] is None else found["square"]).strip()
-    if unit in ("", "-", "1"):
-        return name, ""
+    if unit in ("", "-", NONE):
+        return name, unit and NONE
     return (name, unit) if re.search(r"[^\W\d_]|[%°]", unit) else (header, "")

@@ -18,6 +18,7 @@ from knotwork.errors import DataError
 from knotwork.estimators.base import KANEstimator, unique
 from knotwork.estimators.rows import Rows
 from knotwork.symbolic import Formula
+from knotwork.symbolic.formula import opposite
 from knotwork.training.likelihood import Bernoulli, Categorical
 
 if TYPE_CHECKING:
@@ -81,6 +82,17 @@ class KANClassifier(ClassifierMixin, KANEstimator):
         values = [torch.tensor(self._values(rows)) for rows in (data.X_train, data.X_val)]
         names = unique([*data.input_names, *(f"logit_{name}" for name in data.target_names)])[data.n_inputs :]
         return self._read(replace(data, y_train=values[0], y_val=values[1], target_names=tuple(names)), lib)
+
+    def class_formulas(self, X: Any = None, lib: Iterable[str] | None = None) -> dict[Any, Formula]:
+        """The logit of every class under its label, as it stands in `classes_`: those of `formula(X, lib)` one by one.
+
+        Of two classes the first has the opposite of the second's.
+        """
+        found = self.formula_ if X is None and lib is None else self.formula(X, lib)
+        labels = self.classes_.tolist()
+        if len(labels) > 2:
+            return {label: found[n] for n, label in enumerate(labels)}
+        return {labels[0]: opposite(found, f"logit_{labels[0]}"), labels[1]: found}
 
     def _respond(self, outputs: Tensor) -> Tensor:
         return outputs.sigmoid() if len(self.classes_) == 2 else outputs.softmax(1)

@@ -4,6 +4,7 @@ Everything here is real-valued: outside the domain of a function the value is Na
 """
 
 from knotwork.expressions.evaluation import constant_value, to_numpy, to_torch
+from knotwork.expressions.exact import solve_exactly
 from knotwork.expressions.mathml import mathml
 from knotwork.expressions.occurring import contains, function_names
 from knotwork.expressions.parsing import CONSTANTS, FUNCTIONS, number, parse, symbol, variable_names
@@ -26,6 +27,7 @@ __all__ = [
     "parse",
     "round_constants",
     "snap",
+    "solve_exactly",
     "symbol",
     "text",
     "tidy",

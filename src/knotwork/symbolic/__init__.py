@@ -1,5 +1,6 @@
 """From splines to formulas: candidates for an edge, naming in context, shapes worth trying, the formula itself."""
 
+from knotwork.symbolic.agreement import Agreement
 from knotwork.symbolic.candidates import Candidate, Candidates, candidates
 from knotwork.symbolic.construction import from_expression
 from knotwork.symbolic.formula import Formula, measured, simplest, symbolic_formula
@@ -9,6 +10,7 @@ from knotwork.symbolic.registry import register_function
 from knotwork.symbolic.relations import Relations, Symmetry, relations
 
 __all__ = [
+    "Agreement",
     "Candidate",
     "Candidates",
     "Formula",

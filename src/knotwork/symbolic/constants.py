@@ -231,11 +231,11 @@ def _allowed(mse: float, sample: Sample) -> float:
 
 
 def replaced(template: Template, symbol: Any, value: Any) -> Template | None:
-    """The template with a number in place of one constant; None where that makes no finite expression."""
+    """The template with a number in place of one constant; None where that makes no finite expression of ours."""
     from knotwork.expressions import algebra
 
     expression = template.expression.xreplace({symbol: value})
-    if expression.has(algebra.zoo, algebra.nan, algebra.oo):
+    if expression.has(algebra.zoo, algebra.nan, algebra.oo, algebra.cot):
         return None
     left = expression.free_symbols
     values = {s: v for s, v in template.values.items() if s in left}

@@ -9,10 +9,13 @@ import torch
 from torch import Tensor
 
 from knotwork.data import Dataset, as_dataset
-from knotwork.errors import ExpressionError, SpecError
+from knotwork.data.names import listed
+from knotwork.errors import DataError, ExpressionError, SpecError
 from knotwork.functions import named_function
-from knotwork.model import KANNetwork
+from knotwork.model import KANNetwork, is_whole
+from knotwork.symbolic.agreement import Agreement, agreement
 from knotwork.symbolic.constants import Sample
+from knotwork.symbolic.dimensions import Dimensions
 from knotwork.symbolic.goals import LABELS, goal_of, targets_of
 from knotwork.symbolic.intervals import (
     Kind,
@@ -40,8 +43,10 @@ class Formula:
     tell the constants apart. Numbers that are written as whole numbers, fractions or multiples of pi count as known.
 
     Of a network that was fitted to labels (`loss` "cross_entropy") the expressions are logits: of two classes with one
-    output the log-odds of the second, else one a class, of which only differences matter. Then `r2` is the share of
-    the deviance explained, and `rmse` that of probabilities.
+    output the log-odds of the second, else one a class, of which only differences matter: one of them is 0. Then `r2`
+    is the share of the deviance explained, and `rmse` that of probabilities.
+
+    `units` says of each output whether the units of target and inputs agree in it, where all of them are known.
     """
 
     expressions: tuple[Any, ...]
@@ -51,9 +56,10 @@ class Formula:
     r2: float
     rmse: float
     r2_rows: str = "test"
-    errors: Mapping[float, float] = field(default_factory=dict, repr=False)
+    errors: Mapping[float, float] = field(default_factory=dict, repr=False, hash=False)
     uncertainty: tuple[Uncertainty, ...] = field(default=(), repr=False, compare=False)
     loss: str = "mse"
+    units: tuple[Agreement, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def expression(self) -> Any:
@@ -98,11 +104,14 @@ class Formula:
         the formula are needed. `kind="prediction"` gives intervals for a new observation, whose noise is that of the
         training rows; `kind="confidence"` for the mean of many. Both rest on the formula being right and its noise
         independent, equally large and normal (Student's t, slopes by the constants as in `errors`); they are infinite
-        where the value depends on constants that the data leave open. Raises DataError for other columns.
+        where the value depends on constants that the data leave open. Those of a rounded formula are wider by what
+        rounding moves the value. Numbers in place of columns give a number, and so does a formula without variables
+        for a dict without any. Raises DataError for other columns.
         """
         used = {str(symbol) for expression in self.expressions for symbol in expression.free_symbols}
-        columns = columns_of(X, self.variables, used)
+        columns, shape = columns_of(X, self.variables, used)
         values = self.numpy()(*(column.numpy() for column in columns.values()))
+        values = values.reshape(shape + values.shape[1:])
         if interval is None:
             return values
         check_interval(interval, kind)
@@ -115,8 +124,40 @@ class Formula:
                 "this formula was measured on no data, so it has no intervals; symbolic_formula() makes one."
             )
         half = [quantile(interval, one.degrees) * one.deviations(columns, kind).numpy() for one in self.uncertainty]
-        width = half[0] if len(half) == 1 else np.stack(half, axis=-1)
+        half = [one + self._moved(n, columns) for n, one in enumerate(half)]
+        width = (half[0] if len(half) == 1 else np.stack(half, axis=-1)).reshape(values.shape)
         return Prediction(values, values - width, values + width)
+
+    def _moved(self, output: int, columns: Mapping[str, Tensor]) -> np.ndarray | float:
+        """By how much rounding has moved the values (n,) of an output."""
+        from knotwork.expressions import to_numpy
+
+        exact = self.uncertainty[output].template.filled()
+        if exact == self.expressions[output]:
+            return 0.0
+        before, now = (to_numpy(e, list(columns)) for e in (exact, self.expressions[output]))
+        rows = [column.numpy() for column in columns.values()]
+        return np.abs(now(*rows) - before(*rows))
+
+    def __getitem__(self, target: str | int) -> "Formula":
+        """The formula of one output alone, by its name in `targets` or its number; KeyError for another.
+
+        `r2` and `rmse` remain those of all outputs together.
+        """
+        n = self.targets.index(target) if target in self.targets else target
+        if not is_whole(n) or not 0 <= int(n) < len(self.targets):
+            raise KeyError(f"there is no output {target!r}: they are {listed(self.targets, 20)}")
+        one, uncertainty = slice(int(n), int(n) + 1), self.uncertainty[int(n) : int(n) + 1]
+        errors = _errors(uncertainty) if uncertainty else self.errors
+        targets, units = self.targets[one], self.units[one]
+        return replace(
+            self,
+            expressions=self.expressions[one],
+            targets=targets,
+            errors=errors,
+            uncertainty=uncertainty,
+            units=units,
+        )
 
     def latex(self) -> str:
         """LaTeX of the expression; several outputs one below the other."""
@@ -157,7 +198,8 @@ class Formula:
         from knotwork.expressions import text
 
         shown = self.round(4).expressions
-        return "\n".join(f"{name} = {text(expr)}" for name, expr in zip(self.targets, shown, strict=True))
+        lines = [f"{name} = {text(expr)}" for name, expr in zip(self.targets, shown, strict=True)]
+        return "\n".join([*lines, *(f"({one})" for one in self.units if not one.agree)])
 
 
 def symbolic_formula(network: KANNetwork, data: object = None, *, simplify: bool = True, loss: str = "mse") -> Formula:
@@ -175,9 +217,43 @@ def symbolic_formula(network: KANNetwork, data: object = None, *, simplify: bool
     data, goal = as_dataset(data), goal_of(loss)
     raw = _expressions(network, data)
     if simplify:
+        if goal is LABELS and len(raw) > 1:
+            raw = _against_one(raw)
         for n in range(len(raw)):
             raw = (*raw[:n], _simplified(raw, data, n, goal), *raw[n + 1 :])
     return measured(raw, network, data, loss)
+
+
+def opposite(formula: Formula, target: str) -> Formula:
+    """The formula of one output with the sign turned, under another name."""
+    from knotwork.expressions import float_constants
+
+    expression = -formula.expression
+    errors = {
+        value: formula.errors.get(value, formula.errors.get(-value))
+        for value in map(float, float_constants(expression))
+    }
+    turned = tuple(
+        replace(one, template=replace(one.template, expression=-one.template.expression)) for one in formula.uncertainty
+    )
+    known = {value: error for value, error in errors.items() if error is not None}
+    return replace(formula, expressions=(expression,), targets=(target,), errors=known, uncertainty=turned)
+
+
+def _against_one(logits: Sequence[Any]) -> tuple[Any, ...]:
+    """The same probabilities with the shortest logit as 0: only differences matter, and the rows tell of no others.
+
+    Terms that differences have in common, as parabolas have, are put together where that leaves fewer constants.
+    """
+    from knotwork.expressions import algebra, complexity, float_constants
+
+    least = min(logits, key=complexity)
+
+    def difference(one: Any) -> Any:
+        ways = [one - least, algebra.expand(one - least)]
+        return min(ways, key=lambda way: (len(float_constants(way)), complexity(way)))
+
+    return tuple(algebra.Integer(0) if one is least else difference(one) for one in logits)
 
 
 def measured(expressions: Sequence[Any], network: KANNetwork, data: Dataset, loss: str = "mse") -> Formula:
@@ -185,7 +261,9 @@ def measured(expressions: Sequence[Any], network: KANNetwork, data: Dataset, los
     goal = goal_of(loss)
     x = torch.cat([data.X_train, data.X_val, data.X_test])
     with torch.no_grad():
-        difference = evaluate(expressions, data, x) - network(x)
+        difference = (evaluate(expressions, data, x) - network(x)).double()
+    if goal is LABELS and len(expressions) > 1:
+        difference = difference - difference.mean(1, keepdim=True)  # what all logits share says nothing
     shares = {
         "test": (data.X_test, data.y_test),
         "validation": (data.X_val, data.y_val),
@@ -194,6 +272,8 @@ def measured(expressions: Sequence[Any], network: KANNetwork, data: Dataset, los
     rows = next((name for name, (inputs, _) in shares.items() if len(inputs) > 1), "training")
     inputs, target = shares[rows]
     values, target = evaluate(expressions, data, inputs), targets_of(target, goal)
+    unit = 1.0 if goal is LABELS else float(target.double().abs().max()) or 1.0  # squares of 1e200 are no numbers
+    values, target = values.double() / unit, target.double() / unit
     best = goal.spread(target)  # the loss of a constant
     r2 = 1 - goal.scale(target) * float(goal.values(values, target).sum()) / best if best > 0 else float("nan")
     columns = dict(zip(data.input_names, _raw(data, data.X_train).double().unbind(-1), strict=True))
@@ -208,10 +288,13 @@ def measured(expressions: Sequence[Any], network: KANNetwork, data: Dataset, los
         error = (LABELS.probabilities(values) - truth).square().mean()
         uncertainty = Uncertainty.of_logits(expressions, Sample(columns, y[:, 0]), goal)
         names = logit_names(data, len(expressions))
-    gap, rmse = float(difference.square().mean().sqrt()), float(error.sqrt())
+    units = agreements(expressions, data) if goal is NORMAL else ()
+    largest = float(difference.abs().max()) or 1.0
+    gap, rmse = largest * float((difference / largest).square().mean().sqrt()), unit * float(error.sqrt())
     return Formula(
-        tuple(expressions), data.input_names, names, gap, r2, rmse, rows, _errors(uncertainty), uncertainty, loss
-    )
+        tuple(expressions), data.input_names, names, gap, r2, rmse, rows, _errors(uncertainty), uncertainty, loss,
+        units,
+    )  # fmt: skip
 
 
 def logit_names(data: Dataset, outputs: int) -> tuple[str, ...]:
@@ -219,6 +302,15 @@ def logit_names(data: Dataset, outputs: int) -> tuple[str, ...]:
     if data.n_outputs > 1:
         return tuple(f"logit_{name}" for name in data.target_names)
     return (f"logit_{data.target_names[0]}",) if outputs == 1 else tuple(f"logit_{n}" for n in range(outputs))
+
+
+def agreements(expressions: Sequence[Any], data: Dataset) -> tuple[Agreement, ...]:
+    """What units say of each expression; nothing where those of some column are not known."""
+    try:
+        every = [Dimensions.of(data, output) for output in range(len(expressions))]
+    except DataError:
+        return ()
+    return tuple(agreement(*one) for one in zip(expressions, every, data.target_names, strict=True))
 
 
 def evaluate(expressions: Sequence[Any], data: Dataset, x: Tensor) -> Tensor:
@@ -333,6 +425,6 @@ def _errors(uncertainty: Sequence[Uncertainty]) -> dict[float, float]:
     """The standard error of every constant; of one that comes in several outputs, the largest."""
     errors: dict[float, float] = {}
     for one in uncertainty:
-        for value, variance in zip(one.constants, one.covariance().diagonal().tolist(), strict=True):
-            errors[value] = max(variance**0.5, errors.get(value, 0.0))
+        for value, error in zip(one.constants, one.errors(), strict=True):
+            errors[value] = max(error, errors.get(value, 0.0))
     return errors

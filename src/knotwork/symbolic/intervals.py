@@ -56,8 +56,10 @@ class Uncertainty:
         template = _template(expression)
         found, jacobian = _slopes(template, sample)
         n, count = len(sample), jacobian.shape[1]
-        residuals = float((found - sample.y).square().sum())
-        deviation = math.sqrt(residuals / (n - count)) if n > count else math.inf
+        residuals = found - sample.y
+        unit = float(residuals.abs().max()) or 1.0  # squares of 1e200 are no numbers
+        squares = float((residuals / unit).square().sum())
+        deviation = unit * math.sqrt(squares / (n - count)) if n > count else math.inf
         return cls(template, *_inverse_root(jacobian), deviation, n - count)
 
     @classmethod
@@ -97,6 +99,10 @@ class Uncertainty:
             found.diagonal()[self._open()] = math.inf
         return found.numpy()
 
+    def errors(self) -> list[float]:
+        """The standard error of each constant, infinite where the rows leave it open; of any size."""
+        return torch.where(self._open(), torch.inf, self.deviation * self.factor.norm(dim=0)).tolist()
+
     def _open(self) -> Tensor:
         if self.degrees <= 0:
             return torch.ones(len(self.constants), dtype=torch.bool)
@@ -109,16 +115,17 @@ class Uncertainty:
         """
         parts = zip(*(column.split(AT_ONCE) for column in columns.values()), strict=True)
         variance = torch.cat([self._variance(dict(zip(columns, part, strict=True))) for part in parts])
-        return (variance + self.deviation**2 if kind == "prediction" else variance).sqrt()
+        return self.deviation * (variance + 1 if kind == "prediction" else variance).sqrt()
 
     def _variance(self, columns: Mapping[str, Tensor]) -> Tensor:
+        """Variances (n,) of the value, in those of the noise."""
         like = next(iter(columns.values()))
         if self.degrees <= 0:
             return torch.full_like(like, torch.inf)
         _, slopes = _slopes(self.template, Sample(columns, torch.zeros_like(like)))
         measured = slopes / self.scale
         unseen = (measured @ self.blind.T).square().sum(1) > OPEN * measured.square().sum(1)
-        return torch.where(unseen, torch.inf, (slopes @ self.factor.T).square().sum(1) * self.deviation**2)
+        return torch.where(unseen, torch.inf, (slopes @ self.factor.T).square().sum(1))
 
 
 def quantile(interval: float, degrees: int) -> float:
@@ -175,11 +182,12 @@ def _slopes(template: Template, sample: Sample) -> tuple[Tensor, Tensor]:
     return found, torch.nan_to_num(jacobian, nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def columns_of(X: Any, variables: Sequence[str], used: Collection[str]) -> dict[str, Tensor]:
-    """A column (n,) a variable, in that order, from an array, or from a data frame or dict by name.
+def columns_of(X: Any, variables: Sequence[str], used: Collection[str]) -> tuple[dict[str, Tensor], tuple[int, ...]]:
+    """A column (n,) a variable, in that order, from an array, or from a data frame or dict by name; and (n,).
 
-    Where names are given, those of `variables` that are not `used` may be missing; they are then zeros. Raises
-    DataError for other columns, and for entries that are no finite numbers.
+    A dict may hold numbers, which stand for columns of that value; with numbers alone, or nothing, n is 1 and its place
+    is taken by (). Where names are given, those of `variables` that are not `used` may be missing; they are then zeros.
+    Raises DataError for other columns, and for entries that are no finite numbers.
     """
     if hasattr(X, "to_pandas"):
         X = X.to_pandas()
@@ -189,17 +197,23 @@ def columns_of(X: Any, variables: Sequence[str], used: Collection[str]) -> dict[
             raise DataError(
                 f"X has {table.shape[1]} columns, but the formula takes {len(variables)}: {listed(variables)}."
             )
-        return dict(zip(variables, table.unbind(1), strict=True))
+        return dict(zip(variables, table.unbind(1), strict=True)), (len(table),)
     headers = list(X.keys())
     named = dict(zip(split_units([str(header) for header in headers])[0], headers, strict=True))
     for name in variables:
         if name in used and name not in named:
             raise DataError(unknown_name(name, list(named), "column"))
     given = [name for name in variables if name in named] or list(named)[:1]
-    columns = {name: numbers(X[named[name]], f"Column '{name}' of X") for name in given}
-    lengths = {len(column) for column in columns.values()}
+    single = [name for name in given if np.ndim(X[named[name]]) == 0]
+    columns = {
+        name: numbers([X[named[name]]] if name in single else X[named[name]], f"Column '{name}' of X") for name in given
+    }
+    lengths = {len(column) for name, column in columns.items() if name not in single} or {1}
     if len(lengths) > 1:
         raise DataError(f"The columns of X have {' and '.join(map(str, sorted(lengths)))} rows: they need as many.")
-    check_finite(torch.stack(list(columns.values()), dim=1), "X", given)
-    none = torch.zeros(lengths.pop(), dtype=torch.float64)
-    return {name: columns.get(name, none) for name in variables}
+    n = lengths.pop()
+    columns = {name: column.expand(n) if name in single else column for name, column in columns.items()}
+    if columns:
+        check_finite(torch.stack(list(columns.values()), dim=1), "X", given)
+    none = torch.zeros(n, dtype=torch.float64)
+    return {name: columns.get(name, none) for name in variables}, (n,) if len(single) < len(given) else ()

@@ -138,7 +138,8 @@ def _symbols(sample: Sample) -> list[Any]:
 
 def _by_chance(error: float, rows: Rows, i: int) -> float:
     """Relative size of the curve that least squares make of noise alone."""
-    return error * math.sqrt(rows.axes[i].basis.shape[1] / rows.train)
+    size = max(float(rows.y.square().mean().sqrt()), rows.scale)
+    return error * rows.scale / size * math.sqrt(rows.axes[i].basis.shape[1] / rows.train)
 
 
 def _is_number(curve: Tensor, chance: float, in_sum: bool, target: Tensor) -> bool:

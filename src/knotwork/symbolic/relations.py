@@ -74,13 +74,16 @@ class Relations:
 
     @property
     def terms(self) -> tuple[tuple[str, ...], ...]:
-        """The finest groups of inputs of which the output is a sum; all in one where it is none."""
-        return self._groups(self.sums)
+        """The finest groups of inputs of which the output is a sum; all in one where it is none.
+
+        Where two inputs can be split both ways, as where an output hardly moves about its mean, the nearer one counts.
+        """
+        return self._groups(torch.where(self.sums <= self.products, self.sums, torch.inf))
 
     @property
     def factors(self) -> tuple[tuple[str, ...], ...]:
         """The finest groups of inputs of which the output is a product; all in one where it is none."""
-        return self._groups(self.products)
+        return self._groups(torch.where(self.products < self.sums, self.products, torch.inf))
 
     def __str__(self) -> str:
         if not self.used:

@@ -51,7 +51,7 @@ class Search:
 
     def __init__(
         self, sample: Sample, train: int, functions: Sequence[NamedFunction], seed: int = 0, until: float = math.inf,
-        say: Say = lambda text: None, left_out: Sequence[Tensor] = (),
+        say: Say = lambda text: None, left_out: Sequence[Tensor] = (), more: int = MORE,
     ) -> None:  # fmt: skip
         self.sample, self.train, self.functions, self.seed, self.until, self.say = (
             sample, train, functions, seed, until, say,
@@ -65,6 +65,7 @@ class Search:
         self.leads: list[_Lead] = []
         self.least = self.least_off = math.inf  # of all structures
         self.more: int | None = None  # readings left once one leaves but noise
+        self.at_most = more
         self.read = 0
         self.done = False
 
@@ -202,7 +203,7 @@ class Search:
         if reading.error <= ROUNDING * self.sample.scale:
             self.done = True
         elif self.more is None and self.leaves_noise(reading):
-            self.more = MORE
+            self.more = self.at_most
         elif self.more is not None:
             self.more -= 1
             self.done = self.more <= 0

@@ -16,7 +16,8 @@ ORDER = 3
 FINEST, COARSEST = 24, 6  # grids; so that all curves of a sum have together
 TOGETHER = 48  # intervals, and no more than half as many as rows
 LARGEST = 30.0  # logarithm of what a curve starts with
-LOGARITHMIC = 1.5, 50.0  # ratios of the largest to the least value for which an input is measured by its logarithm
+LOGARITHMIC = 1.5, 50.0  # ratios of the largest to the least value for which an input is measured by its logarithm,
+CROWDED = 0.2  # or any larger one if half of the values are below this share of the largest
 RIDGE = 1e-9  # of the diagonal: what the rows leave open stays small
 LEAST_TARGET = 1e-6  # of rms(y): targets nearer to zero are not transformed, and do not count
 MOST_WEIGHT = 10.0  # times the median weight
@@ -29,7 +30,8 @@ class Axis:
     def __init__(self, values: Tensor, train: int, grid: int) -> None:
         low, high = float(values.min()), float(values.max())
         self.values, self.positive = values, low > 0
-        self.logarithmic = low > 0 and LOGARITHMIC[0] * low < high < LOGARITHMIC[1] * low
+        wide = high >= LOGARITHMIC[1] * low and float(values.median()) >= CROWDED * high
+        self.logarithmic = low > 0 and high > LOGARITHMIC[0] * low and not wide
         self.at = values.log() if self.logarithmic else values
         ends = self.at.min(), self.at.max()
         half = float(ends[1] - ends[0]) / 2 or 1.0

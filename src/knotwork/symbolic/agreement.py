@@ -1,0 +1,175 @@
+"""Whether a formula is right in its units, and which units its constants need for that."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from knotwork.data.units import Unit, base_units
+from knotwork.symbolic.dimensions import Dimensions
+
+DIGITS = 4  # of constants in a sentence
+KEEPING = ("Abs", "Max", "Min")  # functions whose values have the unit of their arguments
+MOST = 1000  # denominator of a power
+LONGEST = 60  # characters of a part of a formula in a sentence
+SAME = 1e-9  # by which factors between units may differ
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What units say of a formula: whether they `agree`, which `constants` have a unit then, and `words` for that.
+
+    Metres plus kilometres agree: what counts is that both are lengths.
+    """
+
+    agree: bool
+    words: str
+    constants: Mapping[float, str] = field(default_factory=dict)
+
+    @property
+    def strict(self) -> bool:
+        """Whether units agree with pure numbers as constants."""
+        return self.agree and not self.constants
+
+    def __str__(self) -> str:
+        return self.words
+
+
+def agreement(expression: Any, dimensions: Dimensions, target: str = "the target") -> Agreement:
+    """Whether the units of the inputs make that of the target, with pure numbers as constants or with other ones.
+
+    Numbers that are added or multiplied may be constants with a unit, but powers are pure numbers.
+    """
+    walk = _Walk(dimensions.inputs)
+    found = walk.unit(expression)
+    wanted = _Form.of(dimensions.target)
+    walk.equate(wanted, found, f"{target} is {wanted.words}, but the formula {found.words}")
+    if not any(gap.powers for gap, _ in walk.equations):
+        return Agreement(True, "units agree")
+    clash, units = _solved(walk.equations, len(walk.constants))
+    if clash:
+        return Agreement(False, f"units do not agree: {clash}")
+    meanings = {value: _meaning(value, unit) for value, unit in zip(walk.constants, units, strict=True) if unit.powers}
+    return Agreement(True, f"units agree if {' and '.join(meanings.values())}", meanings)
+
+
+def powers_of(expression: Any, inputs: Mapping[str, Unit]) -> Mapping[str, Fraction]:
+    """The powers of base units in which an expression comes out, its constants pure numbers and itself right."""
+    return _Walk(inputs).unit(expression).powers
+
+
+class _Form(NamedTuple):
+    """A unit in which those of some constants are still open: powers of base units and of them, and log of a factor."""
+
+    powers: Mapping[str, Fraction]
+    open: Mapping[int, Fraction]
+    factor: float
+
+    @classmethod
+    def of(cls, unit: Unit) -> _Form:
+        return cls(unit.powers, {}, math.log(unit.factor))
+
+    def times(self, other: _Form, power: Fraction = Fraction(1)) -> _Form:
+        """This times the other to a power."""
+        factor = self.factor + float(power) * other.factor
+        return _Form(_total(self.powers, other.powers, power), _total(self.open, other.open, power), factor)
+
+    @property
+    def words(self) -> str:
+        return f"in {base_units(self.powers)}" if self.powers else "a pure number"
+
+
+def _total(one: Mapping[Any, Fraction], other: Mapping[Any, Fraction], power: Fraction) -> dict[Any, Fraction]:
+    total = {key: one.get(key, Fraction(0)) + power * other.get(key, Fraction(0)) for key in {*one, *other}}
+    return {key: value for key, value in sorted(total.items()) if value}
+
+
+PURE = _Form({}, {}, 0.0)
+
+
+class _Walk:
+    """Goes through an expression; `equations` are forms that must be pure numbers, each with what is wrong if not."""
+
+    def __init__(self, inputs: Mapping[str, Unit]) -> None:
+        self.inputs, self.constants = inputs, []
+        self.equations: list[tuple[_Form, str]] = []
+
+    def equate(self, one: _Form, other: _Form, otherwise: str) -> None:
+        self.equations.append((one.times(other, Fraction(-1)), otherwise))
+
+    def unit(self, expression: Any) -> _Form:
+        from knotwork.expressions import algebra
+
+        if isinstance(expression, algebra.Symbol):
+            return _Form.of(self.inputs[expression.name])
+        if expression.is_number:
+            self.constants.append(float(expression))
+            return _Form({}, {len(self.constants) - 1: Fraction(1)}, 0.0)
+        if expression.is_Add or type(expression).__name__ in KEEPING:
+            return self.alike(expression.args)
+        if isinstance(expression, algebra.Mul):
+            number, factors = expression.as_independent(*expression.free_symbols)
+            result = PURE if abs(number) == 1 else self.unit(number)
+            for factor in algebra.Mul.make_args(factors):
+                result = result.times(self.unit(factor))
+            return result
+        if isinstance(expression, algebra.Pow) and expression.exp.is_number:
+            power = Fraction(float(expression.exp)).limit_denominator(MOST)
+            return PURE.times(self.unit(expression.base), power)
+        for argument in expression.args:
+            if argument.free_symbols:
+                form = self.unit(argument)
+                function = type(expression).__name__ if expression.is_Function else "a power"
+                self.equate(form, PURE, f"{function} takes a pure number, but {_part(argument)} is {form.words}")
+        return PURE
+
+    def alike(self, parts: Sequence[Any]) -> _Form:
+        """The unit of all of these, which must be the same."""
+        first, *rest = self.forms(parts)
+        for part, form in rest:
+            self.equate(form, first[1], f"{_part(first[0])} is {first[1].words}, but {_part(part)} {form.words}")
+        return first[1]
+
+    def forms(self, parts: Sequence[Any]) -> Iterator[tuple[Any, _Form]]:
+        """The parts with variables first, and their units."""
+        for part in sorted(parts, key=lambda part: not part.free_symbols):
+            yield part, self.unit(part)
+
+
+def _solved(equations: Sequence[tuple[_Form, str]], count: int) -> tuple[str, list[_Form]]:
+    """The first clash, or none and the units of so many constants; pure numbers where they are free."""
+    pivots: list[tuple[int, _Form]] = []  # each constant's unit by those of later ones
+    for form, words in equations:
+        for n, unit in pivots:
+            form = form._replace(open={k: p for k, p in form.open.items() if k != n}).times(
+                unit, form.open.get(n, Fraction(0))
+            )
+        if form.open:
+            n, power = next(iter(form.open.items()))
+            rest = form._replace(open={k: p for k, p in form.open.items() if k != n})
+            pivots.append((n, PURE.times(rest, -1 / power)))
+        elif form.powers:
+            return words, []
+    units = [PURE] * count
+    for n, unit in reversed(pivots):
+        total = unit._replace(open={})
+        for k, power in unit.open.items():
+            total = total.times(units[k], power)
+        units[n] = total
+    return "", units
+
+
+def _meaning(value: float, unit: _Form) -> str:
+    if abs(unit.factor) < SAME:
+        return f"{value:.{DIGITS}g} has the unit {base_units(unit.powers)}"
+    return f"{value:.{DIGITS}g} stands for {value * math.exp(unit.factor):.{DIGITS}g} {base_units(unit.powers)}"
+
+
+def _part(expression: Any) -> str:
+    from knotwork.expressions import round_constants, text
+
+    shown = text(round_constants(expression, DIGITS))
+    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 3]}..."
