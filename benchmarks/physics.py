@@ -107,9 +107,9 @@ CASES = {
     "burgers": Case(
         lambda seed: library.burgers(),
         None,
-        {"x": 42, "t": 4},
+        {"x": 66, "t": 5},
         1e-4,
-        {"rank": 6, "windows": [0.13, 0.24, 0.32, 0.42], **LAYERS},
+        {"rank": 7, "k": 7, "windows": [0.13, 0.24, 0.34, 0.46], **LAYERS},
     ),
     "allen-cahn": Case(
         lambda seed: library.allen_cahn(), None, {"x": 48, "t": 4}, 1e-3, {"rank": 5, "windows": 4, **LAYERS}
