@@ -112,6 +112,9 @@ def test_residuals_are_evened_out_but_not_those_reported():
     torch.testing.assert_close(ratio, ratio[:1].expand_as(ratio))
     torch.testing.assert_close(term.values(model, NONE), plain * term.scales)
     assert float(term.scales.square().mean()) == pytest.approx(1.0)
+    work = Work(problem, (0.0, 1.0), PLAN, None, None, 0.0, 0)
+    work.system = system
+    assert work.left() == pytest.approx(float(plain.square().mean()), rel=1e-12)
 
 
 def layered(x, width=0.02):

@@ -74,7 +74,7 @@ def solve(
     In place of `width`, `rank` makes every field a sum of so many products of functions of one coordinate each;
     `grid` may then map every coordinate to its intervals. Where there is a first state over one coordinate, solving
     begins with that state held instead of with a race, on the finest grid, and `focus` lays the knots of that
-    coordinate anew where the solution bends, solving again each time.
+    coordinate anew where the solution bends, going on from there each time.
 
     Raises SpecError for a problem or a network that cannot be, TrainingError for settings that are not possible.
     """
@@ -331,15 +331,20 @@ class Work:
         self.model.fitted.fill_(True)
 
     def _solve_held(self, network: KAN, unknowns: Tensor) -> None:
-        """Solve from the first state held; with focus on knots that follow that state, then what was found."""
+        """Solve from the first state held; with focus on knots that follow that state, then what was found.
+
+        What was found goes on to the next knots. Where that brings little it may be stuck in a narrow valley, out of
+        which the first state leads another way.
+        """
         grid, focus = self.plan.grid, self.plan.focus
         system = self._holding(network, unknowns)
         for _ in range(LOOKS if focus else 0):
             system = self._holding(self._moved(system.network), unknowns)
-        lowest = float("inf")
+        lowest, anew = float("inf"), False
         for number in range(ROUNDS if focus else 1):
             if self.system is not None:
-                system = self._on_knots(self._moved(self.model), unknowns)
+                make = self._holding if anew else self._on_knots
+                system = make(self._moved(self.model), unknowns)
             self.line.stage(f"round {number + 1}", self.plan.steps)
             taken, self.reason = self._minimised(system, grid, ROUGHLY, HASTY)
             self.taken += taken
@@ -350,9 +355,10 @@ class Work:
                 self.system = system
             if self.reason in (STOPPED, INTERRUPTED):
                 return
-            if not reached < LOWER * lowest:
+            little = not reached < LOWER * lowest
+            if anew and little:
                 break
-            lowest = reached
+            anew, lowest = little, min(lowest, reached)
         assert self.system is not None
         taken, self.reason = self._minimised(self.system, grid)
         self.taken += taken
