@@ -88,6 +88,9 @@ def test_splines_beyond_the_end_of_a_coordinate_neither_count_nor_move():
     draw(model, torch.Generator().manual_seed(1))
     system = System(model, make_terms(problem, 50, 20, 0), NONE)
     assert system.free.size == 2 * (15 + 7)
+    with torch.no_grad():
+        model.layers[0].knots[1] -= 1e-15
+    assert System(model, make_terms(problem, 50, 20, 0), NONE).free.size == 2 * (15 + 7)
     x, kept = rows(problem), model.layers[0].coefficients.detach().clone()
     system.set(torch.zeros(system.free.size, dtype=torch.float64))
     assert bool((model(x) == 0).all())

@@ -126,8 +126,8 @@ class System:
 def reached(layer: KANLayer, x: Tensor) -> Tensor:
     """Which basis functions of a layer's inputs are not zero all over the box that holds x (n, in): (in, basis)."""
     low, high = x.amin(0).unsqueeze(1), x.amax(0).unsqueeze(1)
-    basis = layer.coefficients.shape[1]
-    return (layer.knots[:, :basis] < high) & (layer.knots[:, -basis:] > low)
+    basis, little = layer.coefficients.shape[1], 1e-9 * (high - low)  # knots at the ends are there to rounding
+    return (layer.knots[:, :basis] < high - little) & (layer.knots[:, -basis:] > low + little)
 
 
 def least_squares(
