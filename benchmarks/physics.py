@@ -107,12 +107,16 @@ CASES = {
     "burgers": Case(
         lambda seed: library.burgers(),
         None,
-        {"x": 42, "t": 4},
+        {"x": 66, "t": 5},
         1e-4,
-        {"rank": 6, "windows": [0.13, 0.24, 0.32, 0.42], **LAYERS},
+        {"rank": 7, "k": 7, "windows": [0.13, 0.24, 0.34, 0.46], **LAYERS},
     ),
     "allen-cahn": Case(
-        lambda seed: library.allen_cahn(), None, {"x": 48, "t": 4}, 1e-3, {"rank": 5, "windows": 4, **LAYERS}
+        lambda seed: library.allen_cahn(),
+        None,
+        {"x": 86, "t": 4},
+        1e-3,
+        {"rank": 6, "windows": [0.04, 0.24, 0.48, 0.74], **LAYERS},
     ),
     "inverse": Case(
         lambda seed: library.inverse_diffusivity(seed=seed), [2, 2, 1], 10, 0.02, {"starts": 4, "steps": 40}, seeds=20

@@ -12,7 +12,9 @@ from knotwork import pde
 from knotwork.pde.first_order import minimise
 from knotwork.pde.hidden_grids import follow_values
 from knotwork.pde.least_squares import System, least_squares
+from knotwork.pde.points import own_points
 from knotwork.pde.solve import make_terms
+from tests.pde.interrupting import interrupted_at
 
 PI = math.pi
 
@@ -169,15 +171,7 @@ def test_a_callback_stops_it():
 @pytest.mark.parametrize("optimizer", ["lm", "lbfgs"])
 @pytest.mark.parametrize("calls", [60, 400, 900])
 def test_an_interrupt_keeps_the_best_so_far(optimizer, calls):
-    seen = []
-
-    def residual(u):
-        seen.append(1)
-        if len(seen) == calls:
-            raise KeyboardInterrupt
-        return u.d("t") - 0.1 * u.d("x", "x")
-
-    problem = pde.Problem(residual, {"x": (0, 1), "t": (0, 1)}, [pde.dirichlet(0.0), pde.initial(1.0)])
+    problem = interrupted_at(calls, {"x": (0, 1), "t": (0, 1)}, [pde.dirichlet(0.0), pde.initial(1.0)])
     settings = {"width": [2, 2, 1], "grid": 5, "points": 200, "windows": 2, "optimizer": optimizer}
     solution = pde.solve(problem, starts=3, steps=60, **settings)
     assert solution.stop_reason == "interrupted; the best state so far was kept"
@@ -192,6 +186,20 @@ def test_a_model_goes_on_from_where_it_is():
     finer = pde.solve(heat(), first.model.refine(10), steps=20, points=300)
     assert finer.relative_l2 < first.relative_l2 and finer.model.spec.grid == 10
     assert first.model.spec.grid == 5
+
+
+def test_a_tenth_of_the_users_points_is_set_aside_to_judge():
+    square = torch.rand(400, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    disc = square[((square - 0.5) ** 2).sum(1) < 0.25]
+    problem, settings = heat(points=disc), {"width": [2, 2, 1], "grid": 5, "starts": 1, "steps": 20}
+    used, aside = own_points(problem)
+    assert len(aside) == len(disc) // 10
+    torch.testing.assert_close(torch.cat([used, aside]).sort(dim=0).values, disc.sort(dim=0).values, rtol=0, atol=0)
+    solution = pde.solve(problem, **settings)
+    for points, said in ((used, solution.residual), (aside, solution.held_out)):
+        assert said == pytest.approx(float(solution.residual_at(points).square().mean().sqrt()), rel=1e-9)
+    few = pde.solve(heat(points=disc[:49]), **settings)
+    assert math.isnan(few.held_out) and few.relative_l2 > 0 and "elsewhere" not in str(few)
 
 
 def test_plots_of_curves_and_maps():

@@ -24,10 +24,10 @@ class FreeParameters:
 
     Frozen tensors (requires_grad=False) are left out. Layer by layer: coefficients of every spline edge in the order of
     their tensor (in, basis, out), base weights (in, out) of these edges (unless the base is zero), then (a, b, c, d) of
-    every trainable named edge.
+    every trainable named edge. With `reached` (in, basis) coefficients of the first layer are those of these functions.
     """
 
-    def __init__(self, network: KANNetwork) -> None:
+    def __init__(self, network: KANNetwork, reached: Tensor | None = None) -> None:
         self.network = network
         self.coefficients: list[Tensor] = []  # places of the free ones in the flattened tensor, layer by layer
         self.base_weights: list[Tensor] = []
@@ -35,6 +35,8 @@ class FreeParameters:
         for layer in network.layers:
             edges, coefficients, base = layer.mask > 0, layer.coefficients, layer.base_weights
             free = edges.unsqueeze(1).expand_as(coefficients) & coefficients.requires_grad
+            if reached is not None and layer is network.layers[0]:
+                free &= reached.unsqueeze(-1)
             self.coefficients.append(free.flatten().nonzero().squeeze(1))
             free = edges & base.requires_grad & (layer.base != "zero")
             self.base_weights.append(free.flatten().nonzero().squeeze(1))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from knotwork.kan import KAN
-from knotwork.model import FreeParameters
+from knotwork.model import FreeParameters, KANLayer
 from knotwork.pde.hidden_grids import follow_values
 from knotwork.pde.terms import Term
 from knotwork.training import INTERRUPTED
@@ -22,13 +22,15 @@ RIDGE, HARDLY = 1e-11, 1e-4  # of the diagonal, where the last layer is solved f
 class System:
     """The terms of a problem for one network: its objective Σ_t w_t·mean r_t², and normal equations.
 
-    Parameters are one vector (P + U,): the network's free ones, then the unknown coefficients.
+    Parameters are one vector (P + U,): the network's free ones, but for those of splines beyond all points and the
+    domain, then the unknown coefficients.
     """
 
     def __init__(self, network: KAN, terms: Sequence[Term], unknowns: Tensor) -> None:
         self.network, self.terms, self.unknowns = network, list(terms), unknowns.clone()
-        self.free = FreeParameters(network)
         self.rows = torch.cat([t.place.x for t in self.terms])  # what hidden grids must hold
+        box = torch.cat([self.terms[0].problem.ends(), self.rows])
+        self.free = FreeParameters(network, reached(network.layers[0], box))
         self.prepare()
 
     def prepare(self) -> None:
@@ -59,6 +61,15 @@ class System:
             moves.append(sum(squares) / term.count)
         for term, move in zip(self.terms[1:], moves[1:], strict=True):
             term.weight = term.asked_weight * max(moves[0] / max(move, 1e-300), 1.0)
+
+    def even_out(self) -> None:
+        """Count the equation less where parameters move it much, and balance the conditions with that.
+
+        In thin layers derivatives are so large that what is left there drowns all else: with every row of the Jacobian
+        counted alike, a shock drifted from its place. Dividing by |J| in full helped less.
+        """
+        self.terms[0].even_out(self.network, self.unknowns, self.free)
+        self.balance()
 
     def weighed(self) -> float:
         """The objective in units in which parameters move the equation by one: comparable between networks."""
@@ -110,6 +121,13 @@ class System:
             for t, b in zip(self.terms, by, strict=True)
         ]
         return torch.stack(parts).sum(0)
+
+
+def reached(layer: KANLayer, x: Tensor) -> Tensor:
+    """Which basis functions of a layer's inputs are not zero all over the box that holds x (n, in): (in, basis)."""
+    low, high = x.amin(0).unsqueeze(1), x.amax(0).unsqueeze(1)
+    basis, little = layer.coefficients.shape[1], 1e-9 * (high - low)  # knots at the ends are there to rounding
+    return (layer.knots[:, :basis] < high - little) & (layer.knots[:, -basis:] > low + little)
 
 
 def least_squares(

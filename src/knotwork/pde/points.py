@@ -12,6 +12,8 @@ from knotwork.errors import SpecError
 from knotwork.pde.conditions import Condition
 from knotwork.pde.problem import Problem
 
+FEWEST_OWN = 50  # points of the user's for some of them to be set aside
+
 
 @dataclass(frozen=True)
 class Place:
@@ -52,11 +54,28 @@ def covering(n: int, ends: Tensor, seed: int) -> Tensor:
 
 
 def inside(problem: Problem, n: int, seed: int) -> Place:
-    """n points of the domain, those on faces of the box where the equation makes sense, or the user's own points."""
+    """n points of the domain, those on faces of the box where the equation makes sense, or the user's own points.
+
+    Of the user's own those that are not set aside.
+    """
     if problem.points is not None:
-        return Place(as_points(problem.points, problem, "points"))
+        return Place(own_points(problem)[0])
     x = covering(n, problem.ends(), seed)
     return Place(torch.where(problem.makes_sense(x).unsqueeze(1), x, spread(n, problem.ends(), seed)))
+
+
+def own_points(problem: Problem) -> tuple[Tensor, Tensor]:
+    """The user's points that the equation is solved at, and a tenth of them, at random, set aside to judge it.
+
+    None is set aside of fewer than FEWEST_OWN.
+    """
+    x = as_points(problem.points, problem, "points")
+    if len(x) < FEWEST_OWN:
+        return x, x[:0]
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
+    aside = torch.zeros(len(x), dtype=torch.bool)
+    aside[order[: len(x) // 10]] = True
+    return x[~aside], x[aside]
 
 
 def places_of(problem: Problem, condition: Condition, n: int, seed: int) -> list[Place]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from knotwork.errors import SpecError
 from knotwork.kan import KAN
-from knotwork.pde.points import Place, inside, spread
+from knotwork.pde.points import Place, own_points, spread
 from knotwork.pde.problem import Problem
 from knotwork.pde.terms import Term
 
@@ -53,9 +54,11 @@ class Estimate:
 class Solution:
     """The solution of a problem: call it with coordinates. Several time windows have a model each.
 
-    `residual` is the root mean square of the equation's residual at the points it was solved at, `held_out` at others.
-    `relative_l2` is |u - exact| / |exact| at 4,000 points that were not used, None without `exact`; `mse` the mean
-    square of u - exact there; for several fields, over all that are known. `unknowns` holds an `Estimate` each.
+    `residual` is the root mean square of the equation's residual at the points it was solved at, `held_out` at 4,000
+    others; with `Problem(points=)` at a tenth of them, set aside, and NaN where they are fewer than 50. `relative_l2`
+    is |u - exact| / |exact| there (at all points where none was set aside), None without `exact`; `mse` the mean square
+    of u - exact; for several fields, over all that are known. `unknowns` holds an `Estimate` each. `parameters` are
+    those free to move, summed over windows: none that are frozen, no coefficients of splines beyond the domain.
     """
 
     problem: Problem = field(repr=False)
@@ -66,6 +69,7 @@ class Solution:
     held_out: float
     relative_l2: float | None
     mse: float | None
+    parameters: int
     stop_reason: str
     steps: int
     seconds: float
@@ -75,11 +79,6 @@ class Solution:
     def model(self) -> KAN:
         """The model, that of the last time window if there are several."""
         return self.models[-1]
-
-    @property
-    def parameters(self) -> int:
-        """Parameters in use, summed over windows."""
-        return sum(model.parameters_in_use() for model in self.models)
 
     def __call__(self, *coordinates: Any) -> Any:
         """The field at coordinates, numbers, arrays or tensors of one shape, in the order of the domain.
@@ -167,8 +166,9 @@ class Solution:
     def __str__(self) -> str:
         known = "" if self.relative_l2 is None else f"relative L2 error {self.relative_l2:.2g}, "
         unknowns = "".join(f"{name} = {estimate}, " for name, estimate in self.unknowns.items())
+        elsewhere = f", {self.held_out:.2g} elsewhere" if not isnan(self.held_out) else ""
         return (
-            f"{unknowns}{known}residual {self.residual:.2g} where solved, {self.held_out:.2g} elsewhere; "
+            f"{unknowns}{known}residual {self.residual:.2g} where solved{elsewhere}; "
             f"{self.parameters} parameters, {self.steps} steps in {self.seconds:.2g} s\nstopped: {self.stop_reason}"
         )
 
@@ -181,7 +181,7 @@ def residual_of(problem: Problem, model: KAN, x: Tensor, unknowns: Tensor) -> Te
 
 
 def other_points(problem: Problem) -> Tensor:
-    """Points that no equation is solved at, (4000, coordinates), or the user's own points."""
+    """Points that no equation is solved at, (4000, coordinates), or those of the user's own that were set aside."""
     if problem.points is not None:
-        return inside(problem, TEST_POINTS, TEST_SEED).x
+        return own_points(problem)[1]
     return spread(TEST_POINTS, problem.ends(), TEST_SEED)

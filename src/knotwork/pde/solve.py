@@ -23,11 +23,12 @@ from knotwork.pde.least_squares import System, least_squares
 from knotwork.pde.points import Place, inside, places_of
 from knotwork.pde.problem import Problem
 from knotwork.pde.separable import can_hold, hold, intervals, separable
-from knotwork.pde.solution import Estimate, Solution, Step, other_points
+from knotwork.pde.solution import Estimate, Solution, Step, other_points, residual_of
 from knotwork.pde.start import laid_over, race
 from knotwork.pde.terms import Term
 from knotwork.pde.uncertainty import standard_errors
 from knotwork.pde.windows import cuts, moved_on, window_problem
+from knotwork.splines import project
 from knotwork.training import INTERRUPTED, Line, progress_line
 from knotwork.training.result import STOPPED
 
@@ -35,7 +36,8 @@ COARSEST = 5  # intervals at least where solving begins
 PER_PARAMETER = 3.0  # points of the equation a parameter
 FEWEST = 600
 PER_SEPARABLE = 6.0  # the same where all parameters are those of products
-LOOKS, ROUNDS, ROUGHLY = 5, 5, 1e-2  # at the first state, of laying knots anew, and the tolerance of each round
+LOOKS, ROUNDS, LOWER = 5, 8, 0.7  # at the first state, of laying knots anew at most, while they lower the objective so
+ROUGHLY, HASTY = 1e-2, 3  # the tolerance and the patience of each round
 OPTIMIZERS = ("lm", "lbfgs", "adam")
 
 
@@ -72,7 +74,7 @@ def solve(
     In place of `width`, `rank` makes every field a sum of so many products of functions of one coordinate each;
     `grid` may then map every coordinate to its intervals. Where there is a first state over one coordinate, solving
     begins with that state held instead of with a race, on the finest grid, and `focus` lays the knots of that
-    coordinate anew where the solution bends, solving again each time.
+    coordinate anew where the solution bends, going on from there each time.
 
     Raises SpecError for a problem or a network that cannot be, TrainingError for settings that are not possible.
     """
@@ -121,7 +123,8 @@ def solve(
     left = sum(part.left() for part in parts) / len(parts)
     solution = Solution(
         problem, tuple(part.model for part in parts), tuple(part.ends for part in parts), unknowns, left**0.5,
-        float("nan"), None, None, parts[-1].reason, sum(part.taken for part in parts), time.perf_counter() - began,
+        float("nan"), None, None, sum(part.free for part in parts), parts[-1].reason,
+        sum(part.taken for part in parts), time.perf_counter() - began,
         tuple(step for part in parts for step in part.history),
     )  # fmt: skip
     return judged(solution)
@@ -187,9 +190,11 @@ def refuse_windows(problem: Problem, windows: int | Sequence[float]) -> None:
 
 def judged(solution: Solution) -> Solution:
     """The solution with what is found at points that were not used."""
-    x = other_points(solution.problem)
-    held_out = float(solution.residual_at(x).square().sum(0).mean().sqrt())
-    errors, exact = solution.errors(x), solution.problem.exact_values(x)
+    problem = solution.problem
+    x = other_points(problem)
+    held_out = float(solution.residual_at(x).square().sum(0).mean().sqrt()) if len(x) else float("nan")
+    x = x if len(x) else inside(problem, 0, 0).x
+    errors, exact = solution.errors(x), problem.exact_values(x)
     if not exact:
         return replace(solution, held_out=held_out)
     wrong, all_of = (torch.stack(list(v.values())) for v in (errors, exact))
@@ -284,10 +289,17 @@ class Work:
         assert self.system is not None
         return self.system.network
 
+    @property
+    def free(self) -> int:
+        """How many parameters of the network could move."""
+        assert self.system is not None
+        return self.system.free.size
+
     def left(self) -> float:
         """The mean square of the equation's residual at its points."""
         assert self.system is not None
-        return float(self.system.terms[0].values(self.model, self.system.unknowns).square().sum(0).mean())
+        x = self.system.terms[0].place.x
+        return float(residual_of(self.problem, self.model, x, self.system.unknowns).square().sum(0).mean())
 
     def solve(self, start: KAN, fresh: bool) -> None:
         """Solve on one grid after the other; `fresh` starts race on the first one. Ctrl-C keeps the best so far."""
@@ -319,41 +331,69 @@ class Work:
         self.model.fitted.fill_(True)
 
     def _solve_held(self, network: KAN, unknowns: Tensor) -> None:
-        """Solve from the first state held; with focus on knots that follow that state, then what was found."""
+        """Solve from the first state held; with focus on knots that follow that state, then what was found.
+
+        What was found goes on to the next knots. Where that brings little it may be stuck in a narrow valley, out of
+        which the first state leads another way.
+        """
         grid, focus = self.plan.grid, self.plan.focus
         system = self._holding(network, unknowns)
         for _ in range(LOOKS if focus else 0):
             system = self._holding(self._moved(system.network), unknowns)
+        lowest, anew = float("inf"), False
         for number in range(ROUNDS if focus else 1):
             if self.system is not None:
-                system = self._holding(self._moved(self.model), unknowns)
+                make = self._holding if anew else self._on_knots
+                system = make(self._moved(self.model), unknowns)
             self.line.stage(f"round {number + 1}", self.plan.steps)
-            taken, self.reason = self._minimised(system, grid, ROUGHLY)
+            taken, self.reason = self._minimised(system, grid, ROUGHLY, HASTY)
             self.taken += taken
-            if self.system is None or self.reason not in (STOPPED, INTERRUPTED):
+            if self.system is not None and self.reason in (STOPPED, INTERRUPTED):
+                return
+            reached = system.objective()
+            if self.system is None or reached < lowest:
                 self.system = system
             if self.reason in (STOPPED, INTERRUPTED):
                 return
+            little = not reached < LOWER * lowest
+            if anew and little:
+                break
+            anew, lowest = little, min(lowest, reached)
         assert self.system is not None
         taken, self.reason = self._minimised(self.system, grid)
         self.taken += taken
 
     def _moved(self, network: KAN) -> KAN:
-        """A network whose knots over place are laid where this one bends; its values are to be found anew."""
+        """A network whose knots over place are laid where this one bends, with the closest curves on them."""
         space = 1 - self.problem.coordinates.index(self.problem.time or "")
-        moved = network.copy()
-        moved.layers[0].knots[space] = equal_shares(network, self.problem, space)
+        moved, old, rows = network.copy(), network.layers[0], slice(space, space + 1)
+        new = moved.layers[0]
+        new.knots[space] = equal_shares(network, self.problem, space)
+        with torch.no_grad():
+            new.coefficients[rows] = project(old.coefficients[rows], old.knots[rows], new.knots[rows], new.k)
         return moved
 
     def _holding(self, network: KAN, unknowns: Tensor) -> System:
         """A system of the network with the first state held."""
+        system = self._on_knots(network, unknowns)
+        hold(network, self.problem, [term for term in system.terms if term.name == "initial"], unknowns)
+        self._weigh(system)
+        return system
+
+    def _on_knots(self, network: KAN, unknowns: Tensor) -> System:
+        """A system of the network, with points that follow its knots if that is asked for."""
         n = self.plan.points or max(FEWEST, int(PER_SEPARABLE * network.parameters_in_use()))
         on_face = max(self._on_face(n), int(PER_PARAMETER * network.layers[0].coefficients.shape[1]))
         bend = partial(followed, model=network, problem=self.problem) if self.plan.focus else lambda place: place
         system = System(network, make_terms(self.problem, n, on_face, self.plan.seed + 1, bend), unknowns)
-        hold(network, self.problem, [term for term in system.terms if term.name == "initial"], unknowns)
-        system.balance()
+        self._weigh(system)
         return system
+
+    def _weigh(self, system: System) -> None:
+        if self.plan.focus:
+            system.even_out()
+        else:
+            system.balance()
 
     def _solve_on(self, grid: int) -> None:
         assert self.system is not None
@@ -364,11 +404,13 @@ class Work:
         taken, self.reason = self._minimised(self.system, grid)
         self.taken += taken
 
-    def _minimised(self, system: System, grid: int, tolerance: float | None = None) -> tuple[int, str]:
+    def _minimised(
+        self, system: System, grid: int, tolerance: float | None = None, patience: int = 8
+    ) -> tuple[int, str]:
         steps, each_step = self.plan.steps, self._seen(grid)
         if self.plan.optimizer == "lm":
             tolerance = self.plan.tolerance if tolerance is None else tolerance
-            return least_squares(system, steps=steps, tolerance=tolerance, each_step=each_step)
+            return least_squares(system, steps=steps, tolerance=tolerance, patience=patience, each_step=each_step)
         return minimise(system, self.plan.optimizer, steps=steps, each_step=each_step)
 
     def _finer(self, system: System) -> System:

@@ -20,6 +20,7 @@ from knotwork.pde.problem import Problem
 from knotwork.pde.scene import Scene, residuals_of
 
 ROWS = 2048  # points looked at together
+HARDLY = 1e-4  # of the largest, for residuals that parameters do not move
 
 
 @dataclass
@@ -45,6 +46,7 @@ class Term:
         coordinates = problem.named(place.x[some])
         scene = Scene([{}], coordinates, unknowns, problem.time, place.normal, some)
         what = "the residual" if name == "equation" else f"the residual of {name}"
+        self.scales: Tensor | None = None  # (equations, n), that residuals are multiplied by
         self.multis = problem.asked(residual, scene, what)
         self.lines = lines_for(self.multis)
         self.copies = 1 if place.apart is None else 2
@@ -66,6 +68,15 @@ class Term:
             chunk.first = input_features(network.layers[0], chunk.x, self.lines, self.scale)
             if self.problem.hard and not chunk.factors:
                 chunk.factors = {name: self._hard_jets(chunk.x, h) for name, h in self.problem.hard.items()}
+
+    def even_out(self, network: KANNetwork, unknowns: Tensor, free: FreeParameters) -> None:
+        """Divide residuals by the root of how far parameters move them, |J|^(1/2), those of one equation alike."""
+        self.scales = None
+        sizes = [jacobian.norm(dim=1) for _, jacobian in self.rows(network, unknowns, free)]
+        equations = len(sizes) // len(self.chunks)
+        size = torch.stack([torch.cat(sizes[e::equations]) for e in range(equations)])
+        scales = size.clamp_min(HARDLY * float(size.max()) + 1e-300).rsqrt()
+        self.scales = scales / scales.square().mean().sqrt()
 
     def values(self, network: KANNetwork, unknowns: Tensor) -> Tensor:
         """The residuals (equations, n) for unknown coefficients (U,)."""
@@ -123,7 +134,10 @@ class Term:
         named = dict(zip(self.problem.unknowns, unknowns.unbind(1), strict=True))
         coordinates = self.problem.named(chunk.x[:n])
         scene = Scene(copies, coordinates, named, self.problem.time, self.place.normal, chunk.rows)
-        return residuals_of(self.residual(scene), n, self.name)
+        found = residuals_of(self.residual(scene), n, self.name)
+        if self.scales is None:
+            return found
+        return [r * scale for r, scale in zip(found, self.scales[:, chunk.rows], strict=True)]
 
     def _hard_jets(self, x: Tensor, hard: Hard) -> tuple[Tensor, Tensor]:
         """Jets of factor and offset at x, (jet, n) each."""
