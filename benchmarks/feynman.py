@@ -244,6 +244,8 @@ def main() -> None:
     parser.add_argument("--sample", type=int, help="so many equations, drawn by a fixed seed")
     parser.add_argument("--out", type=Path, default=Path("feynman.jsonl"))
     options = parser.parse_args()
+    if options.units and options.method != "knotwork":
+        parser.error("--units are told to knotwork alone")
     method = UNITS if options.units else options.method
     names = options.names or list(equations())
     if options.sample:

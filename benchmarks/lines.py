@@ -21,4 +21,4 @@ class Lines(list[dict]):
 
     def holds(self, **key: object) -> bool:
         """Whether there is a row with these values."""
-        return any(all(row[name] == value for name, value in key.items()) for row in self)
+        return any(all(row.get(name) == value for name, value in key.items()) for row in self)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from knotwork.data import Dataset, as_dataset, seeded
-from knotwork.data.names import listed
+from knotwork.data.names import check_units, listed
 from knotwork.errors import DataError, ExpressionError, KnotworkWarning, SpecError, TrainingError
 from knotwork.kan import KAN
 from knotwork.model import Spec
@@ -226,7 +226,10 @@ def discover(
     if y is None and names is not None:
         raise DataError("names= was given without y=: pass X and y, or a Dataset, which has names of its own.")
     data = as_dataset(X) if y is None else Dataset.from_arrays(X, y, names=names, seed=seed)
-    data = first_rows(replace(data, units={**data.units, **units}) if units else data)
+    if units is not None and units is not False:
+        check_units(units, (*data.input_names, *data.target_names))
+        data = replace(data, units={**data.units, **units})
+    data = first_rows(data)
     if data.n_outputs != 1:
         raise DataError(f"discover() explains one target, but got {data.n_outputs}: pass one column of y at a time.")
     guidance = Guidance.of(lib, forbid, linear, data.input_names)
@@ -237,7 +240,7 @@ def discover(
         settings = {"lib": lib, "time_budget": time_budget, "seed": seed, "say": say, "progress": progress}
         known = {"forbid": forbid, "linear": linear, "watch": told, "units": False if units is False else None}
         return discover(times(data, 1 / unit), **settings, **known)._times(data, unit)
-    dimensions = None if units is False else understood(data)
+    dimensions = None if units is False else understood(data, told=bool(units))
 
     until = math.inf if time_budget is None else began + time_budget
     with progress_line(progress) as line:
@@ -298,9 +301,9 @@ def discover(
     )
 
 
-def understood(data: Dataset) -> Dimensions | None:
-    """The units of the columns where all have one; None, with a warning, where one is not known."""
-    if not all(name in data.units for name in (*data.input_names, *data.target_names)):
+def understood(data: Dataset, told: bool) -> Dimensions | None:
+    """The units of the columns; None where one has none, or one that is not known, with a warning if some were told."""
+    if not told and not all(name in data.units for name in (*data.input_names, *data.target_names)):
         return None
     try:
         return Dimensions.of(data)
@@ -337,6 +340,8 @@ class Searching:
         if names is None or not found or (lost > SLIGHT and len(found[0].groups) > 1):
             self.stage(f"units: {obstacle(dimensions, self.data)}")
             return None
+        if not dimensions.base:
+            return None  # pure numbers are groups themselves
         count = len(found[0].groups)
         groups = f"{count} group{'' if count == 1 else 's'} without a unit in place of {len(names)} inputs"
         self.stage(f"units: {groups if count else f'all but one constant follows from those of {listed(names)}'}")
@@ -359,14 +364,16 @@ class Searching:
     def read(self, search: Search | GroupSearch, sample: Sample) -> str | None:
         """Go through the search."""
         readings: list[Reading] = []
-        before = len(self.trials)
+        before, in_groups, all_allowed = len(self.trials), isinstance(search, GroupSearch), True
         try:
             for reading in search.readings():
                 if self.guidance.allows(reading.template.filled(), sample):
                     readings.append(reading)
                     self.front.add(reading.error, reading.template.filled(), reading.meaning)
+                else:
+                    all_allowed = False
         finally:  # Ctrl-C keeps what was read
-            for reading in front_of(readings or straight(sample)):
+            for reading in front_of(readings or ([] if in_groups else straight(sample))):
                 trial = trial_of(reading, self.data)
                 if trial is not None:
                     self.trials.append(trial)
@@ -375,7 +382,9 @@ class Searching:
             return "the formula is exact to rounding"
         if new and time.perf_counter() > self.until:
             return "the time budget was used up"
-        return "what the formula leaves unexplained looks random" if search.done and new else None
+        # what is not allowed may have ended the search in groups, which knows nothing of that
+        ended = search.done and bool(new) and (all_allowed or not in_groups)
+        return "what the formula leaves unexplained looks random" if ended else None
 
 
 def sample_of(data: Dataset, importance: dict[str, float]) -> tuple[Sample, list[Tensor]]:

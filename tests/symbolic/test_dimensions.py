@@ -124,15 +124,17 @@ def test_units_are_understood(text, expected, factor):
     assert unit.factor == pytest.approx(factor, rel=1e-12)
 
 
-@pytest.mark.parametrize("text", ["people", "pH", "a.u.", "9**9**9", "m^1000", "(", "m/", "__import__('os')", "x" * 99])
+@pytest.mark.parametrize(
+    "text", ["people", "pH", "a.u.", "9**9**9", "m^1000", "(", "m/", "__import__('os')", "x" * 99, "bar(g)", "RH"]
+)
 def test_units_that_are_none_are_refused_by_name(text):
     with pytest.raises(DataError, match=r"The unit .* is not known"):
         unit_of(text)
 
 
-@pytest.mark.parametrize("text", ["°C", "dB"])
+@pytest.mark.parametrize("text", ["°C", "dB", "dB/m", "mV/dB"])
 def test_scales_that_do_not_begin_at_nothing_are_refused(text):
-    with pytest.raises(DataError, match=r"does not begin at nothing.*°C to K"):
+    with pytest.raises(DataError, match=r"zero of .* is not nothing.*°C to K"):
         unit_of(text)
 
 
@@ -155,6 +157,13 @@ def test_scales_that_do_not_begin_at_nothing_are_refused(text):
         ("t**2", "units do not agree: T is in s, but the formula in s^2"),
         ("max(t, l)", "units do not agree: l is in m, but t in s"),
         ("exp(0.5*a)", "units do not agree: T is in s, but the formula a pure number"),
+        ("t*(3*log(l) + 2.1)", "units agree"),
+        ("t*(log(l) - log(l_cm))", "units agree"),
+        ("t*(log(l) - log(m))", "units do not agree: log(l) - log(m) takes a pure number, but that is in m/kg"),
+        ("t*(log(l) + a)", "units do not agree: log(l) takes a pure number, but that is in m"),
+        ("sign(l)*t", "units agree"),
+        ("2*sqrt(l) + 2*m", "units agree if a 2 has the unit s/kg and a 2 has the unit s/m^(1/2)"),
+        ("8.2*t*m**1.004", "units do not agree: m to the power 1.004 takes a pure number, but it is in kg"),
     ],
 )
 def test_formulas_are_judged_by_units(text, words):
@@ -220,6 +229,23 @@ def test_a_unit_that_is_not_known_is_named_and_the_search_goes_on():
     with pytest.warns(kw.KnotworkWarning, match=said):
         found = kw.discover(**table, units={**units, "m": "stone wheels"})
     assert found.formula.units == () and found.formula.r2 > 0.9
+
+
+@pytest.mark.parametrize("known", [{"linear": ["l"]}, {"forbid": ["sqrt"]}])
+def test_what_is_known_beforehand_holds_in_groups_too(known):
+    """The law itself is not allowed, so the search in groups explains nothing and the other one goes on."""
+    table, units = pendulum()
+    with_units = kw.discover(**table, units=units, **known, time_budget=20)
+    without = kw.discover(**table, units=False, **known, time_budget=20)
+    assert with_units.formula.rmse <= 1.02 * without.formula.rmse
+
+
+def test_a_unit_that_is_missing_among_those_told_is_named():
+    table = pendulum()[0]
+    with pytest.warns(kw.KnotworkWarning, match="'y' has no unit; pure numbers have 1. The search goes on"):
+        kw.discover(**table, units={"l": "m", "g": "m/s^2", "m": "kg"}, time_budget=0)
+    with pytest.raises(DataError, match="units=True is not understood"):
+        kw.discover(**table, units=True)
 
 
 def test_units_can_be_left_out_of_the_search_and_are_judged_all_the_same():

@@ -247,7 +247,9 @@ def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
         assert trial.formula is not None
         mark = "→ " if trial.formula is found.formula else ""
         shown = _plain(text(trial.formula.round(3).expression))
-        agree = [("agree" if one.agree else "do not agree") for one in trial.formula.units]
+        agree = [
+            "agree" if one.strict else "by constants" if one.agree else "do not agree" for one in trial.formula.units
+        ]
         table.add_row(f"{mark}{trial.formula.complexity}", _four(trial.formula.r2), *agree, shown)
     console.print(table)
     line()

@@ -13,8 +13,11 @@ NONE = "1"  # the unit of a pure number
 LONGEST = 60  # characters of a unit
 MOST = 100  # denominator of a power
 FEW = 8  # digits of a factor that is taken as a fraction: 1000, 3600, 9.80665
-_OTHERWISE = ("a.u.", "pH", "arb.")  # that Pint takes for atomic years and picohenry
+_OTHERWISE = ("a.u.", "pH", "arb.", "RH", "%RH", "AU")  # that Pint takes for years, henries and other things
+_MEANT = {"Nm": "N*m", "kNm": "kN*m", "Pas": "Pa*s", "mPas": "mPa*s", "Ohm": "ohm", "deg C": "degC"}
+_MEANT |= dict.fromkeys(("–", "—", "none", "unitless", "dimensionless"), NONE)
 _TOWER = re.compile(r"(\^|\*\*)[^*^/]*(\^|\*\*)|\d{4}")  # 9**9**9 would never end
+_NO_PRODUCT = re.compile(r"[^\W\d_]\(|[,;]")  # bar(g) is a pressure, and kg(N)/ha has nothing to do with newtons
 _BARE_POWER = re.compile(r"(?<=[^\W\d_])([+-]?\d+)")  # m s-1 and m2, as in tables of the climate
 BASE_UNITS = {
     "[mass]": "kg",
@@ -43,22 +46,26 @@ def unit_of(text: str) -> Unit:
     not equal, such as dB, since laws do not hold for products of those.
     """
     text = text.strip().replace("−", "-")
+    text = _MEANT.get(text, text)
     if text in ("", "-", NONE):
         return Unit({})
-    if len(text) > LONGEST or _TOWER.search(text) or text in _OTHERWISE:
+    if len(text) > LONGEST or _TOWER.search(text) or _NO_PRODUCT.search(text) or text in _OTHERWISE:
         raise DataError(f"The unit {text[:LONGEST]!r} is not known.")
     quantity = _quantity(text)
     if quantity is None:
         quantity = _quantity(_BARE_POWER.sub(r"**\1", text))
     if quantity is None:
         raise DataError(f"The unit {text!r} is not known.")
-    if not quantity._is_multiplicative:
-        raise DataError(
-            f"The unit {text!r} does not begin at nothing, or not in equal steps: products of it mean nothing. "
-            "Convert the column, °C to K for one."
-        )
-    powers = {name: Fraction(p).limit_denominator(MOST) for name, p in quantity.dimensionality.items()}
-    return Unit({name: p for name, p in powers.items() if p}, float(quantity.to_base_units().magnitude))
+    try:
+        if quantity._is_multiplicative:
+            powers = {name: Fraction(p).limit_denominator(MOST) for name, p in quantity.dimensionality.items()}
+            return Unit({name: p for name, p in powers.items() if p}, float(quantity.to_base_units().magnitude))
+    except Exception:  # of parts that are not, dB/m for one, Pint gives many errors, too
+        pass
+    raise DataError(
+        f"The zero of {text!r} is not nothing, or its steps are not equal, so products of it mean nothing: convert the "
+        "column, as °C to K and dB to a ratio."
+    )
 
 
 def _quantity(text: str) -> Any:

@@ -18,8 +18,16 @@ SQUARE = {"x": (-1.0, 1.0), "y": (-1.0, 1.0)}
 
 
 def poisson() -> Problem:
-    """The paper's (section 3.4): u_xx + u_yy = -2π² sin πx sin πy on [-1, 1]², zero on its edge."""
-    return helmholtz(1, 1, 0.0)
+    """The paper's (eq. 3.2): u_xx + u_yy = f on [-1, 1]², zero on its edge, with u = sin πx sin πy²."""
+
+    def exact(x: Tensor, y: Tensor) -> Tensor:
+        return torch.sin(pi * x) * torch.sin(pi * y**2)
+
+    def source(x: Tensor, y: Tensor) -> Tensor:
+        slope = 2 * pi * torch.cos(pi * y**2) - 4 * (pi * y) ** 2 * torch.sin(pi * y**2)
+        return torch.sin(pi * x) * (slope - pi**2 * torch.sin(pi * y**2))
+
+    return Problem(lambda u, x, y: u.d("x", "x") + u.d("y", "y") - source(x, y), SQUARE, [dirichlet(0.0)], exact=exact)
 
 
 def helmholtz(a: int = 1, b: int = 4, k2: float = 1.0) -> Problem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -14,20 +14,21 @@ from knotwork.symbolic.dimensions import Dimensions
 DIGITS = 4  # of constants in a sentence
 KEEPING = ("Abs", "Max", "Min")  # functions whose values have the unit of their arguments
 MOST = 1000  # denominator of a power
+ROOTS = 12  # of what has a unit: powers with a larger denominator are decimals
 LONGEST = 60  # characters of a part of a formula in a sentence
 SAME = 1e-9  # by which factors between units may differ
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """What units say of a formula: whether they `agree`, which `constants` have a unit then, and `words` for that.
+    """What units say of a formula: whether they `agree`, which `constants` have which unit then, and `words` for that.
 
     Metres plus kilometres agree: what counts is that both are lengths.
     """
 
     agree: bool
     words: str
-    constants: Mapping[float, str] = field(default_factory=dict)
+    constants: tuple[tuple[float, str], ...] = ()
 
     @property
     def strict(self) -> bool:
@@ -52,8 +53,14 @@ def agreement(expression: Any, dimensions: Dimensions, target: str = "the target
     clash, units = _solved(walk.equations, len(walk.constants))
     if clash:
         return Agreement(False, f"units do not agree: {clash}")
-    meanings = {value: _meaning(value, unit) for value, unit in zip(walk.constants, units, strict=True) if unit.powers}
-    return Agreement(True, f"units agree if {' and '.join(meanings.values())}", meanings)
+    several = {value for value in walk.constants if walk.constants.count(value) > 1}
+    meanings = tuple(
+        (value, f"{'a ' if value in several else ''}{_meaning(value, unit)}")
+        for value, unit in zip(walk.constants, units, strict=True)
+        if unit.powers
+    )
+    told = " and ".join(words for _, words in meanings)
+    return Agreement(True, f"units agree if {told}" if told else "units agree", meanings)
 
 
 def powers_of(expression: Any, inputs: Mapping[str, Unit]) -> Mapping[str, Fraction]:
@@ -108,7 +115,9 @@ class _Walk:
         if expression.is_number:
             self.constants.append(float(expression))
             return _Form({}, {len(self.constants) - 1: Fraction(1)}, 0.0)
-        if expression.is_Add or type(expression).__name__ in KEEPING:
+        if expression.is_Add:
+            return self.alike(self.without_logarithms(expression.args))
+        if type(expression).__name__ in KEEPING:
             return self.alike(expression.args)
         if isinstance(expression, algebra.Mul):
             number, factors = expression.as_independent(*expression.free_symbols)
@@ -117,8 +126,15 @@ class _Walk:
                 result = result.times(self.unit(factor))
             return result
         if isinstance(expression, algebra.Pow) and expression.exp.is_number:
-            power = Fraction(float(expression.exp)).limit_denominator(MOST)
-            return PURE.times(self.unit(expression.base), power)
+            power, base = Fraction(float(expression.exp)).limit_denominator(MOST), self.unit(expression.base)
+            if power.denominator <= ROOTS:
+                return PURE.times(base, power)
+            shown = f"{_part(expression.base)} to the power {float(expression.exp):.{DIGITS}g}"
+            self.equate(base, PURE, f"{shown} takes a pure number, but it is {base.words}")
+            return PURE
+        if type(expression).__name__ == "sign":
+            self.unit(expression.args[0])
+            return PURE
         for argument in expression.args:
             if argument.free_symbols:
                 form = self.unit(argument)
@@ -126,8 +142,30 @@ class _Walk:
                 self.equate(form, PURE, f"{function} takes a pure number, but {_part(argument)} is {form.words}")
         return PURE
 
+    def without_logarithms(self, terms: Sequence[Any]) -> Sequence[Any]:
+        """Terms of a sum with 1 for their multiples of logarithms, which are one of a product.
+
+        A number beside them may stand for that of a unit: 3·log(t) + 2.1 is 3·log(t/t0).
+        """
+        from knotwork.expressions import algebra
+
+        split = [term.as_independent(*term.free_symbols) for term in terms]
+        logs = [(times, rest) for times, rest in split if isinstance(rest, algebra.log)]
+        if not logs:
+            return terms
+        total = PURE
+        for times, rest in logs:
+            total = total.times(self.unit(rest.args[0]), Fraction(float(times)).limit_denominator(MOST))
+        if not any(term.is_number for term in terms):
+            words = _part(algebra.Add(*(times * rest for times, rest in logs)))
+            self.equate(total, PURE, f"{words} takes a pure number, but that is {total.words}")
+        others = [term for term, (_, rest) in zip(terms, split, strict=True) if not isinstance(rest, algebra.log)]
+        return [*others, algebra.Integer(1)] if any(term.free_symbols for term in others) else [algebra.Integer(1)]
+
     def alike(self, parts: Sequence[Any]) -> _Form:
         """The unit of all of these, which must be the same."""
+        if not any(part.free_symbols for part in parts):
+            return PURE
         first, *rest = self.forms(parts)
         for part, form in rest:
             self.equate(form, first[1], f"{_part(first[0])} is {first[1].words}, but {_part(part)} {form.words}")

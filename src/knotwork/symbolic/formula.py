@@ -1,6 +1,6 @@
 """The network as a formula, with its distance from the network measured."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, overload
 
@@ -111,7 +111,7 @@ class Formula:
         used = {str(symbol) for expression in self.expressions for symbol in expression.free_symbols}
         columns, shape = columns_of(X, self.variables, used)
         values = self.numpy()(*(column.numpy() for column in columns.values()))
-        values = values.reshape(shape + values.shape[1:])
+        values = values.reshape(shape + values.shape[1:])[()]
         if interval is None:
             return values
         check_interval(interval, kind)
@@ -138,6 +138,10 @@ class Formula:
         before, now = (to_numpy(e, list(columns)) for e in (exact, self.expressions[output]))
         rows = [column.numpy() for column in columns.values()]
         return np.abs(now(*rows) - before(*rows))
+
+    def __iter__(self) -> Iterator["Formula"]:
+        """The formulas of the outputs, one by one."""
+        return (self[n] for n in range(len(self.targets)))
 
     def __getitem__(self, target: str | int) -> "Formula":
         """The formula of one output alone, by its name in `targets` or its number; KeyError for another.
@@ -226,18 +230,9 @@ def symbolic_formula(network: KANNetwork, data: object = None, *, simplify: bool
 
 def opposite(formula: Formula, target: str) -> Formula:
     """The formula of one output with the sign turned, under another name."""
-    from knotwork.expressions import float_constants
-
-    expression = -formula.expression
-    errors = {
-        value: formula.errors.get(value, formula.errors.get(-value))
-        for value in map(float, float_constants(expression))
-    }
-    turned = tuple(
-        replace(one, template=replace(one.template, expression=-one.template.expression)) for one in formula.uncertainty
-    )
-    known = {value: error for value, error in errors.items() if error is not None}
-    return replace(formula, expressions=(expression,), targets=(target,), errors=known, uncertainty=turned)
+    turned = tuple(one.opposite() for one in formula.uncertainty)
+    errors = {value: error for one in turned for value, error in zip(one.constants, one.errors(), strict=True)}
+    return replace(formula, expressions=(-formula.expression,), targets=(target,), errors=errors, uncertainty=turned)
 
 
 def _against_one(logits: Sequence[Any]) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any, Literal, NamedTuple
 
@@ -79,6 +79,14 @@ class Uncertainty:
         parts = (factor.split(own, dim=1), blind.split(own, dim=1), scale.split(own))
         return tuple(cls(*one, 1.0, LARGE) for one in zip(templates, *parts, strict=True))
 
+    def opposite(self) -> "Uncertainty":
+        """That of the expression with its sign turned, which turns the signs of some of its constants."""
+        template, old = _template(-self.template.filled()), list(self.constants)
+        places = [(old.index(v), 1.0) if v in old else (old.index(-v), -1.0) for v in template.values.values()]
+        order, signs = [place for place, _ in places], torch.tensor([sign for _, sign in places], dtype=torch.float64)
+        parts = {"factor": self.factor[:, order] * signs, "blind": self.blind[:, order] * signs}
+        return replace(self, template=template, scale=self.scale[order], **parts)
+
     @property
     def constants(self) -> tuple[float, ...]:
         """The constants, in the order of the covariance: from the least to the largest."""
@@ -115,7 +123,8 @@ class Uncertainty:
         """
         parts = zip(*(column.split(AT_ONCE) for column in columns.values()), strict=True)
         variance = torch.cat([self._variance(dict(zip(columns, part, strict=True))) for part in parts])
-        return self.deviation * (variance + 1 if kind == "prediction" else variance).sqrt()
+        found = self.deviation * (variance + 1 if kind == "prediction" else variance).sqrt()
+        return torch.where(variance.isinf(), torch.inf, found)  # also where there is no noise at all
 
     def _variance(self, columns: Mapping[str, Tensor]) -> Tensor:
         """Variances (n,) of the value, in those of the noise."""

@@ -74,9 +74,11 @@ def read_structure(fit: Fit, rows: Rows, sample: Sample, functions: Sequence[Nam
     symbols = _symbols(sample)
     in_sum = [k >= 0 and len(structure.terms[k]) == 1 and len(structure.terms) > 1 for k, _ in problem.places]
     found: list[list[Name]] = []
-    for n, (_, i) in enumerate(problem.places):
+    shares = _shares(problem, curves)
+    for n, (k, i) in enumerate(problem.places):
         t = rows.axes[i].values[: rows.train]
-        if _is_number(curves[:, n], _by_chance(fit.error, rows, i), in_sum[n], problem.target):
+        chance = _by_chance(fit.error, rows, i) / (1.0 if in_sum[n] else shares[k])
+        if _is_number(curves[:, n], chance, in_sum[n], problem.target):
             found.append([])
             continue
         row = names(t, curves[:, n], functions, floor=floor, offset=in_sum[n])
@@ -140,6 +142,17 @@ def _by_chance(error: float, rows: Rows, i: int) -> float:
     """Relative size of the curve that least squares make of noise alone."""
     size = max(float(rows.y.square().mean().sqrt()), rows.scale)
     return error * rows.scale / size * math.sqrt(rows.axes[i].basis.shape[1] / rows.train)
+
+
+def _shares(problem: Fitting, curves: Tensor) -> dict[int, float]:
+    """The size of every term in that of their sum, at most 1: what is noise in the sum is more in a small term."""
+    terms = {
+        k: torch.stack([curves[:, n] for n, (place, _) in enumerate(problem.places) if place == k]).prod(0)
+        for k in range(len(problem.structure.terms))
+    }
+    whole = float(torch.stack(list(terms.values())).sum(0).square().mean().sqrt())
+    sizes = {k: float(term.square().mean().sqrt()) / max(whole, 1e-300) for k, term in terms.items()}
+    return {-1: 1.0, **{k: min(1.0, max(size, 1e-6)) for k, size in sizes.items()}}
 
 
 def _is_number(curve: Tensor, chance: float, in_sum: bool, target: Tensor) -> bool:
