@@ -153,6 +153,8 @@ def test_targets_of_any_size_are_explained(unit):
     assert error / unit == pytest.approx(0.01 / np.sqrt(128) / np.mean((X[:, 0] * X[:, 1]) ** 2) ** 0.5, rel=0.3)
     rows = other.data.X_test
     truth = 1.25 * (rows[:, 0] * rows[:, 1])
+    missed = (other.scout.model(other.data.X_val) - other.data.y_val).detach().numpy() / unit
+    assert other.scout.val_rmse / unit == pytest.approx(np.sqrt(np.mean(missed**2)), rel=1e-6) and missed.std() < 0.3
     for network in (other.named, other.model):
         np.testing.assert_allclose(network(rows)[:, 0].detach().numpy() / unit, truth.numpy(), rtol=0.01)
     mean, lower, upper = other.formula.predict({"a": 1.5, "b": 1.5}, interval=0.95)

@@ -138,13 +138,13 @@ class Discovery:
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def _times(self, data: Dataset, unit: float) -> "Discovery":
-        """What was found for the targets of `data` over a unit, as found for these targets; `scout` stays as it was."""
+        """What was found for the targets of `data` over a unit, as found for these targets."""
         tried = (Trial(self.shape, self.model, 0.0, self.named, self.formula), *self.pareto)
         made = {id(trial.formula): trial._times(data, unit) for trial in tried}  # what the front shares with the choice
         pareto, chosen = tuple(made[id(trial.formula)] for trial in self.pareto), made[id(self.formula)]
         assert chosen.formula is not None and chosen.named is not None
-        model, named = chosen.network, chosen.named
-        return replace(self, formula=chosen.formula, pareto=pareto, model=model, named=named, data=data)
+        model, named, scout = chosen.network, chosen.named, scaled(self.scout, unit)
+        return replace(self, formula=chosen.formula, pareto=pareto, model=model, named=named, scout=scout, data=data)
 
     def plot(self, beta: float = 3.0, **options: Any) -> Any:
         """The diagram of `named`, as a matplotlib Figure."""
@@ -443,6 +443,18 @@ def built(expression: Any, data: Dataset) -> tuple[KAN, KAN, Formula]:
 def times(data: Dataset, unit: float) -> Dataset:
     """The data with targets in another unit."""
     return replace(data, y_train=unit * data.y_train, y_val=unit * data.y_val, y_test=unit * data.y_test)
+
+
+def scaled(result: FitResult, unit: float) -> FitResult:
+    """The result of a network whose outputs are sums of splines, for targets in another unit."""
+    assert isinstance(result.model, KAN)
+    model = result.model.copy()
+    with torch.no_grad():
+        model.layers[-1].coefficients.mul_(unit)
+        model.layers[-1].base_weights.mul_(unit)
+    errors = {name: getattr(result, name) for name in ("train_rmse", "val_rmse", "test_rmse")}
+    errors = {name: None if error is None else unit * error for name, error in errors.items()}
+    return replace(result, model=model, objective=unit * unit * result.objective, **errors)
 
 
 def try_shapes(

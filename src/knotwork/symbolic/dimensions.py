@@ -16,7 +16,8 @@ from knotwork.errors import DataError
 
 Powers = Mapping[str, Fraction]
 
-MOST = 400  # sets of inputs that others are measured by, of which the simplest groups are taken
+MOST = 400  # sets of inputs that others are measured by, of which the simplest groups are taken,
+MOST_TRIED = 1000  # of so many that are looked at
 LARGEST = 6  # power of an input in a group, and denominator
 FRACTION = 2.0  # how many whole powers one that is a fraction is as odd as
 
@@ -115,7 +116,7 @@ def _ways(dimensions: Dimensions, columns: Mapping[str, Tensor]) -> Iterator[tup
     whole = [name for name in names if bool((columns[name] != 0).all())]
     positive = {name for name in names if bool((columns[name] > 0).all())}
     rank = _rank(list(vectors.values()))
-    for chosen in itertools.combinations(whole, rank):
+    for chosen in itertools.islice(itertools.combinations(whole, rank), MOST_TRIED):
         basis = [vectors[name] for name in chosen]
         if _rank(basis) < rank:
             continue
