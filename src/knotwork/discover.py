@@ -332,6 +332,8 @@ class Searching:
 
     def groups(self, dimensions: Dimensions) -> str | None:
         """Search in groups of inputs without a unit, where there are such; why the whole search can end, or None."""
+        if not dimensions.base:
+            return None  # pure numbers are groups themselves
         sample, _ = sample_of(self.data, dict.fromkeys(self.data.input_names, 1.0))
         every = sample.columns
         names = needed(dimensions, self.importance, LEAST_SCORE * max(self.importance.values()))
@@ -340,8 +342,6 @@ class Searching:
         if names is None or not found or (lost > SLIGHT and len(found[0].groups) > 1):
             self.stage(f"units: {obstacle(dimensions, self.data)}")
             return None
-        if not dimensions.base:
-            return None  # pure numbers are groups themselves
         count = len(found[0].groups)
         groups = f"{count} group{'' if count == 1 else 's'} without a unit in place of {len(names)} inputs"
         self.stage(f"units: {groups if count else f'all but one constant follows from those of {listed(names)}'}")

@@ -45,8 +45,10 @@ class Reading:
 
 
 def read(meaning: str, template: Template, sample: Sample) -> Reading:
-    """A template that was fitted, with its length in bits; a decimal takes as many as two simple numbers, and
-    what became simple saves no more than its chance tells."""
+    """A template that was fitted, with its length in bits.
+
+    A decimal takes as many as two simple numbers, and what became simple saves no more than its chance tells.
+    """
     from knotwork.expressions import complexity
 
     n = len(sample)
