@@ -75,8 +75,8 @@ Layer<T> layer_of(Index in, Index out, Index grid, int k, bool fade, int base, s
 }
 
 template <class T>
-Index plan_bytes(Index batch, Index in, Index grid, int k, bool fade) {
-    return Plan<T>::shape(layer_of<T>(in, 0, grid, k, fade, 0, 0, 0, 0), batch).bytes(in);
+Index plan_bytes(Index batch, Index in) {
+    return Plan<T>(batch).bytes(in);
 }
 
 template <class T>
@@ -85,8 +85,8 @@ void call_forward(Index batch, Index in, Index out, Index grid, int k, bool fade
                   std::uintptr_t scale, int derivative, std::uintptr_t y, int threads) {
     nb::gil_scoped_release free;
     const Layer<T> layer = layer_of<T>(in, out, grid, k, fade, base, coefficients, base_weights, knots);
-    Plan<T> plan = Plan<T>::shape(layer, batch);
-    plan.place(array<void>(plan_memory), in);
+    Plan<T> plan(batch);
+    if (plan_memory) plan.place(array<void>(plan_memory), in);
     chosen<T>->forward(layer, plan, array<const T>(x), array<const T>(scale), derivative, array<T>(y), threads);
 }
 
@@ -97,7 +97,7 @@ void call_backward(Index batch, Index in, Index out, Index grid, int k, bool fad
                    std::uintptr_t by_coefficients, std::uintptr_t by_base, int threads) {
     nb::gil_scoped_release free;
     const Layer<T> layer = layer_of<T>(in, out, grid, k, fade, base, coefficients, base_weights, knots);
-    Plan<T> plan = Plan<T>::shape(layer, batch);
+    Plan<T> plan(batch);
     plan.place(array<void>(plan_memory), in);
     chosen<T>->backward(layer, plan, array<const T>(scale), derivative, array<const T>(gradient),
                         {array<T>(by_x), array<T>(by_scale), array<T>(by_coefficients), array<T>(by_base)}, threads);

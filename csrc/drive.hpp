@@ -35,11 +35,12 @@ Scratch& scratch() {
 }
 
 // Tiles of outputs: `vectors` each, the last ones narrower.
+struct Tile {
+    Index first, width;
+    int vectors;
+};
+
 struct Tiles {
-    struct Tile {
-        Index first, width;
-        int vectors;
-    };
     std::vector<Tile> tiles;
     Index row = 0;  // padded outputs
 
@@ -60,39 +61,26 @@ using Sum = void (*)(const Walk<T>&, T*);
 template <class T>
 using Pull = void (*)(const Walk<T>&, const T*, T*);
 template <class T>
-using Collect = void (*)(const Walk<T>*, const T* const*, Index, T*, T*);
+using Collect = void (*)(const Walk<T>&, const Sorted&, const T*, const Collected<T>&);
+
+// The kernels for a number of rows (the base's among them) and of vectors.
+template <class T>
+struct Contractions {
+    Sum<T> sum;
+    Pull<T> pull;
+    Collect<T> collect;
+};
 
 template <class T, int R = 1>
-Sum<T> sum_for(int rows, int vectors) {
+Contractions<T> contractions(int rows, int vectors) {
     if (rows == R) {
         if constexpr (widest >= 4)
-            if (vectors == 4) return sum<T, R, 4>;
-        return vectors == 2 ? sum<T, R, 2> : sum<T, R, 1>;
+            if (vectors == 4) return {sum<T, R, 4>, pull<T, R, 4>, collect<T, R, 4>};
+        if (vectors == 2) return {sum<T, R, 2>, pull<T, R, 2>, collect<T, R, 2>};
+        return {sum<T, R, 1>, pull<T, R, 1>, collect<T, R, 1>};
     }
-    if constexpr (R < highest_order + 2) return sum_for<T, R + 1>(rows, vectors);
-    return nullptr;
-}
-
-template <class T, bool Differences, int R = 1>
-Pull<T> pull_for(int rows, int vectors) {
-    if (rows == R) {
-        if constexpr (widest >= 4)
-            if (vectors == 4) return pull<T, R, 4, Differences>;
-        return vectors == 2 ? pull<T, R, 2, Differences> : pull<T, R, 1, Differences>;
-    }
-    if constexpr (R < highest_order + 2) return pull_for<T, Differences, R + 1>(rows, vectors);
-    return nullptr;
-}
-
-template <class T, int R = 1>
-Collect<T> collect_for(int rows, int vectors) {
-    if (rows == R) {
-        if constexpr (widest >= 4)
-            if (vectors == 4) return collect<T, R, 4>;
-        return vectors == 2 ? collect<T, R, 2> : collect<T, R, 1>;
-    }
-    if constexpr (R < highest_order + 2) return collect_for<T, R + 1>(rows, vectors);
-    return nullptr;
+    if constexpr (R < highest_order + 2) return contractions<T, R + 1>(rows, vectors);
+    return {};
 }
 
 // to[c][r] = from[r][c]; rows of `from` lie `stride` apart, those of `to` `ld`.
@@ -106,124 +94,147 @@ void transpose(const T* from, Index rows, Index columns, Index stride, T* to, In
         for (Index c = r < whole_rows ? whole_columns : 0; c < columns; ++c) to[c * ld + r] = from[r * stride + c];
 }
 
+// rows[r][p] *= scale[p], whose numbers lie `in` apart
 template <class T>
-void multiply_weights(T* weights, Index rows, Index ld, const std::int32_t* order, Index n, const T* scale, Index in) {
+void multiply_weights(T* weights, Index rows, Index ld, Index n, const T* scale, Index in) {
     for (Index p = 0; p < n; ++p) {
-        const T factor = scale[order[p] * in];
+        const T factor = scale[p * in];
         for (Index r = 0; r < rows; ++r) weights[r * ld + p] *= factor;
     }
-}
-
-template <class T>
-Walk<T> walk_of(const Layer<T>& layer, const Column<T>* column, Index i, const Tiles::Tile& tile, const Plan<T>& plan,
-                Index block, const T* weights) {
-    const Index functions = layer.grid + layer.k;
-    return {column,
-            layer.k,
-            functions,
-            layer.out,
-            tile.width,
-            layer.coefficients + i * functions * layer.out + tile.first,
-            layer.base_weights + i * layer.out + tile.first,
-            plan.starts + (block * layer.in + i) * (plan.buckets + 1),
-            plan.order + plan.at(i, block),
-            weights,
-            plan.row};
 }
 
 // Knots of some inputs, made ready.
 template <class T>
 std::vector<Column<T>> make_columns(Scratch& memory, const Layer<T>& layer, Index first, Index last) {
-    const Index stride = std::max(1, layer.k) * round_up(layer.grid + 2 * layer.k + 1, lanes<T>);
-    T* const reciprocals = memory.take<T>((last - first) * stride);
+    const Index size = (layer.k + 1) * table_stride(layer);
+    T* const tables = memory.take<T>((last - first) * size);
     std::vector<Column<T>> columns;
-    for (Index i = first; i < last; ++i) columns.push_back(make_column(layer, i, reciprocals + (i - first) * stride));
+    columns.reserve(std::size_t(last - first));
+    for (Index i = first; i < last; ++i) columns.push_back(make_column(layer, i, tables + (i - first) * size));
     return columns;
 }
 
-// Few rows of coefficients that lie far apart come too late if nobody asks for them before.
+// Some inputs that are taken together, so that a tile of outputs is fetched once for all of them: as many as keep their
+// rows in L2 cache.
 template <class T>
-void prefetch(const Walk<T>& walk) {
-    if (walk.functions > 32) return;
-    for (Index j = 0; j < walk.functions; ++j)
-        for (Index o = 0; o < walk.width; o += 64 / Index(sizeof(T))) __builtin_prefetch(walk.coefficients + j * walk.out + o);
+Index chunk_of(const Layer<T>& layer) {
+    return std::clamp<Index>((Index(1) << 18) / ((intervals_of(layer) + layer.k) * widest * vector_bytes), 4, 16);
 }
 
-// Adds the sums over some inputs, of some blocks, to y.
+// The rows of coefficients of some inputs in one tile, one behind the other and as long as the tile, then those of their
+// bases. Functions that do not exist are zero.
 template <class T>
-void forward_part(const Layer<T>& layer, Plan<T>& plan, const T* x, const T* scale, int derivative, Index first_block,
-                  Index last_block, Index first_input, Index last_input, T* y) {
+class Rows {
+    const Layer<T>& layer;
+    const Index rows;
+    T *const packed, *const bases;
+    const T *first = nullptr, *first_base = nullptr;
+    Index apart = 0, bases_apart = 0;
+
+  public:
+    Rows(Scratch& memory, const Layer<T>& layer, Index inputs)
+        : layer(layer), rows(intervals_of(layer) + layer.k), packed(memory.take<T>(inputs * rows * widest * lanes<T>)),
+          bases(memory.take<T>(inputs * widest * lanes<T>)) {}
+
+    // With `differences` each row is the next one less the row itself.
+    void fetch(Index input, Index many, const Tile& tile, bool differences) {
+        const Index functions = layer.grid + layer.k, width = tile.vectors * lanes<T>, before = layer.fade ? layer.k : 0;
+        const T* const from = layer.coefficients + input * functions * layer.out + tile.first;
+        const T* const from_base = layer.base_weights + input * layer.out + tile.first;
+        if (!differences && !layer.fade && layer.out == width) {
+            first = from, apart = functions * layer.out;
+            first_base = from_base, bases_apart = layer.out;
+            return;
+        }
+        first = packed, apart = rows * width;
+        first_base = bases, bases_apart = width;
+        for (Index c = 0; c < many; ++c)
+            for (int v = 0; v < tile.vectors; ++v) {
+                const Index left = tile.width - v * lanes<T>;
+                const T* const at = from + c * functions * layer.out + v * lanes<T>;
+                T* const to = packed + c * apart + v * lanes<T>;
+                const auto row = [&](Index j) { return j >= 0 && j < functions ? load_some(at + j * layer.out, left) : Vec<T>{}; };
+                Vec<T> here = row(-before);
+                for (Index r = 0; r < rows; ++r) {
+                    const Vec<T> next = row(r + 1 - before);
+                    store(to + r * width, differences ? next - here : here);
+                    here = next;
+                }
+                store(bases + c * width + v * lanes<T>, load_some(from_base + c * layer.out + v * lanes<T>, left));
+            }
+    }
+    const T* of(Index c) const { return first + c * apart; }
+    const T* base_of(Index c) const { return first_base + c * bases_apart; }
+};
+
+// Adds the sums over some inputs, of some samples, to y.
+template <class T>
+void forward_part(const Layer<T>& layer, const Plan<T>& plan, const T* x, const T* scale, int derivative, Index first_sample,
+                  Index last_sample, Index first_input, Index last_input, T* y) {
     Scratch& memory = scratch();
     const Tiles tiles(layer.out, lanes<T>);
-    const Index ld = plan.row;
+    const Index together = std::min(span<T>, round_up(plan.batch, 16)), chunk = chunk_of(layer), ld = together + Plan<T>::beyond;
     const What what = plan.kept ? What::both : What::functions;
-    const Index size = rows_of(what, layer.k) * ld;
-    T* const outputs = memory.take<T>(plan.block * tiles.row);
-    T* const samples = memory.take<T>(column_chunk * ld);
-    std::int32_t* const bucket = memory.take<std::int32_t>(ld);
-    T* const weights = plan.kept ? nullptr : memory.take<T>(column_chunk * size);
+    const bool direct = tiles.tiles.size() == 1 && tiles.row == layer.out;
+    T* const outputs = direct ? nullptr : memory.take<T>(together * tiles.row);
+    T* const samples = plan.samples ? nullptr : memory.take<T>(chunk * ld);
+    std::uint16_t* const intervals = plan.samples ? nullptr : memory.take<std::uint16_t>(chunk * ld);
+    T* const weights = plan.kept ? nullptr : memory.take<T>(chunk * rows_of(what, layer.k) * ld);
+    Rows<T> rows(memory, layer, chunk);
     const std::vector<Column<T>> columns = make_columns(memory, layer, first_input, last_input);
-    for (Index block = first_block; block < last_block; ++block) {
-        const Index start = block * plan.block, n = std::min(plan.block, plan.batch - start);
-        std::fill_n(outputs, n * tiles.row, T(0));
-        for (Index chunk = first_input; chunk < last_input; chunk += column_chunk) {
-            const Index many = std::min(column_chunk, last_input - chunk);
-            const auto weights_of = [&](Index c) {
-                return plan.kept ? plan.kept + plan.at(chunk + c, block) * rows_of(what, layer.k) : weights + c * size;
-            };
-            const Column<T>* const column_of = columns.data() + (chunk - first_input);
-            if (x) transpose(x + start * layer.in + chunk, n, many, layer.in, samples, ld);
+    for (Index start = first_sample; start < last_sample; start += together) {
+        const Index n = std::min(together, last_sample - start);
+        T* const sums = direct ? y + start * layer.out : outputs;
+        std::fill_n(sums, n * tiles.row, T(0));
+        for (Index input = first_input; input < last_input; input += chunk) {
+            const Index many = std::min(chunk, last_input - input);
+            T* const mine = plan.samples ? plan.samples + plan.at(input) + start : samples;
+            std::uint16_t* const places = plan.samples ? plan.intervals + plan.at(input) + start : intervals;
+            T* const weighted = plan.kept ? plan.kept + plan.at(input) * rows_of(what, layer.k) + start : weights;
+            const Index apart = plan.samples ? plan.row : ld, weights_ld = plan.kept ? plan.row : ld;
+            if (x) transpose(x + start * layer.in + input, n, many, layer.in, mine, apart);
             for (Index c = 0; c < many; ++c) {
-                const Index i = chunk + c;
-                const Column<T>& column = column_of[c];
-                T* const sorted = plan.samples + plan.at(i, block);
-                std::int32_t* const order = plan.order + plan.at(i, block);
-                std::uint16_t* const starts = plan.starts + (block * layer.in + i) * (plan.buckets + 1);
-                if (x) {
-                    const Beside beside = find_buckets(column, samples + c * ld, n, bucket);
-                    sort_block(plan.buckets, beside, samples + c * ld, bucket, n, sorted, order, starts);
-                }
-                weigh(layer, column, derivative, what, starts, sorted, n, weights_of(c), ld);
-                if (scale)
-                    multiply_weights(weights_of(c), layer.k + 2, ld, order, n, scale + start * layer.in + i, layer.in);
+                const Column<T>& column = columns[input - first_input + c];
+                T* const to = weighted + c * rows_of(what, layer.k) * weights_ld;
+                if (x) find_intervals(column, mine + c * apart, n, places + c * apart);
+                weigh(layer, column, derivative, what, places + c * apart, mine + c * apart, n, to, weights_ld);
+                if (scale) multiply_weights(to, layer.k + 2, weights_ld, n, scale + start * layer.in + input + c, layer.in);
             }
-            T* at = outputs;
-            for (const Tiles::Tile& tile : tiles.tiles) {
-                const Sum<T> add_up = sum_for<T>(layer.k + 2, tile.vectors);
-                for (Index c = 0; c < many; ++c) {
-                    if (c + 1 < many) prefetch(walk_of(layer, column_of, chunk + c + 1, tile, plan, block, weights));
-                    add_up(walk_of(layer, column_of + c, chunk + c, tile, plan, block, weights_of(c)), at);
-                }
-                at += n * tile.vectors * lanes<T>;
+            for (const Tile& tile : tiles.tiles) {
+                const Index width = tile.vectors * lanes<T>;
+                const Sum<T> add_up = contractions<T>(layer.k + 2, tile.vectors).sum;
+                rows.fetch(input, many, tile, false);
+                for (Index p = 0; p < n; p += tile_rows)
+                    for (Index c = 0; c < many; ++c)
+                        add_up({rows.of(c), rows.base_of(c), places + c * apart + p, weighted + c * rows_of(what, layer.k) * weights_ld + p,
+                                weights_ld, std::min(tile_rows, n - p)},
+                               sums + n * tile.first + p * width);
             }
         }
-        const T* at = outputs;
-        for (const Tiles::Tile& tile : tiles.tiles)
-            for (Index p = 0; p < n; ++p, at += tile.vectors * lanes<T>) {
-                T* const to = y + (start + p) * layer.out + tile.first;
-                if (first_input == 0) std::copy_n(at, tile.width, to);
-                else for (Index o = 0; o < tile.width; ++o) to[o] += at[o];
-            }
+        if (direct) continue;
+        for (const Tile& tile : tiles.tiles)
+            for (Index p = 0; p < n; ++p)
+                std::copy_n(sums + n * tile.first + p * tile.vectors * lanes<T>, tile.width, y + (start + p) * layer.out + tile.first);
     }
 }
 
 constexpr Index worth_sharing = 1 << 18;  // products of a sample with an edge from which a second thread helps
 
 template <class T>
-void forward(const Layer<T>& layer, Plan<T>& plan, const T* x, const T* scale, int derivative, T* y, int threads) {
-    const Index parts = plan.batch * layer.in * layer.out < worth_sharing ? 1 : threads;
-    if (parts <= 1 || (plan.blocks < parts && layer.in < parts))
-        return forward_part(layer, plan, x, scale, derivative, 0, plan.blocks, 0, layer.in, y);
-    if (plan.blocks >= parts && (plan.blocks % parts == 0 || plan.blocks >= 4 * parts))
+void forward(const Layer<T>& layer, const Plan<T>& plan, const T* x, const T* scale, int derivative, T* y, int threads) {
+    const Index parts = plan.batch * layer.in * layer.out < worth_sharing ? 1 : threads, batch = plan.batch;
+    if (parts <= 1 || (batch < parts * tile_rows && layer.in < parts))
+        return forward_part(layer, plan, x, scale, derivative, 0, batch, 0, layer.in, y);
+    if (batch >= parts * tile_rows)
         return run_together(int(parts), [&](int n) {
-            forward_part(layer, plan, x, scale, derivative, plan.blocks * n / parts, plan.blocks * (n + 1) / parts, 0, layer.in, y);
+            const auto from = [&](Index part) { return part == parts ? batch : batch * part / parts / 16 * 16; };
+            forward_part(layer, plan, x, scale, derivative, from(n), from(n + 1), 0, layer.in, y);
         });
     // Few samples: each thread takes some of the inputs and sums into memory of its own.
-    const Index size = plan.batch * layer.out;
+    const Index size = batch * layer.out;
     T* const sums = scratch<1>().template take<T>((parts - 1) * size);
-    std::fill_n(sums, (parts - 1) * size, T(0));
     run_together(int(parts), [&](int n) {
-        forward_part(layer, plan, x, scale, derivative, 0, plan.blocks, layer.in * n / parts, layer.in * (n + 1) / parts,
+        forward_part(layer, plan, x, scale, derivative, 0, batch, layer.in * n / parts, layer.in * (n + 1) / parts,
                      n ? sums + (n - 1) * size : y);
     });
     for (Index n = 0; n < parts - 1; ++n)
@@ -236,116 +247,79 @@ void backward_part(const Layer<T>& layer, const Plan<T>& plan, const T* scale, i
                    const Tiles& tiles, const Gradients<T>& to, Index first_input, Index last_input) {
     Scratch& memory = scratch();
     const int k = layer.k;
-    const Index functions = layer.grid + k, ld = plan.row;
-    const Index per_span = std::clamp<Index>(span / plan.block, 1, plan.blocks);
+    const Index functions = layer.grid + k, used = intervals_of(layer);
+    const Index together = std::min(span<T>, round_up(plan.batch, 16)), chunk = chunk_of(layer), ld = together + Plan<T>::beyond;
     const bool by_parameters = to.by_coefficients || to.by_base;
     const bool plain = to.by_scale || by_parameters, kept = plan.kept && !scale;
     const What what = kept || (plain && to.by_x && derivative == 0) ? What::both : plain ? What::functions : What::shares;
     const bool twice = plain && to.by_x && what != What::both;  // functions and shares apart
-    const Index size = (twice ? 2 * k + 3 : rows_of(what, k)) * ld;
-    const Index shares_at = plain || what == What::both ? (k + 2) * ld : 0;
-    const Index padded = functions + 2 * k + 1;  // rows of the coefficients' gradient, then the base's
-    T* const weights = kept ? nullptr : memory.take<T>(column_chunk * per_span * size);
-    T* const sums = memory.take<T>(2 * column_chunk * per_span * ld);
-    T* const unsorted = memory.take<T>(column_chunk * ld);
-    T* const rows = memory.take<T>(padded * widest * lanes<T>);
+    const Index count = twice ? 2 * k + 3 : rows_of(what, k), weights_ld = kept ? plan.row : ld;
+    const Index shares_at = plain || what == What::both ? (k + 2) * weights_ld : 0;
+    T* const weights = kept ? nullptr : memory.take<T>(chunk * count * ld);
+    T* const pulled = memory.take<T>(chunk * ld);
+    std::int32_t* const order = memory.take<std::int32_t>(chunk * ld);
+    std::uint16_t* const starts = memory.take<std::uint16_t>(chunk * (used + 1));
+    Rows<T> rows(memory, layer, chunk);
     const std::vector<Column<T>> columns = make_columns(memory, layer, first_input, last_input);
-    std::vector<Walk<T>> walks(per_span);
-    std::vector<const T*> gradients(per_span);
-    for (Index chunk = first_input; chunk < last_input; chunk += column_chunk) {
-        const Index many = std::min(column_chunk, last_input - chunk);
-        const Column<T>* const column_of = columns.data() + (chunk - first_input);
-        for (Index first = 0; first < plan.blocks; first += per_span) {
-            const Index blocks = std::min(per_span, plan.blocks - first);
-            const auto weights_of = [&](Index c, Index b) -> const T* {
-                return kept ? plan.kept + plan.at(chunk + c, first + b) * rows_of(what, k) : weights + (c * per_span + b) * size;
-            };
-            const auto each = [&](auto&& act) {  // of the chunk's inputs, of the span's blocks
-                for (Index c = 0; c < many; ++c)
-                    for (Index b = 0; b < blocks; ++b) {
-                        const Index start = (first + b) * plan.block;
-                        act(c, b, start, std::min(plan.block, plan.batch - start), plan.order + plan.at(chunk + c, first + b));
-                    }
+    for (Index input = first_input; input < last_input; input += chunk)
+        for (Index start = 0; start < plan.batch; start += together) {
+            const Index many = std::min(chunk, last_input - input), n = std::min(together, plan.batch - start);
+            const std::uint16_t* const intervals = plan.intervals + plan.at(input) + start;
+            T* const weighted = kept ? plan.kept + plan.at(input) * count + start : weights;
+            const auto weights_of = [&](Index c) { return weighted + c * count * weights_ld; };
+            const auto gradient_of = [&](const Tile& tile) {
+                return gradient + plan.batch * tile.first + start * tile.vectors * lanes<T>;
             };
             if (!kept)
-                each([&](Index c, Index b, Index, Index n, const std::int32_t*) {
-                    const std::uint16_t* const starts = plan.starts + ((first + b) * layer.in + chunk + c) * (plan.buckets + 1);
-                    const T* const samples = plan.samples + plan.at(chunk + c, first + b);
-                    T* const mine = weights + (c * per_span + b) * size;
-                    weigh(layer, column_of[c], derivative + (what == What::shares), what, starts, samples, n, mine, ld);
-                    if (twice) weigh(layer, column_of[c], derivative + 1, What::shares, starts, samples, n, mine + shares_at, ld);
-                });
-            if (to.by_x || to.by_scale) {
-                std::fill_n(sums, 2 * column_chunk * per_span * ld, T(0));
-                T* const other = sums + column_chunk * per_span * ld;
-                const T* at = gradient;
-                for (const Tiles::Tile& tile : tiles.tiles) {
-                    const Index row = tile.vectors * lanes<T>;
-                    each([&](Index c, Index b, Index start, Index, const std::int32_t*) {
-                        const Index place = (c * per_span + b) * ld;
-                        Walk<T> walk = walk_of(layer, column_of + c, chunk + c, tile, plan, first + b, weights_of(c, b));
-                        if (b == 0 && c + 1 < many) prefetch(walk_of(layer, column_of, chunk + c + 1, tile, plan, first, weights));
-                        if (to.by_scale) pull_for<T, false>(k + 2, tile.vectors)(walk, at + start * row, other + place);
-                        walk.weights += shares_at;
-                        if (to.by_x) pull_for<T, true>(k + 1, tile.vectors)(walk, at + start * row, sums + place);
-                    });
-                    at += plan.batch * row;
-                }
-                const auto put_back = [&](const T* sorted, T* to_rows) {
-                    for (Index b = 0; b < blocks; ++b) {
-                        const Index start = (first + b) * plan.block, n = std::min(plan.block, plan.batch - start);
-                        for (Index c = 0; c < many; ++c) {
-                            const std::int32_t* const order = plan.order + plan.at(chunk + c, first + b);
-                            const T* const from = sorted + (c * per_span + b) * ld;
-                            for (Index p = 0; p < n; ++p) unsorted[c * ld + order[p]] = from[p];
-                        }
-                        transpose(unsorted, many, n, ld, to_rows + start * layer.in + chunk, layer.in);
-                    }
-                };
-                if (to.by_x) put_back(sums, to.by_x);
-                if (to.by_scale) put_back(other, to.by_scale);
-            }
-            if (!by_parameters) continue;
-            if (scale)
-                each([&](Index c, Index b, Index start, Index n, const std::int32_t* order) {
-                    multiply_weights(weights + (c * per_span + b) * size, k + 2, ld, order, n,
-                                     scale + start * layer.in + chunk + c, layer.in);
-                });
-            const T* at = gradient;
-            for (const Tiles::Tile& tile : tiles.tiles) {
-                const Index row = tile.vectors * lanes<T>;
                 for (Index c = 0; c < many; ++c) {
-                    const Index i = chunk + c;
-                    for (Index b = 0; b < blocks; ++b) {
-                        walks[b] = walk_of(layer, column_of + c, i, tile, plan, first + b, weights_of(c, b));
-                        gradients[b] = at + (first + b) * plan.block * row;
-                    }
-                    std::fill_n(rows, padded * row, T(0));
-                    T* const base = rows + (padded - 1) * row;
-                    collect_for<T>(k + 2, tile.vectors)(walks.data(), gradients.data(), blocks, rows, base);
-                    const auto put = [&](const T* from, T* out) {
-                        if (first == 0) std::copy_n(from, tile.width, out);
-                        else for (Index o = 0; o < tile.width; ++o) out[o] += from[o];
-                    };
-                    if (to.by_coefficients)
-                        for (Index j = 0; j < functions; ++j)
-                            put(rows + (k + j) * row, to.by_coefficients + (i * functions + j) * layer.out + tile.first);
-                    if (to.by_base) put(base, to.by_base + i * layer.out + tile.first);
+                    const Column<T>& column = columns[input - first_input + c];
+                    const T* const samples = plan.samples + plan.at(input + c) + start;
+                    const std::uint16_t* const places = intervals + c * plan.row;
+                    weigh(layer, column, derivative + (what == What::shares), what, places, samples, n, weights_of(c), ld);
+                    if (twice) weigh(layer, column, derivative + 1, What::shares, places, samples, n, weights_of(c) + shares_at, ld);
                 }
-                at += plan.batch * row;
+            const auto pull_back = [&](int rows_met, bool differences, Index weights_at, T* to_rows) {
+                std::fill_n(pulled, many * ld, T(0));
+                for (const Tile& tile : tiles.tiles) {
+                    const Pull<T> add_up = contractions<T>(rows_met, tile.vectors).pull;
+                    rows.fetch(input, many, tile, differences);
+                    for (Index p = 0; p < n; p += tile_rows)
+                        for (Index c = 0; c < many; ++c)
+                            add_up({rows.of(c), rows.base_of(c), intervals + c * plan.row + p, weights_of(c) + weights_at + p, weights_ld,
+                                    std::min(tile_rows, n - p)},
+                                   gradient_of(tile) + p * tile.vectors * lanes<T>, pulled + c * ld + p);
+                }
+                transpose(pulled, many, n, ld, to_rows + start * layer.in + input, layer.in);
+            };
+            if (to.by_scale) pull_back(k + 2, false, 0, to.by_scale);
+            if (to.by_x) pull_back(k + 1, true, shares_at, to.by_x);
+            if (!by_parameters) continue;
+            for (Index c = 0; c < many; ++c) {
+                sort_rows(intervals + c * plan.row, n, used, order + c * ld, starts + c * (used + 1));
+                if (scale) multiply_weights(weights_of(c), k + 2, ld, n, scale + start * layer.in + input + c, layer.in);
+            }
+            for (const Tile& tile : tiles.tiles) {
+                const Collect<T> gather = contractions<T>(k + 2, tile.vectors).collect;
+                for (Index c = 0; c < many; ++c) {
+                    const Index i = input + c;
+                    gather({nullptr, nullptr, nullptr, weights_of(c), weights_ld, n}, {order + c * ld, starts + c * (used + 1), used},
+                           gradient_of(tile),
+                           {to.by_coefficients ? to.by_coefficients + i * functions * layer.out + tile.first : nullptr,
+                            to.by_base ? to.by_base + i * layer.out + tile.first : nullptr, layer.fade ? -k : 0, functions, layer.out,
+                            tile.width, start > 0});
+                }
             }
         }
-    }
 }
 
 template <class T>
 void backward(const Layer<T>& layer, const Plan<T>& plan, const T* scale, int derivative, const T* gradient,
               Gradients<T> to, int threads) {
     const Tiles tiles(layer.out, lanes<T>);
-    if (tiles.tiles.size() != 1 || tiles.row != layer.out || reinterpret_cast<std::uintptr_t>(gradient) % vector_bytes) {
+    if (tiles.tiles.size() != 1 || tiles.row != layer.out) {
         T* const packed = scratch<1>().template take<T>(plan.batch * tiles.row);
         T* at = packed;
-        for (const Tiles::Tile& tile : tiles.tiles) {
+        for (const Tile& tile : tiles.tiles) {
             const Index row = tile.vectors * lanes<T>;
             for (Index p = 0; p < plan.batch; ++p, at += row) {
                 std::copy_n(gradient + p * layer.out + tile.first, tile.width, at);

@@ -23,34 +23,24 @@ struct Layer {
     const T *coefficients, *base_weights, *knots;
 };
 
-// Where the samples of one call lie in their grids. It depends on samples and knots alone, so that every product and
-// derivative at these samples can use it again. Samples are cut into blocks; see layer.hpp.
+// The samples of one call and where they lie in their grids. It depends on samples and knots alone, so that every product
+// and derivative at these samples can use it again.
 template <class T>
 struct Plan {
     static constexpr Index beyond = 64 / Index(sizeof(T));  // the longest vector: what may be written behind a row
-    Index batch, block, blocks, buckets, row;               // row: samples of a block and what lies beyond
-    T* samples;             // [in][blocks][row], sorted by interval
-    std::int32_t* order;    // [in][blocks][row], place of each in its block
-    std::uint16_t* starts;  // [blocks][in][buckets + 1]
-    T* kept = nullptr;      // if set: every function and its slope, [in][blocks][2k + 3][row], for backward calls
+    Index batch, row;                     // samples, and they with what lies beyond
+    T* samples = nullptr;                 // [in][row]; null: not to be used again
+    std::uint16_t* intervals = nullptr;   // [in][row], that of each sample
+    T* kept = nullptr;                    // if set: every function and its slope, [in][2k + 3][row], for backward calls
 
-    static Plan shape(const Layer<T>& layer, Index batch) {
-        const Index intervals = layer.fade ? layer.grid + 2 * layer.k : layer.grid;
-        // Enough samples an interval to pay for fetching its rows; few enough that a tile of outputs stays in L1 cache.
-        const Index largest = intervals <= 10 ? 128 : intervals <= 128 ? (16 * intervals + 127) / 128 * 128 : 2048;
-        const Index blocks = batch > largest ? (batch + largest - 1) / largest : 1;
-        const Index block = ((batch + blocks - 1) / blocks + 15) / 16 * 16;
-        return {batch, block, (batch + block - 1) / block, intervals + 3, block + beyond, nullptr, nullptr, nullptr};
-    }
-    Index rows(Index in) const { return in * blocks * row; }
-    Index bytes(Index in) const { return Index(sizeof(T) + 4) * rows(in) + 2 * blocks * in * (buckets + 1); }
-    Index kept_size(const Layer<T>& layer) const { return rows(layer.in) * (2 * layer.k + 3); }
+    explicit Plan(Index batch) : batch(batch), row((batch + 15) / 16 * 16 + beyond) {}
+    Index bytes(Index in) const { return Index(sizeof(T) + 2) * in * row; }
+    Index kept_size(const Layer<T>& layer) const { return layer.in * row * (2 * layer.k + 3); }
     void place(void* memory, Index in) {
         samples = static_cast<T*>(memory);
-        order = reinterpret_cast<std::int32_t*>(samples + rows(in));
-        starts = reinterpret_cast<std::uint16_t*>(order + rows(in));
+        intervals = reinterpret_cast<std::uint16_t*>(samples + in * row);
     }
-    Index at(Index input, Index b) const { return (input * blocks + b) * row; }
+    Index at(Index input) const { return input * row; }
 };
 
 // What a backward call writes; null is not wanted. by_x and by_scale hold d/dx (one derivative more) and the plain
@@ -98,8 +88,9 @@ struct Series {
 
 template <class T>
 struct Kernels {
-    // y[n, o] = Σ_i scale[n, i] φ_io^(derivative)(x[n, i]); `scale` may be null. Fills the plan if x is not null.
-    void (*forward)(const Layer<T>&, Plan<T>&, const T* x, const T* scale, int derivative, T* y, int threads);
+    // y[n, o] = Σ_i scale[n, i] φ_io^(derivative)(x[n, i]); `scale` may be null. Fills the plan's
+    // memory, if it has any; without x it is filled already.
+    void (*forward)(const Layer<T>&, const Plan<T>&, const T* x, const T* scale, int derivative, T* y, int threads);
     // Contractions of gradient [batch][out] with the derivatives of order `derivative`, at the samples of a plan.
     void (*backward)(const Layer<T>&, const Plan<T>&, const T* scale, int derivative, const T* gradient, Gradients<T>,
                      int threads);

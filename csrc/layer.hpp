@@ -1,96 +1,90 @@
 // One KAN layer over raw arrays. Included once an instruction set, inside a namespace of its own, after vec.hpp.
 //
-// Samples are taken in blocks; within a block, for one input at a time, they are sorted by the interval they fall into.
-// Samples of one interval meet the same k + 1 rows of coefficients, so that these stay in registers while the samples
-// go by, and see the same knots, so that uneven grids cost no more than even ones. Nothing depends on the number of
-// intervals but the sorting. Outputs lie in tiles of up to `widest` vectors.
+// A sample meets k + 1 rows of an input's coefficients, and the row of its base. The weights of these rows are found for
+// one input and many samples at a time; what differs from interval to interval, knots and the reciprocals of their
+// differences, is looked up lane by lane, so that uneven grids cost what even ones do. Only the gradient by the
+// coefficients takes samples interval by interval, to sum it in registers. Outputs lie in tiles of up to `widest` vectors.
 
 constexpr int highest_order = 7;
 constexpr int widest = vector_bytes == 16 ? 2 : vector_bytes == 32 ? 2 : 4;  // vectors of one tile: rows x widest fit in registers
-constexpr Index column_chunk = 16;  // inputs taken together
-constexpr Index span = 2048;        // samples whose output gradients are taken together
+/*TR*/ constexpr Index tile_rows = 96;  // samples whose tile of outputs stays in L1 cache
 
-// One input's knots, made ready: the intervals in use and the reciprocals of every knot difference.
 template <class T>
-struct Column {
-    const T* knots;
-    Index count;             // of knots
-    Index first, intervals;  // number of the first interval in use, how many are
-    T low, high, per_unit;
-    T slack;                 // how far, in intervals, a knot may lie from where even spacing puts it
-    const T* reciprocals;    // [p - 1][j] = 1 / (knots[j + p] - knots[j])
-    Index stride;
-};
+constexpr Index span = 4096 / Index(sizeof(T));  // samples whose weights are held together
 
 inline Index round_up(Index n, Index to) { return (n + to - 1) / to * to; }
 
+// One input's knots, made ready. The table has rows of `stride` numbers: the knots from k - 1 before the first interval in
+// use on, then for p = 1 ... k the reciprocals of what lies between each of these knots and the p-th after it.
 template <class T>
-Column<T> make_column(const Layer<T>& layer, Index i, T* reciprocals) {
-    const Index count = layer.grid + 2 * layer.k + 1, stride = round_up(count, lanes<T>);
-    const T* t = layer.knots + i * count;
-    Column<T> c{t, count, layer.fade ? 0 : layer.k, layer.fade ? count - 1 : layer.grid, 0, 0, 0, 0, reciprocals, stride};
-    c.low = t[c.first];
-    c.high = t[c.first + c.intervals];
+struct Column {
+    const T* knots;
+    Index first, intervals;  // number of the first interval in use, how many are
+    T low, high, per_unit;
+    T slack;                 // how far, in intervals, a knot may lie from where even spacing puts it
+    const T* table;
+    Index stride;
+};
+
+// How many vectors hold one number an interval, if registers can look it up there: 1, 2 or 4, else 0.
+template <class T>
+int lookups(Index intervals) {
+    if (vector_bytes == 64) return intervals <= lanes<T> ? 1 : intervals <= 2 * lanes<T> ? 2 : intervals <= 4 * lanes<T> ? 4 : 0;
+    return vector_bytes == 32 && sizeof(T) == 4 && intervals <= lanes<T> ? 1 : 0;
+}
+
+template <class T>
+Index intervals_of(const Layer<T>& layer) { return layer.fade ? layer.grid + 2 * layer.k : layer.grid; }
+
+template <class T>
+Index table_stride(const Layer<T>& layer) {
+    return round_up(std::max(intervals_of(layer), lookups<T>(intervals_of(layer)) * Index(lanes<T>)) + 2 * layer.k, lanes<T>);
+}
+
+template <class T>
+Column<T> make_column(const Layer<T>& layer, Index i, T* table) {
+    const Index count = layer.grid + 2 * layer.k + 1, stride = table_stride(layer), first = layer.fade ? 0 : layer.k;
+    const T* const t = layer.knots + i * count;
+    Column<T> c{t, first, intervals_of(layer), t[first], t[first + intervals_of(layer)], 0, 0, table, stride};
     c.per_unit = T(c.intervals) / (c.high - c.low);
     T worst = 0;
-    for (Index m = 0; m <= c.intervals; ++m) worst = std::max(worst, std::abs((t[c.first + m] - c.low) * c.per_unit - T(m)));
+    for (Index m = 0; m <= c.intervals; ++m) worst = std::max(worst, std::abs((t[first + m] - c.low) * c.per_unit - T(m)));
     c.slack = worst + 8 * T(c.intervals) * std::numeric_limits<T>::epsilon();
+    for (Index e = 0; e < stride; ++e) table[e] = t[std::clamp<Index>(first + 1 - layer.k + e, 0, count - 1)];
     for (int p = 1; p <= layer.k; ++p)
-        for (Index j = 0; j + p < count; ++j) reciprocals[(p - 1) * stride + j] = T(1) / (t[j + p] - t[j]);
+        for (Index e = 0; e < stride; ++e) {  // beyond the ends for functions that do not exist: 0 will do
+            const T apart = e + p < stride ? table[e + p] - table[e] : T(0);
+            table[p * stride + e] = apart > 0 ? T(1) / apart : T(0);
+        }
     return c;
 }
 
-// Buckets of the sorting: left of the grid, each interval, right of the grid, NaN.
+// The interval of each of n samples, counted from the first in use; 0 for NaN. Writes whole vectors.
 template <class T>
-Index buckets_of(const Column<T>& c) { return c.intervals + 3; }
-
-// The interval whose rows a bucket uses.
-template <class T>
-Index interval_of(const Column<T>& c, Index bucket) {
-    return c.first + (bucket > c.intervals + 1 ? 0 : std::clamp<Index>(bucket - 1, 0, c.intervals - 1));
-}
-
-// Which of the buckets beside the grid a block's samples fall into.
-struct Beside {
-    bool left, right, nan;
-};
-
-// Bucket of each of n samples (arrays padded to whole vectors, and -1 behind the last).
-template <class T>
-Beside find_buckets(const Column<T>& c, const T* x, Index n, std::int32_t* bucket) {
+void find_intervals(const Column<T>& c, const T* x, Index n, std::uint16_t* interval) {
     using V = Vec<T>;
     const T last = T(c.intervals - 1);
     const bool even = c.slack < T(0.25), few = !even && c.intervals <= 64;
     const T* const t = c.knots + c.first;
-    IntVec<T> left = {}, right = {}, nan = {};
     for (Index p = 0; p < n; p += lanes<T>) {
         const V v = load(x + p);
-        V number = every(T(1)), part = {};
+        V number = {}, part = {};
         if (even) {
             const V place = (v - c.low) * c.per_unit;
-            V at = place > T(0) ? place : V{};
-            at = at < last ? at : every(last);
-            const V whole = __builtin_convertvector(__builtin_convertvector(at, typename VectorOf<T>::narrow), V);
-            part = place - whole;
-            number += whole;
+            const V at = at_most<T>(last, place > T(0) ? place : V{});
+            number = __builtin_convertvector(__builtin_convertvector(at, typename VectorOf<T>::narrow), V);
+            part = place - number - T(0.5);
         } else if (few) {
             for (Index m = 1; m < c.intervals; ++m) number += v >= t[m] ? every(T(1)) : V{};
         }
-        const IntVec<T> low = v < c.low, high = v > c.high, none = v != v;
-        left |= low;
-        right |= high;
-        nan |= none;
-        number = low ? V{} : number;
-        number = high ? every(last + T(2)) : number;
-        number = none ? every(last + T(3)) : number;
-        const auto found = __builtin_convertvector(number, typename VectorOf<T>::narrow);
-        __builtin_memcpy(bucket + p, &found, sizeof found);
-        if (few || (even && !any<T>(((part < c.slack) | (part > T(1) - c.slack)) & ~(low | high)))) continue;
+        const auto found = __builtin_convertvector(__builtin_convertvector(number, typename VectorOf<T>::narrow), typename VectorOf<T>::narrowest);
+        __builtin_memcpy(interval + p, &found, sizeof found);
+        // Beside a knot arithmetic may be off by one.
+        if (few || (even && !any_between<T>(T(0.5) - c.slack, part < T(0) ? -part : part, T(0.5) + c.slack))) continue;
         const Index many = std::min<Index>(lanes<T>, n - p);
         for (Index w = 0; w < many; ++w) {
             const T value = x[p + w];
-            if (!(value >= c.low && value <= c.high)) continue;
-            Index m = bucket[p + w] - 1;
+            Index m = interval[p + w];
             if (even) {
                 while (m > 0 && value < t[m]) --m;
                 while (m < c.intervals - 1 && value >= t[m + 1]) ++m;
@@ -102,110 +96,119 @@ Beside find_buckets(const Column<T>& c, const T* x, Index n, std::int32_t* bucke
                     half -= step;
                 }
             }
-            bucket[p + w] = std::int32_t(m + 1);
+            interval[p + w] = std::uint16_t(m);
         }
     }
-    for (Index p = n; p < round_up(n, lanes<T>); ++p) bucket[p] = -1;
-    return {any<T>(left), any<T>(right), any<T>(nan)};
 }
 
-// Samples of one block of one input in the order of their buckets: values, row numbers in the block, where each starts.
-template <class T>
-void sort_block(Index buckets, Beside beside, const T* x, const std::int32_t* bucket, Index n, T* sorted,
-                std::int32_t* order, std::uint16_t* starts) {
+// Rows of samples in the order of their intervals, and where each interval starts. Writes whole vectors.
+inline void sort_rows(const std::uint16_t* interval, Index n, Index intervals, std::int32_t* order, std::uint16_t* starts) {
 #if defined(__AVX512F__)
-    if (buckets <= 20) {  // few intervals: pick out one after another, a vector at a time
+    if (intervals <= 12) {  // pick out the rows of one after another, sixteen at a time
         Index to = 0;
         const __m512i first_rows = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-        for (Index b = 0; b < buckets; ++b) {
+        for (Index m = 0; m < intervals; ++m) {
+            starts[m] = std::uint16_t(to);
+            const __m256i number = _mm256_set1_epi16(short(m));
             __m512i rows = first_rows;
-            const __m512i number = _mm512_set1_epi32(int(b));
-            starts[b] = std::uint16_t(to);
-            if ((b == 0 && !beside.left) || (b == buckets - 2 && !beside.right) || (b == buckets - 1 && !beside.nan)) continue;
-            for (Index p = 0; p < n; p += lanes<T>) {
-                if constexpr (sizeof(T) == 4) {
-                    const __m512i ids = _mm512_loadu_si512(bucket + p);
-                    const __mmask16 mine = _mm512_cmpeq_epi32_mask(ids, number);
-                    _mm512_storeu_ps(sorted + to, _mm512_maskz_compress_ps(mine, _mm512_loadu_ps(x + p)));
-                    _mm512_storeu_si512(order + to, _mm512_maskz_compress_epi32(mine, rows));
-                    to += __builtin_popcount(mine);
-                } else {
-                    const __m256i ids = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bucket + p));
-                    const __mmask8 mine = _mm256_cmpeq_epi32_mask(ids, _mm512_castsi512_si256(number));
-                    _mm512_storeu_pd(sorted + to, _mm512_maskz_compress_pd(mine, _mm512_loadu_pd(x + p)));
-                    _mm256_storeu_si256(reinterpret_cast<__m256i*>(order + to), _mm256_maskz_compress_epi32(mine, _mm512_castsi512_si256(rows)));
-                    to += __builtin_popcount(mine);
-                }
-                rows = _mm512_add_epi32(rows, _mm512_set1_epi32(lanes<T>));
+            for (Index p = 0; p < n; p += 16) {
+                __mmask16 mine = _mm256_cmpeq_epi16_mask(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(interval + p)), number);
+                if (n - p < 16) mine &= __mmask16((1u << (n - p)) - 1);
+                _mm512_storeu_si512(order + to, _mm512_maskz_compress_epi32(mine, rows));
+                to += __builtin_popcount(mine);
+                rows = _mm512_add_epi32(rows, _mm512_set1_epi32(16));
             }
         }
-        starts[buckets] = std::uint16_t(to);
+        starts[intervals] = std::uint16_t(to);
         return;
     }
-#else
-    (void)beside;
 #endif
     // Counting sort, four runs of rows side by side: a run need not wait for the counts of the others.
-    const Index run = (n + 3) / 4;
-    thread_local std::vector<std::int32_t> counts;
-    counts.assign(4 * buckets, 0);
-    std::int32_t* const at = counts.data();
-    const auto row = [&](Index r, Index p) { return r * run + p; };
+    const Index run = n / 4;
+    thread_local std::vector<std::uint32_t> counts;
+    counts.assign(std::size_t(4 * intervals), 0);
+    std::uint32_t* const at = counts.data();
     for (Index p = 0; p < run; ++p)
-        for (Index r = 0; r < 4; ++r)
-            if (row(r, p) < n) ++at[bucket[row(r, p)] * 4 + r];
-    std::int32_t total = 0;
-    for (Index b = 0; b < buckets; ++b) {
-        starts[b] = std::uint16_t(total);
+        for (Index r = 0; r < 4; ++r) ++at[Index(interval[r * run + p]) * 4 + r];
+    for (Index p = 4 * run; p < n; ++p) ++at[Index(interval[p]) * 4 + 3];
+    std::uint32_t total = 0;
+    for (Index m = 0; m < intervals; ++m) {
+        starts[m] = std::uint16_t(total);
         for (Index r = 0; r < 4; ++r) {
-            const std::int32_t here = at[b * 4 + r];
-            at[b * 4 + r] = total;
+            const std::uint32_t here = at[m * 4 + r];
+            at[m * 4 + r] = total;
             total += here;
         }
     }
-    starts[buckets] = std::uint16_t(total);
+    starts[intervals] = std::uint16_t(total);
     for (Index p = 0; p < run; ++p)
-        for (Index r = 0; r < 4; ++r)
-            if (row(r, p) < n) {
-                const Index to = at[bucket[row(r, p)] * 4 + r]++;
-                order[to] = std::int32_t(row(r, p));
-                sorted[to] = x[row(r, p)];
-            }
+#pragma GCC unroll 4
+        for (Index r = 0; r < 4; ++r) order[at[Index(interval[r * run + p]) * 4 + r]++] = std::int32_t(r * run + p);
+    for (Index p = 4 * run; p < n; ++p) order[at[Index(interval[p]) * 4 + 3]++] = std::int32_t(p);
 }
 
-// ---- weights: the k + 1 functions, or their derivatives, at sorted samples ----
+// ---- weights: the k + 1 functions, or their derivatives, at samples ----
 
-// What to evaluate at sorted samples. A derivative of order d >= 1 has k shares s_r with Σ_r s_r (c_{r+1} - c_r) =
-// Σ_r B_r c_r, one product less than the k + 1 functions. `both` is the functions and the shares of the first derivative.
+// What to evaluate. A derivative of order d >= 1 has k shares s_r with Σ_r s_r (c_{r+1} - c_r) = Σ_r B_r c_r, one product
+// less than the k + 1 functions. `both` is the functions and the shares of the first derivative.
 enum class What { functions, shares, both };
 
 inline int rows_of(What what, int k) { return what == What::functions ? k + 2 : what == What::shares ? k + 1 : 2 * k + 3; }
 
-// Cox-de Boor (de Boor 1978, chapter X) at n samples of interval j: rows `ld` apart, differentiated `derivative` times.
-// The functions come first, then a row left free for the base, then the shares. `Derivative` is the order if it is
-// known, else -1.
-template <class T, int K, int Derivative, What what>
-void local(const Column<T>& c, Index j, int derivative, const T* x, Index n, T* out, Index ld) {
+// from[interval] lane by lane; `Lookups` as above.
+template <class T, int Lookups>
+inline Vec<T> look_up(const T* from, IntVec<T> interval) {
+#if defined(__AVX512F__)
+    const __m512i m = (__m512i)interval;
+    if constexpr (sizeof(T) == 4) {
+        if constexpr (Lookups == 1) return (Vec<T>)_mm512_permutexvar_ps(m, _mm512_loadu_ps(from));
+        if constexpr (Lookups == 2) return (Vec<T>)_mm512_permutex2var_ps(_mm512_loadu_ps(from), m, _mm512_loadu_ps(from + 16));
+        if constexpr (Lookups == 4)
+            return (Vec<T>)_mm512_mask_mov_ps((__m512)look_up<T, 2>(from, interval), _mm512_cmpgt_epi32_mask(m, _mm512_set1_epi32(31)),
+                                              (__m512)look_up<T, 2>(from + 32, interval));
+        return (Vec<T>)_mm512_i32gather_ps(m, from, 4);
+    } else {
+        if constexpr (Lookups == 1) return (Vec<T>)_mm512_permutexvar_pd(m, _mm512_loadu_pd(from));
+        if constexpr (Lookups == 2) return (Vec<T>)_mm512_permutex2var_pd(_mm512_loadu_pd(from), m, _mm512_loadu_pd(from + 8));
+        if constexpr (Lookups == 4)
+            return (Vec<T>)_mm512_mask_mov_pd((__m512d)look_up<T, 2>(from, interval), _mm512_cmpgt_epi64_mask(m, _mm512_set1_epi64(15)),
+                                              (__m512d)look_up<T, 2>(from + 16, interval));
+        return (Vec<T>)_mm512_i64gather_pd(m, from, 8);
+    }
+#elif defined(__AVX2__)
+    const __m256i m = (__m256i)interval;
+    if constexpr (sizeof(T) == 4) {
+        if constexpr (Lookups == 1) return (Vec<T>)_mm256_permutevar8x32_ps(_mm256_loadu_ps(from), m);
+        return (Vec<T>)_mm256_i32gather_ps(from, m, 4);
+    } else {
+        return (Vec<T>)_mm256_i64gather_pd(from, m, 8);
+    }
+#else
+    Vec<T> found;
+    for (int w = 0; w < lanes<T>; ++w) found[w] = from[interval[w]];
+    return found;
+#endif
+}
+
+// Cox-de Boor (de Boor 1978, chapter X) at n samples: rows `ld` apart, differentiated `derivative` times. The functions
+// come first, then a row left free for the base, then the shares. Beyond the ends of the grid they go on as straight lines
+// or, with `fade`, are zero. `Derivative` is the order if it is known, else -1.
+template <class T, int K, int Derivative, What what, int Lookups>
+void evaluate(const Column<T>& c, int derivative, bool fade, const std::uint16_t* interval, const T* x, Index n, T* out, Index ld) {
     using V = Vec<T>;
     if constexpr (Derivative >= 0) derivative = Derivative;
-    // at(q) is knot j + q, over(p, q) is 1 / (knot j + q + p - knot j + q).
-    const T *knots = c.knots + j, *over = c.reciprocals + j;
-    Index stride = c.stride;
-    T near[2 * K + 1], near_over[K * (2 * K + 1) + 1];
-    if (j < K || j + K >= c.count) {  // beyond the ends a number serves functions that do not exist: any value will do
-        for (int q = -K; q <= K; ++q) near[K + q] = c.knots[std::clamp<Index>(j + q, 0, c.count - 1)];
-        for (int p = 1; p <= K; ++p)
-            for (int q = -K; q <= K; ++q)
-                near_over[(p - 1) * (2 * K + 1) + K + q] =
-                    j + q >= 0 && j + q + p < c.count ? c.reciprocals[(p - 1) * c.stride + j + q] : T(0);
-        knots = near + K;
-        over = near_over + K;
-        stride = 2 * K + 1;
-    }
+    const T* const table = c.table + K - 1;
+    const Index stride = c.stride;
     T* const shares = what == What::both ? out + (K + 2) * ld : out;
     for (Index at = 0; at < n; at += lanes<T>) {
-        const V v = load(x + at);
-        V values[K + 1];
+        const V given = load(x + at), v = at_most<T>(c.high, at_least<T>(c.low, given)), beyond = given - v, nan = v - v;
+        typename VectorOf<T>::narrowest places;
+        __builtin_memcpy(&places, interval + at, sizeof places);
+        const IntVec<T> m = __builtin_convertvector(places, IntVec<T>);
+        V knots[2 * K + 1];
+#pragma GCC unroll 16
+        for (int q = 1 - K; q <= K; ++q) knots[K + q] = look_up<T, Lookups>(table + q, m);
+        V values[K + 1], share[K + 1];
         values[0] = every(T(1));
 #pragma GCC unroll 8
         for (int p = 1; p <= K; ++p) {
@@ -213,37 +216,69 @@ void local(const Column<T>& c, Index j, int derivative, const T* x, Index n, T* 
             const bool slope = p > K - derivative;
 #pragma GCC unroll 8
             for (int r = 0; r < p; ++r) {
-                const T width = over[(p - 1) * stride + 1 - p + r];
-                const V share = p == 1 ? every(width) : values[r] * width;
-                if (what != What::functions && p == K) store(shares + r * ld + at, share * T(K));
+                const V width = look_up<T, Lookups>(table + p * stride + 1 - p + r, m);
+                share[r] = p == 1 ? width : values[r] * width;
                 if (what == What::shares && p == K) continue;
                 if (slope) {
-                    values[r] = carried - share * T(p);
-                    carried = share * T(p);
+                    values[r] = carried - share[r] * T(p);
+                    carried = share[r] * T(p);
                 } else {
-                    values[r] = carried + (knots[1 + r] - v) * share;
-                    carried = (v - knots[1 - p + r]) * share;
+                    values[r] = carried + (knots[K + 1 + r] - v) * share[r];
+                    carried = (v - knots[K + 1 - p + r]) * share[r];
                 }
             }
             values[p] = carried;
         }
+        if (Derivative == 0 && !fade) {
+            const V rise = beyond * T(K);
+            if constexpr (K == 0) values[0] += beyond - beyond;  // a line without slope has no value at infinity either
+#pragma GCC unroll 8
+            for (int r = 0; r < K; ++r) {
+                values[r] -= rise * share[r];
+                values[r + 1] += rise * share[r];
+            }
+        }
+        const bool vanish = fade || derivative > 1;
+        const IntVec<T> outside = (beyond > T(0)) | (beyond < T(0));
         if constexpr (what != What::shares)
 #pragma GCC unroll 8
-            for (int r = 0; r <= K; ++r) store(out + r * ld + at, values[r]);
+            for (int r = 0; r <= K; ++r) {
+                const V value = Derivative == 0 && K > 0 ? values[r] : values[r] + nan;
+                store(out + r * ld + at, vanish ? outside ? V{} : value : value);
+            }
+        if constexpr (what != What::functions)
+#pragma GCC unroll 8
+            for (int r = 0; r < K; ++r) {
+                const V value = share[r] * T(K) + nan;
+                store(shares + r * ld + at, vanish ? outside ? V{} : value : value);
+            }
     }
 }
 
 template <class T>
-using Local = void (*)(const Column<T>&, Index, int, const T*, Index, T*, Index);
+using Evaluate = void (*)(const Column<T>&, int, bool, const std::uint16_t*, const T*, Index, T*, Index);
+
+template <class T, int K, int Lookups>
+Evaluate<T> evaluate_with(int derivative, What what) {
+    if (what == What::both) return evaluate<T, K, 0, What::both, Lookups>;
+    if (what == What::shares) return derivative == 1 ? evaluate<T, K, 1, What::shares, Lookups> : evaluate<T, K, -1, What::shares, Lookups>;
+    return derivative == 0 ? evaluate<T, K, 0, What::functions, Lookups> : evaluate<T, K, -1, What::functions, Lookups>;
+}
 
 template <class T, int K = 0>
-Local<T> local_for(int k, int derivative, What what) {
+Evaluate<T> evaluate_for(int k, int derivative, What what, int lookups) {
     if (k == K) {
-        if (what == What::both) return local<T, K, 0, What::both>;
-        if (what == What::shares) return derivative == 1 ? local<T, K, 1, What::shares> : local<T, K, -1, What::shares>;
-        return derivative == 0 ? local<T, K, 0, What::functions> : local<T, K, -1, What::functions>;
+        if constexpr (vector_bytes > 16 && K <= 5) {  // higher orders are too rare to be worth the code
+            if constexpr (vector_bytes == 64 || sizeof(T) == 4)
+                if (lookups == 1) return evaluate_with<T, K, 1>(derivative, what);
+            if constexpr (vector_bytes == 64) {
+                if (lookups == 2) return evaluate_with<T, K, 2>(derivative, what);
+                if (lookups == 4) return evaluate_with<T, K, 4>(derivative, what);
+            }
+        }
+        return evaluate_with<T, K, 0>(derivative, what);
     }
-    if constexpr (K < highest_order) return local_for<T, K + 1>(k, derivative, what);
+    if constexpr (K < highest_order) return evaluate_for<T, K + 1>(k, derivative, what, lookups);
     return nullptr;
 }
 
@@ -270,11 +305,11 @@ struct Logistic {
     }
 };
 
-// s(z) and s(-z).
+// s(z) and s(-z), zero where they would soon be no normal numbers; of a NaN, any numbers.
 template <class T>
 inline std::pair<Vec<T>, Vec<T>> logistic_pair(Vec<T> z) {
-    const Vec<T> small = exponential<T>(z > T(0) ? -z : z), large = reciprocal<T>(T(1) + small), less = small * large;
-    return {z > T(0) ? large : less, z > T(0) ? less : large};
+    const Vec<T> small = exponential<T>(-z), s = reciprocal<T>(T(1) + small);
+    return {z < -exponential_limit<T> ? Vec<T>{} : s, z > exponential_limit<T> ? Vec<T>{} : small * s};
 }
 
 // The derivative by x of the base function of x measured in its grid, at n samples; the next one too into `slope`.
@@ -319,216 +354,146 @@ void base_row(const Layer<T>& layer, const Column<T>& c, int derivative, const T
     if (slope) base_row<T>(layer, c, derivative + 1, x, n, slope, nullptr);
 }
 
-// All weights of one block of one input: the k + 1 functions with the base's row behind them, the k shares with that of
-// the base's derivative, or (`both`, derivative 0) the one after the other.
+// All weights of one input's samples: the k + 1 functions with the base's row behind them, the k shares with that of the
+// base's derivative, or (`both`, derivative 0) the one after the other.
 template <class T>
-void weigh(const Layer<T>& layer, const Column<T>& c, int derivative, What what, const std::uint16_t* starts,
-           const T* x, Index n, T* out, Index ld) {
-    using V = Vec<T>;
+void weigh(const Layer<T>& layer, const Column<T>& c, int derivative, What what, const std::uint16_t* interval, const T* x,
+           Index n, T* out, Index ld) {
     const int k = layer.k, rows = what == What::shares ? k : k + 1;
-    const auto evaluate = local_for<T>(k, derivative, what);
     base_row(layer, c, derivative, x, n, out + rows * ld, what == What::both ? out + (2 * k + 2) * ld : nullptr);
-    const Index buckets = buckets_of(c);
-    const auto beside = [&](Index b, int order, bool shares, int many_rows, T* to) {  // outside the grid, and NaN
-        const Index from = starts[b], end = starts[b + 1], j = interval_of(c, b);
-        const bool nan = b == buckets - 1;
-        if (nan || layer.fade || order > 1 || order > k) {
-            for (Index at = from; at < end; at += lanes<T>)
-                for (int r = 0; r < many_rows; ++r) store(to + r * ld + at, nan ? load(x + at) : V{});
-            return;
-        }
-        // A straight line from the end of the grid on.
-        alignas(vector_bytes) T place[lanes<T>], level[(highest_order + 1) * lanes<T>], rise[(highest_order + 1) * lanes<T>];
-        const T edge = b == 0 ? c.low : c.high;
-        std::fill_n(place, lanes<T>, edge);
-        std::fill_n(rise, (highest_order + 1) * lanes<T>, T(0));
-        local_for<T>(k, order, shares ? What::shares : What::functions)(c, j, order, place, 1, level, lanes<T>);
-        if (order == 0 && k > 0) local_for<T>(k, 1, What::functions)(c, j, 1, place, 1, rise, lanes<T>);
-        for (Index at = from; at < end; at += lanes<T>)
-            for (int r = 0; r < many_rows; ++r)
-                store(to + r * ld + at, order == 0 ? level[r * lanes<T>] + (load(x + at) - edge) * rise[r * lanes<T>]
-                                                   : every(level[r * lanes<T>]));
-    };
-    for (Index b = 0; b < buckets; ++b) {
-        const Index from = starts[b], many = starts[b + 1] - from;
-        if (many == 0) continue;
-        if (b == 0 || b >= buckets - 2) {
-            beside(b, derivative, what == What::shares, rows, out);
-            if (what == What::both) beside(b, 1, true, k, out + (k + 2) * ld);
-        } else if (derivative > k) {
-            for (Index at = from; at < from + many; at += lanes<T>)
-                for (int r = 0; r < rows; ++r) store(out + r * ld + at, V{});
-        } else {
-            evaluate(c, interval_of(c, b), derivative, x + from, many, out + from, ld);
-        }
+    if (derivative <= k) {
+        evaluate_for<T>(k, derivative, what, lookups<T>(c.intervals))(c, derivative, layer.fade, interval, x, n, out, ld);
+        return;
+    }
+    for (Index at = 0; at < n; at += lanes<T>) {  // zero, but for NaN
+        const Vec<T> v = load(x + at), nan = v != v ? v : Vec<T>{};
+        for (int r = 0; r < rows; ++r) store(out + r * ld + at, nan);
     }
 }
 
-// ---- contractions: one input, one tile of outputs, all its samples in a block ----
+// ---- contractions: one input, one tile of outputs, some samples ----
 
-// What a contraction walks over. `order` numbers rows of y (or of its gradient), each `vectors` vectors long.
+// What a contraction walks over. Rows are V vectors long: `interval` says the first of the rows that a sample meets.
 template <class T>
 struct Walk {
-    const Column<T>* column;
-    int k;
-    Index functions, out, width;    // width: outputs of this tile
-    const T *coefficients, *base;   // of this input, at the tile's first output
-    const std::uint16_t* starts;
-    const std::int32_t* order;
+    const T *rows, *base;
+    const std::uint16_t* interval;
     const T* weights;
-    Index ld;                       // from one row of weights to the next
+    Index ld;  // from one row of weights to the next
+    Index n;
 };
 
-// Where the R rows of coefficients lie that a bucket's samples meet. Rows that reach beyond the tile's width or do not
-// exist are copied, with zeros in their place.
-template <class T, int R, int V>
-struct RowsAt {
-    const T* row[R + 1];
-    alignas(vector_bytes) T copy[(R + 1) * V * lanes<T>];
-
-    inline void find(const Walk<T>& walk, Index bucket) {
-        const Index start = interval_of(*walk.column, bucket) - walk.k;
-        if (walk.width == V * lanes<T> && start >= 0 && start + R <= walk.functions) {
-            for (int r = 0; r < R; ++r) row[r] = walk.coefficients + (start + r) * walk.out;
-            return;
-        }
-        for (int r = 0; r < R; ++r) {
-            const Index j = start + r;
-            T* const to = copy + r * V * lanes<T>;
-            for (int v = 0; v < V; ++v)
-                store(to + v * lanes<T>, j >= 0 && j < walk.functions
-                                             ? load_some(walk.coefficients + j * walk.out + v * lanes<T>, walk.width - v * lanes<T>)
-                                             : Vec<T>{});
-            row[r] = to;
-        }
-    }
-};
-
-template <class T, int V>
-inline void load_base(const Walk<T>& walk, Vec<T>* to) {
-    for (int v = 0; v < V; ++v) to[v] = load_some(walk.base + v * lanes<T>, walk.width - v * lanes<T>);
-}
-
-// y[order] += Σ_r weight_r row_r
+// y += Σ_r weight_r row_r
 template <class T, int R, int V>
 void sum(const Walk<T>& walk, T* y) {
-    const Index buckets = buckets_of(*walk.column), ld = walk.ld;
-    const std::int32_t* const order = walk.order;
-    RowsAt<T, R - 1, V> at_bucket;
+    constexpr Index row_size = V * lanes<T>;
     Vec<T> base[V];
-    load_base<T, V>(walk, base);
-    for (Index b = 0; b < buckets; ++b) {
-        const Index from = walk.starts[b], to = walk.starts[b + 1];
-        if (from == to) continue;
-        at_bucket.find(walk, b);
-        Vec<T> rows[R][V];
-        for (int v = 0; v < V; ++v) {
-            for (int r = 0; r < R - 1; ++r) rows[r][v] = load(at_bucket.row[r] + v * lanes<T>);
-            rows[R - 1][v] = base[v];
-        }
-        const T* weights = walk.weights + from;
-        for (Index p = from; p < to; ++p, ++weights) {
-            T* const at = y + order[p] * Index(V * lanes<T>);
-            Vec<T> total[V];
+    for (int v = 0; v < V; ++v) base[v] = load(walk.base + v * lanes<T>);
+    const Index ld = walk.ld, n = walk.n;  // copies: y might be the walk for all that the compiler knows
+    const T *const first = walk.rows, *weights = walk.weights;
+    const std::uint16_t* const interval = walk.interval;
+    for (Index p = 0; p < n; ++p, ++weights, y += row_size) {
+        const T* const rows = first + interval[p] * row_size;
+        Vec<T> total[V];
 #pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) total[v] = load(at + v * lanes<T>);
+        for (int v = 0; v < V; ++v) total[v] = load(y + v * lanes<T>);
+#pragma GCC unroll 9
+        for (int r = 0; r < R; ++r) {
+            const Vec<T> weight = every(weights[r * ld]);
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v) total[v] += weight * (r < R - 1 ? load(rows + r * row_size + v * lanes<T>) : base[v]);
+        }
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) store(y + v * lanes<T>, total[v]);
+    }
+}
+
+// x += Σ_o Σ_r weight_r row_r[o] g[o]; writes whole vectors
+template <class T, int R, int V>
+void pull(const Walk<T>& walk, const T* g, T* x) {
+    constexpr Index row_size = V * lanes<T>, group = lanes<T>;
+    Vec<T> base[V];
+    for (int v = 0; v < V; ++v) base[v] = load(walk.base + v * lanes<T>);
+    alignas(vector_bytes) T buffer[group * group] = {};  // a group's products, still to be summed over the lanes
+    const Index ld = walk.ld, n = walk.n;
+    const T *const row_0 = walk.rows, *weights = walk.weights;
+    const std::uint16_t* const interval = walk.interval;
+    for (Index first = 0; first < n; first += group) {
+        const Index many = std::min(group, n - first);
+        for (Index p = 0; p < many; ++p, ++weights, g += row_size) {
+            const T* const rows = row_0 + interval[first + p] * row_size;
+            Vec<T> gradient[V], total = {};
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v) gradient[v] = load(g + v * lanes<T>);
+#pragma GCC unroll 9
+            for (int r = R - 1; r >= 0; --r) {
+                Vec<T> dot = gradient[0] * (r < R - 1 ? load(rows + r * row_size) : base[0]);
+#pragma GCC unroll 4
+                for (int v = 1; v < V; ++v) dot += gradient[v] * (r < R - 1 ? load(rows + r * row_size + v * lanes<T>) : base[v]);
+                const Vec<T> weighted = dot * weights[r * ld];
+                total = r < R - 1 ? total + weighted : weighted;
+            }
+            store(buffer + p * group, total);
+        }
+        store(x + first, load(x + first) + lane_sums<T>(buffer));
+    }
+}
+
+// Samples of a walk taken interval by interval.
+struct Sorted {
+    const std::int32_t* order;
+    const std::uint16_t* starts;
+    Index intervals;
+};
+
+// Where the gradients of an input's coefficients and base go, at a tile's first output; either may be null. `first` is the
+// number of the function that is row 0 of interval 0; functions that do not exist are left out.
+template <class T>
+struct Collected {
+    T *by_coefficients, *by_base;
+    Index first, functions, out, width;
+    bool add;  // to what is there
+};
+
+// by_coefficients[interval + r] and by_base += Σ weight_r g, or =
+template <class T, int R, int V>
+void collect(const Walk<T>& walk, const Sorted& sorted, const T* g, const Collected<T>& to) {
+    constexpr Index row_size = V * lanes<T>;
+    const auto put = [&](T* at, const Vec<T>* found) {
+        for (int v = 0; v < V; ++v) {
+            const Index many = to.width - v * lanes<T>;
+            store_some(at + v * lanes<T>, to.add ? load_some(at + v * lanes<T>, many) + found[v] : found[v], many);
+        }
+    };
+    const auto put_row = [&](Index number, const Vec<T>* found) {
+        if (to.by_coefficients && number >= 0 && number < to.functions) put(to.by_coefficients + number * to.out, found);
+    };
+    Vec<T> total[R][V] = {};
+    const Index ld = walk.ld, intervals = sorted.intervals;
+    const T* const first = walk.weights;
+    const std::int32_t* const order = sorted.order;
+    for (Index m = 0; m < intervals; ++m) {
+        const Index end = sorted.starts[m + 1];
+        for (Index at = sorted.starts[m]; at < end; ++at) {
+            const Index p = order[at];
+            const T* const weights = first + p;
+            Vec<T> values[V];
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v) values[v] = load(g + p * row_size + v * lanes<T>);
 #pragma GCC unroll 9
             for (int r = 0; r < R; ++r) {
                 const Vec<T> weight = every(weights[r * ld]);
 #pragma GCC unroll 4
-                for (int v = 0; v < V; ++v) total[v] += weight * rows[r][v];
+                for (int v = 0; v < V; ++v) total[r][v] += weight * values[v];
             }
-#pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) store(at + v * lanes<T>, total[v]);
+        }
+        if constexpr (R > 1) {  // what no later sample meets is written, the other rows move up
+            put_row(to.first + m, total[0]);
+            for (int r = 0; r + 2 < R; ++r)
+                for (int v = 0; v < V; ++v) total[r][v] = total[r + 1][v];
+            for (int v = 0; v < V; ++v) total[R - 2][v] = Vec<T>{};
         }
     }
-}
-
-// x[p] += Σ_o Σ_r weight_r row_r[o] g[order][o], for sorted samples p (padded to whole vectors)
-template <class T, int R, int V, bool Differences>
-void pull(const Walk<T>& walk, const T* g, T* x) {
-    constexpr Index group = lanes<T>;
-    const Index buckets = buckets_of(*walk.column), ld = walk.ld, n = walk.starts[buckets];
-    const std::int32_t* const order = walk.order;
-    RowsAt<T, R - 1 + Differences, V> at_bucket;
-    Vec<T> base[V];
-    load_base<T, V>(walk, base);
-    alignas(vector_bytes) T buffer[group * group] = {};  // a group's products, still to be summed over the lanes
-    for (Index b = 0; b < buckets; ++b) {
-        Index p = walk.starts[b];
-        const Index to = walk.starts[b + 1];
-        if (p == to) continue;
-        at_bucket.find(walk, b);
-        Vec<T> rows[R][V];
-        for (int v = 0; v < V; ++v) {
-            for (int r = 0; r < R - 1; ++r) {
-                rows[r][v] = load(at_bucket.row[r] + v * lanes<T>);
-                if constexpr (Differences) rows[r][v] = load(at_bucket.row[r + 1] + v * lanes<T>) - rows[r][v];
-            }
-            rows[R - 1][v] = base[v];
-        }
-        while (p < to) {
-            const Index stop = std::min(to, (p / group + 1) * group);
-            const T* weights = walk.weights + p;
-            for (; p < stop; ++p, ++weights) {
-                const T* const at = g + order[p] * Index(V * lanes<T>);
-                Vec<T> gradient[V];
-#pragma GCC unroll 4
-                for (int v = 0; v < V; ++v) gradient[v] = load(at + v * lanes<T>);
-                Vec<T> total;
-#pragma GCC unroll 9
-                for (int r = 0; r < R; ++r) {
-                    Vec<T> dot = gradient[0] * rows[r][0];
-#pragma GCC unroll 4
-                    for (int v = 1; v < V; ++v) dot += gradient[v] * rows[r][v];
-                    const Vec<T> weighted = dot * weights[r * ld];
-                    total = r ? total + weighted : weighted;
-                }
-                store(buffer + p % group * lanes<T>, total);
-            }
-            if (stop % group == 0 || stop == n) {
-                T* const done = x + (stop - 1) / group * group;
-                store(done, load(done) + lane_sums<T>(buffer));
-            }
-        }
-    }
-}
-
-// rows[j + r] += Σ weight_r g[order], over the blocks of a span: `walks`, whose gradients start at g[block].
-// `gradient` has k rows of padding in front; the base's row is separate.
-template <class T, int R, int V>
-void collect(const Walk<T>* walks, const T* const* g, Index blocks, T* gradient, T* base) {
-    const Column<T>& column = *walks->column;
-    const Index buckets = buckets_of(column);
-    Vec<T> base_total[V] = {};
-    for (Index b = 0; b < buckets; ++b) {
-        Vec<T> total[R][V] = {};
-        for (int v = 0; v < V; ++v) total[R - 1][v] = base_total[v];
-        for (Index block = 0; block < blocks; ++block) {
-            const Walk<T>& walk = walks[block];
-            const Index to = walk.starts[b + 1], ld = walk.ld;
-            const T *weights = walk.weights + walk.starts[b], *const gradients = g[block];
-            const std::int32_t* const order = walk.order;
-            for (Index p = walk.starts[b]; p < to; ++p, ++weights) {
-                const T* const at = gradients + order[p] * Index(V * lanes<T>);
-                Vec<T> values[V];
-#pragma GCC unroll 4
-                for (int v = 0; v < V; ++v) values[v] = load(at + v * lanes<T>);
-#pragma GCC unroll 9
-                for (int r = 0; r < R; ++r) {
-                    const Vec<T> weight = every(weights[r * ld]);
-#pragma GCC unroll 4
-                    for (int v = 0; v < V; ++v) total[r][v] += weight * values[v];
-                }
-            }
-        }
-        T* const rows = gradient + interval_of(column, b) * Index(V * lanes<T>);  // -k rows for the first, +k of padding
-        for (int r = 0; r < R - 1; ++r)
-            for (int v = 0; v < V; ++v) {
-                T* const at = rows + (r * V + v) * lanes<T>;
-                store(at, load(at) + total[r][v]);
-            }
-        for (int v = 0; v < V; ++v) base_total[v] = total[R - 1][v];
-    }
-    for (int v = 0; v < V; ++v) store(base + v * lanes<T>, load(base + v * lanes<T>) + base_total[v]);
+    for (int r = 0; r + 2 < R; ++r) put_row(to.first + sorted.intervals + r, total[r]);
+    if (to.by_base) put(to.by_base, total[R - 1]);
 }

@@ -24,7 +24,7 @@ struct Pass {
         for (Index l = 0; l < network.depth; ++l) {
             const Layer<T>& layer = network.layers[l];
             widest_row = std::max({widest_row, layer.in, layer.out, network.outputs(l)});
-            plans.push_back(Plan<T>::shape(layer, batch));
+            plans.emplace_back(batch);
             plans[l].place(memory.take<char>(plans[l].bytes(layer.in)), layer.in);
             plans[l].kept = memory.take<T>(plans[l].kept_size(layer));
             inputs.push_back(const_cast<T*>(values));
@@ -164,7 +164,7 @@ class SparseRows {
             sensitivity.push_back(memory.take<T>(pass.batch * layer.out));
             for (Index i = 0; i < layer.in; ++i) add_run(at + i * functions * layer.out, (k + 1) * layer.out);
             add_run(at + layer.in * functions * layer.out, layer.in * layer.out);
-            unsort(l);
+            arrange(l);
         }
         run.push_back(Index(pieces.size()));
         values.assign(value, T(0));
@@ -173,30 +173,25 @@ class SparseRows {
                 pieces[n].from[kind] = std::lower_bound(of_kind[kind].begin(), of_kind[kind].end(), Index(n)) - of_kind[kind].begin();
     }
 
-    // Weights in the order of the samples, functions that do not exist left out.
-    void unsort(Index l) {
+    // Weights sample by sample, functions that do not exist left out.
+    void arrange(Index l) {
         const Layer<T>& layer = pass.network.layers[l];
         const Plan<T>& plan = pass.plans[l];
         const Index k = layer.k, last = layer.grid - 1;
-        for (Index i = 0; i < layer.in; ++i)
-            for (Index block = 0; block < plan.blocks; ++block) {
-                const std::uint16_t* const starts = plan.starts + (block * layer.in + i) * (plan.buckets + 1);
-                const T* const kept = plan.kept + plan.at(i, block) * rows_of(What::both, int(k));
-                for (Index b = 0; b < plan.buckets; ++b) {
-                    const Index interval = b > plan.buckets - 2 ? 0 : std::clamp<Index>(b - 1, 0, plan.buckets - 4);
-                    const Index number = layer.fade ? interval - k : interval, start = std::clamp<Index>(number, 0, last);
-                    for (Index p = starts[b]; p < starts[b + 1]; ++p) {
-                        const Index n = block * plan.block + plan.order[plan.at(i, block) + p];
-                        T* const to = weights[l] + (n * layer.in + i) * (k + 2);
-                        first[l][n * layer.in + i] = std::int32_t(start);
-                        for (Index r = 0; r <= k; ++r) {
-                            const Index from = start + r - number;
-                            to[r] = from >= 0 && from <= k ? kept[from * plan.row + p] : T(0);
-                        }
-                        to[k + 1] = kept[(k + 1) * plan.row + p];
-                    }
+        for (Index i = 0; i < layer.in; ++i) {
+            const T* const kept = plan.kept + plan.at(i) * rows_of(What::both, int(k));
+            for (Index n = 0; n < pass.batch; ++n) {
+                const Index interval = plan.intervals[plan.at(i) + n], number = layer.fade ? interval - k : interval;
+                const Index start = std::clamp<Index>(number, 0, last);
+                T* const to = weights[l] + (n * layer.in + i) * (k + 2);
+                first[l][n * layer.in + i] = std::int32_t(start);
+                for (Index r = 0; r <= k; ++r) {
+                    const Index from = start + r - number;
+                    to[r] = from >= 0 && from <= k ? kept[from * plan.row + n] : T(0);
                 }
+                to[k + 1] = kept[(k + 1) * plan.row + n];
             }
+        }
     }
 
     // The rows to come are derivatives of output r, or of the r-th of `count` combinations [batch][count][out] of them.

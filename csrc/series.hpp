@@ -4,39 +4,42 @@
 constexpr Index series_block = 512;  // samples taken together
 constexpr Index series_tile = 4;     // outputs taken together
 
-// One input's samples of a block, sorted, with the weights of all orders: [orders][k + 2][ld].
+// One input's samples of a block, interval by interval, with the weights of all orders: [orders][k + 2][ld].
 template <class T>
-struct Sorted {
+struct Grouped {
     const Layer<T>& layer;
     const Column<T>* column = nullptr;
     Index i = 0, n = 0, ld = series_block + Plan<T>::beyond, rows;
     int orders;
     T *given, *samples, *weights;
-    std::int32_t *bucket, *order;
+    std::uint16_t *found, *intervals;
+    std::int32_t* order;
     std::vector<std::uint16_t> starts;
 
-    Sorted(Scratch& memory, const Layer<T>& layer, int orders)
+    Grouped(Scratch& memory, const Layer<T>& layer, int orders)
         : layer(layer), rows(layer.k + 2), orders(orders), given(memory.take<T>(ld)), samples(memory.take<T>(ld)),
-          weights(memory.take<T>(orders * rows * ld)), bucket(memory.take<std::int32_t>(ld)), order(memory.take<std::int32_t>(ld)),
-          starts(layer.grid + 2 * layer.k + 4) {}
+          weights(memory.take<T>(orders * rows * ld)), found(memory.take<std::uint16_t>(ld)),
+          intervals(memory.take<std::uint16_t>(ld)), order(memory.take<std::int32_t>(ld)), starts(intervals_of(layer) + 1) {}
 
     // Takes `many` samples of an input, `layer.in` apart.
     void fill(const Column<T>& of, Index input, const T* x, Index many) {
         column = &of, i = input, n = many;
         for (Index p = 0; p < n; ++p) given[p] = x[p * layer.in];
         std::fill(given + n, given + round_up(n, lanes<T>), T(0));
-        const Beside beside = find_buckets(of, given, n, bucket);
-        sort_block(buckets_of(of), beside, given, bucket, n, samples, order, starts.data());
-        for (int m = 0; m < orders; ++m) weigh(layer, of, m, What::functions, starts.data(), samples, n, weights + m * rows * ld, ld);
+        find_intervals(of, given, n, found);
+        sort_rows(found, n, of.intervals, order, starts.data());
+        for (Index p = 0; p < n; ++p) samples[p] = given[order[p]], intervals[p] = found[order[p]];
+        for (Index p = n; p < round_up(n, lanes<T>); ++p) samples[p] = T(0), intervals[p] = 0;
+        for (int m = 0; m < orders; ++m) weigh(layer, of, m, What::functions, intervals, samples, n, weights + m * rows * ld, ld);
     }
 
     // The m-th derivatives of the curves to outputs `first` on, [outputs][ld].
     void curves(int m, Index first, Index outputs, T* values) const {
-        const Index functions = layer.grid + layer.k, buckets = buckets_of(*column);
+        const Index functions = layer.grid + layer.k, count = column->intervals;
         const T *const coefficients = layer.coefficients + i * functions * layer.out, *const from = weights + m * rows * ld;
-        for (Index b = 0; b < buckets; ++b) {
+        for (Index b = 0; b < count; ++b) {
             if (starts[b] == starts[b + 1]) continue;
-            const Index start = interval_of(*column, b) - layer.k;
+            const Index start = column->first + b - layer.k;
             for (Index o = 0; o < outputs; ++o) {
                 T factors[highest_order + 2];
                 for (Index r = 0; r < rows - 1; ++r)
@@ -53,10 +56,10 @@ struct Sorted {
 
     // Adds Σ_m Σ_p weight_m[p] by[m][p], row by row of the weights, to the gradients by coefficients and base of an output.
     void collect(const T* by, Index apart, int used, Index o, T* by_coefficients, T* by_base) const {
-        const Index functions = layer.grid + layer.k, buckets = buckets_of(*column);
-        for (Index b = 0; b < buckets; ++b) {
+        const Index functions = layer.grid + layer.k, count = column->intervals;
+        for (Index b = 0; b < count; ++b) {
             if (starts[b] == starts[b + 1]) continue;
-            const Index start = interval_of(*column, b) - layer.k;
+            const Index start = column->first + b - layer.k;
             for (Index r = 0; r < rows; ++r) {
                 Vec<T> total = {};
                 for (int m = 0; m < used; ++m)
@@ -77,7 +80,7 @@ template <class T>
 void series(const Layer<T>& layer, Index batch, const T* x, const Series<T>& wanted, T* y) {
     Scratch& memory = scratch();
     const int orders = wanted.highest() + 1;
-    Sorted<T> sorted(memory, layer, orders);
+    Grouped<T> sorted(memory, layer, orders);
     const Index ld = sorted.ld;
     T* const values = memory.take<T>(orders * series_tile * ld);
     const std::vector<Column<T>> columns = make_columns(memory, layer, 0, layer.in);
@@ -107,7 +110,7 @@ void series_backward(const Layer<T>& layer, Index batch, const T* x, const Serie
                      T* by_coefficients, T* by_base) {
     Scratch& memory = scratch();
     const int used = wanted.highest() + 1, orders = used + (by_x != nullptr);
-    Sorted<T> sorted(memory, layer, orders);
+    Grouped<T> sorted(memory, layer, orders);
     const Index ld = sorted.ld, count = wanted.count, functions = layer.grid + layer.k;
     T* const values = memory.take<T>(orders * series_tile * ld);   // [order][output][ld], as are the next but for what they belong to
     T* const gathered = memory.take<T>(count * series_tile * ld);  // gradients of every sum

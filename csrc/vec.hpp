@@ -17,6 +17,7 @@ struct VectorOf {
     typedef T type __attribute__((vector_size(vector_bytes)));
     typedef Integer integers __attribute__((vector_size(vector_bytes)));
     typedef std::int32_t narrow __attribute__((vector_size(vector_bytes / sizeof(T) * 4)));
+    typedef std::uint16_t narrowest __attribute__((vector_size(vector_bytes / sizeof(T) * 2)));
 };
 
 template <class T>
@@ -50,6 +51,20 @@ inline Vec<T> load_some(const T* at, Index n) {
     return load(all);
 }
 
+// The first n lanes.
+template <class T>
+inline void store_some(T* at, Vec<T> v, Index n) {
+    if (n <= 0) return;
+    if (n >= lanes<T>) return store(at, v);
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) return _mm512_mask_storeu_ps(at, __mmask16((1u << n) - 1), (__m512)v);
+    else return _mm512_mask_storeu_pd(at, __mmask8((1u << n) - 1), (__m512d)v);
+#endif
+    alignas(vector_bytes) T all[lanes<T>];
+    store(all, v);
+    for (Index w = 0; w < n; ++w) at[w] = all[w];
+}
+
 template <class T>
 inline Vec<T> every(T value) {
     return value - Vec<T>{};
@@ -64,6 +79,22 @@ inline bool any(IntVec<T> mask) {
     __builtin_memcpy(words, &mask, sizeof mask);
     for (std::int64_t word : words) all |= word;
     return all != 0;
+#endif
+}
+
+// Whether some lane lies between two numbers.
+template <class T>
+inline bool any_between(T above, Vec<T> v, T below) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) {
+        const __mmask16 some = _mm512_cmp_ps_mask((__m512)v, _mm512_set1_ps(above), _CMP_GT_OQ);
+        return _mm512_mask_cmp_ps_mask(some, (__m512)v, _mm512_set1_ps(below), _CMP_LT_OQ) != 0;
+    } else {
+        const __mmask8 some = _mm512_cmp_pd_mask((__m512d)v, _mm512_set1_pd(above), _CMP_GT_OQ);
+        return _mm512_mask_cmp_pd_mask(some, (__m512d)v, _mm512_set1_pd(below), _CMP_LT_OQ) != 0;
+    }
+#else
+    return any<T>((v > above) & (v < below));
 #endif
 }
 
@@ -108,14 +139,37 @@ inline Vec<T> lane_sums(const T* rows) {
     }
 }
 
-// e^x to a few units in the last place, for x <= 0: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2] (Cody and Waite's
-// reduction). Zero where the result would be no normal number.
+// The larger and the smaller of a number and each lane; a NaN stays a NaN.
+template <class T>
+inline Vec<T> at_least(T least, Vec<T> v) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_max_ps(_mm512_set1_ps(least), (__m512)v);
+    else return (Vec<T>)_mm512_max_pd(_mm512_set1_pd(least), (__m512d)v);
+#else
+    return v < least ? every(least) : v;
+#endif
+}
+
+template <class T>
+inline Vec<T> at_most(T most, Vec<T> v) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_min_ps(_mm512_set1_ps(most), (__m512)v);
+    else return (Vec<T>)_mm512_min_pd(_mm512_set1_pd(most), (__m512d)v);
+#else
+    return v > most ? every(most) : v;
+#endif
+}
+
+template <class T>
+constexpr T exponential_limit = sizeof(T) == 4 ? T(87) : T(708);
+
+// e^x to a few units in the last place: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2] (Cody and Waite's reduction).
+// Beyond the limits, where it would soon be no normal number, it stays what it is there; of a NaN it is any number.
 template <class T>
 inline Vec<T> exponential(Vec<T> x) {
     using I = IntVec<T>;
     constexpr bool single = sizeof(T) == 4;
-    const T limit = single ? T(-87) : T(-708);
-    const Vec<T> bounded = x < limit ? every<T>(limit) : x;  // a NaN stays a NaN
+    const Vec<T> bounded = at_most<T>(exponential_limit<T>, at_least<T>(-exponential_limit<T>, x));
     // Adding 1.5 * 2^mantissa rounds to a whole number and leaves it in the low bits.
     const T shift = single ? T(12582912.0) : T(6755399441055744.0);
     const Vec<T> shifted = bounded * T(1.4426950408889634074) + shift;
@@ -123,21 +177,21 @@ inline Vec<T> exponential(Vec<T> x) {
     const T high = single ? T(0.693359375) : T(0.693147180369123816490);
     const T low = single ? T(-2.12194440054690583e-4) : T(1.90821492927058770002e-10);
     const Vec<T> r = (bounded - whole * high) - whole * low;
-    constexpr T factors[] = {1,           1.0 / 2,       1.0 / 6,        1.0 / 24,        1.0 / 120,        1.0 / 720,       1.0 / 5040,
-                             1.0 / 40320, 1.0 / 362880,  1.0 / 3628800,  1.0 / 39916800,  1.0 / 479001600,  1.0 / 6227020800};
-    constexpr int degree = single ? 6 : 12;
-    Vec<T> sum = every(factors[degree]);
+    // Single precision: of all polynomials of degree 5 that are 1 at 0 the one whose largest relative error, 9e-8, is least.
+    constexpr double least[] = {1, 0.9999997071888409, 0.49999149529166975, 0.1666763619576975, 0.041897929506899655, 0.008290314746589825};
+    constexpr double taylor[] = {1,          1,           1.0 / 2,      1.0 / 6,       1.0 / 24,       1.0 / 120,       1.0 / 720,
+                                 1.0 / 5040, 1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800};
+    constexpr int degree = single ? 5 : 13;
+    Vec<T> sum = every(T(single ? least[degree] : taylor[degree]));
 #pragma GCC unroll 16
-    for (int n = degree - 1; n >= 0; --n) sum = sum * r + factors[n];
-    sum = sum * r + T(1);
+    for (int n = degree - 1; n >= 0; --n) sum = sum * r + T(single ? least[n] : taylor[n]);
     I bits, result;
     __builtin_memcpy(&bits, &shifted, sizeof bits);
     __builtin_memcpy(&result, &sum, sizeof result);
     result += bits << (single ? 23 : 52);  // 2^whole as an integer added to the exponent's field
     Vec<T> out;
     __builtin_memcpy(&out, &result, sizeof out);
-    out = x < limit ? Vec<T>{} : out;
-    return x == x ? out : x;
+    return out;
 }
 
 // 1 / x to a few units in the last place, for x of ordinary size.

@@ -69,7 +69,7 @@ def edge_sums(
         if x.requires_grad and coefficients.requires_grad:
             weights = coefficients.view_as(coefficients), base_weights.view_as(base_weights)  # see _wanted
         return _apply(_Sums, x, *weights, scale, layer, derivative)
-    return layer.sums(x, *weights, scale, derivative)
+    return layer.sums(x, *weights, scale, derivative, keep=False)
 
 
 def edge_series(
@@ -224,20 +224,24 @@ class _Layer:
         return (len(x), *base_weights.shape, self.grid, self.k, self.fade, self.base, *arrays)
 
     def sums(
-        self, x: Tensor, coefficients: Tensor, base_weights: Tensor, scale: Tensor | None, derivative: int
+        self,
+        x: Tensor,
+        coefficients: Tensor,
+        base_weights: Tensor,
+        scale: Tensor | None,
+        derivative: int,
+        keep: bool = True,
     ) -> Tensor:
-        """Σ_i scale_i φ_ij^(derivative)(x_i): (batch, out)."""
+        """Σ_i scale_i φ_ij^(derivative)(x_i): (batch, out). `keep` where the samples lie for later calls."""
         x, coefficients, base_weights = x.contiguous(), coefficients.contiguous(), base_weights.contiguous()
         scale = None if scale is None else scale.contiguous()
         y = x.new_empty(len(x), base_weights.shape[1])
         known = self.plan is not None
-        plan = self.plan
-        if plan is None:
-            size = _PLAN_BYTES[x.dtype](len(x), x.shape[1], self.grid, self.k, self.fade)
-            plan = self.plan = torch.empty(size, dtype=torch.uint8)
+        if keep and not known:
+            self.plan = torch.empty(_PLAN_BYTES[x.dtype](*x.shape), dtype=torch.uint8)
         _FORWARD[x.dtype](
             *self._call(x, coefficients, base_weights),
-            plan.data_ptr(),
+            0 if self.plan is None else self.plan.data_ptr(),
             0 if known else x.data_ptr(),
             0 if scale is None else scale.data_ptr(),
             derivative,
@@ -580,4 +584,5 @@ def _readable(x: Tensor, knots: Tensor, k: int) -> bool:
         and x.dtype is knots.dtype
         and knots.is_cpu
         and k <= _compiled.HIGHEST_ORDER
+        and (knots.dim() != 2 or knots.shape[1] < 2**16)  # intervals are numbered by 16 bits
     )
