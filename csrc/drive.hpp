@@ -38,6 +38,8 @@ Scratch& scratch() {
 struct Tile {
     Index first, width;
     int vectors;
+
+    Index samples() const { return tile_bytes / (vectors * vector_bytes); }  // whose outputs stay in L1 cache
 };
 
 struct Tiles {
@@ -47,7 +49,7 @@ struct Tiles {
     Tiles(Index out, int lanes) {
         for (Index first = 0; first < out;) {
             const Index left = out - first;
-            int vectors = widest;
+            int vectors = left >= Index(widest) * lanes ? widest : widest / 2;
             while (vectors > 1 && left <= Index(vectors / 2) * lanes) vectors /= 2;
             tiles.push_back({first, std::min<Index>(left, vectors * lanes), vectors});
             first += vectors * lanes;
@@ -61,7 +63,7 @@ using Sum = void (*)(const Walk<T>&, T*);
 template <class T>
 using Pull = void (*)(const Walk<T>&, const T*, T*);
 template <class T>
-using Collect = void (*)(const Walk<T>&, const Sorted&, const T*, const Collected<T>&);
+using Collect = void (*)(const Sorted<T>&, const T*, Index, const Collected<T>&);
 
 // The kernels for a number of rows (the base's among them) and of vectors.
 template <class T>
@@ -74,8 +76,8 @@ struct Contractions {
 template <class T, int R = 1>
 Contractions<T> contractions(int rows, int vectors) {
     if (rows == R) {
-        if constexpr (widest >= 4)
-            if (vectors == 4) return {sum<T, R, 4>, pull<T, R, 4>, collect<T, R, 4>};
+        if (vectors == 8) return {sum<T, R, 8>, pull<T, R, 8>, collect<T, R, collected>};
+        if (vectors == 4) return {sum<T, R, 4>, pull<T, R, 4>, collect<T, R, collected>};
         if (vectors == 2) return {sum<T, R, 2>, pull<T, R, 2>, collect<T, R, 2>};
         return {sum<T, R, 1>, pull<T, R, 1>, collect<T, R, 1>};
     }
@@ -118,53 +120,55 @@ std::vector<Column<T>> make_columns(Scratch& memory, const Layer<T>& layer, Inde
 // rows in L2 cache.
 template <class T>
 Index chunk_of(const Layer<T>& layer) {
-    return std::clamp<Index>((Index(1) << 18) / ((intervals_of(layer) + layer.k) * widest * vector_bytes), 4, 16);
+    return std::clamp<Index>((Index(1) << 18) / ((intervals_of(layer) + layer.k) * layer.out * Index(sizeof(T))), 4, 16);
 }
 
-// The rows of coefficients of some inputs in one tile, one behind the other and as long as the tile, then those of their
-// bases. Functions that do not exist are zero.
+// The rows of coefficients of some inputs, tile by tile and as long as the tile, with those of their bases behind them.
+// Functions that do not exist are zero.
 template <class T>
 class Rows {
     const Layer<T>& layer;
+    const Tiles& tiles;
     const Index rows;
     T *const packed, *const bases;
     const T *first = nullptr, *first_base = nullptr;
-    Index apart = 0, bases_apart = 0;
+    Index inputs = 0;
 
   public:
-    Rows(Scratch& memory, const Layer<T>& layer, Index inputs)
-        : layer(layer), rows(intervals_of(layer) + layer.k), packed(memory.take<T>(inputs * rows * widest * lanes<T>)),
-          bases(memory.take<T>(inputs * widest * lanes<T>)) {}
+    Rows(Scratch& memory, const Layer<T>& layer, const Tiles& tiles, Index most)
+        : layer(layer), tiles(tiles), rows(intervals_of(layer) + layer.k), packed(memory.take<T>(most * rows * tiles.row)),
+          bases(memory.take<T>(most * tiles.row)) {}
 
     // With `differences` each row is the next one less the row itself.
-    void fetch(Index input, Index many, const Tile& tile, bool differences) {
-        const Index functions = layer.grid + layer.k, width = tile.vectors * lanes<T>, before = layer.fade ? layer.k : 0;
-        const T* const from = layer.coefficients + input * functions * layer.out + tile.first;
-        const T* const from_base = layer.base_weights + input * layer.out + tile.first;
-        if (!differences && !layer.fade && layer.out == width) {
-            first = from, apart = functions * layer.out;
-            first_base = from_base, bases_apart = layer.out;
+    void fetch(Index input, Index many, bool differences) {
+        const Index functions = layer.grid + layer.k, before = layer.fade ? layer.k : 0;
+        const T* const from = layer.coefficients + input * functions * layer.out;
+        const T* const from_base = layer.base_weights + input * layer.out;
+        inputs = many;
+        if (!differences && !layer.fade && layer.out == tiles.row && tiles.tiles.size() == 1) {
+            first = from, first_base = from_base;
             return;
         }
-        first = packed, apart = rows * width;
-        first_base = bases, bases_apart = width;
+        first = packed, first_base = bases;
         for (Index c = 0; c < many; ++c)
-            for (int v = 0; v < tile.vectors; ++v) {
-                const Index left = tile.width - v * lanes<T>;
-                const T* const at = from + c * functions * layer.out + v * lanes<T>;
-                T* const to = packed + c * apart + v * lanes<T>;
-                const auto row = [&](Index j) { return j >= 0 && j < functions ? load_some(at + j * layer.out, left) : Vec<T>{}; };
-                Vec<T> here = row(-before);
-                for (Index r = 0; r < rows; ++r) {
-                    const Vec<T> next = row(r + 1 - before);
-                    store(to + r * width, differences ? next - here : here);
-                    here = next;
+            for (Index r = 0; r <= rows; ++r) {
+                const Index j = r - before;
+                const bool there = j >= 0 && j < functions, next_there = differences && j + 1 >= 0 && j + 1 < functions;
+                const T* const row = r == rows ? from_base + c * layer.out : from + (c * functions + j) * layer.out;
+                for (const Tile& tile : tiles.tiles) {
+                    const Index width = tile.vectors * lanes<T>;
+                    T* const to = r == rows ? bases + tile.first * many + c * width : packed + tile.first * many * rows + (c * rows + r) * width;
+                    for (int v = 0; v < tile.vectors; ++v) {
+                        const Index at = tile.first + v * lanes<T>, left = layer.out - at;
+                        Vec<T> value = r == rows || there ? load_some(row + at, left) : Vec<T>{};
+                        if (differences && r < rows) value = (next_there ? load_some(row + layer.out + at, left) : Vec<T>{}) - value;
+                        store(to + v * lanes<T>, value);
+                    }
                 }
-                store(bases + c * width + v * lanes<T>, load_some(from_base + c * layer.out + v * lanes<T>, left));
             }
     }
-    const T* of(Index c) const { return first + c * apart; }
-    const T* base_of(Index c) const { return first_base + c * bases_apart; }
+    const T* of(const Tile& tile, Index c) const { return first + (tile.first * inputs + c * tile.vectors * lanes<T>) * rows; }
+    const T* base_of(const Tile& tile, Index c) const { return first_base + tile.first * inputs + c * tile.vectors * lanes<T>; }
 };
 
 // Adds the sums over some inputs, of some samples, to y.
@@ -180,7 +184,7 @@ void forward_part(const Layer<T>& layer, const Plan<T>& plan, const T* x, const 
     T* const samples = plan.samples ? nullptr : memory.take<T>(chunk * ld);
     std::uint16_t* const intervals = plan.samples ? nullptr : memory.take<std::uint16_t>(chunk * ld);
     T* const weights = plan.kept ? nullptr : memory.take<T>(chunk * rows_of(what, layer.k) * ld);
-    Rows<T> rows(memory, layer, chunk);
+    Rows<T> rows(memory, layer, tiles, chunk);
     const std::vector<Column<T>> columns = make_columns(memory, layer, first_input, last_input);
     for (Index start = first_sample; start < last_sample; start += together) {
         const Index n = std::min(together, last_sample - start);
@@ -200,14 +204,14 @@ void forward_part(const Layer<T>& layer, const Plan<T>& plan, const T* x, const 
                 weigh(layer, column, derivative, what, places + c * apart, mine + c * apart, n, to, weights_ld);
                 if (scale) multiply_weights(to, layer.k + 2, weights_ld, n, scale + start * layer.in + input + c, layer.in);
             }
+            rows.fetch(input, many, false);
             for (const Tile& tile : tiles.tiles) {
                 const Index width = tile.vectors * lanes<T>;
                 const Sum<T> add_up = contractions<T>(layer.k + 2, tile.vectors).sum;
-                rows.fetch(input, many, tile, false);
-                for (Index p = 0; p < n; p += tile_rows)
+                for (Index p = 0; p < n; p += tile.samples())
                     for (Index c = 0; c < many; ++c)
-                        add_up({rows.of(c), rows.base_of(c), places + c * apart + p, weighted + c * rows_of(what, layer.k) * weights_ld + p,
-                                weights_ld, std::min(tile_rows, n - p)},
+                        add_up({rows.of(tile, c), rows.base_of(tile, c), places + c * apart + p, weighted + c * rows_of(what, layer.k) * weights_ld + p,
+                                weights_ld, std::min(tile.samples(), n - p)},
                                sums + n * tile.first + p * width);
             }
         }
@@ -218,14 +222,15 @@ void forward_part(const Layer<T>& layer, const Plan<T>& plan, const T* x, const 
     }
 }
 
+constexpr Index few_samples = 96;         // a thread's share of them below which threads share the inputs instead
 constexpr Index worth_sharing = 1 << 18;  // products of a sample with an edge from which a second thread helps
 
 template <class T>
 void forward(const Layer<T>& layer, const Plan<T>& plan, const T* x, const T* scale, int derivative, T* y, int threads) {
     const Index parts = plan.batch * layer.in * layer.out < worth_sharing ? 1 : threads, batch = plan.batch;
-    if (parts <= 1 || (batch < parts * tile_rows && layer.in < parts))
+    if (parts <= 1 || (batch < parts * few_samples && layer.in < parts))
         return forward_part(layer, plan, x, scale, derivative, 0, batch, 0, layer.in, y);
-    if (batch >= parts * tile_rows)
+    if (batch >= parts * few_samples)
         return run_together(int(parts), [&](int n) {
             const auto from = [&](Index part) { return part == parts ? batch : batch * part / parts / 16 * 16; };
             forward_part(layer, plan, x, scale, derivative, from(n), from(n + 1), 0, layer.in, y);
@@ -257,9 +262,9 @@ void backward_part(const Layer<T>& layer, const Plan<T>& plan, const T* scale, i
     const Index shares_at = plain || what == What::both ? (k + 2) * weights_ld : 0;
     T* const weights = kept ? nullptr : memory.take<T>(chunk * count * ld);
     T* const pulled = memory.take<T>(chunk * ld);
-    std::int32_t* const order = memory.take<std::int32_t>(chunk * ld);
-    std::uint16_t* const starts = memory.take<std::uint16_t>(chunk * (used + 1));
-    Rows<T> rows(memory, layer, chunk);
+    std::int32_t* const order = memory.take<std::int32_t>(ld);
+    std::uint16_t* const starts = memory.take<std::uint16_t>(used + 1);
+    Rows<T> rows(memory, layer, tiles, chunk);
     const std::vector<Column<T>> columns = make_columns(memory, layer, first_input, last_input);
     for (Index input = first_input; input < last_input; input += chunk)
         for (Index start = 0; start < plan.batch; start += together) {
@@ -280,13 +285,13 @@ void backward_part(const Layer<T>& layer, const Plan<T>& plan, const T* scale, i
                 }
             const auto pull_back = [&](int rows_met, bool differences, Index weights_at, T* to_rows) {
                 std::fill_n(pulled, many * ld, T(0));
+                rows.fetch(input, many, differences);
                 for (const Tile& tile : tiles.tiles) {
                     const Pull<T> add_up = contractions<T>(rows_met, tile.vectors).pull;
-                    rows.fetch(input, many, tile, differences);
-                    for (Index p = 0; p < n; p += tile_rows)
+                    for (Index p = 0; p < n; p += tile.samples())
                         for (Index c = 0; c < many; ++c)
-                            add_up({rows.of(c), rows.base_of(c), intervals + c * plan.row + p, weights_of(c) + weights_at + p, weights_ld,
-                                    std::min(tile_rows, n - p)},
+                            add_up({rows.of(tile, c), rows.base_of(tile, c), intervals + c * plan.row + p, weights_of(c) + weights_at + p, weights_ld,
+                                    std::min(tile.samples(), n - p)},
                                    gradient_of(tile) + p * tile.vectors * lanes<T>, pulled + c * ld + p);
                 }
                 transpose(pulled, many, n, ld, to_rows + start * layer.in + input, layer.in);
@@ -295,19 +300,19 @@ void backward_part(const Layer<T>& layer, const Plan<T>& plan, const T* scale, i
             if (to.by_x) pull_back(k + 1, true, shares_at, to.by_x);
             if (!by_parameters) continue;
             for (Index c = 0; c < many; ++c) {
-                sort_rows(intervals + c * plan.row, n, used, order + c * ld, starts + c * (used + 1));
-                if (scale) multiply_weights(weights_of(c), k + 2, ld, n, scale + start * layer.in + input + c, layer.in);
-            }
-            for (const Tile& tile : tiles.tiles) {
-                const Collect<T> gather = contractions<T>(k + 2, tile.vectors).collect;
-                for (Index c = 0; c < many; ++c) {
-                    const Index i = input + c;
-                    gather({nullptr, nullptr, nullptr, weights_of(c), weights_ld, n}, {order + c * ld, starts + c * (used + 1), used},
-                           gradient_of(tile),
-                           {to.by_coefficients ? to.by_coefficients + i * functions * layer.out + tile.first : nullptr,
-                            to.by_base ? to.by_base + i * layer.out + tile.first : nullptr, layer.fade ? -k : 0, functions, layer.out,
-                            tile.width, start > 0});
-                }
+                const Index i = input + c;
+                if (scale) multiply_weights(weights_of(c), k + 2, ld, n, scale + start * layer.in + i, layer.in);
+                sort_rows(intervals + c * plan.row, n, used, order, starts);
+                const Sorted<T> sorted{order, starts, used, weights_of(c), weights_ld};
+                for (const Tile& tile : tiles.tiles)
+                    for (int v = 0; v < tile.vectors; v += collected) {
+                        const Index o = tile.first + v * lanes<T>;
+                        contractions<T>(k + 2, tile.vectors)
+                            .collect(sorted, gradient_of(tile) + v * lanes<T>, tile.vectors * lanes<T>,
+                                     {to.by_coefficients ? to.by_coefficients + i * functions * layer.out + o : nullptr,
+                                      to.by_base ? to.by_base + i * layer.out + o : nullptr, layer.fade ? -k : 0, functions, layer.out,
+                                      layer.out - o, start > 0});
+                    }
             }
         }
 }

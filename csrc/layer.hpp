@@ -6,8 +6,9 @@
 // coefficients takes samples interval by interval, to sum it in registers. Outputs lie in tiles of up to `widest` vectors.
 
 constexpr int highest_order = 7;
-constexpr int widest = vector_bytes == 16 ? 2 : vector_bytes == 32 ? 2 : 4;  // vectors of one tile: rows x widest fit in registers
-/*TR*/ constexpr Index tile_rows = 96;  // samples whose tile of outputs stays in L1 cache
+constexpr int widest = 8;                              // vectors of one tile
+constexpr int collected = vector_bytes == 64 ? 4 : 2;  // vectors whose gradients are summed at once, k + 2 rows of them in registers
+/*TR*/ constexpr Index tile_bytes = 24 << 10;                 // of outputs that stay in L1 cache while inputs go by
 
 template <class T>
 constexpr Index span = 4096 / Index(sizeof(T));  // samples whose weights are held together
@@ -59,102 +60,6 @@ Column<T> make_column(const Layer<T>& layer, Index i, T* table) {
     return c;
 }
 
-// The interval of each of n samples, counted from the first in use; 0 for NaN. Writes whole vectors.
-template <class T>
-void find_intervals(const Column<T>& c, const T* x, Index n, std::uint16_t* interval) {
-    using V = Vec<T>;
-    const T last = T(c.intervals - 1);
-    const bool even = c.slack < T(0.25), few = !even && c.intervals <= 64;
-    const T* const t = c.knots + c.first;
-    for (Index p = 0; p < n; p += lanes<T>) {
-        const V v = load(x + p);
-        V number = {}, part = {};
-        if (even) {
-            const V place = (v - c.low) * c.per_unit;
-            const V at = at_most<T>(last, place > T(0) ? place : V{});
-            number = __builtin_convertvector(__builtin_convertvector(at, typename VectorOf<T>::narrow), V);
-            part = place - number - T(0.5);
-        } else if (few) {
-            for (Index m = 1; m < c.intervals; ++m) number += v >= t[m] ? every(T(1)) : V{};
-        }
-        const auto found = __builtin_convertvector(__builtin_convertvector(number, typename VectorOf<T>::narrow), typename VectorOf<T>::narrowest);
-        __builtin_memcpy(interval + p, &found, sizeof found);
-        // Beside a knot arithmetic may be off by one.
-        if (few || (even && !any_between<T>(T(0.5) - c.slack, part < T(0) ? -part : part, T(0.5) + c.slack))) continue;
-        const Index many = std::min<Index>(lanes<T>, n - p);
-        for (Index w = 0; w < many; ++w) {
-            const T value = x[p + w];
-            Index m = interval[p + w];
-            if (even) {
-                while (m > 0 && value < t[m]) --m;
-                while (m < c.intervals - 1 && value >= t[m + 1]) ++m;
-            } else {
-                m = 0;
-                for (Index half = c.intervals; half > 1;) {  // t[m] <= value < t[m + half], without branches
-                    const Index step = half / 2;
-                    m += value >= t[m + step] ? step : 0;
-                    half -= step;
-                }
-            }
-            interval[p + w] = std::uint16_t(m);
-        }
-    }
-}
-
-// Rows of samples in the order of their intervals, and where each interval starts. Writes whole vectors.
-inline void sort_rows(const std::uint16_t* interval, Index n, Index intervals, std::int32_t* order, std::uint16_t* starts) {
-#if defined(__AVX512F__)
-    if (intervals <= 12) {  // pick out the rows of one after another, sixteen at a time
-        Index to = 0;
-        const __m512i first_rows = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-        for (Index m = 0; m < intervals; ++m) {
-            starts[m] = std::uint16_t(to);
-            const __m256i number = _mm256_set1_epi16(short(m));
-            __m512i rows = first_rows;
-            for (Index p = 0; p < n; p += 16) {
-                __mmask16 mine = _mm256_cmpeq_epi16_mask(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(interval + p)), number);
-                if (n - p < 16) mine &= __mmask16((1u << (n - p)) - 1);
-                _mm512_storeu_si512(order + to, _mm512_maskz_compress_epi32(mine, rows));
-                to += __builtin_popcount(mine);
-                rows = _mm512_add_epi32(rows, _mm512_set1_epi32(16));
-            }
-        }
-        starts[intervals] = std::uint16_t(to);
-        return;
-    }
-#endif
-    // Counting sort, four runs of rows side by side: a run need not wait for the counts of the others.
-    const Index run = n / 4;
-    thread_local std::vector<std::uint32_t> counts;
-    counts.assign(std::size_t(4 * intervals), 0);
-    std::uint32_t* const at = counts.data();
-    for (Index p = 0; p < run; ++p)
-        for (Index r = 0; r < 4; ++r) ++at[Index(interval[r * run + p]) * 4 + r];
-    for (Index p = 4 * run; p < n; ++p) ++at[Index(interval[p]) * 4 + 3];
-    std::uint32_t total = 0;
-    for (Index m = 0; m < intervals; ++m) {
-        starts[m] = std::uint16_t(total);
-        for (Index r = 0; r < 4; ++r) {
-            const std::uint32_t here = at[m * 4 + r];
-            at[m * 4 + r] = total;
-            total += here;
-        }
-    }
-    starts[intervals] = std::uint16_t(total);
-    for (Index p = 0; p < run; ++p)
-#pragma GCC unroll 4
-        for (Index r = 0; r < 4; ++r) order[at[Index(interval[r * run + p]) * 4 + r]++] = std::int32_t(r * run + p);
-    for (Index p = 4 * run; p < n; ++p) order[at[Index(interval[p]) * 4 + 3]++] = std::int32_t(p);
-}
-
-// ---- weights: the k + 1 functions, or their derivatives, at samples ----
-
-// What to evaluate. A derivative of order d >= 1 has k shares s_r with Σ_r s_r (c_{r+1} - c_r) = Σ_r B_r c_r, one product
-// less than the k + 1 functions. `both` is the functions and the shares of the first derivative.
-enum class What { functions, shares, both };
-
-inline int rows_of(What what, int k) { return what == What::functions ? k + 2 : what == What::shares ? k + 1 : 2 * k + 3; }
-
 // from[interval] lane by lane; `Lookups` as above.
 template <class T, int Lookups>
 inline Vec<T> look_up(const T* from, IntVec<T> interval) {
@@ -189,6 +94,89 @@ inline Vec<T> look_up(const T* from, IntVec<T> interval) {
     return found;
 #endif
 }
+
+// The interval of each of n samples, counted from the first in use; 0 for NaN. Writes whole vectors.
+template <class T>
+void find_intervals(const Column<T>& c, const T* x, Index n, std::uint16_t* interval) {
+    using V = Vec<T>;
+    const T last = T(c.intervals - 1);
+    const auto whole_last = typename VectorOf<T>::Integer(c.intervals - 1);
+    const bool even = c.slack < T(0.5);
+    const T* const t = c.knots + c.first;
+    for (Index p = 0; p < n; p += lanes<T>) {
+        const V v = load(x + p);
+        IntVec<T> number = {};
+        if (even) {
+            const V place = (v - c.low) * c.per_unit, at = at_most<T>(last, place > T(0) ? place : V{});
+            number = __builtin_convertvector(at, IntVec<T>);
+            // Beside a knot arithmetic may be off by one.
+            const V part = place - __builtin_convertvector(number, V) - T(0.5);
+            if (any_between<T>(T(0.5) - c.slack, part < T(0) ? -part : part, T(0.5) + c.slack)) {
+                const IntVec<T> back = (v < look_up<T, 0>(t, number)) & (number > 0);
+                const IntVec<T> on = (v >= look_up<T, 0>(t + 1, number)) & (number < whole_last);
+                number += back - on;  // true is -1
+            }
+        } else if (c.intervals <= 16) {
+            for (Index m = 1; m < c.intervals; ++m) number -= v >= t[m];
+        } else {
+            for (Index half = c.intervals; half > 1; half -= half / 2) {  // t[number] <= v < t[number + half]
+                const IntVec<T> further = number + typename VectorOf<T>::Integer(half / 2);
+                number = v >= look_up<T, 0>(t, further) ? further : number;
+            }
+        }
+        const auto found = __builtin_convertvector(number, typename VectorOf<T>::narrowest);
+        __builtin_memcpy(interval + p, &found, sizeof found);
+    }
+}
+
+// Rows of samples in the order of their intervals, and where each interval starts. Writes whole vectors.
+inline void sort_rows(const std::uint16_t* interval, Index n, Index intervals, std::int32_t* order, std::uint16_t* starts) {
+#if defined(__AVX512F__)
+    if (intervals <= 12) {  // pick out the rows of one after another, sixteen at a time
+        Index to = 0;
+        const __m512i first_rows = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+        for (Index m = 0; m < intervals; ++m) {
+            starts[m] = std::uint16_t(to);
+            const __m256i number = _mm256_set1_epi16(short(m));
+            __m512i rows = first_rows;
+            for (Index p = 0; p < n; p += 16) {
+                __mmask16 mine = _mm256_cmpeq_epi16_mask(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(interval + p)), number);
+                if (n - p < 16) mine &= __mmask16((1u << (n - p)) - 1);
+                _mm512_storeu_si512(order + to, _mm512_maskz_compress_epi32(mine, rows));
+                to += __builtin_popcount(mine);
+                rows = _mm512_add_epi32(rows, _mm512_set1_epi32(16));
+            }
+        }
+        starts[intervals] = std::uint16_t(to);
+        return;
+    }
+#endif
+    // Counting sort, four runs of rows side by side where a run would often wait for its last count.
+    const Index runs = intervals <= 64 ? 4 : 1, run = n / runs;
+    thread_local std::vector<std::uint32_t> counts;
+    counts.assign(std::size_t(runs * intervals), 0);
+    std::uint32_t* const at = counts.data();
+    for (Index p = 0; p < run; ++p)
+        for (Index r = 0; r < runs; ++r) ++at[Index(interval[r * run + p]) * runs + r];
+    for (Index p = runs * run; p < n; ++p) ++at[Index(interval[p]) * runs + runs - 1];
+    std::uint32_t total = 0;
+    for (Index m = 0; m < intervals; ++m) {
+        starts[m] = std::uint16_t(total);
+        for (Index r = 0; r < runs; ++r) total += std::exchange(at[m * runs + r], total);
+    }
+    starts[intervals] = std::uint16_t(total);
+    for (Index p = 0; p < run; ++p)
+        for (Index r = 0; r < runs; ++r) order[at[Index(interval[r * run + p]) * runs + r]++] = std::int32_t(r * run + p);
+    for (Index p = runs * run; p < n; ++p) order[at[Index(interval[p]) * runs + runs - 1]++] = std::int32_t(p);
+}
+
+// ---- weights: the k + 1 functions, or their derivatives, at samples ----
+
+// What to evaluate. A derivative of order d >= 1 has k shares s_r with Σ_r s_r (c_{r+1} - c_r) = Σ_r B_r c_r, one product
+// less than the k + 1 functions. `both` is the functions and the shares of the first derivative.
+enum class What { functions, shares, both };
+
+inline int rows_of(What what, int k) { return what == What::functions ? k + 2 : what == What::shares ? k + 1 : 2 * k + 3; }
 
 // Cox-de Boor (de Boor 1978, chapter X) at n samples: rows `ld` apart, differentiated `derivative` times. The functions
 // come first, then a row left free for the base, then the shares. Beyond the ends of the grid they go on as straight lines
@@ -395,15 +383,15 @@ void sum(const Walk<T>& walk, T* y) {
     for (Index p = 0; p < n; ++p, ++weights, y += row_size) {
         const T* const rows = first + interval[p] * row_size;
         Vec<T> total[V];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int v = 0; v < V; ++v) total[v] = load(y + v * lanes<T>);
 #pragma GCC unroll 9
         for (int r = 0; r < R; ++r) {
             const Vec<T> weight = every(weights[r * ld]);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
             for (int v = 0; v < V; ++v) total[v] += weight * (r < R - 1 ? load(rows + r * row_size + v * lanes<T>) : base[v]);
         }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int v = 0; v < V; ++v) store(y + v * lanes<T>, total[v]);
     }
 }
@@ -423,12 +411,12 @@ void pull(const Walk<T>& walk, const T* g, T* x) {
         for (Index p = 0; p < many; ++p, ++weights, g += row_size) {
             const T* const rows = row_0 + interval[first + p] * row_size;
             Vec<T> gradient[V], total = {};
-#pragma GCC unroll 4
+#pragma GCC unroll 8
             for (int v = 0; v < V; ++v) gradient[v] = load(g + v * lanes<T>);
 #pragma GCC unroll 9
             for (int r = R - 1; r >= 0; --r) {
                 Vec<T> dot = gradient[0] * (r < R - 1 ? load(rows + r * row_size) : base[0]);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
                 for (int v = 1; v < V; ++v) dot += gradient[v] * (r < R - 1 ? load(rows + r * row_size + v * lanes<T>) : base[v]);
                 const Vec<T> weighted = dot * weights[r * ld];
                 total = r < R - 1 ? total + weighted : weighted;
@@ -439,11 +427,14 @@ void pull(const Walk<T>& walk, const T* g, T* x) {
     }
 }
 
-// Samples of a walk taken interval by interval.
+// Samples to be taken interval by interval, with their weights.
+template <class T>
 struct Sorted {
     const std::int32_t* order;
     const std::uint16_t* starts;
     Index intervals;
+    const T* weights;
+    Index ld;
 };
 
 // Where the gradients of an input's coefficients and base go, at a tile's first output; either may be null. `first` is the
@@ -453,24 +444,31 @@ struct Collected {
     T *by_coefficients, *by_base;
     Index first, functions, out, width;
     bool add;  // to what is there
+
+    template <int V>
+    void put(T* at, const Vec<T>* found) const {
+        for (int v = 0; v < V; ++v) {
+            const Index many = width - v * lanes<T>;
+            store_some(at + v * lanes<T>, add ? load_some(at + v * lanes<T>, many) + found[v] : found[v], many);
+        }
+    }
+    template <int V>
+    void put_row(Index row, const Vec<T>* found) const {
+        const Index number = first + row;
+        if (by_coefficients && number >= 0 && number < functions) put<V>(by_coefficients + number * out, found);
+    }
+    template <int V>
+    void put_base(const Vec<T>* found) const {
+        if (by_base) put<V>(by_base, found);
+    }
 };
 
-// by_coefficients[interval + r] and by_base += Σ weight_r g, or =
+// by_coefficients[interval + r] and by_base += Σ weight_r g, or =; rows of g lie `row_size` apart
 template <class T, int R, int V>
-void collect(const Walk<T>& walk, const Sorted& sorted, const T* g, const Collected<T>& to) {
-    constexpr Index row_size = V * lanes<T>;
-    const auto put = [&](T* at, const Vec<T>* found) {
-        for (int v = 0; v < V; ++v) {
-            const Index many = to.width - v * lanes<T>;
-            store_some(at + v * lanes<T>, to.add ? load_some(at + v * lanes<T>, many) + found[v] : found[v], many);
-        }
-    };
-    const auto put_row = [&](Index number, const Vec<T>* found) {
-        if (to.by_coefficients && number >= 0 && number < to.functions) put(to.by_coefficients + number * to.out, found);
-    };
+void collect(const Sorted<T>& sorted, const T* g, Index row_size, const Collected<T>& to) {
     Vec<T> total[R][V] = {};
-    const Index ld = walk.ld, intervals = sorted.intervals;
-    const T* const first = walk.weights;
+    const Index ld = sorted.ld, intervals = sorted.intervals;
+    const T* const first = sorted.weights;
     const std::int32_t* const order = sorted.order;
     for (Index m = 0; m < intervals; ++m) {
         const Index end = sorted.starts[m + 1];
@@ -488,12 +486,12 @@ void collect(const Walk<T>& walk, const Sorted& sorted, const T* g, const Collec
             }
         }
         if constexpr (R > 1) {  // what no later sample meets is written, the other rows move up
-            put_row(to.first + m, total[0]);
+            to.template put_row<V>(m, total[0]);
             for (int r = 0; r + 2 < R; ++r)
                 for (int v = 0; v < V; ++v) total[r][v] = total[r + 1][v];
             for (int v = 0; v < V; ++v) total[R - 2][v] = Vec<T>{};
         }
     }
-    for (int r = 0; r + 2 < R; ++r) put_row(to.first + sorted.intervals + r, total[r]);
-    if (to.by_base) put(to.by_base, total[R - 1]);
+    for (int r = 0; r + 2 < R; ++r) to.template put_row<V>(intervals + r, total[r]);
+    to.template put_base<V>(total[R - 1]);
 }

@@ -98,10 +98,12 @@ inline bool any_between(T above, Vec<T> v, T below) {
 #endif
 }
 
-// Sums of neighbours: (a0 + a1, a2 + a3, ..., b0 + b1, ...).
-template <class T, std::size_t... w>
-inline Vec<T> pair_sums(Vec<T> a, Vec<T> b, std::index_sequence<w...>) {
-    return __builtin_shufflevector(a, b, int(2 * w)...) + __builtin_shufflevector(a, b, int(2 * w + 1)...);
+// In lanes whose number has the bit `apart`, b plus b from the lane without it; in the others, a plus a from the lane with it.
+template <int apart, class T, std::size_t... w>
+inline Vec<T> folded(Vec<T> a, Vec<T> b, std::index_sequence<w...>) {
+    constexpr int n = lanes<T>;
+    return __builtin_shufflevector(a, b, (int(w) & apart ? n + int(w) : int(w))...) +
+           __builtin_shufflevector(a, b, (int(w) & apart ? n + (int(w) ^ apart) : int(w) ^ apart)...);
 }
 
 template <class T, std::size_t... w>
@@ -128,14 +130,13 @@ inline void transpose_square(const T* from, Index stride, T* to, Index ld) {
 }
 
 // The sum over the lanes of each of as many vectors as there are lanes.
-template <class T, int count = lanes<T>>
+template <class T, int apart = 1>
 inline Vec<T> lane_sums(const T* rows) {
-    if constexpr (count == 1) {
+    if constexpr (apart == lanes<T>) {
         return load(rows);
     } else {
-        constexpr int half = count / 2;
-        return pair_sums<T>(lane_sums<T, half>(rows), lane_sums<T, half>(rows + half * lanes<T>),
-                            std::make_index_sequence<lanes<T>>{});
+        return folded<apart, T>(lane_sums<T, 2 * apart>(rows), lane_sums<T, 2 * apart>(rows + apart * lanes<T>),
+                                std::make_index_sequence<lanes<T>>{});
     }
 }
 
