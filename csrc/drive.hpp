@@ -200,7 +200,10 @@ void forward_part(const Layer<T>& layer, const Plan<T>& plan, const T* x, const 
             for (Index c = 0; c < many; ++c) {
                 const Column<T>& column = columns[input - first_input + c];
                 T* const to = weighted + c * rows_of(what, layer.k) * weights_ld;
-                if (x) find_intervals(column, mine + c * apart, n, places + c * apart);
+                if (x) {
+                    std::fill(mine + c * apart + n, mine + c * apart + round_up(n, lanes<T>), T(0));  // what lay there may be slow to reckon with
+                    find_intervals(column, mine + c * apart, n, places + c * apart);
+                }
                 weigh(layer, column, derivative, what, places + c * apart, mine + c * apart, n, to, weights_ld);
                 if (scale) multiply_weights(to, layer.k + 2, weights_ld, n, scale + start * layer.in + input + c, layer.in);
             }

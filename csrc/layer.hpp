@@ -48,14 +48,16 @@ Column<T> make_column(const Layer<T>& layer, Index i, T* table) {
     const T* const t = layer.knots + i * count;
     Column<T> c{t, first, intervals_of(layer), t[first], t[first + intervals_of(layer)], 0, 0, table, stride};
     c.per_unit = T(c.intervals) / (c.high - c.low);
-    T worst = 0;
-    for (Index m = 0; m <= c.intervals; ++m) worst = std::max(worst, std::abs((t[first + m] - c.low) * c.per_unit - T(m)));
+    const Index before = layer.k - 1, used = c.intervals + 2 * layer.k;
+    for (Index e = 0; e < used; ++e) table[e] = t[std::clamp<Index>(first - before + e, 0, count - 1)];
+    std::fill(table + used, table + stride, table[used - 1]);
+    T worst = 0, number = 0;
+    for (Index m = 0; m <= c.intervals; ++m, ++number) worst = std::max(worst, std::abs((t[first + m] - c.low) * c.per_unit - number));
     c.slack = worst + 8 * T(c.intervals) * std::numeric_limits<T>::epsilon();
-    for (Index e = 0; e < stride; ++e) table[e] = t[std::clamp<Index>(first + 1 - layer.k + e, 0, count - 1)];
     for (int p = 1; p <= layer.k; ++p)
-        for (Index e = 0; e < stride; ++e) {  // beyond the ends for functions that do not exist: 0 will do
-            const T apart = e + p < stride ? table[e + p] - table[e] : T(0);
-            table[p * stride + e] = apart > 0 ? T(1) / apart : T(0);
+        for (Index e = 0; e < used - p; e += lanes<T>) {  // beyond the ends for functions that do not exist: 0 will do
+            const Vec<T> apart = load(table + e + p) - load(table + e);
+            store(table + p * stride + e, apart > T(0) ? T(1) / apart : Vec<T>{});
         }
     return c;
 }

@@ -334,13 +334,13 @@ def _wanted(ctx: Any, *inputs: int) -> list[bool]:
     `ctx.needs_input_grad` is true for weights even where `torch.autograd.grad` asks for d/dx alone. The engine
     knows better, but not about leaves: so weights come as views where x may be differentiated.
     """
-    wanted = []
-    for n in inputs:
-        node: Any = ctx.next_functions[n][0] if ctx.needs_input_grad[n] else None
-        want = node is not None
-        if want and torch.is_grad_enabled() and node.name() != "torch::autograd::AccumulateGrad":
-            want = torch._C._will_engine_execute_node(node)
-        wanted.append(want)
+    needed = ctx.needs_input_grad
+    wanted = [needed[n] for n in inputs]
+    if torch.is_grad_enabled():
+        nodes: Any = ctx.next_functions
+        for at, n in enumerate(inputs):
+            if wanted[at] and nodes[n][0].name() != "torch::autograd::AccumulateGrad":
+                wanted[at] = torch._C._will_engine_execute_node(nodes[n][0])
     return wanted
 
 

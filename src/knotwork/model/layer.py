@@ -157,12 +157,13 @@ class KANLayer(nn.Module):
 
     def is_whole(self) -> bool:
         """Whether every edge is a spline; found out again only when the mask has changed."""
-        if torch.compiler.is_compiling() or self.mask.is_inference():
+        mask = self.mask
+        if torch.compiler.is_compiling() or mask.is_inference():
             return False
-        mask, version, whole = self._whole
-        if mask is None or mask is not self.mask or version != mask._version:
-            whole = bool((self.mask == 1).all())
-            self._whole = self.mask, self.mask._version, whole
+        known, version, whole = self._whole
+        if known is not mask or version != mask._version:
+            whole = bool((mask == 1).all())
+            self._whole = mask, mask._version, whole
         return whole
 
     def __getstate__(self) -> dict:
