@@ -89,11 +89,27 @@ Contractions<T> contractions(int rows, int vectors) {
 template <class T>
 void transpose(const T* from, Index rows, Index columns, Index stride, T* to, Index ld) {
     constexpr Index n = lanes<T>;
-    const Index whole_rows = rows / n * n, whole_columns = columns / n * n;
-    for (Index r = 0; r < whole_rows; r += n)
-        for (Index c = 0; c < whole_columns; c += n) transpose_square(from + r * stride + c, stride, to + c * ld + r, ld);
-    for (Index r = 0; r < rows; ++r)
-        for (Index c = r < whole_rows ? whole_columns : 0; c < columns; ++c) to[c * ld + r] = from[r * stride + c];
+    for (Index r = 0; r < rows; r += n)
+        for (Index c = 0; c < columns; c += n) {
+            const T* const square = from + r * stride + c;
+            if (rows - r >= n && columns - c >= n) transpose_square<true>(square, stride, to + c * ld + r, ld);
+            else transpose_square<false>(square, stride, to + c * ld + r, ld, std::min(n, rows - r), std::min(n, columns - c));
+        }
+}
+
+// Rows of one tile from where they lie `out` apart to where they are packed, zeros behind them, and back.
+template <class T>
+void pack(const T* from, Index n, Index out, const Tile& tile, T* to) {
+    for (Index p = 0; p < n; ++p)
+        for (int v = 0; v < tile.vectors; ++v, to += lanes<T>)
+            store(to, load_some(from + p * out + tile.first + v * lanes<T>, tile.width - v * lanes<T>));
+}
+
+template <class T>
+void unpack(const T* from, Index n, Index out, const Tile& tile, T* to) {
+    for (Index p = 0; p < n; ++p)
+        for (int v = 0; v < tile.vectors; ++v, from += lanes<T>)
+            store_some(to + p * out + tile.first + v * lanes<T>, load(from), tile.width - v * lanes<T>);
 }
 
 // rows[r][p] *= scale[p], whose numbers lie `in` apart
@@ -219,9 +235,7 @@ void forward_part(const Layer<T>& layer, const Plan<T>& plan, const T* x, const 
             }
         }
         if (direct) continue;
-        for (const Tile& tile : tiles.tiles)
-            for (Index p = 0; p < n; ++p)
-                std::copy_n(sums + n * tile.first + p * tile.vectors * lanes<T>, tile.width, y + (start + p) * layer.out + tile.first);
+        for (const Tile& tile : tiles.tiles) unpack(sums + n * tile.first, n, layer.out, tile, y + start * layer.out);
     }
 }
 
@@ -326,14 +340,7 @@ void backward(const Layer<T>& layer, const Plan<T>& plan, const T* scale, int de
     const Tiles tiles(layer.out, lanes<T>);
     if (tiles.tiles.size() != 1 || tiles.row != layer.out) {
         T* const packed = scratch<1>().template take<T>(plan.batch * tiles.row);
-        T* at = packed;
-        for (const Tile& tile : tiles.tiles) {
-            const Index row = tile.vectors * lanes<T>;
-            for (Index p = 0; p < plan.batch; ++p, at += row) {
-                std::copy_n(gradient + p * layer.out + tile.first, tile.width, at);
-                std::fill(at + tile.width, at + row, T(0));
-            }
-        }
+        for (const Tile& tile : tiles.tiles) pack(gradient, plan.batch, layer.out, tile, packed + plan.batch * tile.first);
         gradient = packed;
     }
     const Index parts = plan.batch * layer.in * layer.out < worth_sharing ? 1 : std::min<Index>(threads, layer.in);

@@ -113,12 +113,14 @@ inline void zip(Vec<T> a, Vec<T> b, Vec<T>* to, std::index_sequence<w...>) {
     to[1] = __builtin_shufflevector(a, b, int(n / 2 + w / 2 + (w % 2) * n)...);
 }
 
-// A square of numbers on its side: rows of `from` lie `stride` apart, those of `to` `ld`.
-template <class T>
-inline void transpose_square(const T* from, Index stride, T* to, Index ld) {
+// A square of numbers on its side: rows of `from` lie `stride` apart, those of `to` `ld`. Of a square that is not `whole`
+// there are only some rows and columns.
+template <bool whole, class T>
+inline void transpose_square(const T* from, Index stride, T* to, Index ld, Index some_rows = 0, Index columns = 0) {
     constexpr int n = lanes<T>;
     Vec<T> rows[n], next[n];
-    for (int r = 0; r < n; ++r) rows[r] = load(from + r * stride);
+    for (int r = 0; r < n; ++r)
+        rows[r] = whole ? load(from + r * stride) : r < some_rows ? load_some(from + r * stride, columns) : Vec<T>{};
 #pragma GCC unroll 4
     for (int step = n; step > 1; step /= 2) {
 #pragma GCC unroll 16
@@ -126,7 +128,9 @@ inline void transpose_square(const T* from, Index stride, T* to, Index ld) {
 #pragma GCC unroll 16
         for (int r = 0; r < n; ++r) rows[r] = next[r];
     }
-    for (int r = 0; r < n; ++r) store(to + r * ld, rows[r]);
+    for (int c = 0; c < n; ++c)
+        if (whole) store(to + c * ld, rows[c]);
+        else if (c < columns) store_some(to + c * ld, rows[c], some_rows);
 }
 
 // The sum over the lanes of each of as many vectors as there are lanes.
