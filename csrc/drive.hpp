@@ -240,6 +240,7 @@ void forward_part(const Layer<T>& layer, const Plan<T>& plan, const T* x, const 
 }
 
 constexpr Index few_samples = 96;         // a thread's share of them below which threads share the inputs instead
+constexpr Index pieces_each = 4;         // a thread's share of the work, cut into so many that threads may differ in speed
 constexpr Index worth_sharing = 1 << 18;  // products of a sample with an edge from which a second thread helps
 
 template <class T>
@@ -247,15 +248,17 @@ void forward(const Layer<T>& layer, const Plan<T>& plan, const T* x, const T* sc
     const Index parts = plan.batch * layer.in * layer.out < worth_sharing ? 1 : threads, batch = plan.batch;
     if (parts <= 1 || (batch < parts * few_samples && layer.in < parts))
         return forward_part(layer, plan, x, scale, derivative, 0, batch, 0, layer.in, y);
-    if (batch >= parts * few_samples)
-        return run_together(int(parts), [&](int n) {
-            const auto from = [&](Index part) { return part == parts ? batch : batch * part / parts / 16 * 16; };
+    if (batch >= parts * few_samples) {
+        const Index pieces = std::min(batch / few_samples, pieces_each * parts);
+        return run_together(int(parts), int(pieces), [&](int n) {
+            const auto from = [&](Index piece) { return piece == pieces ? batch : batch * piece / pieces / 16 * 16; };
             forward_part(layer, plan, x, scale, derivative, from(n), from(n + 1), 0, layer.in, y);
         });
+    }
     // Few samples: each thread takes some of the inputs and sums into memory of its own.
     const Index size = batch * layer.out;
     T* const sums = scratch<1>().template take<T>((parts - 1) * size);
-    run_together(int(parts), [&](int n) {
+    run_together(int(parts), int(parts), [&](int n) {
         forward_part(layer, plan, x, scale, derivative, 0, batch, layer.in * n / parts, layer.in * (n + 1) / parts,
                      n ? sums + (n - 1) * size : y);
     });
@@ -343,9 +346,11 @@ void backward(const Layer<T>& layer, const Plan<T>& plan, const T* scale, int de
         for (const Tile& tile : tiles.tiles) pack(gradient, plan.batch, layer.out, tile, packed + plan.batch * tile.first);
         gradient = packed;
     }
-    const Index parts = plan.batch * layer.in * layer.out < worth_sharing ? 1 : std::min<Index>(threads, layer.in);
-    run_together(int(std::max<Index>(1, parts)), [&](int n) {
-        backward_part(layer, plan, scale, derivative, gradient, tiles, to, layer.in * n / parts, layer.in * (n + 1) / parts);
+    // Results belong to one input each: how inputs are shared out does not change them.
+    const bool shared = threads > 1 && plan.batch * layer.in * layer.out >= worth_sharing;
+    const Index pieces = shared ? std::clamp<Index>(layer.in / chunk_of(layer), std::min<Index>(threads, layer.in), pieces_each * threads) : 1;
+    run_together(shared ? threads : 1, int(pieces), [&](int n) {
+        backward_part(layer, plan, scale, derivative, gradient, tiles, to, layer.in * n / pieces, layer.in * (n + 1) / pieces);
     });
 }
 

@@ -302,7 +302,7 @@ void normal_equations(const Network<T>& network, Index batch, const T* x, Index 
     const Index out = network.outputs(network.depth - 1), in = network.layers[0].in;
     const int parts = int(std::clamp<Index>(batch / sparse_rows, 1, threads));
     T* const sums = scratch<3>().template take<T>(parts * (size + 1) * ld);
-    run_together(parts, [&](int n) {
+    run_together(parts, parts, [&](int n) {
         const Index from = batch * n / parts, to = batch * (n + 1) / parts;
         T* const mine = sums + n * (size + 1) * ld;
         std::fill_n(mine, (size + 1) * ld, T(0));

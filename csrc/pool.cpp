@@ -18,7 +18,7 @@ class Pool {
     std::condition_variable work, done;
     std::vector<std::thread> helpers;
     const std::function<void(int)>* task = nullptr;
-    int count = 0, next = 0, running = 0;
+    int count = 0, next = 0, running = 0, seats = 0;  // seats: helpers that may still join
     std::atomic<unsigned> round{0};
     std::exception_ptr failure;
 
@@ -38,6 +38,8 @@ class Pool {
             std::unique_lock<std::mutex> hold(lock);
             work.wait(hold, [&] { return round.load() != seen; });
             seen = round.load();
+            if (seats == 0) continue;
+            --seats;
             while (next < count) {
                 const int mine = next++;
                 hold.unlock();
@@ -52,14 +54,15 @@ class Pool {
     const pid_t process = getpid();
     std::mutex in_use;
 
-    void run(int tasks, const std::function<void(int)>& what) {
+    void run(int threads, int tasks, const std::function<void(int)>& what) {
         {
             std::lock_guard<std::mutex> hold(lock);
-            while (int(helpers.size()) < tasks - 1) helpers.emplace_back([this] { wait_for_work(); });
+            while (int(helpers.size()) < threads - 1) helpers.emplace_back([this] { wait_for_work(); });
             task = &what;
             count = tasks;
             next = 1;
             running = tasks - 1;
+            seats = threads - 1;
             ++round;
         }
         work.notify_all();
@@ -94,11 +97,11 @@ Pool& pool() {
 
 }  // namespace
 
-void run_together(int count, const std::function<void(int)>& task) {
-    Pool* const mine = count > 1 ? &pool() : nullptr;
+void run_together(int threads, int count, const std::function<void(int)>& task) {
+    Pool* const mine = threads > 1 && count > 1 ? &pool() : nullptr;
     if (mine && mine->in_use.try_lock()) {
         std::lock_guard<std::mutex> hold(mine->in_use, std::adopt_lock);
-        return mine->run(count, task);
+        return mine->run(threads, count, task);
     }
     for (int number = 0; number < count; ++number) task(number);
 }

@@ -5,8 +5,9 @@
 
 namespace knotwork {
 
-// Runs task(0) ... task(count - 1), one a thread, and returns when all are done; an exception of one is thrown here.
-// Safe after a fork, and from several threads at once (one at a time gets the helpers, the others work alone).
-void run_together(int count, const std::function<void(int)>& task);
+// Runs task(0) ... task(count - 1) on so many threads, each taking the next when it is free, and returns when all are done;
+// an exception of one is thrown here. Safe after a fork, and from several threads at once (one at a time gets the helpers,
+// the others work alone).
+void run_together(int threads, int count, const std::function<void(int)>& task);
 
 }  // namespace knotwork

@@ -20,7 +20,7 @@ from knotwork.bench.machine import default_dtype
 from knotwork.bench.tasks import Call
 from knotwork.errors import KnotworkError
 
-BLOCK = 5e-3  # seconds that one reading takes at least: caches that a neighbour emptied then hardly count
+BLOCK = 30e-3  # seconds that one reading takes at least: caches that a neighbour emptied then hardly count
 PATIENCE = 10.0  # seconds that a candidate gets in one case; then it sits out the remaining rounds
 LIMIT = 60.0  # seconds after which a rival that is being built, or called, is given up
 
