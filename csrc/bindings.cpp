@@ -19,8 +19,6 @@ T* array(std::uintptr_t address) {
     return reinterpret_cast<T*>(address);
 }
 
-constexpr int highest_order = 7;
-
 template <class T, int K = 0>
 void basis_of_order(int k, Shape shape, int derivative, bool fade, const T* x, const T* knots, T* out, T* slopes) {
     if (k == K) return basis<T, K>(shape, derivative, fade, x, knots, out, slopes);

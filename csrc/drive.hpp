@@ -16,7 +16,7 @@ class Scratch {
             sizes.push_back(0);
         }
         if (sizes[next] < bytes) {
-            // An odd number of lines beyond the page keeps arrays of one size out of each other's cache sets.
+            sizes[next] = 0;  // until there is memory
             pieces[next].reset();
             pieces[next].reset(static_cast<char*>(std::aligned_alloc(4096, std::size_t(bytes))));
             if (!pieces[next]) throw std::bad_alloc();
@@ -46,14 +46,14 @@ struct Tiles {
     std::vector<Tile> tiles;
     Index row = 0;  // padded outputs
 
-    Tiles(Index out, int lanes) {
+    Tiles(Index out, Index vector) {
         for (Index first = 0; first < out;) {
             const Index left = out - first;
-            int vectors = left >= Index(widest) * lanes ? widest : widest / 2;
-            while (vectors > 1 && left <= Index(vectors / 2) * lanes) vectors /= 2;
-            tiles.push_back({first, std::min<Index>(left, vectors * lanes), vectors});
-            first += vectors * lanes;
-            row += vectors * lanes;
+            int vectors = left >= widest * vector ? widest : widest / 2;
+            while (vectors > 1 && left <= vectors / 2 * vector) vectors /= 2;
+            tiles.push_back({first, std::min(left, vectors * vector), vectors});
+            first += vectors * vector;
+            row += vectors * vector;
         }
     }
 };
@@ -239,8 +239,8 @@ void forward_part(const Layer<T>& layer, const Plan<T>& plan, const T* x, const 
     }
 }
 
-constexpr Index few_samples = 96;         // a thread's share of them below which threads share the inputs instead
-constexpr Index pieces_each = 4;         // a thread's share of the work, cut into so many that threads may differ in speed
+constexpr Index few_samples = 96;         // the fewest that are worth a piece of work of their own
+constexpr Index pieces_each = 4;          // a thread's share of the work, cut into so many that threads may differ in speed
 constexpr Index worth_sharing = 1 << 18;  // products of a sample with an edge from which a second thread helps
 
 template <class T>
@@ -249,7 +249,8 @@ void forward(const Layer<T>& layer, const Plan<T>& plan, const T* x, const T* sc
     if (parts <= 1 || (batch < parts * few_samples && layer.in < parts))
         return forward_part(layer, plan, x, scale, derivative, 0, batch, 0, layer.in, y);
     if (batch >= parts * few_samples) {
-        const Index pieces = std::min(batch / few_samples, pieces_each * parts);
+        // Every piece fetches all rows of coefficients: no more of these than samples pay for.
+        const Index pieces = std::clamp(batch / std::max(few_samples, 4 * (intervals_of(layer) + layer.k)), parts, pieces_each * parts);
         return run_together(int(parts), int(pieces), [&](int n) {
             const auto from = [&](Index piece) { return piece == pieces ? batch : batch * piece / pieces / 16 * 16; };
             forward_part(layer, plan, x, scale, derivative, from(n), from(n + 1), 0, layer.in, y);

@@ -8,6 +8,7 @@ namespace knotwork {
 
 using Index = std::ptrdiff_t;
 
+constexpr int highest_order = 7;        // of splines
 constexpr int highest_derivative = 14;  // of a base function; those of a spline are zero beyond its order
 
 enum class Base : int { zero, identity, silu, sine };
@@ -31,7 +32,7 @@ struct Plan {
     Index batch, row;                     // samples, and they with what lies beyond
     T* samples = nullptr;                 // [in][row]; null: not to be used again
     std::uint16_t* intervals = nullptr;   // [in][row], that of each sample
-    T* kept = nullptr;                    // if set: every function and its slope, [in][2k + 3][row], for backward calls
+    T* kept = nullptr;                    // if set: functions, base, shares and the base's slope, [in][2k + 3][row], for backward calls
 
     explicit Plan(Index batch) : batch(batch), row((batch + 15) / 16 * 16 + beyond) {}
     Index bytes(Index in) const { return Index(sizeof(T) + 2) * in * row; }

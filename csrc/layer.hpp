@@ -5,10 +5,9 @@
 // differences, is looked up lane by lane, so that uneven grids cost what even ones do. Only the gradient by the
 // coefficients takes samples interval by interval, to sum it in registers. Outputs lie in tiles of up to `widest` vectors.
 
-constexpr int highest_order = 7;
 constexpr int widest = 8;                              // vectors of one tile
 constexpr int collected = vector_bytes == 64 ? 4 : 2;  // vectors whose gradients are summed at once, k + 2 rows of them in registers
-/*TR*/ constexpr Index tile_bytes = 24 << 10;                 // of outputs that stay in L1 cache while inputs go by
+constexpr Index tile_bytes = 24 << 10;                 // of outputs that stay in L1 cache while inputs go by
 
 template <class T>
 constexpr Index span = 4096 / Index(sizeof(T));  // samples whose weights are held together
@@ -126,7 +125,7 @@ void find_intervals(const Column<T>& c, const T* x, Index n, std::uint16_t* inte
                 number = v >= look_up<T, 0>(t, further) ? further : number;
             }
         }
-        const auto found = __builtin_convertvector(number, typename VectorOf<T>::narrowest);
+        const auto found = __builtin_convertvector(number, typename VectorOf<T>::narrow);
         __builtin_memcpy(interval + p, &found, sizeof found);
     }
 }
@@ -192,7 +191,7 @@ void evaluate(const Column<T>& c, int derivative, bool fade, const std::uint16_t
     T* const shares = what == What::both ? out + (K + 2) * ld : out;
     for (Index at = 0; at < n; at += lanes<T>) {
         const V given = load(x + at), v = at_most<T>(c.high, at_least<T>(c.low, given)), beyond = given - v, nan = v - v;
-        typename VectorOf<T>::narrowest places;
+        typename VectorOf<T>::narrow places;
         __builtin_memcpy(&places, interval + at, sizeof places);
         const IntVec<T> m = __builtin_convertvector(places, IntVec<T>);
         V knots[2 * K + 1];

@@ -17,16 +17,19 @@ struct Pass {
     std::vector<T*> inputs, sums;  // of each layer: [batch][in], [batch][out]
     T *outputs, *by_nodes, *by_sums, *spare;
 
-    // One forward pass; weights are kept for backward ones.
-    Pass(const Network<T>& network, Index batch, const T* x, Scratch& memory, int threads) : network(network), batch(batch) {
+    // One forward pass; weights are kept if backward ones are to come.
+    Pass(const Network<T>& network, Index batch, const T* x, Scratch& memory, int threads, bool keep = true)
+        : network(network), batch(batch) {
         Index widest_row = 0;
         const T* values = x;
         for (Index l = 0; l < network.depth; ++l) {
             const Layer<T>& layer = network.layers[l];
             widest_row = std::max({widest_row, layer.in, layer.out, network.outputs(l)});
             plans.emplace_back(batch);
-            plans[l].place(memory.take<char>(plans[l].bytes(layer.in)), layer.in);
-            plans[l].kept = memory.take<T>(plans[l].kept_size(layer));
+            if (keep) {
+                plans[l].place(memory.take<char>(plans[l].bytes(layer.in)), layer.in);
+                plans[l].kept = memory.take<T>(plans[l].kept_size(layer));
+            }
             inputs.push_back(const_cast<T*>(values));
             sums.push_back(memory.take<T>(batch * layer.out));
             forward(layer, plans[l], values, static_cast<const T*>(nullptr), 0, sums[l], threads);
@@ -82,7 +85,7 @@ void outputs(const Network<T>& network, Index batch, const T* x, T* found, T* su
     const Index out = network.outputs(network.depth - 1), in = network.layers[0].in;
     for (Index start = 0; start < batch; start += chunk_rows) {
         Scratch& memory = scratch<2>();
-        const Pass<T> pass(network, std::min(chunk_rows, batch - start), x + start * in, memory, threads);
+        const Pass<T> pass(network, std::min(chunk_rows, batch - start), x + start * in, memory, threads, false);
         if (!sums) {
             std::copy_n(pass.outputs, pass.batch * out, found + start * out);
             continue;
@@ -101,7 +104,7 @@ double loss(const Network<T>& network, Index batch, const T* x, const T* y, T* g
     for (Index start = 0; start < batch; start += chunk_rows) {
         Scratch& memory = scratch<2>();
         const Index rows = std::min(chunk_rows, batch - start);
-        Pass<T> pass(network, rows, x + start * in, memory, threads);
+        Pass<T> pass(network, rows, x + start * in, memory, threads, gradient != nullptr);
         const T* const target = y + start * out;
         for (Index n = 0; n < rows * out; ++n) {
             const T residual = pass.outputs[n] - target[n];

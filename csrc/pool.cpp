@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <exception>
@@ -55,6 +56,7 @@ class Pool {
     std::mutex in_use;
 
     void run(int threads, int tasks, const std::function<void(int)>& what) {
+        threads = std::min(threads, tasks);
         {
             std::lock_guard<std::mutex> hold(lock);
             while (int(helpers.size()) < threads - 1) helpers.emplace_back([this] { wait_for_work(); });

@@ -29,8 +29,10 @@ struct Grouped {
         find_intervals(of, given, n, found);
         sort_rows(found, n, of.intervals, order, starts.data());
         for (Index p = 0; p < n; ++p) samples[p] = given[order[p]], intervals[p] = found[order[p]];
-        for (Index p = n; p < round_up(n, lanes<T>); ++p) samples[p] = T(0), intervals[p] = 0;
-        for (int m = 0; m < orders; ++m) weigh(layer, of, m, What::functions, intervals, samples, n, weights + m * rows * ld, ld);
+        std::fill(samples + n, samples + ld, T(0));
+        std::fill(intervals + n, intervals + ld, std::uint16_t(0));
+        for (int m = 0; m < orders; ++m)  // a vector more than there are: `curves` reads some of it
+            weigh(layer, of, m, What::functions, intervals, samples, round_up(n, lanes<T>) + lanes<T>, weights + m * rows * ld, ld);
     }
 
     // The m-th derivatives of the curves to outputs `first` on, [outputs][ld].

@@ -16,8 +16,7 @@ struct VectorOf {
     using Integer = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
     typedef T type __attribute__((vector_size(vector_bytes)));
     typedef Integer integers __attribute__((vector_size(vector_bytes)));
-    typedef std::int32_t narrow __attribute__((vector_size(vector_bytes / sizeof(T) * 4)));
-    typedef std::uint16_t narrowest __attribute__((vector_size(vector_bytes / sizeof(T) * 2)));
+    typedef std::uint16_t narrow __attribute__((vector_size(vector_bytes / sizeof(T) * 2)));
 };
 
 template <class T>
@@ -70,18 +69,6 @@ inline Vec<T> every(T value) {
     return value - Vec<T>{};
 }
 
-template <class T>
-inline bool any(IntVec<T> mask) {
-#if defined(__AVX512F__)
-    return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0;
-#else
-    std::int64_t words[vector_bytes / 8], all = 0;
-    __builtin_memcpy(words, &mask, sizeof mask);
-    for (std::int64_t word : words) all |= word;
-    return all != 0;
-#endif
-}
-
 // Whether some lane lies between two numbers.
 template <class T>
 inline bool any_between(T above, Vec<T> v, T below) {
@@ -94,7 +81,11 @@ inline bool any_between(T above, Vec<T> v, T below) {
         return _mm512_mask_cmp_pd_mask(some, (__m512d)v, _mm512_set1_pd(below), _CMP_LT_OQ) != 0;
     }
 #else
-    return any<T>((v > above) & (v < below));
+    const IntVec<T> mask = (v > above) & (v < below);
+    std::int64_t words[vector_bytes / 8], all = 0;
+    __builtin_memcpy(words, &mask, sizeof mask);
+    for (std::int64_t word : words) all |= word;
+    return all != 0;
 #endif
 }
 

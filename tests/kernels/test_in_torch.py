@@ -322,3 +322,31 @@ def test_no_basis_is_ever_held(grid):
         [sys.executable, "-c", PEAK.replace("GRID", str(grid))], capture_output=True, text=True, check=True
     )
     assert float(done.stdout) < 100
+
+
+TOO_LARGE = """
+import resource
+import torch
+from knotwork.model import KANLayer
+
+torch.set_num_threads(1)
+torch.set_grad_enabled(False)
+small, large = KANLayer(2, 1), KANLayer(2, 20_001)
+x, rows = torch.rand(1000, 2), torch.rand(4096, 2)
+expected = small(x)
+held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (held + (366 << 20), resource.RLIM_INFINITY))  # room for the outputs alone
+try:
+    large(rows)
+except MemoryError:
+    print("too large")
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(small(x).equal(expected), large(rows).shape[1])
+"""
+
+
+@if_compiled
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_after_memory_ran_out_everything_works_again():
+    done = subprocess.run([sys.executable, "-c", TOO_LARGE], capture_output=True, text=True)
+    assert done.stdout == "too large\nTrue 20001\n", done.stderr
