@@ -17,6 +17,8 @@ EXACTLY = 0.003  # of a hidden grid: how far off its ends may be, at first and i
 SETTLING = 10  # last steps, before which hidden grids are laid as they shall stay
 MOST_ROUGH = 3.0  # times the loss, for the part of roughness in what is minimised
 EXACT = 1e-8  # of the loss of a constant: what is less is the error of splines, and not noise
+ROUNDED = "only rounding errors are left"
+NEARLY = 100.0  # times the target: an error ten times as large
 FALLING = 1e-3  # of the loss, or less, is left by a step of a network that may fit the rows exactly, to rounding
 PROBE = 0.1  # of a step, for second derivatives along it
 
@@ -62,7 +64,7 @@ def levenberg_marquardt(
     rough, settled = 0.0, not update_grid
     while taken < steps:
         if loss <= target:
-            return taken, "only rounding errors are left"
+            return taken, ROUNDED
         start, reason = free.get(), None
         if system is None:
             matrix, gradient = half_derivatives(network, x, y, free, penalty, seen, likelihood)
@@ -98,7 +100,9 @@ def levenberg_marquardt(
         else:
             free.set(start)
             if damping.rejected():
-                reason = "converged: no step lowers the loss any more"
+                # Where rounding decides which step is lower, the last digits of the target are not always to be had.
+                nearly = loss <= NEARLY * target
+                reason = ROUNDED if nearly else "converged: no step lowers the loss any more"
         if not settled and (reason or taken == steps - SETTLING):
             settled = True
             if adapt_hidden_grids(network, x, within=EXACTLY):
