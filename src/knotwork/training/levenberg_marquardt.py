@@ -100,17 +100,15 @@ def levenberg_marquardt(
         else:
             free.set(start)
             if damping.rejected():
-                # Where rounding decides which step is lower, the last digits of the target are not always to be had.
-                nearly = loss <= NEARLY * target
-                reason = ROUNDED if nearly else "converged: no step lowers the loss any more"
+                reason = "converged: no step lowers the loss any more"
         if not settled and (reason or taken == steps - SETTLING):
             settled = True
             if adapt_hidden_grids(network, x, within=EXACTLY):
                 loss, seen = _evaluate(network, x, y, free, penalty, likelihood, seen)
                 smooth, system, reason = None, None, None
                 damping, slow = Damping(), 0
-        if reason:
-            return taken, reason
+        if reason:  # where rounding decides which step is lower, the last digits of the target are not always to be had
+            return taken, ROUNDED if loss <= NEARLY * target else reason
     return taken, f"the limit of {steps} steps was reached"
 
 
