@@ -37,8 +37,8 @@ from lines import Lines
 import knotwork as kw
 from knotwork.data.units import base_units, unit_of
 from knotwork.expressions import parse, symbol, text, to_numpy
-from knotwork.symbolic.agreement import powers_of
-from knotwork.symbolic.constants import Constants, Sample, fitted, simplified
+from knotwork.formulas.agreement import powers_of
+from knotwork.formulas.constants import Constants, Sample, fitted, simplified
 
 ROWS = 1000
 SECONDS = 60.0

@@ -6,10 +6,10 @@ from knotwork import kernels
 from knotwork.data import Dataset, Stream, as_dataset, load_table, sample, stream_batches, stream_parquet
 from knotwork.discover import Discovery, discover
 from knotwork.errors import KnotworkError, KnotworkWarning
+from knotwork.formulas import Candidates, Formula, register_function
 from knotwork.kan import KAN, load, save
 from knotwork.model import MLP, KANLayer, Spec, Trace
 from knotwork.simplify import Scores, fit_sparse
-from knotwork.symbolic import Candidates, Formula, register_function
 from knotwork.training import FitResult, fit, fit_multilevel, fit_shapes
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing_extensions import Self
 
 from knotwork.data import as_dataset
 from knotwork.errors import SpecError
+from knotwork.formulas import Candidate, Candidates, Formula, symbolic_formula
 from knotwork.model import (
     KANNetwork,
     Spec,
@@ -27,16 +28,12 @@ from knotwork.model import (
 from knotwork.model import save as save_network
 from knotwork.simplify import Scores, attribute, prune
 from knotwork.symbolic import (
-    Candidate,
-    Candidates,
-    Formula,
     Relations,
     auto_symbolic,
     fix_symbolic,
     from_expression,
     relations,
     suggest_symbolic,
-    symbolic_formula,
     unfix_symbolic,
 )
 from knotwork.training import FitResult, fit

@@ -16,10 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from knotwork.data import Dataset, load_table
-from knotwork.discover import Discovery, Find, discover
+from knotwork.discover import Discovery, discover
+from knotwork.discover.journey import Find
 from knotwork.errors import DataError
+from knotwork.formulas import Formula
 from knotwork.kan import save
-from knotwork.symbolic import Formula
 from knotwork.training import Line
 
 

@@ -27,9 +27,9 @@ from knotwork.estimators.gauss_newton import gauss_newton
 from knotwork.estimators.roughness import Roughness
 from knotwork.estimators.rows import Rows
 from knotwork.estimators.straight import rescale_outputs, straight
+from knotwork.formulas import Formula
 from knotwork.kan import KAN
 from knotwork.model import Spec, is_whole, parse_width
-from knotwork.symbolic import Formula
 from knotwork.training import FitResult, threads_for
 from knotwork.training.objective import Objective
 from knotwork.training.watch import Watch

@@ -17,8 +17,8 @@ from torch.nn.functional import one_hot
 from knotwork.errors import DataError
 from knotwork.estimators.base import KANEstimator, unique
 from knotwork.estimators.rows import Rows
-from knotwork.symbolic import Formula
-from knotwork.symbolic.formula import opposite
+from knotwork.formulas import Formula
+from knotwork.formulas.formula import opposite
 from knotwork.training.likelihood import Bernoulli, Categorical
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from knotwork.data.dataset import default_target
 from knotwork.errors import DataError
 from knotwork.estimators.base import KANEstimator
 from knotwork.estimators.rows import Rows
-from knotwork.symbolic import Formula
+from knotwork.formulas import Formula
 from knotwork.training.likelihood import Normal
 
 ROUNDING = 1e-14  # of the largest target: below it, targets are constant

@@ -9,9 +9,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from knotwork.data import Dataset
+from knotwork.formulas import Candidate
 from knotwork.model import KANNetwork, trace
 from knotwork.simplify import attribute
-from knotwork.symbolic import Candidate, suggest_symbolic
+from knotwork.symbolic import suggest_symbolic
 
 Edge = tuple[int, int, int]
 Predict = Callable[[Tensor], Tensor]

@@ -17,6 +17,8 @@ import torch
 
 from knotwork.data import Dataset, as_dataset
 from knotwork.errors import DataError, ExpressionError, KnotworkWarning, SpecError
+from knotwork.formulas import Formula, symbolic_formula
+from knotwork.formulas.formula import evaluate
 from knotwork.functions import named_function
 from knotwork.model import KANNetwork
 from knotwork.outputs.curves import edge_curve, training_curves
@@ -38,8 +40,7 @@ from knotwork.outputs.layout import MOST_CURVES as MOST_FRAMES
 from knotwork.outputs.predicted import predicted_vs_true
 from knotwork.outputs.wording import FILTERS, number, percent
 from knotwork.simplify import attribute, input_shares
-from knotwork.symbolic import Formula, relations, symbolic_formula
-from knotwork.symbolic.formula import evaluate
+from knotwork.symbolic import relations
 from knotwork.training import FitResult
 
 if TYPE_CHECKING:

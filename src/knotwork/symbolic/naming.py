@@ -9,12 +9,12 @@ from torch import Tensor
 
 from knotwork.data import Dataset, as_dataset
 from knotwork.errors import SpecError
+from knotwork.formulas.candidates import Candidate, Candidates, candidates
+from knotwork.formulas.goals import goal_of, targets_of
 from knotwork.functions import NamedFunction, named_function
 from knotwork.functions import select as select_functions
 from knotwork.model import KANNetwork, Trace, trace
 from knotwork.splines import grid_range
-from knotwork.symbolic.candidates import Candidate, Candidates, candidates
-from knotwork.symbolic.goals import goal_of, targets_of
 from knotwork.training import levenberg_marquardt, threads_for
 from knotwork.training.levenberg_marquardt import NORMAL
 from knotwork.training.likelihood import Goal

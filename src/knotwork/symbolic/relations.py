@@ -10,8 +10,8 @@ from torch import Tensor
 
 from knotwork.data import Dataset, as_dataset
 from knotwork.errors import SpecError
+from knotwork.formulas.formula import logit_names
 from knotwork.model import KANNetwork, is_whole
-from knotwork.symbolic.formula import logit_names
 
 KINDS = ("shift", "scale")
 ROWS = 1000  # between which values are exchanged

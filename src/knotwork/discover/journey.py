@@ -14,19 +14,21 @@ from torch import Tensor
 
 from knotwork.data import Dataset, as_dataset, seeded
 from knotwork.data.names import check_units, listed
+from knotwork.discover.network_shapes import Shape, shapes
 from knotwork.errors import DataError, ExpressionError, KnotworkWarning, SpecError, TrainingError
+from knotwork.formulas import Formula, measured, simplest
+from knotwork.formulas.constants import ROUNDING, Constants, Sample, fitted, simplified
+from knotwork.formulas.dimensions import Dimensions
 from knotwork.kan import KAN
 from knotwork.model import Spec
+from knotwork.regression.candidate_formulas import Reading, read
+from knotwork.regression.constraints import Guidance
+from knotwork.regression.dimensionless import groupings, needed, obstacle
+from knotwork.regression.dimensionless_search import GroupSearch
+from knotwork.regression.search import Search
 from knotwork.simplify import input_shares
-from knotwork.symbolic import Formula, Relations, from_expression, measured, simplest
-from knotwork.symbolic.constants import ROUNDING, Constants, Sample, fitted, simplified
+from knotwork.symbolic import Relations, from_expression
 from knotwork.symbolic.construction import splines_of
-from knotwork.symbolic.dimensions import Dimensions, groupings, needed, obstacle
-from knotwork.symbolic.grouping import GroupSearch
-from knotwork.symbolic.guidance import Guidance
-from knotwork.symbolic.reading import Reading, read
-from knotwork.symbolic.search import Search
-from knotwork.symbolic.shapes import Shape, shapes
 from knotwork.training import INTERRUPTED, FitResult, Line, fit, fit_multilevel, held_out, progress_line
 
 SCOUT_WIDTH = 5  # hidden nodes of the first, general network
@@ -196,8 +198,8 @@ def discover(
     """Fit KANs of growing shape to a table, name their edges, and choose the formula that says most in least.
 
     `X` and `y` are arrays or pandas objects, or `X` is a `Dataset`. A sparse general network tells which inputs matter.
-    Then structures of curves are tried (`knotwork.symbolic.search`), the curves of those that come close are named with
-    functions of `lib`, and all constants are fitted together and made simple where the rows cannot tell the difference.
+    Then structures of curves are tried (`knotwork.regression.search`), the curves of those that come close are named
+    with functions of `lib`, and all constants are fitted together and rounded where the rows allow it.
     It ends at the first formula that is exact to rounding, or soon after one that leaves what looks random. Where there
     is none, networks of ever more general shape follow. It ends too after `time_budget` seconds (checked between steps
     of a second or so, on large tables several), or at Ctrl-C, with the best so far. Where nothing beats the mean of the

@@ -8,9 +8,9 @@ import torch
 
 import knotwork as kw
 from knotwork.expressions import contains, function_names, parse
+from knotwork.formulas.constants import Sample
 from knotwork.functions import named_function
-from knotwork.symbolic.constants import Sample
-from knotwork.symbolic.guidance import Guidance
+from knotwork.regression.constraints import Guidance
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def best_line(rows, y):
 
 
 def test_networks_too_keep_a_linear_input_straight(monkeypatch):
-    monkeypatch.setattr(sys.modules["knotwork.discover"].Searching, "structures", lambda self: None)
+    monkeypatch.setattr(sys.modules["knotwork.discover.journey"].Searching, "structures", lambda self: None)
     data = kw.sample("x*exp(z)", x=(0, 2), z=(-1, 1), size=300, seed=0)
     found = kw.discover(data, seed=0, linear=["x"])
     assert found.formula.expression == parse("x*exp(z)")

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from knotwork.formulas.candidates import Target, candidates_of_many
 from knotwork.functions import NamedFunction
-from knotwork.symbolic.candidates import Target, candidates_of_many
 
 POINTS = 120  # of a curve that are looked at
 OUTER_COST = 1.5  # bits for an outer function

@@ -10,9 +10,10 @@ from scipy.optimize import curve_fit
 
 import knotwork as kw
 from knotwork.expressions import parametrise, parse
-from knotwork.symbolic import Formula, from_expression, measured
-from knotwork.symbolic.constants import Sample, Template, fitted
-from knotwork.symbolic.intervals import Uncertainty
+from knotwork.formulas import Formula, measured
+from knotwork.formulas.constants import Sample, Template, fitted
+from knotwork.formulas.intervals import Uncertainty
+from knotwork.symbolic import from_expression
 
 
 def best(text, sample):

@@ -8,14 +8,14 @@ import torch
 
 import knotwork as kw
 from knotwork.expressions import parse
+from knotwork.formulas.constants import Constants, Sample, Template, fitted, simplified
 from knotwork.functions import select
-from knotwork.symbolic.constants import Constants, Sample, Template, fitted, simplified
-from knotwork.symbolic.names import INVERSE, OUTER, PLAIN, ROOT, names
-from knotwork.symbolic.reading import read
-from knotwork.symbolic.ridges import fit_ridges, gauges
-from knotwork.symbolic.search import Search
-from knotwork.symbolic.structures import Fitting, Rows, Structure, fit_structure
-from knotwork.symbolic.symmetry import factors, looks_random, pairs
+from knotwork.regression.candidate_formulas import read
+from knotwork.regression.curve_names import INVERSE, OUTER, PLAIN, ROOT, names
+from knotwork.regression.ridges import fit_ridges, gauges
+from knotwork.regression.search import Search
+from knotwork.regression.structures import Fitting, Rows, Structure, fit_structure
+from knotwork.regression.symmetry import factors, looks_random, pairs
 
 LIBRARY = select(None)
 

@@ -14,8 +14,9 @@ import knotwork as kw
 from knotwork.data.units import Unit, base_units, unit_of
 from knotwork.errors import DataError
 from knotwork.expressions import parse, solve_exactly
-from knotwork.symbolic.agreement import agreement
-from knotwork.symbolic.dimensions import Dimensions, groupings, needed
+from knotwork.formulas.agreement import agreement
+from knotwork.formulas.dimensions import Dimensions
+from knotwork.regression.dimensionless import groupings, needed
 
 POWERS = st.fractions(-3, 3, max_denominator=2)
 MATRICES = st.integers(1, 4).flatmap(
@@ -261,7 +262,7 @@ def test_units_can_be_left_out_of_the_search_and_are_judged_all_the_same():
 
 @pytest.mark.parametrize(("text", "unit", "longer"), [("a", "m", 0), ("1.5*a", "s", 1), ("a", "s", 4)])
 def test_what_is_wrong_in_its_units_counts_as_longer(text, unit, longer):
-    journey = sys.modules["knotwork.discover"]
+    journey = sys.modules["knotwork.discover.journey"]
     X = np.random.default_rng(0).uniform(1, 2, (100, 1))
     bits = []
     for units in (None, {"a": "m", "y": unit}):

@@ -1,4 +1,4 @@
-"""What the units of columns say: groups of inputs without a unit, and what a target is measured by."""
+"""Dimensionless groups of inputs, and what a target is measured by (Buckingham 1914)."""
 
 import itertools
 import math
@@ -10,64 +10,13 @@ import torch
 from torch import Tensor
 
 from knotwork.data import Dataset
-from knotwork.data.names import listed, with_unit
-from knotwork.data.units import Unit, unit_of
-from knotwork.errors import DataError
-
-Powers = Mapping[str, Fraction]
+from knotwork.data.names import with_unit
+from knotwork.formulas.dimensions import Dimensions, Powers
 
 MOST = 400  # sets of inputs that others are measured by, of which the simplest groups are taken,
 MOST_TRIED = 1000  # of so many that are looked at
 LARGEST = 6  # power of an input in a group, and denominator
 FRACTION = 2.0  # how many whole powers one that is a fraction is as odd as
-
-
-@dataclass(frozen=True)
-class Dimensions:
-    """The units of all columns of a table, understood."""
-
-    inputs: Mapping[str, Unit]
-    target: Unit
-
-    @classmethod
-    def of(cls, data: Dataset, output: int = 0) -> "Dimensions":
-        """Those of a target and all inputs; DataError that names a column without a unit, or one that is not known."""
-        names = (*data.input_names, data.target_names[output])
-        missing = [name for name in names if name not in data.units]
-        if missing:
-            raise DataError(f"{listed(missing)} {'has' if len(missing) == 1 else 'have'} no unit; pure numbers have 1.")
-        found = []
-        for name in names:
-            try:
-                found.append(unit_of(data.units[name]))
-            except DataError as error:
-                raise DataError(f"Column '{name}': {error}") from None
-        return cls(dict(zip(data.input_names, found[:-1], strict=True)), found[-1])
-
-    @property
-    def base(self) -> list[str]:
-        """The base dimensions that occur."""
-        return list(dict.fromkeys(name for unit in (*self.inputs.values(), self.target) for name in unit.powers))
-
-    def vector(self, unit: Unit) -> list[Fraction]:
-        """Powers of the base dimensions, in their order."""
-        return [unit.powers.get(name, Fraction(0)) for name in self.base]
-
-    def unused(self, names: Sequence[str]) -> list[str] | None:
-        """Those of these inputs that no group without a unit holds, nor the target's; None if that has no measure."""
-        from knotwork.expressions import solve_exactly
-
-        vectors = {name: self.vector(self.inputs[name]) for name in names}
-        target = self.vector(self.target)
-        if solve_exactly(list(vectors.values()), [target])[0] is None:
-            return None
-        found = []
-        for name in names:
-            others = [vector for other, vector in vectors.items() if other != name]
-            alone, measured = solve_exactly(others, [vectors[name], target])
-            if alone is None and measured is not None:
-                found.append(name)
-        return found
 
 
 @dataclass(frozen=True)

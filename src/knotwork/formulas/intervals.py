@@ -14,7 +14,7 @@ from knotwork.data.arrays import check_finite, matrix
 from knotwork.data.columns import numbers
 from knotwork.data.names import listed, split_units, unknown_name
 from knotwork.errors import DataError, SpecError
-from knotwork.symbolic.constants import Sample, Template, values_and_slopes
+from knotwork.formulas.constants import Sample, Template, values_and_slopes
 from knotwork.training.likelihood import Goal
 
 KINDS = ("prediction", "confidence")

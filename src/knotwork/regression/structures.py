@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from knotwork.kernels import basis
+from knotwork.regression.curve_names import EXPONENTIAL, Outer
 from knotwork.splines import uniform_knots
-from knotwork.symbolic.names import EXPONENTIAL, Outer
 from knotwork.training.damping import Damping, damped_step
 
 ORDER = 3

@@ -6,7 +6,7 @@ import math
 import torch
 from torch import Tensor
 
-from knotwork.symbolic.structures import least_squares
+from knotwork.regression.structures import least_squares
 
 LIKE = 0.12  # of the slopes: what of their sum may be left where only the difference matters
 STEADY = 0.05  # of a power: how far off it is in half of the rows

@@ -6,9 +6,9 @@ import torch
 
 import knotwork as kw
 from knotwork.expressions import parse
-from knotwork.symbolic.constants import Sample
-from knotwork.symbolic.goals import LABELS
-from knotwork.symbolic.intervals import Uncertainty
+from knotwork.formulas.constants import Sample
+from knotwork.formulas.goals import LABELS
+from knotwork.formulas.intervals import Uncertainty
 
 
 def labels(rows, seed=0):

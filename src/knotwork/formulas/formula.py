@@ -11,13 +11,11 @@ from torch import Tensor
 from knotwork.data import Dataset, as_dataset
 from knotwork.data.names import listed
 from knotwork.errors import DataError, ExpressionError, SpecError
-from knotwork.functions import named_function
-from knotwork.model import KANNetwork, is_whole
-from knotwork.symbolic.agreement import Agreement, agreement
-from knotwork.symbolic.constants import Sample
-from knotwork.symbolic.dimensions import Dimensions
-from knotwork.symbolic.goals import LABELS, goal_of, targets_of
-from knotwork.symbolic.intervals import (
+from knotwork.formulas.agreement import Agreement, agreement
+from knotwork.formulas.constants import Sample
+from knotwork.formulas.dimensions import Dimensions
+from knotwork.formulas.goals import LABELS, goal_of, targets_of
+from knotwork.formulas.intervals import (
     Kind,
     Prediction,
     Uncertainty,
@@ -26,6 +24,8 @@ from knotwork.symbolic.intervals import (
     correlations,
     quantile,
 )
+from knotwork.functions import named_function
+from knotwork.model import KANNetwork, is_whole
 from knotwork.training.levenberg_marquardt import NORMAL
 from knotwork.training.likelihood import Goal
 

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from knotwork.formulas.constants import ROUNDING, Constants, Sample, Template, fitted, simplified, values_of
 from knotwork.functions import NamedFunction
-from knotwork.symbolic.constants import ROUNDING, Constants, Sample, Template, fitted, simplified, values_of
-from knotwork.symbolic.names import EXPONENTIAL, FLOOR, PLAIN, Name, names
-from knotwork.symbolic.ridges import Ridges, gauges
-from knotwork.symbolic.structures import Fit, Fitting, Rows, Structure
+from knotwork.regression.curve_names import EXPONENTIAL, FLOOR, PLAIN, Name, names
+from knotwork.regression.ridges import Ridges, gauges
+from knotwork.regression.structures import Fit, Fitting, Rows, Structure
 
 CHOICES = 10  # names of a curve that are tried
 TRIES = 30  # other names tried in a structure

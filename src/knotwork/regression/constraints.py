@@ -8,13 +8,13 @@ import torch
 
 from knotwork.data.names import unknown_name
 from knotwork.errors import DataError, SpecError
+from knotwork.formulas.constants import Sample
 from knotwork.functions import NamedFunction, named_function, select
 from knotwork.model import KANNetwork
-from knotwork.symbolic.constants import Sample
-from knotwork.symbolic.names import PLAIN
-from knotwork.symbolic.reading import Reading
-from knotwork.symbolic.search import Search
-from knotwork.symbolic.structures import Axis, Rows
+from knotwork.regression.candidate_formulas import Reading
+from knotwork.regression.curve_names import PLAIN
+from knotwork.regression.search import Search
+from knotwork.regression.structures import Axis, Rows
 
 STRAIGHT = 1e-9  # of the target's spread: how far a linear input may bend it over its range
 PLACES = 9  # of its range that are looked at

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from knotwork.formulas import candidates
 from knotwork.functions import LIBRARY, select
-from knotwork.symbolic import candidates
 
 # constants (a, b, c, d) that keep a·x + b inside each function's domain for x in [-1, 1]
 INSIDE = {

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from knotwork.data.units import Unit, base_units
-from knotwork.symbolic.dimensions import Dimensions
+from knotwork.formulas.dimensions import Dimensions
 
 DIGITS = 4  # of constants in a sentence
 KEEPING = ("Abs", "Max", "Min")  # functions whose values have the unit of their arguments

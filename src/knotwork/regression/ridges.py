@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from knotwork.kernels import basis
+from knotwork.regression.structures import LEAST_TARGET, Rows, least_squares
 from knotwork.splines import uniform_knots
-from knotwork.symbolic.structures import LEAST_TARGET, Rows, least_squares
 from knotwork.training.damping import Damping, damped_step
 
 COARSE, GRID, ORDER = 6, 16, 3

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from knotwork.formulas.constants import ROUNDING, Sample, fitted, simplified, values_of
 from knotwork.functions import NamedFunction
-from knotwork.symbolic.constants import ROUNDING, Sample, fitted, simplified, values_of
-from knotwork.symbolic.names import EXPONENTIAL, OUTER, PLAIN, RARE
-from knotwork.symbolic.reading import Reading, read, read_ridges, read_structure
-from knotwork.symbolic.ridges import fit_ridges
-from knotwork.symbolic.structures import Rows, Structure, fit_structure
-from knotwork.symbolic.symmetry import factors, looks_random, pairs
+from knotwork.regression.candidate_formulas import Reading, read, read_ridges, read_structure
+from knotwork.regression.curve_names import EXPONENTIAL, OUTER, PLAIN, RARE
+from knotwork.regression.ridges import fit_ridges
+from knotwork.regression.structures import Rows, Structure, fit_structure
+from knotwork.regression.symmetry import factors, looks_random, pairs
 
 GOOD = 0.98  # held-out error, relative to that of a constant, from which a structure is worth reading
 NEAR = 2.0  # times the least error: structures that far off are read too

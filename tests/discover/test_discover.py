@@ -11,7 +11,7 @@ import torch
 
 import knotwork as kw
 from knotwork.expressions import parse
-from knotwork.symbolic.search import Search
+from knotwork.regression.search import Search
 from knotwork.training import INTERRUPTED, Line
 
 
@@ -96,7 +96,7 @@ def test_who_watches_is_shown_ever_better_fronts():
 
 def test_a_front_drops_what_is_beaten():
     shown = []
-    front = sys.modules["knotwork.discover"].Front(shown.append)
+    front = sys.modules["knotwork.discover.journey"].Front(shown.append)
     for text, error in [("x", 1.0), ("x*y + x", 0.5), ("x*y", 0.4), ("x*y + y", 0.45), ("x + y", float("nan"))]:
         front.add(error, parse(text), "a sum")
     assert [[str(find.expression) for find in finds] for finds in shown] == [["x"], ["x", "x*y + x"], ["x", "x*y"]]

@@ -9,11 +9,12 @@ from typing import Any
 from torch import Tensor
 
 from knotwork.data.units import simple_factor
-from knotwork.symbolic.constants import ROUNDING, Constants, Sample, Template, fitted, simplified, values_of
-from knotwork.symbolic.dimensions import Grouping, Powers
-from knotwork.symbolic.reading import Reading, read
-from knotwork.symbolic.search import Search
-from knotwork.symbolic.symmetry import looks_random
+from knotwork.formulas.constants import ROUNDING, Constants, Sample, Template, fitted, simplified, values_of
+from knotwork.formulas.dimensions import Powers
+from knotwork.regression.candidate_formulas import Reading, read
+from knotwork.regression.dimensionless import Grouping
+from knotwork.regression.search import Search
+from knotwork.regression.symmetry import looks_random
 
 TRIED = 3  # groupings
 SMALL = 0.25  # of the median of what the target is measured by: smaller rows tell of noise only

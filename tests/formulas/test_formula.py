@@ -8,7 +8,7 @@ import torch
 
 import knotwork as kw
 from knotwork.expressions import parse
-from knotwork.symbolic import simplest, symbolic_formula
+from knotwork.formulas import simplest, symbolic_formula
 
 
 def named_network(width, arity=2, seed=0):

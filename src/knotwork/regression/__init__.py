@@ -1,0 +1,1 @@
+"""A table → candidate formulas, without a network: structures of curves, ridge functions, dimensionless groups."""
