@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from knotwork.functions import NamedFunction
+from knotwork.solvers.batched import solve_batched
 
 GRID_ROWS = 128  # samples on which the (a, b) grid is searched
 FEW_ROWS = 300  # and of those that the first polish sees
@@ -231,42 +232,40 @@ def _linear(values: Tensor, rows: _Rows) -> tuple[Tensor, Tensor, Tensor]:
     return c, d, torch.nan_to_num(error, nan=torch.inf)
 
 
+@dataclass(frozen=True)
+class _InnerConstants:
+    """The problem of (a, b) for every curve of `rows`, with c and d by regression (variable projection)."""
+
+    rows: _Rows
+    function: NamedFunction
+
+    def evaluate(self, parameters: Tensor) -> tuple[Tensor, ...]:
+        values, u = _values(self.function, self.rows.z, parameters[:, 0], parameters[:, 1])
+        c, d, error = _linear(values, self.rows)
+        return error, values, u, c, d
+
+    def normal_equations(self, state: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        _, values, u, c, d = state
+        slope = c[:, None] * self.function.slope(u)
+        columns = torch.stack([slope * self.rows.z, slope, values, torch.ones_like(u)], dim=-1)
+        columns = torch.nan_to_num(columns, nan=0.0, posinf=0.0, neginf=0.0)
+        residual = c[:, None] * values + d[:, None] - self.rows.y
+        residual = torch.nan_to_num(residual, nan=0.0, posinf=0.0, neginf=0.0)
+        weighted = (columns * self.rows.w[:, :, None]).transpose(1, 2)
+        return weighted @ columns, (weighted @ residual.unsqueeze(-1)).squeeze(-1)
+
+
 def _polish(
     rows: _Rows, function: NamedFunction, a: Tensor, b: Tensor, steps: int = 40
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Damped Gauss-Newton in (a, b) with c and d by regression (variable projection), all starts (k, m) at once.
+    """Damped Gauss-Newton steps from all starts (a, b), each (k, m), at once.
 
     Returns a, b and the mean squared error (k,) of every curve's best start.
     """
     count, starts = a.shape
     every = rows.only([k for k in range(count) for _ in range(starts)])
-    a, b = a.flatten(), b.flatten()
-    values, u = _values(function, rows.z, a, b)
-    c, d, error = _linear(values, every)
-    damping, idle = torch.full_like(a, 1e-3), 0
     fixed = function.power is not None and function.shift_free  # a straight line has no inner constants
-    for _ in range(0 if fixed else steps):
-        slope = c[:, None] * function.slope(u)
-        columns = torch.stack([slope * rows.z, slope, values, torch.ones_like(u)], dim=-1)
-        columns = torch.nan_to_num(columns, nan=0.0, posinf=0.0, neginf=0.0)
-        residual = torch.nan_to_num(c[:, None] * values + d[:, None] - every.y, nan=0.0, posinf=0.0, neginf=0.0)
-        weighted = (columns * every.w[:, :, None]).transpose(1, 2)
-        matrix = weighted @ columns
-        diagonal = matrix.diagonal(dim1=-2, dim2=-1)
-        scale = torch.diag_embed(damping[:, None] * diagonal + 1e-12 * diagonal.amax(-1, keepdim=True) + 1e-300)
-        step, _ = torch.linalg.solve_ex(matrix + scale, -(weighted @ residual.unsqueeze(-1)))
-        step = torch.nan_to_num(step.squeeze(-1), nan=0.0, posinf=0.0, neginf=0.0)
-        new_values, new_u = _values(function, rows.z, a + step[:, 0], b + step[:, 1])
-        new_c, new_d, new_error = _linear(new_values, every)
-        better = new_error < error
-        gain = torch.where(better, (error - new_error) / error.clamp_min(1e-300), torch.zeros_like(error))
-        a, b = torch.where(better, a + step[:, 0], a), torch.where(better, b + step[:, 1], b)
-        c, d = torch.where(better, new_c, c), torch.where(better, new_d, d)
-        error = torch.where(better, new_error, error)
-        values, u = torch.where(better[:, None], new_values, values), torch.where(better[:, None], new_u, u)
-        damping = torch.where(better, damping / 5, damping * 5).clamp(1e-12, 1e12)
-        idle = 0 if bool((gain > 1e-6).any()) else idle + 1
-        if idle == 4:
-            break
-    best = error.view(count, starts).argmin(1) + starts * torch.arange(count)
-    return a[best], b[best], error[best]
+    start = torch.stack([a.flatten(), b.flatten()], dim=1)
+    found = solve_batched(_InnerConstants(every, function), start, 0 if fixed else steps)
+    best = found.losses.view(count, starts).argmin(1) + starts * torch.arange(count)
+    return found.parameters[best, 0], found.parameters[best, 1], found.losses[best]
