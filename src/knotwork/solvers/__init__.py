@@ -1,1 +1,31 @@
-"""Damped Gauss-Newton loops for nonlinear least squares: one problem, or many small ones at once."""
+"""Damped Gauss-Newton loops for nonlinear least squares: one problem, or many small ones at once.
+
+A caller describes its objective as a `Problem` (or, if its parameters are one tensor, as a `VectorProblem`), and
+`gauss_newton` minimises it. `batched` has the loop for many small problems of one kind.
+"""
+
+from knotwork.solvers.acceleration import accelerated_step, second_differences
+from knotwork.solvers.damping import Damping, NormalEquations, Step, System
+from knotwork.solvers.gauss_newton import gauss_newton
+from knotwork.solvers.problem import Problem, VectorProblem
+from knotwork.solvers.result import EachStep, Ended, Stop, StopReason
+from knotwork.solvers.settings import SOLVER, Options, SolverSettings
+
+__all__ = [
+    "SOLVER",
+    "Damping",
+    "EachStep",
+    "Ended",
+    "NormalEquations",
+    "Options",
+    "Problem",
+    "SolverSettings",
+    "Step",
+    "Stop",
+    "StopReason",
+    "System",
+    "VectorProblem",
+    "accelerated_step",
+    "gauss_newton",
+    "second_differences",
+]

@@ -1,0 +1,75 @@
+"""Why a loop ended, and after how many steps."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+
+class StopReason(Enum):
+    """Why a fit, a search or a solution ended. The value is a sentence; `Ended.sentence` may add numbers to it."""
+
+    CONVERGED = "the objective hardly falls any more"
+    ROUNDING = "only rounding errors are left"
+    NO_STEP = "no step lowers the objective"
+    STEP_LIMIT = "the limit of steps was reached"
+    PATIENCE = "the validation loss does not fall any more"
+    INTERRUPTED = "interrupted; the best state so far was kept"
+    CALLBACK = "stopped by the callback"
+    NOT_FINITE = "the objective is NaN or infinite"
+    NOTHING_TO_TRAIN = "there is no parameter to train"
+    EXACT = "the formula is exact to rounding"
+    RANDOM_RESIDUAL = "the residual looks random"
+    EXHAUSTED = "all candidates were tried"
+    TIME_BUDGET = "the time budget was used up"
+
+    @property
+    def converged(self) -> bool:
+        """Whether the loop ended because the result cannot be improved, rather than because something stopped it."""
+        return self in _CONVERGED
+
+    @property
+    def by_caller(self) -> bool:
+        """Whether Ctrl-C or a callback ended the loop. A series of fits ends then, too."""
+        return self in (StopReason.INTERRUPTED, StopReason.CALLBACK)
+
+
+_CONVERGED = frozenset(
+    {
+        StopReason.CONVERGED,
+        StopReason.ROUNDING,
+        StopReason.NO_STEP,
+        StopReason.NOTHING_TO_TRAIN,
+        StopReason.EXACT,
+        StopReason.RANDOM_RESIDUAL,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A request to stop: the reason, and one sentence for the user with its numbers."""
+
+    reason: StopReason
+    sentence: str
+
+    def after(self, steps: int) -> "Ended":
+        """The result of a loop that this stopped after so many accepted steps."""
+        return Ended(steps, self.reason, self.sentence)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a loop ended: the number of accepted steps, the reason, and one sentence for the user."""
+
+    steps: int
+    reason: StopReason
+    sentence: str
+
+    @property
+    def converged(self) -> bool:
+        """Whether the result cannot be improved (`StopReason.converged`)."""
+        return self.reason.converged
+
+
+EachStep = Callable[[int, float], Stop | None]
+"""Called after every accepted step with its number (from 1) and the loss. A `Stop` ends the loop."""
