@@ -84,6 +84,21 @@ def test_references_to_names_lead_to_a_description(page):
     assert [target for target in targets if target not in DESCRIBED | modules] == []
 
 
+def docstrings(name: str) -> list[str]:
+    """The docstring of what has that name, and of a class those of its members."""
+    thing = getattr(kw, name.removeprefix("knotwork."), None) or found(name)  # discover is a function and a room
+    members = [vars(thing).get(part) for part in public_names(thing)] if inspect.isclass(thing) else []
+    return [inspect.getdoc(one) or "" for one in (thing, *members)]
+
+
+def test_names_in_docstrings_lead_to_a_description():
+    modules = {name.rpartition(".")[0] for name in DESCRIBED}
+    texts = {name: "\n".join(docstrings(name)) for name in sorted(DESCRIBED)}
+    named = {(name, other) for name, text in texts.items() for other in re.findall(r"`(knotwork\.\w[\w.]*)`", text)}
+    assert named
+    assert [pair for pair in sorted(named) if pair[1] not in DESCRIBED | modules] == []
+
+
 @pytest.mark.parametrize("page", TEXTS)
 def test_links_between_pages_lead_somewhere(page):
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", TEXTS[page])

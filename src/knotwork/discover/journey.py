@@ -198,7 +198,7 @@ def discover(
     """Fit KANs of growing shape to a table, name their edges, and choose the formula that says most in least.
 
     `X` and `y` are arrays or pandas objects, or `X` is a `Dataset`. A sparse general network tells which inputs matter.
-    Then structures of curves are tried (`knotwork.regression.search`), the curves of those that come close are named
+    Then structures of curves are tried, the curves of those that come close are named
     with functions of `lib`, and all constants are fitted together and rounded where the rows allow it.
     It ends at the first formula that is exact to rounding, or soon after one that leaves what looks random. Where there
     is none, networks of ever more general shape follow. It ends too after `time_budget` seconds (checked between steps

@@ -1,4 +1,4 @@
-# The functions of csrc/bindings.cpp; kernels/compiled.py, which checks what goes in, is their only caller.
+# The functions of csrc/bindings.cpp; kernels/calls.py is their only caller, kernels/eligibility.py checks what goes in.
 from typing import Any
 
 def __getattr__(name: str) -> Any: ...

@@ -70,7 +70,7 @@ def one_by_one(sums: Callable[..., Tensor], *layer: Any, derivatives: Sequence[i
     return torch.stack([sums(*layer, d, scale) for d, scale in zip(derivatives, (None, *scales), strict=True)])
 
 
-def edge_pulls(
+def scale_vjp(
     x: Tensor,
     gradient: Tensor,
     coefficients: Tensor,
@@ -81,14 +81,14 @@ def edge_pulls(
     extrapolation: str = "linear",
     derivative: int = 0,
 ) -> Tensor:
-    """Σ_j gradient_j φ_ij^(derivative)(x_i), the derivative of `edge_sums` by its scale: (batch, out) → (batch, in)."""
+    """Vector-Jacobian product of `edge_sums` by its scale, Σ_j gradient_j φ_ij^(derivative)(x_i): (batch, in)."""
     splines = basis(x, knots, k, derivative, extrapolation)
     values = base_values(x, knots, k, base, derivative)
     by_function = (gradient @ _columns(coefficients).T).reshape(splines.shape)
     return (splines * by_function).sum(-1) + values * (gradient @ base_weights.T)
 
 
-def edge_collects(
+def weights_vjp(
     x: Tensor,
     gradient: Tensor,
     scale: Tensor | None,
@@ -98,7 +98,7 @@ def edge_collects(
     extrapolation: str = "linear",
     derivative: int = 0,
 ) -> tuple[Tensor, Tensor]:
-    """The derivatives of Σ gradient · `edge_sums` by coefficients (in, G + k, out) and base weights (in, out)."""
+    """Vector-Jacobian products of `edge_sums` by coefficients (in, G + k, out) and by base weights (in, out)."""
     splines = basis(x, knots, k, derivative, extrapolation)
     values = base_values(x, knots, k, base, derivative)
     if scale is not None:

@@ -13,6 +13,7 @@ from knotwork import kernels
 from knotwork.errors import SpecError
 from knotwork.functions import named_function
 from knotwork.kernels import basis, basis_with_slope
+from knotwork.kernels.torch_internals import unflatten
 from knotwork.model.layer import KANLayer
 from knotwork.model.network import KANNetwork
 
@@ -355,7 +356,7 @@ def loss_and_grad(network: KANNetwork, x: Tensor, y: Tensor) -> tuple[Tensor, tu
             torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)
         )
     value, gradient = compiled.loss(x, y)
-    gradients = torch._C._nn.unflatten_dense_tensors(gradient, parameters)  # type: ignore[attr-defined]
+    gradients = unflatten(gradient, parameters)
     if known is None or not known.trained:
         for layer, at in zip(network.layers, range(0, len(parameters), 3), strict=True):
             gradients[at].mul_(layer.mask.unsqueeze(1))
