@@ -59,7 +59,7 @@ def equations() -> dict[str, tuple[str, dict[str, tuple[float, float]]]]:
 
 def by_knotwork(X: np.ndarray, y: np.ndarray, names: list[str], seed: int, noise: float) -> tuple[sympy.Expr, dict]:
     """The formula that `discover` chooses."""
-    data = kw.Dataset.from_arrays(X, y, test=0, names=names, seed=seed)
+    data = kw.Dataset.from_arrays(X, y, test_size=0, names=names, seed=seed)
     found = kw.discover(data, seed=seed, time_budget=SECONDS - 5)
     return found.formula.expression, {"shape": found.shape, "stop": found.stop_reason}
 
@@ -71,7 +71,7 @@ def by_knotwork_with_units(
     with (HERE / "feynman_units.csv").open() as file:
         known = {row["variable"]: row["unit"] for row in csv.DictReader(file)}
     units = {**{name: known[name] for name in names}, "the target": target}
-    data = kw.Dataset.from_arrays(X, y, test=0, names=names, target_names="the target", units=units, seed=seed)
+    data = kw.Dataset.from_arrays(X, y, test_size=0, names=names, target_names="the target", units=units, seed=seed)
     found = kw.discover(data, seed=seed, time_budget=SECONDS - 5)
     said = str(found.formula.units[0])
     return found.formula.expression, {"shape": found.shape, "stop": found.stop_reason, "units": said}

@@ -3,12 +3,12 @@
 import pytest
 from tools.knots.selection import LIMIT, PLAN, SEED, choose, knots_with
 
-from knotwork.data import read_table
+from knotwork.data import read_packaged
 
 
 def test_every_row_of_the_packaged_table_was_planned_with_its_mirror():
     planned = dict(choose(PLAN, SEED)[:LIMIT])
-    table = read_table("knots")
+    table = read_packaged("knots")
     assert len(planned) == LIMIT
     assert all(planned[name] == bool(mirrored) for name, mirrored in zip(table["name"], table["mirrored"], strict=True))
     assert LIMIT - len(table) == 102  # nine without a hyperbolic structure or with a crash, 93 repeats

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from knotwork import kernels
-from knotwork.data import Dataset, Stream, as_dataset, load_table, sample, stream_batches, stream_parquet
+from knotwork.data import Dataset, Stream, as_dataset, load_dataset, sample, stream_batches, stream_parquet
 from knotwork.discover import Discovery, discover
 from knotwork.errors import KnotworkError, KnotworkWarning
 from knotwork.formulas import Candidates, Formula, register_function
@@ -41,7 +41,7 @@ __all__ = [
     "fit_sparse",
     "kernels",
     "load",
-    "load_table",
+    "load_dataset",
     "pde",
     "register_function",
     "sample",

@@ -13,6 +13,8 @@ import pytest
 
 import knotwork as kw
 from knotwork.cli import main
+from knotwork.cli.discover import _table
+from knotwork.errors import DataError
 
 
 def run(capsys, monkeypatch, *arguments):
@@ -206,6 +208,16 @@ def test_bad_input_is_one_sentence_and_status_two(name, tmp_path, capsys, monkey
     assert re.search(message, lines[0])
 
 
+def test_files_and_packaged_tables(tmp_path, monkeypatch):
+    data = _table("knots", "volume", ["cusp_volume"], test_size=1000, seed=0)
+    assert data.rows() == (10530, 2633, 1000)
+    (tmp_path / "knots").write_text("a,b\n1,2\n3,4\n5,7\n7,9\n8,9\n")
+    monkeypatch.chdir(tmp_path)  # a file wins over a packaged table of the same name
+    assert _table("knots", "b", None, test_size=1, seed=0).rows() == (3, 1, 1)
+    with pytest.raises(DataError, match="'knots' is a file, so the target must be named with --target: a, b"):
+        _table("knots", None, None, test_size=0, seed=0)
+
+
 def test_a_binary_file_a_folder_and_an_unusable_out_folder(table, tmp_path, capsys, monkeypatch):
     binary = tmp_path / "picture.csv"
     binary.write_bytes(bytes(range(256)) * 20)
@@ -217,7 +229,7 @@ def test_a_binary_file_a_folder_and_an_unusable_out_folder(table, tmp_path, caps
         [table, "--target", "force", "--forbid", "tann"],
         [table, "--target", "force", "--linear", "c"],
         [table, "--target", "force", "--inputs", "a,c"],
-        [table, "--target", "force", "--test", "2"],
+        [table, "--target", "force", "--test-size", "2.0"],
     ):
         status, out, err = run(capsys, monkeypatch, "discover", *arguments)
         assert (status, out) == (2, "")

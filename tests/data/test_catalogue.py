@@ -7,22 +7,22 @@ import numpy as np
 import pytest
 
 from knotwork.data import catalogue as room
-from knotwork.data import load_table, read_table, tables
+from knotwork.data import load_dataset, packaged_tables, read_packaged
 from knotwork.errors import DataError
 
 
 @pytest.fixture(scope="module")
 def knots():
-    return read_table("knots")
+    return read_packaged("knots")
 
 
-@pytest.mark.parametrize("name", tables())
+@pytest.mark.parametrize("name", packaged_tables())
 def test_every_table_loads_and_has_its_story(name):
-    table = tables()[name]
-    data = load_table(name)
+    table = packaged_tables()[name]
+    data = load_dataset(name)
     assert data.target_names == (table.target,)
     assert data.title == name
-    assert not set(table.left_out) & set(data.input_names)
+    assert not set(table.excluded) & set(data.input_names)
     assert (room._FOLDER / f"{name}.md").read_text(encoding="utf-8").startswith(f"# {name}.csv.gz")
 
 
@@ -30,8 +30,8 @@ def test_knots_are_whole(knots):
     assert knots.shape == (14_163, 20)
     assert knots["name"].is_unique
     assert not knots.isna().any().any()
-    assert sum(load_table("knots").rows()) == 14_163
-    assert load_table("knots").n_inputs == 17
+    assert sum(load_dataset("knots").rows()) == 14_163
+    assert load_dataset("knots").n_inputs == 17
 
 
 def test_signature_follows_the_slope(knots):
@@ -50,31 +50,16 @@ def test_knots_keep_their_identities(knots):
 
 
 def test_inputs_and_target_can_be_chosen():
-    data = load_table("knots", target="volume", inputs=["cusp_volume", "signature"], scale="standard", seed=2)
+    data = load_dataset("knots", target="volume", inputs=["cusp_volume", "signature"], scale="standard", seed=2)
     assert (data.input_names, data.target_names) == (("cusp_volume", "signature"), ("volume",))
-    assert load_table("knots", target="mirrored").n_inputs == 18
+    assert load_dataset("knots", target="mirrored").n_inputs == 18
 
 
-def test_files_load_the_same_way(tmp_path):
-    path = tmp_path / "own.csv"
-    path.write_text("a,b\n" + "".join(f"{i},{2 * i}\n" for i in range(10)))
-    assert list(read_table(path).columns) == ["a", "b"]
-    assert load_table(path, target="b").input_names == ("a",)
-    with pytest.raises(DataError, match="is not a packaged table, so the target must be named: a, b"):
-        load_table(str(path))
-
-
-def test_a_file_wins_over_a_packaged_table(tmp_path, monkeypatch):
-    (tmp_path / "knots").write_text("a,b\n1,2\n3,4\n")
-    monkeypatch.chdir(tmp_path)
-    assert read_table("knots").shape == (2, 2)
-
-
-def test_what_is_neither_file_nor_table():
-    with pytest.raises(DataError, match=r"'foo.csv' is neither a file nor a packaged table; packaged: knots\."):
-        read_table("foo.csv")
-    with pytest.raises(DataError, match="neither a file nor a packaged table"):
-        load_table("knot", target="signature")
+def test_an_unknown_packaged_table():
+    with pytest.raises(DataError, match=r"There is no packaged table 'foo.csv'; packaged: knots\. A file is read by"):
+        load_dataset("foo.csv")
+    with pytest.raises(DataError, match="There is no packaged table 'knot'"):
+        read_packaged("knot")
 
 
 def test_importing_the_room_brings_no_heavy_guest():

@@ -27,7 +27,7 @@ def table(rows=20, columns=2, seed=0):
 @given(st.integers(5, 200), st.floats(0, 0.4), st.floats(0, 0.4), st.integers(0, 5))
 def test_parts_are_disjoint_and_cover_every_row(rows, test, validation, seed):
     X = np.arange(rows)[:, None] + 0.5
-    data = Dataset.from_arrays(X, X[:, 0], test=test, validation=validation, seed=seed)
+    data = Dataset.from_arrays(X, X[:, 0], test_size=test, validation_size=validation, seed=seed)
     parts = torch.cat([data.X_train, data.X_val, data.X_test])
     assert sorted(parts[:, 0].tolist()) == X[:, 0].tolist()
     assert torch.equal(parts, torch.cat([data.y_train, data.y_val, data.y_test]))
@@ -37,9 +37,20 @@ def test_parts_are_disjoint_and_cover_every_row(rows, test, validation, seed):
 
 def test_default_shares():
     assert Dataset.from_arrays(*table(100)).rows() == Rows(train=64, validation=16, test=20)
-    assert Dataset.from_arrays(*table(100), test=0, validation=0).rows() == Rows(100, 0, 0)
+    assert Dataset.from_arrays(*table(100), test_size=0, validation_size=0).rows() == Rows(100, 0, 0)
     X, y = table(10)
     assert Dataset.from_arrays(*table(100), X_test=X, y_test=y).rows() == Rows(80, 20, 10)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 5))
+def test_whole_numbers_count_rows(test, validation, seed):
+    data = Dataset.from_arrays(*table(100), test_size=test, validation_size=np.int64(validation), seed=seed)
+    assert data.rows() == Rows(100 - test - validation, validation, test)
+    shares = {"test_size": test / 100, "validation_size": validation / (100 - test)}
+    share = Dataset.from_arrays(*table(100), **shares, seed=seed)  # the same rows, as shares
+    assert torch.equal(share.X_train, data.X_train)
+    assert torch.equal(share.X_test, data.X_test)
 
 
 def test_same_seed_same_split():
@@ -139,12 +150,12 @@ def as_numbers(values):
 
 def test_editing_the_callers_array_later_changes_nothing():
     X, y = table()
-    data = Dataset.from_arrays(X, y, test=0, validation=0)
+    data = Dataset.from_arrays(X, y, test_size=0, validation_size=0)
     before = data.X_train.clone()
     X[:] = 0
     assert torch.equal(data.X_train, before)
     tensor = torch.rand(5, 2, dtype=torch.float64)
-    data = Dataset.from_arrays(tensor, tensor[:, 0], validation=0, X_test=tensor, y_test=tensor[:, 0])
+    data = Dataset.from_arrays(tensor, tensor[:, 0], validation_size=0, X_test=tensor, y_test=tensor[:, 0])
     tensor.zero_()
     assert data.X_test.abs().sum() > 0
 
@@ -164,11 +175,11 @@ def test_names():
 
 def test_integers_and_truth_values_are_numbers():
     frame = pd.DataFrame({"n": range(10), "flag": [True, False] * 5, "m": pd.array(range(10), dtype="Int64")})
-    data = Dataset.from_arrays(frame, frame["n"].rename("y"), validation=0)
+    data = Dataset.from_arrays(frame, frame["n"].rename("y"), validation_size=0)
     assert data.X_train.dtype == torch.float64
     assert set(data.X_train[:, 1].tolist()) == {0.0, 1.0}
     objects = np.array([[True, 1], [np.True_, 2], [False, None], [False, pd.NA]], dtype=object)
-    assert Dataset.from_arrays(objects[:, :1], range(4), test=0, validation=0).X_train.sum() == 2
+    assert Dataset.from_arrays(objects[:, :1], range(4), test_size=0, validation_size=0).X_train.sum() == 2
     with pytest.raises(DataError, match=r"2 missing \(NaN\) values \(in rows 2, 3,"):
         Dataset.from_arrays(objects, range(4))
 
@@ -323,17 +334,24 @@ REFUSED = [
     (table(), {"target_names": ["p", "q"]}, "target_names has 2 names, but y has 1 columns"),
     ((FRAME, FRAME["a"]), {}, "The names of inputs and targets are not unique: 'a'"),
     ((FRAME.set_axis(["a", "a"], axis=1), TARGET), {}, "The columns of X are not unique: 'a'"),
-    (table(), {"test": 1.0}, "test=1.0 is not a share of the rows: give a number from 0 up to, but below, 1"),
-    (table(), {"test": -0.1}, "test=-0.1 is not a share"),
-    (table(), {"test": 5}, "test=5 is not a share"),
-    (table(), {"validation": "half"}, "validation='half' is not a share"),
-    (table(), {"test": float("nan")}, "test=nan is not a share"),
-    (table(), {"test": 0.99, "validation": 0.5}, "20 rows cannot be split .* bring more rows or set smaller shares"),
+    (
+        table(),
+        {"test_size": 1.0},
+        r"test_size=1.0 is not possible: give a number of rows \(an int of 0 or more\) or a share of the rows "
+        r"\(a float from 0 up to, but below, 1\)\.",
+    ),
+    (table(), {"test_size": -0.1}, "test_size=-0.1 is not possible"),
+    (table(), {"test_size": -5}, "test_size=-5 is not possible"),
+    (table(), {"test_size": True}, "test_size=True is not possible"),
+    (table(), {"validation_size": "half"}, "validation_size='half' is not possible"),
+    (table(), {"test_size": float("nan")}, "test_size=nan is not possible"),
+    (table(), {"test_size": 0.99, "validation_size": 0.5}, "20 rows cannot be split .* or set smaller sizes"),
+    (table(), {"test_size": 15, "validation_size": 5}, "20 rows cannot be split into training rows, 15 test and 5 val"),
     (table(), {"seed": None}, "seed=None is not possible: give a whole number of 0 or more, such as seed=0"),
     *((table(), {"seed": seed}, f"seed={seed!r} is not possible") for seed in (-1, 1.5, "0", True, 2**63)),
     (table(), {"scale": "minmax"}, "scale='minmax' is not known: use 'standard', 'range' or False"),
     (table(), {"X_test": X}, "X_test and y_test come together"),
-    (table(), {"X_test": X, "y_test": Y, "test": 0.1}, "test=0.1 and X_test were both given"),
+    (table(), {"X_test": X, "y_test": Y, "test_size": 0.1}, "test_size=0.1 and X_test were both given"),
     (table(), {"X_test": WIDE[0], "y_test": WIDE[1]}, "X_test has 3 columns, but the training rows have 2"),
     (table(), {"X_test": X, "y_test": WIDE[1]}, "X_test has 12 rows and y_test has 20"),
     ((FRAME, TARGET), {"X_test": FRAME[["b", "a"]], "y_test": TARGET}, "The columns of X_test are in another order"),
@@ -367,7 +385,7 @@ def test_from_dict_and_as_dataset():
     assert as_dataset(data) is data
     assert torch.equal(as_dataset(form).X_train, data.X_train)
     assert as_dataset((X, y)).rows() == Rows(40, 10, 0)
-    assert as_dataset((X, y), test=0.2).rows() == Rows(32, 8, 10)
+    assert as_dataset((X, y), test_size=0.2).rows() == Rows(32, 8, 10)
     assert not torch.equal(as_dataset((X, y), seed=1).X_train, as_dataset((X, y), seed=2).X_train)
     with pytest.raises(DataError, match="The dict lacks 'test_input', 'test_label': it needs the keys 'train_input'"):
         as_dataset({"train_input": X, "train_label": y})

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knotwork.data import Dataset
-from knotwork.data.names import split_units, with_unit
+from knotwork.data.column_names import split_units, with_unit
 from knotwork.errors import DataError
 
 ROWS = np.random.default_rng(0).normal(size=(20, 3))

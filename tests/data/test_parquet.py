@@ -12,8 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from knotwork.data import Dataset, load_table
-from knotwork.data.tables import read_file
+from knotwork.data import Dataset
+from knotwork.data.table_files import read_file
 from knotwork.errors import DataError
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
@@ -33,14 +33,14 @@ def test_csv_and_parquet_of_one_table_give_equal_data_sets(tmp_path_factory, row
     frame = pd.DataFrame(rows, columns=["speed [m/s]", "count", "flag", "force (N)"])
     frame.to_csv(folder / "t.csv", index=False)
     frame.to_parquet(folder / "t.parquet", row_group_size=data.draw(st.integers(1, 9)))
-    options = {"seed": data.draw(st.integers(0, 9)), "test": 0.25, "validation": 0.25}
+    options = {"seed": data.draw(st.integers(0, 9)), "test_size": 0.25, "validation_size": 0.25}
     frame.to_csv(folder / "t.csv.gz", index=False)
     csv, zipped, parquet = (
         Dataset.from_csv(folder / name, "force", **options) for name in ("t.csv", "t.csv.gz", "t.parquet")
     )
     assert same(csv, parquet)
     assert same(csv, zipped)
-    assert same(csv, load_table(folder / "t.parquet", "force", **options))
+    assert same(csv, Dataset.from_parquet(folder / "t.parquet", "force", **options))
     assert csv.units == {"speed": "m/s", "force": "N"}
 
 
@@ -96,7 +96,7 @@ def test_columns_that_are_no_numbers(tmp_path, column, said):
     pq.write_table(pa.table({"a": column, "b": [1, 2, 3], "y": [1, 2, 4]}), tmp_path / "t.parquet")
     with pytest.raises(DataError, match=said):
         Dataset.from_csv(tmp_path / "t.parquet", "y")
-    assert Dataset.from_csv(tmp_path / "t.parquet", "y", ["b"], test=0).n_inputs == 1
+    assert Dataset.from_csv(tmp_path / "t.parquet", "y", ["b"], test_size=0).n_inputs == 1
 
 
 def test_row_labels_are_columns_if_they_have_a_name(tmp_path):

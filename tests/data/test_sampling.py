@@ -19,6 +19,7 @@ def test_sizes_names_and_title():
     assert (data.input_names, data.target_names) == (("x", "y"), ("f",))
     assert data.title == "exp(sin(pi*x) + y**2)"
     assert sample("x", x=(0, 1), size=50, test_size=0, validation_size=7).rows() == Rows(50, 7, 0)
+    assert sample("x", x=(0, 1), size=50, test_size=0.1, validation_size=0.5).rows() == Rows(50, 25, 5)
     assert sample("f*y", f=(0, 1), y=(0, 1), size=9).target_names == ("target",)
 
 
@@ -133,7 +134,7 @@ def test_constants_become_variables_when_given_a_range():
         ("x", {"x": "ab"}, "x='ab' is not a range"),
         ("x", {"x": (0, 1), "size": 1}, "size=1 is not a number of rows: give an integer of 2 or more"),
         ("x", {"x": (0, 1), "size": 10.0}, "size=10.0 is not a number of rows"),
-        ("x", {"x": (0, 1), "test_size": -1}, "test_size=-1 is not a number of rows: give an integer of 0 or more"),
+        ("x", {"x": (0, 1), "test_size": -1}, "test_size=-1 is not possible: give a number of rows"),
         ("x", {"x": (0, 1), "validation_size": True}, "validation_size=True is not"),
         ("x", {"x": (0, 1), "noise": -0.1}, "noise=-0.1 is not a noise level"),
         ("x", {"x": (0, 1), "noise": math.nan}, "noise=nan is not a noise level"),

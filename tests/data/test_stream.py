@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader, TensorDataset
 
 from knotwork import KnotworkError, as_dataset, stream_batches, stream_parquet
-from knotwork.data import Dataset, Stream, as_data, stream
+from knotwork.data import Dataset, Stream, dataset_or_stream, stream
+from knotwork.data.settings import DataSettings
 from knotwork.data.stream import shuffled
 from knotwork.errors import DataError
 
@@ -59,7 +60,7 @@ def ids_of(batches):
 )
 def test_every_row_comes_once_an_epoch_or_is_held_out(tmp_path_factory, counts, group, size, buffer, shares, seed):
     folder = numbered(tmp_path_factory.mktemp("rows"), counts, group)
-    source = stream_parquet(folder, "y", validation=shares[0], test=shares[1], buffer=buffer, seed=seed)
+    source = stream_parquet(folder, "y", validation_size=shares[0], test_size=shares[1], buffer=buffer, seed=seed)
     data, total = source.sample, sum(counts)
     sizes = [len(x) for x, _ in epoch(source, size, seed)]
     assert sizes[:-1] == [size] * (len(sizes) - 1) and 0 < sizes[-1] <= size
@@ -88,7 +89,7 @@ def test_the_order_depends_on_the_seed_alone(tmp_path):
 
 
 def test_batches_are_one_epoch_after_another_in_other_orders(tmp_path):
-    source = stream_parquet(numbered(tmp_path, [40]), "y", validation=0.0)
+    source = stream_parquet(numbered(tmp_path, [40]), "y", validation_size=0.0)
     batches = source.batches(16, torch.Generator().manual_seed(0))
     epochs = [ids_of(next(batches) for _ in range(3)) for _ in range(3)]  # 16 + 16 + 8
     assert [sorted(rows) for rows in epochs] == [list(range(40))] * 3
@@ -96,14 +97,17 @@ def test_batches_are_one_epoch_after_another_in_other_orders(tmp_path):
 
 
 def test_what_is_held_is_bounded_and_drawn_from_all_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr("knotwork.data.parquet_stream.HELD", 50)
-    source = stream_parquet(numbered(tmp_path, [1000, 1000], group=300), "y", test=0.1)
+    monkeypatch.setattr("knotwork.data.parquet_stream.DATA", DataSettings(rows_held=50))
+    source = stream_parquet(numbered(tmp_path, [1000, 1000], group=300), "y", test_size=0.1)
     data = source.sample
     assert data.rows() == (50, 50, 50)
     assert source.rows == 1900
     for x in (data.X_train, data.X_val, data.X_test):
         assert ids(x) != sorted(ids(x))  # in random order, as some look at the first rows alone
         assert 600 < np.mean(ids(x)) < 1400  # 1000 ± 82 is expected
+    assert stream_parquet(tmp_path, "y", test_size=7, validation_size=50).sample.rows() == (50, 50, 7)
+    with pytest.raises(DataError, match="test_size=51 is too large: at most 50 rows of a stream stay in memory"):
+        stream_parquet(tmp_path, "y", test_size=51)
     trained = set(ids_of(epoch(source)))
     assert set(ids(data.X_train)) <= trained
     assert not trained & {*ids(data.X_val), *ids(data.X_test)}
@@ -124,7 +128,7 @@ def test_columns_are_chosen_by_name_with_units(tmp_path):
     assert source.sample.units == {"b": "m", "y": "N"}
     x, y = epoch(source)[0]
     assert torch.equal(x[:, 0], y[:, 1] ** 2)
-    assert repr(source).startswith("Stream(18 training rows in batches, held of them: Dataset(")
+    assert repr(source).startswith("Stream(18 training rows in batches, in memory: Dataset(")
 
 
 def write(folder, **parts):
@@ -152,10 +156,10 @@ ROWS = {"a": [0.5 * i for i in range(30)], "y": [float(i) for i in range(30)]}
         ({"one": {"a": ["red"] * 30, "y": ROWS["y"]}}, {}, r"Column 'a' holds text \('red' in row 0.*one-hot encode"),
         ({"one": ROWS, "two": {"y": ROWS["y"]}}, {}, r"two.parquet' has no column 'a', which the files before it have"),
         ({"one": ROWS}, {"inputs": ["b"]}, "There is no column 'b': the columns are 'a', 'y'"),
-        ({"one": {"a": [1.0], "y": [2.0]}}, {}, "1 rows cannot be split into training rows, 0 test and 1 validation"),
+        ({"one": {"a": [1.0], "y": [2.0]}}, {}, "1 row cannot be split into training rows, 0 test and 1 validation"),
         ({"one": {"a": pa.array([], pa.float64()), "y": pa.array([], pa.float64())}}, {}, "column names but no rows"),
-        ({"one": ROWS}, {"validation": 1.5}, "validation=1.5 is not a share of the rows"),
-        ({"one": ROWS}, {"test": -1}, "test=-1 is not a share of the rows"),
+        ({"one": ROWS}, {"validation_size": 1.5}, "validation_size=1.5 is not possible"),
+        ({"one": ROWS}, {"test_size": -1}, "test_size=-1 is not possible"),
         ({"one": ROWS}, {"buffer": 0}, "buffer=0 is not a number of rows: give a whole number of 1 or more"),
         ({"one": ROWS}, {"seed": None}, "seed=None is not possible"),
         ({"one": ROWS}, {"scale": "max"}, "scale='max' is not known: use 'standard', 'range' or False"),
@@ -236,7 +240,7 @@ Y = X.sum(1)
 
 
 def test_a_loader_is_a_stream_of_its_batches():
-    source = as_data(DataLoader(TensorDataset(X, Y), batch_size=8))
+    source = dataset_or_stream(DataLoader(TensorDataset(X, Y), batch_size=8))
     assert isinstance(source, Stream) and not source.sized
     assert source.sample.rows() == (50, 0, 0)
     assert torch.equal(source.sample.X_train, X.double())
@@ -258,7 +262,7 @@ def test_batches_may_be_arrays_frames_and_lists():
 
 
 def test_validation_batches_and_what_is_held(monkeypatch):
-    monkeypatch.setattr(stream, "HELD", 20)
+    monkeypatch.setattr(stream, "DATA", DataSettings(rows_held=20))
     loader = DataLoader(TensorDataset(X, Y), batch_size=8)
     data = stream_batches(loader, validation=[(X[:9], Y[:9])]).sample
     assert data.rows() == (20, 9, 0)
@@ -266,7 +270,7 @@ def test_validation_batches_and_what_is_held(monkeypatch):
 
 
 def test_a_loader_without_end_is_read_as_far_as_needed(monkeypatch):
-    monkeypatch.setattr(stream, "HELD", 20)
+    monkeypatch.setattr(stream, "DATA", DataSettings(rows_held=20))
 
     class Endless:
         def __iter__(self):
@@ -289,7 +293,7 @@ class Emptied:
 
 def test_a_loader_that_runs_dry_is_told():
     batches = stream_batches(Emptied()).batches(1, torch.Generator())
-    with pytest.raises(DataError, match="The loader gave no batches when it was gone over again"):
+    with pytest.raises(DataError, match="The loader gave no batches in a later pass"):
         next(batches)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knotwork.data import Dataset, Rows
-from knotwork.data.tables import choose, read_file
+from knotwork.data.table_files import choose, read_file
 from knotwork.errors import DataError, KnotworkWarning
 
 ROWS = "".join(f"{i},{i * i},{i / 7!r}\n" for i in range(10))
@@ -51,7 +51,7 @@ def test_compressed_files(file):
 
 def test_dataset_from_csv(file):
     path = file(GOOD)
-    data = Dataset.from_csv(path, "y", seed=1, test=0.3)
+    data = Dataset.from_csv(path, "y", seed=1, test_size=0.3)
     assert (data.input_names, data.target_names, data.title) == (("a", "b"), ("y",), "table.csv")
     assert data.rows() == Rows(train=6, validation=1, test=3)
     assert Dataset.from_csv(str(path), "a", inputs=["y"]).input_names == ("y",)
@@ -69,7 +69,7 @@ def test_text_columns_can_be_left_out(file):
 
 def test_a_nameless_first_column_is_row_numbers(file):
     pd.DataFrame({"a": [1.5, 2.5], "y": [3, 4]}).to_csv(path := file(""))
-    with pytest.warns(KnotworkWarning, match="The first column of '.*' has no name: it is taken for row numbers"):
+    with pytest.warns(KnotworkWarning, match="The first column of '.*' has no name: it is read as row numbers"):
         assert list(read_file(path).columns) == ["a", "y"]
 
 
@@ -179,16 +179,16 @@ def test_reading_is_silent(file):
         ("Weg [m];Zeit, gemessen [s];y\n" + ROWS.replace(",", ";"), "separator=';'", "semicolons between its values"),
     ],
 )
-def test_what_was_found_out_about_a_file_is_told_and_can_be_settled(file, content, options, said):
+def test_a_warning_says_how_a_file_was_read_and_which_options_end_it(file, content, options, said):
     path = file(content)
     with pytest.warns(KnotworkWarning) as told:
         found = read_file(path)
-    assert str(told[0].message) == f"'{path}' was read with {said}; pass {options} to settle it."
+    assert str(told[0].message) == f"'{path}' was read with {said}; pass {options} to read it without this warning."
     np.testing.assert_allclose(found["y"], np.arange(10) / 7, rtol=1e-15)
-    settled = dict(option.split("=") for option in options.split(" and "))
+    chosen = dict(option.split("=") for option in options.split(" and "))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        given = read_file(path, **{name: value.strip("'").replace("\\t", "\t") for name, value in settled.items()})
+        given = read_file(path, **{name: value.strip("'").replace("\\t", "\t") for name, value in chosen.items()})
     pd.testing.assert_frame_equal(found, given)
 
 
@@ -241,6 +241,6 @@ def test_a_million_rows(file):
     """Whole columns at a time: a loop over entries would take a minute."""
     x = np.arange(1_000_000) / 8
     pd.DataFrame({"a": x, "b": x > 5, "y": -x}).to_csv(path := file(""), index=False)
-    data = Dataset.from_csv(path, "y", test=0, validation=0)
+    data = Dataset.from_csv(path, "y", test_size=0, validation_size=0)
     assert data.rows().train == 1_000_000
     assert float(data.X_train[:, 0].sum()) == x.sum()

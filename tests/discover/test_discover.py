@@ -282,7 +282,7 @@ def test_a_law_is_seen_behind_more_noise_than_signal(seed):
     generator = torch.Generator().manual_seed(seed)
     rows = torch.rand(1000, 3, generator=generator).double() * 2 - 1
     y = rows[:, 0] ** 2 + 0.5 * torch.randn(1000, generator=generator).double()  # the signal has 0.3
-    found = kw.discover(kw.Dataset.from_arrays(rows, y, names=["x", "y", "z"], test=0.2), seed=seed)
+    found = kw.discover(kw.Dataset.from_arrays(rows, y, names=["x", "y", "z"], test_size=0.2), seed=seed)
     assert {str(s) for s in found.formula.expression.free_symbols} == {"x"}
     truth = rows[:, 0].numpy() ** 2
     assert np.sqrt(np.mean((found.formula.numpy()(*rows.numpy().T) - truth) ** 2)) < 0.1

@@ -459,7 +459,11 @@ def test_weights_that_count_nothing_are_refused(weights):
         ({"n_iter_no_change": 0}, TrainingError, "n_iter_no_change=0 is not possible"),
         ({"tol": 0}, TrainingError, "tol=0 is not possible: it must be a positive number"),
         ({"learning_rate": np.inf}, TrainingError, "learning_rate=inf is not possible"),
-        ({"validation_fraction": 1.0}, TrainingError, "validation_fraction=1.0 is not a share between 0 and 1"),
+        (
+            {"validation_size": 1.0},
+            TrainingError,
+            r"validation_size=1.0 is not possible: give a number of rows \(an int of",
+        ),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )

@@ -135,7 +135,7 @@ def test_units_that_are_none_are_refused_by_name(text):
 
 @pytest.mark.parametrize("text", ["°C", "dB", "dB/m", "mV/dB"])
 def test_scales_that_do_not_begin_at_nothing_are_refused(text):
-    with pytest.raises(DataError, match=r"zero of .* is not nothing.*°C to K"):
+    with pytest.raises(DataError, match=r"has an offset or is logarithmic.*°C to K"):
         unit_of(text)
 
 

@@ -79,7 +79,7 @@ def test_rounding_latex_and_text():
 def test_a_rounded_formula_keeps_the_errors_of_the_constants_it_shows():
     x = np.linspace(1, 3, 60)
     y = 2.34567 * np.exp(-0.71234 * x) + 2.34561 + 0.01 * np.random.default_rng(0).normal(size=60)
-    data = kw.Dataset.from_arrays(x[:, None], y, test=0.0, names=["x"])
+    data = kw.Dataset.from_arrays(x[:, None], y, test_size=0.0, names=["x"])
     model = kw.KAN([1, 1], seed=0)
     model.fix_symbolic(0, 0, 0, "exp", params=(-0.71234, 0.0, 2.34567, 2.34561))
     exact = model.symbolic_formula(data)
@@ -103,10 +103,10 @@ def test_simple_constants_are_snapped_only_where_the_data_cannot_tell():
     model = kw.KAN([1, 1], seed=0)
     model.fix_symbolic(0, 0, 0, "sin", params=(np.pi * (1 + 1e-9), 0.0, 2 + 1e-9, 0.0))
     X = np.linspace(-1, 1, 100)[:, None]
-    exact = kw.Dataset.from_arrays(X, 2 * np.sin(np.pi * X), names=["x"], test=0.0)
+    exact = kw.Dataset.from_arrays(X, 2 * np.sin(np.pi * X), names=["x"], test_size=0.0)
     assert model.symbolic_formula(exact).expression == parse("2*sin(pi*x)")
     model.fix_symbolic(0, 0, 0, "sin", params=(np.pi, 0.0, 2.001, 0.0))
-    off = kw.Dataset.from_arrays(X, 2.001 * np.sin(np.pi * X), names=["x"], test=0.0)
+    off = kw.Dataset.from_arrays(X, 2.001 * np.sin(np.pi * X), names=["x"], test_size=0.0)
     assert model.symbolic_formula(off).expression != parse("2*sin(pi*x)")
 
 
@@ -114,7 +114,7 @@ def test_standard_errors_are_those_of_linear_regression():
     rng = np.random.default_rng(0)
     x = rng.uniform(1, 2, 400)
     y = 1.7 * x + 0.45 + 0.1 * rng.normal(size=400)
-    data = kw.Dataset.from_arrays(x[:, None], y, test=0.0, validation=0.0, names=["x"])
+    data = kw.Dataset.from_arrays(x[:, None], y, test_size=0.0, validation_size=0.0, names=["x"])
     model = kw.KAN([1, 1], seed=0)
     model.fix_symbolic(0, 0, 0, "x", data, params=(1.0, 0.0, 1.7, 0.45))
     model.fit(data, progress=False)
@@ -129,7 +129,7 @@ def test_standard_errors_are_those_of_linear_regression():
 
 def test_constants_that_the_data_cannot_tell_apart_have_infinite_errors():
     x = np.linspace(1, 3, 60)
-    data = kw.Dataset.from_arrays(x[:, None], np.sin(x), test=0.0)
+    data = kw.Dataset.from_arrays(x[:, None], np.sin(x), test_size=0.0)
     model = kw.KAN([1, 1], seed=0)
     model.fix_symbolic(0, 0, 0, "log", data, params=(0.5, 0.0, 1.3, 0.7))
     errors = symbolic_formula(model, data, simplify=False).errors  # 1.3*log(0.5*x) + 0.7
@@ -141,7 +141,7 @@ def test_constants_that_the_data_cannot_tell_apart_have_infinite_errors():
 def test_errors_of_a_formula_with_absolute_values_are_finite():
     x = np.linspace(-1, 1, 60)
     y = 1.7 * np.abs(1.3 * x - 0.4) + 0.01 * np.random.default_rng(0).normal(size=60)
-    data = kw.Dataset.from_arrays(x[:, None], y, test=0.0, names=["x"])
+    data = kw.Dataset.from_arrays(x[:, None], y, test_size=0.0, names=["x"])
     model = kw.KAN([1, 1], seed=0)
     model.fix_symbolic(0, 0, 0, "abs", params=(1.3, -0.4, 1.7, 0.1))
     formula = model.symbolic_formula(data)

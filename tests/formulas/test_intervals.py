@@ -181,7 +181,7 @@ def test_scaled_and_single_precision_rows_give_the_same_errors(options):
     x, y = noisy(200)
     errors = []
     for more in ({}, options):
-        data = kw.Dataset.from_arrays(x[:, None], y, test=0.0, names=["x"], **more)
+        data = kw.Dataset.from_arrays(x[:, None], y, test_size=0.0, names=["x"], **more)
         rows = data.X_train if data.scaling is None else data.scaling.undo(data.X_train)
         expression = best(TEXT, Sample({"x": rows[:, 0].double()}, data.y_train[:, 0].double()))
         network = from_expression(kw.KAN, expression, ["x"], data)
@@ -193,7 +193,7 @@ def test_several_outputs_have_blocks_of_their_own():
     rng = np.random.default_rng(0)
     x = rng.uniform(0, 1, 100)
     targets = np.stack([1.7 * x + 0.1 * rng.normal(size=100), 0.3 * x**2 + 0.2 + rng.normal(size=100)], 1)
-    data = kw.Dataset.from_arrays(x[:, None], targets, test=0.0, names=["x"])
+    data = kw.Dataset.from_arrays(x[:, None], targets, test_size=0.0, names=["x"])
     expressions = tuple(
         best(text, Sample({"x": data.X_train[:, 0]}, data.y_train[:, n]))
         for n, text in enumerate(["1.7*x", "0.3*x**2 + 0.2"])

@@ -226,7 +226,7 @@ def test_the_discovery_is_on_the_page(found, found_page):
 def test_columns_are_described_in_their_own_units(tmp_path):
     rng = np.random.default_rng(0)
     X = rng.uniform(100, 200, (60, 2))
-    data = kw.Dataset.from_arrays(X, X[:, 0], names=["a", "b"], scale="standard", test=0.0, seed=0)
+    data = kw.Dataset.from_arrays(X, X[:, 0], names=["a", "b"], scale="standard", test_size=0.0, seed=0)
     tree, _ = page_of(kw.KAN([2, 1], seed=0), tmp_path, data)
     for column, row in zip(X.T, rows(tree, "data")[1:], strict=False):
         facts = (column.min(), column.max(), column.mean(), column.std())
@@ -282,7 +282,7 @@ def test_several_outputs_each_have_their_numbers_and_their_figure(tmp_path):
 
 def test_predictions_that_are_not_numbers_are_counted(tmp_path):
     x = np.linspace(-1, 1, 50)[:, None]
-    data = kw.Dataset.from_arrays(x, x[:, 0], names=["x"], test=0.0, validation=0.0)
+    data = kw.Dataset.from_arrays(x, x[:, 0], names=["x"], test_size=0.0, validation_size=0.0)
     model = kw.KAN([1, 1], seed=0)
     model.fix_symbolic(0, 0, 0, "log", params=(1.0, 0.0, 1.0, 0.0))
     tree, _ = page_of(model, tmp_path, data)

@@ -21,7 +21,7 @@ def rows(n=150, inputs=2, seed=0):
 
 def own_data(network, x, validation=0.2):
     """The network's own outputs as targets; pruning reads the training rows of them."""
-    return Dataset.from_arrays(x, network(x).detach(), test=0, validation=validation)
+    return Dataset.from_arrays(x, network(x).detach(), test_size=0, validation_size=validation)
 
 
 def random_network(width, seed=0, **settings):
@@ -213,7 +213,7 @@ def test_every_output_keeps_a_path_from_the_inputs(width, settings, method):
     network, x = random_network(width), rows(80, width[0])
     network.fitted.fill_(True)
     noise = 0.1 * torch.randn(80, width[-1], generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    data = Dataset.from_arrays(x, network(x).detach() + noise, test=0)
+    data = Dataset.from_arrays(x, network(x).detach() + noise, test_size=0)
     smaller = network.prune(data, **settings, method=method)
     spec = smaller.spec
     fed = torch.ones(spec.nodes(0), dtype=torch.bool)
@@ -343,7 +343,7 @@ def test_a_larger_budget_leaves_no_more():
 def test_a_budget_is_measured_on_the_training_rows_where_there_are_no_others():
     network, data = overwide()
     x, y = torch.cat([data.X_train, data.X_val]), torch.cat([data.y_train, data.y_val])
-    data = Dataset.from_arrays(x, y, test=0, validation=0)
+    data = Dataset.from_arrays(x, y, test_size=0, validation_size=0)
     smaller = network.prune(data, budget=0.05)
     assert rmse(smaller, x, y) <= 1.05 * rmse(network, x, y) * (1 + 1e-9)
     assert smaller.parameters_in_use() < network.parameters_in_use()

@@ -63,7 +63,7 @@ def test_any_expression_is_built_and_read_back(text):
         return
     network = kw.KAN.from_expression(expression, ["x", "y"])
     assert torch.allclose(network(rows)[:, 0].detach(), truth, rtol=1e-9, atol=1e-9)
-    data = kw.Dataset.from_arrays(rows, truth, names=["x", "y"], test=0.2)
+    data = kw.Dataset.from_arrays(rows, truth, names=["x", "y"], test_size=0.2)
     back = network.symbolic_formula(data, simplify=False).expression
     assert torch.allclose(to_torch(back, ["x", "y"])(*rows.unbind(1)), truth, rtol=1e-9, atol=1e-9)
 

@@ -61,7 +61,7 @@ def test_factors_are_in_the_units_of_the_columns():
     X = rng.uniform(0, 1, (500, 2)) * [1.0, 1000.0]
     y = np.exp(-X[:, 0] + 0.003 * X[:, 1])
     for scale in (False, "standard"):
-        data = kw.Dataset.from_arrays(X, y, names=["x", "y"], test=0.0, scale=scale, seed=0)
+        data = kw.Dataset.from_arrays(X, y, names=["x", "y"], test_size=0.0, scale=scale, seed=0)
         model = kw.KAN([2, 1, 1], grid=10, seed=0)
         model.fit(data, progress=False)
         (one,) = (one for one in model.relations(data).symmetries if one.kind == "shift")

@@ -65,7 +65,7 @@ def test_a_line_is_the_logistic_regression_of_scikit_learn():
     x = x.abs()
     network = kw.KAN([2, 1], grid=1, k=1, base="zero", grid_range=(0, 1), seed=0)
     network.fit((x, y), loss="cross_entropy", tolerance=1e-12)
-    rows = kw.Dataset.from_arrays(x, y, test=0.0, seed=0)
+    rows = kw.Dataset.from_arrays(x, y, test_size=0.0, seed=0)
     other = LogisticRegression(C=1e12, tol=1e-12, max_iter=1000).fit(rows.X_train.numpy(), rows.y_train[:, 0].numpy())
     expected = torch.tensor(other.decision_function(x.numpy()))
     torch.testing.assert_close(network(x).detach()[:, 0], expected, rtol=1e-3, atol=1e-3)

@@ -18,7 +18,7 @@ def uniform(n=150, inputs=2, seed=0):
 def table(x, **ranges):
     """All rows for training, with a smooth target and, if given, known ranges."""
     y = x.sum(1).sin()
-    data = Dataset.from_arrays(x, y, test=0, validation=0)
+    data = Dataset.from_arrays(x, y, test_size=0, validation_size=0)
     return dataclasses.replace(data, **ranges)
 
 
@@ -86,7 +86,7 @@ def test_the_units_of_an_input_make_no_difference(units, optimizer):
     y = torch.exp(torch.sin(3 * x[:, 0]) + x[:, 1] ** 2)
     errors = []
     for inputs in (x, x * units + torch.tensor([0.0, 100 * units], dtype=torch.float64)):
-        data = Dataset.from_arrays(inputs, y, test=0, validation=0)
+        data = Dataset.from_arrays(inputs, y, test_size=0, validation_size=0)
         errors.append(KAN([2, 2, 1], seed=0).fit(data, optimizer=optimizer, steps=10, starts=1).train_rmse)
     assert errors[1] == pytest.approx(errors[0], rel=1e-4)  # rounding, which ten steps amplify
 

@@ -23,7 +23,7 @@ def rows(n=60, outputs=1, labels=False):
     y = y + 0.1 * torch.randn(n, outputs, generator=generator, dtype=torch.float64)
     y = (y[:, :1] > torch.rand(n, 1, generator=generator)).double() if labels else y
     weights = torch.randint(0, 4, (n,), generator=generator).double()
-    data = kw.Dataset.from_arrays(x, y, validation=0.0, test=0.0, scale=False)
+    data = kw.Dataset.from_arrays(x, y, validation_size=0.0, test_size=0.0, scale=False)
     return replace(data, X_train=x, y_train=y, ranges=((-1.0, 1.0), (-1.0, 1.0))), weights
 
 
@@ -96,7 +96,7 @@ def test_weights_of_a_pair_go_with_their_rows_and_count_in_validation():
     x, y = data.X_train, torch.where((weights > 0)[:, None], data.y_train, 1e6)
     model = kw.KAN([2, 2, 1], grid=3, seed=0)
     result = model.fit((x.numpy(), y.numpy()), sample_weight=weights.tolist(), starts=1, progress=False)
-    split = kw.Dataset.from_arrays(x, torch.arange(100.0), test=0.0, seed=0)
+    split = kw.Dataset.from_arrays(x, torch.arange(100.0), test_size=0.0, seed=0)
     for places, reported in ((split.y_train, result.train_rmse), (split.y_val, result.val_rmse)):
         n = places[:, 0].long()
         squares = (model(x[n]).detach() - y[n]).square()[:, 0]

@@ -35,7 +35,7 @@ def choice(model, data=DATA, **settings):
 
 def test_auto_takes_second_order_steps_where_they_are_affordable():
     assert choice(KAN([2, 3, 1])) == ("lm", "60 residuals and 81 parameters are few enough for second-order steps")
-    two = Dataset.from_arrays(DATA.X_train, DATA.X_train, test=0, validation=0)
+    two = Dataset.from_arrays(DATA.X_train, DATA.X_train, test_size=0, validation_size=0)
     assert choice(KAN([2, 2]), two)[1].startswith("120 residuals and 36 parameters")  # one a row and target
 
 
@@ -140,7 +140,7 @@ def test_the_fit_visits_every_row_once_an_epoch():
             seen.extend(targets[:, 0].tolist())
         return (outputs - targets).square().mean()
 
-    data = Dataset.from_arrays(x, x, test=0, validation=0)
+    data = Dataset.from_arrays(x, x, test_size=0, validation_size=0)
     knotwork.fit(KAN([1, 1], seed=0), data, loss=loss, optimizer="adam", batch_size=16, steps=8)  # 16, 16, 16, 2 twice
     assert sorted(seen[:50]) == sorted(seen[50:]) == x[:, 0].tolist()
     assert seen[:50] != seen[50:]
@@ -148,7 +148,7 @@ def test_the_fit_visits_every_row_once_an_epoch():
 
 def test_large_tables_are_cut_into_batches_unless_told_otherwise():
     x = torch.linspace(-1, 1, 4097, dtype=torch.float64)[:, None]
-    data, sizes = Dataset.from_arrays(x, x, test=0, validation=0), set()
+    data, sizes = Dataset.from_arrays(x, x, test_size=0, validation_size=0), set()
 
     def loss(outputs, targets):
         if outputs.requires_grad:
@@ -157,7 +157,7 @@ def test_large_tables_are_cut_into_batches_unless_told_otherwise():
 
     for rows, batch_size, wanted in ((4097, None, 1024), (4096, None, 4096), (4097, 5000, 4097), (4097, 50, 50)):
         sizes.clear()
-        part = data if rows == 4097 else Dataset.from_arrays(x[:rows], x[:rows], test=0, validation=0)
+        part = data if rows == 4097 else Dataset.from_arrays(x[:rows], x[:rows], test_size=0, validation_size=0)
         knotwork.fit(KAN([1, 1], seed=0), part, loss=loss, optimizer="adam", batch_size=batch_size, steps=1)
         assert sizes == {wanted}
 
@@ -248,7 +248,7 @@ def test_patience_without_validation_rows():
     with pytest.raises(TrainingError) as caught:
         KAN([2, 2, 1]).fit(NO_VALIDATION, patience=5)
     assert str(caught.value) == (
-        "patience= watches validation rows, but this data has none; make it with validation=0.2."
+        "patience= needs validation rows, but this data has none; make it with validation_size=0.2."
     )
 
 

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import knotwork
 from knotwork import KAN, MLP, Stream, fit_multilevel, sample, stream_batches, stream_parquet
+from knotwork.data.settings import DataSettings
 from knotwork.errors import TrainingError
 from knotwork.training.first_order import looks
 
@@ -106,7 +107,7 @@ def test_same_seed_same_result_bit_for_bit(table):
 
 
 def test_a_streamed_table_is_learned(table):
-    source = stream_parquet(table, "f", validation=0.2)
+    source = stream_parquet(table, "f", validation_size=0.2)
     network = KAN([2, 5, 1], seed=0)
     result = network.fit(source, steps=400, lr=0.02, batch_size=256)
     scale = float(source.sample.y_val.std())
@@ -117,7 +118,7 @@ def test_a_streamed_table_is_learned(table):
 
 
 def test_grids_lie_over_all_rows_and_not_those_held_alone(table, monkeypatch):
-    monkeypatch.setattr("knotwork.data.parquet_stream.HELD", 20)
+    monkeypatch.setattr("knotwork.data.parquet_stream.DATA", DataSettings(rows_held=20))
     source = stream_parquet(table, "f")
     network = KAN([2, 3, 1], seed=0)
     network.fit(source, steps=1)
@@ -197,7 +198,7 @@ def test_loaders_decide_the_size_of_their_batches():
     loader = DataLoader(TensorDataset(torch.rand(20, 2), torch.rand(20)), batch_size=5)
     with pytest.raises(TrainingError, match="batch_size=7 is not possible: these batches have the size their loader g"):
         KAN([2, 1]).fit(loader, batch_size=7)
-    with pytest.raises(TrainingError, match="patience= watches validation rows, but this data has none"):
+    with pytest.raises(TrainingError, match="patience= needs validation rows, but this data has none"):
         KAN([2, 1]).fit(loader, patience=7)
     with pytest.raises(TrainingError, match="got 2 input columns but this KAN expects 3"):
         KAN([3, 1]).fit(loader)

@@ -15,7 +15,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from knotwork.data import Dataset, load_table
+from knotwork.data import Dataset, load_dataset, packaged_tables
+from knotwork.data.table_files import read_file
 from knotwork.discover import Discovery, discover
 from knotwork.discover.journey import Find
 from knotwork.errors import DataError
@@ -29,7 +30,7 @@ def run(
     target: str | None,
     inputs: list[str] | None,
     out: str | None,
-    test: float,
+    test_size: float,
     as_json: bool,
     json_file: str | None,
     *,
@@ -40,7 +41,7 @@ def run(
     folder = None if out is None else _folder(out)
     if json_file is not None:
         _writable(json_file)
-    data = load_table(file, target, inputs, test=test, seed=seed)
+    data = _table(file, target, inputs, test_size=test_size, seed=seed)
     with _live() if sys.stderr.isatty() else _logged() as watching:
         found = discover(data, seed=seed, **watching, **settings)
     files = {} if folder is None else _write(found, folder)
@@ -55,6 +56,18 @@ def run(
         print(facts)
     else:
         _show(found, data, files)
+
+
+def _table(file: str, target: str | None, inputs: list[str] | None, *, test_size: float, seed: int) -> Dataset:
+    """The data set of a file, or of a packaged table where there is no file of that name."""
+    if not Path(file).exists():
+        if file in packaged_tables():
+            return load_dataset(file, target, inputs, test_size=test_size, seed=seed)
+        raise DataError(f"'{file}' is neither a file nor a packaged table; packaged: {', '.join(packaged_tables())}.")
+    if target is None:
+        columns = ", ".join(read_file(file).columns)
+        raise DataError(f"'{file}' is a file, so the target must be named with --target: {columns}.")
+    return Dataset.from_csv(file, target, inputs, test_size=test_size, seed=seed)
 
 
 @contextmanager

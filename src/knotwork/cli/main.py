@@ -13,6 +13,11 @@ bench = typer.Typer(no_args_is_help=True)
 app.add_typer(bench, name="bench")
 
 
+def _size(text: object) -> float:
+    """A number of rows (int) or a share of them (float), as scikit-learn tells the two apart."""
+    return int(str(text)) if str(text).isdigit() else float(str(text))
+
+
 @app.callback()
 def knotwork() -> None:
     """Kolmogorov-Arnold networks: from a table to a formula."""
@@ -29,7 +34,10 @@ def discover(
     lib: Annotated[str | None, typer.Option(help="Functions allowed in the formula, separated by commas.")] = None,
     forbid: Annotated[str | None, typer.Option(help="Functions that no formula may hold, separated by commas.")] = None,
     linear: Annotated[str | None, typer.Option(help="Inputs that enter linearly, separated by commas.")] = None,
-    test: Annotated[float, typer.Option(help="Share of the rows held out for the report.")] = 0.2,
+    test_size: Annotated[
+        float,
+        typer.Option(parser=_size, metavar="SIZE", help="Test rows for the report: a number (500) or a share (0.2)."),
+    ] = 0.2,
     time_budget: Annotated[float | None, typer.Option(help="Seconds after which no other shape is tried.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split and of the starting points.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the text.")] = False,
@@ -43,7 +51,7 @@ def discover(
         target,
         _list(inputs),
         out,
-        test,
+        test_size,
         json,
         json_file,
         lib=_list(lib),

@@ -1,27 +1,29 @@
-"""Data sets: a table split and ready for fitting, sampled functions, and the tables that come with the package."""
+"""Data sets: a table split and ready for fitting, sampled functions, streams, and the tables that are packaged."""
 
-from knotwork.data.catalogue import Table, load_table, read_table, tables
-from knotwork.data.dataset import Dataset, Rows, Scaling
-from knotwork.data.forms import as_data, as_dataset
+from knotwork.data.catalogue import PackagedTable, load_dataset, packaged_tables, read_packaged
+from knotwork.data.conversion import as_dataset, dataset_or_stream
+from knotwork.data.dataset import Dataset
 from knotwork.data.parquet_stream import stream_parquet
 from knotwork.data.randomness import seeded
 from knotwork.data.sampling import sample
+from knotwork.data.scaling import Scaling
+from knotwork.data.splitting import Rows
 from knotwork.data.stream import Batch, Stream, stream_batches
 
 __all__ = [
     "Batch",
     "Dataset",
+    "PackagedTable",
     "Rows",
     "Scaling",
     "Stream",
-    "Table",
-    "as_data",
     "as_dataset",
-    "load_table",
-    "read_table",
+    "dataset_or_stream",
+    "load_dataset",
+    "packaged_tables",
+    "read_packaged",
     "sample",
     "seeded",
     "stream_batches",
     "stream_parquet",
-    "tables",
 ]

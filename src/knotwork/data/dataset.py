@@ -1,78 +1,56 @@
 """A table ready for fitting: inputs and targets split into training, validation and test rows."""
 
 import dataclasses
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from knotwork.data.arrays import check_finite, matrix
-from knotwork.data.names import check_unique, check_units, listed, split_units, unknown_name, with_unit
+from knotwork.data.column_names import (
+    check_unique,
+    check_units,
+    listed,
+    resolved_names,
+    unknown_name,
+    with_unit,
+)
+from knotwork.data.matrix import (
+    check_dtype,
+    check_finite,
+    check_same_order,
+    matching_columns,
+    matrix,
+    warn_of_constants,
+)
 from knotwork.data.randomness import seeded
-from knotwork.errors import DataError, KnotworkWarning
+from knotwork.data.scaling import Scale, Scaling
+from knotwork.data.splitting import Rows, split_rows
+from knotwork.errors import DataError
 
-Scale = Literal["standard", "range", False]
-
-
-class Rows(NamedTuple):
-    """How many rows each part of a data set has."""
-
-    train: int
-    validation: int
-    test: int
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """The affine change of the inputs, (X - center) / scale column by column, and its inverse."""
-
-    center: tuple[float, ...]
-    scale: tuple[float, ...]
-
-    def apply(self, X: Any) -> Tensor:
-        """Original units to stored ones; X has shape (..., in)."""
-        X, center, scale = self._matched(X)
-        return (X - center) / scale
-
-    def undo(self, X: Any) -> Tensor:
-        """Stored units to original ones; X has shape (..., in)."""
-        X, center, scale = self._matched(X)
-        return X * scale + center
-
-    def _matched(self, X: Any) -> tuple[Tensor, Tensor, Tensor]:
-        X = torch.as_tensor(X)
-        X = X if X.is_floating_point() else X.to(torch.float64)
-        if X.ndim == 0 or X.shape[-1] != len(self.center):
-            raise DataError(f"This scaling is for {len(self.center)} columns, got an array of shape {tuple(X.shape)}.")
-        return X, X.new_tensor(self.center), X.new_tensor(self.scale)
-
-    @classmethod
-    def fitted(cls, X: Tensor, kind: Scale) -> "Scaling":
-        """The scaling of (N, in) to mean 0, deviation 1 ("standard") or to [-1, 1] ("range"); constants are centred."""
-        if kind == "standard":
-            center, scale = X.mean(dim=0), X.std(dim=0, correction=0)
-        elif kind == "range":
-            low, high = X.amin(dim=0), X.amax(dim=0)
-            center, scale = low / 2 + high / 2, high / 2 - low / 2
-        else:
-            raise DataError(f"scale={kind!r} is not known: use 'standard', 'range' or False.")
-        constant = X.amin(dim=0) == X.amax(dim=0)
-        return cls(tuple(center.tolist()), tuple(torch.where(constant, torch.ones_like(scale), scale).tolist()))
+_TENSORS = ("X_train", "y_train", "X_val", "y_val", "X_test", "y_test")
+PYKAN_KEYS = ("train_input", "train_label", "test_input", "test_label")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """Inputs (N, in) and targets (N, out) on the CPU, in three parts; validation and test may have no rows.
+    """Inputs and targets in three parts: training, validation and test rows. The last two may be empty.
 
-    Inputs are stored scaled if `scaling` is set. `units` holds the units of columns by name, before any scaling, as
-    far as they are known. `ranges` is the domain the inputs were drawn from, (low, high) each, in stored units; None
-    where that is not known. Made by `from_arrays`, `from_csv`, `from_dict`, `sample` and
-    `load_table`; changed copies come from `to`, `select` and `dataclasses.replace`.
+    Made by `from_arrays`, `from_csv`, `from_parquet`, `from_dict`, `knotwork.sample` and `knotwork.load_dataset`.
+    Changed copies come from `to`, `select` and `dataclasses.replace`.
+
+    Attributes:
+        X_train: Inputs of the training rows, (N, in), on the CPU; X_val and X_test likewise.
+        y_train: Targets of the training rows, (N, out), on the CPU; y_val and y_test likewise.
+        input_names: The name of each input column.
+        target_names: The name of each target column.
+        scaling: The map from original units to the stored inputs; None where they are stored as they came.
+        ranges: The domain (low, high) of each input in stored units; None where it is not known.
+        title: What the data are, for reports and figures.
+        units: The original units of columns by name, as far as they are known.
     """
 
     X_train: Tensor
@@ -168,8 +146,9 @@ class Dataset:
         cls,
         X: Any,
         y: Any,
-        test: float | None = None,
-        validation: float = 0.2,
+        *,
+        test_size: float | None = None,
+        validation_size: float = 0.2,
         names: Sequence[str] | None = None,
         target_names: Sequence[str] | str | None = None,
         X_test: Any = None,
@@ -180,18 +159,42 @@ class Dataset:
         title: str = "",
         units: Mapping[str, str] | None = None,
     ) -> "Dataset":
-        """A data set from NumPy arrays, tensors, tables of pandas, or nested lists, which are copied, never edited.
+        """A data set from arrays, tensors, data frames or nested lists, which are copied and never changed.
 
-        The rows are shuffled by `seed` and split: `test` is the share set aside for the test (default 0.2, or 0 where
-        X_test and y_test are given), `validation` the share of what remains. Names are those of a data frame, or
-        x_1, x_2, ... and y, unless given; one such as `speed [m/s]` or `speed (m/s)` is the name speed and its unit,
-        and `units={"speed": "m/s"}` says it too. `scale` maps the inputs to mean 0 and deviation 1 ("standard") or
-        to [-1, 1] ("range") with figures from the training rows alone; targets keep their units.
-        Raises DataError for anything but finite numbers in matching rows; warns about constant columns.
+        The rows are shuffled, then split. Constant columns give a KnotworkWarning.
+
+        Args:
+            X: Inputs (N, in).
+            y: Targets (N,) or (N, out); (N,) means (N, 1).
+            test_size: Rows for the final test: an int counts rows, a float is a share of all rows. They never take
+                part in a fit or a choice. Default 0.2, or 0 where X_test and y_test are given.
+            validation_size: Rows on which a fit is stopped and models are chosen: an int counts rows, a float is a
+                share of the rows that are no test rows. 0 for none.
+            names: Names of the inputs. Default: those of a data frame, else x_1, x_2, ... A name such as
+                `speed [m/s]` or `speed (m/s)` is the name speed and its unit.
+            target_names: Names of the targets, read in the same way. Default: those of a data frame, else y.
+            X_test: Test inputs (M, in) of your own, in place of a split.
+            y_test: Their targets.
+            scale: "standard" stores inputs with mean 0 and standard deviation 1, "range" in [-1, 1]. Both are computed
+                from the training rows alone. False stores them as they are. Targets keep their units.
+            seed: Seed of the shuffle, a whole number from 0.
+            dtype: Floating-point type of the stored tensors.
+            title: What the data are, for reports and figures.
+            units: Units of columns by name, such as {"speed": "m/s"}. They replace those found in names.
+
+        Raises:
+            DataError: X or y hold anything but finite numbers, their rows do not match, names repeat, or a size leaves
+                no training row.
+
+        Example:
+            >>> import numpy as np, knotwork as kw
+            >>> X = np.linspace(0, 1, 100)[:, None]
+            >>> kw.Dataset.from_arrays(X, X[:, 0] ** 2, test_size=10, validation_size=0.1, names=["x"]).rows()
+            Rows(train=81, validation=9, test=10)
         """
         check_dtype(dtype)
         target_names = (target_names,) if isinstance(target_names, str) else target_names
-        _check_same_order(X, y)
+        check_same_order(X, y)
         X, own_names = matrix(X, "X", names)
         y, own_targets = matrix(y, "y", target_names)
         if len(X) != len(y):
@@ -203,17 +206,19 @@ class Dataset:
         given = X_test is not None
         if given != (y_test is not None):
             raise DataError("X_test and y_test come together: only one of them was given.")
-        if given and test:
-            raise DataError(f"test={test} and X_test were both given: pass a share to split off, or the test rows.")
-        if test is None:
-            test = 0.0 if given else 0.2
-        train_rows, val_rows, test_rows = _split(len(X), test, validation, seeded(seed))
-        held_out = (X[test_rows], y[test_rows])
+        if given and test_size:
+            raise DataError(
+                f"test_size={test_size} and X_test were both given: pass a size to split off, or the test rows."
+            )
+        if test_size is None:
+            test_size = 0 if given else 0.2
+        train_rows, val_rows, test_rows = split_rows(len(X), test_size, validation_size, seeded(seed))
+        test_part = (X[test_rows], y[test_rows])
         if given:
-            held_out = (_matching(X_test, "X_test", names), _matching(y_test, "y_test", target_names))
-            if len(held_out[0]) != len(held_out[1]):
-                raise DataError(f"X_test has {len(held_out[0])} rows and y_test has {len(held_out[1])}.")
-        parts = (X[train_rows], y[train_rows], X[val_rows], y[val_rows], *held_out)
+            test_part = (matching_columns(X_test, "X_test", names), matching_columns(y_test, "y_test", target_names))
+            if len(test_part[0]) != len(test_part[1]):
+                raise DataError(f"X_test has {len(test_part[0])} rows and y_test has {len(test_part[1])}.")
+        parts = (X[train_rows], y[train_rows], X[val_rows], y[val_rows], *test_part)
         return assemble(parts, names, target_names, scale=scale, dtype=dtype, title=title, units=units)
 
     @classmethod
@@ -225,37 +230,122 @@ class Dataset:
         *,
         separator: str | None = None,
         decimal: str | None = None,
-        **options: Any,
+        test_size: float = 0.2,
+        validation_size: float = 0.2,
+        scale: Scale = False,
+        seed: int = 0,
+        dtype: torch.dtype = torch.float64,
+        title: str | None = None,
+        units: Mapping[str, str] | None = None,
     ) -> "Dataset":
-        """A data set from a CSV or Parquet file: columns `target`, and `inputs` or else all the others.
+        """A data set from a table in a file: CSV (also compressed), Parquet, or a folder of Parquet files.
 
-        Names are those of the first line, with or without a unit in brackets. What separates the values of a CSV file
-        and marks their decimals is found out, with a warning where it is not comma and point, unless `separator` and
-        `decimal` say it. The other options are those of `from_arrays`. Raises DataError for a file that is not a
-        table of numbers, and for names that are not in it.
+        The other arguments are those of `from_arrays`.
+
+        Args:
+            path: The file or folder. The first line of a CSV file names the columns.
+            target: The target column, or several; with or without its unit.
+            inputs: The input columns, in this order. Default: every column that is no target.
+            separator: What separates the values of a CSV file. Default: found out, with a KnotworkWarning where it is
+                not the comma.
+            decimal: The decimal mark of a CSV file, "." or ",". Default: found out, with a KnotworkWarning where it is
+                the comma.
+            title: What the data are. Default: the name of the file.
+
+        Raises:
+            DataError: The file is missing or not a table of numbers, or a name is not in it.
+
+        Example:
+            >>> import knotwork as kw, pathlib, tempfile
+            >>> path = pathlib.Path(tempfile.mkdtemp()) / "fall.csv"
+            >>> _ = path.write_text("time [s],height [m]\\n" + "".join(f"{t},{5 - 4.9 * t**2}\\n" for t in range(10)))
+            >>> kw.Dataset.from_csv(path, "height").units
+            {'time': 's', 'height': 'm'}
         """
-        from knotwork.data.tables import choose, read_file
+        from knotwork.data.table_files import choose, read_file
 
         X, y = choose(read_file(path, separator, decimal), target, inputs)
-        return cls.from_arrays(X, y, **{"title": Path(path).name, **options})
-
-    from_parquet = from_csv
+        return cls.from_arrays(
+            X,
+            y,
+            test_size=test_size,
+            validation_size=validation_size,
+            scale=scale,
+            seed=seed,
+            dtype=dtype,
+            title=Path(path).name if title is None else title,
+            units=units,
+        )
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], **options: Any) -> "Dataset":
-        """A data set from pykan's form: train_input, train_label, test_input, test_label, each (N, columns).
+    def from_parquet(
+        cls,
+        path: str | PathLike,
+        target: str | Sequence[str],
+        inputs: Sequence[str] | None = None,
+        *,
+        test_size: float = 0.2,
+        validation_size: float = 0.2,
+        scale: Scale = False,
+        seed: int = 0,
+        dtype: torch.dtype = torch.float64,
+        title: str | None = None,
+        units: Mapping[str, str] | None = None,
+    ) -> "Dataset":
+        """A data set from a Parquet file or a folder of them: `from_csv` without the options of CSV files.
 
-        The options are those of `from_arrays`, which splits the validation rows off the training rows.
+        For files larger than memory there is `knotwork.stream_parquet`.
+        """
+        return cls.from_csv(
+            path,
+            target,
+            inputs,
+            test_size=test_size,
+            validation_size=validation_size,
+            scale=scale,
+            seed=seed,
+            dtype=dtype,
+            title=title,
+            units=units,
+        )
+
+    @classmethod
+    def from_dict(
+        cls,
+        data: Mapping[str, Any],
+        *,
+        validation_size: float = 0.2,
+        names: Sequence[str] | None = None,
+        target_names: Sequence[str] | str | None = None,
+        scale: Scale = False,
+        seed: int = 0,
+        dtype: torch.dtype = torch.float64,
+        title: str = "",
+        units: Mapping[str, str] | None = None,
+    ) -> "Dataset":
+        """A data set from pykan's form: train_input, train_label, test_input and test_label, each (N, columns).
+
+        The validation rows are split off the training rows. The other arguments are those of `from_arrays`.
+        Raises DataError where a key is missing.
         """
         missing = [key for key in PYKAN_KEYS if key not in data]
         if missing:
             raise DataError(f"The dict lacks {listed(missing)}: it needs the keys {listed(PYKAN_KEYS)}.")
         X, y, X_test, y_test = (data[key] for key in PYKAN_KEYS)
-        return cls.from_arrays(X, y, X_test=X_test, y_test=y_test, **options)
-
-
-_TENSORS = ("X_train", "y_train", "X_val", "y_val", "X_test", "y_test")
-PYKAN_KEYS = ("train_input", "train_label", "test_input", "test_label")
+        return cls.from_arrays(
+            X,
+            y,
+            X_test=X_test,
+            y_test=y_test,
+            validation_size=validation_size,
+            names=names,
+            target_names=target_names,
+            scale=scale,
+            seed=seed,
+            dtype=dtype,
+            title=title,
+            units=units,
+        )
 
 
 def assemble(
@@ -269,13 +359,13 @@ def assemble(
     ranges: Sequence[tuple[float, float]] | None = None,
     units: Mapping[str, str] | None = None,
 ) -> Dataset:
-    """The Dataset of six float64 parts (X_train, y_train, X_val, ...) in original units, scaled and cast as asked.
+    """The Dataset of six float64 parts (X_train, y_train, X_val, ...) in original units, scaled and cast as given.
 
     Warns about inputs and targets that are constant over the training rows.
     """
     tensors = dict(zip(_TENSORS, parts, strict=True))
-    _warn_of_constants(tensors["X_train"], names, "Input", "it cannot explain anything")
-    _warn_of_constants(tensors["y_train"], target_names, "Target", "there is nothing to explain")
+    warn_of_constants(tensors["X_train"], names, "Input", "it cannot explain anything")
+    warn_of_constants(tensors["y_train"], target_names, "Target", "there is nothing to explain")
     scaling = Scaling.fitted(tensors["X_train"], scale) if scale else None
     if scaling:
         tensors |= {name: scaling.apply(tensors[name]) for name in ("X_train", "X_val", "X_test")}
@@ -295,99 +385,6 @@ def assemble(
         title=title,
         units=dict(units or {}),
     )
-
-
-def default_target(names: Sequence[str], wanted: str = "y") -> str:
-    """A name for the target that no input has."""
-    return next(name for name in (wanted, "y", "f", "target", "_".join(("target", *names))) if name not in names)
-
-
-def resolved_names(
-    names: Sequence[str] | None,
-    target_names: Sequence[str] | str | None,
-    inputs: int,
-    targets: int,
-    units: Mapping[str, str] | None = None,
-) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, str]]:
-    """Names of inputs and targets, those given or else x_1, x_2, ... and y, and the units they bring or are told."""
-    target_names = (target_names,) if isinstance(target_names, str) else target_names
-    names = _named(names, [f"x_{i + 1}" for i in range(inputs)], "names", "X")
-    target_names = _named(target_names, _default_targets(targets, names), "target_names", "y")
-    every, found = split_units((*names, *target_names))
-    check_unique(every, "The names of inputs and targets")
-    if units is not None:
-        check_units(units, every)
-    units = {name: unit for name, unit in {**found, **(units or {})}.items() if unit}
-    return every[: len(names)], every[len(names) :], units
-
-
-def _default_targets(count: int, names: Sequence[str]) -> list[str]:
-    stem = default_target(names)
-    return [stem] if count == 1 else [f"{stem}_{i + 1}" for i in range(count)]
-
-
-def _named(names: Sequence[str] | None, default: Sequence[str], option: str, what: str) -> tuple[str, ...]:
-    names = tuple(default) if names is None else tuple(str(name) for name in names)
-    if len(names) != len(default):
-        raise DataError(f"{option} has {len(names)} names, but {what} has {len(default)} columns: give one name each.")
-    return names
-
-
-def _matching(values: Any, what: str, names: tuple[str, ...]) -> Tensor:
-    """Test rows, whose columns must be those of the training rows."""
-    table, own = matrix(values, what, names)
-    own = None if own is None else split_units(own)[0]
-    if table.shape[1] != len(names):
-        raise DataError(f"{what} has {table.shape[1]} columns, but the training rows have {len(names)}.")
-    if own is not None and hasattr(values, "columns") and set(own) == set(names) and own != names:
-        raise DataError(f"The columns of {what} are in another order than those of the training rows: reorder them.")
-    return table
-
-
-def check_share(name: str, share: object) -> None:
-    """Raises DataError unless this is a number from 0 up to, but below, 1."""
-    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share < 1:
-        raise DataError(f"{name}={share!r} is not a share of the rows: give a number from 0 up to, but below, 1.")
-
-
-def _split(count: int, test: float, validation: float, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Shuffled row numbers of the training, validation and test parts; a share above zero gets at least one row."""
-    check_share("test", test)
-    check_share("validation", validation)
-    n_test = max(1, round(test * count)) if test else 0
-    n_val = max(1, round(validation * (count - n_test))) if validation else 0
-    if n_test + n_val >= count:
-        rows = "1 row" if count == 1 else f"{count} rows"
-        raise DataError(
-            f"{rows} cannot be split into training rows, {n_test} test and {n_val} validation rows (test={test}, "
-            f"validation={validation}): bring more rows or set smaller shares."
-        )
-    order = torch.randperm(count, generator=generator)
-    test_rows, val_rows, train_rows = order.split([n_test, n_val, count - n_test - n_val])
-    return train_rows, val_rows, test_rows
-
-
-def _check_same_order(X: Any, y: Any) -> None:
-    """Pandas rows carry labels: the same labels in another order would pair rows with the wrong targets."""
-    if not (hasattr(X, "iloc") and hasattr(y, "iloc")) or len(X) != len(y) or X.index.equals(y.index):
-        return
-    if X.index.isin(y.index).all():
-        raise DataError("X and y have the same row labels in different orders: align them with y = y.loc[X.index].")
-
-
-def check_dtype(dtype: Any) -> None:
-    """Raises DataError unless this is a floating-point type of torch."""
-    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
-        raise DataError(f"dtype={dtype} cannot hold the data: use torch.float64 or torch.float32.")
-
-
-def _warn_of_constants(table: Tensor, names: Sequence[str], what: str, consequence: str) -> None:
-    if len(table) < 2:
-        return
-    constant = [name for name, same in zip(names, (table == table[0]).all(dim=0).tolist(), strict=True) if same]
-    if constant:
-        text = f"{what} {listed(constant)} is constant over the training rows: {consequence}."
-        warnings.warn(text, KnotworkWarning, stacklevel=4)
 
 
 def _brief(names: Sequence[str], units: Mapping[str, str]) -> str:

@@ -10,17 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from knotwork.data.arrays import matrix
-from knotwork.data.dataset import Scale, assemble, check_share, resolved_names
-from knotwork.data.names import listed
-from knotwork.data.parquet import as_frame, opened, parquet_files
+from knotwork.data.column_names import listed, resolved_names
+from knotwork.data.dataset import assemble
+from knotwork.data.matrix import matrix
+from knotwork.data.parquet_files import as_frame, opened, parquet_files
 from knotwork.data.randomness import seeded
-from knotwork.data.stream import HELD, Batch, Stream, shuffled
-from knotwork.data.tables import choose, existing
+from knotwork.data.scaling import Scale
+from knotwork.data.settings import DATA
+from knotwork.data.splitting import check_split, row_count
+from knotwork.data.stream import Batch, Stream, shuffled
+from knotwork.data.table_files import choose, existing
 from knotwork.errors import DataError
-
-_PIECE = 16_384  # rows that are read at once
-_CACHE = 2**20  # bytes of a column that are read at once
 
 
 def stream_parquet(
@@ -28,43 +28,59 @@ def stream_parquet(
     target: str | Sequence[str],
     inputs: Sequence[str] | None = None,
     *,
-    validation: float = 0.1,
-    test: float = 0.0,
+    validation_size: float = 0.1,
+    test_size: float = 0,
     buffer: int = 100_000,
     scale: Scale = False,
     seed: int = 0,
     units: Mapping[str, str] | None = None,
 ) -> Stream:
-    """Rows of a Parquet file, or of all those in a folder, for fits that hold only a part of them at a time.
+    """A stream of the rows of a Parquet file, or of all Parquet files of a folder, for tables larger than memory.
 
-    Columns are chosen as in `Dataset.from_csv`. A first pass checks every value, notes the range of the inputs, and
-    keeps rows drawn by `seed`: for validation and test the shares of these names, at most 10,000 rows each, which no
-    batch has; and a sample of at most 10,000 training rows, whose figures `scale` uses. In each epoch the row groups
-    come in another order, and their rows are drawn from a buffer of `buffer` rows; rows that are sorted over much
-    more than that stay roughly sorted.
-    Raises DataError for what is not a table of finite numbers, with the file and the row.
+    A first pass checks every value, finds the range of each input, and draws the rows that stay in memory: the
+    validation and test rows, which no batch holds, and a sample of at most 10,000 training rows.
+
+    Args:
+        path: The file or folder.
+        target: The target column, or several; with or without its unit.
+        inputs: The input columns. Default: every column that is no target.
+        validation_size: Validation rows: an int counts rows, a float is a share, of which at most 10,000 are drawn.
+        test_size: Test rows, in the same form.
+        buffer: Rows from which a batch is drawn at random. Each epoch reads the row groups in another order; rows that
+            are sorted over many more rows than this stay roughly sorted.
+        scale: "standard", "range" or False, as in `Dataset.from_arrays`, computed from the sample.
+        seed: Seed of the rows drawn, a whole number from 0.
+        units: Units of columns by name.
+
+    Raises:
+        DataError: The files are no table of finite numbers; the message names the file and the row.
+
+    Example:
+        >>> import knotwork as kw, pandas, pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "rows.parquet"
+        >>> pandas.DataFrame({"x": range(1000), "y": range(1000)}).to_parquet(path)
+        >>> kw.stream_parquet(path, "y", validation_size=100).rows
+        900
     """
     path = existing(path)
-    check_share("validation", validation)
-    check_share("test", test)
     if isinstance(buffer, bool) or not isinstance(buffer, int) or buffer < 1:
         raise DataError(f"buffer={buffer!r} is not a number of rows: give a whole number of 1 or more.")
-    groups, columns, n_inputs = _laid_out(path, target, inputs)
+    groups, columns, n_inputs = _layout(path, target, inputs)
     names, target_names, units = resolved_names(
         columns[:n_inputs], columns[n_inputs:], n_inputs, len(columns) - n_inputs, units
     )
     generator = seeded(seed)
-    train, *held_out = _drawn(sum(group.rows for group in groups), validation, test, generator)
-    apart = np.sort(np.concatenate(held_out))
+    train, *others = _drawn(sum(group.rows for group in groups), validation_size, test_size, generator)
+    excluded = np.sort(np.concatenate(others))
     low = torch.full((n_inputs,), torch.inf, dtype=torch.float64)
     high = -low
-    shares = [torch.empty(len(numbers), len(columns), dtype=torch.float64) for numbers in (train, *held_out)]
+    shares = [torch.empty(len(numbers), len(columns), dtype=torch.float64) for numbers in (train, *others)]
     for group in groups:
         for first, rows in group.pieces(columns):
-            for share, numbers in zip(shares, (train, *held_out), strict=True):
+            for share, numbers in zip(shares, (train, *others), strict=True):
                 here = _within(numbers, first, len(rows))
                 share[here] = rows[numbers[here] - first]
-            seen = _without(rows, apart, first)[:, :n_inputs]
+            seen = _without(rows, excluded, first)[:, :n_inputs]
             if len(seen):
                 low, high = torch.minimum(low, seen.amin(0)), torch.maximum(high, seen.amax(0))
     shares = [share[torch.randperm(len(share), generator=generator)] for share in shares]
@@ -83,12 +99,12 @@ def stream_parquet(
         generator = seeded(seed)
         order = torch.randperm(len(groups), generator=generator).tolist()
         pieces = (piece for place in order for piece in groups[place].pieces(columns))
-        training = (_without(rows, apart, first) for first, rows in pieces)
+        training = (_without(rows, excluded, first) for first, rows in pieces)
         for rows in shuffled(training, size, buffer, generator):
             x, y = rows[:, :n_inputs], rows[:, n_inputs:]
             yield (x if sample.scaling is None else sample.scaling.apply(x)), y
 
-    return Stream(sample, epoch, rows=sum(group.rows for group in groups) - len(apart))
+    return Stream(sample, epoch, rows=sum(group.rows for group in groups) - len(excluded))
 
 
 @dataclass(frozen=True)
@@ -105,14 +121,18 @@ class _Group:
     def pieces(self, columns: Sequence[str]) -> Iterator[tuple[int, Tensor]]:
         """(row number among all files, rows (n, columns) as float64), one piece after another."""
         at = 0
-        with opened(self.file, metadata=self.description, buffer_size=_CACHE, pre_buffer=False) as file:
-            for batch in file.iter_batches(_PIECE, row_groups=[self.number], columns=list(columns), use_threads=False):
+        with opened(
+            self.file, metadata=self.description, buffer_size=DATA.bytes_read_at_once, pre_buffer=False
+        ) as file:
+            for batch in file.iter_batches(
+                DATA.rows_read_at_once, row_groups=[self.number], columns=list(columns), use_threads=False
+            ):
                 frame = batch.to_pandas()[list(columns)]
                 yield self.place + at, matrix(frame, f"'{self.file.name}'", first_row=self.first + at)[0]
                 at += len(frame)
 
 
-def _laid_out(
+def _layout(
     path: Path, target: str | Sequence[str], inputs: Sequence[str] | None
 ) -> tuple[list[_Group], list[str], int]:
     """The row groups, the columns to read, inputs before targets, and how many of them are inputs."""
@@ -120,7 +140,7 @@ def _laid_out(
     columns: list[str] = []
     n_inputs = place = 0
     for file in parquet_files(path):
-        with opened(file, buffer_size=_CACHE, pre_buffer=False) as parquet:
+        with opened(file, buffer_size=DATA.bytes_read_at_once, pre_buffer=False) as parquet:
             about = parquet.metadata
             if about.num_rows and not columns:
                 first_rows = next(parquet.iter_batches(1000, use_threads=False))
@@ -139,18 +159,23 @@ def _laid_out(
     return groups, columns, n_inputs
 
 
-def _drawn(count: int, validation: float, test: float, generator: torch.Generator) -> list[np.ndarray]:
-    """Row numbers of the rows that are held, for training, validation and test, each in the order of the file."""
-    n_val, n_test = (min(HELD, max(1, round(share * count))) if share else 0 for share in (validation, test))
-    if n_val + n_test >= count:
-        raise DataError(
-            f"{count} rows cannot be split into training rows, {n_test} test and {n_val} validation rows "
-            f"(test={test}, validation={validation}): bring more rows or set smaller shares."
-        )
-    sizes = (min(HELD, count - n_val - n_test), n_val, n_test)
+def _drawn(count: int, validation_size: float, test_size: float, generator: torch.Generator) -> list[np.ndarray]:
+    """Row numbers of the rows kept in memory for training, validation and test, each in the order of the file."""
+    n_val = _at_most_held("validation_size", validation_size, count)
+    n_test = _at_most_held("test_size", test_size, count)
+    check_split(count, n_test, n_val, test_size, validation_size)
+    sizes = (min(DATA.rows_held, count - n_val - n_test), n_val, n_test)
     random = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
     drawn = random.choice(count, sum(sizes), replace=False)
     return [np.sort(part) for part in np.split(drawn, np.cumsum(sizes)[:-1])]
+
+
+def _at_most_held(name: str, size: float, count: int) -> int:
+    """The number of rows for `size`: a share gives at most `DATA.rows_held`; a larger number of rows is refused."""
+    rows = row_count(name, size, count)
+    if rows > DATA.rows_held and not isinstance(size, float):
+        raise DataError(f"{name}={size} is too large: at most {DATA.rows_held:,} rows of a stream stay in memory.")
+    return min(DATA.rows_held, rows)
 
 
 def _within(numbers: np.ndarray, first: int, count: int) -> slice:

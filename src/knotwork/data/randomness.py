@@ -1,4 +1,4 @@
-"""Randomness that is passed in: a generator from a seed."""
+"""A random number generator from a seed."""
 
 import operator
 

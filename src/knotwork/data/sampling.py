@@ -8,9 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from knotwork.data.dataset import Dataset, Scale, assemble, check_dtype, default_target
-from knotwork.data.names import unknown_name
+from knotwork.data.column_names import default_target, unknown_name
+from knotwork.data.dataset import Dataset, assemble
+from knotwork.data.matrix import check_dtype
 from knotwork.data.randomness import seeded
+from knotwork.data.scaling import Scale
+from knotwork.data.splitting import row_count
 from knotwork.errors import DataError
 
 
@@ -18,32 +21,46 @@ def sample(
     expression: Any,
     /,
     size: int = 1000,
-    test_size: int = 1000,
+    *,
+    validation_size: float = 0.2,
+    test_size: float = 1000,
     noise: float = 0.0,
     seed: int = 0,
-    validation_size: int | None = None,
     scale: Scale = False,
     dtype: torch.dtype = torch.float64,
     title: str = "",
     **ranges: tuple[float, float],
 ) -> Dataset:
-    """A data set with inputs drawn uniformly from `ranges` and targets computed by `expression`.
+    """A data set whose inputs are drawn uniformly from ranges and whose targets are computed from them.
 
-        sample("exp(sin(pi*x) + y**2)", x=(-1, 1), y=(-1, 1), size=1000, noise=0.01)
+    The three parts are drawn independently: the test rows of a seed are the same for every `size` and `noise`.
 
-    `expression` is a text for `knotwork.expressions.parse`, or a function of one tensor (rows,) a variable, which
-    returns (rows,) or (rows, out) and is called with the variables as keywords. The inputs stand in the order of the
-    ranges. `size` counts the training rows alone; `validation_size` more are drawn (default a fifth of `size`) and
-    `test_size` more. Gaussian noise of standard deviation noise * rms(y) is added to the targets of training and
-    validation rows; test rows stay exact. The three parts are drawn independently: the test rows of a seed stay the
-    same for every `size` and `noise`.
-    Raises DataError for ranges that do not fit the expression, and where it has no finite value.
+    Args:
+        expression: A text such as "exp(sin(pi*x) + y**2)", a SymPy expression, or a function that is called with one
+            tensor (rows,) for each variable, by keyword, and returns (rows,) or (rows, out).
+        size: Number of training rows, at least 2.
+        validation_size: Number of validation rows, drawn in addition: an int counts rows, a float is a share of `size`.
+        test_size: Number of test rows, drawn in addition, in the same form. Their targets have no noise.
+        noise: Standard deviation of the Gaussian noise on the targets of training and validation rows, as a share of
+            their root mean square.
+        seed: Seed of inputs and noise, a whole number from 0.
+        scale: "standard", "range" or False, as in `Dataset.from_arrays`.
+        dtype: Floating-point type of the stored tensors.
+        title: What the data are. Default: the expression.
+        **ranges: The interval (low, high) of each variable, in the order of the input columns.
+
+    Raises:
+        DataError: The ranges do not fit the expression, or it has no finite value somewhere.
+
+    Example:
+        >>> import knotwork as kw
+        >>> kw.sample("exp(sin(pi*x) + y**2)", x=(-1, 1), y=(-1, 1), size=500, test_size=200, noise=0.01).rows()
+        Rows(train=500, validation=100, test=200)
     """
     check_dtype(dtype)
-    validation_size = max(1, size // 5) if validation_size is None else validation_size
-    for name, count, least in (("size", size, 2), ("test_size", test_size, 0), ("validation_size", validation_size, 0)):
-        if isinstance(count, bool) or not isinstance(count, int) or count < least:
-            raise DataError(f"{name}={count!r} is not a number of rows: give an integer of {least} or more.")
+    if isinstance(size, bool) or not isinstance(size, int) or size < 2:
+        raise DataError(f"size={size!r} is not a number of rows: give an integer of 2 or more.")
+    n_val, n_test = row_count("validation_size", validation_size, size), row_count("test_size", test_size, size)
     if not (isinstance(noise, (int, float)) and 0 <= noise < math.inf):
         raise DataError(f"noise={noise!r} is not a noise level: give a number of 0 or more (a share of rms(y)).")
     bounds = {name: _interval(name, interval) for name, interval in ranges.items()}
@@ -54,7 +71,7 @@ def sample(
     seeds = torch.randint(2**62, (3,), generator=seeded(seed)).tolist()
     generators = [torch.Generator().manual_seed(s) for s in seeds]
     parts, level = [], None
-    for rows, generator in zip((size, validation_size, test_size), generators, strict=True):
+    for rows, generator in zip((size, n_val, n_test), generators, strict=True):
         X = low + (high - low) * torch.rand(rows, len(names), generator=generator, dtype=torch.float64)
         y = _values(function, X, names)
         level = noise * y.square().mean(dim=0).sqrt() if level is None else level

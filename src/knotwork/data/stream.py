@@ -1,4 +1,4 @@
-"""Training rows that come in batches: from a loader of torch, or from a file larger than memory."""
+"""Training rows that come in batches: the Stream, and one made from a torch DataLoader."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -7,24 +7,27 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from knotwork.data.arrays import matrix
-from knotwork.data.dataset import Dataset, assemble, resolved_names
+from knotwork.data.column_names import resolved_names
+from knotwork.data.dataset import Dataset, assemble
+from knotwork.data.matrix import matrix
+from knotwork.data.settings import DATA
 from knotwork.errors import DataError
 
 Batch = tuple[Tensor, Tensor]
-HELD = 10_000  # rows of each share that are held at most
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Stream:
-    """Training rows that come in batches, with a sample of them that is held.
+    """Training rows that come in batches, with a sample of them in memory. Made by `stream_parquet`, `stream_batches`.
 
-    `sample` holds at most 10,000 training rows, which grids and scaling are laid by and training errors told on, and
-    the validation and test rows, which are never in a batch. Wherever a Dataset is wanted, the sample serves.
-    `epoch(size, seed)` gives every other training row and those of the sample once, in batches of x (size, in) and
-    y (size, out) in the units of the sample. `rows` is the number of training rows, None where that is not known, and
-    `sized` is False where the batches have the size that their loader gives them.
-    Made by `stream_parquet` and `stream_batches`.
+    Attributes:
+        sample: A Dataset of at most 10,000 training rows, and of the validation and test rows, which no batch holds.
+            Grids and scaling are computed from it, and training errors are reported on it. Functions that need a
+            Dataset use the sample.
+        epoch: `epoch(size, seed)` gives each training row once, in batches of x (size, in) and y (size, out) in the
+            units of the sample.
+        rows: The number of training rows; None where it is not known.
+        sized: False where the batches keep the size that their loader gives them.
     """
 
     sample: Dataset
@@ -33,17 +36,17 @@ class Stream:
     sized: bool = True
 
     def batches(self, size: int, generator: torch.Generator) -> Iterator[Batch]:
-        """One epoch after another, for ever; DataError where an epoch is empty."""
+        """An endless sequence of batches, epoch after epoch. Raises DataError where an epoch is empty."""
         while True:
             batch = None
             for batch in self.epoch(size, int(torch.randint(2**62, (), generator=generator))):
                 yield batch
             if batch is None:
-                raise DataError("The loader gave no batches when it was gone over again: pass one that can be.")
+                raise DataError("The loader gave no batches in a later pass: pass one that can be iterated again.")
 
     def __repr__(self) -> str:
         rows = "training rows" if self.rows is None else f"{self.rows:,} training rows"
-        return f"Stream({rows} in batches, held of them: {self.sample!r})"
+        return f"Stream({rows} in batches, in memory: {self.sample!r})"
 
 
 def stream_batches(
@@ -53,18 +56,30 @@ def stream_batches(
     names: Sequence[str] | None = None,
     target_names: Sequence[str] | str | None = None,
 ) -> Stream:
-    """Training rows from a torch DataLoader, or whatever else gives pairs (x, y) and can be gone over again.
+    """A stream of the batches of a torch DataLoader, or of any iterable of pairs (x, y) that can be iterated again.
 
-    x has shape (rows, in), y (rows, out) or (rows,). The first 10,000 rows are the sample that is held, so a loader of
-    rows in some order should shuffle. `validation` gives pairs of the same kind, of which the first 10,000 rows are
-    held. Raises DataError for an iterator, which ends after one pass, and for batches but pairs of finite numbers.
+    Args:
+        batches: Gives pairs of inputs x (rows, in) and targets y (rows, out) or (rows,). Its first 10,000 rows are kept
+            in memory as the sample, so a loader of sorted rows should shuffle.
+        validation: Gives pairs of the same form; their first 10,000 rows are the validation rows. Default: none.
+        names: Names of the inputs. Default x_1, x_2, ...
+        target_names: Names of the targets. Default y.
+
+    Raises:
+        DataError: `batches` is an iterator, which ends after one pass, or a batch is no pair of finite numbers.
+
+    Example:
+        >>> import torch, knotwork as kw
+        >>> x = torch.linspace(0, 1, 100)[:, None]
+        >>> kw.stream_batches([(x[:50], x[:50] ** 2), (x[50:], x[50:] ** 2)]).sample.rows()
+        Rows(train=100, validation=0, test=0)
     """
     if isinstance(batches, Iterator) or not isinstance(batches, Iterable):
         kind = (
             f"A {type(batches).__name__} {'ends after one pass' if isinstance(batches, Iterator) else 'has no batches'}"
         )
         raise DataError(
-            f"{kind}: pass a torch DataLoader, a list of batches, or what else can be gone over many times."
+            f"{kind}: pass a torch DataLoader, a list of batches, or anything else that can be iterated again."
         )
     X, y = _first_rows(batches, "batches")
     X_val, y_val = (X[:0], y[:0]) if validation is None else _first_rows(validation, "validation")
@@ -103,20 +118,20 @@ def _permuted(held: list[Tensor], generator: torch.Generator) -> Tensor:
 
 
 def _first_rows(batches: Iterable[Any], what: str) -> Batch:
-    """The first rows of all batches together, at most 10,000."""
+    """The first rows of the batches, at most `DATA.rows_held`."""
     kept: list[Batch] = []
     rows = 0
     for batch in batches:
         kept.append(_pair(batch))
         rows += len(kept[-1][0])
-        if rows >= HELD:
+        if rows >= DATA.rows_held:
             break
     if not kept:
         raise DataError(f"There are no batches in {what}=: at least one is needed.")
     widths = {(x.shape[1], y.shape[1]) for x, y in kept}
     if len(widths) > 1:
         raise DataError(f"Batches differ in their numbers of inputs and targets: {sorted(widths)}.")
-    x, y = (torch.cat(part)[:HELD] for part in zip(*kept, strict=True))
+    x, y = (torch.cat(part)[: DATA.rows_held] for part in zip(*kept, strict=True))
     return x, y
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from knotwork.data import Dataset, as_dataset, seeded
-from knotwork.data.names import check_units, listed
+from knotwork.data.column_names import check_units, listed
 from knotwork.discover.network_shapes import Shape, shapes
 from knotwork.errors import DataError, ExpressionError, KnotworkWarning, SpecError, TrainingError
 from knotwork.formulas import Formula, measured, simplest

@@ -20,7 +20,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from torch import Tensor
 
 from knotwork.data import Dataset
-from knotwork.data.names import split_units
+from knotwork.data.column_names import split_units
 from knotwork.errors import DataError, TrainingError
 from knotwork.estimators.adam import adam
 from knotwork.estimators.gauss_newton import gauss_newton
@@ -69,7 +69,7 @@ class KANEstimator(BaseEstimator, ABC):
         batch_size: int = 200,
         learning_rate: float = 1e-2,
         early_stopping: bool = False,
-        validation_fraction: float = 0.1,
+        validation_size: float = 0.1,
         n_iter_no_change: int = 10,
         random_state: Any = None,
     ) -> None:
@@ -83,7 +83,7 @@ class KANEstimator(BaseEstimator, ABC):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
+        self.validation_size = validation_size
         self.n_iter_no_change = n_iter_no_change
         self.random_state = random_state
 
@@ -124,8 +124,13 @@ class KANEstimator(BaseEstimator, ABC):
             if not (isinstance(value, Real) and 0 < float(value) < float("inf")) and (name, value) != ("alpha", "auto"):
                 wanted = "'auto' or a positive number" if name == "alpha" else "a positive number"
                 raise TrainingError(f"{name}={value!r} is not possible: it must be {wanted}.")
-        if not (isinstance(self.validation_fraction, Real) and 0 < float(self.validation_fraction) < 1):
-            raise TrainingError(f"validation_fraction={self.validation_fraction!r} is not a share between 0 and 1.")
+        size = self.validation_size
+        share = isinstance(size, Real) and 0 < float(size) < 1
+        if not share and not (is_whole(size) and size >= 1):
+            raise TrainingError(
+                f"validation_size={size!r} is not possible: give a number of rows (an int of 1 or more) or a share of "
+                "the rows (a float between 0 and 1)."
+            )
         if self.optimizer not in OPTIMIZERS:
             raise TrainingError(
                 f"optimizer={self.optimizer!r} is not known; choose one of {', '.join(map(repr, OPTIMIZERS))}."
@@ -145,7 +150,7 @@ class KANEstimator(BaseEstimator, ABC):
         held_out = rows[:0]
         if self.early_stopping:
             places = np.arange(len(rows))
-            parts = train_test_split(places, test_size=self.validation_fraction, random_state=seed, stratify=classes)
+            parts = train_test_split(places, test_size=self.validation_size, random_state=seed, stratify=classes)
             held_out, rows = rows[torch.as_tensor(parts[1])], rows[torch.as_tensor(parts[0])]
         network, generator = straight(width, self.grid, self.k, rows.x, seed), torch.Generator().manual_seed(seed)
         roughness = Roughness(network, 1.0 if self.alpha == "auto" else float(self.alpha))

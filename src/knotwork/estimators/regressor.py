@@ -12,7 +12,7 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_array
 from torch import Tensor
 
-from knotwork.data.dataset import default_target
+from knotwork.data.column_names import default_target
 from knotwork.errors import DataError
 from knotwork.estimators.base import KANEstimator
 from knotwork.estimators.rows import Rows
@@ -34,7 +34,8 @@ class KANRegressor(RegressorMixin, MultiOutputMixin, KANEstimator):
     rows (evidence, as in Bayesian neural networks), without holding any out. `optimizer` is "gauss-newton" (`max_iter`
     steps at most, until the outputs move by less than `tol` of the noise), "adam" (`max_iter` epochs in batches of
     `batch_size`, with a `learning_rate` that falls to zero; alpha "auto" is 1), or "auto", by the size of the table.
-    With `early_stopping`, a `validation_fraction` of the rows is held out, the fit ends after `n_iter_no_change` steps
+    With `early_stopping`, `validation_size` rows (an int counts rows, a float is a share)
+    are held out, the fit ends after `n_iter_no_change` steps
     without gain, and the best state is kept.
 
     After `fit`: `model_` is the `knotwork.KAN`, from raw columns to targets in their own units; `feature_importances_`

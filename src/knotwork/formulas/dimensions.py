@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from knotwork.data import Dataset
-from knotwork.data.names import listed
+from knotwork.data.column_names import listed
 from knotwork.data.units import Unit, unit_of
 from knotwork.errors import DataError
 

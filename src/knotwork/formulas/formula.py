@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from knotwork.data import Dataset, as_dataset
-from knotwork.data.names import listed
+from knotwork.data.column_names import listed
 from knotwork.errors import DataError, ExpressionError, SpecError
 from knotwork.formulas.agreement import Agreement, agreement
 from knotwork.formulas.constants import Sample

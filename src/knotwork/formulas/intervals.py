@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from knotwork.data.arrays import check_finite, matrix
-from knotwork.data.columns import numbers
-from knotwork.data.names import listed, split_units, unknown_name
+from knotwork.data.column_names import listed, split_units, unknown_name
+from knotwork.data.column_values import numbers
+from knotwork.data.matrix import check_finite, matrix
 from knotwork.errors import DataError, SpecError
 from knotwork.formulas.constants import Sample, Template, values_and_slopes
 from knotwork.training.likelihood import Goal

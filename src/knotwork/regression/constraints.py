@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from knotwork.data.names import unknown_name
+from knotwork.data.column_names import unknown_name
 from knotwork.errors import DataError, SpecError
 from knotwork.formulas.constants import Sample
 from knotwork.functions import NamedFunction, named_function, select

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from knotwork.data import Dataset
-from knotwork.data.names import with_unit
+from knotwork.data.column_names import with_unit
 from knotwork.formulas.dimensions import Dimensions, Powers
 
 MOST = 400  # sets of inputs that others are measured by, of which the simplest groups are taken,

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from knotwork.data import as_data, as_dataset
+from knotwork.data import as_dataset, dataset_or_stream
 from knotwork.errors import TrainingError
 from knotwork.model import KANNetwork, is_whole
 from knotwork.training.loop import fit
@@ -32,7 +32,7 @@ def fit_multilevel(
     those of `fit`.
     """
     began = time.perf_counter()
-    data = as_data(data)
+    data = dataset_or_stream(data)
     level = model.copy()
     if isinstance(grids, str):
         if grids != "auto":

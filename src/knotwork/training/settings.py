@@ -75,7 +75,9 @@ def make_plan(
     rows, streamed = as_dataset(data), isinstance(data, Stream)
     sized = data.sized if isinstance(data, Stream) else True
     if patience is not None and not len(rows.X_val):
-        raise TrainingError("patience= watches validation rows, but this data has none; make it with validation=0.2.")
+        raise TrainingError(
+            "patience= needs validation rows, but this data has none; make it with validation_size=0.2."
+        )
     if batch_size is not None and not sized:
         raise TrainingError(f"batch_size={batch_size} is not possible: these batches have the size their loader gives.")
     _check_widths(model, rows, objective)

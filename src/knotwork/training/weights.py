@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from knotwork.data import Batch, Dataset, Stream, as_data
+from knotwork.data import Batch, Dataset, Stream, dataset_or_stream
 from knotwork.errors import KnotworkWarning, TrainingError
 
 
@@ -17,7 +17,7 @@ def weighed(data: object, sample_weight: object) -> tuple[Dataset | Stream, tupl
     Of a Dataset `sample_weight` weighs the training rows, of a pair (X, y) all rows, those that validate too.
     Raises TrainingError for anything but a number from 0 for each of them.
     """
-    rows = as_data(data)
+    rows = dataset_or_stream(data)
     if sample_weight is None:
         return rows, None
     is_pair = isinstance(data, (tuple, list))
@@ -52,7 +52,7 @@ def _places(X: object) -> tuple[Tensor, Tensor]:
     """Which rows of X a pair (X, y) trains on and which validate."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", KnotworkWarning)  # of constants: said already
-        numbered = as_data((X, torch.arange(len(X))))  # type: ignore[arg-type]
+        numbered = dataset_or_stream((X, torch.arange(len(X))))  # type: ignore[arg-type]
     assert isinstance(numbered, Dataset)
     return numbered.y_train[:, 0].long(), numbered.y_val[:, 0].long()
 

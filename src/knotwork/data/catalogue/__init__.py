@@ -1,76 +1,97 @@
 """The tables that come with the package, each beside a .md file that says where it is from."""
 
-from os import PathLike
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
 
 from knotwork.data.dataset import Dataset
-from knotwork.data.tables import choose, read_file
+from knotwork.data.scaling import Scale
+from knotwork.data.table_files import choose, read_file
 from knotwork.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
 
 
-class Table(NamedTuple):
-    """What a packaged table is about, the column it is meant to explain, and the columns that are not inputs."""
+class PackagedTable(NamedTuple):
+    """What a packaged table is about, its usual target, and the columns that are no inputs by default."""
 
     description: str
     target: str
-    left_out: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
 
 
 _TABLES = {
-    "knots": Table("14,163 hyperbolic knots: 17 invariants and the signature", "signature", ("name", "mirrored")),
+    "knots": PackagedTable(
+        "14,163 hyperbolic knots: 17 invariants and the signature", "signature", ("name", "mirrored")
+    ),
 }
 _FOLDER = Path(__file__).parent
 
 
-def tables() -> dict[str, Table]:
+def packaged_tables() -> dict[str, PackagedTable]:
     """The packaged tables by name."""
     return dict(_TABLES)
 
 
-def read_table(source: str | PathLike, separator: str | None = None, decimal: str | None = None) -> "pd.DataFrame":
-    """All columns of a table: a CSV or Parquet file, a folder of Parquet files, or a packaged table by its name.
-
-    A file wins over a packaged table of the same name. Raises DataError if `source` is neither.
-    """
-    if _is_packaged(source):
-        return read_file(_FOLDER / f"{source}.csv.gz")
-    if not Path(source).exists():
-        raise DataError(f"'{source}' is neither a file nor a packaged table; packaged: {', '.join(_TABLES)}.")
-    return read_file(source, separator, decimal)
+def read_packaged(name: str) -> "pd.DataFrame":
+    """All columns of a packaged table. Raises DataError for a name that is not among `packaged_tables()`."""
+    if name not in _TABLES:
+        raise DataError(
+            f"There is no packaged table {name!r}; packaged: {', '.join(_TABLES)}. "
+            "A file is read by knotwork.Dataset.from_csv."
+        )
+    return read_file(_FOLDER / f"{name}.csv.gz")
 
 
-def load_table(
-    source: str | PathLike,
-    target: "str | Sequence[str] | None" = None,
-    inputs: "Sequence[str] | None" = None,
+def load_dataset(
+    name: str,
+    target: str | Sequence[str] | None = None,
+    inputs: Sequence[str] | None = None,
     *,
-    separator: str | None = None,
-    decimal: str | None = None,
-    **options: Any,
+    test_size: float = 0.2,
+    validation_size: float = 0.2,
+    scale: Scale = False,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float64,
+    title: str | None = None,
+    units: Mapping[str, str] | None = None,
 ) -> Dataset:
-    """The Dataset of a file or a packaged table; the options are those of `Dataset.from_csv`.
+    """The Dataset of a table that comes with the package. A table of your own is read by `Dataset.from_csv`.
 
-    For a packaged table, `target` and `inputs` default to what it is meant for. A file needs its target named.
+    The other arguments are those of `Dataset.from_arrays`.
+
+    Args:
+        name: The name of the table: "knots" (14,163 hyperbolic knots, 17 invariants and the signature).
+        target: The target column, or several. Default: the one that the table is known for.
+        inputs: The input columns. Default: all others but names and the like.
+        title: What the data are. Default: the name of the table.
+
+    Raises:
+        DataError: There is no such table or no such column.
+
+    Example:
+        >>> import knotwork as kw
+        >>> kw.load_dataset("knots", inputs=["volume", "cusp_volume"], test_size=1000).rows()
+        Rows(train=10530, validation=2633, test=1000)
     """
-    frame = read_table(source, separator, decimal)
-    title = Path(source).name
-    if _is_packaged(source):
-        table = _TABLES[str(source)]
-        target = table.target if target is None else target
-        if inputs is None:
-            targets = [target] if isinstance(target, str) else target
-            frame = frame.drop(columns=[name for name in table.left_out if name not in targets])
-    if target is None:
-        raise DataError(f"'{source}' is not a packaged table, so the target must be named: {', '.join(frame.columns)}.")
+    frame = read_packaged(name)
+    table = _TABLES[name]
+    target = table.target if target is None else target
+    if inputs is None:
+        targets = [target] if isinstance(target, str) else target
+        frame = frame.drop(columns=[column for column in table.excluded if column not in targets])
     X, y = choose(frame, target, inputs)
-    return Dataset.from_arrays(X, y, **{"title": title, **options})
-
-
-def _is_packaged(source: str | PathLike) -> bool:
-    return str(source) in _TABLES and not Path(source).is_file()
+    return Dataset.from_arrays(
+        X,
+        y,
+        test_size=test_size,
+        validation_size=validation_size,
+        scale=scale,
+        seed=seed,
+        dtype=dtype,
+        title=name if title is None else title,
+        units=units,
+    )

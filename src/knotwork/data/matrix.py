@@ -1,5 +1,6 @@
-"""Whatever a table arrives as (NumPy, torch, pandas, lists) to a matrix of finite floats, with its column names."""
+"""Arrays, tensors, data frames and lists as a matrix of finite floats, and the checks of such matrices."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from knotwork.data.columns import numbers, rows_listed
-from knotwork.data.names import check_unique
-from knotwork.errors import DataError
+from knotwork.data.column_names import check_unique, listed, split_units
+from knotwork.data.column_values import numbers, rows_listed
+from knotwork.errors import DataError, KnotworkWarning
 
 
 def matrix(
@@ -53,6 +54,41 @@ def check_finite(table: Tensor, what: str, names: Sequence[str] | None = None, f
     values, them = ("value", "it") if len(rows) == 1 else ("values", "them")
     where = rows_listed(rows.tolist(), first_row)
     raise DataError(f"{subject} has {len(rows)} {kind} {values} (in {where}): drop or fill {them}.")
+
+
+def matching_columns(values: Any, what: str, names: tuple[str, ...]) -> Tensor:
+    """Test rows as a matrix. Raises DataError unless their columns are those of the training rows, `names`."""
+    table, own = matrix(values, what, names)
+    own = None if own is None else split_units(own)[0]
+    if table.shape[1] != len(names):
+        raise DataError(f"{what} has {table.shape[1]} columns, but the training rows have {len(names)}.")
+    if own is not None and hasattr(values, "columns") and set(own) == set(names) and own != names:
+        raise DataError(f"The columns of {what} are in another order than those of the training rows: reorder them.")
+    return table
+
+
+def check_same_order(X: Any, y: Any) -> None:
+    """Raises DataError where X and y are data frames with the same row labels in different orders."""
+    if not (hasattr(X, "iloc") and hasattr(y, "iloc")) or len(X) != len(y) or X.index.equals(y.index):
+        return
+    if X.index.isin(y.index).all():
+        raise DataError("X and y have the same row labels in different orders: align them with y = y.loc[X.index].")
+
+
+def check_dtype(dtype: Any) -> None:
+    """Raises DataError unless this is a floating-point type of torch."""
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise DataError(f"dtype={dtype} cannot hold the data: use torch.float64 or torch.float32.")
+
+
+def warn_of_constants(table: Tensor, names: Sequence[str], what: str, consequence: str) -> None:
+    """Warns of the columns of (N, columns) that have one value in all rows."""
+    if len(table) < 2:
+        return
+    constant = [name for name, same in zip(names, (table == table[0]).all(dim=0).tolist(), strict=True) if same]
+    if constant:
+        text = f"{what} {listed(constant)} is constant over the training rows: {consequence}."
+        warnings.warn(text, KnotworkWarning, stacklevel=4)
 
 
 def _own_names(values: Any, what: str) -> tuple[str, ...] | None:

@@ -1,4 +1,4 @@
-"""Names of columns: unique, known, and with their units, as in `speed [m/s]`."""
+"""Names of columns: whether they are unique and known, their units, as in `speed [m/s]`, and default names."""
 
 import difflib
 import re
@@ -70,3 +70,39 @@ def _split(header: str) -> tuple[str, str]:
     if unit in ("", "-", NONE):
         return name, unit and NONE
     return (name, unit) if re.search(r"[^\W\d_]|[%°]", unit) else (header, "")
+
+
+def default_target(names: Sequence[str], wanted: str = "y") -> str:
+    """A name for the target that no input has."""
+    return next(name for name in (wanted, "y", "f", "target", "_".join(("target", *names))) if name not in names)
+
+
+def resolved_names(
+    names: Sequence[str] | None,
+    target_names: Sequence[str] | str | None,
+    inputs: int,
+    targets: int,
+    units: Mapping[str, str] | None = None,
+) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, str]]:
+    """Names of inputs and targets, by default x_1, x_2, ... and y, and the units found in names or given as `units`."""
+    target_names = (target_names,) if isinstance(target_names, str) else target_names
+    names = _named(names, [f"x_{i + 1}" for i in range(inputs)], "names", "X")
+    target_names = _named(target_names, _default_targets(targets, names), "target_names", "y")
+    every, found = split_units((*names, *target_names))
+    check_unique(every, "The names of inputs and targets")
+    if units is not None:
+        check_units(units, every)
+    units = {name: unit for name, unit in {**found, **(units or {})}.items() if unit}
+    return every[: len(names)], every[len(names) :], units
+
+
+def _default_targets(count: int, names: Sequence[str]) -> list[str]:
+    stem = default_target(names)
+    return [stem] if count == 1 else [f"{stem}_{i + 1}" for i in range(count)]
+
+
+def _named(names: Sequence[str] | None, default: Sequence[str], option: str, what: str) -> tuple[str, ...]:
+    names = tuple(default) if names is None else tuple(str(name) for name in names)
+    if len(names) != len(default):
+        raise DataError(f"{option} has {len(names)} names, but {what} has {len(default)} columns: give one name each.")
+    return names

@@ -1,4 +1,4 @@
-"""Tables in text, one line a row: CSV, and what is called so."""
+"""Reading a CSV file: its separator, its decimal mark and its column names."""
 
 import re
 import warnings
@@ -6,20 +6,20 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from knotwork.data.columns import is_number
-from knotwork.data.names import check_unique
+from knotwork.data.column_names import check_unique
+from knotwork.data.column_values import is_number
+from knotwork.data.settings import DATA
 from knotwork.errors import DataError, KnotworkWarning
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-_LINES = 20  # looked at to find out what separates values
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
 
 
 def read_delimited(path: Path, separator: str | None = None, decimal: str | None = None) -> "pd.DataFrame":
-    """The table in a CSV file, compressed or not; see `read_file` for what is understood.
+    """The table in a CSV file, compressed or not; see `read_file` for the forms that are read.
 
     Raises DataError for a file that is not a table.
     """
@@ -57,7 +57,7 @@ def _read(path: Path, separator: str | None, decimal: str | None) -> "pd.DataFra
     header = _head(path, found_separator, 1)
     names = _column_names(path, header.iloc[0])
     found_decimal, example = (decimal, "") if decimal or found_separator == "," else _decimal(path, found_separator)
-    exact: Any = {}  # since pandas 3.1 decimals are read to the last bit as they are
+    exact: Any = {}  # since pandas 3.1 decimals are read exactly by default
     if tuple(int(part) for part in pd.__version__.split(".")[:2]) < (3, 1):
         exact = {"float_precision": "round_trip"}
     frame = pd.read_csv(
@@ -78,9 +78,9 @@ def _read(path: Path, separator: str | None, decimal: str | None) -> "pd.DataFra
         said.append((f"decimal commas ({example} is {example.replace(',', '.')})", "decimal=','"))
     if said:
         text, options = (" and ".join(parts) for parts in zip(*said, strict=True))
-        _warn(f"'{path}' was read with {text}; pass {options} to settle it.")
+        _warn(f"'{path}' was read with {text}; pass {options} to read it without this warning.")
     if not names[0]:
-        _warn(f"The first column of '{path}' has no name: it is taken for row numbers and left out.")
+        _warn(f"The first column of '{path}' has no name: it is read as row numbers and excluded.")
         frame = frame.iloc[:, 1:]
     return frame
 
@@ -93,13 +93,13 @@ def _head(path: Path, separator: str, lines: int) -> "pd.DataFrame":
 
 
 def _separator(path: Path) -> str:
-    """What makes a table of two or more columns of the first lines, preferably one without gaps; else the comma."""
+    """The separator that splits the first lines into two or more columns, if possible without gaps; else the comma."""
     import pandas as pd
 
     with_gaps = []
     for separator in _SEPARATORS:
         try:
-            head = _head(path, separator, _LINES)
+            head = _head(path, separator, DATA.lines_examined)
         except (pd.errors.ParserError, pd.errors.ParserWarning):
             continue
         if head.shape[1] > 1 and not head.iloc[:, 1:].isna().any(axis=None):
@@ -109,8 +109,8 @@ def _separator(path: Path) -> str:
 
 
 def _decimal(path: Path, separator: str) -> tuple[str, str]:
-    """The mark of decimals, and, where it is the comma, the first number written with it."""
-    cells: Iterable[Any] = _head(path, separator, _LINES).iloc[1:].to_numpy().ravel()
+    """The decimal mark, and the first number written with it where it is the comma."""
+    cells: Iterable[Any] = _head(path, separator, DATA.lines_examined).iloc[1:].to_numpy().ravel()
     commas = [cell.strip() for cell in cells if isinstance(cell, str) and _DECIMAL_COMMA.fullmatch(cell)]
     return (",", commas[0]) if commas else (".", "")
 
@@ -121,7 +121,7 @@ def _column_names(path: Path, header: Any) -> list[str]:
     if len(names) == 1:
         raise DataError(
             f"'{path}' has a single column ('{names[0][:40]}'), but inputs and a target are needed: separate the "
-            "values by commas, semicolons or tabs, or say what does with separator=."
+            "values by commas, semicolons or tabs, or name the separator with separator=."
         )
     if all(is_number(name.replace(",", ".")) for name in names):
         raise DataError(
@@ -139,7 +139,7 @@ def _warn(text: str) -> None:
 
 
 def _is_binary(path: Path) -> bool:
-    """Whether the first line holds a zero, which text has in UTF-16 alone."""
+    """True if the first line has a zero byte, which text has in UTF-16 only."""
     with path.open("rb") as file:
         line = file.readline(2**16)
     return b"\0" in line and not line.startswith((b"\xff\xfe", b"\xfe\xff"))

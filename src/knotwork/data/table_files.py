@@ -1,4 +1,4 @@
-"""Tables in files: reading one, and choosing its inputs and targets."""
+"""Reading a table from a file, and choosing its inputs and targets."""
 
 import difflib
 from collections.abc import Sequence
@@ -6,10 +6,10 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from knotwork.data.columns import numbers
-from knotwork.data.delimited import read_delimited
-from knotwork.data.names import check_unique, listed, split_units, unknown_name
-from knotwork.data.parquet import PARQUET, read_parquet
+from knotwork.data.column_names import check_unique, listed, split_units, unknown_name
+from knotwork.data.column_values import numbers
+from knotwork.data.csv_files import read_delimited
+from knotwork.data.parquet_files import PARQUET, read_parquet
 from knotwork.errors import DataError
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ _NOT_TABLES = {".xlsx", ".xls", ".ods"}
 def read_file(path: str | PathLike, separator: str | None = None, decimal: str | None = None) -> "pd.DataFrame":
     """The table in a CSV file (also .gz, .bz2, .xz, .zip), a Parquet file or a folder of those, with names as text.
 
-    The first line of a CSV file names the columns. Its values are separated by commas, or else by semicolons or tabs,
-    and decimals follow a point, or else a comma, which a warning then says; `separator` and `decimal` settle it
-    silently. A first column without a name is taken for row numbers and left out, with a warning.
+    The first line of a CSV file names the columns. Values are separated by commas, semicolons or tabs, and the decimal
+    mark is a point or a comma. What is not comma and point gives a warning, unless `separator` and `decimal` name it.
+    A first column without a name is read as row numbers and excluded, with a warning.
     Raises DataError for anything else.
     """
     path = existing(path)
@@ -74,7 +74,7 @@ def choose(
 
 
 def _columns(columns: list[str], chosen: Sequence[str], what: str) -> list[str]:
-    """The columns meant by names with or without units, in the order chosen."""
+    """The full names of the chosen columns, which are given with or without units, in the order chosen."""
     short, _ = split_units(columns)
     places = {name: place for names in (short, columns) for place, name in enumerate(names)}
     for name in chosen:

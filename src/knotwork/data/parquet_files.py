@@ -1,9 +1,9 @@
-"""Tables in Parquet files, and folders of them."""
+"""Reading Parquet files, and folders of them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from knotwork.data.names import check_unique
+from knotwork.data.column_names import check_unique
 from knotwork.errors import DataError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ _ROW_LABELS = "__index_level_"  # columns in which pandas keeps row labels witho
 
 
 def read_parquet(path: Path) -> "pd.DataFrame":
-    """The table in a Parquet file, or in all those of a folder, one after another."""
+    """The table in a Parquet file, or the tables of all Parquet files of a folder, joined row after row."""
     import pyarrow as pa
 
     tables = [opened(file).read() for file in parquet_files(path)]
@@ -36,7 +36,7 @@ def parquet_files(path: Path) -> list[Path]:
 
 
 def opened(path: Path, **options: Any) -> Any:
-    """The file as a pyarrow.parquet.ParquetFile, of which nothing but the description is read yet."""
+    """The file as a pyarrow.parquet.ParquetFile; only its metadata are read."""
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
@@ -47,7 +47,7 @@ def opened(path: Path, **options: Any) -> Any:
 
 
 def as_frame(table: Any, path: Path) -> "pd.DataFrame":
-    """A pandas table of an Arrow one, without row labels that have no name."""
+    """An Arrow table as a data frame, without the unnamed row labels that pandas stores."""
     check_unique(table.column_names, f"The column names of '{path}'")
     names = [name for name in table.column_names if not name.startswith(_ROW_LABELS)]
     return table.select(names).to_pandas(ignore_metadata=True)

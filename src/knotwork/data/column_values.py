@@ -1,4 +1,4 @@
-"""One column to numbers, or the sentence that says what it holds instead and what to do."""
+"""One column as numbers, or an error that says what it holds and what to do."""
 
 import datetime
 import math
@@ -72,7 +72,7 @@ def _is_missing(entry: Any) -> bool:
 
 
 def _what(entries: np.ndarray, strange: list[int], first_row: int) -> str:
-    """What a column holds in the rows that are not numbers, and the advice that suits it."""
+    """What a column holds in the rows that are not numbers, and what to do about it."""
     first = entries[strange[0]]
     where = rows_listed(strange, first_row)
     if isinstance(first, datetime.date):

@@ -1,0 +1,59 @@
+"""Converting what a user passes as data to a Dataset or a Stream."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from knotwork.data.column_names import listed
+from knotwork.data.dataset import PYKAN_KEYS, Dataset
+from knotwork.data.stream import Stream, stream_batches
+from knotwork.errors import DataError
+
+
+def as_dataset(
+    data: Any,
+    *,
+    test_size: float = 0,
+    validation_size: float = 0.2,
+    names: Sequence[str] | None = None,
+    target_names: Sequence[str] | str | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """A Dataset from what every `fit` takes as data; a Dataset comes back unchanged.
+
+    Args:
+        data: A Dataset, a pair (X, y), pykan's dict of four arrays, or a stream or loader of batches, of which the
+            sample in memory is taken (at most 10,000 training rows).
+        test_size: Test rows of a pair: an int counts rows, a float is a share. Default none, so that every row is used.
+        validation_size: Validation rows of a pair or a dict: an int counts rows, a float is a share.
+        names: Input names of a pair or a dict.
+        target_names: Target names of a pair or a dict.
+        seed: Seed of the split.
+
+    Raises:
+        DataError: `data` is none of these.
+
+    Example:
+        >>> import numpy as np, knotwork as kw
+        >>> X = np.linspace(0, 1, 50)[:, None]
+        >>> kw.as_dataset((X, X[:, 0] ** 2)).rows()
+        Rows(train=40, validation=10, test=0)
+    """
+    options = {"validation_size": validation_size, "names": names, "target_names": target_names, "seed": seed}
+    data = dataset_or_stream(data, test_size=test_size, **options)
+    return data.sample if isinstance(data, Stream) else data
+
+
+def dataset_or_stream(data: Any, *, test_size: float = 0, **options: Any) -> Dataset | Stream:
+    """The Dataset of `as_dataset`, except that a stream or a loader of batches is a Stream."""
+    if isinstance(data, (Dataset, Stream)):
+        return data
+    if isinstance(data, Mapping):
+        return Dataset.from_dict(data, **options)
+    if isinstance(data, (tuple, list)) and len(data) == 2:
+        return Dataset.from_arrays(*data, test_size=test_size, **options)
+    if isinstance(data, Iterable) and not isinstance(data, (tuple, list, str, bytes)) and not hasattr(data, "shape"):
+        return stream_batches(data)
+    raise DataError(
+        f"data has type {type(data).__name__}, but a Dataset, a pair (X, y), a torch DataLoader, or a dict with the "
+        f"keys {listed(PYKAN_KEYS)} is needed: see knotwork.Dataset.from_arrays and knotwork.stream_batches."
+    )

@@ -1,0 +1,39 @@
+"""The numbers of this room that decide what is read and kept, each with its reason."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Numbers that reading and streaming tables use. Their one instance is `DATA`."""
+
+    rows_held: int = 10_000
+    """Rows of a stream that stay in memory, at most, for each of training sample, validation and test.
+
+    Chosen, not measured: grids, scaling and the choice of a model are estimated from them; 10,000 rows estimate a
+    quantile to about half a percent and take 8 MB with 100 columns."""
+
+    rows_read_at_once: int = 16_384
+    """Rows of a Parquet row group that are converted at once. Limits the memory of a stream; results do not depend on
+    it. Chosen, not measured."""
+
+    bytes_read_at_once: int = 2**20
+    """Bytes of a column that are read from a Parquet file at once. Limits memory; results do not depend on it. Chosen,
+    not measured."""
+
+    lines_examined: int = 20
+    """First lines of a CSV file from which its separator and decimal mark are found. Chosen, not measured."""
+
+    longest_unit: int = 60
+    """Characters of a text that is still read as a unit. Longer texts in brackets are remarks. Chosen, not measured."""
+
+    largest_denominator: int = 100
+    """Largest denominator of a power of a base unit, such as m^(1/3). Powers of units come from roots of small order;
+    the limit only rounds away floating-point errors. Chosen, not measured."""
+
+    factor_digits: int = 8
+    """Significant digits of a factor between units that is written as an exact fraction, such as 3600 or 9.80665.
+    Defined factors have fewer digits, measured ones more. Chosen, not measured."""
+
+
+DATA = DataSettings()
