@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from knotwork.kernels import basis
-from knotwork.regression.structures import LEAST_TARGET, Rows, least_squares
+from knotwork.regression.structures import LEAST_TARGET, Rows, exact_below, least_squares
+from knotwork.solvers import NormalEquations, Options, VectorProblem, gauss_newton
 from knotwork.splines import uniform_knots
-from knotwork.training.damping import Damping, damped_step
 
 COARSE, GRID, ORDER = 6, 16, 3
 WELL = 0.2  # of rms(y): targets below it weigh less, in proportion
@@ -126,43 +126,14 @@ class _Problem:
         solution = torch.linalg.solve_triangular(triangle, (orthogonal.T @ target)[:, None], upper=True)[:, 0]
         return solution, weighted @ solution - target, orthogonal, half
 
-    def improved(self, q: Tensor, steps: int, free: Tensor | None = None) -> tuple[Tensor, float]:
-        """Directions after damped Gauss-Newton steps of the projected residuals (Kaufman's Jacobian).
+    def improved(self, q: Tensor, attempts: int, free: Tensor | None = None) -> tuple[Tensor, float]:
+        """Directions after damped Gauss-Newton steps of the projected residuals, and the mean squared error there.
 
         Those of ridges that are not `free` (count,) stay as they are.
         """
-        t = self.rows.train
-        free = torch.ones(self.count, dtype=torch.bool) if free is None else free
-        q = torch.where(free[:, None], q / q.norm(dim=1, keepdim=True), q)
-        solution, residual, orthogonal, half = self.solve(q)
-        loss, damping, fresh, slow = float(residual.square().mean()), Damping(1e-2), True, 0
-        for _ in range(steps):
-            if fresh:
-                slopes, _, half = self.ridge_basis(q, 1)
-                coefficients = solution[self.fixed.shape[1] :].view(self.count, -1)
-                slope = torch.einsum("nrb,rb->nr", slopes[:t], coefficients) / half * self.weight[:t, None]
-                columns = (slope[:, :, None] * self.logs[:t, None, :] * free[:, None]).flatten(1)
-                jacobian = columns - orthogonal @ (orthogonal.T @ columns)
-                matrix, gradient = jacobian.T @ jacobian / t, jacobian.T @ residual / t
-                matrix.diagonal().add_(1e-10 * matrix.diagonal().max() + 1e-300)
-            step, predicted, _ = damped_step(matrix, gradient, damping.value)
-            new = math.inf
-            if step is not None:
-                trial = q + step.view_as(q) * free[:, None]
-                trial = torch.where(free[:, None], trial / trial.norm(dim=1, keepdim=True), trial)
-                found = self.solve(trial)
-                new = float(found[1].square().mean())
-            fresh = new < loss
-            if fresh:
-                damping.taken(loss - new, predicted)
-                slow = slow + 1 if new > 0.99 * loss else 0
-                q, loss = trial, new
-                solution, residual, orthogonal, half = found
-                if slow == 4 or loss < 1e-18:
-                    break
-            elif damping.rejected():
-                break
-        return q, loss
+        fit = _Directions(self, q, torch.ones(self.count, dtype=torch.bool) if free is None else free)
+        gauss_newton(fit, Options(None, attempts, 0.01, 4, first_damping=1e-2), exact_below(1e-18))
+        return fit.at, fit.loss
 
     def rational(self, q: Tensor) -> Tensor:
         """Directions of small whole numbers where they fit as well, one ridge after the other.
@@ -219,6 +190,37 @@ class _Problem:
             at += block.shape[1]
         errors = [float(part.square().mean().sqrt()) for part in (off[:t], off[t:]) if len(part)]
         return Ridges(powers, directions, (raw @ directions.T)[:t], curves, side, errors[0], errors[-1])
+
+
+class _Directions(VectorProblem):
+    """The directions (count, n) of ridges, all else projected out (Kaufman's Jacobian), for the solver."""
+
+    def __init__(self, problem: _Problem, start: Tensor, free: Tensor) -> None:
+        self.problem, self.free = problem, free[:, None]
+        super().__init__(self.of_length_one(start))
+
+    def of_length_one(self, q: Tensor) -> Tensor:
+        """The directions with free ones divided by their length."""
+        return torch.where(self.free, q / q.norm(dim=1, keepdim=True), q)
+
+    def moved(self, vector: Tensor) -> Tensor:
+        return self.of_length_one(self.at + vector.view_as(self.at) * self.free)
+
+    def evaluate(self, at: Tensor) -> tuple[float, tuple[Tensor, Tensor, Tensor]]:
+        solution, residual, orthogonal, _ = self.problem.solve(at)
+        return float(residual.square().mean()), (solution, residual, orthogonal)
+
+    def linearise(self) -> NormalEquations:
+        problem, t = self.problem, self.problem.rows.train
+        solution, residual, orthogonal = self.seen
+        slopes, _, half = problem.ridge_basis(self.at, 1)
+        coefficients = solution[problem.fixed.shape[1] :].view(problem.count, -1)
+        slope = torch.einsum("nrb,rb->nr", slopes[:t], coefficients) / half * problem.weight[:t, None]
+        columns = (slope[:, :, None] * problem.logs[:t, None, :] * self.free).flatten(1)
+        jacobian = columns - orthogonal @ (orthogonal.T @ columns)
+        matrix, gradient = jacobian.T @ jacobian / t, jacobian.T @ residual / t
+        matrix.diagonal().add_(1e-10 * matrix.diagonal().max() + 1e-300)
+        return NormalEquations(matrix, gradient)
 
 
 def gauges(found: Ridges, most: int = GAUGES) -> list[tuple[Tensor, Tensor]]:

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from knotwork.kernels import basis
 from knotwork.regression.curve_names import EXPONENTIAL, Outer
+from knotwork.solvers import EachStep, NormalEquations, Options, Stop, StopReason, VectorProblem, gauss_newton
 from knotwork.splines import uniform_knots
-from knotwork.training.damping import Damping, damped_step
 
 ORDER = 3
 FINEST, COARSEST = 24, 6  # grids; so that all curves of a sum have together
@@ -229,40 +229,20 @@ class Fitting:
             blocks.append(self.bases[n] * (self.weight * slope)[:, None])
         return torch.cat(blocks, dim=1)
 
-    def loss(self, coefficients: Tensor) -> float:
-        residual = self.weight * (self.predicted(self.curves(coefficients)) - self.target)
-        value = float(residual.square().mean())
-        return value if value == value else math.inf
+    def residuals(self, coefficients: Tensor) -> Tensor:
+        """Weighted residuals of the training rows."""
+        return self.weight * (self.predicted(self.curves(coefficients)) - self.target)
 
     def solve_linear(self) -> Tensor:
         """The coefficients of a plain sum of curves."""
         design = torch.cat([b * self.weight[:, None] for b in self.bases], dim=1)
         return least_squares(design, self.weight * self.target).view(len(self.bases), -1)
 
-    def improved(self, start: Tensor, steps: int) -> tuple[Tensor, float]:
-        """After damped Gauss-Newton steps, and the mean squared error there."""
-        now, loss = start, self.loss(start)
-        damping, fresh, slow = Damping(1e-2), True, 0
-        for _ in range(steps):
-            if fresh:
-                curves = self.curves(now)
-                jacobian = self.jacobian(curves)
-                residual = self.weight * (self.predicted(curves) - self.target)
-                n = len(residual)
-                matrix, gradient = jacobian.T @ jacobian / n, jacobian.T @ residual / n
-                matrix.diagonal().add_(RIDGE * matrix.diagonal().max())
-            step, predicted, _ = damped_step(matrix, gradient, damping.value)
-            new = math.inf if step is None else self.loss(now + step.view_as(now))
-            fresh = new < loss
-            if fresh and step is not None:
-                damping.taken(loss - new, predicted)
-                slow = slow + 1 if new > 0.99 * loss else 0
-                now, loss = now + step.view_as(now), new
-                if slow == 4 or loss < 1e-20:
-                    break
-            elif damping.rejected():
-                break
-        return now, loss
+    def improved(self, start: Tensor, attempts: int) -> tuple[Tensor, float]:
+        """The coefficients after this number of damped Gauss-Newton steps at most, and the mean squared error there."""
+        fit = _NonlinearFit(self, start)
+        gauss_newton(fit, Options(None, attempts, 0.01, 4, first_damping=1e-2), exact_below(1e-20))
+        return fit.at, fit.loss
 
     def errors(self, coefficients: Tensor) -> tuple[float, float]:
         """Relative root mean squared errors of the target on training and held-out rows."""
@@ -275,3 +255,28 @@ class Fitting:
         train = float(off[: self.rows.train].square().mean().sqrt())
         rest = off[self.rows.train :]
         return train, float(rest.square().mean().sqrt()) if len(rest) else train
+
+
+class _NonlinearFit(VectorProblem):
+    """The coefficients of a structure, for the solver."""
+
+    def __init__(self, fitting: Fitting, start: Tensor) -> None:
+        super().__init__(start)
+        self.fitting = fitting
+
+    def evaluate(self, at: Tensor) -> tuple[float, Tensor]:
+        residuals = self.fitting.residuals(at)
+        loss = float(residuals.square().mean())
+        return loss if loss == loss else math.inf, residuals
+
+    def linearise(self) -> NormalEquations:
+        jacobian, n = self.fitting.jacobian(self.fitting.curves(self.at)), len(self.seen)
+        matrix, gradient = jacobian.T @ jacobian / n, jacobian.T @ self.seen / n
+        matrix.diagonal().add_(RIDGE * matrix.diagonal().max())
+        return NormalEquations(matrix, gradient)
+
+
+def exact_below(loss: float) -> EachStep:
+    """Ends a fit after a step to a smaller loss than that."""
+    stop = Stop(StopReason.ROUNDING, StopReason.ROUNDING.value)
+    return lambda step, now: stop if now < loss else None
