@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from knotwork.training.damping import Damping, damped_step
+from knotwork.solvers import NormalEquations, Options, VectorProblem, gauss_newton
 
 STEPS = 60
 SMALLEST = 1e-13  # of rms(y): no smaller residuals are looked for
@@ -124,35 +124,33 @@ def fitted(template: Template, sample: Sample, steps: int = STEPS, target: float
     """
     target = (SMALLEST * sample.scale) ** 2 if target is None else target
     values, slopes = values_and_slopes(template, sample)
-    now = torch.tensor(list(template.values.values()), dtype=torch.float64)
-    here = values(now) - sample.y
-    mse = _mean_square(here)
-    if not len(now) or not math.isfinite(mse):
-        return replace(template, mse=mse, covariance=torch.zeros(len(now), len(now)))
-    damping, slow, jacobian = Damping(1e-3), 0, None
-    for _ in range(steps):
-        if jacobian is None:
-            found, jacobian = slopes(now)
-            here = found - sample.y
-            if not bool(jacobian.isfinite().all()):
-                jacobian = torch.nan_to_num(jacobian, nan=0.0, posinf=0.0, neginf=0.0)
-            matrix, gradient = jacobian.T @ jacobian / len(sample), jacobian.T @ here / len(sample)
-        if mse <= target:
-            break
-        step, predicted, _ = damped_step(matrix, gradient, damping.value)
-        new = math.inf if step is None else _mean_square(values(now + step) - sample.y)
-        if step is not None and new < mse:
-            damping.taken(mse - new, predicted)
-            slow = slow + 1 if new > (1 - 1e-4) * mse else 0
-            now, mse, jacobian = now + step, new, None
-            if slow == 3:
-                break
-        elif damping.rejected():
-            break
-    found, jacobian = slopes(now)
-    covariance = _covariance(torch.nan_to_num(jacobian), mse, len(sample))
-    values_now = dict(zip(template.values, now.tolist(), strict=True))
-    return replace(template, values=values_now, mse=mse, covariance=covariance)
+    fit = _ConstantsFit(torch.tensor(list(template.values.values()), dtype=torch.float64), sample, values, slopes)
+    fit.begin()
+    if not fit.size or not math.isfinite(fit.loss):
+        return replace(template, mse=fit.loss, covariance=torch.zeros(fit.size, fit.size))
+    gauss_newton(fit, Options(None, steps, 1e-4, 3, target))
+    _, jacobian = slopes(fit.at)
+    covariance = _covariance(torch.nan_to_num(jacobian), fit.loss, len(sample))
+    found = dict(zip(template.values, fit.at.tolist(), strict=True))
+    return replace(template, values=found, mse=fit.loss, covariance=covariance)
+
+
+class _ConstantsFit(VectorProblem):
+    """The constants (P,) of an expression, for the solver."""
+
+    def __init__(self, start: Tensor, sample: Sample, values: Any, slopes: Any) -> None:
+        super().__init__(start)
+        self.sample, self.values, self.slopes = sample, values, slopes
+
+    def evaluate(self, at: Tensor) -> tuple[float, None]:
+        return _mean_square(self.values(at) - self.sample.y), None
+
+    def linearise(self) -> NormalEquations:
+        found, jacobian = self.slopes(self.at)
+        residuals, n = found - self.sample.y, len(self.sample)
+        if not bool(jacobian.isfinite().all()):
+            jacobian = torch.nan_to_num(jacobian, nan=0.0, posinf=0.0, neginf=0.0)
+        return NormalEquations(jacobian.T @ jacobian / n, jacobian.T @ residuals / n)
 
 
 def _mean_square(residuals: Tensor) -> float:
