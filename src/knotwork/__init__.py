@@ -10,7 +10,7 @@ from knotwork.formulas import Candidates, Formula, register_function
 from knotwork.kan import KAN, load, save
 from knotwork.model import MLP, KANLayer, Spec, Trace
 from knotwork.simplify import Scores, fit_sparse
-from knotwork.training import FitResult, fit, fit_multilevel, fit_shapes
+from knotwork.training import Event, FitResult, fit, fit_multilevel, fit_shapes
 
 if TYPE_CHECKING:
     from knotwork import pde
@@ -22,6 +22,7 @@ __all__ = [
     "Candidates",
     "Dataset",
     "Discovery",
+    "Event",
     "FitResult",
     "Formula",
     "KANClassifier",

@@ -12,7 +12,7 @@ import torch
 import knotwork as kw
 from knotwork.expressions import parse
 from knotwork.regression.search import Search
-from knotwork.training import INTERRUPTED, Line
+from knotwork.training import INTERRUPTED
 
 
 @pytest.mark.parametrize(
@@ -192,21 +192,16 @@ def test_an_interrupt_keeps_what_was_found(monkeypatch):
     assert found.stop_reason == INTERRUPTED
 
 
-class CtrlC(Line):
-    """Raises KeyboardInterrupt in a stage of these titles, after some of its steps."""
+class CtrlC:
+    """A callback that raises KeyboardInterrupt in a stage of these titles, after some of its steps."""
 
-    def __init__(self, part, title):
-        self.stop_at, self.inside = (part, title), 0
+    def __init__(self, within, stage):
+        self.within, self.stage = within, stage
 
-    def stage(self, title, total=None, part=""):
-        self.inside = 2 if part.startswith(self.stop_at[0]) and title.startswith(self.stop_at[1]) else 0
-        if self.inside and total is None:
+    def __call__(self, event):
+        inside = event.within.startswith(self.within) and event.stage.startswith(self.stage)
+        if inside and (event.steps is None or event.step == 2):
             raise KeyboardInterrupt
-
-    def __call__(self, step, losses=""):
-        if self.inside == 1:
-            raise KeyboardInterrupt
-        self.inside = max(self.inside - 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +220,7 @@ def test_an_interrupt_at_any_stage_ends_with_the_best_so_far(part, title, noise,
     """A constant before the search among structures, after it a straight line too, then what shapes gave."""
     monkeypatch.setattr(Search, "readings", lambda self: iter(()))  # as if no structure came close
     data = kw.sample(lambda x, y, z: torch.exp(x) + y, x=(-1, 1), y=(-1, 1), z=(-1, 1), size=100, seed=0, noise=noise)
-    found = kw.discover(data, seed=0, progress=CtrlC(part, title))
+    found = kw.discover(data, seed=0, callback=CtrlC(part, title))
     assert found.stop_reason == INTERRUPTED
     assert found.formula is not None and np.isfinite(found.formula.gap)
     assert found.scout.train_rmse > 0 and set(found.importance) == {"x", "y", "z"}

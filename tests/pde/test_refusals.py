@@ -92,7 +92,7 @@ def test_the_callback_ends_all_windows():
     seen = []
     problem = decay(pde.initial(1.0))
     solution = pde.solve(
-        problem, width=[1, 1], grid=5, windows=3, starts=1, callback=lambda step: seen.append(step) or True
+        problem, width=[1, 1], grid=5, windows=3, starts=1, callback=lambda event: seen.append(event.record) or True
     )
-    assert len(seen) == 1 and len(solution.models) == 1
+    assert len([step for step in seen if step is not None]) == 1 and len(solution.models) == 1
     assert solution.stop_reason == "stopped by the callback"

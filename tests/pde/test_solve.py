@@ -164,7 +164,7 @@ def test_other_optimisers_lower_the_objective(optimizer, steps):
 
 
 def test_a_callback_stops_it():
-    solution = pde.solve(heat(), width=[2, 2, 1], grid=5, starts=1, callback=lambda step: step.step == 2)
+    solution = pde.solve(heat(), width=[2, 2, 1], grid=5, starts=1, callback=lambda event: event.step == 2)
     assert solution.stop_reason == "stopped by the callback" and solution.steps == 2
 
 

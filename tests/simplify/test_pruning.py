@@ -355,8 +355,8 @@ def test_ctrl_c_ends_pruning_with_what_was_reached(monkeypatch):
     fits = []
 
     def interrupted(model, data, **settings):
-        def callback(record):
-            if len(fits) == 2:
+        def callback(event):
+            if len(fits) == 2 and event.step:
                 raise KeyboardInterrupt
 
         fits.append(fit(model, data, **settings, callback=callback))

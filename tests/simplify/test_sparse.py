@@ -79,7 +79,9 @@ def test_noise_keeps_no_edge_alive():
 
 def test_the_caller_may_end_it():
     data = table()
-    result = kw.fit_sparse(kw.KAN([3, 4, 1], seed=0), data, callback=lambda record: record.step == 5)
+    result = kw.fit_sparse(
+        kw.KAN([3, 4, 1], seed=0), data, callback=lambda event: event.record is not None and event.step == 5
+    )
     assert result.stopped_by_caller and result.steps == 5
     assert edges(result.model) == [12, 4]
 

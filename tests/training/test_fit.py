@@ -156,7 +156,11 @@ def test_history(settings, lamb):
     """A line a step: its number, time, grid, and the errors without the penalty, as the callback saw them."""
     data, lines, network = bumps(), [], KAN([2, 2, 1], grid=4, seed=0)
 
-    def callback(record):
+    def callback(event):
+        if event.record is None:
+            return
+        record = event.record
+        assert (event.step, event.steps, event.within) == (record.step, settings["steps"], "")
         train, validation = rmse(network, data.X_train, data.y_train), rmse(network, data.X_val, data.y_val)
         lines.append((record, train, validation))
 
@@ -214,15 +218,17 @@ def test_no_validation_and_no_test_rows():
 
 @every_optimizer
 def test_the_callback_stops_it(settings):
-    result = KAN([2, 2, 1], seed=0).fit(bumps(), **settings, callback=lambda record: record.step == 2)
+    result = KAN([2, 2, 1], seed=0).fit(
+        bumps(), **settings, callback=lambda event: event.record is not None and event.step == 2
+    )
     assert (result.steps, len(result.history), result.stop_reason) == (2, 2, "stopped by the callback")
     assert result.stopped_by_caller
 
 
 @every_optimizer
 def test_ctrl_c_returns_the_best_so_far(settings):
-    def interrupt(record):
-        if record.step == 3:
+    def interrupt(event):
+        if event.record is not None and event.step == 3:
             raise KeyboardInterrupt
 
     data, network = bumps(), KAN([2, 2, 1], seed=0)
@@ -234,7 +240,7 @@ def test_ctrl_c_returns_the_best_so_far(settings):
 
 
 def test_other_exceptions_of_the_callback_come_through():
-    def broken(record):
+    def broken(event):
         raise RuntimeError("mine")
 
     with pytest.raises(RuntimeError, match="mine"):
@@ -245,8 +251,13 @@ def test_other_exceptions_of_the_callback_come_through():
 def test_patience_stops_and_keeps_the_best_validation_state(settings):
     """Half noise: a fit of the training rows soon harms the others."""
     data, states, network = bumps(size=60, noise=0.5), [], KAN([2, 3, 1], seed=0)
+
+    def keep(event):
+        if event.record is not None:
+            states.append(state(network))
+
     settings = {**settings, "steps": 150, "starts": 1, "lr": 0.05 if "dam" in str(settings) else None}
-    result = network.fit(data, **settings, patience=3, callback=lambda record: states.append(state(network)) and None)
+    result = network.fit(data, **settings, patience=3, callback=keep)
     assert result.stop_reason == "3 steps brought no better validation loss"
     validation = [record.validation for record in result.history]
     best = validation.index(min(validation))
@@ -404,9 +415,9 @@ def two_threads():
 def test_the_number_of_threads_comes_back():
     inside = []
 
-    def callback(record):
+    def callback(event):
         inside.append(torch.get_num_threads())
-        if record.step == 2:
+        if event.step == 2:
             raise RuntimeError("mine")
 
     KAN([2, 2, 1], seed=0).fit(bumps(), steps=1, starts=1, callback=callback)

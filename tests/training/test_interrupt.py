@@ -4,27 +4,20 @@ import pytest
 import torch
 
 from knotwork import KAN, MLP, fit, fit_multilevel, fit_shapes, sample
-from knotwork.training import INTERRUPTED, Line, levenberg_marquardt, loop
+from knotwork.training import INTERRUPTED, levenberg_marquardt, loop
 from knotwork.training.multistart import ROUNDS
 
 DATA = sample(lambda x, y: torch.exp(torch.sin(3 * x) + y**2), x=(-1, 1), y=(-1, 1), size=120, test_size=0, noise=0.1)
 
 
-class CtrlC(Line):
-    """Raises KeyboardInterrupt the n-th time that anything is told in a stage of that title."""
+class CtrlC:
+    """A callback that raises KeyboardInterrupt at the n-th event after the first in a stage of that title."""
 
     def __init__(self, title, after=0):
-        self.title, self.after, self.inside = title, after, False
+        self.title, self.after = title, after
 
-    def stage(self, title, total=None, part=""):
-        self.inside = title.startswith(self.title)
-        self.count()
-
-    def __call__(self, step, losses=""):
-        self.count()
-
-    def count(self):
-        if self.inside:
+    def __call__(self, event):
+        if event.stage.startswith(self.title):
             if not self.after:
                 raise KeyboardInterrupt
             self.after -= 1
@@ -49,7 +42,7 @@ def test_a_race_that_is_interrupted_has_the_winner_of_that_moment(after):
     network = KAN([2, 2, 1], seed=0, grid_range=(-1, 1))
     own = network.copy()
     levenberg_marquardt(own, DATA.X_train, DATA.y_train, steps=ROUNDS[0][0], update_grid=False)
-    result = network.fit(DATA, starts=6, update_grid=False, progress=CtrlC("race of 6 starts", after))
+    result = network.fit(DATA, starts=6, update_grid=False, callback=CtrlC("race of 6 starts", after))
     assert result.stop_reason == INTERRUPTED and result.stopped_by_caller
     assert (result.steps, result.history) == (0, ())
     assert result.train_rmse == pytest.approx(error(network), rel=1e-12)
@@ -74,7 +67,7 @@ def test_a_fit_interrupted_before_it_began_leaves_the_model_as_it_was(monkeypatc
 @pytest.mark.parametrize("settings", [{"optimizer": "lm", "starts": 1}, {"optimizer": "lbfgs"}, {"optimizer": "adam"}])
 def test_steps_that_are_interrupted_leave_the_best_of_them(settings, patience):
     network = KAN([2, 2, 1], seed=0)
-    result = network.fit(DATA, steps=20, **settings, patience=patience, progress=CtrlC("fit", 5))
+    result = network.fit(DATA, steps=20, **settings, patience=patience, callback=CtrlC("fit", 5))
     assert result.stop_reason == INTERRUPTED
     assert result.steps == len(result.history) == 5
     judged = [record.train if patience is None else record.validation for record in result.history]
@@ -85,13 +78,13 @@ def test_with_patience_the_leader_of_a_race_is_kept_by_its_validation_loss():
     network = KAN([2, 2, 1], seed=0)
     with torch.no_grad():
         before = float((network(DATA.X_val) - DATA.y_val).square().mean().sqrt())
-    result = network.fit(DATA, starts=6, patience=5, progress=CtrlC("race of 6", 5))
+    result = network.fit(DATA, starts=6, patience=5, callback=CtrlC("race of 6", 5))
     assert result.stop_reason == INTERRUPTED
     assert result.val_rmse < 0.5 * before
 
 
 def test_other_models_are_interrupted_too():
-    result = fit(MLP([2, 5, 1], seed=0), DATA, steps=20, progress=CtrlC("fit", 3))
+    result = fit(MLP([2, 5, 1], seed=0), DATA, steps=20, callback=CtrlC("fit", 3))
     assert result.stop_reason == INTERRUPTED and result.steps == 3
 
 
@@ -101,7 +94,7 @@ def test_other_models_are_interrupted_too():
 @pytest.mark.parametrize(("title", "grid"), [("fit (lm), G=3", 3), ("fit (lm), G=6", 6)])
 def test_levels_that_are_interrupted(title, grid):
     result = fit_multilevel(
-        KAN([2, 2, 1], grid=3, seed=0), DATA, [3, 6, 12], starts=1, steps=9, progress=CtrlC(title, 4)
+        KAN([2, 2, 1], grid=3, seed=0), DATA, [3, 6, 12], starts=1, steps=9, callback=CtrlC(title, 4)
     )
     assert result.stop_reason == INTERRUPTED
     assert result.history[-1].grid == grid
@@ -123,7 +116,7 @@ def test_an_interrupt_between_two_levels_keeps_the_first(monkeypatch):
 
 def test_a_race_of_shapes_keeps_what_there_is(monkeypatch):
     models = [KAN(width, grid=3, seed=0) for width in ([2, 1, 1], [2, 2, 1])]
-    results = fit_shapes(models, DATA, (3, 6), starts=1, steps=9, progress=CtrlC("fit (lm), G=3", 4))
+    results = fit_shapes(models, DATA, (3, 6), starts=1, steps=9, callback=CtrlC("fit (lm), G=3", 4))
     assert [result.stop_reason for result in results] == [INTERRUPTED]
 
     def interrupt(self, grid):

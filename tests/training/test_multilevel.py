@@ -170,9 +170,11 @@ def test_the_caller_ends_the_whole_walk(stop):
     """A callback that stops, or Ctrl-C, during the second level: the third is not begun."""
     seen = []
 
-    def callback(record):
-        seen.append(record.grid)
-        if record.grid == 6:
+    def callback(event):
+        if event.record is None:
+            return None
+        seen.append(event.record.grid)
+        if event.record.grid == 6:
             if stop is True:
                 return True
             raise stop

@@ -1,6 +1,7 @@
 """Progress: a line on terminals and in notebooks, plain text in a log if asked for, and nothing else anywhere."""
 
 import builtins
+import dataclasses
 import os
 import pty
 import re
@@ -12,64 +13,100 @@ import pytest
 import torch
 
 from knotwork import KAN, fit_multilevel, sample
-from knotwork.training import Line, multistart, progress, progress_line
+from knotwork.errors import TrainingError
+from knotwork.training import Reporter, multistart, progress, reporting
 
 DATA = sample(lambda x, y: torch.sin(3 * x) * y, x=(-1, 1), y=(-1, 1), size=60, test_size=0)
-
-
-class Recorder(Line):
-    """Keeps what it is told."""
-
-    def __init__(self):
-        self.told = []
-
-    def stage(self, title, total=None, part=""):
-        self.told.append((part, title, total))
-
-    def __call__(self, step, losses=""):
-        self.told.append((step, losses))
 
 
 def small():
     return KAN([2, 2, 1], seed=0)
 
 
-# --- what is told ---
+# --- what is reported ---
 
 
-def test_a_fit_tells_its_stages_and_every_step_with_its_losses(monkeypatch):
+def test_a_fit_reports_its_stages_and_every_step_with_its_losses(monkeypatch):
     monkeypatch.setattr(multistart, "MEETING", ())
-    line = Recorder()
-    result = small().fit(DATA, steps=3, starts=6, progress=line)
-    race = [("", f"race of {n} starts", n) for n in (6, 6, 4, 2)]
-    last = ("", "fit (lm), G=5", 3)
-    assert [told for told in line.told if len(told) == 3] == [*race, last]
-    assert line.told[1:7] == [(rival, "") for rival in range(1, 7)]
-    steps = line.told[line.told.index(last) + 1 :]
-    assert steps == [
-        (record.step, f"RMSE {record.train:.2e}, validation {record.validation:.2e}") for record in result.history
+    events = []
+    result = small().fit(DATA, steps=3, starts=6, callback=events.append)
+    race = [(f"race of {n} starts", n) for n in (6, 6, 4, 2)]
+    last = ("fit (lm), G=5", 3)
+    assert [(event.stage, event.steps) for event in events if not event.step] == [*race, last]
+    assert [event.step for event in events[:7]] == list(range(7))
+    fitted = [event for event in events if event.stage == last[0]]
+    assert [event.record for event in fitted] == [None, *result.history]
+    assert [event.step for event in fitted] == [0, 1, 2, 3]
+    seconds = [event.seconds for event in events]
+    assert seconds == sorted(seconds) and seconds[0] >= 0 and seconds[-1] <= result.seconds + 1
+    assert {(event.within, event.front) for event in events} == {("", ())}
+
+
+def test_a_record_in_words():
+    data = KAN([2, 2, 1], seed=0).fit(DATA, steps=1, starts=1).history[0]
+    assert str(data) == f"RMSE {data.train:.2e}, validation {data.validation:.2e}"
+    assert str(dataclasses.replace(data, validation=None)) == f"RMSE {data.train:.2e}"
+    own = small().fit(DATA, loss=lambda a, b: (a - b).abs().mean(), steps=1).history[0]
+    assert str(own).startswith("loss ")
+
+
+def test_levels_report_one_after_another():
+    events = []
+    fit_multilevel(small(), DATA, [3, 6], steps=1, starts=1, callback=events.append)
+    assert [(event.stage, event.step) for event in events] == [
+        (f"fit (lm), G={grid}", step) for grid in (3, 6) for step in (0, 1)
     ]
 
 
-def test_a_loss_of_ones_own_is_not_called_rmse():
-    line = Recorder()
-    small().fit(DATA, loss=lambda a, b: (a - b).abs().mean(), steps=1, progress=line)
-    assert re.fullmatch(r"loss \S+, validation \S+", line.told[-1][1])
-
-
-def test_levels_share_one_line():
-    line = Recorder()
-    fit_multilevel(small(), DATA, [3, 6], steps=1, starts=1, progress=line)
-    assert [told for told in line.told if len(told) == 3] == [("", "fit (lm), G=3", 1), ("", "fit (lm), G=6", 1)]
-
-
-def test_parts_have_titles():
-    line = Recorder()
-    part = line.part("searching")
+def test_a_stage_may_have_stages():
+    events = []
+    reporter = Reporter([events.append])
+    part = reporter.within("searching")
     part.stage("fit", 3)
     part(2, "RMSE 1")
-    part.part("inside").stage("fit")
-    assert line.told == [("searching", "fit", 3), (2, "RMSE 1"), ("searching: inside", "fit", None)]
+    part.within("inside").stage("fit")
+    told = [(event.within, event.stage, event.step, event.steps, event.record) for event in events]
+    assert told == [
+        ("", "searching", 0, None, None),
+        ("searching", "fit", 0, 3, None),
+        ("searching", "fit", 2, 3, "RMSE 1"),
+        ("searching", "inside", 0, None, None),
+        ("searching: inside", "fit", 0, None, None),
+    ]
+
+
+def test_who_asks_to_stop_is_heard_everywhere_and_the_others_still_receive_the_event():
+    events = []
+    reporter = Reporter([lambda event: event.step == 2, events.append])
+    inner = reporter.within("a")
+    assert not inner.stage("b") and not inner(1) and not reporter.stopped
+    assert inner(2) and reporter.stopped and inner.stopped
+    assert reporter.stage("c") and len(events) == 5
+    assert not Reporter([lambda event: 1]).stage("only True stops")  # type: ignore[list-item]
+
+
+def test_the_front_stays_with_later_events():
+    events = []
+    reporter = Reporter([events.append])
+    reporter.within("a").front(["x"])
+    reporter.stage("b")
+    assert [(event.stage, event.front) for event in events] == [("a", ()), ("", ("x",)), ("b", ("x",))]
+
+
+def test_what_cannot_be_called_is_refused():
+    with pytest.raises(TrainingError, match=r"callback=3 cannot be called: pass a function of an Event, or None\."):
+        small().fit(DATA, callback=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_callback_ends_a_race_and_the_fit_after_it(n_jobs):
+    events = []
+    network, own = small(), small()
+    result = network.fit(DATA, starts=16, n_jobs=n_jobs, callback=lambda event: events.append(event) or True)
+    assert {event.stage for event in events} == {"race of 8, starts 1 to 8 of 16"}
+    assert (result.steps, result.stop_reason) == (0, "stopped by the callback")
+    own.fit(DATA, steps=1, starts=1)
+    assert result.train_rmse < own.fit(DATA, steps=1).train_rmse * 10 and network.fitted
 
 
 # --- where it is shown ---
@@ -91,20 +128,21 @@ def test_a_log_gets_a_line_a_stage_of_plain_text_if_asked(capsys, monkeypatch):
 
 @pytest.mark.parametrize("show", [None, False])
 def test_a_log_gets_nothing_unasked(show, capsys):
-    with progress_line(show) as line:
-        line.stage("fit", 3)
-        line(1, "RMSE 1")
-        line.part("a").stage("b")
+    with reporting(show) as reporter:
+        reporter.stage("fit", 3)
+        reporter(1, "RMSE 1")
+        reporter.within("a").stage("b")
     assert capsys.readouterr() == ("", "")
 
 
 PROGRAM = """
 import sys, time
-from knotwork.training import progress_line
-with progress_line({show}) as line:
-    line.part("searching").stage("fit (lm), G=5", 40)
+from knotwork.training import reporting
+with reporting({show}) as reporter:
+    inner = reporter.within("searching")
+    inner.stage("fit (lm), G=5", 40)
     for step in range(1, 31):
-        line(step, "RMSE 1.00e-02, validation 2.00e-02")
+        inner(step, "RMSE 1.00e-02, validation 2.00e-02")
         time.sleep(0.03)
 print("after")
 """
@@ -169,7 +207,7 @@ def notebook(monkeypatch):
     monkeypatch.setitem(sys.modules, "IPython", module)
     monkeypatch.setitem(sys.modules, "IPython.display", module.display)
     monkeypatch.setattr(builtins, "get_ipython", type("ZMQInteractiveShell", (), {}), raising=False)
-    monkeypatch.setattr(progress, "SOON", 0.0)
+    monkeypatch.setattr(progress, "FIRST_PICTURE", 0.0)
     monkeypatch.setattr(progress, "PAUSE", 0.0)
     return shown
 
@@ -179,22 +217,22 @@ def test_a_notebook_gets_a_bar_as_html_that_is_emptied_afterwards(notebook, caps
     assert capsys.readouterr() == ("", "")
     pictures = [re.sub("<[^>]+>", "", picture) for picture in notebook[:-1]]
     assert any(re.search(r"fit \(lm\), G=5 ━.* 3/3 RMSE .*, validation", picture) for picture in pictures)
-    assert notebook[-1] == {"text/plain": ""}
+    assert notebook[-1] == {}
     notebook.clear()
     small().fit(DATA, steps=3, starts=1, progress=False)
     assert notebook == []
 
 
 def test_a_notebook_is_not_bothered_with_what_is_over_soon(notebook, monkeypatch):
-    monkeypatch.setattr(progress, "SOON", 60.0)
+    monkeypatch.setattr(progress, "FIRST_PICTURE", 60.0)
     small().fit(DATA, steps=3, starts=1)
     assert notebook == []
 
 
 def test_an_interrupt_takes_the_bar_away(notebook):
-    def interrupt(record):
+    def interrupt(event):
         raise KeyboardInterrupt
 
     assert small().fit(DATA, starts=1, callback=interrupt).stopped_by_caller
     assert len(notebook) > 1
-    assert notebook[-1] == {"text/plain": ""}
+    assert notebook[-1] == {}

@@ -10,7 +10,6 @@ import knotwork
 from knotwork import KAN, MLP, Dataset, sample
 from knotwork.errors import DataError, TrainingError
 from knotwork.training.first_order import minibatches
-from knotwork.training.progress import Line
 from knotwork.training.settings import MODERATE
 
 DATA = sample(lambda x, y: x * y, x=(-1, 1), y=(-1, 1), size=60, test_size=0)
@@ -89,16 +88,12 @@ def test_what_is_asked_for_is_taken(optimizer, name):
 
 @pytest.mark.parametrize(("optimizer", "limit"), [("lm", 100), ("lbfgs", 100), ("adam", 2000), (torch.optim.SGD, 2000)])
 def test_steps_by_default(optimizer, limit):
-    """The progress line is told the total."""
-    totals = []
-
-    class Watched(Line):
-        def stage(self, title, total=None, part=""):
-            totals.append(total)
-
-    line = Watched()
-    knotwork.fit(KAN([2, 1], seed=0), DATA, optimizer=optimizer, starts=1, progress=line, callback=lambda record: True)
-    assert totals == [limit]
+    """The first event says how many there will be at most; a callback that returns True there ends the fit."""
+    events = []
+    fit = {"optimizer": optimizer, "starts": 1, "callback": lambda event: events.append(event) or True}
+    result = knotwork.fit(KAN([2, 1], seed=0), DATA, **fit)
+    assert [(event.step, event.steps) for event in events] == [(0, limit)]
+    assert (result.steps, result.stop_reason) == (0, "stopped by the callback")
 
 
 def test_the_learning_rate_arrives():

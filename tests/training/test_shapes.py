@@ -39,9 +39,9 @@ def test_results_are_in_order_and_say_what_their_models_do():
 def test_the_better_half_but_at_least_two_go_on_to_the_next_grid():
     begun = []
 
-    def seen(record):
-        if record.step == 1:
-            begun.append(record.grid)
+    def seen(event):
+        if event.record is not None and event.step == 1:
+            begun.append(event.record.grid)
 
     fit_shapes([*models(), *models()], product(), (3, 6, 12, 24), callback=seen, **QUICK)
     assert [begun.count(grid) for grid in (3, 6, 12, 24)] == [8, 4, 2, 2]
@@ -69,7 +69,7 @@ def test_one_model_is_fitted_on_every_grid():
 
 
 def test_the_callback_ends_it_with_what_there_is():
-    results = fit_shapes(models(), product(), (3, 6), callback=lambda record: True, **QUICK)
+    results = fit_shapes(models(), product(), (3, 6), callback=lambda event: True, **QUICK)
     assert len(results) == 1 and results[0].stopped_by_caller
 
 

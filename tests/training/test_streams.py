@@ -67,7 +67,7 @@ def test_a_stream_trains_like_torch_by_hand(table):
         steps=steps,
         seed=7,
         update_grid=False,
-        callback=lambda record: ends.append(state(network)) and None,
+        callback=lambda event: ends.append(state(network)) and None,
     )
     assert result.optimizer == "adam" and result.steps == steps
     assert all(torch.equal(value, ends[-1][name]) for name, value in twin.named_parameters())
@@ -177,7 +177,9 @@ def test_the_history_of_many_rows_has_a_line_a_look_and_the_last_step():
     result = KAN([2, 1], seed=0).fit(data, optimizer="adam", batch_size=100, steps=85)
     assert [record.step for record in result.history] == [*range(4, 85, 4), 85]
     assert result.steps == 85
-    stopped = KAN([2, 1], seed=0).fit(data, optimizer="adam", batch_size=100, steps=85, callback=lambda record: True)
+    stopped = KAN([2, 1], seed=0).fit(
+        data, optimizer="adam", batch_size=100, steps=85, callback=lambda event: event.step > 0
+    )
     assert stopped.steps == 4 and stopped.stopped_by_caller
 
 

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from knotwork import KAN, sample
+from knotwork.training import Reporter
 from knotwork.training.objective import make_objective
 from knotwork.training.watch import Watch
 
@@ -14,7 +15,7 @@ def watching(bias, first=2.0, alike=1.0):
     rows = torch.zeros(3, 1), torch.full((3, 1), first**0.5)
     nothing = torch.zeros(0, 1), torch.zeros(0, 1)
     objective = make_objective(bias, "mse", 0.0, 1.0, 1.0, False)
-    watch = Watch(bias, objective, rows, nothing, None, None, 0.0)
+    watch = Watch(bias, objective, rows, nothing, None, Reporter(), 0.0)
     watch.alike, watch.clean = alike, float("inf")
     return watch
 

@@ -22,7 +22,7 @@ from knotwork.discover.journey import Find
 from knotwork.errors import DataError
 from knotwork.formulas import Formula
 from knotwork.kan import save
-from knotwork.training import Line
+from knotwork.training import Event
 
 
 def run(
@@ -95,10 +95,10 @@ def _live() -> Iterator[dict[str, Any]]:
     """What `discover` is to call: a table of formulas on the terminal, and a line on what is tried; gone afterwards."""
     screen = _Screen()
     with Live(screen, console=Console(stderr=True), transient=True, refresh_per_second=8):
-        yield {"progress": screen, "watch": screen.watch}
+        yield {"progress": False, "callback": screen, "watch": screen.watch}
 
 
-class _Screen(Line):
+class _Screen:
     """The formulas so far above the stage of the search, as Rich draws them."""
 
     def __init__(self) -> None:
@@ -106,15 +106,11 @@ class _Screen(Line):
         self.finds: tuple[Find, ...] = ()
         self.doing, self.step = "looking at the table", ""
 
-    def stage(self, title: str, total: int | None = None, part: str = "") -> None:
-        self.doing, self.step = f"{part}: {title}" if part and title else part or title, ""
-
-    def part(self, title: str) -> Line:
-        self.stage(title)
-        return super().part(title)
-
-    def __call__(self, step: int, losses: str = "") -> None:
-        self.step = f", step {step}{losses and ', '}{losses}"
+    def __call__(self, event: Event) -> None:
+        self.doing = f"{event.within}: {event.stage}" if event.within else event.stage
+        self.step = f", step {event.step}" if event.step else ""
+        if event.record is not None:
+            self.step += f", {event.record}"
 
     def watch(self, finds: tuple[Find, ...]) -> None:
         self.finds = finds

@@ -29,7 +29,17 @@ from knotwork.regression.search import Search
 from knotwork.simplify import input_shares
 from knotwork.symbolic import Relations, from_expression
 from knotwork.symbolic.construction import splines_of
-from knotwork.training import INTERRUPTED, FitResult, Line, fit, fit_multilevel, held_out, progress_line
+from knotwork.training import (
+    INTERRUPTED,
+    Callback,
+    FitOptions,
+    FitResult,
+    Reporter,
+    fit_levels,
+    fit_with,
+    held_out,
+    reporting,
+)
 
 SCOUT_WIDTH = 5  # hidden nodes of the first, general network
 STARTS = 8  # of every shape
@@ -188,8 +198,9 @@ def discover(
     time_budget: float | None = None,
     seed: int = 0,
     say: Say | None = None,
-    progress: bool | Line | None = None,
+    progress: bool | None = None,
     *,
+    callback: Callback | None = None,
     units: Mapping[str, str] | Literal[False] | None = None,
     forbid: Iterable[str] | None = None,
     linear: Iterable[str] | None = None,
@@ -204,8 +215,8 @@ def discover(
     is none, networks of ever more general shape follow. It ends too after `time_budget` seconds (checked between steps
     of a second or so, on large tables several), or at Ctrl-C, with the best so far. Where nothing beats the mean of the
     target, that is the formula, and a KnotworkWarning says so. At most 10,000 training rows are used. `say` is told
-    each stage in words; `progress` shows stages and fits as in `fit`; `watch` is shown the best formulas so far
-    (`Find`), shortest first, whenever one joins them.
+    each stage in words; `progress` shows stages and fits and `callback` receives them as in `fit`; `watch` is shown the
+    best formulas so far (`Find`), shortest first, whenever one joins them.
 
     What is known beforehand: with `lib=["x", "x^2", "sin"]` formulas hold no other functions but powers,
     `forbid=["tan"]` takes functions out of the library and out of formulas, and inputs in `linear` enter linearly,
@@ -239,18 +250,25 @@ def discover(
     if size and not 1 / LARGEST <= size <= LARGEST:
         unit = 10.0 ** math.floor(math.log10(size))
         told = None if watch is None else lambda finds: watch(tuple(find._times(unit) for find in finds))
-        settings = {"lib": lib, "time_budget": time_budget, "seed": seed, "say": say, "progress": progress}
+        settings = {
+            "lib": lib,
+            "time_budget": time_budget,
+            "seed": seed,
+            "say": say,
+            "progress": progress,
+            "callback": callback,
+        }
         known = {"forbid": forbid, "linear": linear, "watch": told, "units": False if units is False else None}
         return discover(times(data, 1 / unit), **settings, **known)._times(data, unit)
     dimensions = None if units is False else understood(data, told=bool(units))
 
     until = math.inf if time_budget is None else began + time_budget
-    with progress_line(progress) as line:
+    with reporting(progress, callback) as reporter:
 
-        def stage(text: str) -> Line:
+        def stage(text: str) -> Reporter:
             if say is not None:
                 say(text)
-            return line.part(text)
+            return reporter.within(text)
 
         trials, front = [constant(data)], Front(watch)
         assert trials[0].formula is not None
@@ -324,7 +342,7 @@ class Searching:
     guidance: Guidance
     until: float
     seed: int
-    stage: Callable[[str], Line]
+    stage: Callable[[str], Reporter]
     front: Front
 
     def structures(self) -> str | None:
@@ -467,7 +485,7 @@ def try_shapes(
     guidance: Guidance,
     until: float,
     seed: int,
-    stage: Callable[[str], Line],
+    stage: Callable[[str], Reporter],
     front: Front,
 ) -> str:
     """Append a trial for every shape, from simple to general, with its formula if it comes close; why it ended."""
@@ -504,22 +522,23 @@ def first_rows(data: Dataset, most: int = MOST_ROWS) -> Dataset:
     return replace(data, X_train=data.X_train[:most], y_train=data.y_train[:most])
 
 
-def first_look(data: Dataset, seed: int, line: Line) -> tuple[KAN, FitResult]:
+def first_look(data: Dataset, seed: int, line: Reporter) -> tuple[KAN, FitResult]:
     """A general network after a short, sparse fit, in which an input that explains nothing fades."""
     sparse = general_network(data, seed)
-    return sparse, fit(sparse, data, starts=1, steps=25, lamb=SPARSITY * rms(data), seed=seed, progress=line, **BRIEF)
+    options = FitOptions(starts=1, steps=25, lamb=SPARSITY * rms(data), seed=seed, **BRIEF)
+    return sparse, fit_with(sparse, data, options, line)
 
 
-def look_around(sparse: KAN, data: Dataset, line: Line) -> FitResult:
+def look_around(sparse: KAN, data: Dataset, line: Reporter) -> FitResult:
     """How well a general network predicts the target; it goes on from the sparse one."""
-    scout = fit_multilevel(sparse, data, SCOUT_GRIDS, patience=0, steps=30, progress=line, **BRIEF)
+    scout = fit_levels(sparse, data, SCOUT_GRIDS, FitOptions(steps=30, **BRIEF), line, patience=0)
     if scout.stopped_by_caller:
         raise KeyboardInterrupt
     return scout
 
 
 def worth_keeping(
-    importance: dict[str, float], scout: FitResult, data: Dataset, seed: int, line: Line
+    importance: dict[str, float], scout: FitResult, data: Dataset, seed: int, line: Reporter
 ) -> tuple[int, ...]:
     """The inputs worth keeping: faint ones are left out only if the held-out rows are predicted as well without."""
     every = tuple(range(data.n_inputs))
@@ -528,9 +547,8 @@ def worth_keeping(
     if kept == every:
         return every
     without = general_network(data, seed, kept)
-    result = fit_multilevel(
-        without, data, SCOUT_GRIDS, patience=0, starts=1, steps=30, seed=seed, progress=line, **BRIEF
-    )
+    options = FitOptions(starts=1, steps=30, seed=seed, **BRIEF)
+    result = fit_levels(without, data, SCOUT_GRIDS, options, line, patience=0)
     if result.stopped_by_caller:
         raise KeyboardInterrupt
     return kept if held_out(result) <= AS_WELL * held_out(scout) else every
@@ -558,17 +576,18 @@ def fit_shape(
     guidance: Guidance,
     scout_error: float,
     seed: int,
-    line: Line,
+    line: Reporter,
 ) -> Trial:
     """The shape fitted coarsely from many starts, then on finer grids unless it is hopeless."""
     network = shape.build(KAN, GRIDS[0], seed, data.n_inputs, inputs)
     guidance.straighten(network, [data.input_names[i] for i in inputs])
-    coarse = network.fit(data, starts=STARTS, steps=30, seed=seed, progress=line, optimizer="lm")
+    options = FitOptions(starts=STARTS, steps=30, seed=seed, optimizer="lm")
+    coarse = fit_with(network, data, options, line)
     if coarse.stopped_by_caller:
         raise KeyboardInterrupt
     if held_out(coarse) > max(HOPELESS * scout_error, FAR * rms(data)):
         return Trial(shape.meaning, network, held_out(coarse))
-    result = fit_multilevel(network, data, GRIDS, patience=0, steps=40, seed=seed, progress=line, **BRIEF)
+    result = fit_levels(network, data, GRIDS, FitOptions(steps=40, seed=seed, **BRIEF), line, patience=0)
     if result.stopped_by_caller:
         raise KeyboardInterrupt
     return Trial(shape.meaning, result.model, held_out(result))  # type: ignore[arg-type]

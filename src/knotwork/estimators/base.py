@@ -30,7 +30,7 @@ from knotwork.estimators.straight import rescale_outputs, straight
 from knotwork.formulas import Formula
 from knotwork.kan import KAN
 from knotwork.model import Spec, is_whole, parse_width
-from knotwork.training import FitResult, threads_for
+from knotwork.training import FitResult, Reporter, threads_for
 from knotwork.training.objective import Objective
 from knotwork.training.watch import Watch
 
@@ -365,7 +365,7 @@ def _watch(network: KAN, rows: Rows, held_out: Rows, patience: int | None, began
         return weights @ rows.likelihood.values(outputs + rows.offset, targets) / weights.sum()
 
     parts = [(part.x, torch.cat([part.targets, part.weights[:, None]], dim=1)) for part in (rows, held_out)]
-    return Watch(network, Objective(loss), parts[0], parts[1], patience, None, began)
+    return Watch(network, Objective(loss), parts[0], parts[1], patience, Reporter(), began)
 
 
 def _rmse(answers: Tensor, truth: Tensor) -> float | None:

@@ -33,6 +33,9 @@ class Step:
     window: int
     objective: float
 
+    def __str__(self) -> str:
+        return f"objective {self.objective:.2e}"
+
 
 @dataclass(frozen=True)
 class Estimate:

@@ -29,7 +29,7 @@ from knotwork.pde.terms import Term
 from knotwork.pde.uncertainty import standard_errors
 from knotwork.pde.windows import cuts, moved_on, window_problem
 from knotwork.splines import project
-from knotwork.training import INTERRUPTED, Line, progress_line
+from knotwork.training import INTERRUPTED, Callback, Reporter, reporting
 from knotwork.training.result import STOPPED
 
 COARSEST = 5  # intervals at least where solving begins
@@ -58,8 +58,8 @@ def solve(
     optimizer: str = "lm",
     focus: bool = False,
     tolerance: float = 1e-3,
-    progress: bool | Line | None = None,
-    callback: Callable[[Step], bool | None] | None = None,
+    progress: bool | None = None,
+    callback: Callback | None = None,
 ) -> Solution:
     """Fit a network to an equation and its conditions; a `Solution`.
 
@@ -112,8 +112,8 @@ def solve(
         check_network(problem, model)
         start = laid_over(model.copy(), problem) if not model.fitted else model.copy()
         plan = replace(plan, grid=start.spec.grid, starts=1, intervals=None)
-    with progress_line(progress) as line:
-        parts = solved_in_windows(problem, start, plan, edges, model is not None, line, callback, began)
+    with reporting(progress, callback) as reporter:
+        parts = solved_in_windows(problem, start, plan, edges, model is not None, reporter, began)
     system = parts[-1].system
     assert system is not None
     unknowns = {
@@ -136,8 +136,7 @@ def solved_in_windows(
     plan: Plan,
     edges: list[float],
     given: bool,
-    line: Line,
-    callback: Callable[[Step], bool | None] | None,
+    reporter: Reporter,
     began: float,
 ) -> list[Work]:
     """The windows of time between `edges`, each solved; the last may be one that was stopped.
@@ -155,7 +154,7 @@ def solved_in_windows(
             begin = start
         else:
             begin = laid_over(start.copy(), part, plan.intervals)
-        work = Work(part, ends, plan, line, callback, began, w)
+        work = Work(part, ends, plan, reporter, began, w)
         try:
             work.solve(begin, fresh=not given)
         except KeyboardInterrupt:  # before there is anything of this window
@@ -272,12 +271,11 @@ class Work:
         problem: Problem,
         ends: tuple[float, float],
         plan: Plan,
-        line: Line,
-        callback: Callable[[Step], bool | None] | None,
+        reporter: Reporter,
         began: float,
         window: int,
     ) -> None:
-        self.problem, self.ends, self.plan, self.line, self.callback = problem, ends, plan, line, callback
+        self.problem, self.ends, self.plan, self.reporter = problem, ends, plan, reporter
         self.began, self.window = began, window
         self.history: list[Step] = []
         self.system: System | None = None
@@ -314,7 +312,7 @@ class Work:
                 self.reason = INTERRUPTED
         elif fresh:
             generator = torch.Generator().manual_seed(self.plan.seed)
-            self.line.stage(f"race of {self.plan.starts} starts")
+            self.reporter.stage(f"race of {self.plan.starts} starts")
             self.system, self.reason = race(
                 start, lambda rival: self._system(rival, unknowns), self.plan.starts, generator
             )
@@ -345,7 +343,7 @@ class Work:
             if self.system is not None:
                 make = self._holding if anew else self._on_knots
                 system = make(self._moved(self.model), unknowns)
-            self.line.stage(f"round {number + 1}", self.plan.steps)
+            self.reporter.stage(f"round {number + 1}", self.plan.steps)
             taken, self.reason = self._minimised(system, grid, ROUGHLY, HASTY)
             self.taken += taken
             if self.system is not None and self.reason in (STOPPED, INTERRUPTED):
@@ -400,7 +398,7 @@ class Work:
         if grid != self.model.spec.grid:
             self.system = self._finer(self.system)
         self.system.balance()
-        self.line.stage(f"grid {grid}", self.plan.steps)
+        self.reporter.stage(f"grid {grid}", self.plan.steps)
         taken, self.reason = self._minimised(self.system, grid)
         self.taken += taken
 
@@ -441,7 +439,6 @@ class Work:
             seconds = time.perf_counter() - self.began
             record = Step(self.taken + step, seconds, grid, self.window, objective)
             self.history.append(record)
-            self.line(step, f"objective {objective:.2e}")
-            return STOPPED if self.callback is not None and self.callback(record) else None
+            return STOPPED if self.reporter(step, record) else None
 
         return each_step

@@ -10,7 +10,18 @@ from knotwork.errors import TrainingError
 from knotwork.model import KANNetwork
 from knotwork.simplify.attribution import attribute
 from knotwork.simplify.pruning import prune, without_node
-from knotwork.training import INTERRUPTED, FitResult, Line, Record, fit, going_on, held_out, progress_line
+from knotwork.training import (
+    INTERRUPTED,
+    Callback,
+    FitOptions,
+    FitResult,
+    Record,
+    Reporter,
+    fit_with,
+    going_on,
+    held_out,
+    reporting,
+)
 
 WHOLE, NEXT = 60, 30  # steps of a fit with the penalty, of the whole network and after a pruning
 RAISED = 3.0  # times the sparsity before
@@ -28,7 +39,8 @@ def fit_sparse(
     *,
     node_threshold: float = 1e-2,
     edge_threshold: float = 3e-2,
-    progress: bool | Line | None = None,
+    progress: bool | None = None,
+    callback: Callback | None = None,
     **settings: object,
 ) -> FitResult:
     """The smallest network in `model` that predicts as well: `result.model`, while `model` itself stays as it was.
@@ -51,9 +63,11 @@ def fit_sparse(
         raise TrainingError(f"sparsity={sparsity!r} is not possible: give a positive number, such as 1e-3.")
     thresholds = node_threshold, edge_threshold
     ended, began = {}, time.perf_counter()
-    with progress_line(progress) as line:
+    with reporting(progress, callback) as reporter:
         rows = as_dataset(data)
-        search = _Search(rows, {"starts": STARTS, **settings}, line, model.parameters_in_use(), _unit(rows, settings))
+        search = _Search(
+            rows, {"starts": STARTS, **settings}, reporter, model.parameters_in_use(), _unit(rows, settings)
+        )
         try:
             network = search.first(model.copy())
             for strength in _strengths(float(sparsity)):
@@ -89,7 +103,7 @@ class _Search:
 
     data: Dataset
     settings: dict[str, object]
-    line: Line
+    reporter: Reporter
     n_whole: int  # parameters of the whole network
     unit: float  # of the targets
     n_parameters: int = 0  # of the network on a finer grid that was kept last
@@ -102,7 +116,7 @@ class _Search:
         """`fit` with a penalty in the units of the targets: norms of edges have that unit, and entropies none."""
         before, taken = time.perf_counter() - self.began, self.history[-1].step if self.history else 0
         given = {"lamb": sparsity * self.unit, "lamb_entropy": self.unit, "steps": steps, **self.settings}
-        result = fit(network, self.data, progress=self.line, **given)  # type: ignore[arg-type]
+        result = fit_with(network, self.data, FitOptions.of(given), self.reporter)
         self.history += [replace(r, step=r.step + taken, seconds=r.seconds + before) for r in result.history]
         if result.stopped_by_caller:
             self.best = self.best or result

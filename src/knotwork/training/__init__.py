@@ -1,30 +1,36 @@
 """Fitting: objectives, optimisers, knots that follow the data, many starts, coarse to fine."""
 
+from knotwork.training.callbacks import Callback, Event, Reporter, reporting
 from knotwork.training.grids import going_on
 from knotwork.training.levenberg_marquardt import levenberg_marquardt
-from knotwork.training.loop import fit
-from knotwork.training.multilevel import fit_multilevel
+from knotwork.training.loop import fit, fit_with
+from knotwork.training.multilevel import fit_levels, fit_multilevel
 from knotwork.training.penalties import Penalty, edge_norms, entropy
-from knotwork.training.progress import Line, progress_line
 from knotwork.training.result import INTERRUPTED, FitResult, Record, held_out, rmse
+from knotwork.training.settings import FitOptions
 from knotwork.training.shapes import fit_shapes
 from knotwork.training.threads import threads_for
 
 __all__ = [
     "INTERRUPTED",
+    "Callback",
+    "Event",
+    "FitOptions",
     "FitResult",
-    "Line",
     "Penalty",
     "Record",
+    "Reporter",
     "edge_norms",
     "entropy",
     "fit",
+    "fit_levels",
     "fit_multilevel",
     "fit_shapes",
+    "fit_with",
     "going_on",
     "held_out",
     "levenberg_marquardt",
-    "progress_line",
+    "reporting",
     "rmse",
     "threads_for",
 ]

@@ -1,13 +1,14 @@
 """Fitting a model to data: choose an optimiser, run it, keep the best, say how it went."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from knotwork.data import Batch, Dataset, Stream, as_dataset, seeded
 from knotwork.model import KANNetwork
+from knotwork.training.callbacks import Callback, Reporter, reporting
 from knotwork.training.first_order import by_gradient, looks, minibatches
 from knotwork.training.grids import adapt_hidden_grids, going_on, set_input_grid
 from knotwork.training.lbfgs import by_lbfgs
@@ -15,9 +16,8 @@ from knotwork.training.levenberg_marquardt import levenberg_marquardt
 from knotwork.training.likelihood import CrossEntropy
 from knotwork.training.multistart import screen
 from knotwork.training.objective import Loss, Objective, cross_entropy, make_objective, mean_squared_error
-from knotwork.training.progress import Line, progress_line
-from knotwork.training.result import INTERRUPTED, FitResult, Record
-from knotwork.training.settings import Plan, make_plan, refuse
+from knotwork.training.result import INTERRUPTED, STOPPED, FitResult
+from knotwork.training.settings import FitOptions, Plan, make_plan, refuse
 from knotwork.training.threads import threads_for
 from knotwork.training.watch import Watch
 from knotwork.training.weights import weighed, with_weights
@@ -45,8 +45,8 @@ def fit(
     tolerance: float = 1e-5,
     sample_weight: object = None,
     seed: int = 0,
-    progress: bool | Line | None = None,
-    callback: Callable[[Record], bool | None] | None = None,
+    progress: bool | None = None,
+    callback: Callback | None = None,
     **unknown: object,
 ) -> FitResult:
     """Train `model` in place on the training rows of `data` and say how it went.
@@ -60,43 +60,54 @@ def fit(
     `lamb`, `lamb_l1`, `lamb_entropy` weigh the penalty of eq. 2.20. `sample_weight` says how often each training row of
     a Dataset counts, or each row of a pair (X, y), in the loss and in the errors reported, a row of weight 0 not at
     all; in the penalty all that are left count once. `patience` stops when that many steps bring no
-    better validation loss, and keeps the best. `callback(record)` is called after each step and stops the fit by
-    returning True; so does Ctrl-C, and the best state so far is kept in every case. With mini-batches of a large table,
-    losses are looked at after every so many steps, and all of this then goes by looks; of a stream, the rows held are
-    looked at.
+    better validation loss, and keeps the best. `callback` receives an `Event` when a stage begins and after
+    each step, and stops the fit by returning True; so does Ctrl-C, and the best state so far is kept in every case.
+    `progress` shows a bar: None on a terminal and in a notebook, True everywhere, False nowhere.
+    With mini-batches the losses are evaluated every n steps, and `patience` and `callback` count evaluations; those of
+    a stream are evaluated on the rows it holds.
     A fit never ends with a larger objective on the training rows than it began with, unless `patience` chose by
     validation.
 
     Raises DataError for data that do not fit the model, TrainingError for settings that contradict each other.
     """
-    began = time.perf_counter()
     refuse(unknown, known=fit.__kwdefaults__ or {})
-    generator = seeded(seed)
-    data, weights = weighed(data, sample_weight)
-    objective = make_objective(model, loss, lamb, lamb_l1, lamb_entropy, weights is not None)
-    plan = make_plan(
-        model,
-        data,
-        objective,
+    options = FitOptions(
         optimizer=optimizer,
         steps=steps,
         lr=lr,
         batch_size=batch_size,
+        loss=loss,
+        lamb=lamb,
+        lamb_l1=lamb_l1,
+        lamb_entropy=lamb_entropy,
         starts=starts,
         n_jobs=n_jobs,
         update_grid=update_grid,
         grid_eps=grid_eps,
         patience=patience,
         tolerance=tolerance,
+        sample_weight=sample_weight,
+        seed=seed,
     )
+    with reporting(progress, callback) as reporter:
+        return fit_with(model, data, options, reporter)
+
+
+def fit_with(model: nn.Module, data: object, options: FitOptions, reporter: Reporter) -> FitResult:
+    """`fit` as a part of something larger, which reports through its `reporter`."""
+    began = time.perf_counter()
+    generator = seeded(options.seed)
+    data, weights = weighed(data, options.sample_weight)
+    penalty = options.lamb, options.lamb_l1, options.lamb_entropy
+    objective = make_objective(model, options.loss, *penalty, weights is not None)
+    plan = make_plan(model, data, objective, options)
     train, validation, test = shares(as_dataset(data), next(p.dtype for p in model.parameters()))
     if weights is not None:
         train, validation = with_weights(train, weights[0]), with_weights(validation, weights[1])
         test = with_weights(test)
     size = sum(p.numel() for p in model.parameters())
-    with going_on(model), threads_for(len(train[0]) * size), progress_line(progress) as line:
-        watch = Watch(model, objective, train, validation, patience, callback, began)
-        watch.line = line
+    with going_on(model), threads_for(len(train[0]) * size):
+        watch = Watch(model, objective, train, validation, options.patience, reporter, began)
         try:
             taken, reason = run(plan, model, data, train, objective, watch, generator)
         except KeyboardInterrupt:
@@ -140,13 +151,24 @@ def run(
         assert objective.likelihood is not None
         shared = {"penalty": objective.penalty, "update_grid": plan.update_grid, "likelihood": objective.likelihood}
         if first and plan.starts > 1:
-            screen(model, x, y, starts=plan.starts, generator=generator, n_jobs=plan.n_jobs, line=watch.line, **shared)
-        watch.line.stage(title, plan.steps)
+            screen(
+                model,
+                x,
+                y,
+                starts=plan.starts,
+                generator=generator,
+                n_jobs=plan.n_jobs,
+                reporter=watch.reporter,
+                **shared,
+            )
+        if watch.reporter.stopped or watch.reporter.stage(title, plan.steps):
+            return 0, STOPPED
         watch.alike = 1.0 if watch.patience else ALIKE
         target = rounding(as_dataset(data).y_train.to(y)) if objective.loss is mean_squared_error else 0.0
         more = {"steps": plan.steps, "tolerance": plan.tolerance, "target": target}
         return levenberg_marquardt(model, x, y, watch, **more, **shared)
-    watch.line.stage(title, plan.steps)
+    if watch.reporter.stage(title, plan.steps):
+        return 0, STOPPED
     shared = {"steps": plan.steps, "lr": plan.lr, "update_grid": plan.update_grid}
     if plan.optimizer == "lbfgs":
         return by_lbfgs(model, x, y, objective, watch, **shared)

@@ -7,9 +7,10 @@ from dataclasses import replace
 from knotwork.data import as_dataset, dataset_or_stream
 from knotwork.errors import TrainingError
 from knotwork.model import KANNetwork, is_whole
-from knotwork.training.loop import fit
-from knotwork.training.progress import Line, progress_line
+from knotwork.training.callbacks import Callback, Reporter, reporting
+from knotwork.training.loop import fit_with
 from knotwork.training.result import INTERRUPTED, FitResult, Record, held_out
+from knotwork.training.settings import FitOptions
 
 GAIN = 0.9  # a finer grid must bring the validation RMSE below this share of the best so far
 
@@ -20,7 +21,8 @@ def fit_multilevel(
     grids: str | Sequence[int] = "auto",
     *,
     patience: int | None = None,
-    progress: bool | Line | None = None,
+    progress: bool | None = None,
+    callback: Callback | None = None,
     **settings: object,
 ) -> FitResult:
     """Fit on the first grid, then refine and fit again on each finer one; `result.model` is the best of them.
@@ -31,6 +33,20 @@ def fit_multilevel(
     ends, and so it does when Ctrl-C or the callback stops a level. `model` itself is left as it was. `settings` are
     those of `fit`.
     """
+    options = FitOptions.of(settings)
+    with reporting(progress, callback) as reporter:
+        return fit_levels(model, data, grids, options, reporter, patience)
+
+
+def fit_levels(
+    model: KANNetwork,
+    data: object,
+    grids: str | Sequence[int],
+    options: FitOptions,
+    reporter: Reporter,
+    patience: int | None = None,
+) -> FitResult:
+    """`fit_multilevel` as a part of something larger, which reports through its `reporter`."""
     began = time.perf_counter()
     data = dataset_or_stream(data)
     level = model.copy()
@@ -50,21 +66,20 @@ def fit_multilevel(
     waited = taken = 0
     ended = {}
     try:
-        with progress_line(progress) as line:
-            for grid in steps:
-                level = level if grid == level.spec.grid else level.refined(grid)
-                before = time.perf_counter() - began
-                result = fit(level, data, progress=line, **settings)  # type: ignore[arg-type]
-                history += [replace(r, step=r.step + taken, seconds=r.seconds + before) for r in result.history]
-                taken += result.steps
-                if best is None or held_out(result) < GAIN * held_out(best):
-                    best, waited = replace(result, model=level.copy()), 0
-                else:
-                    waited += 1
-                if result.stopped_by_caller:
-                    ended = {"stop_reason": result.stop_reason}
-                if ended or (patience is not None and waited > patience):
-                    break
+        for grid in steps:
+            level = level if grid == level.spec.grid else level.refined(grid)
+            before = time.perf_counter() - began
+            result = fit_with(level, data, options, reporter)
+            history += [replace(r, step=r.step + taken, seconds=r.seconds + before) for r in result.history]
+            taken += result.steps
+            if best is None or held_out(result) < GAIN * held_out(best):
+                best, waited = replace(result, model=level.copy()), 0
+            else:
+                waited += 1
+            if result.stopped_by_caller:
+                ended = {"stop_reason": result.stop_reason}
+            if ended or (patience is not None and waited > patience):
+                break
     except KeyboardInterrupt:  # between two fits
         if best is None:
             raise

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from knotwork.model import KANNetwork
+from knotwork.training.callbacks import Reporter
 from knotwork.training.grids import adapt_hidden_grids, going_on
 from knotwork.training.levenberg_marquardt import NORMAL, levenberg_marquardt, objective_value
 from knotwork.training.likelihood import Goal
 from knotwork.training.penalties import Penalty
-from knotwork.training.progress import Line
 
 SCREEN_GRID = 5
 SCREEN_ROWS = 1000
@@ -35,7 +35,7 @@ def screen(
     update_grid: bool = True,
     likelihood: Goal = NORMAL,
     n_jobs: int = 1,
-    line: Line | None = None,
+    reporter: Reporter | None = None,
 ) -> None:
     """Leave in `network` the best of `starts` starting points after a few Levenberg-Marquardt steps each.
 
@@ -43,11 +43,11 @@ def screen(
     first 1,000 rows, each halved again and again, the network's own values in the first one. There are no more groups
     once enough starts have met in one place (MEETING), for then most do. On grids finer than 5 intervals the race is
     run at G = 5 and the winner refined. `n_jobs` processes share the work (-1: one a core) and change nothing else.
-    Ctrl-C ends the race, and the one that leads wins.
+    Ctrl-C or a callback ends the race, and the one that leads wins.
     """
     if network.spec.depth == 1 and not network.spec.width[1][1] and not network.spec.named:
         return
-    line = line or Line()
+    reporter = reporter or Reporter()
     race_x, race_y = x[:SCREEN_ROWS], y[:SCREEN_ROWS]
     coarse = network.refined(SCREEN_GRID) if network.spec.grid > SCREEN_GRID else network
     spread = likelihood.spread(race_y)
@@ -74,10 +74,10 @@ def screen(
             ahead = [*((float("inf"), rival) for rival in group), *winners]
             for steps, kept in ROUNDS:
                 which = "" if starts <= GROUP else f", starts {first + 1} to {first + size} of {starts}"
-                line.stage(f"race of {len(group)}{which or ' starts'}", len(group))
-                group = _advanced(group, race_x, race_y, steps, settings, n_jobs, line)
+                reporter.stage(f"race of {len(group)}{which or ' starts'}", len(group))
+                group = _advanced(group, race_x, race_y, steps, settings, n_jobs, reporter)
                 ahead = [*ranked(group), *winners]
-                if met():
+                if met() or reporter.stopped:
                     return
                 ahead = [*ahead[: min(kept, size)], *winners]
                 group = [rival for _, rival in ahead[: min(kept, size)]]
@@ -115,7 +115,7 @@ def _advanced(
     steps: int,
     settings: dict,
     n_jobs: int,
-    line: Line,
+    reporter: Reporter,
 ) -> list[KANNetwork]:
     """The rivals after some steps more."""
     if n_jobs != 1:
@@ -125,7 +125,8 @@ def _advanced(
         return list(together)  # type: ignore[arg-type]
     for place, rival in enumerate(rivals, start=1):
         _after(rival, x, y, steps, settings)
-        line(place)
+        if reporter(place):
+            break
     return list(rivals)
 
 

@@ -1,105 +1,96 @@
-"""A line that shows how far a fit is, on a terminal or in a notebook, and nothing anywhere else."""
+"""The built-in display of progress: a callback that draws on a terminal or in a notebook, or writes to a log."""
 
 import builtins
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from knotwork.errors import TrainingError
+from knotwork.training.callbacks import Callback, Event
 
-SOON, PAUSE = 0.5, 0.1  # seconds before the first picture in a notebook, and between two
-
-
-class Line:
-    """What is shown of a fit while it runs: a stage, the step, the losses, the time left. This one shows nothing."""
-
-    def stage(self, title: str, total: int | None = None, part: str = "") -> None:
-        """Begin a stage of at most `total` steps (None: they are not counted), under the title `part` if it has one."""
-
-    def __call__(self, step: int, losses: str = "") -> None:
-        """Say how far the stage is."""
-
-    def part(self, title: str) -> "Line":
-        """The same line for a part of something larger, whose stages it shows under that title."""
-        return _Part(self, title)
+FIRST_PICTURE, PAUSE = 0.5, 0.1  # seconds before the first picture in a notebook, and between two
 
 
-@contextmanager
-def progress_line(show: bool | Line | None = None) -> Iterator[Line]:
-    """The line of a fit: `show=None` shows it on a terminal and in a notebook, True everywhere, False nowhere.
+def display(show: bool | None = None) -> AbstractContextManager[Callback | None]:
+    """The display: `show=None` shows it on a terminal and in a notebook, True everywhere, False nowhere (then None).
 
-    A line that is passed is used as it is. On a terminal and in a notebook the line is gone afterwards; elsewhere,
-    such as in a log, every stage leaves a line of plain text.
+    On a terminal and in a notebook it is gone afterwards; elsewhere, such as in a log, every stage leaves a line of
+    plain text on stderr. Raises TrainingError for anything else.
     """
-    if isinstance(show, Line):
-        yield show
-    elif show is not None and not isinstance(show, bool):
+    if show is not None and not isinstance(show, bool):
         raise TrainingError(f"progress={show!r} is not understood: pass True, False, or None to show it on a terminal.")
-    elif show is False:
-        yield Line()
-    elif _in_notebook():
-        yield from _notebook()
-    elif sys.stderr.isatty():
-        yield from _terminal()
-    elif show:
-        log = _Log()
-        try:
-            yield log
-        finally:
-            log.end()
-    else:
-        yield Line()
+    if show is False:
+        return nullcontext()
+    if _in_notebook():
+        return _notebook()
+    if sys.stderr.isatty():
+        return _terminal()
+    return _log() if show else nullcontext()
 
 
-class _Part(Line):
-    def __init__(self, line: Line, title: str) -> None:
-        self.line, self.title = line, title
-
-    def stage(self, title: str, total: int | None = None, part: str = "") -> None:
-        self.line.stage(title, total, f"{self.title}: {part}" if part else self.title)
-
-    def __call__(self, step: int, losses: str = "") -> None:
-        self.line(step, losses)
-
-
-class _Log(Line):
+class _Log:
     """Plain text on stderr, one line a stage, when the stage is over."""
 
     def __init__(self) -> None:
-        self.title, self.last = "", ""
+        self.last: Event | None = None
 
-    def stage(self, title: str, total: int | None = None, part: str = "") -> None:
-        self.end()
-        self.title, self.last = f"{part}: {title}" if part else title, ""
-        self.of = "" if total is None else f" of {total}"
-
-    def __call__(self, step: int, losses: str = "") -> None:
-        self.last = f": step {step}{self.of}{losses and ', '}{losses}"
+    def __call__(self, event: Event) -> None:
+        last = self.last
+        if last is not None and (last.stage, last.within) != (event.stage, event.within):
+            if last.step or not _begins(event, last):
+                self.end()
+        elif last is not None and not event.step and last.step:  # the same stage anew
+            self.end()
+        self.last = event
 
     def end(self) -> None:
-        if self.title:
-            print(f"{self.title}{self.last}", file=sys.stderr, flush=True)
+        """Write the line of the last stage."""
+        if self.last is None:
+            return
+        event = self.last
+        title = f"{event.within}: {event.stage}" if event.within else event.stage
+        of = "" if event.steps is None else f" of {event.steps}"
+        step = f": step {event.step}{of}" if event.step else ""
+        print(f"{title}{step}{_numbers(event, ', ')}", file=sys.stderr, flush=True)
 
 
-class _Bar(Line):
+@contextmanager
+def _log() -> Iterator[Callback]:
+    log = _Log()
+    try:
+        yield log
+    finally:
+        log.end()
+
+
+class _Bar:
     """Rich's bar, drawn by Rich or by `draw`."""
 
     def __init__(self, bar: Any, draw: Callable[[], None] = lambda: None) -> None:
         self.bar, self.draw = bar, draw
+        self.stage: tuple[str, str] | None = None
 
-    def stage(self, title: str, total: int | None = None, part: str = "") -> None:
-        for task in self.bar.task_ids:
-            self.bar.remove_task(task)
-        self.bar.title = part
-        self.task, self.total = self.bar.add_task(title, total=total, of="", losses=""), total
+    def __call__(self, event: Event) -> None:
+        if not event.step or self.stage != (event.stage, event.within):
+            for task in self.bar.task_ids:
+                self.bar.remove_task(task)
+            self.bar.title, self.stage = event.within, (event.stage, event.within)
+            self.task = self.bar.add_task(event.stage, total=event.steps, of="", losses="")
+        if event.step:
+            of = f"{event.step}" if event.steps is None else f"{event.step}/{event.steps}"
+            self.bar.update(self.task, completed=event.step, of=of, losses=_numbers(event))
         self.draw()
 
-    def __call__(self, step: int, losses: str = "") -> None:
-        of = f"{step}" if self.total is None else f"{step}/{self.total}"
-        self.bar.update(self.task, completed=step, of=of, losses=losses)
-        self.draw()
+
+def _begins(event: Event, outer: Event) -> bool:
+    """Whether the stage of `event` is a part of the stage `outer`."""
+    return event.within == (f"{outer.within}: {outer.stage}" if outer.within else outer.stage)
+
+
+def _numbers(event: Event, before: str = "") -> str:
+    return "" if event.record is None else f"{before}{event.record}"
 
 
 def _bar(**options: Any) -> Any:
@@ -119,19 +110,21 @@ def _bar(**options: Any) -> Any:
     return Titled(texts[0], BarColumn(bar_width=12), *texts[1:], TimeRemainingColumn(compact=True), **options)
 
 
-def _terminal() -> Iterator[Line]:
+@contextmanager
+def _terminal() -> Iterator[Callback]:
     from rich.console import Console
 
     with _bar(console=Console(stderr=True), transient=True) as bar:
         yield _Bar(bar)
 
 
-def _notebook() -> Iterator[Line]:
-    """Rich draws the line as HTML, which is put where it was before; that needs nothing but IPython."""
-    from IPython.display import display  # type: ignore[import-not-found]
+@contextmanager
+def _notebook() -> Iterator[Callback]:
+    """Rich draws the bar as HTML, which replaces the one before; that needs nothing but IPython."""
+    from IPython.display import display as show  # type: ignore[import-not-found]
 
     bar = _bar(auto_refresh=False)
-    handle, due = None, time.perf_counter() + SOON
+    handle, due = None, time.perf_counter() + FIRST_PICTURE
 
     def draw() -> None:
         nonlocal handle, due
@@ -139,7 +132,7 @@ def _notebook() -> Iterator[Line]:
             return
         due = time.perf_counter() + PAUSE
         if handle is None:
-            handle = display(bar, display_id=True)
+            handle = show(bar, display_id=True)
         else:
             handle.update(bar)
 
@@ -147,7 +140,7 @@ def _notebook() -> Iterator[Line]:
         yield _Bar(bar, draw)
     finally:
         if handle is not None:
-            handle.update({"text/plain": ""}, raw=True)
+            handle.update({}, raw=True)  # an output of no type: notebooks and pages show nothing in its place
 
 
 def _in_notebook() -> bool:

@@ -11,13 +11,21 @@ STOPPED = "stopped by the callback"
 
 @dataclass(frozen=True)
 class Record:
-    """One line of a fit's history: losses are RMSE over all rows and outputs, or the loss passed, without penalty."""
+    """One line of a fit's history: losses are RMSE over all rows and outputs, or the loss passed, without penalty.
+
+    `measure` says which of the two, "RMSE" or "loss".
+    """
 
     step: int
     seconds: float
     grid: int
     train: float
     validation: float | None = None
+    measure: str = "RMSE"
+
+    def __str__(self) -> str:
+        validation = "" if self.validation is None else f", validation {self.validation:.2e}"
+        return f"{self.measure} {self.train:.2e}{validation}"
 
 
 @dataclass(frozen=True)

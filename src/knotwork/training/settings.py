@@ -1,8 +1,8 @@
 """What `fit` was asked to do: whether it can be done, and what was left open."""
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
 from numbers import Real
 
 import torch
@@ -13,7 +13,7 @@ from knotwork.errors import TrainingError
 from knotwork.model import FreeParameters, KANNetwork, is_whole
 from knotwork.training.first_order import optimizer_class
 from knotwork.training.likelihood import CrossEntropy
-from knotwork.training.objective import Objective, cross_entropy
+from knotwork.training.objective import Loss, Objective, cross_entropy
 
 STEPS = {"lm": 100, "lbfgs": 100, "adam": 2000}  # at most, unless the caller says otherwise
 STARTS = 64
@@ -23,6 +23,34 @@ MODERATE = 5e10  # products that the normal equations of a Levenberg-Marquardt s
 SPARSE = 7  # times the square of what a row of the Jacobian holds: less than that where P² is more
 MOST_PARAMETERS = 3000  # beyond which the Gauss-Newton matrix is too large to factorise at every step
 PYKAN = {"opt": "optimizer", "batch": "batch_size", "loss_fn": "loss"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitOptions:
+    """The arguments of `fit` but for the model, the data and what is reported, as one value: see there."""
+
+    optimizer: str | type[torch.optim.Optimizer] = "auto"
+    steps: int | None = None
+    lr: float | None = None
+    batch_size: int | None = None
+    loss: str | Loss = "mse"
+    lamb: float = 0.0
+    lamb_l1: float = 1.0
+    lamb_entropy: float = 1.0
+    starts: int | None = None
+    n_jobs: int = 1
+    update_grid: bool = True
+    grid_eps: float = 1.0
+    patience: int | None = None
+    tolerance: float = 1e-5
+    sample_weight: object = None
+    seed: int = 0
+
+    @classmethod
+    def of(cls, given: Mapping[str, object]) -> "FitOptions":
+        """These arguments; TrainingError for one that `fit` does not have, naming the one that was probably meant."""
+        refuse(given, [*(field.name for field in fields(cls)), "progress", "callback"])
+        return cls(**given)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -42,24 +70,12 @@ class Plan:
     tolerance: float
 
 
-def make_plan(
-    model: nn.Module,
-    data: Dataset | Stream,
-    objective: Objective,
-    *,
-    optimizer: object,
-    steps: int | None,
-    lr: float | None,
-    batch_size: int | None,
-    starts: int | None,
-    n_jobs: int,
-    update_grid: bool,
-    grid_eps: float,
-    patience: int | None,
-    tolerance: float,
-) -> Plan:
+def make_plan(model: nn.Module, data: Dataset | Stream, objective: Objective, options: FitOptions) -> Plan:
     """The plan that these arguments of `fit` make; TrainingError for those that make none, or do not fit the model."""
-    for name, value in (("steps", steps), ("batch_size", batch_size), ("starts", starts), ("patience", patience)):
+    optimizer, steps, lr, batch_size = options.optimizer, options.steps, options.lr, options.batch_size
+    n_jobs, grid_eps, tolerance = options.n_jobs, options.grid_eps, options.tolerance
+    for name in ("steps", "batch_size", "starts", "patience"):
+        value = getattr(options, name)
         if value is not None and (not is_whole(value) or value < 1):
             raise TrainingError(f"{name}={value!r} is not possible: it must be a whole number of at least 1.")
     if not is_whole(n_jobs) or n_jobs == 0:
@@ -74,7 +90,7 @@ def make_plan(
         raise TrainingError(f"tolerance={tolerance!r} is not possible: it must be 0 or positive, a share of the loss.")
     rows, streamed = as_dataset(data), isinstance(data, Stream)
     sized = data.sized if isinstance(data, Stream) else True
-    if patience is not None and not len(rows.X_val):
+    if options.patience is not None and not len(rows.X_val):
         raise TrainingError(
             "patience= needs validation rows, but this data has none; make it with validation_size=0.2."
         )
@@ -92,17 +108,19 @@ def make_plan(
         STEPS.get(chosen, STEPS["adam"]) if steps is None else steps,
         RATES.get(chosen, RATES["adam"]) if lr is None else lr,
         batch_size,
-        STARTS if starts is None else starts,
+        STARTS if options.starts is None else options.starts,
         int(n_jobs),
-        update_grid,
+        options.update_grid,
         grid_eps,
         tolerance,
     )
 
 
-def refuse(unknown: Mapping[str, object], known: Mapping[str, object]) -> None:
+def refuse(given: Mapping[str, object], known: Collection[str]) -> None:
     """Raises TrainingError for the first setting that `fit` does not have, naming the one that was probably meant."""
-    for name, value in unknown.items():
+    for name, value in given.items():
+        if name in known:
+            continue
         if name in PYKAN:
             raise TrainingError(f"{name}={value!r} is pykan's word: here it is {PYKAN[name]}={value!r}.")
         close = difflib.get_close_matches(name, known, n=1)

@@ -6,9 +6,10 @@ from dataclasses import replace
 from knotwork.data import as_dataset
 from knotwork.errors import TrainingError
 from knotwork.model import KANNetwork, is_whole
-from knotwork.training.loop import fit
-from knotwork.training.progress import Line, progress_line
+from knotwork.training.callbacks import Callback, reporting
+from knotwork.training.loop import fit_with
 from knotwork.training.result import INTERRUPTED, FitResult, held_out
+from knotwork.training.settings import FitOptions
 
 SCOUTING = 30  # steps on the first grid, where a shape shows what it is good for
 
@@ -19,7 +20,8 @@ def fit_shapes(
     grids: Sequence[int] = (5, 10, 20),
     *,
     max_parameters: int | None = None,
-    progress: bool | Line | None = None,
+    progress: bool | None = None,
+    callback: Callback | None = None,
     **settings: object,
 ) -> list[FitResult]:
     """Fit networks of several shapes; one result for each, on the grid where it predicts best, the best shape first.
@@ -48,16 +50,18 @@ def fit_shapes(
         raise TrainingError(f"grids={grids!r} must be whole numbers from coarse to fine, such as (5, 10, 20).")
     best: dict[int, FitResult] = {}  # by number of the model
     networks = dict(enumerate(models))
-    with progress_line(progress) as line:
+    brief = FitOptions.of({"steps": SCOUTING, **settings})
+    options = FitOptions.of(settings)
+    with reporting(progress, callback) as reporter:
         try:
             for grid in grids:
-                given = {"steps": SCOUTING, **settings} if grid == grids[0] != grids[-1] else settings
+                given = brief if grid == grids[0] != grids[-1] else options
                 errors: dict[int, float] = {}
                 for n, network in networks.items():
                     network = network.copy() if network.spec.grid == grid else network.refined(grid)
                     if max_parameters is not None and network.parameters_in_use() > max_parameters:
                         continue
-                    result = fit(network, data, progress=line, **given)  # type: ignore[arg-type]
+                    result = fit_with(network, data, given, reporter)
                     networks[n], errors[n] = network, held_out(result)
                     if n not in best or errors[n] < held_out(best[n]):
                         best[n] = replace(result, model=network.copy())

@@ -1,14 +1,13 @@
 """What sees the steps of a fit: it keeps the history and the best state, and says when to stop."""
 
 import time
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from knotwork.model import KANNetwork
+from knotwork.training.callbacks import Reporter
 from knotwork.training.objective import Objective, mean_squared_error
-from knotwork.training.progress import Line
 from knotwork.training.result import STOPPED, Record
 
 NAN = float("nan")
@@ -31,17 +30,16 @@ class Watch:
         rows: tuple[Tensor, Tensor],
         validation_rows: tuple[Tensor, Tensor],
         patience: int | None,
-        callback: Callable[[Record], bool | None] | None,
+        reporter: Reporter,
         began: float,
     ) -> None:
         self.model, self.objective, self.rows, self.validation_rows = model, objective, rows, validation_rows
-        self.patience, self.callback, self.began = patience, callback, began
+        self.patience, self.reporter, self.began = patience, reporter, began
         self.alike = 1.0
         self.squared = objective.loss is mean_squared_error
         y = rows[1]
         plain = self.squared and objective.penalty is None and len(y) > 0
         self.clean = CLEAN * float((y - y.mean(0)).square().mean()) if plain else 0.0
-        self.line = Line()
         self.history: list[Record] = []
         self.waited = 0
         start = self._judged()
@@ -53,16 +51,17 @@ class Watch:
         train = value**0.5 if known else self.objective.report(self.model, *self.rows)
         validation = self._validation()
         grid = self.model.spec.grid if isinstance(self.model, KANNetwork) else 0
-        record = Record(step, time.perf_counter() - self.began, grid, train, validation)
+        measure = "RMSE" if self.squared else "loss"
+        record = Record(step, time.perf_counter() - self.began, grid, train, validation, measure)
         self.history.append(record)
-        self.line(step, self._in_words(record))
+        stopped = self.reporter(step, record)
         if self.patience is None:
             self._offer(value if value == value else self._value())
         elif validation is not None:
             self.waited = 0 if self._offer(validation) else self.waited + 1
             if self.waited >= self.patience:
                 return f"{self.patience} steps brought no better validation loss"
-        return STOPPED if self.callback is not None and self.callback(record) else None
+        return STOPPED if stopped else None
 
     @property
     def taken(self) -> int:
@@ -98,7 +97,3 @@ class Watch:
 
     def _validation(self) -> float | None:
         return self.objective.report(self.model, *self.validation_rows) if len(self.validation_rows[0]) else None
-
-    def _in_words(self, record: Record) -> str:
-        held_out = "" if record.validation is None else f", validation {record.validation:.2e}"
-        return f"{'RMSE' if self.squared else 'loss'} {record.train:.2e}{held_out}"

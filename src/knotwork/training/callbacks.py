@@ -1,0 +1,100 @@
+"""One protocol for what runs long: events, the callbacks that receive them, and the reporter that sends them."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from knotwork.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a callback receives: once when a stage begins, and once after every step of it.
+
+    `stage` is the title of the stage, such as "fit (lm), G=5", and `within` that of the larger work it belongs to, ""
+    where there is none. `step` counts the steps of the stage, 0 when it begins, and `steps` is their largest number,
+    None where it is not known. `seconds` are counted from the call of the function that reports. `record` holds the
+    numbers of this step: a `Record` in a fit, a `Step` in the solution of an equation, None where there are none yet.
+    `front` holds the formulas found so far, simplest first, where formulas are searched.
+    """
+
+    stage: str
+    step: int
+    steps: int | None
+    seconds: float
+    record: Any | None = None
+    front: tuple[Any, ...] = ()
+    within: str = ""
+
+
+Callback = Callable[[Event], bool | None]
+
+
+@dataclass
+class _Run:
+    """What all reporters of one call share."""
+
+    callbacks: tuple[Callback, ...]
+    began: float = field(default_factory=time.perf_counter)
+    front: tuple[Any, ...] = ()
+    stopped: bool = False
+
+
+class Reporter:
+    """Sends events to callbacks, and knows whether one of them asked to stop. Made without callbacks it is silent."""
+
+    def __init__(self, callbacks: Sequence[Callback] = ()) -> None:
+        self._run, self._within = _Run(tuple(callbacks)), ""
+        self._stage, self._step, self._steps = "", 0, None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a callback has asked to stop, here or in any part of the same call."""
+        return self._run.stopped
+
+    def stage(self, title: str, steps: int | None = None) -> bool:
+        """Begin a stage of at most `steps` steps (None: not known); True if a callback asks to stop."""
+        self._stage, self._steps = title, steps
+        return self(0)
+
+    def __call__(self, step: int, record: Any | None = None) -> bool:
+        """Report a step of the stage; True if a callback asks to stop."""
+        self._step = step
+        self._send(record)
+        return self.stopped
+
+    def within(self, title: str) -> "Reporter":
+        """Begin a stage that has stages of its own; the reporter for those."""
+        self.stage(title)
+        inner = Reporter()
+        inner._run, inner._within = self._run, f"{self._within}: {title}" if self._within else title
+        return inner
+
+    def front(self, entries: Sequence[Any]) -> bool:
+        """Report the formulas found so far, which all later events hold too; True if a callback asks to stop."""
+        self._run.front = tuple(entries)
+        self._send(None)
+        return self.stopped
+
+    def _send(self, record: Any | None) -> None:
+        run = self._run
+        seconds = time.perf_counter() - run.began
+        event = Event(self._stage, self._step, self._steps, seconds, record, run.front, self._within)
+        for callback in run.callbacks:
+            run.stopped |= callback(event) is True
+
+
+@contextmanager
+def reporting(progress: bool | None = None, callback: Callback | None = None) -> Iterator[Reporter]:
+    """The reporter of one call: to the built-in display, as `progress` asks, and to `callback`.
+
+    Raises TrainingError where `progress` is not True, False or None, or `callback` cannot be called.
+    """
+    from knotwork.training.progress import display
+
+    if callback is not None and not callable(callback):
+        raise TrainingError(f"callback={callback!r} cannot be called: pass a function of an Event, or None.")
+    with display(progress) as shown:
+        yield Reporter([each for each in (shown, callback) if each is not None])
