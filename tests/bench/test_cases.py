@@ -1,12 +1,12 @@
-"""Cases: the MLP has as many parameters, the counts are those of the networks that are built, names select."""
+"""Cases: the MLP has about as many parameters, counts agree with the networks built, names select cases."""
 
 from itertools import pairwise
 
 import pytest
 import torch
 
-from knotwork.bench.candidates import build, mlp, ours
 from knotwork.bench.cases import GRIDS, MEMORY, TIMES, Case, samples, select
+from knotwork.bench.implementations import build, mlp, ours
 from knotwork.errors import KnotworkError
 from knotwork.model import MLP
 

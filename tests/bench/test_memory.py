@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from knotwork.bench import memory
-from knotwork.bench.candidates import Candidate, mlp
 from knotwork.bench.cases import MEMORY, Case
+from knotwork.bench.implementations import Implementation, mlp
 from knotwork.errors import KnotworkError
 
 linux = pytest.mark.skipif(not memory.CLEAR.exists(), reason="peak memory is read as Linux counts it")
@@ -21,7 +21,7 @@ def test_what_a_call_touches_is_counted_even_if_it_is_given_back(mib):
         return lambda: torch.ones(mib * memory.MIB // 8 if len(x) == case.rows == 10 else 1).sum()
 
     with memory.default_dtype(torch.float64):
-        peak = memory._peak_here(CASE, Candidate("a", "rival", prepare, compiles=False)) / memory.MIB
+        peak = memory._peak_here(CASE, Implementation("a", "rival", prepare, compiles=False)) / memory.MIB
     assert mib - 1 < peak < mib + 5  # pages that were free already, and those of Python and of the allocator
 
 
@@ -32,7 +32,7 @@ def test_a_fresh_process_answers_with_a_number_or_a_reason():
     parameters = case.mlp_parameters * 4 / memory.MIB
     assert isinstance(number, float)
     assert 4 * parameters < number < 4 * parameters + 100  # values, gradients, two moments; then activations
-    reason = memory.peak(case, Candidate("nobody", "rival", mlp(case).prepare), threads=1)
+    reason = memory.peak(case, Implementation("nobody", "rival", mlp(case).prepare), threads=1)
     assert reason == "ended with status 1: StopIteration"
 
 

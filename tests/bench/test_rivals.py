@@ -1,4 +1,4 @@
-"""Rivals: those that are missing are left out, and an adaptor builds what its library offers."""
+"""Rivals: missing packages are excluded, and an adaptor builds the network of its library."""
 
 import sys
 import types

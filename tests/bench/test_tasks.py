@@ -1,12 +1,12 @@
-"""Tasks do what they are called, and uneven grids are grids."""
+"""Each task does what its name says, and uneven grids are valid grids."""
 
 import pytest
 import torch
 from torch import nn
 
-from knotwork.bench import candidates
-from knotwork.bench.candidates import build, on_grids, ours, uneven
+from knotwork.bench import implementations
 from knotwork.bench.cases import Case, samples
+from knotwork.bench.implementations import build, on_grids, ours, uneven
 from knotwork.bench.tasks import prepare
 from knotwork.errors import KnotworkError
 from knotwork.splines import uniform_knots
@@ -55,7 +55,7 @@ def test_a_refit_lays_the_grid_over_the_rows_and_others_say_that_they_cannot():
     layer = build(case)
     prepare(layer, 5 * x, y, "refit")()
     torch.testing.assert_close(layer.knots[:, case.k], 5 * x.amin(0))
-    with pytest.raises(KnotworkError, match="its grid cannot be laid over samples"):
+    with pytest.raises(KnotworkError, match="its grid cannot be set from samples"):
         prepare(Quadratic(), x, y, "refit")
 
 
@@ -74,7 +74,7 @@ def test_grids_are_what_their_names_say(task, monkeypatch):
     case = Case("any", (2, 3, 1), 7, 30, torch.float64, task)
     x, y = samples(case)
     built = []
-    monkeypatch.setattr(candidates, "build", lambda case: built.append(build(case)) or built[-1])
+    monkeypatch.setattr(implementations, "build", lambda case: built.append(build(case)) or built[-1])
     for candidate in on_grids(case):
         candidate.prepare(case, x, y)()
         grid = int(candidate.name.split()[0].removeprefix("G="))
@@ -87,7 +87,7 @@ def test_grids_are_what_their_names_say(task, monkeypatch):
 
 @pytest.mark.parametrize("even", [True, False])
 def test_one_call_gives_what_autograd_gives(even):
-    """Whatever ways we offer for a loss and its gradients, they mean the same."""
+    """All our ways to compute a loss and its gradients agree."""
     case = Case("any", (2, 5, 1), 5, 40, torch.float64, "gradient", even=even)
     x, y = samples(case)
     found = [candidate.prepare(case, x, y)() for candidate in ours(case)]

@@ -1,4 +1,4 @@
-"""Timing: fair turns, rivals that fail are told, everybody else's errors are raised."""
+"""Timing: equal turns; failing rivals give their reason, all other errors are raised."""
 
 import math
 import os
@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from knotwork.bench import machine, timing
-from knotwork.bench.candidates import Candidate
 from knotwork.bench.cases import Case
+from knotwork.bench.implementations import Implementation
 from knotwork.bench.machine import default_dtype, only
+from knotwork.bench.settings import BENCH, BenchSettings
 from knotwork.bench.timing import measure
 from knotwork.errors import KnotworkError
 
@@ -19,14 +20,14 @@ CASE = Case("any", (2, 1), 5, 10, torch.float64, "forward")
 
 @pytest.fixture
 def worker(monkeypatch):
-    """Candidates that take exactly the seconds they say, by a clock that nothing else moves."""
+    """Implementations that take exactly the given seconds, by a clock that nothing else moves."""
     clock = [0.0]
     monkeypatch.setattr(timing.time, "perf_counter", lambda: clock[0])
 
     def work(seconds):
         clock[0] += seconds
 
-    return lambda name, seconds: Candidate(name, "rival", lambda case, x, y: lambda: work(seconds))
+    return lambda name, seconds: Implementation(name, "rival", lambda case, x, y: lambda: work(seconds))
 
 
 def test_readings_are_seconds_a_call_one_a_round(worker):
@@ -36,19 +37,19 @@ def test_readings_are_seconds_a_call_one_a_round(worker):
 
 def test_readings_are_as_long_as_asked():
     calls = []
-    candidate = Candidate("a", "knotwork", lambda case, x, y: lambda: calls.append(time.sleep(1e-3)))
+    candidate = Implementation("a", "knotwork", lambda case, x, y: lambda: calls.append(time.sleep(1e-3)))
     measure(CASE, [candidate], rounds=1, block=1e-2)
     assert 3 + 2 <= len(calls) <= 3 + 10  # three calls to settle; sleeps of a millisecond or, when busy, of more
 
 
 def test_the_median_and_the_minimum():
-    facts = timing.Timing(Candidate("a", "rival", fails), (3.0, 1.0, 10.0), None)
+    facts = timing.Timing(Implementation("a", "rival", fails), (3.0, 1.0, 10.0), None)
     assert (facts.median, facts.minimum) == (3, 1)
 
 
-def test_all_candidates_have_their_turn_in_every_round():
+def test_all_implementations_have_their_turn_in_every_round():
     turns = []
-    candidates = [Candidate(n, "knotwork", lambda case, x, y, n=n: lambda: turns.append(n)) for n in "abc"]
+    candidates = [Implementation(n, "knotwork", lambda case, x, y, n=n: lambda: turns.append(n)) for n in "abc"]
     measure(CASE, candidates, rounds=10, block=0.0)
     turns = turns[9:]  # three calls each to settle
     rounds = [turns[i : i + 3] for i in range(0, 30, 3)]
@@ -71,8 +72,10 @@ def fails_when_called(case, x, y):
     return call
 
 
-def test_a_rival_that_fails_is_told_in_one_line_and_the_others_are_measured():
-    rivals = [Candidate(name, "rival", way) for name, way in (("a", fails), ("b", fails_when_called), ("c", works))]
+def test_a_failing_rival_gives_its_reason_in_one_line_and_the_others_are_measured():
+    rivals = [
+        Implementation(name, "rival", way) for name, way in (("a", fails), ("b", fails_when_called), ("c", works))
+    ]
     a, b, c = measure(CASE, rivals, rounds=2, block=0.0)
     assert (a.failure, b.failure) == ("ValueError: no such", "ImportError: libfast.so is missing")
     assert not a.seconds and not b.seconds
@@ -81,26 +84,27 @@ def test_a_rival_that_fails_is_told_in_one_line_and_the_others_are_measured():
 
 def test_our_own_errors_are_raised():
     with pytest.raises(ValueError, match="no such"):
-        measure(CASE, [Candidate("a", "knotwork", fails)], rounds=1)
+        measure(CASE, [Implementation("a", "knotwork", fails)], rounds=1)
 
 
 def test_a_rival_that_takes_too_long_is_given_up(monkeypatch):
-    monkeypatch.setattr(timing, "LIMIT", 0.05)
-    (stuck,) = measure(CASE, [Candidate("stuck", "rival", lambda case, x, y: time.sleep(60))], rounds=1)
+    monkeypatch.setattr(timing, "BENCH", BenchSettings(longest_call=0.05))
+    (stuck,) = measure(CASE, [Implementation("stuck", "rival", lambda case, x, y: time.sleep(60))], rounds=1)
     assert stuck.failure == "took more than 0 s"
 
 
-def test_a_slow_candidate_sits_out_but_has_a_reading(worker):
-    candidates = [worker("slow", timing.PATIENCE + 1), worker("middling", timing.PATIENCE / 4), worker("fast", 1e-3)]
-    slow, middling, fast = measure(CASE, candidates, rounds=5, block=0.0)
-    assert slow.seconds == (timing.PATIENCE + 1,)
-    assert len(middling.seconds) == 3  # and one to settle: that is all of it
+def test_a_slow_implementation_misses_rounds_but_has_a_reading(worker):
+    limit = BENCH.seconds_per_implementation
+    workers = [worker("slow", limit + 1), worker("middling", limit / 4), worker("fast", 1e-3)]
+    slow, middling, fast = measure(CASE, workers, rounds=5, block=0.0)
+    assert slow.seconds == (limit + 1,)
+    assert len(middling.seconds) == 3  # and one warm-up call use the whole limit
     assert len(fast.seconds) == 5
 
 
 def test_the_dtype_is_torchs_default_while_a_case_is_measured():
     seen = []
-    candidate = Candidate("a", "knotwork", lambda case, x, y: lambda: seen.append(torch.get_default_dtype()))
+    candidate = Implementation("a", "knotwork", lambda case, x, y: lambda: seen.append(torch.get_default_dtype()))
     with default_dtype(torch.float32):
         measure(CASE, [candidate], rounds=1, block=0.0)
         assert torch.get_default_dtype() is torch.float32

@@ -1,1 +1,1 @@
-"""Measurements of speed and memory: our layers, MLPs with as many parameters, and rival libraries, side by side."""
+"""Measurements of speed and memory: our layers, MLPs with as many parameters, and other libraries."""

@@ -1,4 +1,4 @@
-"""What is measured: networks, numbers of rows and tasks, and beside each network the MLP with as many parameters."""
+"""The cases that are measured: networks, numbers of rows, tasks, and for each network an MLP of the same size."""
 
 import difflib
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ TASKS = {
     "step": "a step of Adam",
     "gradient": "loss and all gradients",
     "laplacian": "mean((u_xx + u_yy + u)²) and all gradients",
-    "refit": "grids laid over the rows again, and a step of Adam",
+    "refit": "grids set to the range of the rows again, and a step of Adam",
 }
 
 
@@ -24,7 +24,7 @@ TASKS = {
 class Case:
     """One task on one network, inputs uniform in its grid [-1, 1]; `grid` is G and `k` the order of every spline.
 
-    `even` says whether the intervals of a grid are of one length.
+    `even` is True if all intervals of a grid have the same length.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Case:
 
     @property
     def mlp_width(self) -> tuple[int, ...]:
-        """The MLP with as many hidden layers (at least one), all as wide as makes its parameters as many as ours."""
+        """Width of the MLP with the same number of hidden layers (at least one) and about as many parameters."""
         n_in, *hidden, n_out = self.width
         extra = max(len(hidden), 1) - 1  # square layers: extra·h² + linear·h + n_out parameters
         linear, missing = n_in + 1 + extra + n_out, self.parameters - n_out
@@ -57,16 +57,16 @@ class Case:
 
     @property
     def multiplications(self) -> int | None:
-        """Fused multiply-adds that the task needs of a KAN; None where nobody has counted them.
+        """Fused multiply-adds that a KAN needs for the task; None where they are not counted.
 
-        k + 1 basis functions and the base an edge and row, for the outputs and again for the parameters' gradient;
-        one more for the inputs' gradient, which the first layer does not need.
+        For each edge and row: k + 1 basis functions and the base for the outputs, the same again for the gradient by
+        the parameters, and one more for the gradient by the inputs, which the first layer does not need.
         """
         return self._multiplications(self.width, self.k + 2, self.k + 3)
 
     @property
     def mlp_multiplications(self) -> int | None:
-        """The same of the MLP: one a weight and row in each of the three."""
+        """The same for the MLP: one for each weight and row in each of the three."""
         return self._multiplications(self.mlp_width, 1, 1)
 
     def _multiplications(self, width: Sequence[int], forward: int, by_inputs: int) -> int | None:
@@ -81,7 +81,7 @@ class Case:
 
 
 def samples(case: Case) -> tuple[Tensor, Tensor]:
-    """Inputs (rows, in), uniform in the grid, and targets (rows, out); the same for every candidate."""
+    """Inputs (rows, in), uniform in the grid, and targets (rows, out); the same for every implementation."""
     generator = torch.Generator().manual_seed(0)
     x = 2 * torch.rand(case.rows, case.width[0], generator=generator, dtype=case.dtype) - 1
     return x, torch.randn(case.rows, case.width[-1], generator=generator, dtype=case.dtype)
@@ -107,20 +107,20 @@ MEMORY = [
 
 
 def select(cases: Sequence[Case], names: Sequence[str] | None) -> list[Case]:
-    """The cases whose name is, or begins with, one of the names: "medium" or "medium-G5" stand for all of theirs.
+    """The cases whose name is, or begins with, one of the names: "medium" or "medium-G5" stand for all their cases.
 
-    All cases without names. Raises KnotworkError for a name that stands for none.
+    Without names all cases. Raises KnotworkError for a name that matches none.
     """
     if names is None:
         return list(cases)
     for name in names:
-        if not any(_stands_for(name, case) for case in cases):
+        if not any(_matches(name, case) for case in cases):
             known = [case.name for case in cases]
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean '{close[0]}'?" if close else f"the cases are {', '.join(known)}."
             raise KnotworkError(f"There is no case '{name}'; {hint}")
-    return [case for case in cases if any(_stands_for(name, case) for name in names)]
+    return [case for case in cases if any(_matches(name, case) for name in names)]
 
 
-def _stands_for(name: str, case: Case) -> bool:
+def _matches(name: str, case: Case) -> bool:
     return f"{case.name}-".startswith(f"{name}-")

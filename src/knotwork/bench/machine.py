@@ -1,4 +1,4 @@
-"""The machine: what it is, how fast it multiplies, and how a measurement keeps to some of its cores."""
+"""The machine: its processor, its peak speed, and how a measurement is limited to some of its cores."""
 
 import math
 import os
@@ -21,7 +21,7 @@ EXTENSIONS = (
 
 
 def machine() -> dict[str, Any]:
-    """The processor, its instruction sets as far as kernels may use them, and its size."""
+    """The processor, the instruction sets that kernels can use, cores and memory."""
     facts = _cpuinfo()
     flags = (facts.get("flags") or facts.get("Features") or "").split()
     return {
@@ -35,19 +35,19 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str | None]:
-    """Python and the libraries that a measurement rests on; None for one that was not installed as a package."""
+    """Versions of Python and of the libraries measured; None for one that is not installed as a package."""
     return {"python": platform.python_version(), **{name: _version(name) for name in ("knotwork", "torch", "numpy")}}
 
 
 def fma_peak(dtype: torch.dtype) -> float | None:
-    """GFLOP/s that one thread reaches now with fused multiply-adds alone; None where no kernel measures it."""
+    """GFLOP/s that one thread reaches with fused multiply-adds only; None where no kernel measures it."""
     peak = getattr(kernels, "fma_peak", lambda dtype: math.nan)(dtype)
     return peak if math.isfinite(peak) else None
 
 
 @contextmanager
 def only(threads: int) -> Iterator[None]:
-    """As many threads for torch and, where the system can, as many cores for the whole process; undone afterwards.
+    """Limits torch to this number of threads and, where possible, the process to as many cores; undone afterwards.
 
     Raises KnotworkError for more threads than cores.
     """
@@ -69,7 +69,7 @@ def only(threads: int) -> Iterator[None]:
 
 @contextmanager
 def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """A default dtype for torch, for libraries that know no other way to choose one; undone afterwards."""
+    """Sets the default dtype of torch, for libraries with no other way to choose one; undone afterwards."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:

@@ -1,6 +1,6 @@
-"""Other libraries of spline KANs, each behind one small adaptor; those that are not installed are left out.
+"""Other libraries of spline KANs, each behind one small adaptor; those that are not installed are excluded.
 
-`benchmarks/README.md` says how to install them. Nothing here runs unless its package is there.
+`benchmarks/README.md` says how to install them. Nothing here runs unless its package is installed.
 """
 
 import contextlib
@@ -13,14 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from knotwork.bench.candidates import Candidate, Prepare
 from knotwork.bench.cases import Case
+from knotwork.bench.implementations import Implementation, Prepare
 from knotwork.bench.tasks import Call, prepare
 from knotwork.errors import KnotworkError
 
 
 def installed() -> dict[str, str]:
-    """The versions of the rivals that are there."""
+    """The versions of the other libraries that are installed."""
     found = {}
     for package in RIVALS:
         with contextlib.suppress(PackageNotFoundError):
@@ -28,8 +28,8 @@ def installed() -> dict[str, str]:
     return found
 
 
-def rivals() -> list[Candidate]:
-    """The candidates of every library that is there."""
+def rivals() -> list[Implementation]:
+    """The implementations of every other library that is installed."""
     return [candidate for package in installed() for candidate in RIVALS[package]]
 
 
@@ -122,13 +122,13 @@ def _jaxkan(case: Case, x: Tensor, y: Tensor) -> Call:
 
 RIVALS = {
     "pykan": [
-        Candidate("pykan", "rival", _torch(_pykan)),
-        Candidate("pykan, speed()", "rival", _torch(_pykan_speed)),
+        Implementation("pykan", "rival", _torch(_pykan)),
+        Implementation("pykan, speed()", "rival", _torch(_pykan_speed)),
     ],
     "inkan": [
-        Candidate("inkan", "rival", _torch(_inkan), compiles=True),
-        Candidate("inkan, eager", "rival", _torch(_inkan_eager)),
+        Implementation("inkan", "rival", _torch(_inkan), compiles=True),
+        Implementation("inkan, eager", "rival", _torch(_inkan_eager)),
     ],
-    "jaxkan": [Candidate("jaxkan", "rival", _jaxkan, compiles=True)],
-    "flashkan": [Candidate("flashkan", "rival", _torch(_flashkan), exact=False, compiles=True)],
+    "jaxkan": [Implementation("jaxkan", "rival", _jaxkan, compiles=True)],
+    "flashkan": [Implementation("flashkan", "rival", _torch(_flashkan), exact=False, compiles=True)],
 }

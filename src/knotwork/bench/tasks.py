@@ -1,4 +1,4 @@
-"""What one call does, for any torch module: the same few lines for our layers, the MLP and the rivals."""
+"""The call of each task for any torch module: the same code for our layers, the MLP and other libraries."""
 
 from collections.abc import Callable
 
@@ -64,7 +64,7 @@ def _laplacian(module: nn.Module, x: Tensor, y: Tensor) -> Call:
 def _refit(module: nn.Module, x: Tensor, y: Tensor) -> Call:
     refit = getattr(module, "update_grid", None)
     if refit is None:
-        raise KnotworkError("its grid cannot be laid over samples")
+        raise KnotworkError("its grid cannot be set from samples")
     step = _step(module, x, y)
 
     def call() -> None:

@@ -1,4 +1,4 @@
-"""Times of all candidates of a case in one process, interleaved round by round, so that their ratios can be trusted."""
+"""Times of all implementations of a case, measured in one process and in turn, so that their ratios are reliable."""
 
 import gc
 import math
@@ -14,22 +14,19 @@ from typing import Any
 
 import torch
 
-from knotwork.bench.candidates import Candidate
 from knotwork.bench.cases import Case, samples
+from knotwork.bench.implementations import Implementation
 from knotwork.bench.machine import default_dtype
+from knotwork.bench.settings import BENCH
 from knotwork.bench.tasks import Call
 from knotwork.errors import KnotworkError
-
-BLOCK = 30e-3  # seconds that one reading takes at least: caches that a neighbour emptied then hardly count
-PATIENCE = 10.0  # seconds that a candidate gets in one case; then it sits out the remaining rounds
-LIMIT = 60.0  # seconds after which a rival that is being built, or called, is given up
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds a call, one number a round, or why there are none."""
+    """Seconds per call, one number for each round, or the reason why there are none."""
 
-    candidate: Candidate
+    candidate: Implementation
     seconds: tuple[float, ...]
     failure: str | None
 
@@ -42,39 +39,40 @@ class Timing:
         return min(self.seconds)
 
 
-def measure(case: Case, candidates: Sequence[Candidate], rounds: int, block: float = BLOCK) -> list[Timing]:
-    """One timing a candidate. A rival that fails says why; an error of anybody else is raised."""
+def measure(case: Case, candidates: Sequence[Implementation], rounds: int, block: float | None = None) -> list[Timing]:
+    """One timing for each implementation. A failing rival gives its reason; any other error is raised."""
     if "torch._dynamo" in sys.modules:
-        torch.compiler.reset()  # compilers see this case alone, not the shapes of all cases before
+        torch.compiler.reset()  # so that compilers do not see the shapes of earlier cases
+    block = BENCH.seconds_per_reading if block is None else block
     failures: dict[str, str] = {}
     runners = []
-    with default_dtype(case.dtype), _collections_by_hand():
+    with default_dtype(case.dtype), _no_garbage_collection():
         x, y = samples(case)
         for candidate in candidates:
-            with _excused(candidate, failures):
+            with _failures_noted(candidate, failures):
                 runners.append(_Runner(candidate, candidate.prepare(case, x, y), block))
         order = Random(0)
         for _ in range(rounds):
             order.shuffle(runners)
             gc.collect()
             for runner in runners:
-                if runner.spent < PATIENCE and runner.candidate.name not in failures:
-                    with _excused(runner.candidate, failures):
+                if runner.spent < BENCH.seconds_per_implementation and runner.candidate.name not in failures:
+                    with _failures_noted(runner.candidate, failures):
                         runner.read()
     seconds = {runner.candidate.name: tuple(runner.seconds or [runner.pace]) for runner in runners}
     return [Timing(c, () if c.name in failures else seconds[c.name], failures.get(c.name)) for c in candidates]
 
 
 class _Runner:
-    """A candidate under way: `pace` is the seconds of a call once all that happens only once has happened."""
+    """An implementation that is measured. `pace` is the time of one call after compilation and first allocations."""
 
-    def __init__(self, candidate: Candidate, call: Call, block: float) -> None:
+    def __init__(self, candidate: Implementation, call: Call, block: float) -> None:
         self.candidate, self.call = candidate, call
         self.seconds: list[float] = []
         self.spent = 0.0
         self._time(1)  # compilers, caches, first allocations
         self.pace = self.spent = self._time(1)
-        if self.pace < PATIENCE:
+        if self.pace < BENCH.seconds_per_implementation:
             self.pace = min(self.pace, self._time(1))
         self.repeats = max(math.ceil(block / self.pace), 1)
 
@@ -98,13 +96,13 @@ def explain(error: Exception) -> str:
 
 
 @contextmanager
-def _excused(candidate: Candidate, failures: dict[str, str]) -> Iterator[None]:
-    """Note why a rival fails or takes too long, by its name."""
+def _failures_noted(candidate: Implementation, failures: dict[str, str]) -> Iterator[None]:
+    """Records the reason under its name where a rival fails or takes too long."""
     if candidate.family != "rival":
         yield
         return
     try:
-        with time_limit(LIMIT):
+        with time_limit(BENCH.longest_call):
             yield
     except Exception as error:
         failures[candidate.name] = explain(error)
@@ -127,7 +125,7 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def _collections_by_hand() -> Iterator[None]:
+def _no_garbage_collection() -> Iterator[None]:
     """No garbage collection between two readings of the clock."""
     gc.disable()
     try:

@@ -12,13 +12,11 @@ from rich.table import Table
 
 from knotwork import kernels
 from knotwork.bench.cases import GRIDS, MEMORY, TIMES, Case, select
-from knotwork.bench.layers import GridRow, MemoryRow, TimeRow, grids, memory, times
+from knotwork.bench.layer_times import GridRow, MemoryRow, TimeRow, grids, memory, times
 from knotwork.bench.machine import machine, only, versions
 from knotwork.bench.rivals import RIVALS, installed, rivals
-from knotwork.bench.timing import BLOCK
+from knotwork.bench.settings import BENCH
 from knotwork.errors import KnotworkError
-
-QUICK_ROUNDS, QUICK_BLOCK = 3, 1e-4
 
 
 def run_layers(
@@ -39,19 +37,20 @@ def run_layers(
     tables = [table for table, asked in ((GRIDS, of_grids), (MEMORY, of_memory)) if asked] or [TIMES]
     wanted = select([case for table in tables for case in table], names)
     others = [] if no_rivals else rivals()
-    rounds, block = (QUICK_ROUNDS, QUICK_BLOCK) if quick else (rounds, BLOCK)
+    block = BENCH.quick_seconds_per_reading if quick else BENCH.seconds_per_reading
+    rounds = BENCH.quick_rounds if quick else rounds
     progress = Console(stderr=True, soft_wrap=True)
 
-    def say(text: str) -> None:
+    def log(text: str) -> None:
         progress.print(text, markup=False, highlight=False)
 
     def cases(table: list[Case]) -> list[Case]:
         return [case for case in table if table in tables and case in wanted]
 
     with only(threads):
-        timed = times(cases(TIMES), others, rounds, block, threads, say)
-        on_grids = grids(cases(GRIDS), rounds, block, threads, say)
-        peaks = memory(cases(MEMORY), others, threads, say)
+        timed = times(cases(TIMES), others, rounds, block, threads, log)
+        on_grids = grids(cases(GRIDS), rounds, block, threads, log)
+        peaks = memory(cases(MEMORY), others, threads, log)
     facts = {
         "benchmark": "layers",
         "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),

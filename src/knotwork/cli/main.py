@@ -72,7 +72,7 @@ def layers(
     cases: Annotated[str | None, typer.Option(help="Cases or beginnings of their names, separated by commas.")] = None,
     rounds: Annotated[int, typer.Option(help="How often every candidate has its turn.")] = 20,
     threads: Annotated[int, typer.Option(help="Threads; the process keeps to as many cores.")] = 1,
-    no_rivals: Annotated[bool, typer.Option("--no-rivals", help="Leave other KAN libraries out.")] = False,
+    no_rivals: Annotated[bool, typer.Option("--no-rivals", help="Exclude other KAN libraries.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Three short rounds: to see that it runs.")] = False,
     grids: Annotated[
         bool, typer.Option("--grids", help="Ours alone: even and uneven grids, 5 and 200 intervals.")

@@ -1,21 +1,21 @@
-"""The benchmark of layers: times against MLPs and rivals, times of grids against each other, and memory."""
+"""`knotwork bench layers`: times of layers, MLPs and other libraries, times of different grids, and peak memory."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from knotwork.bench.candidates import Candidate, mlp, on_grids, ours
 from knotwork.bench.cases import Case
+from knotwork.bench.implementations import Implementation, mlp, on_grids, ours
 from knotwork.bench.machine import fma_peak
 from knotwork.bench.memory import peak
 from knotwork.bench.timing import Timing, measure
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class TimeRow:
-    """A case with the timings of its candidates; `peak` is the GFLOP/s that the threads in use could reach."""
+    """A case with its timings; `peak` is the GFLOP/s that the threads in use can reach."""
 
     case: Case
     timings: tuple[Timing, ...]
@@ -32,12 +32,12 @@ class TimeRow:
         exact = [t for t in self.timings if t.candidate.family == "rival" and t.candidate.exact and not t.failure]
         return min(exact, key=lambda t: t.median, default=None)
 
-    def failures(self) -> list[tuple[Candidate, str]]:
-        """Who could not be measured, and why."""
+    def failures(self) -> list[tuple[Implementation, str]]:
+        """The implementations that could not be measured, with the reason."""
         return [(t.candidate, t.failure) for t in self.timings if t.failure]
 
     def gflops(self, timing: Timing) -> float | None:
-        """GFLOP/s of our network or the MLP, two a multiply-add; None where they are not counted."""
+        """GFLOP/s of our network or the MLP, two operations per multiply-add; None where they are not counted."""
         counts = {"knotwork": self.case.multiplications, "MLP": self.case.mlp_multiplications}
         count = counts.get(timing.candidate.family)
         return None if count is None else 2e-9 * count / timing.median
@@ -47,7 +47,7 @@ class TimeRow:
         return None if gflops is None or self.peak is None else gflops / self.peak
 
     def facts(self) -> dict[str, Any]:
-        """What a result file keeps of it."""
+        """The entry of a result file."""
         sizes = {
             "grid": self.case.grid,
             "parameters": self.case.parameters,
@@ -60,7 +60,7 @@ class TimeRow:
         return {"fma_peak_gflops": self.peak, "candidates": [self._timing_facts(t) for t in self.timings]}
 
     def _timing_facts(self, timing: Timing) -> dict[str, Any]:
-        who = _candidate_facts(timing.candidate)
+        who = _implementation_facts(timing.candidate)
         if timing.failure:
             return {**who, "failure": timing.failure}
         return {
@@ -83,64 +83,64 @@ class GridRow(TimeRow):
 
 @dataclass(frozen=True)
 class MemoryRow:
-    """A case with the peak memory of each candidate in MiB, or the reason why there is none."""
+    """A case with the peak memory of each implementation in MiB, or the reason why there is none."""
 
     case: Case
-    peaks: tuple[tuple[Candidate, float | str], ...]
+    peaks: tuple[tuple[Implementation, float | str], ...]
 
-    def failures(self) -> list[tuple[Candidate, str]]:
-        """Who could not be measured, and why."""
+    def failures(self) -> list[tuple[Implementation, str]]:
+        """The implementations that could not be measured, with the reason."""
         return [(who, why) for who, why in self.peaks if isinstance(why, str)]
 
     def facts(self) -> dict[str, Any]:
-        """What a result file keeps of it."""
+        """The entry of a result file."""
         candidates = [
-            {**_candidate_facts(who), "failure" if isinstance(came, str) else "peak_mib": came}
+            {**_implementation_facts(who), "failure" if isinstance(came, str) else "peak_mib": came}
             for who, came in self.peaks
         ]
         return {**_case_facts(self.case), "grid": self.case.grid, "candidates": candidates}
 
 
 def times(
-    cases: Sequence[Case], others: Sequence[Candidate], rounds: int, block: float, threads: int, say: Say
+    cases: Sequence[Case], others: Sequence[Implementation], rounds: int, block: float, threads: int, log: Log
 ) -> list[TimeRow]:
-    """Our network, the MLP and the others in each case; `rounds` readings of at least `block` seconds each."""
+    """Times of our network, the MLP and the others in each case: `rounds` readings of at least `block` seconds."""
     rows = []
     for case in cases:
-        say(f"{case.name}: {case}")
+        log(f"{case.name}: {case}")
         timings = measure(case, [*ours(case), mlp(case), *others], rounds, block)
-        say(_in_short(timings))
+        log(_in_short(timings))
         rows.append(TimeRow(case, tuple(timings), _peak(case, threads)))
     return rows
 
 
-def grids(cases: Sequence[Case], rounds: int, block: float, threads: int, say: Say) -> list[GridRow]:
+def grids(cases: Sequence[Case], rounds: int, block: float, threads: int, log: Log) -> list[GridRow]:
     """Our network in each case on few and on many intervals, even and uneven."""
     rows = []
     for case in cases:
-        say(f"grids, {case.name}")
+        log(f"grids, {case.name}")
         timings = measure(case, on_grids(case), rounds, block)
-        say(_in_short(timings))
+        log(_in_short(timings))
         rows.append(GridRow(case, tuple(timings), _peak(case, threads)))
     return rows
 
 
-def memory(cases: Sequence[Case], others: Sequence[Candidate], threads: int, say: Say) -> list[MemoryRow]:
-    """Peaks above the data, one fresh process a candidate."""
+def memory(cases: Sequence[Case], others: Sequence[Implementation], threads: int, log: Log) -> list[MemoryRow]:
+    """Peak memory above the data, each implementation in a fresh process."""
     rows = []
     for case in cases:
-        say(f"memory, {case.name}: {case}")
+        log(f"memory, {case.name}: {case}")
         peaks = []
         for who in [ours(case)[0], mlp(case), *others]:
             came = peak(case, who, threads)
-            say(f"    {who.name}: {came if isinstance(came, str) else f'{came:.1f} MiB'}")
+            log(f"    {who.name}: {came if isinstance(came, str) else f'{came:.1f} MiB'}")
             peaks.append((who, came))
         rows.append(MemoryRow(case, tuple(peaks)))
     return rows
 
 
 def _in_short(timings: Sequence[Timing]) -> str:
-    """Who took how long, in one line that shows while the next case is measured."""
+    """The medians in one line, shown while the next case is measured."""
     return "    " + ", ".join(f"{t.candidate.name} {1e3 * t.median:.3g} ms" for t in timings if not t.failure)
 
 
@@ -161,5 +161,5 @@ def _case_facts(case: Case) -> dict[str, Any]:
     }
 
 
-def _candidate_facts(candidate: Candidate) -> dict[str, Any]:
+def _implementation_facts(candidate: Implementation) -> dict[str, Any]:
     return {"name": candidate.name, "family": candidate.family, "exact": candidate.exact}

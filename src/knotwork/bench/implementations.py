@@ -1,4 +1,4 @@
-"""Who takes part in a case: our layers in every way to call them, and the MLP with as many parameters."""
+"""The implementations that are compared: our layers in every way to call them, and an MLP of the same size."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,11 +17,11 @@ Prepare = Callable[[Case, Tensor, Tensor], Call]
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """Somebody to measure: `prepare` builds the network and returns what one call does.
+class Implementation:
+    """One implementation of a network: `prepare` builds it and returns the call that is measured.
 
-    `family` is "knotwork", "MLP" or "rival". `exact` says whether its splines are those of the definition to rounding,
-    `compiles` whether its first call runs a compiler.
+    `family` is "knotwork", "MLP" or "rival" (another library). `exact` is True if its splines are those of the
+    definition up to rounding, `compiles` if its first call runs a compiler.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Candidate:
     compiles: bool = False
 
 
-def ours(case: Case) -> list[Candidate]:
+def ours(case: Case) -> list[Implementation]:
     """Our network in every way to do the task, the best way first."""
     ways: dict[str, Prepare] = {"autograd": _through_autograd}
     if case.task == "gradient":
@@ -39,30 +39,30 @@ def ours(case: Case) -> list[Candidate]:
     if case.task == "laplacian":
         ways = {"Taylor sweep": _taylor, **ways}
     names = [f"knotwork, {way}" if case.task in ("gradient", "laplacian") else "knotwork" for way in ways]
-    return [Candidate(name, "knotwork", way) for name, way in zip(names, ways.values(), strict=True)]
+    return [Implementation(name, "knotwork", way) for name, way in zip(names, ways.values(), strict=True)]
 
 
-def mlp(case: Case) -> Candidate:
-    """The MLP; it has no grid to refit, so there it makes the step alone."""
-    return Candidate("MLP", "MLP", _mlp)
+def mlp(case: Case) -> Implementation:
+    """The MLP. It has no grid, so in the task "refit" it only makes the step."""
+    return Implementation("MLP", "MLP", _mlp)
 
 
-def on_grids(case: Case) -> list[Candidate]:
-    """Our best way on few and on many intervals, all of one length and of different lengths."""
+def on_grids(case: Case) -> list[Implementation]:
+    """Our fastest implementation with 5 and with 200 intervals, of equal and of different lengths."""
     best = ours(case)[0]
 
     def way(grid: int, even: bool) -> Prepare:
         return lambda case, x, y: best.prepare(replace(case, grid=grid, even=even), x, y)
 
     return [
-        Candidate(f"G={grid} {'even' if even else 'uneven'}", "knotwork", way(grid, even))
+        Implementation(f"G={grid} {'even' if even else 'uneven'}", "knotwork", way(grid, even))
         for grid in (5, 200)
         for even in (True, False)
     ]
 
 
 def build(case: Case) -> nn.Module:
-    """A KAN for the task of whole networks, for the others KANLayers one after the other."""
+    """A KAN for the task "gradient", a sequence of KANLayers for the others."""
     network: nn.Module
     if case.task == "gradient":
         network = _network(case)
@@ -84,7 +84,7 @@ def _network(case: Case) -> KAN:
 
 
 def uneven(knots: Tensor, k: int) -> Tensor:
-    """Knots (in, G + 2k + 1) over the same grid with intervals from a half to three halves of their mean."""
+    """Knots (in, G + 2k + 1) over the same grid with intervals of 0.5 to 1.5 times the mean length."""
     generator = torch.Generator().manual_seed(0)
     steps = 0.5 + torch.rand(knots.shape, generator=generator, dtype=knots.dtype)
     places = steps.cumsum(-1)
