@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check docs dist versions clean
+.PHONY: demo test test-reference check docs dist versions clean always
 
 demo: .venv/installed
 	$(BIN)/knotwork discover knots --target signature \
@@ -11,6 +11,14 @@ demo: .venv/installed
 
 test: .venv/installed
 	$(BIN)/python -m pytest -q
+
+# The tests whose arithmetic differs without the compiled kernels: layers under torch's transforms, splines, networks with
+# their Jacobians and Taylor sweeps, and the two second-order fits that call whole networks.
+REFERENCE_TESTS := tests/kernels/test_active.py tests/kernels/test_in_torch.py tests/splines tests/model \
+    tests/training/test_levenberg_marquardt.py tests/pde/test_jets.py
+
+test-reference: .venv/installed
+	KNOTWORK_KERNELS=reference $(BIN)/python -m pytest -q -k "not curved_valley" $(REFERENCE_TESTS)
 
 check: .venv/installed
 	$(BIN)/ruff check
@@ -32,7 +40,13 @@ versions: .venv/packaging
 clean:
 	rm -rf .venv build dist docs/_build .hypothesis .pytest_cache .ruff_cache
 
-.venv/installed: pyproject.toml constraints.txt CMakeLists.txt $(wildcard csrc/*)
+# The editable installation keeps a list of the package's files, so it is made again when one is added, moved or removed.
+build/files: always
+	@mkdir -p build
+	@find src -name '*.py' | LC_ALL=C sort > $@.now
+	@cmp -s $@.now $@ && rm $@.now || mv $@.now $@
+
+.venv/installed: pyproject.toml constraints.txt CMakeLists.txt $(wildcard csrc/*) build/files
 	@$(PYTHON) -c 'import sys; sys.exit("knotwork needs Python 3.10 or later: make PYTHON=...") if sys.version_info < (3, 10) else 0'
 	@echo "Setting up .venv, which takes minutes the first time" >&2
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Build the sdist and the wheel into dist/, install each where nothing of this checkout is in reach, and test it there.
 
-The sdist is installed as on a machine without a C++ compiler. `make dist` runs this.
+Both are installed as on a machine without a C++ compiler; with the wheel the ten lines of README run. `make dist` runs
+this.
 """
 
+import re
 import shutil
 import statistics
 import sys
@@ -14,7 +16,7 @@ from pathlib import Path
 from clean_room import ROOT, clean_room, run, run_tests
 
 TESTS = ("tests/kernels/test_active.py", "tests/kernels/test_edge_sums.py", "tests/test_kan.py")
-NO_COMPILER = {"CC": "false", "CXX": "false"}
+NO_COMPILER = {"CC": "/bin/false", "CXX": "/bin/false"}
 
 
 def main() -> None:
@@ -27,8 +29,10 @@ def main() -> None:
         python = room / "env/bin/python"
         run(sys.executable, "-m", "venv", "env", room=room)
         install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", ROOT / "constraints.txt"]
-        run(*install, f"{wheel}[dev]", room=room)
-        print(f"\nThe wheel, kernels {kernels(room)}\n{run_tests(room, *TESTS)}")
+        run(*install, wheel, room=room, **NO_COMPILER)
+        print(f"\nThe wheel, kernels {kernels(room)}\n{ten_lines(room)}")
+        run(*install, f"{wheel}[dev]", room=room, **NO_COMPILER)
+        print(run_tests(room, *TESTS))
         print(import_times(python))
         run(*install, "--force-reinstall", "--no-deps", sdist, room=room, **NO_COMPILER)
         print(f"\nThe sdist without a compiler, kernels {kernels(room)}\n{run_tests(room, *TESTS)}")
@@ -50,6 +54,17 @@ def kernels(room: Path) -> str:
     """What `knotwork.kernels.active()` says in the environment of `room`."""
     show = "from knotwork import kernels; print(kernels.active())"
     return run(room / "env/bin/python", "-c", show, room=room).strip()
+
+
+def ten_lines(room: Path) -> str:
+    """Run the ten lines of README with the knotwork that is installed in `room`; they must print what README says."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    code = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)[0]
+    [expected] = re.findall(r"print\(.*\)\s+# (.*)", code)
+    start = time.perf_counter()
+    printed = run(room / "env/bin/python", "-c", code, room=room, **NO_COMPILER).strip()
+    assert printed == expected, f"the ten lines of README printed {printed!r}"
+    return f"The ten lines of README print {printed} after {time.perf_counter() - start:.0f} s"
 
 
 def import_times(python: Path, rounds: int = 9) -> str:

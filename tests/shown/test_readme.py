@@ -35,11 +35,36 @@ def test_the_commands_shown_exist():
 
 def test_ci_runs_only_what_is_written_down():
     commands = re.findall(r"^make (.*)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
-    assert commands == ["check test"]
+    assert commands == ["check test test-reference docs"]
     shown = README + (ROOT / "CONTRIBUTING.md").read_text()
     assert all(f"make {target}" in shown for target in commands[0].split())
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!https)([^)]+)\)", README))))
 def test_files_that_are_linked_exist(link):
+    assert (ROOT / link).is_file()
+
+
+PLACES = {
+    page: sorted(set(re.findall(r"`((?:\w+/)*\w+\.py|\w+/)`", (ROOT / page).read_text(encoding="utf-8"))))
+    for page in ("CONTRIBUTING.md", "docs/glossary.md")
+}
+
+
+@pytest.mark.parametrize(("page", "place"), [(page, place) for page, places in PLACES.items() for place in places])
+def test_places_in_the_code_that_are_named_exist(page, place):
+    assert any((ROOT / folder / place).exists() for folder in ("src/knotwork", ".", "tests"))
+
+
+def test_contributing_names_every_room():
+    package = ROOT / "src" / "knotwork"
+    rooms = {f"{path.name}/" for path in package.iterdir() if (path / "__init__.py").exists()}
+    files = {path.name for path in package.glob("*.py")} - {"__init__.py", "__main__.py"}
+    assert rooms | files <= set(PLACES["CONTRIBUTING.md"])
+
+
+@pytest.mark.parametrize(
+    "link", sorted(set(re.findall(r"\]\((?!https)([^)]+)\)", (ROOT / "CONTRIBUTING.md").read_text())))
+)
+def test_links_of_contributing_exist(link):
     assert (ROOT / link).is_file()

@@ -18,8 +18,20 @@ def _size(text: object) -> float:
     return int(str(text)) if str(text).isdigit() else float(str(text))
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"knotwork {version('knotwork')}")
+        raise typer.Exit
+
+
 @app.callback()
-def knotwork() -> None:
+def knotwork(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version, then exit.")
+    ] = False,
+) -> None:
     """Kolmogorov-Arnold networks: from a table to a formula."""
 
 

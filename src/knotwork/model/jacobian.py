@@ -330,7 +330,7 @@ def normal_equations(
 
 def rows_at_once(free: FreeParameters) -> int:
     """Of the Jacobian, where it is held as it is."""
-    return max(1, CHUNK // (sum(free.network.structure.width[-1]) * free.size))
+    return max(1, CHUNK // max(1, sum(free.network.structure.width[-1]) * free.size))
 
 
 def loss_and_grad(network: KANNetwork, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
