@@ -25,9 +25,9 @@ def run(seed: int) -> dict:
     formula = kw.discover(data, seed=seed, time_budget=55).formula
     found = {}
     for name, truth in TRUE.items():
-        if formula.errors:
-            value = min(formula.errors, key=lambda constant: abs(constant - truth))
-            found[name] = {"value": value, "error": formula.errors[value]}
+        if formula.constants:
+            constant = min(formula.constants, key=lambda one: abs(one.value - truth))
+            found[name] = {"value": constant.value, "error": constant.error}
     right = len(TRUE) == len({one["value"] for one in found.values()})
     inside = {name: abs(one["value"] - TRUE[name]) <= WIDE * one["error"] for name, one in found.items()}
     return {"seed": seed, "formula": str(formula.expression), "complete": right, "inside": inside, "constants": found}

@@ -12,7 +12,7 @@ from typing_extensions import Self
 
 from knotwork.data import as_dataset
 from knotwork.errors import SpecError
-from knotwork.formulas import Candidate, Candidates, Formula, symbolic_formula
+from knotwork.formulas import Candidate, Candidates, Formula
 from knotwork.model import (
     KANNetwork,
     Spec,
@@ -34,6 +34,7 @@ from knotwork.symbolic import (
     from_expression,
     relations,
     suggest_symbolic,
+    symbolic_formula,
     unfix_symbolic,
 )
 from knotwork.training import FitResult, fit

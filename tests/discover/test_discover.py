@@ -149,8 +149,10 @@ def test_targets_of_any_size_are_explained(unit):
     assert set(other.formula.expression.free_symbols) == set(plain.formula.expression.free_symbols) != set()
     assert other.formula.r2 == pytest.approx(plain.formula.r2, abs=1e-3) and other.formula.r2 > 0.99
     assert other.formula.rmse / unit == pytest.approx(plain.formula.rmse, rel=0.1)
-    (error,) = other.formula.errors.values()
-    assert error / unit == pytest.approx(0.01 / np.sqrt(128) / np.mean((X[:, 0] * X[:, 1]) ** 2) ** 0.5, rel=0.3)
+    (constant,) = other.formula.constants
+    assert constant.error / unit == pytest.approx(
+        0.01 / np.sqrt(128) / np.mean((X[:, 0] * X[:, 1]) ** 2) ** 0.5, rel=0.3
+    )
     rows = other.data.X_test
     truth = 1.25 * (rows[:, 0] * rows[:, 1])
     missed = (other.scout.model(other.data.X_val) - other.data.y_val).detach().numpy() / unit

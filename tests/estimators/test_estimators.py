@@ -237,13 +237,14 @@ def test_each_of_two_classes_has_its_formula(labels):
     one, other = (formula.predict(X, interval=0.9, kind="confidence") for formula in (first, second))
     np.testing.assert_allclose(one.mean, -other.mean, atol=1e-9 * np.abs(other.mean).max())
     np.testing.assert_allclose(one.upper, -other.lower, atol=1e-9 * np.abs(other.mean).max())
-    assert sorted(map(abs, first.errors)) == pytest.approx(sorted(map(abs, second.errors)))
+    values, others = ([one.value for one in formula.constants] for formula in (first, second))
+    assert sorted(map(abs, values)) == pytest.approx(sorted(map(abs, others)))
     for formula in (first, second):  # all three in one order
-        assert tuple(sorted(formula.errors)) == formula.constants
-        errors = [formula.errors[value] for value in formula.constants]
+        assert [one.value for one in formula.constants] == sorted(one.value for one in formula.constants)
+        errors = [one.error for one in formula.constants]
         np.testing.assert_allclose(np.sqrt(np.diag(formula.covariance)), errors, rtol=1e-9)
-    signs = np.array([1.0 if -v in second.constants else -1.0 for v in first.constants])
-    places = [second.constants.index(-s * v) for v, s in zip(first.constants, signs, strict=True)]
+    signs = np.array([1.0 if -v in others else -1.0 for v in values])
+    places = [others.index(-s * v) for v, s in zip(values, signs, strict=True)]
     moved = second.covariance[np.ix_(places, places)] * np.outer(signs, signs)
     np.testing.assert_allclose(moved, first.covariance, rtol=1e-9, atol=1e-12 * np.abs(moved).max())
 

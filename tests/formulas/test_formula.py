@@ -1,14 +1,13 @@
 """The formula says what the network computes, in the user's units, with honest errors."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
 
 import knotwork as kw
 from knotwork.expressions import parse
-from knotwork.formulas import simplest, symbolic_formula
+from knotwork.formulas import simplest
+from knotwork.symbolic import symbolic_formula
 
 
 def named_network(width, arity=2, seed=0):
@@ -85,11 +84,11 @@ def test_a_rounded_formula_keeps_the_errors_of_the_constants_it_shows():
     exact = model.symbolic_formula(data)
     rounded = exact.round(3)
     assert str(rounded.expression) == "2.35 + 2.35*exp(-0.712*x)"
-    assert rounded.errors == {-0.712: exact.errors[-0.71234], 2.35: max(exact.errors[2.34567], exact.errors[2.34561])}
-    for order in ([2.34561, 2.34567], [2.34567, 2.34561]):
-        unequal = dataclasses.replace(exact, errors={v: {2.34561: 5.0, 2.34567: 1.0}[v] for v in order})
-        assert unequal.round(3).errors == {2.35: 5.0}
-    assert set(exact.round(1).errors) == {-0.7, 2.0}  # 2.3 is written 2, and remains a constant that was measured
+    assert [one.value for one in exact.constants] == [-0.71234, 2.34561, 2.34567]
+    assert [one.value for one in rounded.constants] == [-0.712, 2.35, 2.35]
+    assert [one.error for one in rounded.constants] == [one.error for one in exact.constants]
+    # 2.3 is written 2, and remains a constant that was measured
+    assert [one.value for one in exact.round(1).constants] == [-0.7, 2.0, 2.0]
 
 
 def test_equations_of_several_outputs_stand_one_below_the_other():
@@ -122,9 +121,9 @@ def test_standard_errors_are_those_of_linear_regression():
     design = np.stack([x, np.ones(400)], 1)
     residual = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
     expected = np.sqrt(residual @ residual / 398 * np.diag(np.linalg.inv(design.T @ design)))
-    slope, constant = sorted(formula.errors, reverse=True)
-    assert formula.errors[slope] == pytest.approx(expected[0], rel=1e-4)
-    assert formula.errors[constant] == pytest.approx(expected[1], rel=1e-4)
+    constant, slope = formula.constants
+    assert slope.error == pytest.approx(expected[0], rel=1e-4)
+    assert constant.error == pytest.approx(expected[1], rel=1e-4)
 
 
 def test_constants_that_the_data_cannot_tell_apart_have_infinite_errors():
@@ -132,7 +131,8 @@ def test_constants_that_the_data_cannot_tell_apart_have_infinite_errors():
     data = kw.Dataset.from_arrays(x[:, None], np.sin(x), test_size=0.0)
     model = kw.KAN([1, 1], seed=0)
     model.fix_symbolic(0, 0, 0, "log", data, params=(0.5, 0.0, 1.3, 0.7))
-    errors = symbolic_formula(model, data, simplify=False).errors  # 1.3*log(0.5*x) + 0.7
+    formula = symbolic_formula(model, data, simplify=False)  # 1.3*log(0.5*x) + 0.7
+    errors = {one.value: one.error for one in formula.constants}
     assert np.isfinite(errors[1.3])
     assert np.isinf(errors[0.5])
     assert np.isinf(errors[0.7])
@@ -145,8 +145,8 @@ def test_errors_of_a_formula_with_absolute_values_are_finite():
     model = kw.KAN([1, 1], seed=0)
     model.fix_symbolic(0, 0, 0, "abs", params=(1.3, -0.4, 1.7, 0.1))
     formula = model.symbolic_formula(data)
-    assert len(formula.errors) == 3  # factor, place of the kink, constant: as many as data can tell apart
-    assert all(np.isfinite(error) for error in formula.errors.values())
+    assert len(formula.constants) == 3  # factor, place of the kink, constant: as many as data can tell apart
+    assert all(np.isfinite(one.error) for one in formula.constants)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_one_output_of_several_is_a_formula():
     first, second = formula[0], formula[formula.targets[1]]
     assert (first.expression, second.expression) == formula.expressions
     np.testing.assert_array_equal(second.predict(data.X_test), formula.predict(data.X_test)[:, 1])
-    assert set(first.errors) | set(second.errors) == set(formula.errors)
+    assert first.constants + second.constants == formula.constants
     assert first.covariance.shape == (len(first.constants),) * 2
     for wrong in ("z", 2, -1, 0.5):
         with pytest.raises(KeyError, match=r"there is no output .*: they are 'y_1', 'y_2'"):

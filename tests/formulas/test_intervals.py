@@ -12,7 +12,7 @@ import knotwork as kw
 from knotwork.expressions import parametrise, parse
 from knotwork.formulas import Formula, measured
 from knotwork.formulas.constants import Sample, Template, fitted
-from knotwork.formulas.intervals import Uncertainty
+from knotwork.formulas.uncertainty import Uncertainty, constants_of
 from knotwork.symbolic import from_expression
 
 
@@ -26,9 +26,9 @@ def formula_of(text, columns, y):
     """A formula with its constants fitted, without a network."""
     sample = Sample({n: torch.as_tensor(v) for n, v in columns.items()}, torch.as_tensor(y))
     expression = best(text, sample)
-    return Formula(
-        (expression,), tuple(columns), ("y",), 0.0, 1.0, 0.0, uncertainty=(Uncertainty.of(expression, sample),)
-    )
+    known = (Uncertainty.of(expression, sample),)
+    constants = constants_of(known, tuple(columns))
+    return Formula((expression,), tuple(columns), ("y",), 0.0, 1.0, 0.0, constants=constants, uncertainty=known)
 
 
 def noisy(rows=30, seed=0):
@@ -51,7 +51,7 @@ def test_the_covariance_is_that_of_scipy():
         return np.stack([a * x * np.exp(b * x), np.ones_like(x), np.exp(b * x)], 1)
 
     values, expected = curve_fit(curve, x, y, p0=(-2.3, 0.45, 1.7), jac=slopes, xtol=1e-15, ftol=1e-15, gtol=1e-15)
-    np.testing.assert_allclose(formula.constants, values, rtol=1e-7)
+    np.testing.assert_allclose([one.value for one in formula.constants], values, rtol=1e-7)
     np.testing.assert_allclose(formula.covariance, expected, rtol=1e-6)
     deviations = np.sqrt(np.diag(expected))
     np.testing.assert_allclose(formula.correlations, expected / np.outer(deviations, deviations), rtol=1e-6)
@@ -185,7 +185,7 @@ def test_scaled_and_single_precision_rows_give_the_same_errors(options):
         rows = data.X_train if data.scaling is None else data.scaling.undo(data.X_train)
         expression = best(TEXT, Sample({"x": rows[:, 0].double()}, data.y_train[:, 0].double()))
         network = from_expression(kw.KAN, expression, ["x"], data)
-        errors.append(list(measured((expression,), network, data).errors.values()))
+        errors.append([one.error for one in measured((expression,), network, data).constants])
     np.testing.assert_allclose(errors[0], errors[1], rtol=1e-5)
 
 
@@ -202,7 +202,10 @@ def test_several_outputs_have_blocks_of_their_own():
     assert formula.covariance.shape == (3, 3)
     assert not formula.covariance[0, 1:].any()
     assert formula.covariance[1, 2] < 0
-    assert set(formula.errors) == set(formula.constants)
+    assert [one.symbol for one in formula.constants] == ["c_1", "c_2", "c_3"]
+    np.testing.assert_allclose(
+        [one.error for one in formula.constants], np.sqrt(np.diag(formula.covariance)), rtol=1e-12
+    )
     mean, lower, upper = formula.predict([[0.2], [0.5]], interval=0.95)
     assert mean.shape == (2, 2)
     assert ((upper - lower)[:, 1] > 5 * (upper - lower)[:, 0]).all()  # the second target is ten times as noisy

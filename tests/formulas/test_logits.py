@@ -8,7 +8,7 @@ import knotwork as kw
 from knotwork.expressions import parse
 from knotwork.formulas.constants import Sample
 from knotwork.formulas.goals import LABELS
-from knotwork.formulas.intervals import Uncertainty
+from knotwork.formulas.uncertainty import Uncertainty, constants_of
 
 
 def labels(rows, seed=0):
@@ -63,7 +63,7 @@ def test_errors_are_those_of_logistic_regression():
     design = np.stack([-0 * x + y, 0 * x + 1, x**2], 1)  # by -0.9, 0.3, 1.7
     p = 1 / (1 + np.exp(-(design @ [-0.9, 0.3, 1.7])))
     expected = np.linalg.inv(design.T @ (design * (p * (1 - p))[:, None]))
-    np.testing.assert_allclose(formula.constants, [-0.9, 0.3, 1.7])
+    np.testing.assert_allclose([one.value for one in formula.constants], [-0.9, 0.3, 1.7])
     np.testing.assert_allclose(formula.covariance, expected, rtol=1e-8)
     new = np.array([[0.5, 1.0]])
     value, _, upper = formula.predict(new, interval=0.95, kind="confidence")
@@ -87,8 +87,11 @@ def test_constants_of_several_classes_are_judged_together():
     at = torch.tensor([-0.3, 1.5, 0.6, 0.8], dtype=torch.float64)
     expected = torch.linalg.inv(torch.autograd.functional.hessian(loss, at))
     known = Uncertainty.of_logits(expressions, sample, LABELS)
-    formula = kw.Formula(tuple(expressions), ("x", "y"), ("a", "b", "c"), 0, 0, 0, uncertainty=known)
-    assert formula.constants == (-0.3, 1.5, 0.6, 0.8)
+    constants = constants_of(known, ("x", "y"))
+    formula = kw.Formula(
+        tuple(expressions), ("x", "y"), ("a", "b", "c"), 0, 0, 0, constants=constants, uncertainty=known
+    )
+    assert [one.value for one in formula.constants] == [-0.3, 1.5, 0.6, 0.8]
     np.testing.assert_allclose(formula.covariance, expected, rtol=1e-9)
 
 
@@ -126,7 +129,7 @@ def test_one_of_several_logits_is_zero_and_errors_are_finite():
     named = model.auto_symbolic(data, ["x", "x^2"], loss="cross_entropy")
     formula = named.symbolic_formula(data, loss="cross_entropy")
     assert [e == 0 for e in formula.expressions].count(True) == 1
-    assert formula.errors and all(np.isfinite(error) for error in formula.errors.values())
+    assert formula.constants and all(np.isfinite(one.error) for one in formula.constants)
     with torch.no_grad():
         expected = named(data.X_test).softmax(1).numpy()
     found = torch.as_tensor(formula.predict(data.X_test.numpy())).softmax(1).numpy()

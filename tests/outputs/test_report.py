@@ -212,9 +212,9 @@ def test_the_discovery_is_on_the_page(found, found_page):
     complexities = [int(row[1]) for row in rows(tree, "tried")[1:]]
     assert complexities == [trial.formula.complexity for trial in found.pareto]
     constants = rows(tree, "formula")[1:]
-    assert len(constants) == len(formula.errors)
-    for value, error in formula.errors.items():
-        assert [number(value), number(error, 2)] in [row[:2] for row in constants]
+    assert len(constants) == len(formula.constants)
+    for one in formula.constants:
+        assert [number(one.value), number(one.error, 2)] in [row[:2] for row in constants]
     importance = rows(tree, "importance")[1:]
     assert [row[0] for row in importance] == sorted(found.importance, key=lambda name: -found.importance[name])
     assert [row[1] for row in importance] == [percent(s) for s in sorted(found.importance.values(), reverse=True)]

@@ -196,9 +196,12 @@ def _facts(found: Discovery, data: Dataset, files: dict[str, str]) -> dict[str, 
             "complexity": found.formula.complexity,
             "shape": found.shape,
             "units": _units(found.formula),
-            "constants": [{"value": value, "standard_error": error} for value, error in found.formula.errors.items()],
+            "constants": [
+                {"symbol": one.symbol, "value": one.value, "standard_error": one.error, "unit": one.unit}
+                for one in found.formula.constants
+            ],
             "correlations": {
-                "constants": list(found.formula.constants),
+                "constants": [one.value for one in found.formula.constants],
                 "matrix": found.formula.correlations.tolist(),
             },
         },

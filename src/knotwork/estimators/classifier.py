@@ -18,7 +18,6 @@ from knotwork.errors import DataError
 from knotwork.estimators.base import KANEstimator, unique
 from knotwork.estimators.rows import Rows
 from knotwork.formulas import Formula
-from knotwork.formulas.formula import opposite
 from knotwork.training.likelihood import Bernoulli, Categorical
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ class KANClassifier(ClassifierMixin, KANEstimator):
         labels = self.classes_.tolist()
         if len(labels) > 2:
             return {label: found[n] for n, label in enumerate(labels)}
-        return {labels[0]: opposite(found, f"logit_{labels[0]}"), labels[1]: found}
+        return {labels[0]: found.negated(f"logit_{labels[0]}"), labels[1]: found}
 
     def _respond(self, outputs: Tensor) -> Tensor:
         return outputs.sigmoid() if len(self.classes_) == 2 else outputs.softmax(1)

@@ -2,19 +2,21 @@
 
 from knotwork.formulas.agreement import Agreement
 from knotwork.formulas.candidates import Candidate, Candidates, candidates
-from knotwork.formulas.formula import Formula, measured, simplest, symbolic_formula
-from knotwork.formulas.intervals import Prediction
+from knotwork.formulas.formula import Formula
+from knotwork.formulas.measuring import measured
 from knotwork.formulas.registry import register_function
+from knotwork.formulas.simplest_form import simplest
+from knotwork.formulas.uncertainty import Constant, Prediction
 
 __all__ = [
     "Agreement",
     "Candidate",
     "Candidates",
+    "Constant",
     "Formula",
     "Prediction",
     "candidates",
     "measured",
     "register_function",
     "simplest",
-    "symbolic_formula",
 ]

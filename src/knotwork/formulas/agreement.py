@@ -21,14 +21,17 @@ SAME = 1e-9  # by which factors between units may differ
 
 @dataclass(frozen=True)
 class Agreement:
-    """What units say of a formula: whether they `agree`, which `constants` have which unit then, and `words` for that.
+    """What units say of a formula: whether they `agree`, which `constants` need a unit for that, and `words` for it.
 
-    Metres plus kilometres agree: what counts is that both are lengths.
+    `constant_units` gives the unit that each decimal constant needs: "1" for a pure number, None for a number that
+    would need different units in different places; it is empty where units do not agree. Metres plus kilometres agree:
+    what counts is that both are lengths.
     """
 
     agree: bool
     words: str
     constants: tuple[tuple[float, str], ...] = ()
+    constant_units: tuple[tuple[float, str | None], ...] = ()
 
     @property
     def strict(self) -> bool:
@@ -49,7 +52,7 @@ def agreement(expression: Any, dimensions: Dimensions, target: str = "the target
     wanted = _Form.of(dimensions.target)
     walk.equate(wanted, found, f"{target} is {wanted.words}, but the formula {found.words}")
     if not any(gap.powers for gap, _ in walk.equations):
-        return Agreement(True, "units agree")
+        return Agreement(True, "units agree", (), _constant_units(expression, walk.numbers, [PURE] * len(walk.numbers)))
     clash, units = _solved(walk.equations, len(walk.constants))
     if clash:
         return Agreement(False, f"units do not agree: {clash}")
@@ -59,8 +62,33 @@ def agreement(expression: Any, dimensions: Dimensions, target: str = "the target
         for value, unit in zip(walk.constants, units, strict=True)
         if unit.powers
     )
-    told = " and ".join(words for _, words in meanings)
-    return Agreement(True, f"units agree if {told}" if told else "units agree", meanings)
+    needed = " and ".join(words for _, words in meanings)
+    each = _constant_units(expression, walk.numbers, units)
+    return Agreement(True, f"units agree if {needed}" if needed else "units agree", meanings, each)
+
+
+def _constant_units(
+    expression: Any, numbers: Sequence[Any], units: Sequence[_Form]
+) -> tuple[tuple[float, str | None], ...]:
+    """The unit of each decimal constant, from the units of the numbers, such as 2.5*pi, that hold it."""
+    from knotwork.expressions import algebra, float_constants
+
+    found: dict[Any, set[str]] = {constant: set() for constant in float_constants(expression)}
+    for number, unit in zip(numbers, units, strict=True):
+        for constant in number.atoms(algebra.Float):
+            # a constant of a product may come with the other sign than it has in the expression
+            found.setdefault(constant if constant in found else -constant, set()).add(_unit_text(unit))
+    return tuple(
+        (float(constant), None if len(every) > 1 else next(iter(every), "1")) for constant, every in found.items()
+    )
+
+
+def _unit_text(unit: _Form) -> str:
+    """Such as "s/m^(1/2)"; "10 s/m^(1/2)" where the columns' units differ from base units by a factor."""
+    if not unit.powers:
+        return "1"
+    base = base_units(unit.powers)
+    return base if abs(unit.factor) < SAME else f"{math.exp(unit.factor):.{DIGITS}g} {base}"
 
 
 def powers_of(expression: Any, inputs: Mapping[str, Unit]) -> Mapping[str, Fraction]:
@@ -101,7 +129,9 @@ class _Walk:
     """Goes through an expression; `equations` are forms that must be pure numbers, each with what is wrong if not."""
 
     def __init__(self, inputs: Mapping[str, Unit]) -> None:
-        self.inputs, self.constants = inputs, []
+        self.inputs = inputs
+        self.constants: list[float] = []
+        self.numbers: list[Any] = []  # the constants as they stand in the expression
         self.equations: list[tuple[_Form, str]] = []
 
     def equate(self, one: _Form, other: _Form, otherwise: str) -> None:
@@ -114,6 +144,7 @@ class _Walk:
             return _Form.of(self.inputs[expression.name])
         if expression.is_number:
             self.constants.append(float(expression))
+            self.numbers.append(expression)
             return _Form({}, {len(self.constants) - 1: Fraction(1)}, 0.0)
         if expression.is_Add:
             return self.alike(self.without_logarithms(expression.args))

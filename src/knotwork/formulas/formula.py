@@ -1,52 +1,63 @@
-"""The network as a formula, with its distance from the network measured."""
+"""The formula as a value: what it says, its constants with errors, predictions with intervals, text and LaTeX."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, overload
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from knotwork.data import Dataset, as_dataset
 from knotwork.data.column_names import listed
-from knotwork.errors import DataError, ExpressionError, SpecError
-from knotwork.formulas.agreement import Agreement, agreement
-from knotwork.formulas.constants import Sample
-from knotwork.formulas.dimensions import Dimensions
-from knotwork.formulas.goals import LABELS, goal_of, targets_of
-from knotwork.formulas.intervals import (
+from knotwork.errors import SpecError
+from knotwork.formulas.agreement import Agreement
+from knotwork.formulas.uncertainty import (
+    Constant,
     Kind,
     Prediction,
     Uncertainty,
     check_interval,
-    columns_of,
+    constants_of,
     correlations,
     quantile,
 )
-from knotwork.functions import named_function
-from knotwork.model import KANNetwork, is_whole
-from knotwork.training.levenberg_marquardt import NORMAL
-from knotwork.training.likelihood import Goal
-
-ROWS = 2000  # training rows on which terms are judged and errors estimated
+from knotwork.formulas.values import columns_of
+from knotwork.model import is_whole
 
 
 @dataclass(frozen=True)
 class Formula:
-    """One expression an output, in the units of the original columns.
+    """One expression for each output, in the units of the original columns.
 
-    `gap` is the root mean squared difference between formula and network over the rows it was made with, in units of
-    the target; `r2` the share of variance explained on the rows that `r2_rows` names: "test", or "validation" or
-    "training" where fewer than two were held out. `errors` maps each decimal constant of the expression to its standard
-    error, from the Gauss-Newton matrix of the expression itself on the training rows; infinite where the data cannot
-    tell the constants apart. Numbers that are written as whole numbers, fractions or multiples of pi count as known.
+    A formula is made by `KAN.symbolic_formula` or `discover`; no method changes it.
 
-    Of a network that was fitted to labels (`loss` "cross_entropy") the expressions are logits: of two classes with one
-    output the log-odds of the second, else one a class, of which only differences matter: one of them is 0. Then `r2`
-    is the share of the deviance explained, and `rmse` that of probabilities.
+    Args:
+        expressions: SymPy expressions. Of a network that was fitted to labels they are logits: the log-odds of the
+            second of two classes, or one logit for each class, of which only differences matter and one is 0.
+        variables: names of the inputs, in the order in which `numpy` and `predict` take them.
+        targets: names of the outputs.
+        gap: root mean squared difference between formula and network over all rows, in units of the target.
+        r2: share of the variance explained on the rows that `r2_rows` names; of labels, of the deviance.
+        rmse: root mean squared error on the same rows; of labels, that of probabilities.
+        r2_rows: "test", or "validation" or "training" where fewer than two rows were set apart for the test.
+        constants: the decimal constants, each a `Constant` with symbol, value, standard error and unit. Numbers that
+            are written as whole numbers, fractions or multiples of pi count as known and are not among them. Errors
+            come from the Gauss-Newton matrix of the expression on the training rows; they are infinite where the data
+            do not determine a constant. Two places of one output that hold the same number hold one constant.
+        uncertainty: what the training rows say of the constants of each output; intervals need it.
+        loss: "mse" for numbers, "cross_entropy" for labels.
+        units: whether the units of target and inputs agree in each output; empty where some units are not known.
 
-    `units` says of each output whether the units of target and inputs agree in it, where all of them are known.
+    Example:
+        >>> import numpy as np, knotwork as kw
+        >>> x = np.linspace(1, 2, 100)
+        >>> data = kw.Dataset.from_arrays(x[:, None], 3 * x**2, names=["x"], seed=0)
+        >>> model = kw.KAN([1, 1], seed=0)
+        >>> fit = model.fix_symbolic(0, 0, 0, "x^2", params=(1, 0, 3, 0))
+        >>> formula = model.symbolic_formula(data)
+        >>> print(formula)
+        y = 3*x**2
+        >>> formula.predict([[2.0]])
+        array([12.])
     """
 
     expressions: tuple[Any, ...]
@@ -56,7 +67,7 @@ class Formula:
     r2: float
     rmse: float
     r2_rows: str = "test"
-    errors: Mapping[float, float] = field(default_factory=dict, repr=False, hash=False)
+    constants: tuple[Constant, ...] = field(default=(), repr=False, hash=False)
     uncertainty: tuple[Uncertainty, ...] = field(default=(), repr=False, compare=False)
     loss: str = "mse"
     units: tuple[Agreement, ...] = field(default=(), repr=False, compare=False)
@@ -74,9 +85,14 @@ class Formula:
         return sum(complexity(e) for e in self.expressions)
 
     @property
-    def constants(self) -> tuple[float, ...]:
-        """The decimal constants, unrounded: those of each output from the least to the largest."""
-        return tuple(constant for one in self.uncertainty for constant in one.constants)
+    def parametric(self) -> tuple[Any, ...]:
+        """The expressions with the symbols of `constants` in the places of their values: c_1*sqrt(x)."""
+        from knotwork.expressions import symbol
+
+        symbols = iter(self.constants)
+        places = [{place: symbol(next(symbols).symbol) for place in one.template.values} for one in self.uncertainty]
+        pairs = zip(self.uncertainty, places, strict=True)
+        return tuple(one.template.expression.xreplace(place) for one, place in pairs) or self.expressions
 
     @property
     def covariance(self) -> np.ndarray:
@@ -151,16 +167,16 @@ class Formula:
         n = self.targets.index(target) if target in self.targets else target
         if not is_whole(n) or not 0 <= int(n) < len(self.targets):
             raise KeyError(f"there is no output {target!r}: they are {listed(self.targets, 20)}")
-        one, uncertainty = slice(int(n), int(n) + 1), self.uncertainty[int(n) : int(n) + 1]
-        errors = _errors(uncertainty) if uncertainty else self.errors
-        targets, units = self.targets[one], self.units[one]
+        one = slice(int(n), int(n) + 1)
+        before = sum(len(other.values) for other in self.uncertainty[: int(n)])
+        count = sum(len(other.values) for other in self.uncertainty[one])
         return replace(
             self,
             expressions=self.expressions[one],
-            targets=targets,
-            errors=errors,
-            uncertainty=uncertainty,
-            units=units,
+            targets=self.targets[one],
+            constants=self.constants[before : before + count],
+            uncertainty=self.uncertainty[one],
+            units=self.units[one],
         )
 
     def latex(self) -> str:
@@ -177,17 +193,26 @@ class Formula:
         return r" \\ ".join(f"{latex(symbol(name))} = {latex(e)}" for name, e in pairs)
 
     def round(self, digits: int = 3) -> "Formula":
-        """With constants rounded to significant digits; `gap`, `r2` and `rmse` remain those of the exact formula.
+        """A new formula with constants rounded to significant digits, in `expressions` and in `constants`.
 
-        `errors` holds the rounded constants, and of two that are rounded to the same number the larger error.
+        Every constant keeps its standard error, also where two become the same number, and `gap`, `r2` and `rmse`
+        remain those of the exact formula. Raises ExpressionError for fewer than one digit.
         """
         from knotwork.expressions import number, round_constants
 
-        errors: dict[float, float] = {}
-        for value, error in self.errors.items():
-            rounded = float(round_constants(number(value), digits))
-            errors[rounded] = max(error, errors.get(rounded, 0.0))
-        return replace(self, expressions=tuple(round_constants(e, digits) for e in self.expressions), errors=errors)
+        constants = tuple(
+            replace(one, value=float(round_constants(number(one.value), digits))) for one in self.constants
+        )
+        expressions = tuple(round_constants(e, digits) for e in self.expressions)
+        return replace(self, expressions=expressions, constants=constants)
+
+    def negated(self, target: str) -> "Formula":
+        """The formula of the only output with its sign changed, under another name, as for the other of two classes."""
+        changed = tuple(one.negated() for one in self.uncertainty)
+        constants = constants_of(changed, self.variables)
+        return replace(
+            self, expressions=(-self.expression,), targets=(target,), constants=constants, uncertainty=changed
+        )
 
     def numpy(self) -> Callable[..., Any]:
         """A function of one array a variable, in the order of `variables`; several outputs are stacked last."""
@@ -204,222 +229,3 @@ class Formula:
         shown = self.round(4).expressions
         lines = [f"{name} = {text(expr)}" for name, expr in zip(self.targets, shown, strict=True)]
         return "\n".join([*lines, *(f"({one})" for one in self.units if not one.agree)])
-
-
-def symbolic_formula(network: KANNetwork, data: object = None, *, simplify: bool = True, loss: str = "mse") -> Formula:
-    """The formula of a network whose edges are all named, in the columns' own units.
-
-    Constants are gathered, terms that add less than 1e-8 of their sum dropped, and constants within 1e-7 of a simple
-    number replaced by it where the fit to the training rows does not suffer (`simplify=False` leaves all as it is).
-    `loss` is that of the fit: with "cross_entropy" the targets are labels, and the formula gives their logits.
-    Raises SpecError while an edge is still a spline, and without `data`, which the gap and the names need.
-    """
-    if data is None:
-        raise SpecError(
-            "symbolic_formula() measures its gap to the network on samples, and a model keeps none: pass data=."
-        )
-    data, goal = as_dataset(data), goal_of(loss)
-    raw = _expressions(network, data)
-    if simplify:
-        if goal is LABELS and len(raw) > 1:
-            raw = _against_one(raw)
-        for n in range(len(raw)):
-            raw = (*raw[:n], _simplified(raw, data, n, goal), *raw[n + 1 :])
-    return measured(raw, network, data, loss)
-
-
-def opposite(formula: Formula, target: str) -> Formula:
-    """The formula of one output with the sign turned, under another name."""
-    turned = tuple(one.opposite() for one in formula.uncertainty)
-    errors = {value: error for one in turned for value, error in zip(one.constants, one.errors(), strict=True)}
-    return replace(formula, expressions=(-formula.expression,), targets=(target,), errors=errors, uncertainty=turned)
-
-
-def _against_one(logits: Sequence[Any]) -> tuple[Any, ...]:
-    """The same probabilities with the shortest logit as 0: only differences matter, and the rows tell of no others.
-
-    Terms that differences have in common, as parabolas have, are put together where that leaves fewer constants.
-    """
-    from knotwork.expressions import algebra, complexity, float_constants
-
-    least = min(logits, key=complexity)
-
-    def difference(one: Any) -> Any:
-        ways = [one - least, algebra.expand(one - least)]
-        return min(ways, key=lambda way: (len(float_constants(way)), complexity(way)))
-
-    return tuple(algebra.Integer(0) if one is least else difference(one) for one in logits)
-
-
-def measured(expressions: Sequence[Any], network: KANNetwork, data: Dataset, loss: str = "mse") -> Formula:
-    """A `Formula` of these expressions: its gap to the network, its r² and its constants' errors on `data`."""
-    goal = goal_of(loss)
-    x = torch.cat([data.X_train, data.X_val, data.X_test])
-    with torch.no_grad():
-        difference = (evaluate(expressions, data, x) - network(x)).double()
-    if goal is LABELS and len(expressions) > 1:
-        difference = difference - difference.mean(1, keepdim=True)  # what all logits share says nothing
-    shares = {
-        "test": (data.X_test, data.y_test),
-        "validation": (data.X_val, data.y_val),
-        "training": (data.X_train, data.y_train),
-    }
-    rows = next((name for name, (inputs, _) in shares.items() if len(inputs) > 1), "training")
-    inputs, target = shares[rows]
-    values, target = evaluate(expressions, data, inputs), targets_of(target, goal)
-    unit = 1.0 if goal is LABELS else float(target.double().abs().max()) or 1.0  # squares of 1e200 are no numbers
-    values, target = values.double() / unit, target.double() / unit
-    best = goal.spread(target)  # the loss of a constant
-    r2 = 1 - goal.scale(target) * float(goal.values(values, target).sum()) / best if best > 0 else float("nan")
-    columns = dict(zip(data.input_names, _raw(data, data.X_train).double().unbind(-1), strict=True))
-    y = targets_of(data.y_train.double(), goal)
-    if goal is NORMAL:
-        error = (values - target).square().mean()
-        each = zip(expressions, y.unbind(-1), strict=True)
-        uncertainty = tuple(Uncertainty.of(e, Sample(columns, column)) for e, column in each)
-        names = data.target_names
-    else:
-        truth = LABELS.truth(values, target)
-        error = (LABELS.probabilities(values) - truth).square().mean()
-        uncertainty = Uncertainty.of_logits(expressions, Sample(columns, y[:, 0]), goal)
-        names = logit_names(data, len(expressions))
-    units = agreements(expressions, data) if goal is NORMAL else ()
-    largest = float(difference.abs().max()) or 1.0
-    gap, rmse = largest * float((difference / largest).square().mean().sqrt()), unit * float(error.sqrt())
-    return Formula(
-        tuple(expressions), data.input_names, names, gap, r2, rmse, rows, _errors(uncertainty), uncertainty, loss,
-        units,
-    )  # fmt: skip
-
-
-def logit_names(data: Dataset, outputs: int) -> tuple[str, ...]:
-    """What logits are called: logit_y of the one output for a column y of 0 and 1, else logit_0, logit_1, ..."""
-    if data.n_outputs > 1:
-        return tuple(f"logit_{name}" for name in data.target_names)
-    return (f"logit_{data.target_names[0]}",) if outputs == 1 else tuple(f"logit_{n}" for n in range(outputs))
-
-
-def agreements(expressions: Sequence[Any], data: Dataset) -> tuple[Agreement, ...]:
-    """What units say of each expression; nothing where those of some column are not known."""
-    try:
-        every = [Dimensions.of(data, output) for output in range(len(expressions))]
-    except DataError:
-        return ()
-    return tuple(agreement(*one) for one in zip(expressions, every, data.target_names, strict=True))
-
-
-def evaluate(expressions: Sequence[Any], data: Dataset, x: Tensor) -> Tensor:
-    """Values of the expressions on rows as the dataset stores them: (batch, in) → (batch, out)."""
-    from knotwork.expressions import to_torch
-
-    columns = _raw(data, x).unbind(-1)
-    return torch.stack([to_torch(e, data.input_names)(*columns) for e in expressions], dim=-1)
-
-
-def _raw(data: Dataset, x: Tensor) -> Tensor:
-    return x if data.scaling is None else data.scaling.undo(x)
-
-
-def _expressions(network: KANNetwork, data: Dataset) -> tuple[Any, ...]:
-    """Every output as an expression in the original columns, exactly as the network computes it."""
-    from knotwork.expressions import compose, number, symbol
-
-    spec = network.spec
-    nodes = []
-    for column in spec.inputs:
-        name = symbol(data.input_names[column])
-        if data.scaling is not None:
-            name = (name - number(data.scaling.center[column])) / number(data.scaling.scale[column])
-        nodes.append(name)
-    for l, layer in enumerate(network.layers):
-        left = (layer.mask > 0).nonzero().tolist()
-        if left:
-            i, j = left[0]
-            raise SpecError(
-                f"edge ({l}, {i}, {j}) and {len(left) - 1} more of layer {l} are still splines, which no formula can "
-                "show: name them with fix_symbolic() or auto_symbolic(), or remove them with prune()."
-            )
-        sums = [number(0.0) for _ in range(spec.sums(l + 1))]
-        for (source, target, name, _), constants in zip(layer.named, layer.affine.tolist(), strict=True):
-            a, b, c, d = (number(v) for v in constants)
-            sums[target] += c * compose(named_function(name).expression, a * nodes[source] + b) + d
-        n_sums, n_products = spec.width[l + 1]
-        nodes = sums[:n_sums]
-        for p in range(n_products):
-            product = number(1.0)
-            for factor in sums[n_sums + p * spec.arity : n_sums + (p + 1) * spec.arity]:
-                product *= factor
-            nodes.append(product)
-    return tuple(nodes)
-
-
-def simplest(expression: Any, data: Dataset) -> Any:
-    """The expression with its constants gathered and its terms put together where that makes it shorter.
-
-    All ways must give the same values on the training rows, to 1e-9 of their size.
-    """
-    from knotwork.expressions import algebra, complexity, snap, tidy
-
-    x = data.X_train[:ROWS]
-    before = evaluate((expression,), data, x)
-    allowed = 1e-9 * float(before.square().mean().sqrt())
-
-    def same(candidate: Any) -> bool:
-        return float((evaluate((candidate,), data, x) - before).square().mean().sqrt()) <= allowed
-
-    samples = {name: column.double().numpy() for name, column in zip(data.input_names, _raw(data, x).T, strict=True)}
-    best: Any = expression
-    ways: tuple[Callable[[Any], Any], ...] = (
-        lambda e: tidy(e, samples, 1e-10),
-        lambda e: snap(e, same, 1e-11),  # factors that have come together to 1
-        lambda e: algebra.powdenest(e, force=True),  # as if variables were positive, which `same` judges
-        algebra.together,
-        algebra.cancel,
-        algebra.factor_terms,
-    )
-    for way in ways:
-        try:
-            candidate: Any = way(best)
-            if complexity(candidate) < complexity(best) and same(candidate):
-                best = candidate
-        except (ExpressionError, algebra.PolynomialError, NotImplementedError):
-            continue
-    return best
-
-
-def _simplified(expressions: Sequence[Any], data: Dataset, output: int, goal: Goal) -> Any:
-    from knotwork.expressions import snap, tidy
-
-    expression, x, y = expressions[output], data.X_train[:ROWS], data.y_train[:ROWS]
-    columns = _raw(data, x)
-    samples = {name: columns[:, n].double().numpy() for n, name in enumerate(data.input_names)}
-    tidied = tidy(expression, samples)
-    if goal is NORMAL:
-        y = y[:, output : output + 1]
-    others, y = evaluate(expressions, data, x), targets_of(y, goal)
-
-    def error(candidate: Any) -> float:
-        values = evaluate((candidate,), data, x)
-        if goal is NORMAL:
-            return float((values - y).square().mean().sqrt())
-        values = torch.cat([others[:, :output], values, others[:, output + 1 :]], dim=1)
-        return goal.scale(y) * float(goal.values(values, y).sum())
-
-    before = error(expression)
-    rounding = 1e-9 * float(y.square().mean().sqrt())
-    if not error(tidied) <= 1.001 * before + rounding:
-        tidied = expression
-    allowed = 1.001 * error(tidied) + rounding
-    snapped = snap(tidied, lambda candidate: error(candidate) <= allowed)
-    # a snapped constant can be a power or a factor that lets more of the expression come together
-    again = tidy(snapped, samples)
-    return again if error(again) <= allowed else snapped
-
-
-def _errors(uncertainty: Sequence[Uncertainty]) -> dict[float, float]:
-    """The standard error of every constant; of one that comes in several outputs, the largest."""
-    errors: dict[float, float] = {}
-    for one in uncertainty:
-        for value, error in zip(one.constants, one.errors(), strict=True):
-            errors[value] = max(error, errors.get(value, 0.0))
-    return errors

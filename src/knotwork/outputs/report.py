@@ -17,8 +17,8 @@ import torch
 
 from knotwork.data import Dataset, as_dataset
 from knotwork.errors import DataError, ExpressionError, KnotworkWarning, SpecError
-from knotwork.formulas import Formula, symbolic_formula
-from knotwork.formulas.formula import evaluate
+from knotwork.formulas import Formula
+from knotwork.formulas.values import evaluate
 from knotwork.functions import named_function
 from knotwork.model import KANNetwork
 from knotwork.outputs.curves import edge_curve, training_curves
@@ -40,7 +40,7 @@ from knotwork.outputs.layout import MOST_CURVES as MOST_FRAMES
 from knotwork.outputs.predicted import predicted_vs_true
 from knotwork.outputs.wording import FILTERS, number, percent
 from knotwork.simplify import attribute, input_shares
-from knotwork.symbolic import relations
+from knotwork.symbolic import relations, symbolic_formula
 from knotwork.training import FitResult
 
 if TYPE_CHECKING:
@@ -217,10 +217,10 @@ def _constants(formula: Formula | None) -> list[tuple[str, str, str]]:
         return []
     text = _written(formula)["text"]
     rows = []
-    for value, error in sorted(formula.errors.items(), key=lambda item: text.find(repr(abs(item[0])))):
-        known = math.isfinite(error)
-        share = percent(abs(error / value)) if known and value else ""
-        rows.append((number(value, DIGITS), number(error, 2) if known else "these rows cannot tell", share))
+    for one in sorted(formula.constants, key=lambda one: text.find(repr(abs(one.value)))):
+        known = math.isfinite(one.error)
+        share = percent(abs(one.error / one.value)) if known and one.value else ""
+        rows.append((number(one.value, DIGITS), number(one.error, 2) if known else "these rows cannot tell", share))
     return rows
 
 

@@ -1,6 +1,7 @@
 """A network as a formula: names for its edges, how its inputs interact, and the network of an expression."""
 
 from knotwork.symbolic.construction import from_expression
+from knotwork.symbolic.extraction import symbolic_formula
 from knotwork.symbolic.naming import auto_symbolic, description, fix_symbolic, suggest_symbolic, unfix_symbolic
 from knotwork.symbolic.relations import Relations, Symmetry, relations
 
@@ -13,5 +14,6 @@ __all__ = [
     "from_expression",
     "relations",
     "suggest_symbolic",
+    "symbolic_formula",
     "unfix_symbolic",
 ]

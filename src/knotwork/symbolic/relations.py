@@ -10,7 +10,7 @@ from torch import Tensor
 
 from knotwork.data import Dataset, as_dataset
 from knotwork.errors import SpecError
-from knotwork.formulas.formula import logit_names
+from knotwork.formulas.measuring import logit_names
 from knotwork.model import KANNetwork, is_whole
 
 KINDS = ("shift", "scale")

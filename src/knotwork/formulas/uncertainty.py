@@ -1,7 +1,8 @@
-"""How sure a formula is: the covariance of its constants, and intervals around its values."""
+"""How sure a formula is: its constants with their standard errors, their covariance, and intervals."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any, Literal, NamedTuple
@@ -10,10 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from knotwork.data.column_names import listed, split_units, unknown_name
-from knotwork.data.column_values import numbers
-from knotwork.data.matrix import check_finite, matrix
-from knotwork.errors import DataError, SpecError
+from knotwork.errors import SpecError
+from knotwork.formulas.agreement import Agreement
 from knotwork.formulas.constants import Sample, Template, values_and_slopes
 from knotwork.training.likelihood import Goal
 
@@ -23,6 +22,48 @@ BLIND = 1e-10  # of the largest singular value: directions below it the rows do 
 OPEN = 1e-6  # squared share of such directions from which a constant, or a value, is open
 LARGE = 2**62  # degrees of freedom where no noise is estimated
 AT_ONCE = 65_536  # rows that slopes are worked out for together
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A decimal constant of a formula: `value` with its standard `error`, in a `unit`.
+
+    `symbol` (c_1, c_2, ...) stands in its place in `Formula.parametric`. `error` is infinite where the data do not
+    determine the constant. `unit` is the unit that the constant needs for the units of the formula to agree: "1" for a
+    pure number; None where units are not known, do not agree, or would differ from place to place. A number in front,
+    as in "10 s/m^(1/2)", converts from the units of the columns.
+
+    Example:
+        >>> print(Constant("c_1", 2.00612, 0.0031, "s/m^(1/2)"))
+        2.006 ± 0.003 s/m^(1/2)
+    """
+
+    symbol: str
+    value: float
+    error: float
+    unit: str | None = None
+
+    def __str__(self) -> str:
+        shown = " ± ".join(_with_error(self.value, self.error))
+        if self.unit in (None, "1"):
+            return shown
+        factor = self.unit.partition(" ")[0]
+        return f"({shown}) × {self.unit}" if factor[-1:].isdigit() and " " in self.unit else f"{shown} {self.unit}"
+
+
+def _with_error(value: float, error: float) -> tuple[str, str]:
+    """A value and its error as text, both to the last digit that the error determines."""
+    if not math.isfinite(error):
+        return f"{value:.6g}", "∞"
+    if error == 0:
+        return f"{value:.6g}", "0"
+    # one digit of the error, two where the first would be 1 or 2 (Particle Data Group, Review, section 5.3)
+    digits = 2 if f"{error:.1e}"[0] in "12" else 1
+    place = int(f"{error:.{digits - 1}e}".partition("e")[2]) - digits + 1
+    if -6 <= place <= 0 and abs(value) < 1e6:
+        return f"{value:.{-place}f}", f"{error:.{-place}f}"
+    known = max(int(f"{value:e}".partition("e")[2]) - place, 0)
+    return f"{value:.{known}e}" if value else "0", f"{error:.{digits - 1}e}"
 
 
 class Prediction(NamedTuple):
@@ -79,17 +120,17 @@ class Uncertainty:
         parts = (factor.split(own, dim=1), blind.split(own, dim=1), scale.split(own))
         return tuple(cls(*one, 1.0, LARGE) for one in zip(templates, *parts, strict=True))
 
-    def opposite(self) -> "Uncertainty":
-        """That of the expression with its sign turned, which turns the signs of some of its constants."""
-        template, old = _template(-self.template.filled()), list(self.constants)
+    def negated(self) -> "Uncertainty":
+        """That of the expression with its sign changed, which changes the signs of some of its constants."""
+        template, old = _template(-self.template.filled()), list(self.values)
         places = [(old.index(v), 1.0) if v in old else (old.index(-v), -1.0) for v in template.values.values()]
         order, signs = [place for place, _ in places], torch.tensor([sign for _, sign in places], dtype=torch.float64)
         parts = {"factor": self.factor[:, order] * signs, "blind": self.blind[:, order] * signs}
         return replace(self, template=template, scale=self.scale[order], **parts)
 
     @property
-    def constants(self) -> tuple[float, ...]:
-        """The constants, in the order of the covariance: from the least to the largest."""
+    def values(self) -> tuple[float, ...]:
+        """The values of the constants, in the order of the covariance: from the smallest to the largest."""
         return tuple(self.template.values.values())
 
     def covariance(self, other: "Uncertainty | None" = None) -> np.ndarray:
@@ -99,7 +140,7 @@ class Uncertainty:
         """
         right = self if other is None else other
         if right is not self and self.degrees != LARGE:
-            return np.zeros((len(self.constants), len(right.constants)))
+            return np.zeros((len(self.values), len(right.values)))
         found = self.deviation**2 * (self.factor.T @ right.factor)
         found[self._open()] = math.nan
         found[:, right._open()] = math.nan
@@ -113,7 +154,7 @@ class Uncertainty:
 
     def _open(self) -> Tensor:
         if self.degrees <= 0:
-            return torch.ones(len(self.constants), dtype=torch.bool)
+            return torch.ones(len(self.values), dtype=torch.bool)
         return self.blind.square().sum(0) > OPEN
 
     def deviations(self, columns: Mapping[str, Tensor], kind: Kind) -> Tensor:
@@ -135,6 +176,21 @@ class Uncertainty:
         measured = slopes / self.scale
         unseen = (measured @ self.blind.T).square().sum(1) > OPEN * measured.square().sum(1)
         return torch.where(unseen, torch.inf, (slopes @ self.factor.T).square().sum(1))
+
+
+def constants_of(
+    uncertainty: Sequence[Uncertainty], variables: Sequence[str], units: Sequence[Agreement] = ()
+) -> tuple[Constant, ...]:
+    """The constants of all outputs, in the order of their covariance; `units` are those of each output, if known."""
+    prefix = "c"
+    while any(re.fullmatch(rf"{prefix}_\d+", name) for name in variables):
+        prefix += "c"  # no constant is called like a variable
+    found: list[Constant] = []
+    for n, one in enumerate(uncertainty):
+        known = dict(units[n].constant_units) if units else {}
+        for value, error in zip(one.values, one.errors(), strict=True):
+            found.append(Constant(f"{prefix}_{len(found) + 1}", value, error, known.get(value)))
+    return tuple(found)
 
 
 def quantile(interval: float, degrees: int) -> float:
@@ -189,40 +245,3 @@ def _slopes(template: Template, sample: Sample) -> tuple[Tensor, Tensor]:
         return values(constants), torch.zeros(len(sample), 0, dtype=torch.float64)
     found, jacobian = slopes(constants)
     return found, torch.nan_to_num(jacobian, nan=0.0, posinf=0.0, neginf=0.0)
-
-
-def columns_of(X: Any, variables: Sequence[str], used: Collection[str]) -> tuple[dict[str, Tensor], tuple[int, ...]]:
-    """A column (n,) a variable, in that order, from an array, or from a data frame or dict by name; and (n,).
-
-    A dict may hold numbers, which stand for columns of that value; with numbers alone, or nothing, n is 1 and its place
-    is taken by (). Where names are given, those of `variables` that are not `used` may be missing; they are then zeros.
-    Raises DataError for other columns, and for entries that are no finite numbers.
-    """
-    if hasattr(X, "to_pandas"):
-        X = X.to_pandas()
-    if not hasattr(X, "keys") or getattr(X, "ndim", 2) == 1:
-        table, _ = matrix(X, "X", variables)
-        if table.shape[1] != len(variables):
-            raise DataError(
-                f"X has {table.shape[1]} columns, but the formula takes {len(variables)}: {listed(variables)}."
-            )
-        return dict(zip(variables, table.unbind(1), strict=True)), (len(table),)
-    headers = list(X.keys())
-    named = dict(zip(split_units([str(header) for header in headers])[0], headers, strict=True))
-    for name in variables:
-        if name in used and name not in named:
-            raise DataError(unknown_name(name, list(named), "column"))
-    given = [name for name in variables if name in named] or list(named)[:1]
-    single = [name for name in given if np.ndim(X[named[name]]) == 0]
-    columns = {
-        name: numbers([X[named[name]]] if name in single else X[named[name]], f"Column '{name}' of X") for name in given
-    }
-    lengths = {len(column) for name, column in columns.items() if name not in single} or {1}
-    if len(lengths) > 1:
-        raise DataError(f"The columns of X have {' and '.join(map(str, sorted(lengths)))} rows: they need as many.")
-    n = lengths.pop()
-    columns = {name: column.expand(n) if name in single else column for name, column in columns.items()}
-    if columns:
-        check_finite(torch.stack(list(columns.values()), dim=1), "X", given)
-    none = torch.zeros(n, dtype=torch.float64)
-    return {name: columns.get(name, none) for name in variables}, (n,) if len(single) < len(given) else ()

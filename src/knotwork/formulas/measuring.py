@@ -1,0 +1,80 @@
+"""A formula from expressions, measured on data: its gap to a model, its r², its constants' errors and units."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from knotwork.data import Dataset
+from knotwork.errors import DataError
+from knotwork.formulas.agreement import Agreement, agreement
+from knotwork.formulas.constants import Sample
+from knotwork.formulas.dimensions import Dimensions
+from knotwork.formulas.formula import Formula
+from knotwork.formulas.goals import LABELS, goal_of, targets_of
+from knotwork.formulas.uncertainty import Uncertainty, constants_of
+from knotwork.formulas.values import evaluate, original_units
+from knotwork.training.levenberg_marquardt import NORMAL
+
+
+def measured(
+    expressions: Sequence[Any], model: Callable[[Tensor], Tensor], data: Dataset, loss: str = "mse"
+) -> Formula:
+    """A `Formula` of these expressions: its gap to `model`, its r² and its constants' errors on `data`.
+
+    `model` maps rows (batch, in), as the data set stores them, to outputs (batch, out).
+    """
+    goal = goal_of(loss)
+    x = torch.cat([data.X_train, data.X_val, data.X_test])
+    with torch.no_grad():
+        difference = (evaluate(expressions, data, x) - model(x)).double()
+    if goal is LABELS and len(expressions) > 1:
+        difference = difference - difference.mean(1, keepdim=True)  # what all logits share says nothing
+    shares = {
+        "test": (data.X_test, data.y_test),
+        "validation": (data.X_val, data.y_val),
+        "training": (data.X_train, data.y_train),
+    }
+    rows = next((name for name, (inputs, _) in shares.items() if len(inputs) > 1), "training")
+    inputs, target = shares[rows]
+    values, target = evaluate(expressions, data, inputs), targets_of(target, goal)
+    unit = 1.0 if goal is LABELS else float(target.double().abs().max()) or 1.0  # squares of 1e200 are no numbers
+    values, target = values.double() / unit, target.double() / unit
+    best = goal.spread(target)  # the loss of a constant
+    r2 = 1 - goal.scale(target) * float(goal.values(values, target).sum()) / best if best > 0 else float("nan")
+    columns = dict(zip(data.input_names, original_units(data, data.X_train).double().unbind(-1), strict=True))
+    y = targets_of(data.y_train.double(), goal)
+    if goal is NORMAL:
+        error = (values - target).square().mean()
+        each = zip(expressions, y.unbind(-1), strict=True)
+        uncertainty = tuple(Uncertainty.of(e, Sample(columns, column)) for e, column in each)
+        names = data.target_names
+    else:
+        truth = LABELS.truth(values, target)
+        error = (LABELS.probabilities(values) - truth).square().mean()
+        uncertainty = Uncertainty.of_logits(expressions, Sample(columns, y[:, 0]), goal)
+        names = logit_names(data, len(expressions))
+    units = agreements(expressions, data) if goal is NORMAL else ()
+    largest = float(difference.abs().max()) or 1.0
+    gap, rmse = largest * float((difference / largest).square().mean().sqrt()), unit * float(error.sqrt())
+    constants = constants_of(uncertainty, data.input_names, units)
+    return Formula(
+        tuple(expressions), data.input_names, names, gap, r2, rmse, rows, constants, uncertainty, loss, units
+    )
+
+
+def logit_names(data: Dataset, outputs: int) -> tuple[str, ...]:
+    """What logits are called: logit_y of the one output for a column y of 0 and 1, else logit_0, logit_1, ..."""
+    if data.n_outputs > 1:
+        return tuple(f"logit_{name}" for name in data.target_names)
+    return (f"logit_{data.target_names[0]}",) if outputs == 1 else tuple(f"logit_{n}" for n in range(outputs))
+
+
+def agreements(expressions: Sequence[Any], data: Dataset) -> tuple[Agreement, ...]:
+    """What units say of each expression; nothing where those of some column are not known."""
+    try:
+        every = [Dimensions.of(data, output) for output in range(len(expressions))]
+    except DataError:
+        return ()
+    return tuple(agreement(*one) for one in zip(expressions, every, data.target_names, strict=True))

@@ -1,0 +1,80 @@
+"""Shorter expressions that have the same values on the training rows."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from knotwork.data import Dataset
+from knotwork.errors import ExpressionError
+from knotwork.formulas.goals import targets_of
+from knotwork.formulas.values import evaluate, original_units
+from knotwork.training.levenberg_marquardt import NORMAL
+from knotwork.training.likelihood import Goal
+
+ROWS = 2000  # training rows on which terms are judged and errors estimated
+
+
+def simplest(expression: Any, data: Dataset) -> Any:
+    """The expression with its constants gathered and its terms put together where that makes it shorter.
+
+    All ways must give the same values on the training rows, to 1e-9 of their size.
+    """
+    from knotwork.expressions import algebra, complexity, snap, tidy
+
+    x = data.X_train[:ROWS]
+    before = evaluate((expression,), data, x)
+    allowed = 1e-9 * float(before.square().mean().sqrt())
+
+    def same(candidate: Any) -> bool:
+        return float((evaluate((candidate,), data, x) - before).square().mean().sqrt()) <= allowed
+
+    samples = {
+        name: column.double().numpy() for name, column in zip(data.input_names, original_units(data, x).T, strict=True)
+    }
+    best: Any = expression
+    ways: tuple[Callable[[Any], Any], ...] = (
+        lambda e: tidy(e, samples, 1e-10),
+        lambda e: snap(e, same, 1e-11),  # factors that have come together to 1
+        lambda e: algebra.powdenest(e, force=True),  # as if variables were positive, which `same` judges
+        algebra.together,
+        algebra.cancel,
+        algebra.factor_terms,
+    )
+    for way in ways:
+        try:
+            candidate: Any = way(best)
+            if complexity(candidate) < complexity(best) and same(candidate):
+                best = candidate
+        except (ExpressionError, algebra.PolynomialError, NotImplementedError):
+            continue
+    return best
+
+
+def simplified_output(expressions: Sequence[Any], data: Dataset, output: int, goal: Goal) -> Any:
+    from knotwork.expressions import snap, tidy
+
+    expression, x, y = expressions[output], data.X_train[:ROWS], data.y_train[:ROWS]
+    columns = original_units(data, x)
+    samples = {name: columns[:, n].double().numpy() for n, name in enumerate(data.input_names)}
+    tidied = tidy(expression, samples)
+    if goal is NORMAL:
+        y = y[:, output : output + 1]
+    others, y = evaluate(expressions, data, x), targets_of(y, goal)
+
+    def error(candidate: Any) -> float:
+        values = evaluate((candidate,), data, x)
+        if goal is NORMAL:
+            return float((values - y).square().mean().sqrt())
+        values = torch.cat([others[:, :output], values, others[:, output + 1 :]], dim=1)
+        return goal.scale(y) * float(goal.values(values, y).sum())
+
+    before = error(expression)
+    rounding = 1e-9 * float(y.square().mean().sqrt())
+    if not error(tidied) <= 1.001 * before + rounding:
+        tidied = expression
+    allowed = 1.001 * error(tidied) + rounding
+    snapped = snap(tidied, lambda candidate: error(candidate) <= allowed)
+    # a snapped constant can be a power or a factor that lets more of the expression come together
+    again = tidy(snapped, samples)
+    return again if error(again) <= allowed else snapped

@@ -1,0 +1,64 @@
+"""The values of expressions on rows: of a data set as it stores them, or of columns by name."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from knotwork.data import Dataset
+from knotwork.data.column_names import listed, split_units, unknown_name
+from knotwork.data.column_values import numbers
+from knotwork.data.matrix import check_finite, matrix
+from knotwork.errors import DataError
+
+
+def evaluate(expressions: Sequence[Any], data: Dataset, x: Tensor) -> Tensor:
+    """Values of the expressions on rows as the dataset stores them: (batch, in) → (batch, out)."""
+    from knotwork.expressions import to_torch
+
+    columns = original_units(data, x).unbind(-1)
+    return torch.stack([to_torch(e, data.input_names)(*columns) for e in expressions], dim=-1)
+
+
+def original_units(data: Dataset, x: Tensor) -> Tensor:
+    """Rows of a data set in the units of the original columns."""
+    return x if data.scaling is None else data.scaling.undo(x)
+
+
+def columns_of(X: Any, variables: Sequence[str], used: Collection[str]) -> tuple[dict[str, Tensor], tuple[int, ...]]:
+    """A column (n,) a variable, in that order, from an array, or from a data frame or dict by name; and (n,).
+
+    A dict may hold numbers, which stand for columns of that value; with numbers alone, or nothing, n is 1 and its place
+    is taken by (). Where names are given, those of `variables` that are not `used` may be missing; they are then zeros.
+    Raises DataError for other columns, and for entries that are no finite numbers.
+    """
+    if hasattr(X, "to_pandas"):
+        X = X.to_pandas()
+    if not hasattr(X, "keys") or getattr(X, "ndim", 2) == 1:
+        table, _ = matrix(X, "X", variables)
+        if table.shape[1] != len(variables):
+            raise DataError(
+                f"X has {table.shape[1]} columns, but the formula takes {len(variables)}: {listed(variables)}."
+            )
+        return dict(zip(variables, table.unbind(1), strict=True)), (len(table),)
+    headers = list(X.keys())
+    named = dict(zip(split_units([str(header) for header in headers])[0], headers, strict=True))
+    for name in variables:
+        if name in used and name not in named:
+            raise DataError(unknown_name(name, list(named), "column"))
+    given = [name for name in variables if name in named] or list(named)[:1]
+    single = [name for name in given if np.ndim(X[named[name]]) == 0]
+    columns = {
+        name: numbers([X[named[name]]] if name in single else X[named[name]], f"Column '{name}' of X") for name in given
+    }
+    lengths = {len(column) for name, column in columns.items() if name not in single} or {1}
+    if len(lengths) > 1:
+        raise DataError(f"The columns of X have {' and '.join(map(str, sorted(lengths)))} rows: they need as many.")
+    n = lengths.pop()
+    columns = {name: column.expand(n) if name in single else column for name, column in columns.items()}
+    if columns:
+        check_finite(torch.stack(list(columns.values()), dim=1), "X", given)
+    none = torch.zeros(n, dtype=torch.float64)
+    return {name: columns.get(name, none) for name in variables}, (n,) if len(single) < len(given) else ()
