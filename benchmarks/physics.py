@@ -86,7 +86,7 @@ def anisotropic(seed: int) -> pde.Problem:
 
 
 FINE = {"k": 7, "starts": 8, "points": 2000, "steps": 100}  # for waves that are short beside the box
-LAYERS = {"focus": True, "points": 2500, "steps": 25}  # for those that form in time
+LAYERS = {"adaptive": True, "points": 2500, "steps": 25}  # for those that form in time
 PRODUCTS = {"rank": 2, "k": 7, "steps": 60, "starts": 4}
 CASES = {
     "poisson": Case(lambda seed: library.poisson(), [2, 5, 1], 20, 2e-6),

@@ -38,10 +38,10 @@ from torch.func import functional_call, grad, jacrev, jvp, vmap
 import knotwork as kw
 from knotwork import pde
 from knotwork.pde import library
-from knotwork.pde.first_order import minimise
 from knotwork.pde.least_squares import System, least_squares
-from knotwork.pde.points import Place, places_of, spread
-from knotwork.pde.start import draw, laid_over
+from knotwork.pde.problems.points import PointSet, condition_points, sobol_points
+from knotwork.pde.solving.gradient_methods import minimise
+from knotwork.pde.strategies.initial_networks import draw_first_values, set_to_domain
 from knotwork.pde.terms import Term
 from knotwork.training.damping import Damping, bent_step, damped_step
 
@@ -59,7 +59,7 @@ LOOKS = {
 }
 BOX = torch.tensor([[-1.0, -1.0], [1.0, 1.0]], dtype=torch.float64)
 NONE = torch.zeros(0, dtype=torch.float64)
-TEST = spread(10000, BOX, 2**31 - 1)
+TEST = sobol_points(10000, BOX, 2**31 - 1)
 PROBE = 0.1
 
 
@@ -113,14 +113,14 @@ def system_at(model: kw.KAN, x: Tensor, on_face: int) -> System:
     """The problem's system with the equation at x."""
     problem = library.poisson()
     edge = problem.conditions[0]
-    terms = [Term(problem, "equation", problem.equation, Place(x))]
-    terms += [Term(problem, edge.kind, edge.residual, place) for place in places_of(problem, edge, on_face, 0)]
+    terms = [Term(problem, "equation", problem.equation, PointSet(x))]
+    terms += [Term(problem, edge.kind, edge.residual, some) for some in condition_points(problem, edge, on_face, 0)]
     return System(model, terms, NONE)
 
 
 def kan_paper(seed: int) -> Iterator[dict]:
     """The paper's method."""
-    model = laid_over(kw.KAN([2, 10, 1], grid=GRIDS[0], k=3, seed=seed, init="paper"), library.poisson())
+    model = set_to_domain(kw.KAN([2, 10, 1], grid=GRIDS[0], k=3, seed=seed, init="paper"), library.poisson())
     for grid in GRIDS[:3]:
         model = model.refined(grid)
         system = system_at(model, lattice(100), 200)
@@ -172,8 +172,10 @@ class Rows:
         count = len(network.vector())
         n = max(600, 3 * count)
         problem = library.poisson()
-        edge = torch.cat([p.x for p in places_of(problem, problem.conditions[0], max(50, int(2 * n**0.5)), seed)])
-        self.parts = [(network.equation, spread(n, BOX, seed)), (network.at, edge)]
+        edge = torch.cat(
+            [p.x for p in condition_points(problem, problem.conditions[0], max(50, int(2 * n**0.5)), seed)]
+        )
+        self.parts = [(network.equation, sobol_points(n, BOX, seed)), (network.at, edge)]
         self.weights = [1.0, 1.0]
 
     def balance(self, p: Tensor) -> None:
@@ -260,17 +262,17 @@ def lbfgs(rows: Rows, p: Tensor, steps: int) -> Tensor:
 
 def coarse_sample(sample: str, seed: int) -> Iterator[dict]:
     """Grids finer than a sample that stays: the loss at the points, and the residual and error elsewhere."""
-    x = lattice(15) if sample == "lattice" else spread(225, BOX, seed)
+    x = lattice(15) if sample == "lattice" else sobol_points(225, BOX, seed)
     problem = library.poisson()
-    model = laid_over(kw.KAN([2, 5, 1], grid=GRIDS[0], k=3, seed=seed, base="zero"), problem)
-    draw(model, torch.Generator().manual_seed(seed))
+    model = set_to_domain(kw.KAN([2, 5, 1], grid=GRIDS[0], k=3, seed=seed, base="zero"), problem)
+    draw_first_values(model, torch.Generator().manual_seed(seed))
     for grid in GRIDS[:3]:
         model = model.refined(grid)
         system = system_at(model, x, 50)
         system.balance()
         at_start = float(system.terms[0].values(model, NONE).square().mean().sqrt())
         least_squares(system, steps=150)
-        other = Term(problem, "equation", problem.equation, Place(spread(4000, BOX, 1)))
+        other = Term(problem, "equation", problem.equation, PointSet(sobol_points(4000, BOX, 1)))
         other.prepare(model)
         here, there = (float(t.values(model, NONE).square().mean().sqrt()) for t in (system.terms[0], other))
         yield {"grid": grid, "refined": at_start, "residual": here, "held_out": there, **of_kan(model)}

@@ -1,4 +1,4 @@
-"""Jets along lines, and their Jacobian by the parameters, are those of autograd through the layers."""
+"""Jets along directions, and their Jacobian by the parameters, are those of autograd through the layers."""
 
 import pytest
 import torch
@@ -6,8 +6,8 @@ import torch
 import knotwork as kw
 from knotwork.errors import SpecError
 from knotwork.model import FreeParameters
-from knotwork.pde.jets import input_features, jet_sweep, rows_of_jacobian
-from knotwork.pde.lines import lines_for, polarised
+from knotwork.pde.problems.directional import directions_for, polarisation
+from knotwork.pde.solving.jets import input_features, jet_sweep, rows_of_jacobian
 from tests.model.networks import random_network, rows
 
 NETWORKS = {f"random {seed}": random_network(seed, named=False) for seed in range(24)}
@@ -40,15 +40,17 @@ def multis_of(network):
     return multis
 
 
-def partial_from(outputs, lines, multi):
+def partial_from(outputs, directions, multi):
     if not any(multi):
         return outputs[0]
-    return sum(factor * outputs[lines.place(line, order)] for factor, line, order in polarised(multi))
+    return sum(factor * outputs[directions.position(line, order)] for factor, line, order in polarisation(multi))
 
 
-def swept(network, x, lines):
+def swept(network, x, directions):
     selected = network.select_inputs(x)
-    return jet_sweep(network, input_features(network.layers[0], selected, lines, torch.ones(selected.shape[1])), lines)
+    return jet_sweep(
+        network, input_features(network.layers[0], selected, directions, torch.ones(selected.shape[1])), directions
+    )
 
 
 @every_network
@@ -58,12 +60,12 @@ def test_partial_derivatives_are_those_of_nested_autograd(network):
     full = x.clone()
     full = full.index_copy(1, torch.tensor(network.spec.inputs), selected)
     multis = multis_of(network)
-    lines = lines_for(multis)
-    outputs = swept(network, x, lines).outputs
+    directions = directions_for(multis)
+    outputs = swept(network, x, directions).outputs
     for multi in multis:
         for o in range(outputs.shape[-1]):
             expected = partial(network(full)[:, o], selected, multi)
-            found = partial_from(outputs, lines, multi)[:, o]
+            found = partial_from(outputs, directions, multi)[:, o]
             scale = max(1.0, float(expected.detach().abs().max()))
             torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-8 * scale)
 
@@ -72,13 +74,13 @@ def test_partial_derivatives_are_those_of_nested_autograd(network):
 def test_the_jacobian_of_a_residual_is_that_of_autograd(network):
     x = rows(network, 6)
     multis, free = multis_of(network), FreeParameters(network)
-    lines = lines_for(multis)
+    directions = directions_for(multis)
 
     def residual(parts):
         return parts[0].sum(1) * parts[-1][:, 0] + torch.sin(parts[1]).sum(1) + parts[2].sum(1) ** 2
 
-    sweep = swept(network, x, lines)
-    value = residual([partial_from(sweep.outputs, lines, m) for m in multis])
+    sweep = swept(network, x, directions)
+    value = residual([partial_from(sweep.outputs, directions, m) for m in multis])
     by_sums = torch.autograd.grad(value.sum(), sweep.sums, allow_unused=True, materialize_grads=True)
     found = rows_of_jacobian(sweep, by_sums, free)
 
@@ -98,8 +100,8 @@ def test_the_jacobian_of_a_residual_is_that_of_autograd(network):
 
 def test_rows_of_copies_are_added():
     network = kw.KAN([2, 3, 1], seed=0)
-    x, lines, free = rows(network, 8), lines_for([(1, 0)]), FreeParameters(network)
-    sweep = swept(network, x, lines)
+    x, directions, free = rows(network, 8), directions_for([(1, 0)]), FreeParameters(network)
+    sweep = swept(network, x, directions)
     by_sums = torch.autograd.grad(sweep.outputs[1].sum(), sweep.sums)
     apart = rows_of_jacobian(sweep, by_sums, free)
     torch.testing.assert_close(rows_of_jacobian(sweep, by_sums, free, copies=2), apart[:4] + apart[4:])
@@ -114,13 +116,13 @@ def test_rows_of_copies_are_added():
     ],
 )
 def test_polarisation(multi, expected):
-    found = {line: factor for factor, line, _ in polarised(multi)}
+    found = {line: factor for factor, line, _ in polarisation(multi)}
     assert found == pytest.approx(expected)
 
 
 def test_only_the_lines_that_are_needed():
-    lines = lines_for([(0, 0), (1, 0), (0, 2)])
-    assert lines.directions == ((1, 0), (0, 1)) and lines.orders == (1, 2) and lines.size == 4
+    directions = directions_for([(0, 0), (1, 0), (0, 2)])
+    assert directions.vectors == ((1, 0), (0, 1)) and directions.orders == (1, 2) and directions.size == 4
 
 
 @pytest.mark.parametrize("layer", [0, 1])
@@ -128,4 +130,4 @@ def test_named_edges_of_the_first_layer_and_trainable_ones_are_refused(layer):
     network = kw.KAN([1, 1, 1], seed=0)
     network.fix_symbolic(layer, 0, 0, "sin", params=(1, 0, 1, 0), trainable=layer == 1)
     with pytest.raises(SpecError, match="trainable=False"):
-        swept(network, torch.zeros(2, 1, dtype=torch.float64), lines_for([(1,)]))
+        swept(network, torch.zeros(2, 1, dtype=torch.float64), directions_for([(1,)]))

@@ -47,7 +47,7 @@ def check(problem, step=1e-3, tolerance=1e-4):
 
         __rmul__ = __mul__
 
-    given = {**{n: Exact(n) for n in problem.fields}, **problem.named(x)}
+    given = {**{n: Exact(n) for n in problem.fields}, **problem.by_name(x)}
     names = problem.residual.__code__.co_varnames[: problem.residual.__code__.co_argcount]
     found = problem.residual(*(given[n] if n in given else torch.tensor(0.1) for n in names))
     for part in found if isinstance(found, tuple) else (found,):

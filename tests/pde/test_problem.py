@@ -8,9 +8,8 @@ import knotwork as kw
 from knotwork import pde
 from knotwork.errors import SpecError, TrainingError
 from knotwork.model import FreeParameters
-from knotwork.pde.points import covering, inside, places_of, spread
-from knotwork.pde.solve import make_terms
-from knotwork.pde.terms import Term
+from knotwork.pde.problems.points import condition_points, domain_points, points_with_faces, sobol_points
+from knotwork.pde.terms import Term, make_terms
 
 SQUARE = {"x": (-1, 1), "y": (0, 3)}
 
@@ -29,7 +28,7 @@ def network(outputs=1, k=5, seed=0, domain=SQUARE):
 
 
 def term_of(problem, model, n=9):
-    term = Term(problem, "equation", problem.equation, inside(problem, n, 0))
+    term = Term(problem, "equation", problem.equation, domain_points(problem, n, 0))
     term.prepare(model)
     return term
 
@@ -92,7 +91,7 @@ def test_rows_by_parameters_and_unknowns_are_those_of_finite_differences():
 def test_a_hard_condition_holds_exactly():
     problem = laplace(conditions=[pde.hard(lambda x, y: x + 1, lambda x, y: torch.cos(y))])
     at = torch.tensor([[-1.0, 0.3], [-1.0, 2.0]], dtype=torch.float64)
-    found = problem.made_hard("u", at, network()(at)[:, 0])
+    found = problem.apply_hard("u", at, network()(at)[:, 0])
     torch.testing.assert_close(found, at[:, 1].cos())
 
 
@@ -102,7 +101,7 @@ def test_faces_of_conditions():
         {"x": (0, 1), "t": (0, 2)},
         [pde.dirichlet(0.0), pde.initial(1.0), pde.neumann(0.0, on={"x": 1}), pde.dirichlet(0.0, points=[[0.5, 0.5]])],
     )
-    sides, start, flux, mine = (places_of(heat, c, 10, 0) for c in heat.conditions)
+    sides, start, flux, mine = (condition_points(heat, c, 10, 0) for c in heat.conditions)
     assert set(sides[0].x[:, 0].tolist()) == {0.0, 1.0} and len(sides[0].x) == 20
     assert set(start[0].x[:, 1].tolist()) == {0.0}
     assert flux[0].normal == ("x", 1)
@@ -110,29 +109,29 @@ def test_faces_of_conditions():
 
 
 def test_points_are_even_on_every_axis():
-    x = spread(256, torch.tensor([[0.0, 0.0], [1.0, 2.0]], dtype=torch.float64), 3)
+    x = sobol_points(256, torch.tensor([[0.0, 0.0], [1.0, 2.0]], dtype=torch.float64), 3)
     for column, length in zip(x.T, (1, 2), strict=True):
         assert len(set(column.tolist())) == 256
         assert torch.histc(column, 64, 0, length).max() <= 5
-    assert torch.equal(x, spread(256, torch.tensor([[0.0, 0.0], [1.0, 2.0]], dtype=torch.float64), 3))
+    assert torch.equal(x, sobol_points(256, torch.tensor([[0.0, 0.0], [1.0, 2.0]], dtype=torch.float64), 3))
 
 
 def test_the_corners_and_faces_of_the_box_are_among_the_points():
     ends = torch.tensor([[-1.0, 0.0, 2.0], [1.0, 3.0, 5.0]], dtype=torch.float64)
-    x = covering(1000, ends, 0)
+    x = points_with_faces(1000, ends, 0)
     corners = {tuple(p) for p in torch.cartesian_prod(*ends.T).tolist()}
     assert len(x) == 1000 and corners <= {tuple(p) for p in x.tolist()}
     assert bool(((x >= ends[0]) & (x <= ends[1])).all())
     on_faces = (x.unsqueeze(0) == ends.unsqueeze(1)).sum(1)
     assert bool(((on_faces > 80) & (on_faces < 125)).all())  # a lattice of ten points an axis has 100
-    assert len(covering(1000, torch.stack([torch.zeros(20), torch.ones(20)]).double(), 0)) == 1000
-    start = places_of(laplace(), pde.dirichlet(0.0, on={"y": 0}), 10, 0)[0].x
+    assert len(points_with_faces(1000, torch.stack([torch.zeros(20), torch.ones(20)]).double(), 0)) == 1000
+    start = condition_points(laplace(), pde.dirichlet(0.0, on={"y": 0}), 10, 0)[0].x
     assert {-1.0, 1.0} <= set(start[:, 0].tolist())
 
 
 def test_faces_where_the_equation_makes_no_sense_are_left_out():
     radial = pde.Problem(lambda u, r: u.d("r", "r") + u.d("r") / r - 4, {"r": (0, 1), "z": (0, 1)})
-    x = inside(radial, 500, 0).x
+    x = domain_points(radial, 500, 0).x
     assert x[:, 0].min() > 0 and x[:, 0].max() == 1 and x[:, 1].min() == 0
     solved = pde.Problem(radial.residual, {"r": (0, 1)}, [pde.dirichlet(1.0, on={"r": 1})], exact=lambda r: r**2)
     assert pde.solve(solved, width=[1, 1], grid=5, starts=1).relative_l2 < 1e-9
@@ -140,7 +139,7 @@ def test_faces_where_the_equation_makes_no_sense_are_left_out():
 
 PROBLEMS = [
     (lambda: pde.Problem(lambda u: u.d("z"), SQUARE), "no coordinate 'z'.*x, y"),
-    (lambda: pde.Problem(lambda u: u.d(), SQUARE), "says no coordinate"),
+    (lambda: pde.Problem(lambda u: u.d(), SQUARE), "names no coordinate"),
     (lambda: pde.Problem(lambda x, y: x + y, SQUARE), "does not depend on u"),
     (lambda: pde.Problem(lambda u, z: u.d("x") + z, SQUARE), "takes 'z', which this problem does not have"),
     (lambda: pde.Problem(lambda u: u.d("x").sum(), SQUARE), r"shape \(\) for 8 points"),

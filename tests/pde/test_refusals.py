@@ -17,7 +17,7 @@ LATER = torch.linspace(0, 4, 9, dtype=torch.float64)[:, None]
 @pytest.mark.parametrize(
     ("problem", "message"),
     [
-        (decay(pde.dirichlet(1.0, on={"t": 0})), r"dirichlet\(\) is given on t: say pde.initial\(\) instead"),
+        (decay(pde.dirichlet(1.0, on={"t": 0})), r"dirichlet\(\) is given on t: use pde.initial\(\) instead"),
         (decay(pde.condition(lambda u: u - 1, on={"t": 0})), r"condition\(\) is given on t"),
         (decay(pde.initial(1.0), pde.data(LATER, torch.exp(-LATER[:, 0]))), r"data\(\) holds points"),
         (decay(pde.initial(1.0), points=LATER), "the domain is given by points"),
@@ -31,7 +31,7 @@ def test_windows_are_for_initial_conditions(problem, message):
 
 def test_focus_is_for_boxes():
     with pytest.raises(SpecError, match="points of its own"):
-        pde.solve(decay(pde.initial(1.0), points=LATER), width=[1, 1], focus=True)
+        pde.solve(decay(pde.initial(1.0), points=LATER), width=[1, 1], adaptive=True)
 
 
 def test_there_are_no_faces_of_space_where_there_is_no_space():

@@ -8,18 +8,19 @@ import torch
 
 from knotwork import pde
 from knotwork.errors import SpecError
-from knotwork.pde.focus import equal_shares, followed
 from knotwork.pde.least_squares import System
-from knotwork.pde.points import Place
-from knotwork.pde.separable import hold, separable
-from knotwork.pde.solve import Plan, Work, make_terms
-from knotwork.pde.start import draw, laid_over
+from knotwork.pde.problems.points import PointSet
+from knotwork.pde.strategies.adaptive import equidistributed_knots, moved_to_knots
+from knotwork.pde.strategies.from_initial_condition import FromInitialCondition, on_equidistributed_knots
+from knotwork.pde.strategies.initial_networks import draw_first_values, set_to_domain
+from knotwork.pde.strategies.separable_network import fix_initial_condition, separable_network
+from knotwork.pde.strategies.strategy import Part
+from knotwork.pde.terms import make_terms
 from knotwork.splines import extend_knots
 from tests.pde.interrupting import interrupted_at
 
 PI = math.pi
 NONE = torch.zeros(0, dtype=torch.float64)
-PLAN = Plan(30, 1, 20, 500, "lm", True, 1e-3, 0, True, (30, 30))
 
 
 def heat():
@@ -51,8 +52,8 @@ def exchange():
 
 @pytest.mark.parametrize("problem", [heat(), exchange()])
 def test_each_factor_sees_one_coordinate_and_each_product_one_field(problem):
-    model = laid_over(separable(problem, 3, 6, 4, 0), problem)
-    draw(model, torch.Generator().manual_seed(1))
+    model = set_to_domain(separable_network(problem, 3, 6, 4, 0), problem)
+    draw_first_values(model, torch.Generator().manual_seed(1))
     fields, x = len(problem.fields), rows(problem)
     factors = model.layers[0](x).unflatten(1, (3 * fields, 2))
     expected = factors.prod(-1).unflatten(1, (fields, 3)).sum(-1)
@@ -66,9 +67,9 @@ def test_each_factor_sees_one_coordinate_and_each_product_one_field(problem):
 
 def test_the_first_state_is_held_and_goes_on_at_its_velocity():
     problem = advection()
-    model = laid_over(separable(problem, 5, 10, 5, 0), problem, (10, 4))
+    model = set_to_domain(separable_network(problem, 5, 10, 5, 0), problem, (10, 4))
     terms = [term for term in make_terms(problem, 10, 60, 0) if term.name == "initial"]
-    hold(model, problem, terms, NONE)
+    fix_initial_condition(model, problem, terms, NONE)
     x = rows(problem)
     place, time = x.unbind(1)
     expected = torch.sin(PI * place) + (time - 2) * place * (1 - place)
@@ -77,15 +78,15 @@ def test_the_first_state_is_held_and_goes_on_at_its_velocity():
 
 def test_a_coordinate_with_fewer_intervals_has_the_rest_beyond_its_end():
     problem = heat()
-    knots = laid_over(separable(problem, 1, 12, 3, 0), problem, (12, 4)).layers[0].knots[:, 3:-3]
+    knots = set_to_domain(separable_network(problem, 1, 12, 3, 0), problem, (12, 4)).layers[0].knots[:, 3:-3]
     torch.testing.assert_close(knots[0], torch.linspace(0, 1, 13, dtype=torch.float64))
     torch.testing.assert_close(knots[1, :5], torch.linspace(0, 1, 5, dtype=torch.float64))
 
 
 def test_splines_beyond_the_end_of_a_coordinate_neither_count_nor_move():
     problem = heat()
-    model = laid_over(separable(problem, 2, 12, 3, 0), problem, (12, 4))
-    draw(model, torch.Generator().manual_seed(1))
+    model = set_to_domain(separable_network(problem, 2, 12, 3, 0), problem, (12, 4))
+    draw_first_values(model, torch.Generator().manual_seed(1))
     system = System(model, make_terms(problem, 50, 20, 0), NONE)
     assert system.free.size == 2 * (15 + 7)
     with torch.no_grad():
@@ -102,8 +103,8 @@ def test_residuals_are_evened_out_but_not_those_reported():
     problem = pde.Problem(
         lambda u, x: u.d("t") * torch.where(x > 0.5, 1e3, 1.0), heat().domain, heat().conditions, exact=None
     )
-    model = laid_over(separable(problem, 2, 6, 4, 0), problem)
-    draw(model, torch.Generator().manual_seed(1))
+    model = set_to_domain(separable_network(problem, 2, 6, 4, 0), problem)
+    draw_first_values(model, torch.Generator().manual_seed(1))
     system = System(model, make_terms(problem, 300, 30, 0), NONE)
     term = system.terms[0]
     before = torch.cat([j.norm(dim=1) for _, j in term.rows(model, NONE, system.free)])
@@ -115,9 +116,8 @@ def test_residuals_are_evened_out_but_not_those_reported():
     torch.testing.assert_close(ratio, ratio[:1].expand_as(ratio))
     torch.testing.assert_close(term.values(model, NONE), plain * term.scales)
     assert float(term.scales.square().mean()) == pytest.approx(1.0)
-    work = Work(problem, (0.0, 1.0), PLAN, None, None, 0.0, 0)
-    work.system = system
-    assert work.left() == pytest.approx(float(plain.square().mean()), rel=1e-12)
+    part = Part(problem, (0.0, 1.0), system, None)
+    assert part.mean_square() == pytest.approx(float(plain.square().mean()), rel=1e-12)
 
 
 def layered(x, width=0.02):
@@ -129,11 +129,11 @@ def fitted_layer(knots_of_x):
     problem = pde.Problem(
         lambda u: u.d("t"), {"x": (0, 1), "t": (0, 1)}, [pde.initial(layered)], exact=lambda x, t: layered(x)
     )
-    model = laid_over(separable(problem, 2, 30, 5, 0), problem)
+    model = set_to_domain(separable_network(problem, 2, 30, 5, 0), problem)
     if knots_of_x is not None:
         model.layers[0].knots[0] = knots_of_x
     terms = [term for term in make_terms(problem, 10, 800, 0) if term.name == "initial"]
-    hold(model, problem, terms, NONE)
+    fix_initial_condition(model, problem, terms, NONE)
     x = rows(problem, 2000)
     return problem, model, float((model(x)[:, 0] - layered(x[:, 0])).detach().abs().max())
 
@@ -141,7 +141,7 @@ def fitted_layer(knots_of_x):
 def test_knots_follow_a_thin_layer_until_it_is_resolved():
     problem, model, even = fitted_layer(None)
     for _ in range(5):
-        new = equal_shares(model, problem, 0)
+        new = equidistributed_knots(model, problem, 0)
         problem, model, graded = fitted_layer(new)
     inner = new[5:-5]
     assert bool((inner.diff() > 0).all()) and inner[0] == 0 and inner[-1] == 1
@@ -154,8 +154,7 @@ def test_knots_are_moved_with_the_closest_curves():
     problem, smooth, _ = fitted_layer(knots)
     with torch.no_grad():
         smooth.layers[0].coefficients[0] = torch.sin(torch.linspace(0, 3, 35, dtype=torch.float64)).unsqueeze(1)
-    work = Work(problem, (0.0, 1.0), PLAN, None, None, 0.0, 0)
-    moved, x = work._moved(smooth), rows(problem, 500)
+    moved, x = on_equidistributed_knots(smooth, problem), rows(problem, 500)
     assert float((moved.layers[0].knots[0] - smooth.layers[0].knots[0]).abs().max()) > 0.01
     assert torch.equal(moved.layers[0].knots[1], smooth.layers[0].knots[1])
     torch.testing.assert_close(moved(x), smooth(x), rtol=0, atol=1e-4)
@@ -166,18 +165,18 @@ def test_points_follow_the_knots_on_free_coordinates_only():
     points = torch.linspace(0, 1, 31, dtype=torch.float64) ** 3
     model.layers[0].knots[0, 5:-5] = points
     x = rows(problem, 4000)
-    moved = followed(Place(x), model, problem).x
+    moved = moved_to_knots(PointSet(x), model, problem).x
     count = torch.histogram(moved[:, 0], points).hist
     assert float(count.min()) > 0.35 * 4000 / 30 and bool((moved[:, 1] == x[:, 1]).float().mean() > 0.4)
     face = x.clone()
     face[:, 0] = 0.5
-    kept = followed(Place(face, apart=face), model, problem)
-    assert bool((kept.x[:, 0] == 0.5).all()) and kept.apart is not None and bool((kept.apart[:, 0] == 0.5).all())
+    kept = moved_to_knots(PointSet(face, opposite=face), model, problem)
+    assert bool((kept.x[:, 0] == 0.5).all()) and kept.opposite is not None and bool((kept.opposite[:, 0] == 0.5).all())
 
 
 def test_few_products_solve_heat_and_windows_may_be_listed():
     whole = pde.solve(heat(), rank=2, grid={"x": 10, "t": 4}, steps=30)
-    parts = pde.solve(heat(), rank=2, grid={"x": 10, "t": 4}, steps=30, windows=[0.2], focus=True)
+    parts = pde.solve(heat(), rank=2, grid={"x": 10, "t": 4}, steps=30, windows=[0.2], adaptive=True)
     assert whole.relative_l2 < 1e-5 and parts.relative_l2 < 1e-5
     assert parts.windows == ((0.0, 0.2), (0.2, 1.0)) and parts.parameters == 2 * whole.parameters == 2 * 2 * (15 + 9)
 
@@ -187,14 +186,14 @@ def test_focus_resolves_a_layer_that_even_knots_do_not():
     burgers = pde.library.burgers(0.03)
     problem = pde.Problem(burgers.residual, {"x": (-1, 1), "t": (0, 0.5)}, burgers.conditions, exact=burgers.exact["u"])
     settings = {"rank": 4, "grid": {"x": 20, "t": 3}, "windows": [0.25], "steps": 20, "points": 900}
-    found = {focus: pde.solve(problem, **settings, focus=focus).relative_l2 for focus in (False, True)}
+    found = {focus: pde.solve(problem, **settings, adaptive=focus).relative_l2 for focus in (False, True)}
     assert found[True] < 2e-3 and found[True] < found[False] / 10
 
 
 @pytest.mark.parametrize("calls", [60, 90, 150])
 def test_an_interrupt_keeps_the_last_round(calls):
     problem = interrupted_at(calls, heat().domain, heat().conditions, exact=heat().exact["u"])
-    solution = pde.solve(problem, rank=1, grid=5, points=100, focus=True)
+    solution = pde.solve(problem, rank=1, grid=5, points=100, adaptive=True)
     assert solution.stop_reason == "interrupted; the best state so far was kept"
     assert solution.relative_l2 < 0.1
 
@@ -211,9 +210,9 @@ def test_products_without_a_first_state_race():
         ({"rank": 2, "width": [2, 2, 1]}, "needs a network"),
         ({"rank": 2, "grid": {"x": 4}}, "for every coordinate: x, t"),
         ({"width": [2, 2, 1], "grid": {"x": 8, "t": 4}}, "goes with rank= alone"),
-        ({"rank": 2, "windows": [0.5, 0.3]}, "must be numbers that rise inside of 0 to 1"),
-        ({"rank": 2, "windows": [0, 0.5]}, "rise inside"),
-        ({"rank": 2, "windows": ["half"]}, "must be numbers"),
+        ({"rank": 2, "windows": [0.5, 0.3]}, "must be increasing numbers between 0 and 1"),
+        ({"rank": 2, "windows": [0, 0.5]}, "increasing numbers"),
+        ({"rank": 2, "windows": ["half"]}, "must be increasing numbers"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, message):
@@ -228,14 +227,14 @@ def test_one_coordinate_has_no_products():
 
 
 def test_windows_that_were_solved_are_kept_when_the_next_is_interrupted(monkeypatch):
-    solved = Work.solve
+    solved = FromInitialCondition.solve
 
-    def interrupted(self, *arguments, **settings):
-        if self.window:
+    def interrupted(self, problem, start, run):
+        if run.window:
             raise KeyboardInterrupt
-        return solved(self, *arguments, **settings)
+        return solved(self, problem, start, run)
 
-    monkeypatch.setattr(Work, "solve", interrupted)
+    monkeypatch.setattr(FromInitialCondition, "solve", interrupted)
     solution = pde.solve(heat(), rank=1, grid=5, points=100, windows=np.array([0.5]))
     assert solution.stop_reason == "interrupted; the best state so far was kept"
     assert len(solution.models) == 1

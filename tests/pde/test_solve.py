@@ -9,11 +9,11 @@ import torch
 
 import knotwork as kw
 from knotwork import pde
-from knotwork.pde.first_order import minimise
 from knotwork.pde.hidden_grids import follow_values
 from knotwork.pde.least_squares import System, least_squares
-from knotwork.pde.points import own_points
-from knotwork.pde.solve import make_terms
+from knotwork.pde.problems.points import split_own_points
+from knotwork.pde.solving.gradient_methods import minimise
+from knotwork.pde.terms import make_terms
 from tests.pde.interrupting import interrupted_at
 
 PI = math.pi
@@ -192,7 +192,7 @@ def test_a_tenth_of_the_users_points_is_set_aside_to_judge():
     square = torch.rand(400, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     disc = square[((square - 0.5) ** 2).sum(1) < 0.25]
     problem, settings = heat(points=disc), {"width": [2, 2, 1], "grid": 5, "starts": 1, "steps": 20}
-    used, aside = own_points(problem)
+    used, aside = split_own_points(problem)
     assert len(aside) == len(disc) // 10
     torch.testing.assert_close(torch.cat([used, aside]).sort(dim=0).values, disc.sort(dim=0).values, rtol=0, atol=0)
     solution = pde.solve(problem, **settings)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from knotwork.pde import references
-from knotwork.pde.conditions import condition, data, dirichlet, initial, periodic
-from knotwork.pde.problem import Problem
+from knotwork.pde.problems.conditions import condition, data, dirichlet, initial, periodic
+from knotwork.pde.problems.problem import Problem
 
 SQUARE = {"x": (-1.0, 1.0), "y": (-1.0, 1.0)}
 

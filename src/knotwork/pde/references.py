@@ -1,4 +1,4 @@
-"""Solutions computed by other means, far finer than any network is asked to be."""
+"""Reference solutions, computed by other methods to far smaller errors than a network reaches."""
 
 from __future__ import annotations
 
@@ -8,30 +8,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
-REACH, NODES = 16.0, 1200  # of the trapezoidal rule for the Cole-Hopf integrals
-MODES, STEPS, FINER = 1024, 1000, 64  # cosines and time steps for Allen-Cahn, and points for its start
+from knotwork.pde.settings import PDE
 
 
-def burgers(x: Tensor, t: Tensor, viscosity: float = 0.01 / np.pi, nodes: int = NODES) -> Tensor:
+def burgers(x: Tensor, t: Tensor, viscosity: float = 0.01 / np.pi, nodes: int | None = None) -> Tensor:
     """u(x, t) of u_t + u u_x = ν u_xx with u(x, 0) = -sin πx: (n,).
 
     By Cole and Hopf u = -∫ sin(πy) f(y) g dη / ∫ f(y) g dη with y = x - η, f(y) = exp(-cos(πy) / 2πν) and the heat
     kernel g = exp(-η² / 4νt) (Basdevant et al. 1986). The integrands are smooth and vanish at both ends, where the
     trapezoidal rule converges faster than any power.
     """
-    z = torch.linspace(-REACH, REACH, nodes, dtype=torch.float64)
+    reach = PDE.burgers_reach
+    z = torch.linspace(-reach, reach, nodes or PDE.burgers_nodes, dtype=torch.float64)
     y = x.unsqueeze(1) - (4 * viscosity * t.clamp_min(0)).sqrt().unsqueeze(1) * z
     exponent = -(np.pi * y).cos() / (2 * np.pi * viscosity) - z**2
     weights = torch.softmax(exponent, dim=1)
     return -(weights * (np.pi * y).sin()).sum(1)
 
 
-def allen_cahn(x: Tensor, t: Tensor, modes: int = MODES, steps: int = STEPS) -> Tensor:
+def allen_cahn(x: Tensor, t: Tensor, modes: int | None = None, steps: int | None = None) -> Tensor:
     """u(x, t) on [-1, 1] x [0, 1] of u_t = 1e-4 u_xx + 5 (u - u³), periodic, with u(x, 0) = x² cos πx: (n,).
 
-    A cosine series (u is even), moved on in time by ETDRK4 (Cox and Matthews 2002; its coefficients by contour
+    A cosine series (u is even), integrated in time by ETDRK4 (Cox and Matthews 2002; its coefficients by contour
     integrals as in Kassam and Trefethen 2005) and interpolated between steps by Hermite's cubics.
     """
+    modes, steps = modes or PDE.allen_cahn_modes, steps or PDE.allen_cahn_steps
     values, slopes = _allen_cahn(modes, steps)
     place = (t.double() * steps).clamp(0, steps)
     left = place.floor().clamp_max(steps - 1)
@@ -76,8 +77,9 @@ def _allen_cahn(modes: int, steps: int) -> tuple[Tensor, Tensor]:
     f1 = h * ((-4 - lr + np.exp(lr) * (4 - 3 * lr + lr**2)) / lr**3).mean(1).real
     f2 = h * ((2 + lr + np.exp(lr) * (lr - 2)) / lr**3).mean(1).real
     f3 = h * ((-4 - 3 * lr - lr**2 + np.exp(lr) * (4 - lr)) / lr**3).mean(1).real
-    finer = np.arange(FINER * 2 * modes) / (FINER * modes) - 1.0  # where its kink at the ends hardly folds back
-    start = np.fft.rfft(finer**2 * np.cos(np.pi * finer)).real[: modes + 1] / (FINER * modes) * sign
+    samples = PDE.allen_cahn_samples  # times 2·modes: so many that the kink at the ends hardly aliases
+    finer = np.arange(samples * 2 * modes) / (samples * modes) - 1.0
+    start = np.fft.rfft(finer**2 * np.cos(np.pi * finer)).real[: modes + 1] / (samples * modes) * sign
     c = np.concatenate([start[:1] / 2, start[1:]])
     found, slopes = [c], [linear * c + cubic(c)]
     for _ in range(steps):

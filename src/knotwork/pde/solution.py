@@ -12,15 +12,13 @@ from torch import Tensor
 
 from knotwork.errors import SpecError
 from knotwork.kan import KAN
-from knotwork.pde.points import Place, own_points, spread
-from knotwork.pde.problem import Problem
+from knotwork.pde.problems.points import PointSet, sobol_points, split_own_points
+from knotwork.pde.problems.problem import Problem
+from knotwork.pde.settings import PDE
 from knotwork.pde.terms import Term
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-TEST_POINTS = 4000
-TEST_SEED = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ class Solution:
             for o, name in enumerate(self.problem.fields):
                 values = model(at)[:, o]
                 if name in self.problem.hard:
-                    values = self.problem.made_hard(name, at, values)
+                    values = self.problem.apply_hard(name, at, values)
                 found[name][rows] = values
         return found
 
@@ -178,7 +176,7 @@ class Solution:
 
 def residual_of(problem: Problem, model: KAN, x: Tensor, unknowns: Tensor) -> Tensor:
     """The residuals of the equation at points x (n, coordinates) for one model: (equations, n)."""
-    term = Term(problem, "equation", problem.equation, Place(x))
+    term = Term(problem, "equation", problem.equation, PointSet(x))
     term.prepare(model)
     return term.values(model, unknowns)
 
@@ -186,5 +184,5 @@ def residual_of(problem: Problem, model: KAN, x: Tensor, unknowns: Tensor) -> Te
 def other_points(problem: Problem) -> Tensor:
     """Points that no equation is solved at, (4000, coordinates), or those of the user's own that were set aside."""
     if problem.points is not None:
-        return own_points(problem)[1]
-    return spread(TEST_POINTS, problem.ends(), TEST_SEED)
+        return split_own_points(problem)[1]
+    return sobol_points(PDE.test_points, problem.ends(), PDE.test_seed)

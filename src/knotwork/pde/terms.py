@@ -1,4 +1,4 @@
-"""Residuals of an equation and its conditions at points, and how they move with every parameter."""
+"""Residuals of an equation and its conditions at points, and their Jacobian by every parameter."""
 
 from __future__ import annotations
 
@@ -11,21 +11,19 @@ import torch
 from torch import Tensor
 
 from knotwork.model import FreeParameters, KANNetwork
-from knotwork.pde.conditions import Hard
-from knotwork.pde.fields import Field, Jets, values_of
-from knotwork.pde.jets import JetSweep, gradient, input_features, jet_sweep, rows_of_jacobian
-from knotwork.pde.lines import Lines, lines_for
-from knotwork.pde.points import Place
-from knotwork.pde.problem import Problem
-from knotwork.pde.scene import Scene, residuals_of
-
-ROWS = 2048  # points looked at together
-HARDLY = 1e-4  # of the largest, for residuals that parameters do not move
+from knotwork.pde.problems.conditions import Hard
+from knotwork.pde.problems.directional import Directions, directions_for
+from knotwork.pde.problems.evaluation import EvaluationContext, residuals_of
+from knotwork.pde.problems.fields import Field, Jets, values_of
+from knotwork.pde.problems.points import PointSet, condition_points, domain_points
+from knotwork.pde.problems.problem import Problem
+from knotwork.pde.settings import PDE
+from knotwork.pde.solving.jets import JetSweep, gradient, input_features, jet_sweep, rows_of_jacobian
 
 
 @dataclass
 class Chunk:
-    """Points of a term that are looked at together, and what of them does not change: `first`, `factors`."""
+    """Points of a term that are evaluated together, with the features of the first layer and the jets of factors."""
 
     x: Tensor  # (copies·n, coordinates)
     rows: slice
@@ -34,55 +32,60 @@ class Chunk:
 
 
 class Term:
-    """One residual at all its points, to be squared and averaged: w·mean of its squares is a part of the objective."""
+    """One residual at all its points; its share of the objective is w·mean of its squares."""
 
     def __init__(
-        self, problem: Problem, name: str, residual: Callable[[Scene], Any], place: Place, weight: float = 1.0
+        self,
+        problem: Problem,
+        name: str,
+        residual: Callable[[EvaluationContext], Any],
+        place: PointSet,
+        weight: float = 1.0,
     ) -> None:
         self.problem, self.name, self.residual, self.place, self.weight = problem, name, residual, place, weight
         self.asked_weight = weight
         unknowns = {key: torch.tensor(value) for key, value in problem.unknowns.items()}
         some = slice(0, 3)
-        coordinates = problem.named(place.x[some])
-        scene = Scene([{}], coordinates, unknowns, problem.time, place.normal, some)
+        coordinates = problem.by_name(place.x[some])
+        context = EvaluationContext([{}], coordinates, unknowns, problem.time, place.normal, some)
         what = "the residual" if name == "equation" else f"the residual of {name}"
-        self.scales: Tensor | None = None  # (equations, n), that residuals are multiplied by
-        self.multis = problem.asked(residual, scene, what)
-        self.lines = lines_for(self.multis)
-        self.copies = 1 if place.apart is None else 2
+        self.scales: Tensor | None = None  # (equations, n), factors of the residuals
+        self.multis = problem.derivatives_in(residual, context, what)
+        self.directions = directions_for(self.multis)
+        self.copies = 1 if place.opposite is None else 2
         self.scale = (problem.ends()[1] - problem.ends()[0]) / 2
         self.chunks = []
-        for at in range(0, len(place.x), ROWS):
-            rows = slice(at, at + ROWS)
-            parts = [place.x[rows]] if place.apart is None else [place.x[rows], place.apart[rows]]
+        for at in range(0, len(place.x), PDE.points_at_once):
+            rows = slice(at, at + PDE.points_at_once)
+            parts = [place.x[rows]] if place.opposite is None else [place.x[rows], place.opposite[rows]]
             self.chunks.append(Chunk(torch.cat(parts), rows))
 
     @property
     def count(self) -> int:
-        """How many points it has."""
+        """The number of points."""
         return len(self.place.x)
 
     def prepare(self, network: KANNetwork) -> None:
-        """Look at the network's input knots, which the first layer's features depend on, and at hard conditions."""
+        """Compute the features of the first layer and the hard conditions, which depend on points and input knots."""
         for chunk in self.chunks:
-            chunk.first = input_features(network.layers[0], chunk.x, self.lines, self.scale)
+            chunk.first = input_features(network.layers[0], chunk.x, self.directions, self.scale)
             if self.problem.hard and not chunk.factors:
                 chunk.factors = {name: self._hard_jets(chunk.x, h) for name, h in self.problem.hard.items()}
 
     def even_out(self, network: KANNetwork, unknowns: Tensor, free: FreeParameters) -> None:
-        """Divide residuals by the root of how far parameters move them, |J|^(1/2), those of one equation alike."""
+        """Row equilibration: divide the residuals at each point by |J|^(1/2), J being their row of the Jacobian."""
         self.scales = None
         sizes = [jacobian.norm(dim=1) for _, jacobian in self.rows(network, unknowns, free)]
         equations = len(sizes) // len(self.chunks)
         size = torch.stack([torch.cat(sizes[e::equations]) for e in range(equations)])
-        scales = size.clamp_min(HARDLY * float(size.max()) + 1e-300).rsqrt()
+        scales = size.clamp_min(PDE.smallest_row * float(size.max()) + 1e-300).rsqrt()
         self.scales = scales / scales.square().mean().sqrt()
 
     def values(self, network: KANNetwork, unknowns: Tensor) -> Tensor:
         """The residuals (equations, n) for unknown coefficients (U,)."""
         found = []
         for chunk in self.chunks:
-            swept = jet_sweep(network, chunk.first, self.lines, history=False)
+            swept = jet_sweep(network, chunk.first, self.directions, history=False)
             with torch.no_grad():
                 found.append(torch.stack(self._residuals(swept, chunk, unknowns.expand(self._n(chunk), -1))))
         return torch.cat(found, dim=1)
@@ -90,12 +93,12 @@ class Term:
     def rows(
         self, network: KANNetwork, unknowns: Tensor, free: FreeParameters, first: int = 0
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Residuals (n,) and their derivatives (n, P + U), equation after equation, a chunk of points at a time.
+        """Residuals (n,) and their Jacobian (n, P + U), one equation after the other, a chunk of points at a time.
 
-        With `first` the derivatives are by the parameters of that layer and those after it.
+        The columns are the parameters of the layers from `first` on.
         """
         for chunk in self.chunks:
-            swept, parts, each = self._watched(network, chunk, unknowns)
+            swept, parts, each = self._with_history(network, chunk, unknowns)
             for part in parts:
                 wanted = [*swept.sums[first:], each]
                 found = torch.autograd.grad(part.sum(), wanted, retain_graph=True, materialize_grads=True)
@@ -103,18 +106,20 @@ class Term:
                 yield part.detach(), torch.cat([jacobian, found[-1]], dim=1)
 
     def pull_back(self, network: KANNetwork, unknowns: Tensor, free: FreeParameters, by: Tensor) -> Tensor:
-        """Jᵀ times `by` (equations, n), without making J: (P + U,)."""
+        """The vector-Jacobian product Jᵀ `by`, for `by` (equations, n), without forming J: (P + U,)."""
         total = torch.zeros(free.size + len(unknowns), dtype=torch.float64)
         for chunk in self.chunks:
-            swept, parts, each = self._watched(network, chunk, unknowns)
+            swept, parts, each = self._with_history(network, chunk, unknowns)
             value = (torch.stack(parts) * by[:, chunk.rows]).sum()
             found = torch.autograd.grad(value, [*swept.sums, each], materialize_grads=True)
             total += torch.cat([gradient(swept, found[:-1], free), found[-1].sum(0)])
         return total
 
-    def _watched(self, network: KANNetwork, chunk: Chunk, unknowns: Tensor) -> tuple[JetSweep, list[Tensor], Tensor]:
-        """A sweep, the residuals with autograd's history, and the unknowns that they are of, one row a point."""
-        swept = jet_sweep(network, chunk.first, self.lines)
+    def _with_history(
+        self, network: KANNetwork, chunk: Chunk, unknowns: Tensor
+    ) -> tuple[JetSweep, list[Tensor], Tensor]:
+        """A sweep, the residuals with autograd's history, and the unknowns they depend on, one row a point."""
+        swept = jet_sweep(network, chunk.first, self.directions)
         each = unknowns.expand(self._n(chunk), -1).clone().requires_grad_()
         return swept, self._residuals(swept, chunk, each), each
 
@@ -127,14 +132,14 @@ class Term:
         for o, name in enumerate(self.problem.fields):
             jet = swept.outputs[..., o]
             if name in chunk.factors:
-                jet = _product(self.lines, *chunk.factors[name], jet)
+                jet = _product(self.directions, *chunk.factors[name], jet)
             for c, fields in enumerate(copies):
                 values = jet[:, c * n : (c + 1) * n]
-                fields[name] = Field(name, Jets(values, self.lines, self.problem.coordinates, self.scale))
+                fields[name] = Field(name, Jets(values, self.directions, self.problem.coordinates, self.scale))
         named = dict(zip(self.problem.unknowns, unknowns.unbind(1), strict=True))
-        coordinates = self.problem.named(chunk.x[:n])
-        scene = Scene(copies, coordinates, named, self.problem.time, self.place.normal, chunk.rows)
-        found = residuals_of(self.residual(scene), n, self.name)
+        coordinates = self.problem.by_name(chunk.x[:n])
+        context = EvaluationContext(copies, coordinates, named, self.problem.time, self.place.normal, chunk.rows)
+        found = residuals_of(self.residual(context), n, self.name)
         if self.scales is None:
             return found
         return [r * scale for r, scale in zip(found, self.scales[:, chunk.rows], strict=True)]
@@ -147,11 +152,11 @@ class Term:
 
     @torch.enable_grad()
     def _jets_of(self, x: Tensor, function: Any, what: str) -> Tensor:
-        found = [values_of(function, what, self.problem.named(x)).detach()]
-        for line, order in zip(self.lines.directions, self.lines.orders, strict=True):
+        found = [values_of(function, what, self.problem.by_name(x)).detach()]
+        for vector, order in zip(self.directions.vectors, self.directions.orders, strict=True):
             step = torch.zeros(len(x), 1, dtype=x.dtype, requires_grad=True)
-            moved = x + step * (torch.tensor(line, dtype=x.dtype) * self.scale)
-            value = values_of(function, what, self.problem.named(moved))
+            moved = x + step * (torch.tensor(vector, dtype=x.dtype) * self.scale)
+            value = values_of(function, what, self.problem.by_name(moved))
             for _ in range(order):
                 if value.requires_grad:
                     slope = torch.autograd.grad(value.sum(), step, create_graph=True, materialize_grads=True)[0]
@@ -162,9 +167,26 @@ class Term:
         return torch.stack(found)
 
 
-def _product(lines: Lines, factor: Tensor, offset: Tensor, jet: Tensor) -> Tensor:
-    """offset + factor·jet along every line by Leibniz' rule, all (jet, n)."""
+def make_terms(
+    problem: Problem, n: int, on_face: int, seed: int, move: Callable[[PointSet], PointSet] | None = None
+) -> list[Term]:
+    """The equation at n points and every condition at `on_face` points a face.
+
+    `move` changes all points but those that a condition was given at.
+    """
+    points = domain_points(problem, n, seed)
+    terms = [Term(problem, "equation", problem.equation, move(points) if move else points)]
+    for number, condition in enumerate(problem.conditions, 1):
+        sets = condition_points(problem, condition, on_face, seed + 100 * number)
+        if move and condition.points is None:
+            sets = [move(points) for points in sets]
+        terms += [Term(problem, condition.kind, condition.residual, points, condition.weight) for points in sets]
+    return terms
+
+
+def _product(directions: Directions, factor: Tensor, offset: Tensor, jet: Tensor) -> Tensor:
+    """offset + factor·jet along every direction by Leibniz' rule, all (jet, n)."""
     found = [factor[0] * jet[0]]
-    for a, b in zip(lines.parts(factor), lines.parts(jet), strict=True):
+    for a, b in zip(directions.series(factor), directions.series(jet), strict=True):
         found += [torch.stack([comb(m, i) * a[i] * b[m - i] for i in range(m + 1)]).sum(0) for m in range(1, len(b))]
     return offset + torch.stack(found)

@@ -1,4 +1,4 @@
-"""What a residual is written with: u, its derivatives u.d("x"), and coordinates, all tensors of shape (n,)."""
+"""Fields, which residuals are written with: u, its derivatives u.d("x"), all tensors of shape (n,)."""
 
 from __future__ import annotations
 
@@ -11,49 +11,53 @@ import torch
 from torch import Tensor
 
 from knotwork.errors import SpecError
-from knotwork.pde.lines import Lines, Multi, polarised
+from knotwork.pde.problems.directional import Directions, Multi, polarisation
 
 
 class Jets:
-    """The jets of one field at n points, (jet, n), along lines whose steps are `scale` (coordinates,) times theirs."""
+    """The jets of one field at n points, (jet, n), in coordinates that are divided by `scale` (coordinates,)."""
 
-    def __init__(self, values: Tensor, lines: Lines, coordinates: Sequence[str], scale: Tensor) -> None:
-        self.values, self.lines, self.coordinates, self.scale = values, lines, tuple(coordinates), scale
+    def __init__(self, values: Tensor, directions: Directions, coordinates: Sequence[str], scale: Tensor) -> None:
+        self.values, self.directions, self.coordinates, self.scale = values, directions, tuple(coordinates), scale
 
     def partial(self, multi: Multi) -> Tensor:
-        """A partial derivative (n,); SpecError if these lines do not give it."""
+        """A partial derivative (n,); SpecError if these directions do not give it."""
         if not any(multi):
             return self.values[0]
-        parts = []
-        for factor, line, order in polarised(multi):
-            if order > dict(zip(self.lines.directions, self.lines.orders, strict=True)).get(line, 0):
+        parts, known = [], dict(zip(self.directions.vectors, self.directions.orders, strict=True))
+        for factor, direction, order in polarisation(multi):
+            if order > known.get(direction, 0):
                 raise SpecError(
-                    "the residual asks for another derivative than when it was read: let it ask for the same ones "
+                    "the residual uses another derivative than in its first evaluation: let it use the same ones "
                     "whatever the values are (torch.where in place of if)."
                 )
-            parts.append(factor * self.values[self.lines.place(line, order)])
+            parts.append(factor * self.values[self.directions.position(direction, order)])
         step = 1.0
         for s, times in zip(self.scale.tolist(), multi, strict=True):
             step *= s**times
         return torch.stack(parts).sum(0) / step
 
 
-class Asked:
-    """Stands in for `Jets` while a residual is read: notes in `multis` which derivatives it asks for."""
+class DerivativeRecorder:
+    """Replaces `Jets` in a residual's first evaluation: it records in `multis` which derivatives are used."""
 
     def __init__(self, like: Tensor, coordinates: Sequence[str], multis: set[Multi]) -> None:
         self.like, self.coordinates, self.multis = like, tuple(coordinates), multis
 
     def partial(self, multi: Multi) -> Tensor:
-        """Some numbers (n,) that gradients flow from."""
+        """Numbers (n,) with a gradient, 1/2 each."""
         self.multis.add(multi)
         return torch.full_like(self.like, 0.5).requires_grad_()
 
 
 class Field:
-    """An unknown function at n points: `u.value`, `u.d("x", "x")`, and arithmetic as if u were its values (n,)."""
+    """An unknown function at n points, as residuals see it.
 
-    def __init__(self, name: str, jets: Jets | Asked) -> None:
+    `u.value` are its values (n,) and `u.d("x", "x")` its derivatives; arithmetic and torch's functions take `u` for
+    its values.
+    """
+
+    def __init__(self, name: str, jets: Jets | DerivativeRecorder) -> None:
         self.name, self._jets = name, jets
 
     @property
@@ -62,10 +66,19 @@ class Field:
         return self._jets.partial((0,) * len(self._jets.coordinates))
 
     def d(self, *coordinates: str) -> Tensor:
-        """The partial derivative by these coordinates, one after the other, (n,): u.d("x", "x") is ∂²u/∂x²."""
+        """The partial derivative (n,) by the named coordinates: u.d("x", "x") is ∂²u/∂x², u.d("x", "t") is ∂²u/∂x∂t.
+
+        It is exact: that of the splines, by Taylor series through the layers.
+
+        Args:
+            coordinates: names of coordinates, one for each differentiation.
+
+        Raises:
+            SpecError: for no name, or one that is no coordinate of the problem.
+        """
         known = self._jets.coordinates
         if not coordinates:
-            raise SpecError(f'{self.name}.d() says no coordinate: write {self.name}.d("{known[0]}").')
+            raise SpecError(f'{self.name}.d() names no coordinate: write {self.name}.d("{known[0]}").')
         for name in coordinates:
             if name not in known:
                 raise SpecError(
@@ -134,10 +147,10 @@ def _plain(value: Any) -> Any:
     return value.value if isinstance(value, Field) else value
 
 
-def called(function: Callable, what: str, given: Mapping[str, object]) -> Any:
-    """A user's function of fields, coordinates and unknowns, each given to the argument of its name.
+def call_by_name(function: Callable, what: str, given: Mapping[str, object]) -> Any:
+    """The value of a user's function, whose arguments get the fields, coordinates and unknowns of their names.
 
-    SpecError for an argument that is none of them; a function of *args gets all in order.
+    A function of *args gets all of them in order. SpecError for an argument that is none of them.
     """
     try:
         parameters = inspect.signature(function).parameters.values()
@@ -162,9 +175,9 @@ def called(function: Callable, what: str, given: Mapping[str, object]) -> Any:
 
 
 def values_of(function: object, what: str, coordinates: Mapping[str, Tensor]) -> Tensor:
-    """A number, or a function of the coordinates, at n points: (n,); SpecError for anything else that comes out."""
+    """A number, or a function of the coordinates, at n points: (n,); SpecError for a result of another shape."""
     some = next(iter(coordinates.values()))
-    found = called(function, what, coordinates) if callable(function) else function
+    found = call_by_name(function, what, coordinates) if callable(function) else function
     try:
         found = torch.as_tensor(found, dtype=some.dtype)
         return found.expand(len(some)) if found.ndim == 0 else found.reshape(some.shape)

@@ -1,4 +1,4 @@
-"""Values and derivatives along lines of a network, and how they move with every parameter, in one sweep each way."""
+"""Values and directional derivatives of a network, and their Jacobian by every parameter, in one sweep each way."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from knotwork import kernels
 from knotwork.errors import SpecError
 from knotwork.model import FreeParameters, KANLayer, KANNetwork
 from knotwork.model.taylor import bell_polynomials, combined
-from knotwork.pde.lines import Lines
+from knotwork.pde.problems.directional import Directions
 
 
 @dataclass(frozen=True)
 class JetSweep:
-    """What a forward sweep leaves: jets with autograd's history from the sums of the first layer on.
+    """The result of a forward sweep: jets with autograd's history from the sums of the first layer on.
 
-    For each layer `features` (jet, n, in, basis + 1), the jets of its basis functions and of b(x) at its inputs, whole
-    only with history, and `sums` (jet, n, sums); then the network's `outputs` (jet, n, out).
+    For each layer `features` (jet, n, in, basis + 1), the jets of its basis functions and of b(x) at its inputs
+    (complete only with history), and `sums` (jet, n, sums); then the network's `outputs` (jet, n, out).
     """
 
     features: tuple[Tensor, ...]
@@ -29,20 +29,20 @@ class JetSweep:
     outputs: Tensor
 
 
-def input_features(layer: KANLayer, x: Tensor, lines: Lines, scale: Tensor) -> Tensor:
-    """Jets of the first layer's functions at x (n, in), which moves along the lines: (jet, n, in, basis + 1).
+def input_features(layer: KANLayer, x: Tensor, directions: Directions, scale: Tensor) -> Tensor:
+    """Jets of the first layer's functions at x (n, in) along the directions: (jet, n, in, basis + 1).
 
-    A step along a line is `scale` (in,) times its whole numbers. They stay what they are until the input knots move.
+    The unit of a direction is `scale` (in,) times its whole numbers. They change only when the input knots change.
     """
-    by_order = _functions(layer, x, lines.order)
+    by_order = _functions(layer, x, directions.order)
     found = [by_order[0]]
-    for direction, order in zip(lines.directions, lines.orders, strict=True):
-        step = (torch.tensor(direction, dtype=x.dtype) * scale).view(-1, 1)
+    for vector, order in zip(directions.vectors, directions.orders, strict=True):
+        step = (torch.tensor(vector, dtype=x.dtype) * scale).view(-1, 1)
         found += [by_order[m] * step**m for m in range(1, order + 1)]
     return torch.stack(found)
 
 
-def jet_sweep(network: KANNetwork, first: Tensor, lines: Lines, history: bool = True) -> JetSweep:
+def jet_sweep(network: KANNetwork, first: Tensor, directions: Directions, history: bool = True) -> JetSweep:
     """One pass from the features of the first layer to the jets of the outputs.
 
     With `history` the sums of every layer carry autograd's history, right for one differentiation: φ^(r) of a hidden
@@ -54,23 +54,22 @@ def jet_sweep(network: KANNetwork, first: Tensor, lines: Lines, history: bool = 
         start = torch.einsum("jnif,ifo->jno", first, _weights(layers[0]))
     features, sums = [first], [start.requires_grad_(history)]
     with torch.set_grad_enabled(history):
-        nodes = _nodes(network, 1, sums[0], lines)
+        nodes = _nodes(network, 1, sums[0], directions)
         for l, layer in enumerate(layers[1:], 2):
-            found, through = _through(layer, nodes, lines, history)
+            found, through = _through(layer, nodes, directions, history)
             features.append(found)
             sums.append(through)
-            nodes = _nodes(network, l, through, lines)
+            nodes = _nodes(network, l, through, directions)
     return JetSweep(tuple(features), tuple(sums), nodes)
 
 
 def rows_of_jacobian(
     swept: JetSweep, by_sums: Sequence[Tensor], free: FreeParameters, copies: int = 1, first: int = 0
 ) -> Tensor:
-    """Derivatives by the free parameters, (n / copies, P), of one residual a row, from those by every layer's sums.
+    """The Jacobian (n / copies, P) of one residual a row by the free parameters, from that by every layer's sums.
 
-    The parameters are those of the layers from `first` on, which `by_sums` belong to.
-    `by_sums` are like `swept.sums`. A residual that sees the network at several points has their rows `copies` blocks
-    apart: their parts are added.
+    The parameters are those of the layers from `first` on; `by_sums` are shaped as their `swept.sums`. A residual that
+    depends on the network at several points, as periodic ones do, has their rows in as many blocks, which are added.
     """
     blocks = []
     for l, (features, by) in enumerate(zip(swept.features[first:], by_sums, strict=True), first):
@@ -97,12 +96,12 @@ def gradient(swept: JetSweep, by_sums: Sequence[Tensor], free: FreeParameters) -
 
 
 def refuse_named(network: KANNetwork) -> None:
-    """Raises SpecError for named edges that equations cannot move yet: those of the first layer, and trainable ones."""
+    """Raises SpecError for named edges that cannot be solved for: those of the first layer, and trainable ones."""
     for l, layer in enumerate(network.layers):
         if any(l == 0 or trainable for _, _, _, trainable in layer.named):
             raise SpecError(
-                "this network has named edges, but equations are solved by splines: unfix_symbolic them first, or name "
-                "edges beyond the first layer with trainable=False."
+                "this network has named edges, but equations are solved by splines: unfix_symbolic them first, or "
+                "name edges beyond the first layer with trainable=False."
             )
 
 
@@ -129,11 +128,11 @@ def _weights(layer: KANLayer) -> Tensor:
     return torch.cat([layer.coefficients, layer.base_weights.unsqueeze(1)], dim=1) * layer.mask.unsqueeze(1)
 
 
-def _through(layer: KANLayer, nodes: Tensor, lines: Lines, history: bool) -> tuple[Tensor, Tensor]:
+def _through(layer: KANLayer, nodes: Tensor, directions: Directions, history: bool) -> tuple[Tensor, Tensor]:
     """Features and sums of a hidden layer for the jets of its inputs, by Faà di Bruno's formula."""
     values = nodes[0].detach()
     with torch.no_grad():
-        functions = _functions(layer, values, lines.order + int(history))
+        functions = _functions(layer, values, directions.order + int(history))
         if layer.has_splines():
             curves = [torch.einsum("nif,ifo->nio", f, _weights(layer)) for f in functions]
         else:
@@ -145,7 +144,7 @@ def _through(layer: KANLayer, nodes: Tensor, lines: Lines, history: bool) -> tup
         moved = (nodes[0] - values).unsqueeze(-1)
         curves = [c + slope * moved for c, slope in pairwise(curves)]
     features, sums = [functions[0]], [curves[0].sum(1)]
-    for series in lines.parts(nodes):
+    for series in directions.series(nodes):
         bell = bell_polynomials(series)
         for m in range(1, len(series)):
             sums.append(_weighted(curves, bell[m], m).sum(1))
@@ -163,10 +162,10 @@ def _weighted(functions: list[Tensor], bell: list[Tensor], m: int) -> Tensor:
     return total
 
 
-def _nodes(network: KANNetwork, layer: int, sums: Tensor, lines: Lines) -> Tensor:
+def _nodes(network: KANNetwork, layer: int, sums: Tensor, directions: Directions) -> Tensor:
     """Jets of a layer's nodes from those of its sums."""
     if not network.structure.width[layer][1]:
         return sums
-    parts = [combined(network, layer, series) for series in lines.parts(sums)]
+    parts = [combined(network, layer, series) for series in directions.series(sums)]
     value = network.combine(layer, sums[0])
     return torch.stack([value, *(entry for series in parts for entry in series[1:])])

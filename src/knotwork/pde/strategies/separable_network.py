@@ -1,7 +1,7 @@
-"""Separable networks, u = Σ_i Π_d φ_id(x_d), and their start in time: the first state held.
+"""Separable networks, u = Σ_i Π_d φ_id(x_d), and how they are set to an initial condition.
 
-Few products are enough where layers stand still: singular values of Burgers' and Allen-Cahn's solutions, as functions
-of place and time, fall exponentially.
+A small number of products is enough where layers do not move: the singular values of Burgers' and Allen-Cahn's
+solutions, as functions of space and time, fall exponentially.
 """
 
 from __future__ import annotations
@@ -16,17 +16,16 @@ from knotwork.errors import SpecError
 from knotwork.kan import KAN
 from knotwork.model import is_whole
 from knotwork.pde.least_squares import System
-from knotwork.pde.problem import Problem
+from knotwork.pde.problems.problem import Problem
+from knotwork.pde.settings import PDE
 from knotwork.pde.terms import Term
 
-SAMPLES = 40  # of a polynomial of time, an interval
 
-
-def separable(problem: Problem, rank: int, grid: int, k: int, seed: int) -> KAN:
+def separable_network(problem: Problem, rank: int, grid: int, k: int, seed: int) -> KAN:
     """A KAN whose every field is a sum of `rank` products, each of one function of every coordinate.
 
-    Its width is [D, [0, rank·F], F] for D coordinates and F fields: factor d of a product sees coordinate d alone, and
-    a product goes to its field by the edge x, which has no parameters to be found. SpecError for one coordinate.
+    Its width is [D, [0, rank·F], F] for D coordinates and F fields. Factor d of a product is a function of coordinate d
+    alone. The edge from a product to its field is the identity, without parameters. SpecError for one coordinate.
     """
     if not is_whole(rank) or rank < 1:
         raise SpecError(f"rank={rank!r} is not possible: it must be a whole number of at least 1.")
@@ -43,33 +42,34 @@ def separable(problem: Problem, rank: int, grid: int, k: int, seed: int) -> KAN:
     return model
 
 
-def intervals(problem: Problem, grid: int | Mapping[str, int]) -> tuple[int, ...]:
+def intervals_by_coordinate(problem: Problem, grid: int | Mapping[str, int]) -> tuple[int, ...]:
     """The intervals of every coordinate; SpecError for a mapping that does not have them all."""
     if not isinstance(grid, Mapping):
         return (grid,) * len(problem.coordinates)
     if set(grid) != set(problem.coordinates) or any(not is_whole(g) or g < 1 for g in grid.values()):
         raise SpecError(
-            f"grid={dict(grid)!r} must say a whole number of intervals for every coordinate: "
+            f"grid={dict(grid)!r} must give a whole number of intervals for every coordinate: "
             f"{', '.join(problem.coordinates)}."
         )
     return tuple(grid[name] for name in problem.coordinates)
 
 
-def can_hold(problem: Problem) -> bool:
-    """Whether there is a first state, over one coordinate beside time, that a separable network can hold."""
+def can_fix_initial_condition(problem: Problem) -> bool:
+    """Whether there is an initial condition over one coordinate beside time, to which a separable network is set."""
     return len(problem.coordinates) == 2 and any(c.kind == "initial" for c in problem.conditions)
 
 
-def hold(network: KAN, problem: Problem, initial: list[Term], unknowns: Tensor) -> None:
-    """Put a separable network where what the initial conditions say goes on unchanged.
+def fix_initial_condition(network: KAN, problem: Problem, initial: list[Term], unknowns: Tensor) -> None:
+    """Set a separable network, in place, to what the initial conditions prescribe, continued in time unchanged.
 
-    With s from 0 to 1 over the window the functions of time are 1, s, s², s²·P_1(2s - 1), s²·P_2(2s - 1), ..., and
-    those of place zero but what the `initial` terms ask for. So all that is left for a first step is linear.
+    With s from 0 to 1 over the window the functions of time are 1, s, s², s²·P_1(2s - 1), s²·P_2(2s - 1), ... (P are
+    Legendre polynomials). The functions of space are solved for in the `initial` terms alone. They are linear there, so
+    that the first step of the full problem is a linear one.
     """
     first = network.layers[0]
     t = problem.coordinates.index(problem.time or "")
     low, high = problem.domain[problem.time or ""]
-    s = torch.linspace(0, 1, SAMPLES * first.grid, dtype=torch.float64)
+    s = torch.linspace(0, 1, PDE.samples_per_interval * first.grid, dtype=torch.float64)
     splines = kernels.basis((low + (high - low) * s).unsqueeze(1), first.knots[t : t + 1], first.k, 0, "linear")[:, 0]
     rank = network.layers[1].in_features // len(problem.fields)
     powers = [s**i if i < 2 else s**2 * torch.special.legendre_polynomial_p(2 * s - 1, i - 2) for i in range(rank)]

@@ -4,7 +4,7 @@ import torch
 
 import knotwork as kw
 from knotwork import pde
-from knotwork.pde.focus import focused_points, refined_where
+from knotwork.pde.strategies.adaptive import adaptive_points, refined_adaptively
 
 NONE = torch.zeros(0, dtype=torch.float64)
 
@@ -19,10 +19,10 @@ def test_points_go_where_the_residual_is():
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.zero_()
-    x = focused_points(layer_at_half(), model, NONE, 400, seed=0)
+    x = adaptive_points(layer_at_half(), model, NONE, 400, seed=0)
     near = float(((x[:, 0] - 0.5).abs() < 0.05).double().mean())
     assert x.shape == (400, 2) and 0.3 < near < 0.7  # evenly spread: 0.1
-    assert torch.equal(x, focused_points(layer_at_half(), model, NONE, 400, seed=0))
+    assert torch.equal(x, adaptive_points(layer_at_half(), model, NONE, 400, seed=0))
 
 
 def test_knots_go_where_points_are_and_the_function_stays():
@@ -33,7 +33,7 @@ def test_knots_go_where_points_are_and_the_function_stays():
             layer.coefficients += torch.randn(layer.coefficients.shape, generator=generator)
     x = torch.rand(500, 2, generator=generator, dtype=torch.float64)
     x[:, 0] = 0.3 + 0.1 * x[:, 0]
-    finer = refined_where(model, x)
+    finer = refined_adaptively(model, x)
     steps = finer.layers[0].knots[:, 5:-5].diff(dim=1)
     assert finer.spec.grid == 10 and steps.shape == (2, 10)
     assert steps[0].amin() < 0.05 < 0.9 * steps[1].amin()
@@ -45,4 +45,4 @@ def test_solving_with_focus():
     problem = pde.Problem(
         lambda u, x: u.d("x") - 2 * x, {"x": (-1, 1)}, [pde.dirichlet(1.0, on={"x": -1})], exact=lambda x: x**2
     )
-    assert pde.solve(problem, width=[1, 1], grid=10, starts=1, steps=5, focus=True).relative_l2 < 1e-9
+    assert pde.solve(problem, width=[1, 1], grid=10, starts=1, steps=5, adaptive=True).relative_l2 < 1e-9

@@ -1,4 +1,4 @@
-"""A problem in the words of its user: a residual, a box, conditions, and what is unknown."""
+"""A problem as its user states it: a residual, a domain, conditions, and unknown coefficients."""
 
 from __future__ import annotations
 
@@ -10,24 +10,42 @@ import torch
 from torch import Tensor
 
 from knotwork.errors import SpecError
-from knotwork.pde.conditions import Condition, Hard
-from knotwork.pde.fields import Asked, Field, values_of
-from knotwork.pde.lines import Multi
-from knotwork.pde.scene import Scene, residuals_of
+from knotwork.pde.problems.conditions import Condition, Hard
+from knotwork.pde.problems.directional import Multi
+from knotwork.pde.problems.evaluation import EvaluationContext, residuals_of
+from knotwork.pde.problems.fields import DerivativeRecorder, Field, values_of
 
 
 class Problem:
     """A differential equation on a box, or on points of your own, with its conditions.
 
-    `residual` takes fields, coordinates and unknown coefficients by the names of its arguments, and gives what shall be
-    zero, (n,), or a tuple of such tensors for several equations. `u` and `u.value` are the field's values,
-    `u.d("x", "x")` derivatives, coordinates tensors, all of shape (n,). `domain` maps each coordinate to (low, high).
-    `fields` names the unknown functions. `unknowns` maps physical coefficients that shall be estimated to first
-    guesses. `time` is the coordinate that `initial` conditions and windows are about: t, where one is called so.
-    `points` (n, coordinates) are points of a domain of another shape. `exact`, a function of the coordinates (or a
-    mapping from fields to such), is only used to report the error.
+    Least squares on the residuals solve it (Raissi, Perdikaris and Karniadakis 2019, with splines in place of an MLP;
+    Liu et al. 2024, section 3.4, eq. 3.2).
 
-    Raises SpecError for a problem that makes no sense.
+    Args:
+        residual: what shall be zero, (n,), or a tuple of such tensors for several equations. It takes fields,
+            coordinates and unknown coefficients by the names of its arguments: `u` and `u.value` are the field's
+            values, `u.d("x", "x")` its derivatives, coordinates are tensors, all (n,).
+        domain: each coordinate's (low, high), in the order of the network's inputs.
+        conditions: made by `dirichlet`, `neumann`, `initial`, `periodic`, `data`, `condition` and `hard`.
+        fields: the names of the unknown functions, one a network's output.
+        unknowns: first guesses of physical coefficients that shall be estimated, by name.
+        time: the coordinate that initial conditions and time windows are about; "t" if there is one of that name.
+        points: points (n, coordinates) of a domain of another shape. The equation is solved at them; from 50 points on
+            a tenth is set aside to judge the solution.
+        exact: the exact solution, a function of the coordinates, or one for each field by its name. Only reported
+            errors use it.
+
+    Raises:
+        SpecError: for names that are used twice or missing, a domain without a length, a condition outside of it.
+
+    Example:
+        >>> import torch
+        >>> from knotwork import pde
+        >>> problem = pde.Problem(lambda u, t: u.d("t") + u, {"t": (0, 1)}, [pde.initial(1.0)])
+        >>> solution = pde.solve(problem, width=[1, 1], grid=5, starts=1)
+        >>> print(f"{solution(1.0):.6f}")
+        0.367879
     """
 
     def __init__(
@@ -65,7 +83,8 @@ class Problem:
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise SpecError(
-                f"{sorted(twice)[0]!r} names two things of this problem: fields, coordinates and unknowns differ."
+                f"{sorted(twice)[0]!r} names two things of this problem: fields, coordinates and unknowns need "
+                "names of their own."
             )
         for c in self.conditions:
             if c.kind == "initial" and self.time is None:
@@ -94,21 +113,23 @@ class Problem:
         """The low and the high ends of the box: (2, coordinates)."""
         return torch.tensor(list(self.domain.values()), dtype=torch.float64).T
 
-    def named(self, x: Tensor) -> dict[str, Tensor]:
+    def by_name(self, x: Tensor) -> dict[str, Tensor]:
         """The columns of x (n, coordinates) by name."""
         return dict(zip(self.domain, x.unbind(1), strict=True))
 
-    def equation(self, scene: Scene) -> Any:
-        """The residual of the equation at a scene."""
-        return scene.called(self.residual, "the residual")
+    def equation(self, context: EvaluationContext) -> Any:
+        """The residual of the equation."""
+        return context.call(self.residual, "the residual")
 
-    def asked(self, residual: Callable[[Scene], Any], scene: Scene, what: str) -> set[Multi]:
-        """The partial derivatives that a residual asks for, from reading it once at the points of `scene`.
+    def derivatives_in(
+        self, residual: Callable[[EvaluationContext], Any], context: EvaluationContext, what: str
+    ) -> set[Multi]:
+        """The partial derivatives that a residual uses, found by evaluating it once at the points of `context`.
 
         SpecError for a residual that does not depend on any field, or has the wrong shape.
         """
         multis: set[Multi] = set()
-        parts = self._read(residual, scene, what, multis)
+        parts = self._evaluate_once(residual, context, what, multis)
         if not any(part.requires_grad for part in parts):
             raise SpecError(
                 f"{what} does not depend on {' or '.join(self.fields)}: write it with "
@@ -116,33 +137,35 @@ class Problem:
             )
         return multis
 
-    def makes_sense(self, x: Tensor) -> Tensor:
+    def finite_at(self, x: Tensor) -> Tensor:
         """Whether the equation's residual is finite at points x (n, coordinates) for some smooth field: (n,).
 
-        On a face it need not be: u.d("r") / r is not at r = 0.
+        On a face it may not be: u.d("r") / r is not at r = 0.
         """
         unknowns = {name: torch.tensor(value, dtype=x.dtype) for name, value in self.unknowns.items()}
-        scene = Scene([{}], self.named(x), unknowns, self.time)
-        parts = self._read(self.equation, scene, "the residual", set())
+        context = EvaluationContext([{}], self.by_name(x), unknowns, self.time)
+        parts = self._evaluate_once(self.equation, context, "the residual", set())
         return torch.stack(parts).isfinite().all(0)
 
-    def _read(self, residual: Callable[[Scene], Any], scene: Scene, what: str, multis: set[Multi]) -> list[Tensor]:
-        """The residuals (n,) where every field and every derivative of it is one half; what was asked for: `multis`."""
-        some = next(iter(scene.coordinates.values()))
-        fields = [{name: Field(name, Asked(some, self.coordinates, multis)) for name in self.fields} for _ in range(2)]
-        reading = Scene(fields, scene.coordinates, scene.unknowns, scene.time, scene._normal, scene.rows)
+    def _evaluate_once(
+        self, residual: Callable[[EvaluationContext], Any], context: EvaluationContext, what: str, multis: set[Multi]
+    ) -> list[Tensor]:
+        """The residuals (n,) where all fields and derivatives are 1/2; the derivatives used are added to `multis`."""
+        some = next(iter(context.coordinates.values()))
+        recorder = DerivativeRecorder(some, self.coordinates, multis)
+        fields = {name: Field(name, recorder) for name in self.fields}
         with torch.enable_grad():
-            return residuals_of(residual(reading), len(some), what)
+            return residuals_of(residual(context.with_fields([fields, fields])), len(some), what)
 
-    def made_hard(self, name: str, x: Tensor, values: Tensor) -> Tensor:
-        """A field at x (n, coordinates) from what the network says, by its hard condition."""
-        at, hard = self.named(x), self.hard[name]
+    def apply_hard(self, name: str, x: Tensor, values: Tensor) -> Tensor:
+        """A field at x (n, coordinates) from the network's output (n,), by its hard condition."""
+        at, hard = self.by_name(x), self.hard[name]
         factor = values_of(hard.factor, "the factor of hard()", at)
         return values_of(hard.offset, "the offset of hard()", at) + factor * values
 
     def exact_values(self, x: Tensor) -> dict[str, Tensor]:
         """The exact fields at x (n, coordinates), those that are known."""
-        at = self.named(x)
+        at = self.by_name(x)
         return {name: values_of(f, f"exact ({name})", at).detach() for name, f in self.exact.items()}
 
 

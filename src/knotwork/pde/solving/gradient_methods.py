@@ -1,4 +1,4 @@
-"""L-BFGS and Adam on the objective of a system, for comparison: they need many more steps."""
+"""L-BFGS and Adam on the objective of a system, for comparison: they need many more steps than least squares."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ import torch
 
 from knotwork.pde.hidden_grids import follow_values
 from knotwork.pde.least_squares import System
+from knotwork.pde.settings import PDE
 from knotwork.training import INTERRUPTED
-
-RATES = {"lbfgs": 1.0, "adam": 1e-3}
-SEARCH = 30  # evaluations in a line search at most; by default torch allows one in a step like ours
-FOLLOW = 10  # steps between two looks at the hidden grids
 
 
 def minimise(
@@ -27,11 +24,11 @@ def minimise(
     parameters = torch.nn.Parameter(system.get())
     if optimizer == "lbfgs":
         stepper: torch.optim.Optimizer = torch.optim.LBFGS(
-            [parameters], RATES[optimizer], max_iter=1, history_size=50, line_search_fn="strong_wolfe",
-            tolerance_grad=0.0, tolerance_change=0.0, max_eval=SEARCH,
+            [parameters], PDE.lbfgs_rate, max_iter=1, history_size=PDE.lbfgs_history, line_search_fn="strong_wolfe",
+            tolerance_grad=0.0, tolerance_change=0.0, max_eval=PDE.line_search_evaluations,
         )  # fmt: skip
     else:
-        stepper = torch.optim.Adam([parameters], RATES[optimizer])
+        stepper = torch.optim.Adam([parameters], PDE.adam_rate)
 
     def closure() -> float:
         system.set(parameters.detach())
@@ -49,9 +46,9 @@ def minimise(
         system.set(parameters.detach())
         if loss != loss:
             return taken, "the objective became NaN"
-        if update_grid and taken % FOLLOW == 0 and follow_values(system.network, system.rows):
+        if update_grid and taken % PDE.steps_between_grid_updates == 0 and follow_values(system.network, system.rows):
             parameters.data.copy_(system.get())
-            stepper.state.clear()  # what was learned of the slope holds for other parameters
+            stepper.state.clear()  # what it knows of the curvature holds for the old grids
         reason = each_step(taken, loss) if each_step is not None else None
         if reason:
             return taken, reason

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from knotwork.pde.least_squares import System
+from knotwork.pde.settings import PDE
 
 
 def standard_errors(system: System) -> Tensor:
@@ -32,7 +33,7 @@ def standard_errors(system: System) -> Tensor:
         return torch.full((count,), float("nan"), dtype=torch.float64)
     scale = matrix.diagonal().clamp_min(1e-300).rsqrt()
     even = scale[:, None] * matrix * scale
-    ridge = 1e-13 * torch.eye(len(even), dtype=even.dtype)
+    ridge = PDE.inverse_ridge * torch.eye(len(even), dtype=even.dtype)
     inverse = scale[:, None] * torch.linalg.pinv(even + ridge, hermitian=True) * scale
     taken_up = float((inverse * part).sum())
     variance = squares / max(rows - taken_up, 1.0)

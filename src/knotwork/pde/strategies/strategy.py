@@ -1,0 +1,131 @@
+"""What a strategy gets and returns: the problem and first network of a time window in, the solved system out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from knotwork.kan import KAN
+from knotwork.pde.least_squares import System, least_squares
+from knotwork.pde.problems.problem import Problem
+from knotwork.pde.settings import PDE
+from knotwork.pde.solution import Step, residual_of
+from knotwork.pde.solving.gradient_methods import minimise
+from knotwork.training import INTERRUPTED, Reporter
+from knotwork.training.result import STOPPED
+
+
+@dataclass(frozen=True)
+class Options:
+    """The arguments of `solve` that every strategy needs; `points` is the number of points of the equation."""
+
+    optimizer: str
+    steps: int
+    points: int | None
+    adaptive: bool
+    tolerance: float
+    seed: int
+
+    def equation_points(self, network: KAN, per_parameter: float) -> int:
+        """The number of points of the equation: as asked for, or in proportion to the network's parameters."""
+        return self.points or max(PDE.fewest_points, int(per_parameter * network.parameters_in_use()))
+
+
+def face_points(problem: Problem, points: int) -> int:
+    """The number of points on each face: twice as many as a lattice of so many points in the domain has there."""
+    dimension = len(problem.coordinates)
+    return max(PDE.fewest_face_points, int(2 * points ** ((dimension - 1) / dimension)))
+
+
+class WindowRun:
+    """The minimisations in one time window: it counts their steps, keeps the history and why the last one ended."""
+
+    def __init__(self, options: Options, window: int, reporter: Reporter, began: float) -> None:
+        self.options, self.window, self.reporter, self.began = options, window, reporter, began
+        self.history: list[Step] = []
+        self.steps, self.reason = 0, ""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the user ended it, by Ctrl-C or by the callback: then nothing more is minimised."""
+        return self.reason in (STOPPED, INTERRUPTED)
+
+    def interrupted(self) -> None:
+        """Record that Ctrl-C was pressed."""
+        self.reason = INTERRUPTED
+
+    def minimise(self, system: System, title: str, tolerance: float | None = None, patience: int | None = None) -> None:
+        """Minimise the objective of a system in place, by the optimiser asked for."""
+        options = self.options
+        self.reporter.stage(title, options.steps)
+        each_step = self._each_step(system.network.spec.grid)
+        if options.optimizer == "lm":
+            taken, self.reason = least_squares(
+                system,
+                steps=options.steps,
+                tolerance=options.tolerance if tolerance is None else tolerance,
+                patience=PDE.patience if patience is None else patience,
+                each_step=each_step,
+            )
+        else:
+            taken, self.reason = minimise(system, options.optimizer, steps=options.steps, each_step=each_step)
+        self.steps += taken
+
+    def _each_step(self, grid: int) -> Callable[[int, float], str | None]:
+        def each_step(step: int, objective: float) -> str | None:
+            record = Step(self.steps + step, time.perf_counter() - self.began, grid, self.window, objective)
+            self.history.append(record)
+            return STOPPED if self.reporter(step, record) else None
+
+        return each_step
+
+
+class Strategy(Protocol):
+    """One way to solve a problem in one time window."""
+
+    @property
+    def continues(self) -> bool:
+        """Whether a time window starts from the network of the window before, moved in time."""
+        ...
+
+    def solve(self, problem: Problem, start: KAN, run: WindowRun) -> System:
+        """The system at its solution, made from a copy of `start` or from `start` itself.
+
+        After Ctrl-C it returns the best system so far; KeyboardInterrupt where there is none yet.
+        """
+        ...
+
+
+@dataclass
+class Part:
+    """The solution in one time window."""
+
+    problem: Problem
+    ends: tuple[float, float]
+    system: System
+    run: WindowRun
+
+    @property
+    def model(self) -> KAN:
+        """The network."""
+        return self.system.network
+
+    @property
+    def parameters(self) -> int:
+        """The number of parameters of the network that are free to move."""
+        return self.system.free.size
+
+    def mean_square(self) -> float:
+        """The mean square of the equation's residual at its points."""
+        x = self.system.terms[0].place.x
+        return float(residual_of(self.problem, self.model, x, self.system.unknowns).square().sum(0).mean())
+
+
+def first_guesses(problem: Problem) -> Tensor:
+    """The first values (U,) of the unknown coefficients."""
+    return torch.tensor(list(problem.unknowns.values()), dtype=torch.float64)
