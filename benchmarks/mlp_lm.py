@@ -10,8 +10,16 @@ from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 import knotwork as kw
-from knotwork.training.damping import BENT, FIRST, LEAST, MOST_REJECTED
-from knotwork.training.levenberg_marquardt import PROBE
+from knotwork.solvers import (
+    SOLVER,
+    NormalEquations,
+    Options,
+    Step,
+    VectorProblem,
+    accelerated_step,
+    gauss_newton,
+    second_differences,
+)
 
 RACE = 30  # steps of every start in a race
 
@@ -34,45 +42,45 @@ def jacobian(model: kw.MLP, x: Tensor) -> tuple[Tensor, Tensor]:
     return before[-1], torch.cat(blocks[::-1], dim=1)
 
 
+class MLPProblem(VectorProblem):
+    """The mean squared error of an MLP with one output, as a function of its parameters in one vector."""
+
+    def __init__(self, model: kw.MLP, x: Tensor, y: Tensor) -> None:
+        self.model, self.x, self.y, self.parameters = model, x, y, list(model.parameters())
+        super().__init__(parameters_to_vector(self.parameters))
+
+    def outputs(self, at: Tensor) -> Tensor:
+        vector_to_parameters(at, self.parameters)
+        return self.model(self.x)
+
+    def evaluate(self, at: Tensor) -> tuple[float, Tensor]:
+        outputs = self.outputs(at)
+        return float((outputs - self.y).square().mean()), outputs
+
+    def linearise(self) -> NormalEquations:
+        vector_to_parameters(self.at, self.parameters)
+        self.here, self.columns = jacobian(self.model, self.x)
+        n = len(self.x)
+        gradient = self.columns.T @ (self.here - self.y).squeeze(1) / n
+        return NormalEquations(self.columns.T @ self.columns / n, gradient)
+
+    def accelerated(self, step: Step) -> Tensor:
+        moved = second_differences([self.here], lambda share: [self.outputs(self.at + share * step.vector)])[0]
+        second = (moved / SOLVER.acceleration_probe**2).squeeze(1)
+        return accelerated_step(step, self.columns.T @ second / len(self.x))
+
+    def reject(self) -> None:
+        super().reject()
+        vector_to_parameters(self.at, self.parameters)
+
+
 @torch.no_grad()
 def levenberg_marquardt(
     model: kw.MLP, x: Tensor, y: Tensor, *, steps: int, tolerance: float = 1e-5, patience: int = 10
 ) -> int:
     """The steps of `knotwork.training.levenberg_marquardt` for an MLP with one output, in place; steps taken."""
-    parameters = list(model.parameters())
-    damping, growth, slow, rejected, taken = FIRST, 2.0, 0, 0, 0
-    here, columns = jacobian(model, x)
-    loss = lowest = float((here - y).square().mean())
-    matrix, gradient = columns.T @ columns / len(x), columns.T @ (here - y).squeeze(1) / len(x)
-    while taken < steps and slow < patience and rejected <= MOST_REJECTED:
-        start, diagonal = parameters_to_vector(parameters), matrix.diagonal()
-        scale = diagonal.clamp_min(1e-8 * float(diagonal.max()) + 1e-300)
-        factor, failed = torch.linalg.cholesky_ex(matrix + torch.diag(damping * scale))
-        new, predicted = float("nan"), 0.0
-        if not int(failed):
-            step = -torch.cholesky_solve(gradient.unsqueeze(1), factor).squeeze(1)
-            predicted = float(damping * (step * scale * step).sum() - step @ gradient)
-            second = -2 * here
-            for share in (PROBE, -PROBE):
-                vector_to_parameters(start + share * step, parameters)
-                second += model(x)
-            pulled = columns.T @ (second / PROBE**2).squeeze(1) / len(x)
-            bend = -torch.cholesky_solve(pulled.unsqueeze(1), factor).squeeze(1) / 2
-            if bool(2 * bend.norm() <= BENT * step.norm()):
-                step = step + bend
-            vector_to_parameters(start + step, parameters)
-            new = float((model(x) - y).square().mean())
-        if new < loss:
-            damping = max(damping * max(1 / 3, 1 - (2 * (loss - new) / max(predicted, 1e-300) - 1) ** 3), LEAST)
-            growth, rejected, taken, loss = 2.0, 0, taken + 1, new
-            slow = 0 if loss < (1 - tolerance) * lowest else slow + 1
-            lowest = min(loss, lowest)
-            here, columns = jacobian(model, x)
-            matrix, gradient = columns.T @ columns / len(x), columns.T @ (here - y).squeeze(1) / len(x)
-        else:
-            vector_to_parameters(start, parameters)
-            damping, growth, rejected = damping * growth, growth * 2, rejected + 1
-    return taken
+    options = Options(steps=steps, tolerance=tolerance, patience=patience)
+    return gauss_newton(MLPProblem(model, x, y), options).steps
 
 
 def raced(width: list[int], x: Tensor, y: Tensor, *, starts: int, steps: int, seed: int) -> tuple[kw.MLP, int]:

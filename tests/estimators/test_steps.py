@@ -13,6 +13,7 @@ from knotwork.estimators.roughness import Roughness
 from knotwork.estimators.rows import Rows
 from knotwork.estimators.straight import rescale_outputs, straight
 from knotwork.model import FreeParameters
+from knotwork.solvers import Stop, StopReason
 from knotwork.splines import grid_range
 from knotwork.training.likelihood import Bernoulli, Categorical, Normal
 
@@ -166,9 +167,8 @@ def test_a_fit_of_fixed_roughness_never_climbs(likelihood):
 def test_steps_end_where_each_step_says_so():
     network, rows = problem(Normal(), n=40)
     settings = {"steps": 20, "tolerance": 1e-9, "learn": True}
-    done = gauss_newton(
-        network, rows, Roughness(network), lambda step, loss: "enough" if step == 4 else None, **settings
-    )
+    enough = Stop(StopReason.CALLBACK, "enough")
+    done = gauss_newton(network, rows, Roughness(network), lambda step, loss: enough if step == 4 else None, **settings)
     assert done == (4, "enough")
 
 

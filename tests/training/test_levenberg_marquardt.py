@@ -2,6 +2,7 @@
 
 import importlib
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,8 +12,8 @@ from scipy.interpolate import BSpline
 
 from knotwork import KAN
 from knotwork.model import FreeParameters, jacobian
-from knotwork.training import Penalty, damping, levenberg_marquardt
-from knotwork.training.damping import damped_step
+from knotwork.solvers import SOLVER, Ended, NormalEquations, Stop, StopReason
+from knotwork.training import Penalty, levenberg_marquardt
 from knotwork.training.grids import adapt_hidden_grids
 from knotwork.training.likelihood import CrossEntropy
 
@@ -33,6 +34,10 @@ def bumps(x):
     return torch.exp(torch.sin(math.pi * x[:, :1]) + x[:, 1:] ** 2)
 
 
+def limit_acceleration(monkeypatch, largest):
+    monkeypatch.setattr("knotwork.solvers.acceleration.SOLVER", replace(SOLVER, largest_acceleration=largest))
+
+
 def mse(network, x, y):
     with torch.no_grad():
         return float((network(x) - y).square().mean())
@@ -50,10 +55,10 @@ def test_the_objective_falls_with_every_step(width, penalty):
         assert step == len(losses)
         assert loss == pytest.approx(module.objective_value(network, x, bumps(x), penalty), rel=1e-12)
 
-    taken, _ = levenberg_marquardt(
+    ended = levenberg_marquardt(
         network, x, bumps(x), each_step, steps=25, penalty=penalty, update_grid=False, smoothness=0.0
     )
-    assert taken == len(losses) > 5
+    assert ended.steps == len(losses) > 5
     assert all(after < before for before, after in pairwise([start, *losses]))
 
 
@@ -93,8 +98,8 @@ def test_data_that_the_network_can_represent_are_met_to_rounding(width):
         for parameter in network.parameters():
             parameter += 0.02 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
     assert mse(network, x, y) > 1e-5
-    _, reason = levenberg_marquardt(network, x, y, steps=100, target=1e-28, update_grid=False)
-    assert reason == "only rounding errors are left"
+    ended = levenberg_marquardt(network, x, y, steps=100, target=1e-28, update_grid=False)
+    assert (ended.reason, ended.sentence) == (StopReason.ROUNDING, "only rounding errors are left")
     assert mse(network, x, y) <= 1e-28
 
 
@@ -132,12 +137,12 @@ def test_the_predicted_decrease_is_that_of_the_quadratic_model():
     generator = torch.Generator().manual_seed(0)
     root = torch.randn(6, 5, generator=generator, dtype=torch.float64)
     matrix, gradient = root.T @ root, torch.randn(5, generator=generator, dtype=torch.float64)
-    step, predicted, _ = damped_step(matrix, gradient, 0.3)
+    found = NormalEquations(matrix, gradient).step(0.3)
+    assert found is not None
+    step, predicted = found.vector, found.predicted
     damped = matrix + 0.3 * torch.diag(matrix.diagonal())
     torch.testing.assert_close(damped @ step, -gradient)
     assert predicted == pytest.approx(float(-2 * gradient @ step - step @ matrix @ step), rel=1e-12)
-    assert damped_step(-torch.eye(2), torch.ones(2), 0.1)[:2] == (None, 0.0)
-    assert damped_step(torch.eye(2), torch.full((2,), torch.inf), 0.1)[:2] == (None, 0.0)
 
 
 # --- why it stops ---
@@ -145,7 +150,9 @@ def test_the_predicted_decrease_is_that_of_the_quadratic_model():
 
 def test_the_limit_of_steps():
     x = rows()
-    assert levenberg_marquardt(KAN([2, 2, 1], seed=0), x, bumps(x), steps=4) == (4, LIMIT.format(4))
+    assert levenberg_marquardt(KAN([2, 2, 1], seed=0), x, bumps(x), steps=4) == Ended(
+        4, StopReason.STEP_LIMIT, LIMIT.format(4)
+    )
 
 
 def test_slow_progress():
@@ -153,11 +160,11 @@ def test_slow_progress():
     noisy = bumps(x) + torch.randn(120, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     network = KAN([2, 1], seed=0)
     losses = [mse(network, x, noisy)]
-    taken, reason = levenberg_marquardt(
+    ended = levenberg_marquardt(
         network, x, noisy, lambda step, loss: losses.append(loss), steps=60, tolerance=0.01, patience=3
     )
-    assert reason == SLOW.format(3, 0.01)
-    assert taken == len(losses) - 1 < 60
+    assert (ended.reason, ended.sentence) == (StopReason.CONVERGED, SLOW.format(3, 0.01))
+    assert ended.steps == len(losses) - 1 < 60
     shares = [1 - after / before for before, after in pairwise(losses)]
     assert max(shares[-3:]) < 0.01 <= shares[-4]
 
@@ -165,29 +172,28 @@ def test_slow_progress():
 def test_the_target():
     x = rows()
     network, losses = KAN([2, 3, 1], seed=1), []
-    taken, reason = levenberg_marquardt(
-        network, x, bumps(x), lambda step, loss: losses.append(loss), steps=60, target=1e-2
-    )
-    assert reason == "only rounding errors are left"
-    assert taken == len(losses) < 60
+    ended = levenberg_marquardt(network, x, bumps(x), lambda step, loss: losses.append(loss), steps=60, target=1e-2)
+    assert (ended.reason, ended.sentence) == (StopReason.ROUNDING, "only rounding errors are left")
+    assert ended.steps == len(losses) < 60
     assert losses[-1] <= 1e-2 < losses[-2]
-    assert levenberg_marquardt(network, x, bumps(x), target=1e-2) == (0, reason)
+    assert levenberg_marquardt(network, x, bumps(x), target=1e-2) == replace(ended, steps=0)
 
 
 def test_each_step_can_stop_it():
     x = rows()
     network = KAN([2, 3, 1], seed=0)
-    outcome = levenberg_marquardt(network, x, bumps(x), lambda step, loss: "enough" if step == 3 else None)
-    assert outcome == (3, "enough")
+    enough = Stop(StopReason.CALLBACK, "enough")
+    ended = levenberg_marquardt(network, x, bumps(x), lambda step, loss: enough if step == 3 else None)
+    assert ended == Ended(3, StopReason.CALLBACK, "enough")
 
 
 def test_nothing_lowers_the_loss_at_the_optimum():
     x = rows()
     network = KAN([2, 1], seed=0)
     noisy = bumps(x) + torch.randn(120, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    taken, reason = levenberg_marquardt(network, x, noisy, steps=200, tolerance=0.0)
-    assert reason.startswith("converged: ")
-    assert taken < 200
+    ended = levenberg_marquardt(network, x, noisy, steps=200, tolerance=0.0)
+    assert ended.sentence.startswith("converged: ") and ended.converged
+    assert ended.steps < 200
 
 
 def test_nothing_to_train():
@@ -195,7 +201,7 @@ def test_nothing_to_train():
     network = KAN([1, 1], seed=0)
     network.fix_symbolic(0, 0, 0, "sin", params=(1.0, 0.0, 1.0, 0.0), trainable=False)
     before = network(x)
-    assert levenberg_marquardt(network, x, x) == (0, "there is no parameter to train")
+    assert levenberg_marquardt(network, x, x) == Ended(0, StopReason.NOTHING_TO_TRAIN, "there is no parameter to train")
     assert torch.equal(network(x), before)
 
 
@@ -226,17 +232,17 @@ def test_a_start_at_nan_is_left_alone():
     x = rows(80, 1)
     network = logarithm(0.0)
     before = network.layers[0].affine.detach().clone()
-    taken, reason = levenberg_marquardt(network, x, x)
-    assert (taken, reason) == (0, "the loss is NaN where the fit began, so no step can be judged")
+    sentence = "the loss is NaN where the fit began, so no step can be judged"
+    assert levenberg_marquardt(network, x, x) == Ended(0, StopReason.NOT_FINITE, sentence)
     assert torch.equal(network.layers[0].affine, before)
 
 
-# --- bent steps ---
+# --- geodesic acceleration ---
 
 
 @pytest.mark.parametrize("labels", [False, True])
 @pytest.mark.parametrize("named", [False, True])
-def test_a_step_is_bent_by_half_its_geodesic_acceleration(named, labels):
+def test_half_of_the_geodesic_acceleration_is_added_to_a_step(named, labels):
     """The twin: the whole Jacobian, a finer difference along the step, and a solve with the whole matrix."""
     x = rows(80)
     network = KAN([2, (2, 1), 2], seed=0, init="paper")
@@ -249,7 +255,9 @@ def test_a_step_is_bent_by_half_its_geodesic_acceleration(named, labels):
         likelihood, y = CrossEntropy(), (x[:, :1] > 0.3).double()
     matrix, gradient = module.half_derivatives(network, x, y, free, likelihood=likelihood)
     strong = 1e3  # so that the step is short and its series to be trusted
-    step, _, factor = damped_step(matrix, gradient, strong)
+    plain = NormalEquations(matrix, gradient).step(strong)
+    assert plain is not None
+    step = plain.vector
     start = free.get()
 
     def along(t):
@@ -268,29 +276,34 @@ def test_a_step_is_bent_by_half_its_geodesic_acceleration(named, labels):
     damped = matrix + strong * torch.diag(matrix.diagonal().clamp_min(1e-8 * float(matrix.diagonal().max())))
     expected = -torch.linalg.solve(damped, columns.T @ second)
     assert expected.norm() < 0.75 * step.norm()
-    found = module._bent(network, x, y, free, start, step, factor, None, likelihood)
+    problem = module.NetworkProblem(network, x, y, update_grid=False, likelihood=likelihood)
+    problem.begin()
+    found = problem.accelerated(plain)
     torch.testing.assert_close(2 * (found - step), expected, rtol=1e-2, atol=1e-3 * float(expected.norm()))
     torch.testing.assert_close(free.get(), start, rtol=0, atol=0)
 
 
-def test_a_step_whose_acceleration_is_long_stays_straight(monkeypatch):
+def test_a_long_acceleration_is_not_used(monkeypatch):
     x = rows(80)
     network = KAN([2, 2, 1], seed=0, init="paper")
-    free = FreeParameters(network)
-    step, _, factor = damped_step(*module.half_derivatives(network, x, bumps(x), free, None), 1e-3)
-    monkeypatch.setattr(damping, "BENT", 1e-9)
-    assert torch.equal(module._bent(network, x, bumps(x), free, free.get(), step, factor, None, module.NORMAL), step)
+    problem = module.NetworkProblem(network, x, bumps(x), update_grid=False)
+    problem.begin()
+    step = problem.linearise().step(1e3)  # damped so much that the acceleration is short
+    assert step is not None
+    assert not torch.equal(problem.accelerated(step), step.vector)
+    limit_acceleration(monkeypatch, 1e-9)
+    assert torch.equal(problem.accelerated(step), step.vector)
 
 
-def test_bent_steps_save_most_of_the_steps_of_a_curved_valley(monkeypatch):
+def test_acceleration_saves_most_of_the_steps_in_a_curved_valley(monkeypatch):
     """x·y as squares of sums: two layers must turn together, and the median of five errors falls to a tenth."""
     x = rows(300)
     y = x.prod(1, keepdim=True)
     ratios = []
     for seed in range(5):
         losses = []
-        for bent in (0.75, -1.0):
-            monkeypatch.setattr(damping, "BENT", bent)
+        for largest in (0.75, -1.0):
+            limit_acceleration(monkeypatch, largest)
             network = KAN([2, 2, 1], seed=seed)
             levenberg_marquardt(network, x, y, steps=200, patience=200)
             losses.append(mse(network, x, y))

@@ -2,10 +2,10 @@
 
 import torch
 
-from knotwork.estimators.gauss_newton import EachStep
 from knotwork.estimators.roughness import Roughness
 from knotwork.estimators.rows import Rows
 from knotwork.model import KANNetwork
+from knotwork.solvers import EachStep
 from knotwork.training.first_order import minibatches
 from knotwork.training.likelihood import Normal
 
@@ -48,7 +48,7 @@ def adam(
             return epoch, f"the loss became {seen} in epoch {epoch}"
         if normal:
             precision = count / (2 * seen + 1e-24 * count)
-        reason = each_epoch(epoch, seen / rows.total)
-        if reason:
-            return epoch, reason
+        stop = each_epoch(epoch, seen / rows.total)
+        if stop:
+            return epoch, stop.sentence
     return epochs, f"the limit of {epochs} epochs was reached"

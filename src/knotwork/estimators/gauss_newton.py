@@ -1,20 +1,17 @@
 """Second-order steps on likelihood and roughness together, while the data say how much roughness they want."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from knotwork.estimators.roughness import FASTEST, Roughness
 from knotwork.estimators.rows import Rows
 from knotwork.model import FreeParameters, KANNetwork, normal_equations
+from knotwork.solvers import EachStep
 from knotwork.training.damping import Damping
 from knotwork.training.likelihood import Normal, weigh
 
 PATIENCE = 3  # steps in a row that hardly move the outputs
 STIFFEST = 1e12  # damping at which a step is rounding
-
-EachStep = Callable[[int, float], str | None]
 
 
 @torch.no_grad()
@@ -71,9 +68,9 @@ def gauss_newton(
             if normal:
                 wanted = _precision(loss, determined, count)
                 precision = min(max(wanted, precision / FASTEST), precision * FASTEST)
-        reason = each_step(step, loss / rows.total)
-        if reason:
-            return step, reason
+        stop = each_step(step, loss / rows.total)
+        if stop:
+            return step, stop.sentence
         still = still + 1 if moved < tolerance else 0
         if still == PATIENCE:
             return (

@@ -11,9 +11,9 @@ from knotwork.kan import KAN
 from knotwork.model import FreeParameters, KANLayer
 from knotwork.pde.hidden_grids import follow_values
 from knotwork.pde.terms import Term
+from knotwork.solvers import SOLVER
 from knotwork.training import INTERRUPTED
 from knotwork.training.damping import Damping, bent_step, damped_step
-from knotwork.training.levenberg_marquardt import PROBE
 
 DEAR, DEAREST, LONG = 1.5, 1e3, 10  # times the objective, at once and after a while; steps
 RIDGE, HARDLY = 1e-11, 1e-4  # of the diagonal, where the last layer is solved for alone; of its largest, at least
@@ -243,9 +243,9 @@ def _settled(system: System) -> tuple[float, list[Tensor]]:
 def _bent(system: System, start: Tensor, step: Tensor, factor: Tensor, residuals: list[Tensor]) -> Tensor:
     """The step bent by the second derivatives of the residuals along it."""
     second = [-2 * r for r in residuals]
-    for share in (PROBE, -PROBE):
+    for share in (SOLVER.acceleration_probe, -SOLVER.acceleration_probe):
         system.set(start + share * step)
         second = [s + r for s, r in zip(second, system.residuals(), strict=True)]
     system.set(start)
-    pulled = system.pull_back([s / PROBE**2 for s in second])
+    pulled = system.pull_back([s / SOLVER.acceleration_probe**2 for s in second])
     return bent_step(step, pulled, factor)

@@ -1,6 +1,6 @@
 """Gradient steps on mini-batches: Adam, or any other optimiser of torch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from knotwork.data import Batch
 from knotwork.errors import TrainingError
 from knotwork.model import KANNetwork
+from knotwork.solvers import EachStep, Ended, StopReason
 from knotwork.training.grids import adapt_hidden_grids
 from knotwork.training.objective import Objective
 
-EachStep = Callable[[int, float], str | None]
 CHEAP = 1000  # rows that can be looked at after every step
 
 
@@ -43,7 +43,7 @@ def by_gradient(
     lr: float,
     every: int,
     update_grid: bool,
-) -> tuple[int, str]:
+) -> Ended:
     """Gradient steps of any torch optimiser on one batch each, in place; steps taken and why they ended.
 
     Hidden grids follow the rows x in the first half of the steps; `each_step` is called after every so many.
@@ -54,17 +54,18 @@ def by_gradient(
         stepper.zero_grad()
         value = objective(model, batch_x, batch_y)
         if not bool(value.isfinite()):
-            return step - 1, f"the loss became {value.item()} at step {step}; the best state so far was kept"
+            sentence = f"the loss became {value.item()} at step {step}; the best state so far was kept"
+            return Ended(step - 1, StopReason.NOT_FINITE, sentence)
         value.backward()
         stepper.step()
         for constants, rows, values in fixed:
             constants.data[rows] = values
         if update_grid and step <= steps // 2 and step % max(steps // 20, 1) == 0 and isinstance(model, KANNetwork):
             adapt_hidden_grids(model, x)
-        reason = each_step(step, float("nan")) if step % every == 0 or step == steps else None
-        if reason:
-            return step, reason
-    return steps, f"the limit of {steps} steps was reached"
+        stop = each_step(step, float("nan")) if step % every == 0 or step == steps else None
+        if stop:
+            return stop.after(step)
+    return Ended(steps, StopReason.STEP_LIMIT, f"the limit of {steps} steps was reached")
 
 
 def _fixed_constants(model: nn.Module) -> list[tuple[nn.Parameter, list[int], Tensor]]:

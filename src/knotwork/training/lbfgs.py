@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from knotwork.model import FreeParameters, KANNetwork, pull_back, sweep
-from knotwork.training.first_order import EachStep
+from knotwork.solvers import EachStep, Ended, StopReason
 from knotwork.training.grids import adapt_hidden_grids
 from knotwork.training.levenberg_marquardt import half_derivatives
 from knotwork.training.objective import Objective, mean_squared_error
@@ -29,7 +29,7 @@ def by_lbfgs(
     steps: int,
     lr: float,
     update_grid: bool,
-) -> tuple[int, str]:
+) -> Ended:
     """L-BFGS with strong Wolfe line search, in place: up to `steps` steps of 20 iterations each.
 
     Returns the steps taken and why it ended. For the squared error of a KAN of moderate size the variables of each step
@@ -45,19 +45,21 @@ def by_lbfgs(
             plain = plain or _plain(model, x, y, objective, lr)
             value = plain()
         if value != value:
-            return step - 1, f"the loss became NaN at step {step}; the best state so far was kept"
+            sentence = f"the loss became NaN at step {step}; the best state so far was kept"
+            return Ended(step - 1, StopReason.NOT_FINITE, sentence)
         moved = False
         if update_grid and step <= min(steps // 2, ADAPTING) and isinstance(model, KANNetwork):
             moved = adapt_hidden_grids(model, x)
             plain = None if moved else plain  # the curvature it remembers is that of the old grids
-        reason = each_step(step, float("nan"))
-        if reason:
-            return step, reason
+        stop = each_step(step, float("nan"))
+        if stop:
+            return stop.after(step)
         slow = slow + 1 if not moved and last - value <= SLOW * value else 0
         if slow >= 5:
-            return step, f"converged: five steps in a row lowered the loss by less than {SLOW:g} of it"
+            sentence = f"converged: five steps in a row lowered the loss by less than {SLOW:g} of it"
+            return Ended(step, StopReason.CONVERGED, sentence)
         last = value
-    return steps, f"the limit of {steps} steps was reached"
+    return Ended(steps, StopReason.STEP_LIMIT, f"the limit of {steps} steps was reached")
 
 
 def _optimizer(parameters: list[Tensor], lr: float) -> torch.optim.LBFGS:

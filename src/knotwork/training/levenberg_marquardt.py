@@ -1,12 +1,22 @@
-"""Damped Gauss-Newton on all residuals at once: the method that reaches the accuracy splines allow."""
-
-from collections.abc import Callable
+"""Damped Gauss-Newton steps on all residuals at once: the optimiser that reaches the accuracy splines allow."""
 
 import torch
 from torch import Tensor
 
 from knotwork.model import FreeParameters, KANNetwork, Sweep, normal_equations, pull_back, rows_at_once, sweep
-from knotwork.training.damping import Damping, bent_step, damped_step
+from knotwork.solvers import (
+    SOLVER,
+    EachStep,
+    Ended,
+    NormalEquations,
+    Options,
+    Problem,
+    Step,
+    Stop,
+    accelerated_step,
+    gauss_newton,
+    second_differences,
+)
 from knotwork.training.grids import adapt_hidden_grids, hidden_grids_fit
 from knotwork.training.likelihood import Goal, Normal
 from knotwork.training.penalties import Penalty
@@ -17,17 +27,14 @@ EXACTLY = 0.003  # of a hidden grid: how far off its ends may be, at first and i
 SETTLING = 10  # last steps, before which hidden grids are laid as they shall stay
 MOST_ROUGH = 3.0  # times the loss, for the part of roughness in what is minimised
 EXACT = 1e-8  # of the loss of a constant: what is less is the error of splines, and not noise
-ROUNDED = "only rounding errors are left"
-NEARLY = 100.0  # times the target: an error ten times as large
 FALLING = 1e-3  # of the loss, or less, is left by a step of a network that may fit the rows exactly, to rounding
-PROBE = 0.1  # of a step, for second derivatives along it
 
 
 def levenberg_marquardt(
     network: KANNetwork,
     x: Tensor,
     y: Tensor,
-    each_step: Callable[[int, float], str | None] | None = None,
+    each_step: EachStep | None = None,
     *,
     steps: int = 100,
     tolerance: float = 1e-5,
@@ -37,96 +44,152 @@ def levenberg_marquardt(
     update_grid: bool = True,
     smoothness: float = WHISPER,
     likelihood: Goal = NORMAL,
-) -> tuple[int, str]:
-    """Minimise the loss (plus penalty) over the free parameters, in place; steps taken and why it ended.
+) -> Ended:
+    """Minimise the loss (plus penalty) over the free parameters, in place.
 
     The loss is that of the `likelihood`, the mean squared error by default, and its second derivatives are those of
-    Gauss and Newton. Marquardt's scaling with Nielsen's damping (Madsen, Nielsen, Tingleff 2004, section 3.2), each
-    step bent along the valley it follows by geodesic acceleration (Transtrum and Sethna 2012), which saves most of the
-    steps of a network whose layers must turn together. A step is taken only if it lowers the loss plus `smoothness`
-    times the roughness of the curves (`Smoothness`), which decides what the rows leave open, and continues curves more
-    closely once the loss is so small that it can hardly be noise. Hidden grids follow the activations between steps.
+    Gauss and Newton. The damped and accelerated steps are those of `knotwork.solvers.gauss_newton`: the acceleration
+    saves most of the steps of a network whose layers must change together. A step is accepted only if it lowers the
+    loss plus `smoothness` times the roughness of the curves (`Smoothness`), which determines coefficients that no
+    sample determines, and continues curves more closely once the loss is so small that it can hardly be noise. Hidden
+    grids follow the activations between steps.
 
-    Stops when `patience` steps in a row bring no loss that is lower than all before by `tolerance` of it, when the loss
-    is `target` or less, or when `each_step(step, loss)` gives a reason.
+    Args:
+        network: the network, trained in place.
+        x: inputs, (n, in).
+        y: targets, (n, out).
+        each_step: called after every accepted step with its number and the loss; a `Stop` ends the fit.
+        steps: limit of accepted steps.
+        tolerance: relative decrease of the lowest loss so far that counts as progress.
+        patience: steps in a row without progress after which the fit has converged.
+        target: loss at which only rounding errors are left.
+        penalty: added to the loss.
+        update_grid: whether hidden grids follow the activations.
+        smoothness: weight of the roughness of the curves, relative to how much the outputs depend on them.
+        likelihood: what the loss is.
+
+    Returns:
+        The number of accepted steps and why the fit ended.
     """
-    if update_grid:
-        adapt_hidden_grids(network, x, within=EXACTLY)
-    free = FreeParameters(network)
-    if not free.size:
-        return 0, "there is no parameter to train"
-    loss, seen = _evaluate(network, x, y, free, penalty, likelihood)
-    if loss != loss:
-        return 0, "the loss is NaN where the fit began, so no step can be judged"
-    damping, slow, taken, lowest = Damping(), 0, 0, loss
-    smooth = system = None
-    splines_own, falling = EXACT * likelihood.spread(y), False
-    rough, settled = 0.0, not update_grid
-    while taken < steps:
-        if loss <= target:
-            return taken, ROUNDED
-        start, reason = free.get(), None
-        if system is None:
-            matrix, gradient = half_derivatives(network, x, y, free, penalty, seen, likelihood)
-            exact = loss <= splines_own and not falling
-            if smooth is None or exact > smooth.exact:
-                smooth = Smoothness(network, free, matrix.diagonal(), smoothness, exact)
-            rough = smooth.weaken(start, MOST_ROUGH * loss)  # curves rougher than that are what the rows ask for
-            system = smooth.add_to(matrix, gradient, start)
-        step, predicted, factor = damped_step(*system, damping.value)
-        new, new_rough, trial = float("nan"), 0.0, None
-        if step is not None:
-            step = _bent(network, x, y, free, start, step, factor, seen, likelihood)
-            free.set(start + step)
-            new, trial = _evaluate(network, x, y, free, penalty, likelihood, seen)
-            new_rough = smooth.value(start + step)  # type: ignore[union-attr]
-        gained = loss + rough - new - new_rough
-        if gained > 0:
-            damping.taken(gained, predicted)
-            taken, system = taken + 1, None
-            falling = new < FALLING * loss
-            loss, rough, seen = new, new_rough, trial
-            slow = 0 if loss < (1 - tolerance) * lowest else slow + 1
-            lowest = min(loss, lowest)
-            if update_grid and not hidden_grids_fit(network, x, seen):
-                adapt_hidden_grids(network, x)
-                loss, seen = _evaluate(network, x, y, free, penalty, likelihood, seen)
-                smooth = None
-            reason = each_step(taken, loss) if each_step is not None else None
-            if reason:
-                return taken, reason
-            if slow >= patience:
-                reason = f"converged: {patience} steps in a row brought no loss lower by {tolerance:g} of it"
+    problem = NetworkProblem(
+        network, x, y, penalty=penalty, update_grid=update_grid, smoothness=smoothness, likelihood=likelihood
+    )
+    options = Options(steps=steps, tolerance=tolerance, patience=patience, target=target)
+    return gauss_newton(problem, options, each_step)
+
+
+class NetworkProblem(Problem):
+    """The loss of a network on all rows, plus penalty and a weak smoothness penalty, at its present parameters.
+
+    The `loss` holds no smoothness penalty: it decides on acceptance alone.
+    """
+
+    def __init__(
+        self,
+        network: KANNetwork,
+        x: Tensor,
+        y: Tensor,
+        *,
+        penalty: Penalty | None = None,
+        update_grid: bool = True,
+        smoothness: float = WHISPER,
+        likelihood: Goal = NORMAL,
+    ) -> None:
+        if update_grid:
+            adapt_hidden_grids(network, x, within=EXACTLY)
+        self.network, self.x, self.y, self.penalty, self.likelihood = network, x, y, penalty, likelihood
+        self.free = FreeParameters(network)
+        self.update_grid, self.grids_final = update_grid, not update_grid
+        self.weight, self.smooth, self.rough = smoothness, None, 0.0
+        self.spline_error, self.falling = EXACT * likelihood.spread(y), False
+
+    @property
+    def size(self) -> int:
+        return self.free.size
+
+    def begin(self) -> None:
+        self.loss, self.seen = self._evaluate()
+        self.start = self.free.get()
+
+    def linearise(self) -> NormalEquations:
+        matrix, gradient = half_derivatives(
+            self.network, self.x, self.y, self.free, self.penalty, self.seen, self.likelihood
+        )
+        self.start = self.free.get()
+        exact = self.loss <= self.spline_error and not self.falling
+        if self.smooth is None or exact > self.smooth.exact:
+            self.smooth = Smoothness(self.network, self.free, matrix.diagonal(), self.weight, exact)
+        # curves rougher than that are what the rows ask for
+        self.rough = self.smooth.weaken(self.start, MOST_ROUGH * self.loss)
+        return NormalEquations(*self.smooth.add_to(matrix, gradient, self.start))
+
+    @torch.no_grad()
+    def accelerated(self, step: Step) -> Tensor:
+        network, free, likelihood = self.network, self.free, self.likelihood
+        compiled, inputs = free.compiled(), network.select_inputs(self.x)
+        here = network(self.x) if self.seen is None else self.seen.outputs
+
+        def moved(share: float) -> list[Tensor]:
+            free.set(self.start + share * step.vector)
+            fast = free.compiled()
+            return [network(self.x) if fast is None else fast.values(inputs)]
+
+        second = second_differences([here], moved)[0]
+        free.set(self.start)
+        second *= likelihood.scale(self.y) / 2 / SOLVER.acceleration_probe**2
+        directions = likelihood.residuals(here, self.y)[1]
+        if directions is not None:
+            second = (directions.transpose(1, 2) @ (directions @ second.unsqueeze(2))).squeeze(2)
+        if compiled is not None:  # from the gradient of the mean of |second|²
+            vjp = compiled.loss_and_gradient(inputs, here - second)[1] * (second.numel() / 2)
         else:
-            free.set(start)
-            if damping.rejected():
-                reason = "converged: no step lowers the loss any more"
-        if not settled and (reason or taken == steps - SETTLING):
-            settled = True
-            if adapt_hidden_grids(network, x, within=EXACTLY):
-                loss, seen = _evaluate(network, x, y, free, penalty, likelihood, seen)
-                smooth, system, reason = None, None, None
-                damping, slow = Damping(), 0
-        if reason:  # where rounding decides which step is lower, the last digits of the target are not always to be had
-            return taken, ROUNDED if loss <= NEARLY * target else reason
-    return taken, f"the limit of {steps} steps was reached"
+            rows = rows_at_once(free)
+            parts = zip(self.x.split(rows), second.split(rows), strict=True)
+            vjp = torch.stack([pull_back(network, sweep(network, some), by, free) for some, by in parts]).sum(0)
+        return accelerated_step(step, vjp)
 
+    def attempt(self, vector: Tensor) -> float:
+        assert self.smooth is not None
+        self.free.set(self.start + vector)
+        self.new, self.new_seen = self._evaluate(self.seen)
+        self.new_rough = self.smooth.value(self.start + vector)
+        return self.loss + self.rough - self.new - self.new_rough
 
-def _evaluate(
-    network: KANNetwork,
-    x: Tensor,
-    y: Tensor,
-    free: FreeParameters,
-    penalty: Penalty | None,
-    likelihood: Goal,
-    known: Sweep | None = None,
-) -> tuple[float, Sweep | None]:
-    """The objective, and the sweep it came from where all rows fit in one chunk."""
-    compiled = free.compiled() is not None  # then the normal equations need no sweep
-    if not compiled and len(x) > rows_at_once(free):
-        return objective_value(network, x, y, penalty, likelihood), None
-    seen = sweep(network, x, known, values_only=compiled)
-    return _objective(network, seen.outputs, x, y, penalty, likelihood), seen
+    def accept(self) -> None:
+        self.falling = self.new < FALLING * self.loss
+        self.loss, self.rough, self.seen = self.new, self.new_rough, self.new_seen
+
+    def reject(self) -> None:
+        self.free.set(self.start)
+
+    def follow(self) -> None:
+        if self.update_grid and not hidden_grids_fit(self.network, self.x, self.seen):
+            adapt_hidden_grids(self.network, self.x)
+            self._changed()
+
+    def restart(self, stop: Stop | None, remaining: int | None) -> bool:
+        """Adapt the hidden grids once more before the last steps, more exactly than between steps."""
+        if self.grids_final or not (stop or remaining == SETTLING):
+            return False
+        self.grids_final = True
+        if not adapt_hidden_grids(self.network, self.x, within=EXACTLY):
+            return False
+        self._changed()
+        return True
+
+    def _changed(self) -> None:
+        """Evaluate the loss on other grids, on which smoothness is measured anew."""
+        self.loss, self.seen = self._evaluate(self.seen)
+        self.smooth = None
+
+    def _evaluate(self, known: Sweep | None = None) -> tuple[float, Sweep | None]:
+        """The loss, and the sweep it came from where all rows fit in one chunk."""
+        network, x, free = self.network, self.x, self.free
+        compiled = free.compiled() is not None  # then the normal equations need no sweep
+        if not compiled and len(x) > rows_at_once(free):
+            return objective_value(network, x, self.y, self.penalty, self.likelihood), None
+        seen = sweep(network, x, known, values_only=compiled)
+        return _objective(network, seen.outputs, x, self.y, self.penalty, self.likelihood), seen
 
 
 def objective_value(
@@ -165,37 +228,3 @@ def half_derivatives(
         curvature, slope = penalty.quadratic(network, x, free)
         matrix, gradient = matrix + curvature / 2, gradient + slope / 2
     return matrix, gradient
-
-
-@torch.no_grad()
-def _bent(
-    network: KANNetwork,
-    x: Tensor,
-    y: Tensor,
-    free: FreeParameters,
-    start: Tensor,
-    step: Tensor,
-    factor: Tensor,
-    seen: Sweep | None,
-    likelihood: Goal,
-) -> Tensor:
-    """The step bent by the second derivatives of the residuals along it."""
-    compiled, inputs = free.compiled(), network.select_inputs(x)
-    here = network(x) if seen is None else seen.outputs
-    second = -2 * here
-    for share in (PROBE, -PROBE):
-        free.set(start + share * step)
-        moved = free.compiled()
-        second += network(x) if moved is None else moved.values(inputs)
-    free.set(start)
-    second *= likelihood.scale(y) / 2 / PROBE**2
-    directions = likelihood.residuals(here, y)[1]
-    if directions is not None:
-        second = (directions.transpose(1, 2) @ (directions @ second.unsqueeze(2))).squeeze(2)
-    if compiled is not None:  # from the gradient of the mean of |second|²
-        pulled = compiled.loss_and_gradient(inputs, here - second)[1] * (second.numel() / 2)
-    else:
-        rows = rows_at_once(free)
-        parts = zip(x.split(rows), second.split(rows), strict=True)
-        pulled = torch.stack([pull_back(network, sweep(network, some), by, free) for some, by in parts]).sum(0)
-    return bent_step(step, pulled, factor)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from knotwork.data import Batch, Dataset, Stream, as_dataset, seeded
 from knotwork.model import KANNetwork
+from knotwork.solvers import Ended, StopReason
 from knotwork.training.callbacks import Callback, Reporter, reporting
 from knotwork.training.first_order import by_gradient, looks, minibatches
 from knotwork.training.grids import adapt_hidden_grids, going_on, set_input_grid
@@ -109,21 +110,21 @@ def fit_with(model: nn.Module, data: object, options: FitOptions, reporter: Repo
     with going_on(model), threads_for(len(train[0]) * size):
         watch = Watch(model, objective, train, validation, options.patience, reporter, began)
         try:
-            taken, reason = run(plan, model, data, train, objective, watch, generator)
+            ended = run(plan, model, data, train, objective, watch, generator)
         except KeyboardInterrupt:
-            taken, reason = watch.taken, INTERRUPTED
+            ended = Ended(watch.taken, StopReason.INTERRUPTED, INTERRUPTED)
         best = watch.restore_best()
         errors = [error_of(model, objective, *rows) for rows in (train, validation, test)]
     return FitResult(
         model=model,
         optimizer=plan.optimizer,
         why=plan.why,
-        stop_reason=reason,
+        stop_reason=ended.sentence,
         objective=best,
         train_rmse=errors[0] or 0.0,
         val_rmse=errors[1],
         test_rmse=errors[2],
-        steps=taken,
+        steps=ended.steps,
         seconds=time.perf_counter() - began,
         history=tuple(watch.history),
     )
@@ -137,7 +138,7 @@ def run(
     objective: Objective,
     watch: Watch,
     generator: torch.Generator,
-) -> tuple[int, str]:
+) -> Ended:
     """Lay the first grids, find a start, and make the steps of the optimiser; steps taken and why they ended."""
     x, y = train
     first = isinstance(model, KANNetwork) and not bool(model.fitted)
@@ -162,13 +163,13 @@ def run(
                 **shared,
             )
         if watch.reporter.stopped or watch.reporter.stage(title, plan.steps):
-            return 0, STOPPED
+            return Ended(0, StopReason.CALLBACK, STOPPED)
         watch.alike = 1.0 if watch.patience else ALIKE
         target = rounding(as_dataset(data).y_train.to(y)) if objective.loss is mean_squared_error else 0.0
         more = {"steps": plan.steps, "tolerance": plan.tolerance, "target": target}
         return levenberg_marquardt(model, x, y, watch, **more, **shared)
     if watch.reporter.stage(title, plan.steps):
-        return 0, STOPPED
+        return Ended(0, StopReason.CALLBACK, STOPPED)
     shared = {"steps": plan.steps, "lr": plan.lr, "update_grid": plan.update_grid}
     if plan.optimizer == "lbfgs":
         return by_lbfgs(model, x, y, objective, watch, **shared)

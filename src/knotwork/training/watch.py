@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from knotwork.model import KANNetwork
+from knotwork.solvers import Stop, StopReason
 from knotwork.training.callbacks import Reporter
 from knotwork.training.objective import Objective, mean_squared_error
 from knotwork.training.result import STOPPED, Record
@@ -46,7 +47,7 @@ class Watch:
         self.best = self.first = start if start == start else float("inf")
         self._keep()
 
-    def __call__(self, step: int, value: float = NAN) -> str | None:
+    def __call__(self, step: int, value: float = NAN) -> Stop | None:
         known = value == value and self.squared and self.objective.penalty is None
         train = value**0.5 if known else self.objective.report(self.model, *self.rows)
         validation = self._validation()
@@ -60,8 +61,8 @@ class Watch:
         elif validation is not None:
             self.waited = 0 if self._offer(validation) else self.waited + 1
             if self.waited >= self.patience:
-                return f"{self.patience} steps brought no better validation loss"
-        return STOPPED if stopped else None
+                return Stop(StopReason.PATIENCE, f"{self.patience} steps brought no better validation loss")
+        return Stop(StopReason.CALLBACK, STOPPED) if stopped else None
 
     @property
     def taken(self) -> int:
