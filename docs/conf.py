@@ -1,6 +1,8 @@
 """How the documentation is built: `make docs`. Pages run while they are built, and a cell that fails ends the build."""
 
+import inspect
 import re
+import textwrap
 from importlib.metadata import version as installed_version
 from typing import Any
 
@@ -61,12 +63,48 @@ pygments_style = "friendly"
 pygments_dark_style = "monokai"
 
 
+SECTIONS = {
+    "Args": "Arguments",
+    "Attributes": "Attributes",
+    "Returns": "Returns",
+    "Yields": "Yields",
+    "Raises": "Raises",
+    "Example": "Example",
+    "Examples": "Examples",
+}
+
+
 def plain_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Our docstrings are plain text with `code` in backticks and indented examples: nothing else in them is markup."""
-    paragraphs = "\n".join(lines).split("\n\n")
-    lines[:] = "\n\n".join(
-        f"::\n\n{paragraph}" if paragraph.startswith("    ") else _escaped(paragraph) for paragraph in paragraphs
-    ).split("\n")
+    """Our docstrings are text with `code` in backticks, indented examples and Google's sections: no other markup."""
+    text = "\n".join(lines).rstrip()
+    pieces = re.split(rf"(?m)^({'|'.join(SECTIONS)}):$((?:\n(?:[ \t].*|[ \t]*$))*)", text)
+    parts = [_plain(pieces[0])]
+    for header, body, after in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
+        parts += [_section(header, inspect.cleandoc(body)), _plain(after)]
+    lines[:] = "\n\n".join(part for part in parts if part).split("\n")
+
+
+def _plain(text: str) -> str:
+    """Paragraphs; those that are indented are examples."""
+    return "\n\n".join(
+        f"::\n\n{paragraph}" if paragraph.startswith("    ") else _escaped(paragraph)
+        for paragraph in text.strip("\n").split("\n\n")
+    )
+
+
+def _section(header: str, body: str) -> str:
+    """A section of a docstring: its title, then a list of names, an example, or text."""
+    title = f"**{SECTIONS[header]}**"
+    if header.startswith("Example"):
+        return f"{title}\n\n.. code-block:: pycon\n\n" + textwrap.indent(body, "    ")
+    if header in ("Returns", "Yields"):
+        return f"{title}\n\n{_plain(body)}"
+    entries = re.split(r"(?m)^(?=\S)", body)[1:]  # each begins at the margin
+    items = []
+    for entry in entries:
+        name, colon, meaning = " ".join(entry.split()).partition(": ")
+        items.append(f"- ``{name}``: {_escaped(meaning)}" if colon else f"- {_escaped(name)}")
+    return f"{title}\n\n" + "\n".join(items)
 
 
 def _escaped(paragraph: str) -> str:
