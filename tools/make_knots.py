@@ -32,15 +32,17 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=20, help="how many rows to check (default %(default)s)")
     parser.add_argument("--seed", type=int, default=SEED, help="of the choice of knots or rows (default %(default)s)")
     parser.add_argument("--plan", default=PLAN, help="how many knots of how many crossings (default %(default)s)")
-    parser.add_argument("--limit", type=int, default=LIMIT, help="stop after so many knots (default %(default)s)")
-    parser.add_argument("--budget", type=float, metavar="SECONDS", help="stop after so long (default: never)")
+    parser.add_argument(
+        "--limit", type=int, default=LIMIT, help="stop after this number of knots (default %(default)s)"
+    )
+    parser.add_argument("--budget", type=float, metavar="SECONDS", help="stop after this time (default: never)")
     args = parser.parse_args()
     try:
         if args.check:
             report = check(read(args.check), args.rows, args.seed, args.budget)
             print(report)
             return int(bool(report.disagreeing or report.missing))
-        if not args.out.parent.is_dir():  # said before the work, not after it
+        if not args.out.parent.is_dir():  # checked before the work, not after it
             raise ValueError(f"there is no directory {args.out.parent}")
         write(build(choose(args.plan, args.seed)[: args.limit], args.budget), args.out)
     except (OSError, ValueError) as error:

@@ -3,8 +3,8 @@
 
     python tools/versions.py [lowest-direct | highest]
 
-Both without an argument; `make versions` runs this. On Linux torch brings gigabytes of CUDA, which uv keeps for the
-next time; with UV_TORCH_BACKEND=cpu in the environment uv looks for builds without.
+Both without an argument; `make versions` runs this. On Linux torch downloads gigabytes of CUDA, which uv keeps for the
+next time. With UV_TORCH_BACKEND=cpu in the environment uv takes builds without CUDA.
 """
 
 import sys

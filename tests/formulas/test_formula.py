@@ -72,6 +72,7 @@ def test_rounding_latex_and_text():
     assert str(formula.round(3).expression) == "2.35*sin(1.23*x_1)"
     assert str(formula) == "y = 2.346*sin(1.235*x_1)"
     assert r"\sin" in formula.latex()
+    assert formula._repr_latex_() == f"$${formula.round(4).equation()}$$" != formula.equation()
     assert formula.complexity == 6
 
 

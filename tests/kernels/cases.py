@@ -1,4 +1,4 @@
-"""Knots and samples, and what SciPy and SymPy say about them: for every kernel's contract."""
+"""Knots and samples, and the values of SciPy and SymPy for them: for every kernel's contract."""
 
 from functools import cache
 

@@ -98,7 +98,7 @@ def test_a_loss_on_third_derivatives_can_be_trained(edge_sums, k, scaled):
 
 
 def test_derivatives_by_autograd_are_those_asked_for(edge_sums):
-    """One after another, each the one that `derivative` gives."""
+    """Repeated differentiation by x gives what `derivative` gives."""
     knots, (x, coefficients, base_weights, _), _ = make_case(40, 1, 1, 5, 3, torch.float64)
     x.requires_grad_()
     u = edge_sums(x, coefficients, base_weights, knots, 3)
@@ -110,7 +110,7 @@ def test_derivatives_by_autograd_are_those_asked_for(edge_sums):
 
 @pytest.mark.parametrize("derivative", [12, 13, 14, 20])
 def test_derivatives_of_very_high_order(edge_sums, derivative):
-    """As in plain torch, which serves where the compiled kernels end."""
+    """The same as in plain torch, which computes what the compiled kernels cannot."""
     knots, (x, coefficients, base_weights, _), _ = make_case(40, 1, 1, 5, 3, torch.float64)
     layer = coefficients, base_weights, knots, 3, "sine", "linear", derivative
     found, expected = [], []
@@ -125,7 +125,7 @@ def test_derivatives_of_very_high_order(edge_sums, derivative):
 
 @pytest.mark.parametrize("wanted", [w for w in product([False, True], repeat=4) if any(w)])
 def test_only_gradients_that_are_wanted_are_made(edge_sums, wanted):
-    """Each is what it is when all are wanted, also as a graph of its own."""
+    """Each gradient is the same alone as together with all others, also as a graph of its own."""
     knots, tensors, gradient = make_case(130, 3, 5, 5, 3, torch.float64)
 
     def call(x, coefficients, base_weights, scale):
@@ -183,7 +183,7 @@ def test_a_graph_can_be_used_twice_and_only_when_kept(edge_sums):
 
 @pytest.mark.parametrize("name", [*NAMES, "knots"])
 def test_changing_an_argument_in_place_is_noticed(edge_sums, name):
-    """A gradient at values that are gone is refused, or the values were kept."""
+    """A gradient at values that were overwritten raises an error, or the values were kept."""
     knots, tensors, gradient = make_case(130, 3, 5, 5, 3, torch.float64)
     arguments = dict(zip(NAMES, leaves_of(tensors), strict=True)) | {"knots": knots.clone()}
     leaves = [arguments[n] for n in NAMES]

@@ -1,4 +1,4 @@
-"""Several derivatives at the same samples in one pass: what one pass a derivative says."""
+"""Several derivatives at the same samples in one pass equal one pass for each derivative."""
 
 import pytest
 import torch

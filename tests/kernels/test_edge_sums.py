@@ -32,7 +32,7 @@ GRIDS = [(1, "even"), (5, "uneven"), (20, "even"), (20, "uneven"), (200, "even")
 
 @cache
 def on_the_knots(k, grid, spacing, dtype, extrapolation):
-    """Samples on, beside and between all knots that are in use, coefficients, and what SciPy says of every order."""
+    """Samples on, beside and between all knots that are in use, coefficients, and SciPy's values of every order."""
     knots = make_knots(k, grid, 2, spacing, dtype)
     low, high = (knots[:, 0], knots[:, -1]) if extrapolation == "zero" else (knots[:, k], knots[:, -k - 1])
     x = make_samples(knots, k, outside=True).clamp(low, high)
@@ -256,7 +256,7 @@ def test_layout_in_memory_does_not_matter(edge_sums, dtype, layout):
 
 
 def test_the_gradient_of_a_sum(edge_sums):
-    """`y.sum().backward()` hands over one number, expanded."""
+    """`y.sum().backward()` passes one number, expanded."""
     knots, tensors, _ = make_case(150, 5, 16, 5, 3, torch.float64, scaled=False)
     leaves = [t.requires_grad_() for t in tensors[:3]]
     edge_sums(*leaves, knots, 3).sum().backward()
@@ -350,7 +350,7 @@ def test_settings_that_do_not_fit_are_said(edge_sums, changes, message):
 @every_dtype
 @pytest.mark.parametrize("reach", [1e-3, 1.0, 1e3])
 def test_grids_of_any_size_anywhere(edge_sums, dtype, reach):
-    """Knots of every size and far from zero: where a sample lies is found on the rounded knots."""
+    """Knots of every size and far from zero: the interval of a sample is found on the rounded knots."""
     k = 3
     unit = make_knots(k, 50, 3, dtype=torch.float64)
     knots = (unit * reach + torch.tensor([[0.0], [100 * reach], [-7 * reach]])).to(dtype)
@@ -364,7 +364,7 @@ def test_grids_of_any_size_anywhere(edge_sums, dtype, reach):
 
 
 def test_knots_in_disorder_do_no_harm(edge_sums):
-    """Equal, falling, infinite or missing knots: rubbish perhaps, never a crash."""
+    """Equal, decreasing, infinite or missing knots: the result may be meaningless, but nothing crashes."""
     x = torch.linspace(-2, 2, 300, dtype=torch.float64).reshape(100, 3).requires_grad_()
     good = make_knots(3, 20, 3)
     for knots in (good.flip(1), good * 0, good * math.inf, good * math.nan, good.clamp(0, 0.5)):

@@ -16,7 +16,7 @@ from knotwork.kernels import active
 from knotwork.model import KANLayer
 from tests.kernels.cases import BOUND, make_case, make_knots, relative_error
 
-if_compiled = pytest.mark.skipif(active().name != "compiled", reason="plain torch brings its own threads")
+if_compiled = pytest.mark.skipif(active().name != "compiled", reason="plain torch uses its own threads")
 EQUAL = 1e-12  # of float64 sums in another order
 
 
@@ -85,7 +85,7 @@ def test_autocast_keeps_single_precision(edge_sums):
 
 
 def test_autocast_around_a_network():
-    """Half-precision rows from a neighbour are read in the layer's own precision."""
+    """Half-precision rows from another layer are read in the layer's own precision."""
     made, x = layer(3, 4), samples(50, 3)
     net = nn.Sequential(made, nn.Linear(4, 3), layer(3, 2, k=2))
     with torch.autocast("cpu", torch.bfloat16):
@@ -214,7 +214,7 @@ def test_training_among_other_modules():
 
 
 class Rows(Dataset):
-    """Rows made by a layer, in whatever process asks for them."""
+    """Rows computed by a layer, in the process that reads them."""
 
     def __init__(self, made, x):
         self.made, self.x = made, x
@@ -231,7 +231,7 @@ class Rows(Dataset):
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_worker_processes_after_threads(threads):
-    """A fork leaves the threads behind that the parent has used; the child makes its own."""
+    """A forked child has none of its parent's threads; it starts its own."""
     threads(2 if active().name == "compiled" else 1)
     made, x = layer(64, 64), samples(200, 64)
     rows = Rows(made, x)
@@ -274,7 +274,7 @@ def test_the_number_of_threads(threads, size):
 
 @if_compiled
 def test_two_python_threads_at_once(threads):
-    """Each has memory of its own, and one of them the helpers: all get what they would get alone."""
+    """Threads that call at the same time get the same results as alone."""
     threads(2)
     work = [
         (layer(n_in, n_out, grid, dtype=torch.float64), samples(batch, n_in, dtype=torch.float64))

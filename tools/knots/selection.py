@@ -50,6 +50,6 @@ def choose(plan: str, seed: int) -> list[tuple[str, bool]]:
 
 
 def knots_with(crossings: int) -> list[str]:
-    """Names of the prime knots with so many crossings, in the order of the Hoste-Thistlethwaite table."""
+    """Names of the prime knots with this number of crossings, in the order of the Hoste-Thistlethwaite table."""
     counts = zip("an", PRIME_KNOTS[crossings], strict=True)
     return [f"K{crossings}{kind}{number}" for kind, count in counts for number in range(1, count + 1)]

@@ -192,6 +192,13 @@ class Formula:
         pairs = zip(self.targets, self.expressions, strict=True)
         return r" \\ ".join(f"{latex(symbol(name))} = {latex(e)}" for name, e in pairs)
 
+    def _repr_latex_(self) -> str:
+        """What notebooks show: the equation set as mathematics, constants rounded to four digits."""
+        rows = self.round(4).equation()
+        if len(self.targets) > 1:
+            rows = rf"\begin{{aligned}} {rows.replace(' = ', ' &= ')} \end{{aligned}}"
+        return f"$${rows}$$"
+
     def round(self, digits: int = 3) -> "Formula":
         """A new formula with constants rounded to significant digits, in `expressions` and in `constants`.
 

@@ -1,4 +1,4 @@
-"""Arithmetic: whole KAN layers and B-spline bases, compiled where they can be, in plain torch everywhere else.
+"""Arithmetic: whole KAN layers and B-spline bases, in C++ where possible, in plain torch everywhere else.
 
 The compiled kernels use the widest vectors that the machine has. The environment variable KNOTWORK_KERNELS, set before
 the import, chooses others: "reference" (plain torch), "baseline", "avx2" or "avx512"; `active()` tells which are in use

@@ -177,7 +177,7 @@ def basis(x: Tensor, knots: Tensor, k: int, derivative: int = 0, extrapolation: 
     Differentiable in x to any order; the knots are constants.
 
     Outside the grid: "linear" continues value and slope (C1), "zero" evaluates the functions on the extended knots,
-    where they fade to zero within k intervals (as in the paper), "error" raises SpecError. (It looks at the values, so
+    where they fade to zero within k intervals (as in the paper), "error" raises SpecError. (It reads the values, so
     it cannot run under vmap or in a compiled graph.)
     """
     check_arguments(x, knots, k, derivative, extrapolation)
@@ -205,8 +205,7 @@ def basis(x: Tensor, knots: Tensor, k: int, derivative: int = 0, extrapolation: 
 def basis_with_slope(x: Tensor, knots: Tensor, k: int, extrapolation: str = "linear") -> tuple[Tensor, Tensor]:
     """`basis` and its first derivative at x, each of shape (batch, in, G + k).
 
-    For solvers that write out their own derivatives: do not rely on gradients through the result, the compiled kernel
-    has none here.
+    For solvers that compute their own derivatives: the result of the compiled kernel has no gradient.
     """
     return basis(x, knots, k, 0, extrapolation), basis(x, knots, k, 1, extrapolation)
 
@@ -221,15 +220,15 @@ class LayerArrays:
     k: int
     base: str
     extrapolation: str
-    sums: int  # nodes behind the layer that are sums, then products of `arity` sums each
-    products: int
+    sums: int  # sum nodes behind the layer; they come first
+    products: int  # product nodes behind it, of `arity` sums each
 
 
 class Network(Protocol):
     """A whole network of splines in one compiled call.
 
-    All results are by the parameters in one row, layer by layer the coefficients [in, G + k, out], then the base
-    weights [in, out]. No gradients flow through the results.
+    Derivatives are by all P parameters in one row: for each layer the coefficients [in, G + k, out], then the base
+    weights [in, out]. The results have no gradients.
     """
 
     size: int  # P, the number of parameters
@@ -253,18 +252,18 @@ class Network(Protocol):
     def normal_equations(self, x: Tensor, residuals: Tensor, directions: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """JᵀJ (P, P) and Jᵀr (P,) for residuals r (batch, R) whose derivatives by the outputs are `directions`.
 
-        These have shape (batch, R, out); without them there is one residual an output, of derivative one. No larger
-        part of J is ever made.
+        These have shape (batch, R, out). Without them there is one residual for each output, with derivative one. J is
+        never held as a whole.
         """
         ...
 
 
 def network(layers: Sequence[LayerArrays], arity: int) -> Network | None:
-    """None: whole networks in one call are the compiled kernels' alone. The slow twin is `knotwork.model.sweep`."""
+    """None: only the compiled kernels compute whole networks in one call. The slow twin is `knotwork.model.sweep`."""
 
 
 def fma_peak(dtype: torch.dtype = torch.float32) -> float:
-    """Not known in plain torch: NaN. (The compiled kernels measure the GFLOP/s of one thread's multiply-adds.)"""
+    """NaN: not measured in plain torch. (The compiled kernels measure the GFLOP/s of one thread's multiply-adds.)"""
     return float("nan")
 
 
@@ -315,8 +314,8 @@ def _local(x: Tensor, knots: Tensor, interval: Tensor, k: int, derivative: int) 
     """Values at x of the functions numbered interval - k ... interval: shape (batch, in, k + 1)."""
     if derivative > k:
         return torch.zeros(*x.shape, k + 1, dtype=x.dtype, device=x.device)
-    # around[..., j] is knot number interval - k + 1 + j; beyond the ends it serves functions that are cut off, and is
-    # any knot that leaves no interval empty.
+    # around[..., j] is knot number interval - k + 1 + j. Beyond the ends any knot that leaves no interval empty will do,
+    # since only functions that are cut off use it.
     numbers = interval.unsqueeze(-1) + torch.arange(1 - k, k + 1, device=x.device)
     rows = torch.arange(knots.shape[0], device=x.device).view(1, -1, 1)
     around = knots[rows, numbers.clamp(0, knots.shape[1] - 1)]
