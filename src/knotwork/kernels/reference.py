@@ -314,7 +314,7 @@ def _local(x: Tensor, knots: Tensor, interval: Tensor, k: int, derivative: int) 
     """Values at x of the functions numbered interval - k ... interval: shape (batch, in, k + 1)."""
     if derivative > k:
         return torch.zeros(*x.shape, k + 1, dtype=x.dtype, device=x.device)
-    # around[..., j] is knot number interval - k + 1 + j. Beyond the ends any knot that leaves no interval empty will do,
+    # around[..., j] is knot number interval - k + 1 + j. Beyond the ends any knot that leaves no interval empty serves,
     # since only functions that are cut off use it.
     numbers = interval.unsqueeze(-1) + torch.arange(1 - k, k + 1, device=x.device)
     rows = torch.arange(knots.shape[0], device=x.device).view(1, -1, 1)
