@@ -143,7 +143,7 @@ def test_ctrl_c_ends_with_what_was_found_so_far(tmp_path):
     facts = json.loads(out)
     assert facts["stop_reason"] == "interrupted; the best state so far was kept"
     assert len(facts["pareto"]) == 2  # a constant and a straight line
-    assert "interrupted: the best so far is kept" in err
+    assert "interrupted; the best state so far was kept" in err
 
 
 def test_units_are_shown_and_columns_named_without_them(tmp_path, capsys, monkeypatch):

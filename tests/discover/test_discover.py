@@ -2,7 +2,6 @@
 
 import itertools
 import re
-import sys
 import warnings
 
 import numpy as np
@@ -10,9 +9,11 @@ import pytest
 import torch
 
 import knotwork as kw
-from knotwork.expressions import parse
+from knotwork.discover import Entry
+from knotwork.discover.choice import joined
+from knotwork.expressions import complexity, parse
 from knotwork.regression.search import Search
-from knotwork.training import INTERRUPTED
+from knotwork.solvers import StopReason
 
 
 @pytest.mark.parametrize(
@@ -33,8 +34,8 @@ def test_a_table_with_names_noise_and_a_useless_column():
     found = kw.discover(X, y + 0.02 * rng.normal(size=600), names=["height", "noise", "speed"], seed=0)
     assert found.importance["noise"] < 0.02
     assert sum(found.importance.values()) == pytest.approx(1.0)
-    assert found.named.spec.inputs == (0, 2)  # left out of the network, which takes all columns all the same
-    assert found.model(torch.as_tensor(X)).shape == (600, 1)
+    assert found.symbolic_model.spec.inputs == (0, 2)  # left out of the network, which takes all columns all the same
+    assert found.spline_model(torch.as_tensor(X)).shape == (600, 1)
     fresh = rng.uniform(-1, 1, (500, len(found.formula.variables)))
     columns = dict(zip(found.formula.variables, fresh.T, strict=True))
     truth = 3 * columns["height"] ** 2 - columns["speed"]
@@ -51,8 +52,8 @@ def test_one_input_is_enough():
 def test_the_front_holds_ever_longer_and_better_formulas_and_the_choice_is_on_it():
     data = kw.sample("tanh(3*x) * y + 0.3*y**2", x=(-1, 1), y=(-1, 1), size=300, noise=0.05, seed=0)
     found = kw.discover(data, time_budget=5, seed=0)
-    complexity = [trial.formula.complexity for trial in found.pareto]
-    errors = [trial.held_out for trial in found.pareto]
+    complexity = [entry.formula.complexity for entry in found.front]
+    errors = [entry.error for entry in found.front]
     assert complexity == sorted(complexity)
     assert errors == sorted(errors, reverse=True)
     assert np.isfinite(found.formula.gap)
@@ -60,9 +61,9 @@ def test_the_front_holds_ever_longer_and_better_formulas_and_the_choice_is_on_it
 
 def test_a_time_budget_ends_the_search_after_the_first_formula():
     data = kw.sample("x + 0.1*abs(sin(5*x*y))", x=(-1, 1), y=(-1, 1), size=200, seed=0)
-    told = []
-    found = kw.discover(data, time_budget=0.0, seed=0, say=told.append)
-    assert [text for text in told if text.startswith("trying")] == ["trying sums and products of curves"]
+    stages = []
+    found = kw.discover(data, time_budget=0.0, seed=0, callback=lambda event: stages.append(event.stage))
+    assert {stage for stage in stages if stage.startswith("trying")} == {"trying sums and products of curves"}
     assert found.formula.r2 > 0.9  # x alone
 
 
@@ -77,29 +78,39 @@ def test_bad_tables_raise_before_any_work():
         kw.discover(np.array([[1.0], [np.nan], [2.0]]), np.ones(3))
 
 
-def test_who_watches_is_shown_ever_better_fronts():
+class Fronts(list):
+    """A callback that collects the fronts it is shown, each once."""
+
+    def __call__(self, event):
+        if event.front and (not self or event.front != self[-1]):
+            self.append(event.front)
+
+
+def test_a_callback_is_shown_ever_better_fronts():
     data = kw.sample("x**2 + 0.3*sin(5*y)", x=(-1, 1), y=(-1, 1), size=200, noise=0.02, seed=0)
-    shown = []
-    kw.discover(data, seed=0, watch=shown.append, time_budget=10)
+    shown = Fronts()
+    kw.discover(data, seed=0, callback=shown, time_budget=10)
     assert len(shown) >= 2 and len(shown[0]) == 1  # the mean comes first
-    for finds in shown:
-        complexity, errors, _, _ = zip(*finds, strict=True)
+    for front in shown:
+        complexity, errors = zip(*((one.complexity, one.error) for one in front), strict=True)
         assert list(complexity) == sorted(set(complexity))
         assert list(errors) == sorted(set(errors), reverse=True)
     for before, after in itertools.pairwise(shown):
         assert set(after) - set(before)
-        assert min(find.error for find in after) <= min(find.error for find in before)
+        assert min(one.error for one in after) <= min(one.error for one in before)
     noise = 0.02 * float((data.X_train[:, 0] ** 2 + 0.3 * torch.sin(5 * data.X_train[:, 1])).square().mean().sqrt())
     assert shown[-1][-1].error == pytest.approx(noise, rel=0.2)
     assert shown[-1][0] == shown[0][0]  # nothing is shorter than the mean
 
 
 def test_a_front_drops_what_is_beaten():
-    shown = []
-    front = sys.modules["knotwork.discover.journey"].Front(shown.append)
+    front, shown = (), []
     for text, error in [("x", 1.0), ("x*y + x", 0.5), ("x*y", 0.4), ("x*y + y", 0.45), ("x + y", float("nan"))]:
-        front.add(error, parse(text), "a sum")
-    assert [[str(find.expression) for find in finds] for finds in shown] == [["x"], ["x", "x*y + x"], ["x", "x*y"]]
+        longer = joined(front, Entry(complexity(parse(text)), error, parse(text), "a sum"))
+        if longer is not front:
+            shown.append([str(entry.expression) for entry in longer])
+        front = longer
+    assert shown == [["x"], ["x", "x*y + x"], ["x", "x*y"]]
 
 
 def test_more_than_one_target_is_refused():
@@ -141,10 +152,10 @@ def test_targets_of_any_size_are_explained(unit):
     rng = np.random.default_rng(0)
     X = rng.uniform(1, 2, (200, 2))
     noise = 0.01 * rng.normal(size=200)
-    shown, found = [], []
+    shown, found = Fronts(), []
     for scale in (1.0, unit):
         data = kw.Dataset.from_arrays(X, scale * (1.25 * X[:, 0] * X[:, 1] + noise), names=["a", "b"], seed=0)
-        found.append(kw.discover(data, seed=0, watch=shown.append))
+        found.append(kw.discover(data, seed=0, callback=shown))
     plain, other = found
     assert set(other.formula.expression.free_symbols) == set(plain.formula.expression.free_symbols) != set()
     assert other.formula.r2 == pytest.approx(plain.formula.r2, abs=1e-3) and other.formula.r2 > 0.99
@@ -155,14 +166,14 @@ def test_targets_of_any_size_are_explained(unit):
     )
     rows = other.data.X_test
     truth = 1.25 * (rows[:, 0] * rows[:, 1])
-    missed = (other.scout.model(other.data.X_val) - other.data.y_val).detach().numpy() / unit
-    assert other.scout.val_rmse / unit == pytest.approx(np.sqrt(np.mean(missed**2)), rel=1e-6) and missed.std() < 0.3
-    for network in (other.named, other.model):
+    missed = (other.baseline.model(other.data.X_val) - other.data.y_val).detach().numpy() / unit
+    assert other.baseline.val_rmse / unit == pytest.approx(np.sqrt(np.mean(missed**2)), rel=1e-6) and missed.std() < 0.3
+    for network in (other.symbolic_model, other.spline_model):
         np.testing.assert_allclose(network(rows)[:, 0].detach().numpy() / unit, truth.numpy(), rtol=0.01)
     mean, lower, upper = other.formula.predict({"a": 1.5, "b": 1.5}, interval=0.95)
     assert lower < mean < upper and (upper - lower) / unit == pytest.approx(4 * 0.01, rel=0.2)
     assert shown[-1][-1].error / unit == pytest.approx(0.01, rel=0.3)
-    assert [trial.held_out / unit < 1 for trial in other.pareto] == [True] * len(other.pareto)
+    assert [entry.error / unit < 1 for entry in other.front] == [True] * len(other.front)
 
 
 def test_a_faint_input_that_matters_is_not_left_out():
@@ -191,7 +202,7 @@ def test_an_interrupt_keeps_what_was_found(monkeypatch):
     monkeypatch.setattr(Search, "judge", stop)
     found = kw.discover(data, seed=0)
     assert found.shape == "a sum of curves"
-    assert found.stop_reason == INTERRUPTED
+    assert found.stop == StopReason.INTERRUPTED
 
 
 class CtrlC:
@@ -210,8 +221,8 @@ class CtrlC:
     ("part", "title", "noise"),
     [
         ("looking for inputs that matter", "fit (lm)", 0),
-        ("fitting a general network", "fit (lm), G=5", 0),
-        ("fitting a general network", "fit (lm), G=10", 0.01),
+        ("fitting the baseline network", "fit (lm), G=5", 0),
+        ("fitting the baseline network", "fit (lm), G=10", 0.01),
         ("trying a sum", "fit (lm), G=5", 0),
         ("trying a sum", "fit (lm), G=10", 0),
         ("trying a sum", "naming its edges", 0),
@@ -223,26 +234,26 @@ def test_an_interrupt_at_any_stage_ends_with_the_best_so_far(part, title, noise,
     monkeypatch.setattr(Search, "readings", lambda self: iter(()))  # as if no structure came close
     data = kw.sample(lambda x, y, z: torch.exp(x) + y, x=(-1, 1), y=(-1, 1), z=(-1, 1), size=100, seed=0, noise=noise)
     found = kw.discover(data, seed=0, callback=CtrlC(part, title))
-    assert found.stop_reason == INTERRUPTED
+    assert found.stop == StopReason.INTERRUPTED
     assert found.formula is not None and np.isfinite(found.formula.gap)
-    assert found.scout.train_rmse > 0 and set(found.importance) == {"x", "y", "z"}
+    assert found.baseline.train_rmse > 0 and set(found.importance) == {"x", "y", "z"}
     searched, named = part != "looking for inputs that matter", part == "trying a product"
     assert found.shape == (
         "a sum of functions of one input" if named else "a straight line" if searched else "a constant"
     )
-    assert len(found.pareto) == 1 + searched + named
+    assert len(found.front) == 1 + searched + named
 
 
 @pytest.mark.filterwarnings("ignore:no formula that was tried explains")
-def test_why_a_search_ended_is_told():
+def test_why_a_search_ended_is_reported():
     exact = kw.sample("x*y", x=(-1, 1), y=(-1, 1), size=100, seed=0)
-    assert kw.discover(exact, seed=0).stop_reason == "the formula is exact to rounding"
+    assert kw.discover(exact, seed=0).stop == StopReason.EXACT
     noisy = kw.sample("x + y", x=(-1, 1), y=(-1, 1), size=100, noise=0.1, seed=0)
-    assert kw.discover(noisy, seed=0, time_budget=0).stop_reason == "the time budget was used up"
+    assert kw.discover(noisy, seed=0, time_budget=0).stop == StopReason.TIME_BUDGET
     line = kw.sample("exp(x)", x=(-1, 1), size=60, noise=0.1, seed=0)
-    assert kw.discover(line, seed=0, lib=["x", "exp"]).stop_reason.endswith("looks random")
+    assert kw.discover(line, seed=0, lib=["x", "exp"]).stop == StopReason.RANDOM_RESIDUAL
     wave = kw.sample("exp(sin(9*x))", x=(-1, 1), size=60, seed=0)
-    assert kw.discover(wave, seed=0, lib=["x"]).stop_reason == "all shapes were tried"
+    assert kw.discover(wave, seed=0, lib=["x"]).stop == StopReason.EXHAUSTED
 
 
 @pytest.mark.parametrize(
@@ -262,10 +273,10 @@ def test_why_a_search_ended_is_told():
     ],
 )
 def test_settings_that_cannot_be_are_refused_before_any_work(settings, message):
-    told = []
+    stages = []
     with pytest.raises(kw.KnotworkError, match=re.escape(message)):
-        kw.discover(kw.sample("x", x=(0, 1), size=20), say=told.append, **settings)
-    assert told == []
+        kw.discover(kw.sample("x", x=(0, 1), size=20), callback=stages.append, **settings)
+    assert stages == []
 
 
 def test_a_stream_is_discovered_by_the_rows_it_holds():
@@ -292,3 +303,11 @@ def test_a_straight_line_behind_noise_is_no_constant(seed):
     y = rows[:, 0] - rows[:, 1] + 1.2 * torch.randn(150, generator=generator).double()
     found = kw.discover(rows, y, names=["x", "y", "z"], seed=seed, time_budget=3)
     assert {"x", "y"} <= {str(s) for s in found.formula.expression.free_symbols}
+
+
+@pytest.mark.parametrize("title", ["looking for inputs that matter", "trying sums", "trying powers"])
+def test_a_callback_that_returns_true_ends_with_the_best_so_far(title):
+    data = kw.sample("exp(x) + y", x=(-1, 1), y=(-1, 1), size=100, seed=0, noise=0.05)
+    found = kw.discover(data, seed=0, callback=lambda event: event.stage.startswith(title))
+    assert found.stop == StopReason.CALLBACK and found.stop_reason == "stopped by the callback"
+    assert found.shape == "a constant" if title.startswith("looking") else found.shape != "a constant"

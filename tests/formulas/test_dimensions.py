@@ -1,7 +1,6 @@
 """Groups of inputs have no unit, whatever the units; formulas are judged by theirs."""
 
 import math
-import sys
 from fractions import Fraction
 
 import numpy as np
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 import knotwork as kw
 from knotwork.data.units import Unit, base_units, unit_of
+from knotwork.discover.entries import built, entry_of
 from knotwork.errors import DataError
 from knotwork.expressions import parse, solve_exactly
 from knotwork.formulas.agreement import agreement
@@ -251,10 +251,10 @@ def test_a_unit_that_is_missing_among_those_told_is_named():
 
 def test_units_can_be_left_out_of_the_search_and_are_judged_all_the_same():
     table, units = pendulum()
-    told = []
+    stages = set()
     data = kw.Dataset.from_arrays(**table, units=units)
-    found = kw.discover(data, units=False, say=told.append, time_budget=0)
-    assert not any("unit" in line for line in told)
+    found = kw.discover(data, units=False, callback=lambda event: stages.add(event.stage), time_budget=0)
+    assert not any("unit" in stage for stage in stages)
     assert len(found.formula.units) == 1
     with pytest.raises(DataError, match="There is no column 'mass'"):
         kw.discover(data, units={"mass": "kg"})
@@ -262,13 +262,12 @@ def test_units_can_be_left_out_of_the_search_and_are_judged_all_the_same():
 
 @pytest.mark.parametrize(("text", "unit", "longer"), [("a", "m", 0), ("1.5*a", "s", 1), ("a", "s", 4)])
 def test_what_is_wrong_in_its_units_counts_as_longer(text, unit, longer):
-    journey = sys.modules["knotwork.discover.journey"]
     X = np.random.default_rng(0).uniform(1, 2, (100, 1))
     bits = []
     for units in (None, {"a": "m", "y": unit}):
         data = kw.Dataset.from_arrays(X, X[:, 0] ** 2, names=["a"], units=units, seed=0)
-        named, network, formula = journey.built(parse(text), data)
-        bits.append(journey.judged(journey.Trial("", network, 0.0), named, formula, data).bits)
+        symbolic, spline, formula = built(parse(text), data)
+        bits.append(entry_of(formula, symbolic, spline, "", data).bits)
     assert bits[1] - bits[0] == pytest.approx(longer * math.log2(80))
 
 

@@ -187,9 +187,9 @@ def test_accuracy_is_what_the_predictions_give(found, found_page):
     predictions = {
         "the formula": lambda x: found.formula.numpy()(*x.numpy().T)[:, None] + 0 * x[:, :1].numpy(),
         "its network [2, 1]" if "its network [2, 1]" in table else "its network [3, 1]": lambda x: (
-            found.model(x).detach().numpy()
+            found.spline_model(x).detach().numpy()
         ),
-        "a general network [3, 5, 1]": lambda x: found.scout.model(x).detach().numpy(),
+        "a baseline network [3, 5, 1]": lambda x: found.baseline.model(x).detach().numpy(),
         "the mean of the training rows": lambda x: np.full((len(x), 1), float(data.y_train.mean())),
     }
     for who, predict in predictions.items():
@@ -207,10 +207,10 @@ def test_the_discovery_is_on_the_page(found, found_page):
     made = words(tree)
     formula = found.formula
     assert re.search(r"<pre.*?>momentum = .*\bmass\b.*</pre>", text)
-    assert [len(row) for row in rows(tree, "tried")] == [4] * (1 + len(found.pareto))
+    assert [len(row) for row in rows(tree, "tried")] == [4] * (1 + len(found.front))
     assert sum("chosen" in row[0] for row in rows(tree, "tried")) == 1
     complexities = [int(row[1]) for row in rows(tree, "tried")[1:]]
-    assert complexities == [trial.formula.complexity for trial in found.pareto]
+    assert complexities == [entry.formula.complexity for entry in found.front]
     constants = rows(tree, "formula")[1:]
     assert len(constants) == len(formula.constants)
     for one in formula.constants:
@@ -291,9 +291,13 @@ def test_predictions_that_are_not_numbers_are_counted(tmp_path):
 
 
 def test_where_nothing_explains_the_target_the_page_says_so(found, tmp_path):
-    constant = found.pareto[0]
+    constant = found.front[0]
     nothing = dataclasses.replace(
-        found, formula=constant.formula, model=constant.network, named=constant.named, shape=constant.shape
+        found,
+        formula=constant.formula,
+        spline_model=constant.spline_model,
+        symbolic_model=constant.symbolic_model,
+        shape=constant.shape,
     )
     tree, _ = page_of(nothing, tmp_path)
     assert "Nothing that was tried predicts momentum better than its mean does" in words(all_of(tree, "header")[0])

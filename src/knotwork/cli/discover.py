@@ -5,7 +5,7 @@ import math
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,10 @@ from rich.text import Text
 from knotwork.data import Dataset, load_dataset, packaged_tables
 from knotwork.data.table_files import read_file
 from knotwork.discover import Discovery, discover
-from knotwork.discover.journey import Find
 from knotwork.errors import DataError
 from knotwork.formulas import Formula
 from knotwork.kan import save
-from knotwork.training import Event
+from knotwork.training import Callback, Event
 
 
 def run(
@@ -42,8 +41,8 @@ def run(
     if json_file is not None:
         _writable(json_file)
     data = _table(file, target, inputs, test_size=test_size, seed=seed)
-    with _live() if sys.stderr.isatty() else _logged() as watching:
-        found = discover(data, seed=seed, **watching, **settings)
+    with _live() if sys.stderr.isatty() else nullcontext(_Log()) as callback:
+        found = discover(data, seed=seed, progress=False, callback=callback, **settings)
     files = {} if folder is None else _write(found, folder)
     if folder is not None:
         files["every number"] = str(folder / "result.json")
@@ -70,32 +69,35 @@ def _table(file: str, target: str | None, inputs: list[str] | None, *, test_size
     return Dataset.from_csv(file, target, inputs, test_size=test_size, seed=seed)
 
 
+class _Log:
+    """A callback that writes stages and new formulas as lines of plain text to stderr."""
+
+    def __init__(self) -> None:
+        self.stage = ""
+        self.known: set[Any] = set()
+
+    def __call__(self, event: Event) -> None:
+        from knotwork.expressions import round_constants, text
+
+        if not event.within and event.stage != self.stage:
+            self.stage = event.stage
+            self._log(event, event.stage)
+        for entry in event.front:
+            if entry not in self.known:
+                self.known.add(entry)
+                shown = text(round_constants(entry.expression, 3))
+                self._log(event, f"found complexity {entry.complexity}, error {entry.error:.3g}: {shown}")
+
+    def _log(self, event: Event, words: str) -> None:
+        print(f"[{event.seconds:5.1f} s] {words}", file=sys.stderr, flush=True)
+
+
 @contextmanager
-def _logged() -> Iterator[dict[str, Any]]:
-    """What `discover` is to call: stages and new formulas become lines of plain text on stderr."""
-    from knotwork.expressions import round_constants, text
-
-    began, known = time.perf_counter(), set()
-
-    def log(words: str) -> None:
-        print(f"[{time.perf_counter() - began:5.1f} s] {words}", file=sys.stderr, flush=True)
-
-    def watch(finds: tuple[Find, ...]) -> None:
-        for find in finds:
-            if find not in known:
-                known.add(find)
-                shown = text(round_constants(find.expression, 3))
-                log(f"found complexity {find.complexity}, error {find.error:.3g}: {shown}")
-
-    yield {"say": log, "watch": watch}
-
-
-@contextmanager
-def _live() -> Iterator[dict[str, Any]]:
-    """What `discover` is to call: a table of formulas on the terminal, and a line on what is tried; gone afterwards."""
+def _live() -> Iterator[Callback]:
+    """A callback that shows the formulas so far and what is tried on the terminal; both are gone afterwards."""
     screen = _Screen()
     with Live(screen, console=Console(stderr=True), transient=True, refresh_per_second=8):
-        yield {"progress": False, "callback": screen, "watch": screen.watch}
+        yield screen
 
 
 class _Screen:
@@ -103,17 +105,15 @@ class _Screen:
 
     def __init__(self) -> None:
         self.began = time.perf_counter()
-        self.finds: tuple[Find, ...] = ()
-        self.doing, self.step = "looking at the table", ""
+        self.front: tuple[Any, ...] = ()
+        self.stage, self.step = "reading the table", ""
 
     def __call__(self, event: Event) -> None:
-        self.doing = f"{event.within}: {event.stage}" if event.within else event.stage
+        self.front = event.front
+        self.stage = f"{event.within}: {event.stage}" if event.within else event.stage
         self.step = f", step {event.step}" if event.step else ""
         if event.record is not None:
             self.step += f", {event.record}"
-
-    def watch(self, finds: tuple[Find, ...]) -> None:
-        self.finds = finds
 
     def __rich__(self) -> Group:
         from knotwork.expressions import round_constants, text
@@ -121,11 +121,11 @@ class _Screen:
         table = Table(title="Formulas so far", title_justify="left")
         for heading in ("complexity", "error", "formula"):
             table.add_column(heading, justify="left" if heading == "formula" else "right", no_wrap=True)
-        for find in self.finds:
-            shown = _plain(text(round_constants(find.expression, 3)))
-            table.add_row(str(find.complexity), f"{find.error:.3g}", shown)
-        line = Text(f"{time.perf_counter() - self.began:.0f} s, {self.doing}{self.step}", no_wrap=True)
-        return Group(table, line) if self.finds else Group(line)
+        for entry in self.front:
+            shown = _plain(text(round_constants(entry.expression, 3)))
+            table.add_row(str(entry.complexity), f"{entry.error:.3g}", shown)
+        line = Text(f"{time.perf_counter() - self.began:.0f} s, {self.stage}{self.step}", no_wrap=True)
+        return Group(table, line) if self.front else Group(line)
 
 
 def _finite(value: Any) -> Any:
@@ -184,7 +184,7 @@ def _facts(found: Discovery, data: Dataset, files: dict[str, str]) -> dict[str, 
         "rows": data.rows()._asdict(),
         "target": data.target_names[0],
         "units": dict(data.units),
-        "general_network": dict(zip(("r2", "rmse", "rows"), _accuracy(found.scout.model, data), strict=True)),
+        "baseline": dict(zip(("r2", "rmse", "rows"), _accuracy(found.baseline.model, data), strict=True)),
         "importance": found.importance,
         "formula": {
             "text": text(found.formula.expression),
@@ -207,17 +207,18 @@ def _facts(found: Discovery, data: Dataset, files: dict[str, str]) -> dict[str, 
         },
         "pareto": [
             {
-                "complexity": t.formula.complexity,
-                "r2": t.formula.r2,
-                "rmse": t.formula.rmse,
-                "shape": t.shape,
-                "text": text(t.formula.expression),
-                "units": _units(t.formula),
+                "complexity": entry.formula.complexity,
+                "r2": entry.formula.r2,
+                "rmse": entry.formula.rmse,
+                "shape": entry.shape,
+                "text": text(entry.formula.expression),
+                "units": _units(entry.formula),
             }
-            for t in found.pareto
-            if t.formula is not None
+            for entry in found.front
+            if entry.formula is not None
         ],
         "files": files,
+        "stop": found.stop.name,
         "stop_reason": found.stop_reason,
         "seconds": found.seconds,
     }
@@ -240,8 +241,8 @@ def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
 
     line(f"{data.title}: {rows.train:,} training, {rows.validation:,} validation and {rows.test:,} test rows")
     line()
-    r2, error, where = _accuracy(found.scout.model, data)
-    line(f"A general network {_width(found.scout.model)} predicts {data.label(target)} with r² = {r2:.4f}")
+    r2, error, where = _accuracy(found.baseline.model, data)
+    line(f"A baseline network {_width(found.baseline.model)} predicts {data.label(target)} with r² = {r2:.4f}")
     line(f"and RMSE = {error:.4g}{unit and f' {unit}'} on the {where} rows.")
     line()
     table = Table(title="What matters", title_justify="left")
@@ -256,14 +257,14 @@ def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
     judged = ["units"] if found.formula.units else []
     for heading in ("complexity", f"r² ({found.formula.r2_rows})", *judged, "formula"):
         table.add_column(heading, justify="left" if heading in ("formula", "units") else "right", overflow="fold")
-    for trial in found.pareto:
-        assert trial.formula is not None
-        mark = "→ " if trial.formula is found.formula else ""
-        shown = _plain(text(trial.formula.round(3).expression))
+    for entry in found.front:
+        assert entry.formula is not None
+        mark = "→ " if entry.formula is found.formula else ""
+        shown = _plain(text(entry.formula.round(3).expression))
         agree = [
-            "agree" if one.strict else "by constants" if one.agree else "do not agree" for one in trial.formula.units
+            "agree" if one.strict else "by constants" if one.agree else "do not agree" for one in entry.formula.units
         ]
-        table.add_row(f"{mark}{trial.formula.complexity}", _four(trial.formula.r2), *agree, shown)
+        table.add_row(f"{mark}{entry.formula.complexity}", _four(entry.formula.r2), *agree, shown)
     console.print(table)
     line()
     line(f"{target} = {text(found.formula.round(4).expression)}")
@@ -294,7 +295,7 @@ def _write(found: Discovery, folder: Path) -> dict[str, str]:
         figure.savefig(places["network diagram"])
         figure.savefig(places["as a picture"], dpi=200)
         places["formula"].write_text(f"{found.formula.equation()}\n", encoding="utf-8")
-        save(found.named, places["network"])
+        save(found.symbolic_model, places["network"])
     except OSError as error:
         raise DataError(
             f"{error.filename!r} cannot be written ({error.strerror}); name another --out folder."

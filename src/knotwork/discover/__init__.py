@@ -1,5 +1,6 @@
-"""From a table to a formula: the whole journey."""
+"""From a table to a formula: the whole journey (`journey.py`), and its parts."""
 
-from knotwork.discover.journey import Discovery, discover
+from knotwork.discover.journey import discover
+from knotwork.discover.result import Discovery, Entry
 
-__all__ = ["Discovery", "discover"]
+__all__ = ["Discovery", "Entry", "discover"]

@@ -67,7 +67,7 @@ def report(
     result: FitResult | None = None,
     formula: Formula | None = None,
     splines: KANNetwork | None = None,
-    scout: FitResult | None = None,
+    baseline: FitResult | None = None,
     importance: Mapping[str, float] | None = None,
     measured: str = "",
     tried: Sequence[Any] = (),
@@ -82,8 +82,8 @@ def report(
 
     `result` is the fit of the network, whose history of a `measure` is drawn. `formula` is what the page is about, or
     else that of a network whose edges all have names. `splines` is the same network before its edges were named,
-    `scout` the fit of a general one, `importance` what share each input has and `measured` a sentence on what that
-    means, `tried` a sequence of objects with `formula`, `shape` and `held_out` error. `settings` are listed as they
+    `baseline` the fit of a general network, `importance` the share of each input and `measured` a sentence on what that
+    means, `tried` a sequence of objects with `formula`, `shape` and validation `error`. `settings` are listed as they
     are, with the `seconds` that it all took. With `classes` the targets are 0 or 1, one column a class or, of two
     classes, the second alone; outputs are logits, and the page counts how often the class is right. Drawn are the 48
     edges that matter most; the first `compared` of them, where they are splines, are compared with the functions of
@@ -103,8 +103,8 @@ def report(
         expressions = formula.expressions
         predictors["the formula"] = lambda x: evaluate(expressions, data, x)
     predictors[f"{'its' if formula else 'this'} network {_width(splines)}"] = splines
-    if scout is not None:
-        predictors[f"a general network {_width(scout.model)}"] = scout.model
+    if baseline is not None:
+        predictors[f"a baseline network {_width(baseline.model)}"] = baseline.model
     importance = input_shares(network, data) if importance is None else importance
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", KnotworkWarning)  # of fonts: a page is set in those of its reader
@@ -143,10 +143,10 @@ def report(
             "written": None if formula is None else _written(formula),
             "why_none": why_none,
             "digits": DIGITS,
-            "tried": [(trial, _typeset(trial.formula)) for trial in tried if trial.formula is not None],
+            "tried": [(entry, _typeset(entry.formula)) for entry in tried if entry.formula is not None],
             "result": result,
-            "scout": scout,
-            "training": _training(result or scout, measure),
+            "baseline": baseline,
+            "training": _training(result or baseline, measure),
             "settings": dict(settings or {}),
             "seconds": seconds,
             "versions": _versions(),

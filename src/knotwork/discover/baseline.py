@@ -1,0 +1,60 @@
+"""The baseline: a general network that says which inputs matter, and how well the target can be predicted at all."""
+
+from collections.abc import Mapping
+
+import torch
+
+from knotwork.data import Dataset
+from knotwork.discover.settings import DISCOVERY
+from knotwork.discover.table import least_importance, rms
+from knotwork.kan import KAN
+from knotwork.model import Spec
+from knotwork.training import FitOptions, FitResult, Reporter, fit_levels, fit_with, held_out
+
+
+def general_network(data: Dataset, seed: int, inputs: tuple[int, ...] | None = None) -> KAN:
+    """A fresh network [n, 5, 1] of these inputs, or of all."""
+    inputs = tuple(range(data.n_inputs)) if inputs is None else inputs
+    width = ((len(inputs), 0), (DISCOVERY.baseline_width, 0), (1, 0))
+    spec = Spec(width, DISCOVERY.baseline_grids[0], in_features=data.n_inputs, inputs=inputs)
+    return KAN.from_spec(spec, "power", torch.Generator().manual_seed(seed))
+
+
+def sparse_baseline(data: Dataset, seed: int, reporter: Reporter) -> FitResult:
+    """A general network after a short fit with a penalty, in which an input that explains nothing fades."""
+    options = FitOptions(
+        optimizer="lm",
+        starts=1,
+        steps=DISCOVERY.baseline_steps,
+        tolerance=DISCOVERY.tolerance,
+        lamb=DISCOVERY.baseline_sparsity * rms(data),
+        seed=seed,
+    )
+    return fit_with(general_network(data, seed), data, options, reporter)
+
+
+def accurate_baseline(sparse: KAN, data: Dataset, reporter: Reporter) -> FitResult:
+    """How well a general network predicts the target: the sparse one, fitted on without the penalty."""
+    options = FitOptions(optimizer="lm", steps=DISCOVERY.baseline_grid_steps, tolerance=DISCOVERY.tolerance)
+    return fit_levels(sparse, data, DISCOVERY.baseline_grids, options, reporter, patience=0)
+
+
+def inputs_needed(
+    importance: Mapping[str, float], baseline: FitResult, data: Dataset, seed: int, reporter: Reporter
+) -> tuple[tuple[int, ...], bool]:
+    """The numbers of the inputs to use, and whether the caller stopped the fit that decides it.
+
+    Negligible inputs are excluded only if the validation rows are predicted as well without them.
+    """
+    every = tuple(range(data.n_inputs))
+    least = least_importance(importance)
+    relevant = tuple(n for n, share in zip(every, importance.values(), strict=True) if share >= least)
+    if relevant == every:
+        return every, False
+    options = FitOptions(
+        optimizer="lm", starts=1, steps=DISCOVERY.baseline_grid_steps, tolerance=DISCOVERY.tolerance, seed=seed
+    )
+    network = general_network(data, seed, relevant)
+    without = fit_levels(network, data, DISCOVERY.baseline_grids, options, reporter, patience=0)
+    as_good = held_out(without) <= DISCOVERY.exclusion_ratio * held_out(baseline)
+    return relevant if as_good else every, without.stopped_by_caller

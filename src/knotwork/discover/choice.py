@@ -1,0 +1,39 @@
+"""Which formula is chosen: that of the fewest bits for residuals and formula, unless a constant does as well."""
+
+import math
+from collections.abc import Sequence
+
+from knotwork.data import Dataset
+from knotwork.discover.result import Entry
+from knotwork.discover.table import rms
+from knotwork.formulas.constants import ROUNDING
+
+
+def exact(entry: Entry, data: Dataset) -> bool:
+    """Whether the entry explains the validation rows to rounding."""
+    return entry.error <= ROUNDING * rms(data)
+
+
+def choice(constant: Entry, others: Sequence[Entry], data: Dataset) -> Entry:
+    """The entry of the fewest bits; before the constant one that would have fewer if a formula took half as many."""
+    best = min(others, key=lambda entry: entry.bits, default=constant)
+    half = best.complexity * math.log2(len(data.y_train) + len(data.y_val)) / 2
+    return best if best.bits - half < constant.bits else constant
+
+
+def front_of(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """The entries that no shorter one beats, shortest first; of two that are as good and as short, the first."""
+    kept: list[Entry] = []
+    for entry in sorted(entries, key=lambda entry: (entry.complexity, entry.error)):
+        if not kept or entry.error < kept[-1].error:
+            kept.append(entry)
+    return tuple(kept)
+
+
+def joined(front: tuple[Entry, ...], entry: Entry) -> tuple[Entry, ...]:
+    """The front with one more entry, without those it beats; the same front where a shorter one is as good."""
+    beaten = any(one.complexity <= entry.complexity and one.error <= entry.error for one in front)
+    if beaten or not entry.error < math.inf:
+        return front
+    kept = [one for one in front if one.complexity < entry.complexity or one.error < entry.error]
+    return tuple(sorted([*kept, entry], key=lambda one: one.complexity))

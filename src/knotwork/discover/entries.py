@@ -1,0 +1,53 @@
+"""Formulas as entries: the networks that compute them, their error, and the bits they take to write down."""
+
+import math
+from typing import Any
+
+import torch
+
+from knotwork.data import Dataset
+from knotwork.discover.result import Entry
+from knotwork.discover.settings import DISCOVERY
+from knotwork.discover.table import rms
+from knotwork.formulas import Formula, measured
+from knotwork.formulas.constants import ROUNDING
+from knotwork.kan import KAN
+from knotwork.model import Spec
+from knotwork.symbolic import from_expression
+from knotwork.symbolic.construction import splines_of
+
+
+def constant_entry(data: Dataset) -> Entry:
+    """The mean of the target: what every formula has to beat."""
+    network = KAN.from_spec(Spec(((1, 0), (1, 0)), in_features=data.n_inputs, inputs=(0,)))
+    network.fix_symbolic(0, 0, 0, "x", data, params=(0.0, 0.0, 0.0, float(data.y_train.mean())))
+    return entry_of(network.symbolic_formula(data), network, network, "a constant", data)
+
+
+def built(expression: Any, data: Dataset) -> tuple[KAN, KAN, Formula]:
+    """A network that computes the expression, the same with splines, and the formula as measured on the data."""
+    used = {str(s) for s in expression.free_symbols}
+    columns = [name for name in data.input_names if name in used] or [data.input_names[0]]
+    symbolic = from_expression(KAN, expression, columns, data)
+    return symbolic, splines_of(symbolic, data.X_train), measured((expression,), symbolic, data)
+
+
+def entry_of(formula: Formula, symbolic: KAN, spline: KAN, shape: str, data: Dataset) -> Entry:
+    """The formula with its error, and the bits that residuals and formula take to write down.
+
+    A formula that leaves its domain on some row, such as a logarithm, has an infinite error and is never chosen.
+    """
+    with torch.no_grad():
+        squares = [(symbolic(x) - y).square() for x, y in ((data.X_train, data.y_train), (data.X_val, data.y_val))]
+    every, validation = torch.cat(squares), squares[1] if len(squares[1]) else squares[0]
+    residual, error, bits = float(every.mean().sqrt()), math.inf, math.inf
+    if math.isfinite(residual):
+        error, bits = float(validation.mean().sqrt()), description_length(formula, residual, every.numel(), rms(data))
+    return Entry(formula.complexity, error, formula.expression, shape, formula, symbolic, spline, bits)
+
+
+def description_length(formula: Formula, error: float, rows: int, scale: float) -> float:
+    """Bits of a number of rows with this error, plus those of the formula, in which disagreeing units count."""
+    disagreement = sum(len(one.constants) if one.agree else DISCOVERY.disagreement_cost for one in formula.units)
+    n = float(rows)
+    return n * math.log2(error + ROUNDING * scale + 1e-300) + (formula.complexity + disagreement) * math.log2(n)

@@ -1,0 +1,139 @@
+"""The search among structures of curves, in the columns or in dimensionless groups, and its formulas as entries."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from knotwork.data import Dataset
+from knotwork.data.column_names import listed
+from knotwork.discover.choice import exact, joined
+from knotwork.discover.entries import built, entry_of
+from knotwork.discover.result import Entry
+from knotwork.discover.settings import DISCOVERY
+from knotwork.discover.table import least_importance, sample_of, separated
+from knotwork.discover.task import Found, Task, late
+from knotwork.errors import ExpressionError, SpecError
+from knotwork.formulas import simplest
+from knotwork.formulas.constants import Constants, Sample, fitted, simplified
+from knotwork.regression.candidate_formulas import Reading, read
+from knotwork.regression.constraints import Guidance
+from knotwork.regression.dimensionless import groupings, needed, obstacle
+from knotwork.regression.dimensionless_search import GroupSearch
+from knotwork.regression.search import Search
+from knotwork.solvers import StopReason
+
+
+def formulas_in_groups(task: Task, importance: Mapping[str, float], front: tuple[Entry, ...]) -> Found:
+    """Formulas in dimensionless groups of inputs; nothing where units are not known or no groups can be made."""
+    if task.dimensions is None or not task.dimensions.base:
+        return Found((), front, None)  # pure numbers are groups themselves
+    every = sample_of(task.data)
+    names = needed(task.dimensions, importance, least_importance(importance))
+    found = [] if names is None else groupings(task.dimensions, {name: every.columns[name] for name in names})
+    lost = 1 - sum(importance[name] for name in names or ())
+    if names is None or not found or (lost > DISCOVERY.small_importance and len(found[0].groups) > 1):
+        task.reporter.within(f"units: {obstacle(task.dimensions, task.data)}")
+        return Found((), front, None)
+    count = len(found[0].groups)
+    groups = f"{count} dimensionless group{'' if count == 1 else 's'} in place of {len(names)} inputs"
+    task.reporter.within(f"units: {groups if count else f'all but one constant follows from those of {listed(names)}'}")
+    constraints = replace(task.constraints, linear=())  # candidates are compared with the inputs themselves
+    now = time.perf_counter()
+    search = GroupSearch(
+        found,
+        Sample({name: every.columns[name] for name in names}, every.y),
+        len(task.data.X_train),
+        lambda *rows: _search(task, constraints, *rows),
+        now + DISCOVERY.groups_share * (task.formulas_until - now),
+        [column for name, column in every.columns.items() if name not in names],
+    )
+    return _explored(task, search, search.sample, front, in_groups=True)
+
+
+def formulas_in_columns(task: Task, importance: Mapping[str, float], front: tuple[Entry, ...]) -> Found:
+    """Formulas in the columns themselves, without negligible ones; a straight line where no structure comes close."""
+    sample, negligible = separated(sample_of(task.data), importance)
+    search = _search(task, task.constraints, sample, len(task.data.X_train), task.formulas_until, negligible)
+    return _explored(task, search, sample, front, in_groups=False)
+
+
+def _search(task: Task, constraints: Guidance, sample: Sample, train: int, until: float, *settings: Any) -> Search:
+    def say(text: str) -> None:
+        task.reporter.within(f"trying {text}")
+
+    return constraints.search(sample, train, task.seed, until, say, *settings)
+
+
+def _explored(
+    task: Task, search: Search | GroupSearch, sample: Sample, front: tuple[Entry, ...], in_groups: bool
+) -> Found:
+    """The entries of the candidates that no simpler one beats; Ctrl-C ends the search and keeps them."""
+    candidates: list[Reading] = []
+    all_allowed, interrupted = True, False
+    try:
+        for candidate in search.readings():
+            if not task.constraints.allows(candidate.template.filled(), sample):
+                all_allowed = False
+                continue
+            candidates.append(candidate)
+            front = _shown(task, front, candidate)
+            if task.reporter.stopped:
+                break
+    except KeyboardInterrupt:
+        interrupted = True
+    best = best_candidates(candidates or ([] if in_groups else straight_line(sample)))
+    entries = tuple(entry for entry in (entry_from(candidate, task.data) for candidate in best) if entry is not None)
+    if interrupted or task.reporter.stopped:
+        reason = task.stopped
+    elif any(exact(entry, task.data) for entry in entries):
+        reason = StopReason.EXACT
+    elif entries and late(task.formulas_until):
+        reason = StopReason.TIME_BUDGET
+    else:  # what is not allowed may have ended the search in groups, which does not know the constraints
+        ended = search.done and bool(entries) and (all_allowed or not in_groups)
+        reason = StopReason.RANDOM_RESIDUAL if ended else None
+    return Found(entries, front, reason)
+
+
+def _shown(task: Task, front: tuple[Entry, ...], candidate: Reading) -> tuple[Entry, ...]:
+    """The front with this candidate, which is shown if the candidate changes it."""
+    from knotwork.expressions import complexity
+
+    expression = candidate.template.filled()
+    new = joined(front, Entry(complexity(expression), candidate.error, expression, candidate.meaning))
+    if new is not front:
+        task.show(new)
+    return new
+
+
+def straight_line(sample: Sample) -> list[Reading]:
+    """A constant and a multiple of every input that the rows distinguish from zero, if there is one."""
+    from knotwork.expressions import algebra, symbol
+
+    constants = Constants()
+    terms = [constants(0.0) * symbol(name) for name in sample.columns]
+    template = fitted(constants.template(algebra.Add(constants(float(sample.y.mean())), *terms)), sample)
+    found = read("a straight line", simplified(template, sample), sample)
+    return [found] if found.template.filled().free_symbols else []
+
+
+def best_candidates(candidates: Sequence[Reading]) -> list[Reading]:
+    """The candidates worth a formula: the one of the fewest bits, and simpler ones that come close."""
+    front: list[Reading] = []
+    for candidate in sorted(candidates, key=lambda candidate: candidate.complexity):
+        if not front or candidate.error < DISCOVERY.front_ratio * front[-1].error:
+            front.append(candidate)
+    best = min(candidates, key=lambda candidate: candidate.bits, default=None)
+    if best is not None and best not in front:
+        front.append(best)
+    return sorted(front, key=lambda candidate: candidate.bits)[: DISCOVERY.most_candidates]
+
+
+def entry_from(candidate: Reading, data: Dataset) -> Entry | None:
+    """The candidate as an entry, with its networks; None where no network can compute it."""
+    try:
+        symbolic, spline, formula = built(simplest(candidate.template.filled(), data), data)
+        return entry_of(formula, symbolic, spline, candidate.meaning, data)
+    except (ExpressionError, SpecError):  # a constant beyond what a float holds, a function no edge can be
+        return None

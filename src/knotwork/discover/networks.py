@@ -1,0 +1,97 @@
+"""Networks of ever more general shape, fitted and named, where no structure of curves explains the target."""
+
+import math
+from typing import NamedTuple
+
+from knotwork.discover.choice import exact, joined
+from knotwork.discover.entries import entry_of
+from knotwork.discover.network_shapes import Shape, shapes
+from knotwork.discover.result import Entry
+from knotwork.discover.settings import DISCOVERY
+from knotwork.discover.table import rms, sample_of
+from knotwork.discover.task import Found, Task, late
+from knotwork.errors import ExpressionError, SpecError
+from knotwork.kan import KAN
+from knotwork.solvers import StopReason
+from knotwork.training import FitOptions, Reporter, fit_levels, fit_with, held_out
+
+
+class FittedShape(NamedTuple):
+    """A network of some shape after its fit, its validation error, and whether the caller stopped the fit."""
+
+    shape: str
+    network: KAN
+    error: float
+    stopped: bool
+
+
+def formulas_of_networks(
+    task: Task, inputs: tuple[int, ...], baseline_error: float, front: tuple[Entry, ...], known: bool
+) -> Found:
+    """Formulas of networks of these inputs, from simple to general shapes; those that come close get a formula.
+
+    `known` says that there is a formula besides the constant already. If not, at least one shape is tried whatever the
+    time, and in the end the closest one that has a formula gets it. Ctrl-C ends the search and keeps what was found.
+    """
+    entries: list[Entry] = []
+    fits: list[FittedShape] = []
+    best, reason = baseline_error, StopReason.EXHAUSTED
+    try:
+        for shape in shapes(len(inputs)):
+            if task.constraints.linear and not shape.keeps_straight:
+                continue
+            if (known or fits) and late(task.until):
+                reason = StopReason.TIME_BUDGET
+                break
+            reporter = task.reporter.within(f"trying {shape.meaning}")
+            one = fit_shape(shape, inputs, task, baseline_error, reporter)
+            if one.stopped:
+                return Found(tuple(entries), front, task.stopped)
+            fits.append(one)
+            close = one.error <= max(DISCOVERY.naming_ratio * best, DISCOVERY.naming_error * rms(task.data))
+            entry = named(one, task, reporter) if close else None
+            best = min(best, one.error, math.inf if entry is None else entry.error)
+            if entry is not None:
+                entries.append(entry)
+                front = joined(front, entry)
+                task.show(front)
+                if exact(entry, task.data):
+                    return Found(tuple(entries), front, StopReason.EXACT)
+        for one in sorted(fits, key=lambda one: one.error):
+            if not known and not entries:
+                entry = named(one, task, task.reporter.within("naming the closest shape"))
+                entries += [] if entry is None else [entry]
+    except KeyboardInterrupt:
+        reason = task.stopped
+    return Found(tuple(entries), front, reason)
+
+
+def fit_shape(
+    shape: Shape, inputs: tuple[int, ...], task: Task, baseline_error: float, reporter: Reporter
+) -> FittedShape:
+    """The shape fitted coarsely from many starts, then on finer grids unless it is far off."""
+    data = task.data
+    network = shape.build(KAN, DISCOVERY.grids[0], task.seed, data.n_inputs, inputs)
+    task.constraints.straighten(network, [data.input_names[i] for i in inputs])
+    options = FitOptions(optimizer="lm", starts=DISCOVERY.starts, steps=DISCOVERY.baseline_grid_steps, seed=task.seed)
+    coarse = fit_with(network, data, options, reporter)
+    worst = max(DISCOVERY.prune_ratio * baseline_error, DISCOVERY.prune_error * rms(data))
+    if coarse.stopped_by_caller or held_out(coarse) > worst:
+        return FittedShape(shape.meaning, network, held_out(coarse), coarse.stopped_by_caller)
+    options = FitOptions(optimizer="lm", steps=DISCOVERY.grid_steps, tolerance=DISCOVERY.tolerance, seed=task.seed)
+    result = fit_levels(network, data, DISCOVERY.grids, options, reporter, patience=0)
+    assert isinstance(result.model, KAN)
+    return FittedShape(shape.meaning, result.model, held_out(result), result.stopped_by_caller)
+
+
+def named(fitted: FittedShape, task: Task, reporter: Reporter) -> Entry | None:
+    """The network with named edges as an entry; None where it has no formula, or one that is not allowed."""
+    reporter.stage("naming its edges")
+    symbolic = fitted.network.auto_symbolic(task.data, task.constraints.names)
+    try:
+        formula = symbolic.symbolic_formula(task.data)
+    except (ExpressionError, SpecError):  # a constant beyond what a float holds, an edge that nothing fits
+        return None
+    if not task.constraints.allows(formula.expression, sample_of(task.data)):
+        return None
+    return entry_of(formula, symbolic, fitted.network, fitted.shape, task.data)

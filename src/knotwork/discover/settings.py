@@ -1,0 +1,88 @@
+"""The numbers that decide what `discover` tries, and what it chooses."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DiscoverySettings:
+    """Settings of the journey from a table to a formula. A share is between 0 and 1; rms(y) is the target's spread."""
+
+    most_rows: int = 10_000
+    """Training rows that are used. The curves tried have at most some hundred coefficients; chosen, not measured."""
+
+    few_rows: int = 1000
+    """Training rows of the first fit where the time is limited. Importance needs no more (`benchmarks/feynman.py`)."""
+
+    baseline_width: int = 5
+    """Hidden nodes of the baseline network, as in the paper's first example [2, 5, 1] (section 2.1)."""
+
+    baseline_sparsity: float = 1e-3
+    """Weight of the penalty in the baseline's first fit, in units of rms(y). The paper's lamb lies near it; with it
+    a column of noise keeps less than 2 % of the importance (tests/discover)."""
+
+    baseline_steps: int = 25
+    """Steps of the baseline's first fit. Importance changes little after them; chosen, not measured."""
+
+    grids: tuple[int, ...] = (5, 10, 20)
+    """Grid intervals of networks, from coarse to fine. Twenty suffice to recognise a curve; chosen, not measured."""
+
+    baseline_grids: tuple[int, ...] = (5, 10)
+    """Grid intervals of the baseline. A wide network needs no finer ones, and takes a fifth less time without."""
+
+    grid_steps: int = 40
+    """Steps on each grid of a network of some shape; chosen, not measured."""
+
+    baseline_grid_steps: int = 30
+    """Steps on each grid of the baseline, and of the first, coarse fit of a shape; chosen, not measured."""
+
+    tolerance: float = 1e-3
+    """Relative change of the loss below which fits end: they compare shapes, and need no digits beyond that."""
+
+    starts: int = 8
+    """Starting points of every shape. Shapes are small, and most starts end in the same minimum; not measured."""
+
+    negligible_importance: float = 0.01
+    """Share of the largest importance below which an input is negligible, and at first excluded."""
+
+    exclusion_ratio: float = 1.2
+    """Times the baseline's validation error that a network without negligible inputs may have; otherwise they stay in
+    (a weak input that matters: tests/discover)."""
+
+    prune_ratio: float = 10.0
+    """Times the baseline's error: a shape with a larger error on the coarse grid is not refined; not measured."""
+
+    prune_error: float = 0.05
+    """Share of rms(y): a shape with a smaller error on the coarse grid is always refined; chosen, not measured."""
+
+    naming_ratio: float = 3.0
+    """Times the best error so far: shapes within it get a formula at once; chosen, not measured."""
+
+    naming_error: float = 0.01
+    """Share of rms(y): shapes within it get a formula, too. A kink is hard for splines and easy for a formula."""
+
+    front_ratio: float = 0.9
+    """Times the error of a simpler candidate, which a longer one must reach to be kept; chosen, not measured."""
+
+    most_candidates: int = 6
+    """Candidates of one search that are turned into formulas with networks, which takes a second for each."""
+
+    formula_share: float = 0.75
+    """Share of the time budget for the search among structures of curves. Networks follow (`benchmarks/feynman.py`)."""
+
+    groups_share: float = 0.67
+    """Share of that for dimensionless groups, which come first (`benchmarks/feynman.py`, with units)."""
+
+    small_importance: float = 0.3
+    """Importance of inputs without a part in dimensionless groups up to which several groups are tried. The first fit
+    may mistake one input for another (`benchmarks/feynman.py`, with units)."""
+
+    disagreement_cost: int = 4
+    """Symbols by which a formula counts as longer where units do not agree in it; 1 for each constant with a unit
+    (`benchmarks/feynman.py`, with units)."""
+
+    largest_target: float = 1e100
+    """Largest target that is fitted in its own unit; larger ones, and smaller ones than one over it, are scaled.
+    Squares and their sums then stay between 1e-308 and 1e308."""
+
+
+DISCOVERY = DiscoverySettings()

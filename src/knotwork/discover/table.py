@@ -1,0 +1,74 @@
+"""The table, as the journey uses it: a dataset of one target, its units, and its columns."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from knotwork.data import Dataset, as_dataset
+from knotwork.data.column_names import check_units
+from knotwork.discover.settings import DISCOVERY
+from knotwork.errors import DataError, KnotworkWarning
+from knotwork.formulas.constants import Sample
+from knotwork.formulas.dimensions import Dimensions
+
+
+def table(
+    X: Any, y: Any, names: Sequence[str] | None, units: Mapping[str, str] | Literal[False] | None, seed: int
+) -> Dataset:
+    """The dataset of the arguments of `discover`, with at most 10,000 training rows; DataError for unusable ones."""
+    if y is None and names is not None:
+        raise DataError("names= was given without y=: pass X and y, or a Dataset, which has names of its own.")
+    data = as_dataset(X) if y is None else Dataset.from_arrays(X, y, names=names, seed=seed)
+    if units is not None and units is not False:
+        check_units(units, (*data.input_names, *data.target_names))
+        data = replace(data, units={**data.units, **units})
+    if data.n_outputs != 1:
+        raise DataError(f"discover() explains one target, but got {data.n_outputs}: pass one column of y at a time.")
+    return first_rows(data, DISCOVERY.most_rows)
+
+
+def first_rows(data: Dataset, most: int) -> Dataset:
+    """The data with at most this number of training rows, which are in random order."""
+    if len(data.X_train) <= most:
+        return data
+    return replace(data, X_train=data.X_train[:most], y_train=data.y_train[:most])
+
+
+def dimensions_of(data: Dataset, given: bool) -> Dimensions | None:
+    """The dimensions of the columns; None where a unit is missing or unknown, with a warning if units were `given`."""
+    if not given and not all(name in data.units for name in (*data.input_names, *data.target_names)):
+        return None
+    try:
+        return Dimensions.of(data)
+    except DataError as error:
+        warnings.warn(f"{error} The search goes on without units.", KnotworkWarning, stacklevel=3)
+        return None
+
+
+def sample_of(data: Dataset) -> Sample:
+    """Training and validation rows of every input, in the columns' own units, and the target."""
+    rows, y = torch.cat([data.X_train, data.X_val]), torch.cat([data.y_train, data.y_val])[:, 0].double()
+    rows = (rows if data.scaling is None else data.scaling.undo(rows)).double()
+    return Sample(dict(zip(data.input_names, rows.unbind(1), strict=True)), y)
+
+
+def separated(sample: Sample, importance: Mapping[str, float]) -> tuple[Sample, list[Tensor]]:
+    """The sample of the inputs that matter, and the columns of the negligible ones."""
+    least = least_importance(importance)
+    kept = {name: column for name, column in sample.columns.items() if importance[name] >= least}
+    return Sample(kept, sample.y), [column for name, column in sample.columns.items() if name not in kept]
+
+
+def least_importance(importance: Mapping[str, float]) -> float:
+    """The importance below which an input is negligible."""
+    return DISCOVERY.negligible_importance * max(importance.values())
+
+
+def rms(data: Dataset) -> float:
+    """Root mean square of the training targets about their mean: the scale of errors."""
+    y = data.y_train
+    return float((y - y.mean(0)).square().mean().sqrt())

@@ -1,0 +1,66 @@
+"""What is searched for, what is known beforehand, and how long the search may take."""
+
+import time
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from knotwork.data import Dataset
+from knotwork.discover.result import Entry
+from knotwork.discover.settings import DISCOVERY
+from knotwork.discover.target_scale import shown_in_own_unit
+from knotwork.formulas.dimensions import Dimensions
+from knotwork.regression.constraints import Guidance
+from knotwork.solvers import StopReason
+from knotwork.training import Reporter
+
+
+@dataclass(frozen=True)
+class Task:
+    """The data, and what every search needs to know.
+
+    The search `began` at this time, and may take `time_budget` seconds, or as long as it needs.
+    Times are those of `time.perf_counter`. `unit` is the unit of the target in which `data` hold it.
+    """
+
+    data: Dataset
+    constraints: Guidance
+    dimensions: Dimensions | None
+    seed: int
+    began: float
+    time_budget: float | None
+    reporter: Reporter
+    unit: float = 1.0
+
+    @property
+    def until(self) -> float:
+        """When no further network is tried."""
+        return float("inf") if self.time_budget is None else self.began + self.time_budget
+
+    @property
+    def formulas_until(self) -> float:
+        """When the search among structures of curves ends."""
+        if self.time_budget is None:
+            return float("inf")
+        return self.began + DISCOVERY.formula_share * self.time_budget
+
+    @property
+    def stopped(self) -> StopReason:
+        """Why a search ended that was stopped: by a callback, or by Ctrl-C."""
+        return StopReason.CALLBACK if self.reporter.stopped else StopReason.INTERRUPTED
+
+    def show(self, front: tuple[Entry, ...]) -> None:
+        """Report the front of formulas so far, for the target in its own unit."""
+        self.reporter.front(shown_in_own_unit(front, self.unit))
+
+
+class Found(NamedTuple):
+    """What one search found: its entries, the front shown so far, and why the whole search ends, if it does."""
+
+    entries: tuple[Entry, ...]
+    front: tuple[Entry, ...]
+    reason: StopReason | None
+
+
+def late(until: float) -> bool:
+    """Whether this time of `time.perf_counter` is over."""
+    return time.perf_counter() > until
