@@ -9,6 +9,7 @@ from knotwork.expressions.mathml import mathml
 from knotwork.expressions.occurring import contains, function_names
 from knotwork.expressions.parsing import CONSTANTS, FUNCTIONS, number, parse, symbol, variable_names
 from knotwork.expressions.tidying import compose, parametrise, snap, tidy
+from knotwork.expressions.trees import from_tree, to_tree
 from knotwork.expressions.writing import complexity, float_constants, latex, round_constants, text
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "constant_value",
     "contains",
     "float_constants",
+    "from_tree",
     "function_names",
     "latex",
     "mathml",
@@ -33,5 +35,6 @@ __all__ = [
     "tidy",
     "to_numpy",
     "to_torch",
+    "to_tree",
     "variable_names",
 ]

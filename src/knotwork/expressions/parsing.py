@@ -17,7 +17,7 @@ from knotwork.expressions.evaluation import CIRCULAR, INVERSE, constant_value, s
 LONGEST_TEXT = 10_000
 DEEPEST_NESTING = 100
 LARGEST_EXPONENT = 100
-LONGEST_INTEGER = 4_096  # bits: what a power may reach while it is being worked out
+LONGEST_INTEGER = 4_096  # bits that a power may reach while it is computed
 
 CONSTANTS = {"pi": sympy.pi, "e": sympy.E, "E": sympy.E}
 
@@ -159,18 +159,10 @@ class _Reader:
         return 1 / expr
 
     def power(self, base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
-        """base ** exponent, unless working it out would take for ever, as in 9**9**9."""
-        if not exponent.free_symbols:
-            size = abs(constant_value(exponent))
-            rationals = [n for n in base.atoms(sympy.Rational) if abs(n) != 1]
-            bits = max((max(int(n.p).bit_length(), int(n.q).bit_length()) for n in rationals), default=0)
-            if size > LARGEST_EXPONENT or size * bits > LONGEST_INTEGER:
-                raise ExpressionError(
-                    f"'{shortened(self.text)}' holds a power too large to work out: keep exponents within "
-                    f"{LARGEST_EXPONENT} and constants within a float."
-                )
-            if base.is_zero and constant_value(exponent) < 0:
-                return self.reciprocal(base)
+        """base ** exponent, unless it would take too long to compute, as 9**9**9 would."""
+        check_power(base, exponent, f"'{shortened(self.text)}'")
+        if base.is_zero and not exponent.free_symbols and constant_value(exponent) < 0:
+            return self.reciprocal(base)
         return base**exponent
 
     def named(self, name: str) -> sympy.Expr:
@@ -212,6 +204,20 @@ class _Reader:
     def piece(self, node: ast.expr) -> str:
         """The part of the text that a node was read from, in quotes."""
         return f"'{shortened(ast.get_source_segment(self.text, node) or type(node).__name__)}'"
+
+
+def check_power(base: sympy.Expr, exponent: sympy.Expr, where: str) -> None:
+    """Raise ExpressionError for base ** exponent that would take too long to compute, as 9**9**9 would."""
+    if exponent.free_symbols:
+        return
+    size = abs(constant_value(exponent))
+    rationals = [n for n in base.atoms(sympy.Rational) if abs(n) != 1]
+    bits = max((max(int(n.p).bit_length(), int(n.q).bit_length()) for n in rationals), default=0)
+    if size > LARGEST_EXPONENT or size * bits > LONGEST_INTEGER:
+        raise ExpressionError(
+            f"{where} holds a power too large to compute: keep exponents within {LARGEST_EXPONENT} and constants "
+            "within a float."
+        )
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,15 +1,18 @@
 """The formula as a value: what it says, its constants with errors, predictions with intervals, text and LaTeX."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 from torch import Tensor
 
 from knotwork.data.column_names import listed
-from knotwork.errors import SpecError
+from knotwork.errors import CheckpointError, SpecError
 from knotwork.formulas.agreement import Agreement
+from knotwork.formulas.formula_files import formula_from_dict, formula_from_json, formula_to_dict
 from knotwork.formulas.uncertainty import (
     Constant,
     Kind,
@@ -229,6 +232,59 @@ class Formula:
         if len(functions) == 1:
             return functions[0]
         return lambda *columns: np.stack([f(*columns) for f in functions], axis=-1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that the formula holds, as lists, dicts, texts and numbers that JSON can hold; `from_dict` reads it."""
+        return formula_to_dict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Formula":
+        """The formula that `to_dict` wrote, equal in every expression, prediction and interval.
+
+        Nothing in the content is executed. Raises CheckpointError for anything else, and where something was changed.
+        """
+        return formula_from_dict(cls, content)
+
+    def to_json(self) -> str:
+        """The formula as a JSON text: expressions, names, constants with their covariance, units, gap, r² and loss."""
+        return json.dumps(self.to_dict(), indent=1, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Formula":
+        """The formula that `to_json` wrote; CheckpointError for any other text. Runs no code from it."""
+        return formula_from_json(cls, text)
+
+    def save(self, path: str | Path) -> None:
+        """Write the formula to a JSON file, without any data; CheckpointError if it cannot be written.
+
+        Example:
+            >>> import tempfile
+            >>> from knotwork import Formula
+            >>> from knotwork.expressions import parse
+            >>> formula = Formula((parse("2.5*x"),), ("x",), ("y",), gap=0.0, r2=1.0, rmse=0.0)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     formula.save(f"{folder}/line.json")
+            ...     print(Formula.load(f"{folder}/line.json"))
+            y = 2.5*x
+        """
+        try:
+            Path(path).write_text(self.to_json() + "\n", encoding="utf-8")
+        except OSError as error:
+            raise CheckpointError(f"{str(path)!r} cannot be written ({error}); give the path of a file.") from error
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Formula":
+        """The formula that `save` wrote, equal in every expression, prediction and interval.
+
+        Runs no code from the file. Raises CheckpointError for a file that is missing, is no formula or was changed.
+        """
+        if not Path(path).is_file():
+            raise CheckpointError(f"there is no file {str(path)!r} to load; give the path that was passed to save().")
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CheckpointError(f"{str(path)!r} cannot be read as text ({error}).") from error
+        return formula_from_json(cls, text, repr(str(path)))
 
     def __str__(self) -> str:
         from knotwork.expressions import text
