@@ -37,7 +37,7 @@ nb_mime_priority_overrides = [("html", "image/png", 1), ("html", "text/latex", 2
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!knotwork\b).*"),
-    (r"py:class", r"knotwork(\.\w+){3}"),  # types in signatures that are no public names
+    (r"py:class", r"knotwork(\.\w+){3,4}"),  # types in signatures that are no public names
 ]
 
 # Docstrings

@@ -1,4 +1,8 @@
-"""Differential equations: problems in their user's words, solved by least squares on residuals to spline accuracy."""
+"""Differential equations: state a problem with its conditions, and solve it by least squares on its residual.
+
+`problems` states a problem, `solving` is the least squares problem of one network, `strategies` are the orders in which
+grids and time windows are solved.
+"""
 
 from knotwork.pde import library
 from knotwork.pde.problems.conditions import (

@@ -1,4 +1,4 @@
-"""What solving gave, as a value: the fields, how far they can be trusted, and how it went."""
+"""The result of `solve` as a value: the fields, how accurate they are, and how it was found."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Step:
-    """One line of the history: the objective Σ w·mean r² after a step on a grid, in a time window."""
+    """One entry of the history: the objective Σ w·mean r² after a step, with the grid and the time window."""
 
     step: int
     seconds: float
@@ -37,14 +37,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Estimate:
-    """An unknown coefficient and its standard error, NaN where no data term says how noisy the data are."""
+    """An estimated coefficient and its standard error; NaN where there are no data whose noise could be estimated."""
 
     value: float
     error: float
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Where the coefficient is with a probability of 95 %, noise being Gaussian."""
+        """The 95 % confidence interval of the coefficient, for Gaussian noise."""
         return self.value - 1.96 * self.error, self.value + 1.96 * self.error
 
     def __str__(self) -> str:
@@ -53,13 +53,24 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Solution:
-    """The solution of a problem: call it with coordinates. Several time windows have a model each.
+    """The solution of a problem; call it with coordinates to get the field. Each time window has a model.
 
-    `residual` is the root mean square of the equation's residual at the points it was solved at, `held_out` at 4,000
-    others; with `Problem(points=)` at a tenth of them, set aside, and NaN where they are fewer than 50. `relative_l2`
-    is |u - exact| / |exact| there (at all points where none was set aside), None without `exact`; `mse` the mean square
-    of u - exact; for several fields, over all that are known. `unknowns` holds an `Estimate` each. `parameters` are
-    those free to move, summed over windows: none that are frozen, no coefficients of splines beyond the domain.
+    - `residual`: root mean square of the equation's residual at the points it was solved at.
+    - `held_out`: the same at 4,000 other points. With `Problem(points=)` it is at the tenth that was set aside, NaN
+      where there are fewer than 50.
+    - `relative_l2`: |u - exact| / |exact| at those other points, over all fields that are known; None without `exact`.
+      `mse` is the mean of (u - exact)².
+    - `unknowns`: an `Estimate` for each unknown coefficient.
+    - `parameters`: the number of free parameters, summed over windows. Frozen ones, and splines beyond the domain, do
+      not count.
+    - `history`: a `Step` after every step; `steps` is their number, `seconds` the time of the whole call.
+
+    Example:
+        >>> from knotwork import pde
+        >>> growth = pde.Problem(lambda u, t: u.d("t") - u, {"t": (0, 1)}, [pde.initial(1.0)])
+        >>> solution = pde.solve(growth, width=[1, 1], grid=5, starts=1)
+        >>> print(f"{solution(1.0):.5f}, residual below 1e-4: {solution.held_out < 1e-4}")
+        2.71828, residual below 1e-4: True
     """
 
     problem: Problem = field(repr=False)
@@ -82,9 +93,14 @@ class Solution:
         return self.models[-1]
 
     def __call__(self, *coordinates: Any) -> Any:
-        """The field at coordinates, numbers, arrays or tensors of one shape, in the order of the domain.
+        """The field at points; for several fields a dict from their names to values.
 
-        Of several fields a dict from their names to values. Tensors for tensors, NumPy arrays for all else.
+        Args:
+            coordinates: one a coordinate, in the order of the domain: numbers, arrays or tensors whose shapes
+                broadcast. Tensors give tensors, everything else NumPy arrays of that shape.
+
+        Raises:
+            SpecError: for another number of coordinates.
         """
         names = self.problem.coordinates
         if len(coordinates) != len(names):
@@ -123,15 +139,22 @@ class Solution:
         return found
 
     def errors(self, x: Tensor) -> dict[str, Tensor]:
-        """Field minus exact field at points x (n, coordinates), for the fields whose exact values are known."""
+        """The field minus the exact field (n,) at points x (n, coordinates), for every field that is known."""
         found, exact = self.fields(x), self.problem.exact_values(x)
         return {name: found[name] - value for name, value in exact.items()}
 
     def plot(self, field: str | None = None, points: int = 120) -> Figure:
-        """The field, its error where it is known, and the residual of the equation, as one matplotlib Figure.
+        """A matplotlib Figure of a field, of its error where that is known, and of the equation's residual.
 
-        Over one coordinate these are curves, over two maps; of more the first two are shown, the others in the middle
-        of the domain.
+        Over one coordinate they are curves, over two or more maps of the first two, with the others in the middle of
+        the domain.
+
+        Args:
+            field: its name; the first field by default.
+            points: samples along each axis.
+
+        Raises:
+            SpecError: for a name that is no field.
         """
         from knotwork.outputs import field_maps
 
@@ -156,7 +179,7 @@ class Solution:
         )
 
     def _by_window(self, x: Tensor) -> list[tuple[KAN, Tensor]]:
-        """Each model with the places of the rows of x that belong to its window."""
+        """Each model with the indices of the rows of x that belong to its window."""
         if len(self.models) == 1:
             return [(self.model, torch.arange(len(x)))]
         time = x[:, self.problem.coordinates.index(self.problem.time or "")].contiguous()

@@ -49,7 +49,45 @@ def solve(
     progress: bool | None = None,
     callback: Callback | None = None,
 ) -> Solution:
-    """Fit a network to an equation and its conditions; returns a `Solution`, and leaves `model` as it is."""
+    """The solution of a differential equation: a network fitted to its residual and its conditions by least squares.
+
+    Without a `model` a new network is solved on a coarse grid first, from the best of several random starts, then on
+    grids that are twice as fine each (coarse to fine; Liu et al. 2024, section 2.4). A sum of products (`rank`) over
+    time and one other coordinate starts with its initial condition fixed instead, on the finest grid. Steps are those
+    of Levenberg and Marquardt, with geodesic acceleration (Transtrum and Sethna 2012) and variable projection of the
+    last layer (Golub and Pereyra 1973). Ctrl-C keeps the best solution so far. No argument is changed.
+
+    Args:
+        problem: the equation, its domain and conditions.
+        model: a KAN to go on from, on its own grid. It is copied, so it stays as it is.
+        width: the shape of a new network, from one input a coordinate to one output a field.
+        rank: in place of `width`, the number of products in u = Σ Π φ_id(x_d), each with one function a coordinate.
+        grid: intervals of the finest grid; with `rank` also a mapping from every coordinate to its intervals.
+        k: order of the splines, above the order of every derivative in the problem. 5 suits second derivatives; 7 is
+            more accurate for smooth solutions.
+        seed: of random starts and of the points.
+        starts: random starts, where there are any.
+        steps: steps on each grid or in each round at most.
+        windows: the number of equal time windows, or the times between windows. Each has a network of its own.
+        points: points of the equation; by default three times the number of parameters, six times with `rank`.
+        optimizer: "lm" (Levenberg-Marquardt); "lbfgs" and "adam", which need many more steps, are for comparison.
+        adaptive: adaptive refinement: more points and knots where the residual is large, or with `rank` where the
+            solution bends. For solutions with thin layers.
+        tolerance: a step must lower the objective by this share to count; several steps below it end a grid.
+        progress: whether to show how far it is; None shows it on a terminal and in notebooks.
+        callback: called with an `Event` as each stage begins and after every step, whose `record` is a `Step`.
+            Returning True stops and keeps the best solution so far.
+
+    Raises:
+        SpecError: for a problem, a network or a combination of arguments that cannot be solved.
+        TrainingError: for settings that are not possible.
+
+    Example:
+        >>> from knotwork import pde
+        >>> solution = pde.solve(pde.library.heat(), width=[2, 2, 1], grid=5, starts=2, steps=20)
+        >>> solution.relative_l2 < 1e-3
+        True
+    """
     began = time.perf_counter()
     windows = windows.tolist() if isinstance(windows, np.ndarray) else windows
     check_counts(starts=starts, steps=steps, points=points, windows=windows)
