@@ -9,9 +9,9 @@ import torch
 
 from knotwork.estimators.adam import adam
 from knotwork.estimators.gauss_newton import derivatives, gauss_newton
+from knotwork.estimators.linear_start import linear_network, rescale_outputs
 from knotwork.estimators.roughness import Roughness
 from knotwork.estimators.rows import Rows
-from knotwork.estimators.straight import rescale_outputs, straight
 from knotwork.model import FreeParameters
 from knotwork.solvers import Stop, StopReason
 from knotwork.splines import grid_range
@@ -32,7 +32,7 @@ def problem(likelihood, n=7, seed=0, hidden=(2,), grid=2, k=2):
     targets = targets_for(likelihood, n, generator)
     offset = torch.randn(targets.shape[1], generator=generator, dtype=torch.float64)
     weights = torch.rand(n, generator=generator, dtype=torch.float64)
-    network = straight([2, *hidden, targets.shape[1]], grid, k, x, seed)
+    network = linear_network([2, *hidden, targets.shape[1]], grid, k, x, seed)
     return network, Rows(x, targets, weights, offset, likelihood)
 
 
@@ -184,15 +184,15 @@ def test_mini_batches_approach_what_second_order_steps_find():
 
 def test_networks_begin_as_straight_lines_over_the_rows():
     x = torch.tensor(np.random.default_rng(0).normal(size=(20, 3)))
-    network = straight([3, 4, 2], 5, 3, x, seed=1)
+    network = linear_network([3, 4, 2], 5, 3, x, seed=1)
     low, high = grid_range(network.layers[0].knots, 3)
     torch.testing.assert_close(low, x.amin(0))
     torch.testing.assert_close(high, x.amax(0))
     middle = (x[0] + x[1]) / 2
     a, b, c = (network.layers[0](v[None]) for v in (x[0], middle, x[1]))
     torch.testing.assert_close((a + c) / 2, b)
-    assert torch.equal(network(x), straight([3, 4, 2], 5, 3, x, seed=1)(x))
-    assert not torch.equal(network(x), straight([3, 4, 2], 5, 3, x, seed=2)(x))
+    assert torch.equal(network(x), linear_network([3, 4, 2], 5, 3, x, seed=1)(x))
+    assert not torch.equal(network(x), linear_network([3, 4, 2], 5, 3, x, seed=2)(x))
 
 
 @pytest.mark.parametrize("hidden", [(), (3,)])

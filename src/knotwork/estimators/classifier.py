@@ -1,4 +1,4 @@
-"""KANClassifier: classes predicted by a smooth KAN, with scikit-learn's manners."""
+"""KANClassifier: a smooth KAN that predicts classes, with scikit-learn's estimator API."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from knotwork.errors import DataError
-from knotwork.estimators.base import KANEstimator, unique
+from knotwork.estimators.base import KANEstimator
+from knotwork.estimators.fitted import unique
 from knotwork.estimators.rows import Rows
 from knotwork.formulas import Formula
+from knotwork.training import Callback
 from knotwork.training.likelihood import Bernoulli, Categorical
 
 if TYPE_CHECKING:
@@ -27,12 +29,68 @@ if TYPE_CHECKING:
 class KANClassifier(ClassifierMixin, KANEstimator):
     """A smooth KAN whose outputs are logits: of the second class where there are two, else one for each class.
 
-    The loss is cross-entropy; settings and what `fit` leaves are those of `KANRegressor`, and `classes_`. Importances
-    and partial dependence are of probabilities, as are the errors of `fit_result_`; formulas and pictures of logits.
+    The loss is the cross-entropy, plus a penalty on slopes and curvatures of the edges. Importances, partial dependence
+    and the errors in `fit_result_` are those of probabilities; formulas and figures show logits.
+
+    Args:
+        hidden: Hidden nodes: a number, a list with one number for each hidden layer, or () for a sum of one curve for
+            each input. "auto" is 5, or 64 where the table is too large for Gauss-Newton steps.
+        grid: Number of intervals of the spline of every edge.
+        k: Order of the splines, 0 to 7; 3 is cubic.
+        alpha: Weight of the smoothness penalty. "auto" learns one weight for each layer by maximising the evidence
+            (MacKay 1992), without validation rows; with "adam" it is 1.
+        optimizer: "gauss-newton", "adam" (mini-batches), or "auto", which chooses by the size of the table.
+        max_iter: Largest number of Gauss-Newton steps or of epochs.
+        tol: Gauss-Newton steps end when three steps in a row change the logits by less than this.
+        batch_size: Rows of a mini-batch ("adam" only).
+        learning_rate: First learning rate, which falls linearly to zero ("adam" only).
+        early_stopping: True ends the fit when the validation loss no longer falls, and keeps the best state.
+        validation_size: Validation rows with `early_stopping`: an int counts rows, a float is a share.
+        n_iter_no_change: Steps or epochs without a lower validation loss after which `early_stopping` ends the fit.
+        random_state: Seed of the first network, of splits and of mini-batches, as in scikit-learn.
+
+    Attributes:
+        classes_: The labels, sorted; the order of probabilities and logits.
+        model_: The fitted `knotwork.KAN`, from columns to logits. It keeps no rows.
+        feature_importances_, fit_result_, formula_, rows_, n_iter_, n_features_in_, feature_names_in_: As in
+            `KANRegressor`.
+
+    Raises:
+        ValueError: From `fit`, as DataError, TrainingError or SpecError.
+
+    Example:
+        >>> import numpy as np, knotwork as kw
+        >>> X = np.random.default_rng(0).normal(size=(200, 2))
+        >>> labels = np.where(np.hypot(X[:, 0], X[:, 1]) > 1, "outside", "inside")
+        >>> model = kw.KANClassifier(random_state=0).fit(X, labels)
+        >>> model.score(X, labels) > 0.95, model.classes_.tolist()
+        (True, ['inside', 'outside'])
     """
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Fit to X (n, in) and labels y (n,); a row of weight 2 counts as two rows, of weight 0 as none."""
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        callback: Callback | None = None,
+        progress: bool | None = False,
+    ) -> Self:
+        """Fit to the table; the estimator itself, as scikit-learn wants it.
+
+        Args:
+            X: Inputs (n, in), an array or a data frame.
+            y: Labels (n,), numbers or texts, of two classes or more.
+            sample_weight: How often each row counts, (n,): 2 counts as two rows, 0 as none. Default 1.
+            callback: Receives a `knotwork.Event` after every step; returning True ends the fit.
+            progress: True shows a bar, None on a terminal and in notebooks. Default False, since searches and ensembles
+                fit many estimators at the same time.
+
+        Raises:
+            DataError: X holds anything but finite numbers, its rows do not match y, or y has one class only.
+            TrainingError: A constructor argument is not possible.
+            SpecError: `hidden`, `grid` and `k` describe no network.
+        """
         X, y, weights = self._checked(X, y, sample_weight)
         check_classification_targets(y)
         self.classes_, places = np.unique(y, return_inverse=True)
@@ -46,7 +104,7 @@ class KANClassifier(ClassifierMixin, KANEstimator):
         else:
             rows = Rows(x, targets, weights, shares, Categorical())
         unit = torch.ones_like(rows.offset)
-        return self._train(rows, unit, 0 * unit, self._labels(), places)
+        return self._train(rows, unit, 0 * unit, self._labels(), classes=places, callback=callback, progress=progress)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Logits for X (n, in): (n,) for two classes, else (n, classes)."""
@@ -70,22 +128,25 @@ class KANClassifier(ClassifierMixin, KANEstimator):
         return self.classes_[places]
 
     def formula(self, X: Any = None, lib: Iterable[str] | None = None) -> Formula:
-        """The logits as formulas of the columns, one an output, with the gap to the network.
+        """The logits as formulas of the columns, one for each output, with their distance from the network (`gap`).
 
-        Faint edges are pruned, the others named with functions of `lib`, and all constants fitted to the logits on the
-        rows X, or on those kept: it says what the network says. A formula of the labels themselves is
-        that of `model_.auto_symbolic(rows_, loss="cross_entropy")`, for tables where each class comes everywhere. It
-        takes a while: about a second for every ten edges.
+        Negligible edges are pruned, the others get names, and all constants are fitted to the network's logits, not to
+        the labels. A formula fitted to the labels is that of `model_.auto_symbolic(rows_, loss="cross_entropy")`, for
+        tables where the classes overlap everywhere. It takes about a second for every ten edges.
+
+        Args:
+            X: Rows (n, in) on which constants are fitted. Default: those kept in `rows_`.
+            lib: Names of the functions that edges may get. Default: the standard library.
         """
         data = self._table(X)
         values = [torch.tensor(self._values(rows)) for rows in (data.X_train, data.X_val)]
         names = unique([*data.input_names, *(f"logit_{name}" for name in data.target_names)])[data.n_inputs :]
-        return self._read(replace(data, y_train=values[0], y_val=values[1], target_names=tuple(names)), lib)
+        return self._formula_of(replace(data, y_train=values[0], y_val=values[1], target_names=tuple(names)), lib)
 
     def class_formulas(self, X: Any = None, lib: Iterable[str] | None = None) -> dict[Any, Formula]:
-        """The logit of every class under its label, as it stands in `classes_`: those of `formula(X, lib)` one by one.
+        """The logit of every class by its label: the parts of `formula(X, lib)`.
 
-        Of two classes the first has the opposite of the second's.
+        Of two classes the first has the negative of the second's logit.
         """
         found = self.formula_ if X is None and lib is None else self.formula(X, lib)
         labels = self.classes_.tolist()

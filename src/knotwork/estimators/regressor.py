@@ -1,4 +1,4 @@
-"""KANRegressor: numbers predicted by a smooth KAN, with scikit-learn's manners."""
+"""KANRegressor: a smooth KAN that predicts numbers, with scikit-learn's estimator API."""
 
 from __future__ import annotations
 
@@ -16,39 +16,85 @@ from knotwork.data.column_names import default_target
 from knotwork.errors import DataError
 from knotwork.estimators.base import KANEstimator
 from knotwork.estimators.rows import Rows
+from knotwork.estimators.settings import ESTIMATORS
 from knotwork.formulas import Formula
+from knotwork.training import Callback
 from knotwork.training.likelihood import Normal
-
-ROUNDING = 1e-14  # of the largest target: below it, targets are constant
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
 class KANRegressor(RegressorMixin, MultiOutputMixin, KANEstimator):
-    """A smooth KAN for one target or several: least squares, with a price on slopes and curvatures of its edges.
+    """A smooth KAN for one target or several: least squares with a penalty on slopes and curvatures of its edges.
 
-    `hidden` is the number of hidden nodes, or a list for several layers, () for a sum of one curve an input; "auto" is
-    5, or 64 where the table is too large for second-order steps. `grid` is the number of intervals of every edge's
-    spline and `k` its order. `alpha` is the weight of roughness, and "auto" learns one for each layer from the same
-    rows (evidence, as in Bayesian neural networks), without holding any out. `optimizer` is "gauss-newton" (`max_iter`
-    steps at most, until the outputs move by less than `tol` of the noise), "adam" (`max_iter` epochs in batches of
-    `batch_size`, with a `learning_rate` that falls to zero; alpha "auto" is 1), or "auto", by the size of the table.
-    With `early_stopping`, `validation_size` rows (an int counts rows, a float is a share)
-    are held out, the fit ends after `n_iter_no_change` steps
-    without gain, and the best state is kept.
+    A grid and a smoothness weight need not be searched: by default the weights are learned from the same rows.
 
-    After `fit`: `model_` is the `knotwork.KAN`, from raw columns to targets in their own units; `feature_importances_`
-    sum to one (to zero if no column moves anything), by how far predictions move when a column is drawn anew;
-    `fit_result_` has losses per row in its history (of standardised targets); `formula_`; `n_iter_`, `n_features_in_`
-    and, for data frames, `feature_names_in_`.
-    `rows_` is a `knotwork.Dataset` of at most 1,000 of the training rows, drawn at random, which `plot`, `formula_`,
-    `partial_dependence` and `report` look at; `model_` holds none. Raises DataError, TrainingError or SpecError, all
-    ValueErrors.
+    Args:
+        hidden: Hidden nodes: a number, a list with one number for each hidden layer, or () for a sum of one curve for
+            each input. "auto" is 5, or 64 where the table is too large for Gauss-Newton steps.
+        grid: Number of intervals of the spline of every edge. A coarse grid is the default since the penalty, not the
+            grid, should decide how smooth a curve is.
+        k: Order of the splines, 0 to 7; 3 is cubic.
+        alpha: Weight of the smoothness penalty, relative to the noise variance. "auto" learns one weight for each layer
+            by maximising the evidence (MacKay 1992), without validation rows; with "adam" it is 1.
+        optimizer: "gauss-newton", "adam" (mini-batches), or "auto", which chooses by the size of the table.
+        max_iter: Largest number of Gauss-Newton steps or of epochs.
+        tol: Gauss-Newton steps end when three steps in a row change the outputs by less than this share of the noise.
+        batch_size: Rows of a mini-batch ("adam" only).
+        learning_rate: First learning rate, which falls linearly to zero ("adam" only).
+        early_stopping: True ends the fit when the validation loss no longer falls, and keeps the best state.
+        validation_size: Validation rows with `early_stopping`: an int counts rows, a float is a share.
+        n_iter_no_change: Steps or epochs without a lower validation loss after which `early_stopping` ends the fit.
+        random_state: Seed of the first network, of splits and of mini-batches, as in scikit-learn.
+
+    Attributes:
+        model_: The fitted `knotwork.KAN`, from columns to targets in their own units. It keeps no rows.
+        feature_importances_: Importance of each column, (in,), with sum one (zero if no column has an effect): the mean
+            squared change of predictions when the column is drawn anew from other rows.
+        fit_result_: A `knotwork.FitResult`; the losses in its history are per row, of standardised targets.
+        formula_: The network as a `knotwork.Formula` of the columns, computed at first use.
+        rows_: A `knotwork.Dataset` of at most 1,000 training rows, drawn at random, which `plot`, `formula_`,
+            `partial_dependence` and `report` use.
+        n_iter_: Number of steps or epochs taken.
+        n_features_in_: Number of columns.
+        feature_names_in_: Names of the columns, where a data frame was given.
+
+    Raises:
+        ValueError: From `fit`, as DataError, TrainingError or SpecError.
+
+    Example:
+        >>> import numpy as np, knotwork as kw
+        >>> X = np.random.default_rng(0).uniform(-1, 1, (200, 2))
+        >>> model = kw.KANRegressor(random_state=0).fit(X, np.sin(3 * X[:, 0]) + X[:, 1] ** 2)
+        >>> model.score(X, np.sin(3 * X[:, 0]) + X[:, 1] ** 2) > 0.999
+        True
     """
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Fit to X (n, in) and y (n,) or (n, targets); a row of weight 2 counts as two rows, of weight 0 as none."""
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        callback: Callback | None = None,
+        progress: bool | None = False,
+    ) -> Self:
+        """Fit to the table; the estimator itself, as scikit-learn wants it.
+
+        Args:
+            X: Inputs (n, in), an array or a data frame.
+            y: Targets (n,) or (n, targets).
+            sample_weight: How often each row counts, (n,): 2 counts as two rows, 0 as none. Default 1.
+            callback: Receives a `knotwork.Event` after every step; returning True ends the fit.
+            progress: True shows a bar, None on a terminal and in notebooks. Default False, since searches and ensembles
+                fit many estimators at the same time.
+
+        Raises:
+            DataError: The table holds anything but finite numbers, or its rows do not match.
+            TrainingError: A constructor argument is not possible.
+            SpecError: `hidden`, `grid` and `k` describe no network.
+        """
         table = y
         X, y, weights = self._checked(X, y, sample_weight, multi_output=True, y_numeric=True)
         if y.dtype.kind not in "iufb":
@@ -61,11 +107,11 @@ class KANRegressor(RegressorMixin, MultiOutputMixin, KANEstimator):
         targets, shares = targets / unit, weights / weights.sum()
         center = shares @ targets
         spread = (shares @ (targets - center).square()).sqrt()
-        scale = torch.where(spread > ROUNDING, spread, 0.0)  # rounding is no target
+        scale = torch.where(spread > ESTIMATORS.constant_target, spread, 0.0)
         apart = torch.where(scale > 0, (targets - center) / scale, 0.0)
         rows = Rows(x, apart, weights, torch.zeros_like(center), Normal())
         names = _names_of_targets(table, getattr(self, "feature_names_in_", ()), len(unit))
-        return self._train(rows, unit * scale, unit * center, names)
+        return self._train(rows, unit * scale, unit * center, names, callback=callback, progress=progress)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predictions for X (n, in): (n,), or (n, targets) if `y` had two axes."""
@@ -73,18 +119,25 @@ class KANRegressor(RegressorMixin, MultiOutputMixin, KANEstimator):
         return outputs[:, 0] if self._flat else outputs
 
     def formula(self, X: Any = None, y: Any = None, lib: Iterable[str] | None = None) -> Formula:
-        """What the network says as a formula of the columns, a `Formula` with its gap to the network.
+        """The network as a formula of the columns: a `Formula` with its distance from the network (`gap`).
 
-        Faint edges are pruned, the others named with functions of `lib`, and all constants fitted together: on the rows
-        kept, or on the rows X to `y`, or to the predictions there if `y` is not given. It takes a while: about a second
-        for every ten edges.
+        Negligible edges are pruned, the others get names, and all constants are fitted together. It takes about a
+        second for every ten edges.
+
+        Args:
+            X: Rows (n, in) on which constants are fitted. Default: those kept in `rows_`.
+            y: Their targets. Default: the predictions for X.
+            lib: Names of the functions that edges may get. Default: the standard library.
+
+        Raises:
+            DataError: y was given without X.
         """
         data = self._table(X)
         if y is not None:
             if X is None:
                 raise DataError("formula() got y without X: pass the rows that y belongs to as well.")
             data = replace(data, y_train=self._as_targets(y))
-        return self._read(data, lib)
+        return self._formula_of(data, lib)
 
     def _respond(self, outputs: Tensor) -> Tensor:
         return outputs
@@ -98,7 +151,7 @@ class KANRegressor(RegressorMixin, MultiOutputMixin, KANEstimator):
 
 
 def _names_of_targets(y: Any, inputs: Sequence[str], n: int) -> list[object]:
-    """Names that a table of pandas brings, else y, or y_1, y_2, ..., which no input is called."""
+    """Names of the targets: those of a data frame, else y, or y_1, y_2, ..., distinct from the inputs."""
     named = [name for name in getattr(y, "columns", [getattr(y, "name", None)]) if isinstance(name, str)]
     if len(named) == n:
         return list(named)

@@ -1,4 +1,4 @@
-"""What users of scikit-learn do all day: pipelines, searches, cross-validation, saving."""
+"""Workflows of scikit-learn: pipelines, searches, cross-validation, saving."""
 
 import subprocess
 import sys
@@ -139,3 +139,19 @@ def test_tables_of_every_kind_are_taken(kind):
     converted = X.tolist() if kind is list else kind(X)
     model = KANRegressor(**BRIEF).fit(converted, y.tolist())
     np.testing.assert_allclose(model.predict(converted), KANRegressor(**BRIEF).fit(X, y).predict(X))
+
+
+@pytest.mark.parametrize("optimizer", ["gauss-newton", "adam"])
+@pytest.mark.parametrize(("kind", "table"), [(KANRegressor, surface), (KANClassifier, rings)])
+def test_a_callback_sees_every_step_and_can_end_the_fit(kind, table, optimizer):
+    X, y = table(90, 0)
+    settings = {**BRIEF, "optimizer": optimizer}
+    events = []
+    whole = kind(**settings).fit(X, y, callback=events.append)
+    assert [event.step for event in events] == list(range(whole.n_iter_ + 1))
+    assert {(event.stage, event.steps) for event in events} == {(f"fit ({optimizer}), G=3", 8)}
+    assert [event.record for event in events[1:]] == list(whole.fit_result_.history)
+    plain = kind(**settings).fit(X, y)
+    np.testing.assert_array_equal(plain.predict(X), whole.predict(X))
+    ended = kind(**settings).fit(X, y, callback=lambda event: event.step == 2)
+    assert ended.n_iter_ == 2 and ended.fit_result_.stopped_by_caller

@@ -1,4 +1,4 @@
-"""Networks before and after a smooth fit: straight lines to begin with, and outputs in the units of the targets."""
+"""The network before a smooth fit, whose edges are straight lines, and its outputs in the units of the targets."""
 
 from collections.abc import Sequence
 
@@ -9,8 +9,8 @@ from knotwork.kan import KAN
 from knotwork.training.grids import set_input_grid
 
 
-def straight(width: Sequence, grid: int, k: int, x: Tensor, seed: int) -> KAN:
-    """A KAN without base functions whose grids lie evenly over the rows x and whose edges are lines of random slope."""
+def linear_network(width: Sequence, grid: int, k: int, x: Tensor, seed: int) -> KAN:
+    """A KAN without base functions, with uniform grids over the range of x (n, in) and edges of random slope."""
     network = KAN(width, grid, k, base="zero", seed=seed)
     set_input_grid(network, list(zip(x.amin(0).tolist(), x.amax(0).tolist(), strict=True)), x)
     network.fitted.fill_(True)
@@ -26,7 +26,10 @@ def straight(width: Sequence, grid: int, k: int, x: Tensor, seed: int) -> KAN:
 
 @torch.no_grad()
 def rescale_outputs(network: KAN, scale: Tensor, shift: Tensor) -> None:
-    """Make the outputs scale·outputs + shift, in place; basis functions sum to one, so a coefficient is a constant."""
+    """Replace the outputs by scale·outputs + shift, in place.
+
+    The basis functions sum to one, so adding a constant to all coefficients of an edge adds it to the edge.
+    """
     layer = network.layers[-1]
     layer.coefficients.mul_(scale)
     layer.coefficients.add_(shift / layer.in_features)

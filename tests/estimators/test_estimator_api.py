@@ -15,5 +15,5 @@ def name(value):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
 @pytest.mark.parametrize(("estimator", "check"), CHECKS, ids=name)
-def test_scikit_learn_is_content(estimator, check):
+def test_the_checks_of_scikit_learn_pass(estimator, check):
     check(estimator)
