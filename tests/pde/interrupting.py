@@ -1,4 +1,4 @@
-"""A problem that Ctrl-C is pressed in."""
+"""A problem whose residual presses Ctrl-C."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from knotwork import pde
 
 
 def interrupted_at(call: int, domain: dict, conditions: Sequence[pde.Condition], **settings) -> pde.Problem:
-    """u_t = u_xx / 10, whose residual raises KeyboardInterrupt when it is asked for that time."""
+    """u_t = u_xx / 10, whose residual raises KeyboardInterrupt when it is evaluated for the `call`-th time."""
     seen = []
 
     def residual(u):

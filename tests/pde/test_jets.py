@@ -120,7 +120,7 @@ def test_polarisation(multi, expected):
     assert found == pytest.approx(expected)
 
 
-def test_only_the_lines_that_are_needed():
+def test_only_the_directions_that_are_needed():
     directions = directions_for([(0, 0), (1, 0), (0, 2)])
     assert directions.vectors == ((1, 0), (0, 1)) and directions.orders == (1, 2) and directions.size == 4
 

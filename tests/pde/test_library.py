@@ -1,4 +1,4 @@
-"""The library's exact solutions solve its problems, and its references have converged."""
+"""The exact solutions of the library solve its problems, and its references have converged."""
 
 import math
 

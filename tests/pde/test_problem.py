@@ -1,4 +1,4 @@
-"""Problems in the user's words: what residuals see, and what errors say."""
+"""Problems as users state them: what residuals are evaluated with, and error messages."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def nested(model, x, *coordinates):
     return values.detach()
 
 
-def test_a_residual_sees_what_autograd_sees():
+def test_a_residual_has_the_derivatives_of_autograd():
     problem = pde.Problem(
         lambda u, x, y, a: 2 * u.d("x", "y") - u**2 / 3 + torch.sin(u) * x - (1 - u) * a + abs(u) + u.d("y", "y", "x"),
         SQUARE,
@@ -129,7 +129,7 @@ def test_the_corners_and_faces_of_the_box_are_among_the_points():
     assert {-1.0, 1.0} <= set(start[:, 0].tolist())
 
 
-def test_faces_where_the_equation_makes_no_sense_are_left_out():
+def test_faces_where_the_equation_is_not_finite_are_excluded():
     radial = pde.Problem(lambda u, r: u.d("r", "r") + u.d("r") / r - 4, {"r": (0, 1), "z": (0, 1)})
     x = domain_points(radial, 500, 0).x
     assert x[:, 0].min() > 0 and x[:, 0].max() == 1 and x[:, 1].min() == 0
@@ -152,7 +152,7 @@ PROBLEMS = [
 
 
 @pytest.mark.parametrize(("make", "message"), PROBLEMS)
-def test_solving_says_what_is_wrong_with_a_problem(make, message):
+def test_solving_reports_what_is_wrong_with_a_problem(make, message):
     with pytest.raises(SpecError, match=message):
         pde.solve(make(), width=[2, 3, 1])
 
@@ -172,7 +172,7 @@ def test_solving_says_what_is_wrong_with_a_problem(make, message):
         (lambda: laplace(conditions=[pde.hard(1.0, field="w")]), "no field 'w'"),
     ],
 )
-def test_a_problem_that_makes_no_sense_is_refused(make, message):
+def test_an_inconsistent_problem_is_refused(make, message):
     with pytest.raises(SpecError, match=message):
         make()
 

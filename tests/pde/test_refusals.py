@@ -1,4 +1,4 @@
-"""What cannot be solved is refused with what to do, not solved wrongly."""
+"""A problem that cannot be solved is refused, with a message that tells what to do."""
 
 import pytest
 import torch
@@ -29,7 +29,7 @@ def test_windows_are_for_initial_conditions(problem, message):
         pde.solve(problem, width=[1, 1], windows=2, starts=1, steps=1)
 
 
-def test_focus_is_for_boxes():
+def test_adaptive_refinement_is_for_boxes():
     with pytest.raises(SpecError, match="points of its own"):
         pde.solve(decay(pde.initial(1.0), points=LATER), width=[1, 1], adaptive=True)
 

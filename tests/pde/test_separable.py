@@ -1,4 +1,4 @@
-"""Sums of products: what they are, the state they hold at first, knots that follow the solution, listed windows."""
+"""Sums of products: their structure, the fixed initial condition, equidistributed knots, listed windows."""
 
 import math
 
@@ -28,7 +28,7 @@ def heat():
 
 
 def advection():
-    """A wave at rest and moving at x = 0, so that both its first state and its velocity must be held."""
+    """A wave at rest and moving at x = 0, so that its initial values and its velocity must both be fixed."""
     return pde.Problem(
         lambda u: u.d("t", "t") - u.d("x", "x"),
         {"x": (0, 1), "t": (2, 4)},
@@ -65,7 +65,7 @@ def test_each_factor_sees_one_coordinate_and_each_product_one_field(problem):
     assert model.parameters_in_use() == 3 * fields * (2 * 10 + 4)
 
 
-def test_the_first_state_is_held_and_goes_on_at_its_velocity():
+def test_the_initial_condition_is_fixed_and_continues_at_its_velocity():
     problem = advection()
     model = set_to_domain(separable_network(problem, 5, 10, 5, 0), problem, (10, 4))
     terms = [term for term in make_terms(problem, 10, 60, 0) if term.name == "initial"]
@@ -95,8 +95,8 @@ def test_splines_beyond_the_end_of_a_coordinate_neither_count_nor_move():
     x, kept = rows(problem), model.layers[0].coefficients.detach().clone()
     system.set(torch.zeros(system.free.size, dtype=torch.float64))
     assert bool((model(x) == 0).all())
-    left = model.layers[0].coefficients.detach()[..., ::2][1]
-    assert torch.equal(left[7:], kept[..., ::2][1][7:]) and left[:7].abs().max() > 0
+    moved = model.layers[0].coefficients.detach()[..., ::2][1]
+    assert torch.equal(moved[7:], kept[..., ::2][1][7:]) and moved[:7].abs().max() > 0
 
 
 def test_residuals_are_evened_out_but_not_those_reported():
@@ -138,7 +138,7 @@ def fitted_layer(knots_of_x):
     return problem, model, float((model(x)[:, 0] - layered(x[:, 0])).detach().abs().max())
 
 
-def test_knots_follow_a_thin_layer_until_it_is_resolved():
+def test_equidistributed_knots_resolve_a_thin_layer():
     problem, model, even = fitted_layer(None)
     for _ in range(5):
         new = equidistributed_knots(model, problem, 0)
@@ -181,12 +181,12 @@ def test_few_products_solve_heat_and_windows_may_be_listed():
     assert parts.windows == ((0.0, 0.2), (0.2, 1.0)) and parts.parameters == 2 * whole.parameters == 2 * 2 * (15 + 9)
 
 
-def test_focus_resolves_a_layer_that_even_knots_do_not():
+def test_adaptive_refinement_resolves_a_layer_that_even_knots_do_not():
     """Burgers' equation at ν = 0.03 until t = 0.5, whose layer is a thirtieth of the domain."""
     burgers = pde.library.burgers(0.03)
     problem = pde.Problem(burgers.residual, {"x": (-1, 1), "t": (0, 0.5)}, burgers.conditions, exact=burgers.exact["u"])
     settings = {"rank": 4, "grid": {"x": 20, "t": 3}, "windows": [0.25], "steps": 20, "points": 900}
-    found = {focus: pde.solve(problem, **settings, adaptive=focus).relative_l2 for focus in (False, True)}
+    found = {adaptive: pde.solve(problem, **settings, adaptive=adaptive).relative_l2 for adaptive in (False, True)}
     assert found[True] < 2e-3 and found[True] < found[False] / 10
 
 
@@ -198,7 +198,7 @@ def test_an_interrupt_keeps_the_last_round(calls):
     assert solution.relative_l2 < 0.1
 
 
-def test_products_without_a_first_state_race():
+def test_products_without_an_initial_condition_use_random_starts():
     waves = pde.solve(pde.library.helmholtz(1, 1, 0.0), rank=1, grid=10, starts=2, steps=20)
     assert waves.relative_l2 < 1e-4 and waves.parameters == 2 * 15
 
@@ -215,7 +215,7 @@ def test_products_without_a_first_state_race():
         ({"rank": 2, "windows": ["half"]}, "must be increasing numbers"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings, message):
+def test_inconsistent_settings_are_refused(settings, message):
     with pytest.raises(SpecError, match=message):
         pde.solve(heat(), **settings)
 

@@ -146,7 +146,7 @@ def test_steps_never_raise_the_objective():
 
 
 @pytest.mark.parametrize("seed", [3, 5])
-def test_l_bfgs_searches_until_it_finds_a_lower_place(seed):
+def test_l_bfgs_searches_until_it_finds_a_lower_point(seed):
     system = small_system(seed)
     for term in system.terms[1:]:
         term.weight = 1e3
@@ -196,8 +196,8 @@ def test_a_tenth_of_the_users_points_is_set_aside_to_judge():
     assert len(aside) == len(disc) // 10
     torch.testing.assert_close(torch.cat([used, aside]).sort(dim=0).values, disc.sort(dim=0).values, rtol=0, atol=0)
     solution = pde.solve(problem, **settings)
-    for points, said in ((used, solution.residual), (aside, solution.held_out)):
-        assert said == pytest.approx(float(solution.residual_at(points).square().mean().sqrt()), rel=1e-9)
+    for points, reported in ((used, solution.residual), (aside, solution.held_out)):
+        assert reported == pytest.approx(float(solution.residual_at(points).square().mean().sqrt()), rel=1e-9)
     few = pde.solve(heat(points=disc[:49]), **settings)
     assert math.isnan(few.held_out) and few.relative_l2 > 0 and "elsewhere" not in str(few)
 
