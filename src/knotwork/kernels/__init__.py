@@ -36,7 +36,13 @@ class Kernels:
 
 
 def active() -> Kernels:
-    """The kernels that this process uses, chosen when `knotwork.kernels` was imported."""
+    """The kernels that this process uses, chosen when `knotwork.kernels` was imported.
+
+    Example:
+        >>> from knotwork import kernels
+        >>> kernels.active().name in ("compiled", "reference")
+        True
+    """
     return _active
 
 

@@ -27,13 +27,32 @@ def edge_sums(
     derivative: int = 0,
     scale: Tensor | None = None,
 ) -> Tensor:
-    """Sums of curves or of their derivatives, Σ_i scale_i φ_ij^(derivative)(x_i), shape (batch, out) (eq. 2.5, 2.10).
+    """The output of a layer, or a derivative: Σ_i scale_i φ_ij^(derivative)(x_i), shape (batch, out) (eq. 2.5, 2.10).
 
-    `x` and `scale` (1 unless given) have shape (batch, in), `coefficients` (in, G + k, out), `base_weights` (in, out)
-    and `knots` (in, G + 2k + 1). φ_ij is the spline with coefficients [i, :, j] plus base_weights[i, j] times the base
-    function of x_i measured in its grid. Differentiable by everything but the knots, any number of times.
+    φ_ij is the spline with coefficients [i, :, j] plus base_weights[i, j] times the base function of x_i measured in
+    its grid. Differentiable by everything but the knots, any number of times.
 
-    Raises SpecError for shapes that do not fit, and outside the grid with "error".
+    Args:
+        x: Samples, (batch, in).
+        coefficients: Spline coefficients, (in, G + k, out).
+        base_weights: Weights of the base function, (in, out).
+        knots: Knots of every input, (in, G + 2k + 1), increasing along the last axis.
+        k: Order of the splines, from 0.
+        base: Base function: "silu", "identity", "sine" or "zero".
+        extrapolation: Outside the grid: "linear", "zero" or "error", as in `basis`.
+        derivative: Order of the derivative by x, from 0.
+        scale: Factors, (batch, in); None stands for 1.
+
+    Raises:
+        SpecError: Shapes do not fit together, or with "error" a sample lies outside its grid.
+
+    Example:
+        >>> import torch
+        >>> from knotwork.kernels import edge_sums
+        >>> knots = torch.linspace(-4, 4, 9).double()[None]  # one input, cubic splines on [-1, 1], G = 2
+        >>> ones, none = torch.ones(1, 5, 1).double(), torch.zeros(1, 1).double()
+        >>> edge_sums(torch.tensor([[0.5]]).double(), ones, none, knots, 3)  # the basis sums to one
+        tensor([[1.]], dtype=torch.float64)
     """
     check_arguments(x, knots, k, derivative, extrapolation)
     check_layer(x, coefficients, base_weights, knots, k, scale)
@@ -169,16 +188,30 @@ BASES: Mapping[str, Callable[[Tensor, int], Tensor]] = {
 
 
 def basis(x: Tensor, knots: Tensor, k: int, derivative: int = 0, extrapolation: str = "linear") -> Tensor:
-    """All B-splines of order k, or their derivatives, at x: shape (batch, in, G + k).
+    """All B-splines of order k, or their derivatives, at x: shape (batch, in, G + k) (eq. 2.12).
 
-    `x` has shape (batch, in) and `knots` (in, G + 2k + 1), increasing along the last axis; the grid of an input is
-    [knots[k], knots[-k-1]]. A sample on an inner knot belongs to the interval at its right, one on the last knot of the
-    grid to the last interval. Derivatives of order above k are zero. A NaN sample gives NaN in all its functions.
-    Differentiable in x to any order; the knots are constants.
+    The grid of an input is [knots[k], knots[-k-1]]. A sample on an inner knot belongs to the interval at its right, one
+    on the last knot of the grid to the last interval. Derivatives of order above k are zero. A NaN sample gives NaN in
+    all its functions. Differentiable in x to any order; the knots are constants.
 
-    Outside the grid: "linear" continues value and slope (C1), "zero" evaluates the functions on the extended knots,
-    where they fade to zero within k intervals (as in the paper), "error" raises SpecError. (It reads the values, so
-    it cannot run under vmap or in a compiled graph.)
+    Args:
+        x: Samples, (batch, in).
+        knots: Knots of every input, (in, G + 2k + 1), increasing along the last axis.
+        k: Order of the splines, from 0.
+        derivative: Order of the derivative by x, from 0.
+        extrapolation: Outside the grid, "linear" continues value and slope (C1). "zero" evaluates the functions on the
+            extended knots, where they fade to zero within k intervals, as in the paper. "error" raises SpecError; it
+            reads the values, so it cannot run under vmap or in a compiled graph.
+
+    Raises:
+        SpecError: Shapes do not fit together, or with "error" a sample lies outside its grid.
+
+    Example:
+        >>> import torch
+        >>> from knotwork.kernels import basis
+        >>> knots = torch.tensor([[-1.0, 0.0, 1.0, 2.0]]).double()  # straight lines on [0, 1], G = 1
+        >>> basis(torch.tensor([[0.25]]).double(), knots, k=1)
+        tensor([[[0.7500, 0.2500]]], dtype=torch.float64)
     """
     check_arguments(x, knots, k, derivative, extrapolation)
     knots = knots.detach()
