@@ -46,7 +46,7 @@ def test_files_that_are_linked_exist(link):
 
 
 PLACES = {
-    page: sorted(set(re.findall(r"`((?:\w+/)*\w+\.py|\w+/)`", (ROOT / page).read_text(encoding="utf-8"))))
+    page: sorted(set(re.findall(r"`((?:\w+/)*\w+\.py|(?:\w+/)+)`", (ROOT / page).read_text(encoding="utf-8"))))
     for page in ("CONTRIBUTING.md", "docs/glossary.md")
 }
 
