@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,7 +145,7 @@ class KAN(KANNetwork):
         self, layer: int, source: int, target: int, data: object = None, lib: Iterable[str] | None = None
     ) -> Candidates:
         """The ranked table of named functions for edge (layer, source, target)."""
-        return suggest_symbolic(self, layer, source, target, data, lib)
+        return replace(suggest_symbolic(self, layer, source, target, data, lib), draw=_candidates_curve)
 
     def fix_symbolic(
         self,
@@ -215,6 +216,12 @@ class KAN(KANNetwork):
     def save(self, path: str | Path) -> None:
         """Write structure and values to one safetensors file."""
         save_network(self, path)
+
+
+def _candidates_curve(candidates: Candidates) -> Figure:
+    from knotwork.outputs import candidates_curve
+
+    return candidates_curve(candidates)
 
 
 def save(model: KANNetwork, path: str | Path) -> None:

@@ -99,7 +99,7 @@ def test_equations_of_several_outputs_stand_one_below_the_other():
     assert model.symbolic_formula(data).equation() == r"y_{1} = 2 x_{1} \\ y_{2} = 3 x_{1}"
 
 
-def test_simple_constants_are_snapped_only_where_the_data_cannot_tell():
+def test_constants_become_simple_numbers_only_where_the_data_allow_it():
     model = kw.KAN([1, 1], seed=0)
     model.fix_symbolic(0, 0, 0, "sin", params=(np.pi * (1 + 1e-9), 0.0, 2 + 1e-9, 0.0))
     X = np.linspace(-1, 1, 100)[:, None]

@@ -4,18 +4,19 @@ import pytest
 import torch
 
 import knotwork as kw
-from knotwork import functions
+from knotwork import functions as library
+from knotwork.formulas import candidates
 from knotwork.functions import named_function, select
 
 
 @pytest.fixture(autouse=True)
 def own_library(monkeypatch):
     """Leaves the library as it was."""
-    before, names = list(functions._ALL), dict(functions.LIBRARY)
+    before, names = list(library._ALL), dict(library.LIBRARY)
     yield
-    functions._ALL[:] = before
-    functions.LIBRARY.clear()
-    functions.LIBRARY.update(names)
+    library._ALL[:] = before
+    library.LIBRARY.clear()
+    library.LIBRARY.update(names)
 
 
 def test_a_registered_function_names_an_edge_and_survives_a_file(tmp_path):
@@ -25,7 +26,8 @@ def test_a_registered_function_names_an_edge_and_survives_a_file(tmp_path):
     assert torch.allclose(slope, record.slope(x))
     data = kw.sample("3*(2*x)**2*exp(-2*x) + 1", x=(0.2, 3), size=300, seed=0)
     found = kw.discover(data, lib=["x", "bump"], seed=0)
-    assert {edge.function for edge in found.named.spec.named} >= {"bump"} or found.formula.r2 == pytest.approx(1)
+    functions = {edge.function for edge in found.symbolic_model.spec.named}
+    assert functions >= {"bump"} or found.formula.r2 == pytest.approx(1)
     assert float((torch.as_tensor(found.formula.numpy()(data.X_test[:, 0])) - data.y_test[:, 0]).abs().max()) < 1e-8
     network = kw.KAN([1, 1], seed=0)
     network.fix_symbolic(0, 0, 0, "bump", params=(2, 0, 3, 1))
@@ -56,4 +58,22 @@ def test_it_is_tried_by_default_only_if_asked():
 def test_what_cannot_be_a_function_is_refused(arguments, settings, message):
     with pytest.raises(kw.KnotworkError, match=message):
         kw.register_function(*arguments, **settings)
-    assert arguments[0] not in functions.LIBRARY or arguments[0] == "sin"
+    assert arguments[0] not in library.LIBRARY or arguments[0] == "sin"
+
+
+def test_a_function_can_be_given_in_torch_where_its_expression_overflows():
+    softplus, sigmoid = torch.nn.functional.softplus, torch.sigmoid
+    record = kw.register_function("softplus", "log(1 + exp(x))", value=softplus, slope=sigmoid)
+    far = torch.tensor([1000.0], dtype=torch.float64)
+    assert record.value(far) == 1000 and record.slope(far) == 1
+    for wrong, words in [({"value": sigmoid}, "value= of bent is not"), ({"slope": softplus}, "slope= of bent is not")]:
+        with pytest.raises(kw.KnotworkError, match=words):
+            kw.register_function("bent", "log(1 + exp(x))", **wrong)
+
+
+def test_a_periodic_function_is_found_at_a_high_frequency():
+    kw.register_function("wave", "sin(x) + cos(2*x)/3", periodic=True)
+    x = torch.linspace(-1, 1, 400, dtype=torch.float64)
+    y = 2 * (torch.sin(23 * x + 0.3) + torch.cos(2 * (23 * x + 0.3)) / 3)
+    (fit,) = candidates(x, y, [named_function("wave")])
+    assert fit.r2 == pytest.approx(1, abs=1e-9)

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+import knotwork as kw
 from knotwork.errors import SpecError
+from knotwork.formulas import Candidates
 from knotwork.model import KANNetwork, Spec, parse_width, trace
-from knotwork.outputs import edge_curve, training_curves
+from knotwork.outputs import candidates_curve, edge_curve, training_curves
 from knotwork.training import FitResult, Record
 
 
@@ -159,3 +161,29 @@ def test_edges_that_cannot_be_drawn():
         edge_curve(model, rows(2), 0, 2, 0)
     with pytest.raises(SpecError, match=r"edge_curve\(\) draws curves over rows of data, but x has shape \(0, 2\)"):
         edge_curve(model, rows(2, 0), 0, 0, 0)
+
+
+# --- candidates_curve ---
+
+
+def test_candidates_draw_the_curve_that_they_were_fitted_to():
+    data = kw.sample("exp(2*speed) + y", speed=(-1, 1), y=(-1, 1), size=200, seed=0)
+    model = kw.KAN([2, 2, 1], seed=0)
+    table = model.suggest_symbolic(0, 0, 1, data)
+    figure, other = table.plot(), edge_curve(model, data.X_train, 0, 0, 1, table, input_names=data.input_names)
+    for kind in ("edge", "candidate"):
+        for line, expected in zip(lines(figure, kind), lines(other, kind), strict=True):
+            np.testing.assert_array_equal(line.get_xydata(), expected.get_xydata())
+    axes, expected = figure.axes[0], other.axes[0]
+    assert axes.get_xlabel() == expected.get_xlabel() == "speed"
+    assert axes.get_ylabel() == expected.get_ylabel() == r"$\phi_{0,0,1}$"
+    assert labels(figure) == labels(other)
+    assert model.suggest_symbolic(1, 0, 0, data).plot().axes[0].get_xlabel() == "node 0 of layer 1"
+    assert model.suggest_symbolic(0, 1, 0).plot().axes[0].get_xlabel() == "$x_{2}$"
+
+
+def test_candidates_that_cannot_be_drawn():
+    with pytest.raises(SpecError, match=r"only candidates from KAN.suggest_symbolic\(\) can be drawn"):
+        Candidates(()).plot()
+    with pytest.raises(SpecError, match="do not hold the curve"):
+        candidates_curve(Candidates(()))

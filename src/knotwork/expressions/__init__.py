@@ -8,7 +8,7 @@ from knotwork.expressions.exact import solve_exactly
 from knotwork.expressions.mathml import mathml
 from knotwork.expressions.occurring import contains, function_names
 from knotwork.expressions.parsing import CONSTANTS, FUNCTIONS, number, parse, symbol, variable_names
-from knotwork.expressions.tidying import compose, parametrise, snap, tidy
+from knotwork.expressions.simplification import compose, parametrise, simplify, simplify_constants
 from knotwork.expressions.trees import from_tree, to_tree
 from knotwork.expressions.writing import complexity, float_constants, latex, round_constants, text
 
@@ -28,11 +28,11 @@ __all__ = [
     "parametrise",
     "parse",
     "round_constants",
-    "snap",
+    "simplify",
+    "simplify_constants",
     "solve_exactly",
     "symbol",
     "text",
-    "tidy",
     "to_numpy",
     "to_torch",
     "to_tree",

@@ -1,14 +1,15 @@
-"""For one edge: which named functions could it be, c·f(a·x + b) + d, and how well does each fit."""
+"""Which named functions, as c·f(a·x + b) + d, describe one sampled curve, and how well each one fits."""
 
 import functools
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from knotwork.errors import SpecError
 from knotwork.functions import NamedFunction
 from knotwork.solvers.batched import solve_batched
 
@@ -47,10 +48,39 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Candidates(Sequence[Candidate]):
-    """The ranked table for one edge, best score first; prints as a table."""
+    """The ranked named functions for one edge, a sequence of `Candidate` with the best score first; prints as a table.
+
+    Args:
+        rows: the candidates.
+        edge: (layer, source, target), if they are those of an edge.
+        samples: the inputs and outputs of the edge, each (n,), to which the functions were fitted.
+        input_name: the column that enters the edge, if it is one of the first layer.
+        draw: what `plot` calls; `KAN.suggest_symbolic` sets it.
+
+    Example:
+        >>> import knotwork as kw
+        >>> data = kw.sample("exp(2*x)", x=(-1, 1), size=200, seed=0)
+        >>> model = kw.KAN.from_expression("exp(2*x)", data=data)
+        >>> table = model.suggest_symbolic(0, 0, 0, data)
+        >>> table[0].function
+        'exp'
+        >>> figure = table.plot()
+    """
 
     rows: tuple[Candidate, ...]
     edge: tuple[int, int, int] | None = None
+    samples: tuple[Tensor, Tensor] | None = field(default=None, repr=False, compare=False)
+    input_name: str | None = field(default=None, compare=False)
+    draw: Callable[["Candidates"], Any] | None = field(default=None, repr=False, compare=False)
+
+    def plot(self) -> Any:
+        """The curve of the edge with the three best candidates drawn over it, as one matplotlib Figure.
+
+        Raises SpecError for candidates that `KAN.suggest_symbolic` did not make.
+        """
+        if self.draw is None:
+            raise SpecError("only candidates from KAN.suggest_symbolic() can be drawn.")
+        return self.draw(self)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -87,7 +117,7 @@ def candidates(
     Constants that lead outside a function's real domain on the samples are never used.
     """
     target = Target(y, functions, weights)
-    return Candidates(tuple(candidates_of_many(x, [target], finished)[0]), edge)
+    return Candidates(tuple(candidates_of_many(x, [target], finished)[0]), edge, (x.detach(), y.detach()))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Functions of one's own for the library: what an edge can be named."""
+"""A function of your own for the library, with which edges can then be named."""
 
 import math
 from collections.abc import Callable
@@ -11,6 +11,8 @@ from knotwork.functions import NamedFunction, add
 
 Curve = Callable[..., Tensor]
 
+SAME = 1e-6  # relative difference up to which a function in torch is that of its expression: both may lose digits
+
 
 def register_function(
     name: str,
@@ -19,18 +21,45 @@ def register_function(
     cost: float = 3.0,
     domain: tuple[float, float] = (-math.inf, math.inf),
     default: bool = False,
+    periodic: bool = False,
+    value: Curve | None = None,
+    slope: Curve | None = None,
 ) -> NamedFunction:
-    """Add a function to the library, for the rest of this process: edges can be named with it, networks saved with it.
+    """The new record of a function that the library has from now on, until the process ends.
 
-        kw.register_function("sinc", "sin(x)/x", domain=(0, 20))
-        kw.discover(X, y, lib=["x", "x^2", "sinc"])
+    Edges can be named with it, it can be asked for in `lib=`, and networks with it can be saved. A process that loads
+    such a network must register the function first.
 
-    `expression` is text in x, as `knotwork.expressions.parse` reads it; its slope is worked out. It must be real and
-    finite strictly inside `domain`. `cost` is in bits: a function that costs one more must halve the unexplained
-    variance (a square costs 2, a Gaussian 3). With `default` it is tried wherever `lib` is not given. A process that
-    loads a network with such an edge must register the function first.
-    Raises SpecError for a name that is taken, a domain that is none, and values or slopes that are not finite in it;
-    ExpressionError for text that cannot be read.
+    Args:
+        name: what the function is called in `lib=` and on edges.
+        expression: text in x, as `knotwork.expressions.parse` reads it. The derivative is worked out from it.
+        cost: in bits. A function that costs one bit more must halve the unexplained variance to be preferred; a square
+            costs 2, a Gaussian 3. The default is that of most functions of the library.
+        domain: (low, high). The function must be real and finite strictly inside; no fit leaves it.
+        default: whether it is tried wherever `lib` is not given.
+        periodic: whether f(x + 2π) = f(x), so that many frequencies and few phases are tried.
+        value: f in torch, elementwise and differentiable, where the expression itself loses accuracy or overflows.
+        slope: f' in torch, for the same reason.
+
+    Returns:
+        The record, a `NamedFunction`.
+
+    Raises:
+        SpecError: the name is taken or empty, the domain is empty, the cost is negative, value or slope is not finite
+            inside the domain, or they are not those of the expression.
+        ExpressionError: the text is no expression in x.
+
+    Example:
+        >>> import torch, knotwork as kw
+        >>> record = kw.register_function("sinc", "sin(x)/x", domain=(0, 20))
+        >>> record.value(torch.tensor([1.0, 2.0]))
+        tensor([0.8415, 0.4546])
+        >>> data = kw.sample("3*sin(4*x)/x", x=(0.5, 4), size=200, seed=0)
+        >>> model = kw.KAN([1, 1], seed=0)
+        >>> model.fix_symbolic(0, 0, 0, "sinc", params=(4, 0, 12, 0)).function
+        'sinc'
+        >>> print(model.symbolic_formula(data))
+        f = 3*sin(4*x)/x
     """
     from knotwork.expressions import algebra, parse, to_torch
 
@@ -42,23 +71,31 @@ def register_function(
     if not cost >= 0:
         raise SpecError(f"cost={cost!r} is not possible: give 0 bits or more.")
     parsed = parse(expression, ["x"])
-    value = to_torch(parsed, ["x"])
-    slope = to_torch(algebra.diff(parsed, algebra.Symbol("x")), ["x"])
-    _check_inside(name, value, slope, low, high)
-    function = NamedFunction(name, expression, value, slope, cost, low, high, default=default)
+    own = to_torch(parsed, ["x"]), to_torch(algebra.diff(parsed, algebra.Symbol("x")), ["x"])
+    value, slope = value or own[0], slope or own[1]
+    _check_inside(name, (value, slope), own, low, high)
+    function = NamedFunction(name, expression, value, slope, cost, low, high, periodic=periodic, default=default)
     add(function)
     return function
 
 
-def _check_inside(name: str, value: Curve, slope: Curve, low: float, high: float) -> None:
-    """Raise SpecError where value or slope is not finite inside: looked at are 1,000 points and whole numbers."""
+def _check_inside(name: str, used: tuple[Curve, Curve], own: tuple[Curve, Curve], low: float, high: float) -> None:
+    """Raise SpecError where value or slope is not finite, or not that of the expression: 1,000 points and integers."""
     ends = max(low, -10.0), min(high, 10.0)
     ends = ends if ends[0] < ends[1] else ((low, low + 1) if math.isfinite(low) else (high - 1, high))
     whole = torch.arange(-9.0, 10.0, dtype=torch.float64)  # where poles are likely
     x = torch.cat([whole[(whole > low) & (whole < high)], torch.linspace(*ends, 1003, dtype=torch.float64)[1:-1]])
-    wrong = ~(value(x).isfinite() & slope(x).isfinite())
+    values, expected = ([function(x) for function in pair] for pair in (used, own))
+    wrong = ~(values[0].isfinite() & values[1].isfinite())
     if bool(wrong.any()):
         raise SpecError(
             f"{name} or its slope is not a finite real number at x = {float(x[wrong][0]):.4g}; give domain=(low, high) "
             "without such places."
         )
+    for what, one, other in zip(("value", "slope"), values, expected, strict=True):
+        apart = other.isfinite() & ((one - other).abs() > SAME * (1 + other.abs()))
+        if bool(apart.any()):
+            raise SpecError(
+                f"{what}= of {name} is not that of its expression at x = {float(x[apart][0]):.4g}: "
+                f"{float(one[apart][0]):.6g} in place of {float(other[apart][0]):.6g}."
+            )

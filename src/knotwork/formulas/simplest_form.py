@@ -20,7 +20,7 @@ def simplest(expression: Any, data: Dataset) -> Any:
 
     All ways must give the same values on the training rows, to 1e-9 of their size.
     """
-    from knotwork.expressions import algebra, complexity, snap, tidy
+    from knotwork.expressions import algebra, complexity, simplify, simplify_constants
 
     x = data.X_train[:ROWS]
     before = evaluate((expression,), data, x)
@@ -34,8 +34,8 @@ def simplest(expression: Any, data: Dataset) -> Any:
     }
     best: Any = expression
     ways: tuple[Callable[[Any], Any], ...] = (
-        lambda e: tidy(e, samples, 1e-10),
-        lambda e: snap(e, same, 1e-11),  # factors that have come together to 1
+        lambda e: simplify(e, samples, 1e-10),
+        lambda e: simplify_constants(e, same, 1e-11),  # factors that have come together to 1
         lambda e: algebra.powdenest(e, force=True),  # as if variables were positive, which `same` judges
         algebra.together,
         algebra.cancel,
@@ -52,12 +52,12 @@ def simplest(expression: Any, data: Dataset) -> Any:
 
 
 def simplified_output(expressions: Sequence[Any], data: Dataset, output: int, goal: Goal) -> Any:
-    from knotwork.expressions import snap, tidy
+    from knotwork.expressions import simplify, simplify_constants
 
     expression, x, y = expressions[output], data.X_train[:ROWS], data.y_train[:ROWS]
     columns = original_units(data, x)
     samples = {name: columns[:, n].double().numpy() for n, name in enumerate(data.input_names)}
-    tidied = tidy(expression, samples)
+    shorter = simplify(expression, samples)
     if goal is NORMAL:
         y = y[:, output : output + 1]
     others, y = evaluate(expressions, data, x), targets_of(y, goal)
@@ -71,10 +71,10 @@ def simplified_output(expressions: Sequence[Any], data: Dataset, output: int, go
 
     before = error(expression)
     rounding = 1e-9 * float(y.square().mean().sqrt())
-    if not error(tidied) <= 1.001 * before + rounding:
-        tidied = expression
-    allowed = 1.001 * error(tidied) + rounding
-    snapped = snap(tidied, lambda candidate: error(candidate) <= allowed)
-    # a snapped constant can be a power or a factor that lets more of the expression come together
-    again = tidy(snapped, samples)
-    return again if error(again) <= allowed else snapped
+    if not error(shorter) <= 1.001 * before + rounding:
+        shorter = expression
+    allowed = 1.001 * error(shorter) + rounding
+    replaced = simplify_constants(shorter, lambda candidate: error(candidate) <= allowed)
+    # a replaced constant can be a power or a factor that lets more of the expression come together
+    again = simplify(replaced, samples)
+    return again if error(again) <= allowed else replaced

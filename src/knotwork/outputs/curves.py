@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from knotwork.errors import SpecError
+from knotwork.formulas import Candidates
 from knotwork.functions import named_function
 from knotwork.model import KANNetwork, trace
 from knotwork.outputs.diagram import names_of, rows_of, thinned
@@ -111,9 +112,31 @@ def edge_curve(
             f"edge ({layer}, {source}, {target}) was removed from this KAN and has no curve to draw; "
             "trace(network, x).layers[layer].active says which edges are left."
         )
-    inputs = seen.inputs[:, source].double().cpu().numpy()
+    inputs, values = (v.double().cpu().numpy() for v in (seen.inputs[:, source], seen.edges[:, source, target]))
+    name = f"node {source} of layer {layer}" if layer else columns[network.spec.inputs[source]]
+    figure = _curve(inputs, values, candidates, name, (layer, source, target))
+    named = next((f for s, t, f, _ in network.layers[layer].named if (s, t) == (source, target)), None)  # type: ignore[union-attr]
+    if named:
+        figure.axes[0].set_title(f"named {named}", fontsize=10, color=RED, parse_math=False)
+    return figure
+
+
+def candidates_curve(candidates: Candidates) -> Figure:
+    """The curve that candidates were fitted to, with the first three drawn over it; SpecError if it is not known."""
+    if candidates.samples is None:
+        raise SpecError("these candidates do not hold the curve that they were fitted to.")
+    inputs, values = (v.detach().double().cpu().numpy() for v in candidates.samples)
+    layer, source, _ = candidates.edge or (0, 0, 0)
+    name = candidates.input_name or (f"node {source} of layer {layer}" if layer else f"x_{source + 1}")
+    return _curve(inputs, values, candidates, name, candidates.edge)
+
+
+def _curve(
+    inputs: np.ndarray, values: np.ndarray, candidates: Sequence[Any], name: str, edge: tuple[int, int, int] | None
+) -> Figure:
+    """A curve on samples (n,) with the first three candidates over it, the input called `name`."""
     chosen = thinned(inputs, POINTS)
-    u, values = inputs[chosen], seen.edges[:, source, target].double().cpu().numpy()[chosen]
+    u, values = inputs[chosen], values[chosen]
     figure = Sheet(4.2, 3.2)
     axes = plain_axes(figure, left=0.85)
     axes.plot(u, values, color=SHADE, linewidth=4.5, solid_capstyle="round", label="edge", gid="edge", zorder=2)
@@ -124,13 +147,10 @@ def edge_curve(
     _keep_in_view(axes, values)
     ticks, bottom = inputs[thinned(inputs, TICKS)], axes.get_xaxis_transform()
     axes.vlines(ticks, 0, 0.025, transform=bottom, color=GREY, linewidth=0.5, alpha=0.6)
-    named = next((f for s, t, f, _ in network.layers[layer].named if (s, t) == (source, target)), None)  # type: ignore[union-attr]
-    label(axes.xaxis, typeset(f"node {source} of layer {layer}" if layer else columns[network.spec.inputs[source]]))
-    label(axes.yaxis, (rf"$\phi_{{{layer},{source},{target}}}$", True))
+    label(axes.xaxis, typeset(name))
+    label(axes.yaxis, (rf"$\phi_{{{','.join(map(str, edge))}}}$" if edge else r"$\phi$", True))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(6))
-    if named:
-        axes.set_title(f"named {named}", fontsize=10, color=RED, parse_math=False)
     if len(candidates):
         axes.legend(frameon=False, fontsize=9, labelcolor=INK)
     return figure

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import torch
@@ -47,7 +48,10 @@ def suggest_symbolic(
 ) -> Candidates:
     """The ranked table of named functions for edge (layer, source, target), fitted to its curve (section 2.5.1)."""
     edge = (layer, source, target)
-    return candidates(*edge_samples(network, edge, data), select_functions(lib), edge)
+    table = candidates(*edge_samples(network, edge, data), select_functions(lib), edge)
+    if layer or data is None:
+        return table
+    return replace(table, input_name=as_dataset(data).input_names[network.spec.inputs[source]])
 
 
 def fix_symbolic(

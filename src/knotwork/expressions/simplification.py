@@ -14,26 +14,26 @@ TURN = 2 * math.pi
 Samples = dict[str, np.ndarray]
 
 
-def tidy(expr: sympy.Expr, samples: Samples, negligible: float = 1e-8) -> sympy.Expr:
+def simplify(expr: sympy.Expr, samples: Samples, negligible: float = 1e-8) -> sympy.Expr:
     """The expression with constants gathered and terms dropped that add less than `negligible` of their sum.
 
     `samples` holds one array a variable; what is dropped is judged on them alone.
     """
     for _ in range(3):
-        new = drop_negligible(gather(expr), samples, negligible)
+        new = drop_negligible_terms(collect_constants(expr), samples, negligible)
         if new == expr:
             break
         expr = new
     return expr
 
 
-def gather(expr: sympy.Expr) -> sympy.Expr:
+def collect_constants(expr: sympy.Expr) -> sympy.Expr:
     """Constants pulled together: exp(x + 2) as e²·exp(x), log(3x) as log x + log 3, phases into (-π/2, π/2]."""
     if expr.is_Atom:
         return expr
-    args = [gather(cast(sympy.Expr, argument)) for argument in expr.args]
+    args = [collect_constants(cast(sympy.Expr, argument)) for argument in expr.args]
     if isinstance(expr, sympy.exp):
-        return _gather_exp(args[0])
+        return _collect_exp(args[0])
     if isinstance(expr, sympy.Abs):
         number, rest = _common_factor(args[0])
         return abs(number) * sympy.Abs(rest)
@@ -41,18 +41,18 @@ def gather(expr: sympy.Expr) -> sympy.Expr:
         number, rest = _common_factor(args[0])
         return sympy.log(rest) + sympy.log(number) if number > 0 and number != 1 else sympy.log(args[0])
     if isinstance(expr, (sympy.sin, sympy.cos)):
-        return _gather_phase(expr.func, args[0])
+        return _collect_phase(expr.func, args[0])
     if isinstance(expr, sympy.Pow) and args[1].is_Number:
         number, rest = _common_factor(args[0])
         if number < 0 and not float(args[1]).is_integer():
             return sympy.Pow(*args)
         return sympy.Float(float(number) ** float(args[1])) * rest ** args[1] if number != 1 else sympy.Pow(*args)
     if isinstance(expr, sympy.Mul):
-        return _gather_product(args)
+        return _collect_product(args)
     return expr.func(*args)
 
 
-def _gather_product(args: list[sympy.Expr]) -> sympy.Expr:
+def _collect_product(args: list[sympy.Expr]) -> sympy.Expr:
     """A product with one number in front, each sum measured in its first term; a single sum is multiplied out."""
     numbers = [a for a in args if a.is_Number]
     others = [a for a in args if not a.is_Number]
@@ -66,7 +66,7 @@ def _gather_product(args: list[sympy.Expr]) -> sympy.Expr:
     return sympy.Mul(*numbers, *others)
 
 
-def _gather_exp(inner: sympy.Expr) -> sympy.Expr:
+def _collect_exp(inner: sympy.Expr) -> sympy.Expr:
     """exp of a sum: its constant as a factor, and logarithms in it as powers."""
     terms = sympy.Add.make_args(inner)
     factors, rest = [], []
@@ -81,7 +81,7 @@ def _gather_exp(inner: sympy.Expr) -> sympy.Expr:
     return sympy.Mul(*factors, sympy.exp(sympy.Add(*rest)) if rest else sympy.Integer(1))
 
 
-def _gather_phase(function: Callable, inner: sympy.Expr) -> sympy.Expr:
+def _collect_phase(function: Callable, inner: sympy.Expr) -> sympy.Expr:
     """sin or cos with a positive leading term and a phase of at most a quarter turn."""
     phase, rest = inner.as_coeff_Add()
     shift = float(phase) + (math.pi / 2 if function is sympy.cos else 0.0)  # everything as a sine
@@ -111,11 +111,11 @@ def _common_factor(expr: sympy.Expr, signed: bool = False) -> tuple[sympy.Expr, 
     return factor, sympy.Add(*(other if size == factor else size / factor * other for size, other in terms))
 
 
-def drop_negligible(expr: sympy.Expr, samples: Samples, share: float) -> sympy.Expr:
+def drop_negligible_terms(expr: sympy.Expr, samples: Samples, share: float) -> sympy.Expr:
     """Without the terms of sums whose largest value on the samples is below `share` of the sum's."""
     if expr.is_Atom:
         return expr
-    args = [drop_negligible(cast(sympy.Expr, argument), samples, share) for argument in expr.args]
+    args = [drop_negligible_terms(cast(sympy.Expr, argument), samples, share) for argument in expr.args]
     if isinstance(expr, sympy.Add):
         sizes = [_largest(term, samples) for term in args]
         # against the spread of the sum where it has one: a small difference of large terms matters
@@ -131,19 +131,19 @@ def _largest(expr: sympy.Expr, samples: Samples) -> float:
     return float(np.abs(values).max())
 
 
-def snap(expr: sympy.Expr, keeps: Callable[[sympy.Expr], bool], tolerance: float = 1e-7) -> sympy.Expr:
+def simplify_constants(expr: sympy.Expr, keeps: Callable[[sympy.Expr], bool], tolerance: float = 1e-7) -> sympy.Expr:
     """Float constants replaced by simple numbers (integers, small fractions, multiples of π) they lie next to.
 
-    A constant is snapped if it is within `tolerance` of the simple number, relative to it, and `keeps` accepts
+    A constant is replaced if it is within `tolerance` of the simple number, relative to it, and `keeps` accepts
     the result.
     """
     for constant in sorted(expr.atoms(sympy.Float), key=lambda c: -abs(float(c))):
         simple = _simple(float(constant), tolerance)
         if simple is None:
             continue
-        snapped = cast(sympy.Expr, expr.xreplace({constant: simple}))
-        if keeps(snapped):
-            expr = snapped
+        replaced = cast(sympy.Expr, expr.xreplace({constant: simple}))
+        if keeps(replaced):
+            expr = replaced
     return expr
 
 
