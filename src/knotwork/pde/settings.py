@@ -116,6 +116,24 @@ class PDESettings:
     rough_patience: int = 3
     """Patience of a round, for the same reason. Chosen, not measured."""
 
+    # Hidden grids
+
+    hidden_margin: float = 0.05
+    """Distance of a hidden grid's ends from the values, as a share of their range, so that small changes of the values
+    stay inside. Chosen, not measured."""
+    least_hidden_margin: float = 0.01
+    """The same distance below which the grid is moved. Hidden values that leave their grid stop the fit: with a grid
+    that never moves 16 of 16 networks failed. The number itself is chosen, not measured."""
+    hidden_coverage: float = 0.7
+    """Share of a hidden grid that the values must cover; below it the grid is moved, because unused intervals cost
+    accuracy. Chosen, not measured."""
+    longest_interval: float = 2.0
+    """Length of an outermost interval, in mean intervals, above which the whole hidden grid is placed evenly again.
+    Chosen, not measured."""
+    shortest_interval: float = 0.3
+    """Length of an outermost interval, in mean intervals, below which the whole hidden grid is placed evenly again.
+    Chosen, not measured."""
+
     # References of the library
 
     burgers_reach: float = 16.0
