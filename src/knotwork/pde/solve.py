@@ -97,17 +97,12 @@ def solve(
     check_choices(problem, model, width, rank, grid, adaptive)
     intervals = intervals_by_coordinate(problem, grid)
     options = Options(optimizer, steps, points, adaptive, tolerance, seed)
-    strategy: Strategy
     if model is not None:
         check_network(problem, model)
-        start = model.copy() if model.fitted else set_to_domain(model.copy(), problem)
-        strategy, placed = CoarseToFine(options, [start.spec.grid], starts=None), None
+        start, placed = model.copy() if model.fitted else set_to_domain(model.copy(), problem), None
+        strategy: Strategy = CoarseToFine(options, [start.spec.grid], starts=None)
     else:
-        if rank is not None and can_fix_initial_condition(problem):
-            strategy, first_grid = FromInitialCondition(options), max(intervals)
-        else:
-            grids = doubling_grids(max(intervals))
-            strategy, first_grid = CoarseToFine(options, grids, starts), grids[0]
+        strategy, first_grid = strategy_for(problem, rank is not None, max(intervals), starts, options)
         if rank is not None:
             start = separable_network(problem, rank, first_grid, k, seed)
         else:
@@ -120,6 +115,14 @@ def solve(
             keep_knots=model is not None, intervals=placed,
         )  # fmt: skip
     return with_errors(solution_of(problem, parts, time.perf_counter() - began))
+
+
+def strategy_for(problem: Problem, products: bool, finest: int, starts: int, options: Options) -> tuple[Strategy, int]:
+    """The strategy for a new network, and the grid that it starts on. A new strategy is chosen here."""
+    if products and can_fix_initial_condition(problem):
+        return FromInitialCondition(options), finest
+    grids = doubling_grids(finest)
+    return CoarseToFine(options, grids, starts), grids[0]
 
 
 def solution_of(problem: Problem, parts: list[Part], seconds: float) -> Solution:
