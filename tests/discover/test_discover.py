@@ -231,7 +231,7 @@ class CtrlC:
 )
 def test_an_interrupt_at_any_stage_ends_with_the_best_so_far(part, title, noise, monkeypatch):
     """A constant before the search among structures, after it a straight line too, then what shapes gave."""
-    monkeypatch.setattr(Search, "readings", lambda self: iter(()))  # as if no structure came close
+    monkeypatch.setattr(Search, "formulas", lambda self: iter(()))  # as if no structure came close
     data = kw.sample(lambda x, y, z: torch.exp(x) + y, x=(-1, 1), y=(-1, 1), z=(-1, 1), size=100, seed=0, noise=noise)
     found = kw.discover(data, seed=0, callback=CtrlC(part, title))
     assert found.stop == StopReason.INTERRUPTED

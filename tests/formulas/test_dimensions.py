@@ -16,7 +16,7 @@ from knotwork.errors import DataError
 from knotwork.expressions import parse, solve_exactly
 from knotwork.formulas.agreement import agreement
 from knotwork.formulas.dimensions import Dimensions
-from knotwork.regression.dimensionless import groupings, needed
+from knotwork.regression import group_choices, inputs_of_groups
 
 POWERS = st.fractions(-3, 3, max_denominator=2)
 MATRICES = st.integers(1, 4).flatmap(
@@ -44,17 +44,17 @@ def total(powers, dimensions):
 
 @given(MATRICES, st.lists(st.integers(-2, 2), min_size=6, max_size=6), st.integers(0, 2**20))
 @settings(deadline=None, max_examples=60)
-def test_groups_have_no_unit_and_the_measure_has_that_of_the_target(matrix, mixture, seed):
+def test_groups_are_dimensionless_and_the_target_scale_has_the_unit_of_the_target(matrix, mixture, seed):
     target = [sum(c * row[b] for c, row in zip(mixture, matrix, strict=False)) for b in range(len(matrix[0]))]
     dimensions = dimensions_of(matrix, target)
     generator = torch.Generator().manual_seed(seed)
     columns = {n: torch.rand(5, generator=generator, dtype=torch.float64) + 0.5 for n in dimensions.inputs}
     rank = np.linalg.matrix_rank(np.array(matrix, dtype=float))
-    for grouping in groupings(dimensions, columns):
-        assert total(grouping.measure, dimensions) == dimensions.target.powers
-        assert all(total(group, dimensions) == {} for group in grouping.groups)
-        assert len(grouping.groups) == len(matrix) - rank
-        table = [[float(group.get(name, 0)) for name in columns] for group in grouping.groups]
+    for choice in group_choices(dimensions, columns):
+        assert total(choice.target_scale, dimensions) == dimensions.target.powers
+        assert all(total(group, dimensions) == {} for group in choice.groups)
+        assert len(choice.groups) == len(matrix) - rank
+        table = [[float(group.get(name, 0)) for name in columns] for group in choice.groups]
         assert not table or np.linalg.matrix_rank(np.array(table)) == len(table)
 
 
@@ -78,25 +78,27 @@ def test_the_groups_of_a_pendulum_with_a_swing():
     dimensions = Dimensions({name: unit_of(unit) for name, unit in units.items()}, unit_of("s"))
     columns = {name: torch.linspace(0.1, 1, 9, dtype=torch.float64) for name in units}
     assert dimensions.unused(list(units)) == ["mass"]
-    assert needed(dimensions, {"length": 0.9, "gravity": 0.001, "mass": 0.002, "swing": 0.097}, 0.01) == [
+    assert inputs_of_groups(dimensions, {"length": 0.9, "gravity": 0.001, "mass": 0.002, "swing": 0.097}, 0.01) == [
         "length", "gravity", "swing",
     ]  # fmt: skip
-    (one,) = groupings(dimensions, {name: columns[name] for name in ("length", "gravity", "swing")})
-    assert one.measure == {"length": Fraction(1, 2), "gravity": Fraction(-1, 2)}
+    (one,) = group_choices(dimensions, {name: columns[name] for name in ("length", "gravity", "swing")})
+    assert one.target_scale == {"length": Fraction(1, 2), "gravity": Fraction(-1, 2)}
     assert one.groups == ({"swing": 1},)
-    np.testing.assert_allclose(one.values(columns)[0], columns["swing"] * math.pi / 180)
+    np.testing.assert_allclose(one.group_values(columns)[0], columns["swing"] * math.pi / 180)
 
 
-def test_what_has_zeros_measures_nothing_and_signs_are_kept():
+def test_inputs_with_zeros_are_in_no_scaling_base_and_signs_are_kept():
     units = {"x": "m", "y": "m", "a": "m^2"}
     dimensions = Dimensions({name: unit_of(unit) for name, unit in units.items()}, unit_of("m"))
     columns = {"x": torch.tensor([-1.0, 0.0, 2.0]), "y": torch.tensor([-1.0, 3.0, 2.0]), "a": torch.tensor([0.0, 1, 2])}
-    assert [grouping.measure for grouping in groupings(dimensions, columns)] == [{"y": 1}]
-    assert groupings(dimensions, {"x": columns["x"]}) == []
+    assert [choice.target_scale for choice in group_choices(dimensions, columns)] == [{"y": 1}]
+    assert group_choices(dimensions, {"x": columns["x"]}) == []
     columns["a"] = torch.tensor([1.0, -2.0, 3.0])  # without a root
-    assert [grouping.measure for grouping in groupings(dimensions, columns)] == [{"y": 1}]
+    assert [choice.target_scale for choice in group_choices(dimensions, columns)] == [{"y": 1}]
     columns["a"] = torch.tensor([1.0, 2.0, 3.0])
-    assert {"y": 1, "a": Fraction(-1, 2)} in groupings(dimensions, columns)[-1].groups  # to the second, no sign is left
+    assert {"y": 1, "a": Fraction(-1, 2)} in group_choices(dimensions, columns)[
+        -1
+    ].groups  # its square would lose the sign
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from knotwork.discover.task import Found
 from knotwork.expressions import contains, function_names, parse
 from knotwork.formulas.constants import Sample
 from knotwork.functions import named_function
-from knotwork.regression.constraints import Guidance
+from knotwork.regression.constraints import Constraints
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_the_search_has_straight_curves_for_linear_inputs():
     data = kw.sample("x**3 + 2*z", x=(-1, 1), z=(-1, 1), size=400, test_size=1, validation_size=100, noise=0.05, seed=0)
     rows, y = torch.cat([data.X_train, data.X_val]), torch.cat([data.y_train, data.y_val])[:, 0]
     sample = Sample(dict(zip("xz", rows.unbind(1), strict=True)), y)
-    guidance = Guidance.of(None, None, ["x"], ["x", "z"])
-    first = next(guidance.search(sample, 400).readings())
-    assert guidance.allows(first.template.filled(), sample)
+    constraints = Constraints.of(None, None, ["x"], ["x", "z"])
+    first = next(constraints.search(sample, 400).formulas())
+    assert constraints.allows(first.template.filled(), sample)
     assert first.error < 1.2 * float((y - best_line(rows, y)).square().mean().sqrt())
 
 
@@ -99,7 +99,7 @@ def test_networks_too_keep_a_linear_input_straight(monkeypatch):
 def test_what_is_allowed_is_seen_on_the_rows():
     x = torch.linspace(0, 1, 50, dtype=torch.float64)
     sample = Sample({"x": x, "y": 1 - x}, x)
-    guidance = Guidance.of(None, ["exp"], ["x"], ["x", "y"])
+    constraints = Constraints.of(None, ["exp"], ["x"], ["x", "y"])
     for text, answer in {
         "x*sin(y) + y**2": True,
         "2*x": True,
@@ -110,7 +110,7 @@ def test_what_is_allowed_is_seen_on_the_rows():
         "exp(2) + x": True,
         "sqrt(x - 2)": False,  # nowhere a number
     }.items():
-        assert guidance.allows(parse(text), sample) is answer, text
+        assert constraints.allows(parse(text), sample) is answer, text
 
 
 def test_the_report_says_what_was_known(tmp_path):

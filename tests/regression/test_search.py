@@ -10,12 +10,13 @@ import knotwork as kw
 from knotwork.expressions import parse
 from knotwork.formulas.constants import Constants, Sample, Template, fitted, simplified
 from knotwork.functions import select
-from knotwork.regression.candidate_formulas import read
-from knotwork.regression.curve_names import INVERSE, OUTER, PLAIN, ROOT, names
-from knotwork.regression.ridges import fit_ridges, gauges
+from knotwork.regression.candidate_formulas import CandidateFormula
+from knotwork.regression.curve_names import IDENTITY, INVERSE, ROOT, USUAL_OUTER, names_of_curve
+from knotwork.regression.randomness import looks_random
+from knotwork.regression.ridges import equivalent_powers, fit_ridges
 from knotwork.regression.search import Search
-from knotwork.regression.structures import Fitting, Rows, Structure, fit_structure
-from knotwork.regression.symmetry import factors, looks_random, pairs
+from knotwork.regression.structures import Rows, Structure, StructureProblem, fit_structure
+from knotwork.regression.symmetry import combined_pairs, power_factors
 
 LIBRARY = select(None)
 
@@ -40,7 +41,7 @@ def table(text, rows=400, noise=0.0, seed=0, **ranges):
 )
 def test_a_curve_gets_its_name(text, outer, function):
     (x,), y = table(text, x=(1, 4))
-    best = names(x, y, LIBRARY)[0]
+    best = names_of_curve(x, y, LIBRARY)[0]
     assert best.error < 1e-8
     assert best.outer.words == outer and (best.function and best.function.name) == function
 
@@ -50,7 +51,7 @@ def test_a_curve_gets_its_name(text, outer, function):
 def test_every_name_is_written_as_the_expression_it_stands_for(text, factor):
     (x,), y = table(text, x=(1, 4))
     t = sympy.Symbol("t")
-    for name in names(x, y, LIBRARY)[:12]:
+    for name in names_of_curve(x, y, LIBRARY)[:12]:
         constant = Constants()
         expression, number = name.factor(t, constant) if factor else name.sum_term(t, constant, 3.0)
         template = constant.template(expression)
@@ -60,7 +61,7 @@ def test_every_name_is_written_as_the_expression_it_stands_for(text, factor):
         assert off == pytest.approx(name.error, rel=0.5, abs=1e-6)
 
 
-@pytest.mark.parametrize("outer", OUTER)
+@pytest.mark.parametrize("outer", USUAL_OUTER)
 def test_an_outer_function_is_undone_and_its_slope_is_its_derivative(outer):
     y = torch.linspace(0.3, 2, 50, dtype=torch.float64)
     inner = outer.undo(y).requires_grad_()
@@ -76,8 +77,8 @@ def test_an_outer_function_is_undone_and_its_slope_is_its_derivative(outer):
 def test_the_jacobian_of_a_structure_is_that_of_its_prediction():
     columns, y = table("x*(y + z)", x=(1, 2), y=(-1, 1), z=(1, 3), rows=60)
     rows = Rows.of(columns, y, 60)
-    for structure in (Structure(PLAIN, ((0, 1), (1, 2))), Structure(ROOT, ((0,), (1,), (2,)), (0, 2))):
-        problem = Fitting(Rows(rows.axes, y.abs() + 1, 60), structure)
+    for structure in (Structure(IDENTITY, ((0, 1), (1, 2))), Structure(ROOT, ((0,), (1,), (2,)), (0, 2))):
+        problem = StructureProblem(Rows(rows.axes, y.abs() + 1, 60), structure)
         start = problem.start(torch.Generator().manual_seed(0))
 
         def weighted(coefficients, problem=problem, shape=start.shape):
@@ -90,18 +91,18 @@ def test_the_jacobian_of_a_structure_is_that_of_its_prediction():
 @pytest.mark.parametrize(
     ("text", "structure", "bound"),
     [
-        ("x**2 + sin(y) + z", Structure(PLAIN, ((0,), (1,), (2,))), 1e-4),
+        ("x**2 + sin(y) + z", Structure(IDENTITY, ((0,), (1,), (2,))), 1e-4),
         ("1/(x**2 + sin(y) + z)", Structure(INVERSE, ((0,), (1,), (2,))), 1e-4),
-        ("x*(y**2 + z**2)", Structure(PLAIN, ((0,), (1,), (2,)), (0, 1, 2)), 1e-3),
-        ("x*y + x*sin(y)*z", Structure(PLAIN, ((0, 1, 2),) * 2), 1e-2),
+        ("x*(y**2 + z**2)", Structure(IDENTITY, ((0,), (1,), (2,)), (0, 1, 2)), 1e-3),
+        ("x*y + x*sin(y)*z", Structure(IDENTITY, ((0, 1, 2),) * 2), 1e-2),
     ],
 )
 def test_the_right_structure_fits_and_a_wrong_one_does_not(text, structure, bound):
     columns, y = table(text, x=(1, 3), y=(1, 3), z=(1, 3))
     rows = Rows.of(columns, y, 320)
-    assert fit_structure(rows, structure, torch.Generator().manual_seed(0)).held_out < bound
+    assert fit_structure(rows, structure, torch.Generator().manual_seed(0)).validation_error < bound
     wrong = fit_structure(rows, Structure(ROOT, ((0,), (1,), (2,))), torch.Generator().manual_seed(0))
-    assert wrong.held_out > 2 * bound
+    assert wrong.validation_error > 2 * bound
 
 
 # --- ridges ---
@@ -110,16 +111,18 @@ def test_the_right_structure_fits_and_a_wrong_one_does_not(text, structure, boun
 def test_the_powers_of_a_ridge_are_found():
     columns, y = table("m/sqrt(1 - v**2/c**2)", m=(1, 5), v=(1, 2), c=(3, 10))
     found = fit_ridges(Rows.of(columns, y, 320), 1, torch.Generator().manual_seed(0))
-    assert found is not None and found.held_out < 1e-3
+    assert found is not None and found.validation_error < 1e-3
     (direction,) = found.directions.tolist()
     assert direction in ([0, 1, -1], [0, -1, 1])
-    assert any(torch.allclose(powers, torch.tensor([1.0, 0, 0]).double(), atol=0.02) for _, powers in gauges(found))
+    assert any(
+        torch.allclose(powers, torch.tensor([1.0, 0, 0]).double(), atol=0.02) for _, powers in equivalent_powers(found)
+    )
 
 
 def test_two_ridges_are_told_apart():
     columns, y = table("(u + v)/(1 + u*v/c**2)", u=(1, 5), v=(1, 5), c=(1, 5), rows=800)
     found = fit_ridges(Rows.of(columns, y, 640), 2, torch.Generator().manual_seed(0))
-    assert found is not None and found.held_out < 1e-3
+    assert found is not None and found.validation_error < 1e-3
     lines = {tuple(abs(v) for v in line) for line in found.directions.tolist()}
     assert lines == {(1, 1, 0), (1, 1, 2)}
 
@@ -129,10 +132,10 @@ def test_two_ridges_are_told_apart():
 
 def test_differences_sums_and_factors_are_seen_and_no_others():
     columns, y = table("g/((a - b)**2 + (c + d))", g=(1, 2), a=(3, 4), b=(1, 2), c=(1, 2), d=(1, 2), rows=800)
-    assert factors(columns, y) == {0: 1.0}
-    assert set(pairs(columns[1:], y / columns[0])) == {(0, 1, -1), (2, 3, 1)}
+    assert power_factors(columns, y) == {0: 1.0}
+    assert set(combined_pairs(columns[1:], y / columns[0])) == {(0, 1, -1), (2, 3, 1)}
     columns, y = table("a*sin(b) + b*c", a=(1, 5), b=(1, 5), c=(1, 5), rows=800)
-    assert pairs(columns, y) == [] and factors(columns, y) == {}
+    assert combined_pairs(columns, y) == [] and power_factors(columns, y) == {}
 
 
 def test_residuals_look_random_where_they_are_and_only_there():
@@ -201,9 +204,9 @@ def test_constants_that_are_equal_by_chance_win_nothing(seed):
     chance = Template(
         a * (sympy.cosh(b * v) + c) * sympy.exp(sympy.sin(d * u)), {a: 0.5, b: 2.3, c: 2.4, d: 2.3}
     )  # fmt: skip
-    readings = [read("", simplified(fitted(one, sample), sample), sample) for one in (truth, chance)]
-    assert len(readings[1].template.values) <= 2 < len(readings[0].template.values)
-    assert readings[0].bits < readings[1].bits
+    formulas = [CandidateFormula.of("", simplified(fitted(one, sample), sample), sample) for one in (truth, chance)]
+    assert len(formulas[1].template.values) <= 2 < len(formulas[0].template.values)
+    assert formulas[0].bits < formulas[1].bits
 
 
 def test_a_constant_that_is_exact_is_worth_what_it_saves():
@@ -216,7 +219,7 @@ def test_a_constant_that_is_exact_is_worth_what_it_saves():
 @pytest.mark.parametrize(("low", "exponents"), [(-1.0, 0), (0.5, 1)])
 def test_an_exponent_stays_where_another_would_not_be_real(low, exponents):
     t = torch.linspace(low, 2, 100, dtype=torch.float64)
-    name = next(n for n in names(t, 3 * t**2 + 1, LIBRARY) if n.outer is PLAIN and n.function is None)
+    name = next(n for n in names_of_curve(t, 3 * t**2 + 1, LIBRARY) if n.outer is IDENTITY and n.function is None)
     constant = Constants()
     expression = name.factor(sympy.Symbol("t", real=True), constant)[0]
     powers = [p.exp for p in expression.atoms(sympy.Pow)]
@@ -246,7 +249,7 @@ def test_what_the_rows_leave_open_becomes_zero_or_one():
 def test_expressions_are_found_exactly(text, ranges):
     columns, y = table(text, rows=800, **ranges)
     sample = Sample(dict(zip(ranges, columns, strict=True)), y)
-    best = min(Search(sample, 640, LIBRARY).readings(), key=lambda reading: reading.bits)
+    best = min(Search(sample, 640, LIBRARY).formulas(), key=lambda formula: formula.bits)
     assert best.error < 1e-9 * sample.scale
     points = [torch.rand(50).double() * (high - low) + low for low, high in ranges.values()]
     values = sympy.lambdify(list(ranges), best.template.filled(), "numpy")(*(p.numpy() for p in points))
@@ -258,7 +261,7 @@ def test_with_noise_the_expression_is_the_true_one_and_the_search_ends():
     columns, y = table("q/(4*pi*w*r**2)", rows=800, noise=0.01, q=(1, 5), w=(1, 5), r=(1, 5))
     sample = Sample(dict(zip("qwr", columns, strict=True)), y)
     search = Search(sample, 640, LIBRARY)
-    best = min(search.readings(), key=lambda reading: reading.bits)
+    best = min(search.formulas(), key=lambda formula: formula.bits)
     ratio = sympy.simplify(best.template.filled() / parse("q/(w*r**2)"))
     assert ratio.is_number and float(ratio) == pytest.approx(1 / (4 * math.pi), rel=5e-3)
     assert search.done
@@ -268,5 +271,5 @@ def test_with_noise_the_expression_is_the_true_one_and_the_search_ends():
 def test_ugly_columns_end_without_an_error(low, high):
     x = torch.linspace(0.1, 1, 40, dtype=torch.float64)
     sample = Sample({"x": x, "ugly": torch.linspace(low, high, 40, dtype=torch.float64)}, x.exp())
-    for reading in Search(sample, 32, LIBRARY).readings():
-        assert math.isfinite(reading.error)
+    for formula in Search(sample, 32, LIBRARY).formulas():
+        assert math.isfinite(formula.error)

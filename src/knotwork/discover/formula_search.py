@@ -16,11 +16,15 @@ from knotwork.discover.task import Found, Task, late
 from knotwork.errors import ExpressionError, SpecError
 from knotwork.formulas import simplest
 from knotwork.formulas.constants import Constants, Sample, fitted, simplified
-from knotwork.regression.candidate_formulas import Reading, read
-from knotwork.regression.constraints import Guidance
-from knotwork.regression.dimensionless import groupings, needed, obstacle
-from knotwork.regression.dimensionless_search import GroupSearch
-from knotwork.regression.search import Search
+from knotwork.regression import (
+    CandidateFormula,
+    Constraints,
+    DimensionlessSearch,
+    Search,
+    group_choices,
+    inputs_of_groups,
+    reason_for_no_groups,
+)
 from knotwork.solvers import StopReason
 
 
@@ -29,22 +33,22 @@ def formulas_in_groups(task: Task, importance: Mapping[str, float], front: tuple
     if task.dimensions is None or not task.dimensions.base:
         return Found((), front, None)  # pure numbers are groups themselves
     every = sample_of(task.data)
-    names = needed(task.dimensions, importance, least_importance(importance))
-    found = [] if names is None else groupings(task.dimensions, {name: every.columns[name] for name in names})
+    names = inputs_of_groups(task.dimensions, importance, least_importance(importance))
+    found = [] if names is None else group_choices(task.dimensions, {name: every.columns[name] for name in names})
     lost = 1 - sum(importance[name] for name in names or ())
     if names is None or not found or (lost > DISCOVERY.small_importance and len(found[0].groups) > 1):
-        task.reporter.within(f"units: {obstacle(task.dimensions, task.data)}")
+        task.reporter.within(f"units: {reason_for_no_groups(task.dimensions, task.data)}")
         return Found((), front, None)
     count = len(found[0].groups)
     groups = f"{count} dimensionless group{'' if count == 1 else 's'} in place of {len(names)} inputs"
     task.reporter.within(f"units: {groups if count else f'all but one constant follows from those of {listed(names)}'}")
     constraints = replace(task.constraints, linear=())  # candidates are compared with the inputs themselves
     now = time.perf_counter()
-    search = GroupSearch(
+    search = DimensionlessSearch(
         found,
         Sample({name: every.columns[name] for name in names}, every.y),
         len(task.data.X_train),
-        lambda *rows: _search(task, constraints, *rows),
+        lambda *rows, **options: _search(task, constraints, *rows, **options),
         now + DISCOVERY.groups_share * (task.formulas_until - now),
         [column for name, column in every.columns.items() if name not in names],
     )
@@ -54,25 +58,27 @@ def formulas_in_groups(task: Task, importance: Mapping[str, float], front: tuple
 def formulas_in_columns(task: Task, importance: Mapping[str, float], front: tuple[Entry, ...]) -> Found:
     """Formulas in the columns themselves, without negligible ones; a straight line where no structure comes close."""
     sample, negligible = separated(sample_of(task.data), importance)
-    search = _search(task, task.constraints, sample, len(task.data.X_train), task.formulas_until, negligible)
+    search = _search(
+        task, task.constraints, sample, len(task.data.X_train), until=task.formulas_until, excluded=negligible
+    )
     return _explored(task, search, sample, front, in_groups=False)
 
 
-def _search(task: Task, constraints: Guidance, sample: Sample, train: int, until: float, *settings: Any) -> Search:
-    def say(text: str) -> None:
-        task.reporter.within(f"trying {text}")
+def _search(task: Task, constraints: Constraints, sample: Sample, train: int, **options: Any) -> Search:
+    def on_stage(description: str) -> None:
+        task.reporter.within(f"trying {description}")
 
-    return constraints.search(sample, train, task.seed, until, say, *settings)
+    return constraints.search(sample, train, seed=task.seed, on_stage=on_stage, **options)
 
 
 def _explored(
-    task: Task, search: Search | GroupSearch, sample: Sample, front: tuple[Entry, ...], in_groups: bool
+    task: Task, search: Search | DimensionlessSearch, sample: Sample, front: tuple[Entry, ...], in_groups: bool
 ) -> Found:
     """The entries of the candidates that no simpler one beats; Ctrl-C ends the search and keeps them."""
-    candidates: list[Reading] = []
+    candidates: list[CandidateFormula] = []
     all_allowed, interrupted = True, False
     try:
-        for candidate in search.readings():
+        for candidate in search.formulas():
             if not task.constraints.allows(candidate.template.filled(), sample):
                 all_allowed = False
                 continue
@@ -96,31 +102,31 @@ def _explored(
     return Found(entries, front, reason)
 
 
-def _shown(task: Task, front: tuple[Entry, ...], candidate: Reading) -> tuple[Entry, ...]:
+def _shown(task: Task, front: tuple[Entry, ...], candidate: CandidateFormula) -> tuple[Entry, ...]:
     """The front with this candidate, which is shown if the candidate changes it."""
     from knotwork.expressions import complexity
 
     expression = candidate.template.filled()
-    new = joined(front, Entry(complexity(expression), candidate.error, expression, candidate.meaning))
+    new = joined(front, Entry(complexity(expression), candidate.error, expression, candidate.structure))
     if new is not front:
         task.show(new)
     return new
 
 
-def straight_line(sample: Sample) -> list[Reading]:
+def straight_line(sample: Sample) -> list[CandidateFormula]:
     """A constant and a multiple of every input that the rows distinguish from zero, if there is one."""
     from knotwork.expressions import algebra, symbol
 
     constants = Constants()
     terms = [constants(0.0) * symbol(name) for name in sample.columns]
     template = fitted(constants.template(algebra.Add(constants(float(sample.y.mean())), *terms)), sample)
-    found = read("a straight line", simplified(template, sample), sample)
+    found = CandidateFormula.of("a straight line", simplified(template, sample), sample)
     return [found] if found.template.filled().free_symbols else []
 
 
-def best_candidates(candidates: Sequence[Reading]) -> list[Reading]:
+def best_candidates(candidates: Sequence[CandidateFormula]) -> list[CandidateFormula]:
     """The candidates worth a formula: the one of the fewest bits, and simpler ones that come close."""
-    front: list[Reading] = []
+    front: list[CandidateFormula] = []
     for candidate in sorted(candidates, key=lambda candidate: candidate.complexity):
         if not front or candidate.error < DISCOVERY.front_ratio * front[-1].error:
             front.append(candidate)
@@ -130,10 +136,10 @@ def best_candidates(candidates: Sequence[Reading]) -> list[Reading]:
     return sorted(front, key=lambda candidate: candidate.bits)[: DISCOVERY.most_candidates]
 
 
-def entry_from(candidate: Reading, data: Dataset) -> Entry | None:
+def entry_from(candidate: CandidateFormula, data: Dataset) -> Entry | None:
     """The candidate as an entry, with its networks; None where no network can compute it."""
     try:
         symbolic, spline, formula = built(simplest(candidate.template.filled(), data), data)
-        return entry_of(formula, symbolic, spline, candidate.meaning, data)
+        return entry_of(formula, symbolic, spline, candidate.structure, data)
     except (ExpressionError, SpecError):  # a constant beyond what a float holds, a function no edge can be
         return None

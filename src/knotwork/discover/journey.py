@@ -24,7 +24,7 @@ from knotwork.discover.target_scale import (
 from knotwork.discover.task import Task
 from knotwork.errors import KnotworkWarning, TrainingError
 from knotwork.kan import KAN
-from knotwork.regression.constraints import Guidance
+from knotwork.regression import Constraints
 from knotwork.simplify import input_shares
 from knotwork.solvers import StopReason
 from knotwork.training import Callback, FitResult, held_out, reporting
@@ -85,7 +85,7 @@ def discover(
             f"time_budget={time_budget!r} is not possible: give seconds, 0 or more, or None for no end."
         )
     data = table(X, y, names, units, seed)
-    constraints = Guidance.of(lib, forbid, linear, data.input_names)
+    constraints = Constraints.of(lib, forbid, linear, data.input_names)
     dimensions = None if units is False else dimensions_of(data, given=bool(units))
     unit = target_unit(data)
     with reporting(progress, callback) as reporter:

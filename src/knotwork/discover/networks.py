@@ -8,6 +8,7 @@ from knotwork.discover.entries import entry_of
 from knotwork.discover.network_shapes import Shape, shapes
 from knotwork.discover.result import Entry
 from knotwork.discover.settings import DISCOVERY
+from knotwork.discover.straight_edges import name_linear_edges
 from knotwork.discover.table import rms, sample_of
 from knotwork.discover.task import Found, Task, late
 from knotwork.errors import ExpressionError, SpecError
@@ -72,7 +73,7 @@ def fit_shape(
     """The shape fitted coarsely from many starts, then on finer grids unless it is far off."""
     data = task.data
     network = shape.build(KAN, DISCOVERY.grids[0], task.seed, data.n_inputs, inputs)
-    task.constraints.straighten(network, [data.input_names[i] for i in inputs])
+    name_linear_edges(network, [data.input_names[i] for i in inputs], task.constraints.linear)
     options = FitOptions(optimizer="lm", starts=DISCOVERY.starts, steps=DISCOVERY.baseline_grid_steps, seed=task.seed)
     coarse = fit_with(network, data, options, reporter)
     worst = max(DISCOVERY.prune_ratio * baseline_error, DISCOVERY.prune_error * rms(data))

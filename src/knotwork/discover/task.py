@@ -9,7 +9,7 @@ from knotwork.discover.result import Entry
 from knotwork.discover.settings import DISCOVERY
 from knotwork.discover.target_scale import shown_in_own_unit
 from knotwork.formulas.dimensions import Dimensions
-from knotwork.regression.constraints import Guidance
+from knotwork.regression import Constraints
 from knotwork.solvers import StopReason
 from knotwork.training import Reporter
 
@@ -23,7 +23,7 @@ class Task:
     """
 
     data: Dataset
-    constraints: Guidance
+    constraints: Constraints
     dimensions: Dimensions | None
     seed: int
     began: float

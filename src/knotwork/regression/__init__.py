@@ -1,1 +1,30 @@
-"""A table → candidate formulas, without a network: structures of curves, ridge functions, dimensionless groups."""
+"""A table → candidate formulas, without a network.
+
+`Search` fits structures of curves and ridge functions and names their curves, `DimensionlessSearch` does so in
+dimensionless groups, and `Constraints` says what formulas must satisfy.
+"""
+
+from knotwork.regression.candidate_formulas import CandidateFormula
+from knotwork.regression.constraints import Constraints
+from knotwork.regression.dimensionless_groups import (
+    DimensionlessGroups,
+    group_choices,
+    inputs_of_groups,
+    reason_for_no_groups,
+)
+from knotwork.regression.dimensionless_search import DimensionlessSearch
+from knotwork.regression.search import Search
+from knotwork.regression.settings import REGRESSION, RegressionSettings
+
+__all__ = [
+    "REGRESSION",
+    "CandidateFormula",
+    "Constraints",
+    "DimensionlessGroups",
+    "DimensionlessSearch",
+    "RegressionSettings",
+    "Search",
+    "group_choices",
+    "inputs_of_groups",
+    "reason_for_no_groups",
+]

@@ -1,4 +1,4 @@
-"""Structures read as expressions: every curve gets a name, and all constants are fitted together."""
+"""Candidate formulas from fitted structures: each curve gets a name, then all constants are fitted together."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -10,33 +10,40 @@ from torch import Tensor
 
 from knotwork.formulas.constants import ROUNDING, Constants, Sample, Template, fitted, simplified, values_of
 from knotwork.functions import NamedFunction
-from knotwork.regression.curve_names import EXPONENTIAL, FLOOR, PLAIN, Name, names
-from knotwork.regression.ridges import Ridges, gauges
-from knotwork.regression.structures import Fit, Fitting, Rows, Structure
+from knotwork.regression.curve_names import EXPONENTIAL, IDENTITY, CurveName, names_of_curve
+from knotwork.regression.ridges import Ridges, equivalent_powers
+from knotwork.regression.settings import REGRESSION
+from knotwork.regression.structures import Rows, Structure, StructureFit, StructureProblem
 
-CHOICES = 10  # names of a curve that are tried
-TRIES = 30  # other names tried in a structure
-CLOSE = 10.0  # bits by which another name may seem worse
-CONSTANT = 2e-3  # relative variation of a factor below which it is a number
-COUNTS = {1: "a curve", 2: "two curves"}
-FIRST_ROWS = 400  # that names are tried on
-FEW_TRIES = 20  # of other names where the first ones are as good as the curves
-RIPE = 60.0  # bits by which a reading may be longer before its constants are made simple
-LAST = 4  # of those
-AS_GOOD = 1.02  # times the error of the curves: names need not be better
-NOISE = 0.3  # of rms(y): curves further off say nothing
-FAINT = 0.06  # powers smaller than that are none
-UNLIKE = 0.1  # relative error of the best name of a curve that is read last
+CURVES = {1: "a curve", 2: "two curves"}
 
 
 @dataclass(frozen=True)
-class Reading:
-    """An expression of the target with its constants fitted; `bits` is what residuals and expression take to write."""
+class CandidateFormula:
+    """An expression of the target with fitted constants.
 
-    meaning: str
+    `structure` describes in words where it comes from. `bits` is the description length of residuals and expression, up
+    to a constant of the table; smaller is better. `complexity` counts the symbols of the expression, decimals twice.
+    """
+
+    structure: str
     template: Template
     bits: float
     complexity: int
+
+    @classmethod
+    def of(cls, structure: str, template: Template, sample: Sample) -> "CandidateFormula":
+        """From a fitted template.
+
+        A decimal costs as much as two simple numbers. Constants that were replaced by simple numbers save no more bits
+        than the chance of that tells (`Template.doubt`).
+        """
+        from knotwork.expressions import complexity
+
+        n = len(sample)
+        error = math.sqrt(template.mse) + ROUNDING * sample.scale
+        length = complexity(template.expression) + len(template.values)
+        return cls(structure, template, n * math.log2(error) + length * math.log2(n) + template.doubt, length)
 
     @property
     def error(self) -> float:
@@ -44,94 +51,100 @@ class Reading:
         return math.sqrt(self.template.mse)
 
 
-def read(meaning: str, template: Template, sample: Sample) -> Reading:
-    """A template that was fitted, with its length in bits.
+def formula_of_structure(
+    fit: StructureFit, rows: Rows, sample: Sample, functions: Sequence[NamedFunction]
+) -> CandidateFormula | None:
+    """The best formula with names for the curves of a structure; None if there is a curve that nothing fits."""
+    naming = _StructureNaming(fit, rows, sample)
+    found = naming.names(functions)
+    if found is None:
+        return None
+    description = str(naming.structure)
+    return _best(description, lambda chosen: naming.template(found, chosen), found, sample, fit.error * rows.scale)
 
-    A decimal takes as many as two simple numbers, and what became simple saves no more than its chance tells.
-    """
-    from knotwork.expressions import complexity
 
-    n = len(sample)
-    error = math.sqrt(template.mse) + ROUNDING * sample.scale
-    length = complexity(template.expression) + len(template.values)
-    return Reading(meaning, template, n * math.log2(error) + length * math.log2(n) + template.doubt, length)
+class _StructureNaming:
+    """A fitted structure whose curves are given names. The exponential of a sum becomes a product of curves."""
 
+    def __init__(self, fit: StructureFit, rows: Rows, sample: Sample) -> None:
+        self.error, self.rows, self.symbols = fit.error, rows, _symbols(sample)
+        self.structure, coefficients = fit.structure, fit.coefficients
+        if self.structure.linear and self.structure.outer is EXPONENTIAL:
+            self.structure, coefficients = _as_product(fit, rows)
+        terms = self.structure.terms
+        self.problem = StructureProblem(rows, self.structure)
+        self.curves = self.problem.curves(coefficients)
+        self.in_sum = [k >= 0 and len(terms[k]) == 1 and len(terms) > 1 for k, _ in self.problem.places]
 
-def read_structure(fit: Fit, rows: Rows, sample: Sample, functions: Sequence[NamedFunction]) -> Reading | None:
-    """The structure with names for its curves; None where there is a curve that nothing fits."""
-    structure, coefficients = fit.structure, fit.coefficients
-    if structure.linear and structure.outer is EXPONENTIAL:  # a product of curves
-        logs = Fitting(rows, structure).curves(coefficients)
-        size = Fitting(rows, structure).size
-        product = Structure(PLAIN, (tuple(i for (i,) in structure.terms),))
-        problem = Fitting(rows, product)
-        share = math.log(1 / problem.size) / len(structure.terms)
-        start = torch.stack(
-            [axis.coefficients((size * logs[:, n] + share).exp()) for n, axis in enumerate(problem.axes)]
-        )
-        structure, coefficients = product, problem.improved(start, 20)[0]
-    problem = Fitting(rows, structure)
-    curves = problem.curves(coefficients)
-    floor = max(FLOOR, 0.5 * fit.error)
-    symbols = _symbols(sample)
-    in_sum = [k >= 0 and len(structure.terms[k]) == 1 and len(structure.terms) > 1 for k, _ in problem.places]
-    found: list[list[Name]] = []
-    shares = _shares(problem, curves)
-    for n, (k, i) in enumerate(problem.places):
-        t = rows.axes[i].values[: rows.train]
-        chance = _by_chance(fit.error, rows, i) / (1.0 if in_sum[n] else shares[k])
-        if _is_number(curves[:, n], chance, in_sum[n], problem.target):
-            found.append([])
-            continue
-        row = names(t, curves[:, n], functions, floor=floor, offset=in_sum[n])
-        if not row:
-            return None
-        found.append(row)
+    def names(self, functions: Sequence[NamedFunction]) -> list[list[CurveName]] | None:
+        """The names of each curve, none for a curve that is a constant; None if nothing fits one of the curves."""
+        accuracy = _accuracy(self.error)
+        shares, found = _shares(self.problem, self.curves), []
+        for n, (k, i) in enumerate(self.problem.places):
+            curve, in_sum = self.curves[:, n], self.in_sum[n]
+            noise = _relative_noise(self.error, self.rows, i) / (1.0 if in_sum else shares[k])
+            if _is_constant(curve, noise, in_sum, self.problem.target):
+                found.append([])
+                continue
+            t = self.rows.axes[i].values[: self.rows.train]
+            names = names_of_curve(t, curve, functions, accuracy, offset=in_sum)
+            if not names:
+                return None
+            found.append(names)
+        return found
 
-    def build(chosen: Sequence[int]) -> Template:
+    def template(self, names: Sequence[Sequence[CurveName]], chosen: Sequence[int]) -> Template:
+        """The expression with one of the names for each curve, its constants those of the curves."""
         constant = Constants()
-        scale = [problem.size] + [1.0] * len(structure.terms)
-        factors: list[list[Any]] = [[] for _ in range(len(structure.terms) + 1)]
+        scale = [self.problem.size] + [1.0] * len(self.structure.terms)  # of the whole, and of each term
+        factors: list[list[Any]] = [[] for _ in range(len(self.structure.terms) + 1)]
         offset = 0.0
-        for n, (k, i) in enumerate(problem.places):
-            if not found[n]:
-                if in_sum[n]:
-                    offset += scale[0] * float(curves[:, n].mean())
+        for n, (k, i) in enumerate(self.problem.places):
+            if not names[n]:
+                mean = float(self.curves[:, n].mean())
+                if self.in_sum[n]:
+                    offset += scale[0] * mean
                     scale[k + 1] = 0.0
                 else:
-                    scale[k + 1] *= float(curves[:, n].mean())
+                    scale[k + 1] *= mean
                 continue
-            name = found[n][chosen[n]]
-            if in_sum[n]:
-                expression, more = name.sum_term(symbols[i], constant, scale[0])
-                offset += more
-                factors[k + 1].append(expression)
+            name = names[n][chosen[n]]
+            if self.in_sum[n]:
+                expression, added = name.sum_term(self.symbols[i], constant, scale[0])
+                offset += added
             else:
-                expression, size = name.factor(symbols[i], constant)
+                expression, size = name.factor(self.symbols[i], constant)
                 scale[k + 1] *= size
-                factors[k + 1].append(expression)
-        return constant.template(_put_together(structure, factors, scale, offset, in_sum, problem, constant))
+            factors[k + 1].append(expression)
+        return constant.template(self._expression(factors, scale, offset, constant))
 
-    return _best(str(structure), build, found, sample, fit.error * rows.scale)
+    def _expression(self, factors: list[list[Any]], scale: list[float], offset: float, constant: Constants) -> Any:
+        from knotwork.expressions import algebra
+
+        summed = {k for (k, _), in_sum in zip(self.problem.places, self.in_sum, strict=True) if in_sum}
+        total: Any = constant(offset) if summed else algebra.Integer(0)
+        for k in range(len(self.structure.terms)):
+            if scale[k + 1] == 0:
+                continue
+            size = scale[0] * scale[k + 1]
+            if k in summed and factors[k + 1]:
+                total = total + factors[k + 1][0]
+            else:
+                total = total + constant(size) * algebra.Mul(*factors[k + 1])
+        return self.structure.outer.expression(algebra.Mul(*factors[0]) * total)
 
 
-def _put_together(
-    structure: Structure, factors: list[list[Any]], scale: list[float], offset: float, in_sum: list[bool],
-    problem: Fitting, constant: Constants,
-) -> Any:  # fmt: skip
-    from knotwork.expressions import algebra
-
-    summed = {k for (k, _), plain in zip(problem.places, in_sum, strict=True) if plain}
-    total: Any = constant(offset) if summed else algebra.Integer(0)
-    for k in range(len(structure.terms)):
-        if scale[k + 1] == 0:
-            continue
-        size = scale[0] * scale[k + 1]
-        if k in summed and factors[k + 1]:
-            total = total + factors[k + 1][0]
-        else:
-            total = total + constant(size) * algebra.Mul(*factors[k + 1])
-    return structure.outer.expression(algebra.Mul(*factors[0]) * total)
+def _as_product(fit: StructureFit, rows: Rows) -> tuple[Structure, Tensor]:
+    """The exponential of a sum of curves as a product of curves, with coefficients fitted to the target itself."""
+    logarithms = StructureProblem(rows, fit.structure)
+    logs = logarithms.curves(fit.coefficients)
+    structure = Structure(IDENTITY, (tuple(i for (i,) in fit.structure.terms),))
+    problem = StructureProblem(rows, structure)
+    share = math.log(1 / problem.size) / len(fit.structure.terms)
+    start = torch.stack(
+        [axis.coefficients((logarithms.size * logs[:, n] + share).exp()) for n, axis in enumerate(problem.axes)]
+    )
+    return structure, problem.improved(start, REGRESSION.product_steps)[0]
 
 
 def _symbols(sample: Sample) -> list[Any]:
@@ -140,14 +153,19 @@ def _symbols(sample: Sample) -> list[Any]:
     return [symbol(name) for name in sample.columns]
 
 
-def _by_chance(error: float, rows: Rows, i: int) -> float:
-    """Relative size of the curve that least squares make of noise alone."""
+def _accuracy(error: float) -> float:
+    """How well curves are known, relative to their size, from the error of the fit they come from."""
+    return max(REGRESSION.curve_accuracy, REGRESSION.accuracy_of_fit * error)
+
+
+def _relative_noise(error: float, rows: Rows, i: int) -> float:
+    """Relative size of the curve of input i that least squares fit to noise alone."""
     size = max(float(rows.y.square().mean().sqrt()), rows.scale)
     return error * rows.scale / size * math.sqrt(rows.axes[i].basis.shape[1] / rows.train)
 
 
-def _shares(problem: Fitting, curves: Tensor) -> dict[int, float]:
-    """The size of every term in that of their sum, at most 1: what is noise in the sum is more in a small term."""
+def _shares(problem: StructureProblem, curves: Tensor) -> dict[int, float]:
+    """The size of each term relative to their sum, at most 1: the noise of the sum is larger in a small term."""
     terms = {
         k: torch.stack([curves[:, n] for n, (place, _) in enumerate(problem.places) if place == k]).prod(0)
         for k in range(len(problem.structure.terms))
@@ -157,121 +175,151 @@ def _shares(problem: Fitting, curves: Tensor) -> dict[int, float]:
     return {-1: 1.0, **{k: min(1.0, max(size, 1e-6)) for k, size in sizes.items()}}
 
 
-def _is_number(curve: Tensor, chance: float, in_sum: bool, target: Tensor) -> bool:
+def _is_constant(curve: Tensor, noise: float, in_sum: bool, target: Tensor) -> bool:
+    """Whether a curve varies no more than noise does."""
     spread = float((curve - curve.mean()).square().mean().sqrt())
     size = float(target.square().mean().sqrt()) if in_sum else float(curve.square().mean().sqrt())
-    return spread <= max(CONSTANT, 2 * chance) * size
+    return spread <= max(REGRESSION.constant_variation, REGRESSION.variation_of_noise * noise) * size
 
 
 def _best(
-    meaning: str, build: Callable[[Sequence[int]], Template], found: list[list[Name]], sample: Sample, error: float
-) -> Reading | None:
-    """The reading with the best names; others are tried one at a time, all while it is further off than the curves.
+    structure: str,
+    build: Callable[[Sequence[int]], Template],
+    names: Sequence[Sequence[CurveName]],
+    sample: Sample,
+    error: float,
+) -> CandidateFormula | None:
+    """The shortest formula over choices of names; None if none has a finite error.
 
-    Their root mean squared residual was `error`. The best few have their constants made simple, and the shortest wins.
+    The best name of each curve comes first; then other names are tried, one at a time. `error` is the root mean squared
+    residual of the curves: fewer names are tried once the formula is as good. The constants of the best few formulas
+    are rounded, and the shortest is returned.
     """
-    chosen = [0] * len(found)
-    some = sample.first(FIRST_ROWS)
-    best = read(meaning, fitted(build(chosen), some), some)
+    settings, some = REGRESSION, sample.first(REGRESSION.rows_of_combinations)
+    chosen = [0] * len(names)
+    best = CandidateFormula.of(structure, fitted(build(chosen), some), some)
     tried = [best]
     rivals = sorted(
-        (row[m].score - row[0].score, n, m) for n, row in enumerate(found) for m in range(1, min(CHOICES, len(row)))
+        (row[m].score - row[0].score, n, m)
+        for n, row in enumerate(names)
+        for m in range(1, min(settings.names_of_curve, len(row)))
     )
-    enough = min(AS_GOOD * error, NOISE * sample.scale)
-    for number, (behind, n, m) in enumerate(rivals[:TRIES]):
-        if best.error <= ROUNDING * sample.scale or (best.error <= enough and number >= FEW_TRIES):
+    enough = min(settings.as_good_as_curves * error, settings.noisy_fit * sample.scale)
+    for number, (behind, n, m) in enumerate(rivals[: settings.most_combinations]):
+        fits = best.error <= enough and number >= settings.combinations_when_fitting
+        if best.error <= ROUNDING * sample.scale or fits:
             break
-        if behind > CLOSE and best.error < math.inf:
+        if behind > settings.largest_score_gap and best.error < math.inf:
             continue
         other = list(chosen)
         other[n] = m
-        trial = read(meaning, fitted(build(other), some, 25), some)
+        trial = CandidateFormula.of(structure, fitted(build(other), some, settings.combination_steps), some)
         tried.append(trial)
         if trial.bits < best.bits:
             best, chosen = trial, other
-    if not math.isfinite(best.template.mse):
-        return None
-    # what has as many constants may lose more of them
-    near = sorted((t for t in tried if t.bits < best.bits + RIPE), key=lambda t: t.bits)
-    wholes = [fitted(t.template, sample) for t in near[: 1 if best.error <= ROUNDING * sample.scale else LAST]]
-    readings = [read(meaning, simplified(w, sample), sample) for w in wholes if math.isfinite(w.mse)]
-    return min(readings, key=lambda reading: reading.bits, default=None)
+    return _with_rounded_constants(best, tried, sample) if math.isfinite(best.template.mse) else None
 
 
-def read_ridges(found: Ridges, rows: Rows, sample: Sample, functions: Sequence[NamedFunction]) -> Iterator[Reading]:
-    """The ridges with names for their curves, in the ways their powers can be shared out; the simplest first."""
-    symbols, floor = _symbols(sample), max(FLOOR, 0.5 * found.error)
-    sides = {
-        i: curve
-        for i, curve in found.side.items()
-        if not _is_number(curve.exp(), _by_chance(found.error, rows, i), False, curve)
-    }
-    side_names = {
-        i: names(rows.axes[i].values[: rows.train], curve.exp(), functions, floor=floor) for i, curve in sides.items()
-    }
-    if not all(side_names.values()):
+def _with_rounded_constants(
+    best: CandidateFormula, tried: Sequence[CandidateFormula], sample: Sample
+) -> CandidateFormula | None:
+    """The shortest of the formulas tried, each fitted to all rows and with its constants rounded where possible.
+
+    A formula that is a little longer than the best may lose more constants, so the best few take part.
+    """
+    near = sorted((t for t in tried if t.bits < best.bits + REGRESSION.largest_bits_gap), key=lambda t: t.bits)
+    exact = best.error <= ROUNDING * sample.scale
+    wholes = [fitted(t.template, sample) for t in near[: 1 if exact else REGRESSION.most_rounded]]
+    rounded = [simplified(whole, sample) for whole in wholes if math.isfinite(whole.mse)]
+    found = [CandidateFormula.of(best.structure, template, sample) for template in rounded]
+    return min(found, key=lambda formula: formula.bits, default=None)
+
+
+def formulas_of_ridges(
+    found: Ridges, rows: Rows, sample: Sample, functions: Sequence[NamedFunction]
+) -> Iterator[CandidateFormula]:
+    """Formulas with names for the curves of ridges, for each way to share out the powers, the simplest way first.
+
+    Ways in which no name fits a curve well come last.
+    """
+    naming = _RidgeNaming(found, rows, sample, functions)
+    if not all(naming.side_names.values()):
         return
-
-    def one_way(powers: Tensor, tables: list[list[Name]]) -> Iterator[Reading]:
-        def build(chosen: Sequence[int]) -> Template:
-            return _ridge_template(found, powers, chosen, tables, side_names, symbols, rows, sample)
-
-        meaning = f"powers times {COUNTS[len(tables)]} of powers"
-        reading = _best(meaning, build, [*tables, *side_names.values()], sample, found.error * rows.scale)
-        if reading is not None:
-            yield reading
-
-    logs, unlikely = found.points, []
-    for shift, powers in gauges(found):
-        tables = [
-            _ridge_names(logs[:, r], found.curves[:, r] - shift[r] * logs[:, r], functions, floor)
-            for r in range(logs.shape[1])
-        ]
+    later = []
+    for shift, powers in equivalent_powers(found):
+        tables = naming.names(shift)
         if not all(tables):
             continue
-        if max(min(name.error for name in table) for table in tables) > UNLIKE:
-            unlikely.append((powers, tables))
+        if max(min(name.error for name in table) for table in tables) > REGRESSION.unlikely_error:
+            later.append((powers, tables))
         else:
-            yield from one_way(powers, tables)
-    for way in unlikely:
-        yield from one_way(*way)
+            yield from naming.formula(powers, tables)
+    for powers, tables in later:
+        yield from naming.formula(powers, tables)
 
 
-def _ridge_names(u: Tensor, log_curve: Tensor, functions: Sequence[NamedFunction], floor: float) -> list[Name]:
-    """Names for a curve of t = exp(u), or of 1/t."""
-    curve = log_curve.exp()
-    upside_down = [
-        replace(name, inverted=True)
-        for name in names((-u).exp(), curve, functions, floor=floor)
-        if name.function is not None or name.constants[0] == 1  # powers of 1/t are powers of t
-    ]
-    return sorted([*names(u.exp(), curve, functions, floor=floor), *upside_down], key=lambda name: name.score)
+class _RidgeNaming:
+    """Fitted ridges whose curves are given names."""
 
+    def __init__(self, found: Ridges, rows: Rows, sample: Sample, functions: Sequence[NamedFunction]) -> None:
+        self.found, self.rows, self.sample, self.functions = found, rows, sample, functions
+        self.symbols, self.accuracy = _symbols(sample), _accuracy(found.error)
+        self.side_names = {
+            i: names_of_curve(rows.axes[i].values[: rows.train], curve.exp(), functions, self.accuracy)
+            for i, curve in found.side.items()
+            if not _is_constant(curve.exp(), _relative_noise(found.error, rows, i), False, curve)
+        }
 
-def _ridge_template(
-    found: Ridges, powers: Tensor, chosen: Sequence[int], tables: list[list[Name]],
-    side_names: dict[int, list[Name]], symbols: list[Any], rows: Rows, sample: Sample,
-) -> Template:  # fmt: skip
-    from knotwork.expressions import algebra
+    def names(self, shift: Tensor) -> list[list[CurveName]]:
+        """Names of each ridge's curve after division by t to the power `shift`."""
+        logs, curves = self.found.points, self.found.curves
+        return [self.names_of_ridge(logs[:, r], curves[:, r] - shift[r] * logs[:, r]) for r in range(logs.shape[1])]
 
-    constant = Constants()
-    result: Any = algebra.Integer(1)
-    for i, p in enumerate(powers.tolist()):
-        if abs(p) > FAINT:
-            near = round(2 * p) / 2
-            result = result * symbols[i] ** constant(near if abs(p - near) < FAINT else p)
-    for r, direction in enumerate(found.directions.tolist()):
-        t: Any = algebra.Integer(1)
-        for i, q in enumerate(direction):
-            if abs(q) > 1e-9:
-                t = t * symbols[i] ** (algebra.Integer(int(q)) if q == int(q) else constant(q))
-        result = result * tables[r][chosen[r]].factor(t, constant)[0]
-    for place, (i, row) in enumerate(side_names.items(), start=len(tables)):
-        result = result * row[chosen[place]].factor(symbols[i], constant)[0]
-    scale = constant(1.0)
-    template = constant.template(scale * result)
-    values = values_of(template, sample)
-    good = values.isfinite()
-    y, values = sample.y[good], values[good]
-    size = float(values @ y / values.square().sum().clamp_min(1e-300)) if len(values) else 1.0
-    return Template(template.expression, {**template.values, scale: size})
+    def names_of_ridge(self, u: Tensor, log_curve: Tensor) -> list[CurveName]:
+        """Names of a curve of t = exp(u), or of 1/t, the best score first."""
+        curve = log_curve.exp()
+        of_inverse = [
+            replace(name, inverted=True)
+            for name in names_of_curve((-u).exp(), curve, self.functions, self.accuracy)
+            if name.function is not None or name.constants[0] == 1  # powers of 1/t are powers of t
+        ]
+        found = [*names_of_curve(u.exp(), curve, self.functions, self.accuracy), *of_inverse]
+        return sorted(found, key=lambda name: name.score)
+
+    def formula(self, powers: Tensor, tables: list[list[CurveName]]) -> Iterator[CandidateFormula]:
+        """The best formula with these powers, if there is one."""
+
+        def build(chosen: Sequence[int]) -> Template:
+            return self.template(powers, tables, chosen)
+
+        description = f"powers times {CURVES[len(tables)]} of powers"
+        names = [*tables, *self.side_names.values()]
+        formula = _best(description, build, names, self.sample, self.found.error * self.rows.scale)
+        if formula is not None:
+            yield formula
+
+    def template(self, powers: Tensor, tables: list[list[CurveName]], chosen: Sequence[int]) -> Template:
+        """The expression with one of the names for each curve, and its scale fitted."""
+        from knotwork.expressions import algebra
+
+        constant, symbols, negligible = Constants(), self.symbols, REGRESSION.negligible_power
+        result: Any = algebra.Integer(1)
+        for i, p in enumerate(powers.tolist()):
+            if abs(p) > negligible:
+                near = round(2 * p) / 2
+                result = result * symbols[i] ** constant(near if abs(p - near) < negligible else p)
+        for r, direction in enumerate(self.found.directions.tolist()):
+            t: Any = algebra.Integer(1)
+            for i, q in enumerate(direction):
+                if abs(q) > 1e-9:
+                    t = t * symbols[i] ** (algebra.Integer(int(q)) if q == int(q) else constant(q))
+            result = result * tables[r][chosen[r]].factor(t, constant)[0]
+        for place, (i, row) in enumerate(self.side_names.items(), start=len(tables)):
+            result = result * row[chosen[place]].factor(symbols[i], constant)[0]
+        scale = constant(1.0)
+        template = constant.template(scale * result)
+        values = values_of(template, self.sample)
+        good = values.isfinite()
+        y, values = self.sample.y[good], values[good]
+        size = float(values @ y / values.square().sum().clamp_min(1e-300)) if len(values) else 1.0
+        return Template(template.expression, {**template.values, scale: size})

@@ -1,4 +1,4 @@
-"""What a user knows beforehand: functions that a formula may hold or must not, and inputs that enter linearly."""
+"""What is known about a formula beforehand: its possible functions, forbidden ones, and inputs that enter linearly."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,21 +10,22 @@ from knotwork.data.column_names import unknown_name
 from knotwork.errors import DataError, SpecError
 from knotwork.formulas.constants import Sample
 from knotwork.functions import NamedFunction, named_function, select
-from knotwork.model import KANNetwork
-from knotwork.regression.candidate_formulas import Reading
-from knotwork.regression.curve_names import PLAIN
+from knotwork.regression.candidate_formulas import CandidateFormula
+from knotwork.regression.curve_names import IDENTITY, OuterFunction
 from knotwork.regression.search import Search
+from knotwork.regression.settings import REGRESSION
 from knotwork.regression.structures import Axis, Rows
-
-STRAIGHT = 1e-9  # of the target's spread: how far a linear input may bend it over its range
-PLACES = 9  # of its range that are looked at
 
 
 @dataclass(frozen=True)
-class Guidance:
-    """The functions that curves may be named with, those no formula may hold, and the inputs that enter linearly.
+class Constraints:
+    """What every formula of a search must satisfy.
 
-    `only` says that formulas may hold no function that is not part of one of `functions`; powers are always allowed.
+    Args:
+        functions: functions that curves may be named with.
+        forbidden: functions that no formula may contain, not as a part either.
+        linear: inputs that enter linearly: y = a + b·x, where a and b may depend on the others.
+        only: whether formulas may contain no functions but those that occur in `functions`, and powers.
     """
 
     functions: tuple[NamedFunction, ...]
@@ -39,27 +40,35 @@ class Guidance:
         forbid: Iterable[str] | None,
         linear: Iterable[str] | None,
         columns: Sequence[str],
-    ) -> "Guidance":
-        """From names; SpecError and DataError, with the closest names, for those that are not there."""
+    ) -> "Constraints":
+        """From names of functions and columns.
+
+        Raises:
+            SpecError: a function is unknown (with the closest name), all are forbidden, or a text stands in place of a
+                list.
+            DataError: an input is unknown (with the closest name).
+        """
         forbidden = tuple(named_function(name) for name in _names(forbid, "forbid"))
         if any(function.name == "x" for function in forbidden):
-            raise SpecError("'x' cannot be forbidden: every formula holds it. Leave an input out of the table instead.")
+            raise SpecError(
+                "'x' cannot be forbidden: every formula contains it. To exclude an input, remove it from the table."
+            )
         functions = tuple(f for f in select(None if lib is None else _names(lib, "lib")) if f not in forbidden)
         if not functions:
             raise SpecError("all functions of lib= are forbidden: leave at least one, such as 'x'.")
-        straight = _names(linear, "linear")
-        for name in straight:
+        linear_inputs = _names(linear, "linear")
+        for name in linear_inputs:
             if name not in columns:
                 raise DataError(unknown_name(name, columns, "input"))
-        return cls(functions, forbidden, straight, lib is not None)
+        return cls(functions, forbidden, linear_inputs, lib is not None)
 
     @property
     def names(self) -> list[str]:
-        """Names of the functions that are left."""
+        """Names of the functions that curves may be named with."""
         return [function.name for function in self.functions]
 
     def allows(self, expression: Any, sample: Sample) -> bool:
-        """Whether an expression keeps to all of this, as far as the rows of the sample tell."""
+        """Whether an expression satisfies all of this; linearity is tested on the rows of the sample."""
         from knotwork.expressions import contains, function_names, parse
 
         if any(contains(expression, parse(function.expression, ["x"])) for function in self.forbidden):
@@ -68,45 +77,38 @@ class Guidance:
             known = {name for f in self.functions for name in function_names(parse(f.expression, ["x"]))}
             if not function_names(expression) <= known:
                 return False
-        return all(_is_straight(expression, name, sample) for name in self.linear)
+        return all(_is_linear(expression, name, sample) for name in self.linear)
 
-    def search(self, sample: Sample, train: int, *settings: Any) -> Search:
-        """A search that keeps to this; `settings` are those of `Search` after the functions."""
+    def search(self, sample: Sample, train: int, **options: Any) -> Search:
+        """A search for formulas that satisfy this; `options` are those of `Search`, without the functions."""
         if not (self.forbidden or self.linear or self.only):
-            return Search(sample, train, self.functions, *settings)
-        return _GuidedSearch(self, sample, train, *settings)
-
-    def straighten(self, network: KANNetwork, names: Sequence[str]) -> None:
-        """Name the edges from linear inputs in a network of one layer; the names are those of its input nodes."""
-        layer = network.layers[0]
-        for i, j in (layer.mask > 0).nonzero().tolist():
-            if names[i] in self.linear:
-                layer.name_edge(i, j, "x", torch.tensor([1.0, 0.0, 1.0, 0.0], dtype=torch.float64))
+            return Search(sample, train, self.functions, **options)
+        return _ConstrainedSearch(self, sample, train, **options)
 
 
-class _GuidedSearch(Search):
-    """A search in which linear inputs have straight curves, and what is not allowed is passed over."""
+class _ConstrainedSearch(Search):
+    """A search in which linear inputs have straight curves, and formulas that are not allowed do not end it."""
 
-    def __init__(self, guidance: Guidance, sample: Sample, train: int, *settings: Any) -> None:
-        super().__init__(sample, train, guidance.functions, *settings)
-        self.guidance = guidance
+    def __init__(self, constraints: Constraints, sample: Sample, train: int, **options: Any) -> None:
+        super().__init__(sample, train, constraints.functions, **options)
+        self.constraints = constraints
         axes = zip(sample.columns, self.rows.axes, strict=True)
-        straight = tuple(_StraightAxis(axis) if name in guidance.linear else axis for name, axis in axes)
-        self.rows = Rows(straight, self.rows.y, self.rows.train)
+        constrained = tuple(_LinearAxis(axis) if name in constraints.linear else axis for name, axis in axes)
+        self.rows = Rows(constrained, self.rows.y, self.rows.train)
 
-    def outer(self) -> list[Any]:
-        return [PLAIN] if self.guidance.linear else super().outer()
+    def usual_outer(self) -> list[OuterFunction]:
+        return [IDENTITY] if self.constraints.linear else super().usual_outer()
 
-    def rare(self) -> list[Any]:
-        return [] if self.guidance.linear else super().rare()
+    def unusual_outer(self) -> list[OuterFunction]:
+        return [] if self.constraints.linear else super().unusual_outer()
 
-    def judge(self, reading: Reading) -> None:
-        if self.guidance.allows(reading.template.filled(), self.sample):
-            super().judge(reading)
+    def judge(self, formula: CandidateFormula) -> None:
+        if self.constraints.allows(formula.template.filled(), self.sample):
+            super().judge(formula)
 
 
-class _StraightAxis(Axis):
-    """An input whose curves are straight lines; the rest of its basis is zero, to be as wide as that of others."""
+class _LinearAxis(Axis):
+    """An input whose curves are straight lines. Its basis has as many columns as others; all but two are zero."""
 
     def __init__(self, axis: Axis) -> None:
         self.values, self.positive, self.logarithmic = axis.values, axis.positive, False
@@ -115,31 +117,32 @@ class _StraightAxis(Axis):
         self.at = (axis.values - low) / self.half - 1
         self.basis = torch.zeros_like(axis.basis)
         self.basis[:, 0], self.basis[:, 1] = 1.0, self.at
-        self.solver = torch.linalg.pinv(self.basis[: self.train], rtol=1e-10)
+        self.projection = torch.linalg.pinv(self.basis[: self.train], rtol=REGRESSION.pseudoinverse_cutoff)
 
 
-def _names(given: Iterable[str] | None, what: str) -> tuple[str, ...]:
+def _names(given: Iterable[str] | None, argument: str) -> tuple[str, ...]:
     if given is None:
         return ()
     if isinstance(given, str):
-        raise SpecError(f"{what}={given!r} is one text: give a list of names, {what}=[{given!r}].")
+        raise SpecError(f"{argument}={given!r} is one text: give a list of names, {argument}=[{given!r}].")
     given = tuple(given)
     if not all(isinstance(name, str) for name in given):
-        raise SpecError(f"{what}={list(given)!r} must be a list of names.")
+        raise SpecError(f"{argument}={list(given)!r} must be a list of names.")
     return tuple(given)
 
 
-def _is_straight(expression: Any, name: str, sample: Sample) -> bool:
-    """Whether on all rows the values are on a line when this input goes through its range."""
+def _is_linear(expression: Any, name: str, sample: Sample) -> bool:
+    """Whether the values lie on a straight line, in every row, when this input moves through its range."""
     from knotwork.expressions import symbol, to_torch
 
     if symbol(name) not in expression.free_symbols:
         return True
     function, column = to_torch(expression, list(sample.columns)), sample.columns[name]
-    shares = torch.linspace(0, 1, PLACES, dtype=torch.float64)
+    shares = torch.linspace(0, 1, REGRESSION.linear_points, dtype=torch.float64)
     places = column.min() + shares * (column.max() - column.min())
     values = torch.stack(
         [function(*{**sample.columns, name: place.expand_as(column)}.values()) for place in places.unbind()]
     )
     line = values[:1] + shares[:, None] * (values[-1:] - values[:1])
-    return float((values - line).abs().nan_to_num(torch.inf).max()) <= STRAIGHT * sample.scale
+    distance = float((values - line).abs().nan_to_num(torch.inf).max())
+    return distance <= REGRESSION.linear_tolerance * sample.scale

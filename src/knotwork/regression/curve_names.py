@@ -1,4 +1,4 @@
-"""Names for the curve of a single variable, also through an outer function: 1/(exp(t) - 1), sqrt(1 - t**2)."""
+"""Names of one curve: a function of the library or a power, alone or under an outer function, as in 1/(exp(t) - 1)."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,31 +8,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from knotwork.formulas.candidates import Target, candidates_of_many
+from knotwork.formulas.candidates import Candidate, Target, candidates_of_many
 from knotwork.functions import NamedFunction
-
-POINTS = 120  # of a curve that are looked at
-OUTER_COST = 1.5  # bits for an outer function
-CONSTANTS = 2.0  # bits for the inner constants
-FLOOR = 1e-5  # share of its size that a spline may be off its curve
-INNER = ("x", "x^2", "x^3", "exp", "sin", "cosh", "sqrt", "1/x", "tanh")  # named under an outer function
-FINISHED = 3  # of each outer function
-HALVES = (-4.0, -3.0, -2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
+from knotwork.regression.settings import REGRESSION
 
 
 @dataclass(frozen=True)
-class Outer:
-    """A function of the whole: the curve is `apply` of what is named, and what is named is `undo` of the curve."""
+class OuterFunction:
+    """The outermost function of a formula or curve: `apply` computes it, `undo` is its inverse.
+
+    `slope` is the absolute value of its derivative, as a function of its value. `words` stand before a description, as
+    in "the root of ". With `positive`, only positive values can be undone.
+    """
 
     words: str
     undo: Callable[[Tensor], Tensor]
     apply: Callable[[Tensor], Tensor]
-    slope: Callable[[Tensor], Tensor]  # |d apply / d undone|, by the curve
+    slope: Callable[[Tensor], Tensor]
     expression: Callable[[Any], Any]
-    positive: bool = True  # whether the curve must be
+    positive: bool = True
 
-    def fits(self, y: Tensor) -> bool:
-        """Whether the curve can be undone everywhere, and everything comes back."""
+    def invertible(self, y: Tensor) -> bool:
+        """Whether all these values can be undone, and `apply` gives them back."""
         if self.positive:
             return bool((y > 0).all())
         undone = self.undo(y)
@@ -70,46 +67,51 @@ def _logarithm(v: Any) -> Any:
     return algebra.log(v)
 
 
-PLAIN = Outer("", lambda y: y, lambda v: v, torch.ones_like, lambda v: v, positive=False)
-INVERSE = Outer("1 over ", torch.reciprocal, torch.reciprocal, torch.square, lambda v: 1 / v)
-ROOT = Outer("the root of ", torch.square, torch.sqrt, lambda y: 0.5 / y, _half)
-INVERSE_ROOT = Outer(
+IDENTITY = OuterFunction("", lambda y: y, lambda v: v, torch.ones_like, lambda v: v, positive=False)
+INVERSE = OuterFunction("1 over ", torch.reciprocal, torch.reciprocal, torch.square, lambda v: 1 / v)
+ROOT = OuterFunction("the root of ", torch.square, torch.sqrt, lambda y: 0.5 / y, _half)
+INVERSE_ROOT = OuterFunction(
     "1 over the root of ", lambda y: y**-2, lambda v: v**-0.5, lambda y: 0.5 * y**3, lambda v: 1 / _half(v)
 )
-EXPONENTIAL = Outer("the exponential of ", torch.log, torch.exp, lambda y: y, _exponential)
-ARCSINE = Outer("the arcsine of ", torch.sin, torch.arcsin, lambda y: 1 / y.cos(), _arcsine, positive=False)
-HYPERBOLIC = Outer(
+EXPONENTIAL = OuterFunction("the exponential of ", torch.log, torch.exp, lambda y: y, _exponential)
+ARCSINE = OuterFunction("the arcsine of ", torch.sin, torch.arcsin, lambda y: 1 / y.cos(), _arcsine, positive=False)
+HYPERBOLIC = OuterFunction(
     "the hyperbolic tangent of ", torch.arctanh, torch.tanh, lambda y: 1 - y**2, _hyperbolic, positive=False
 )
-LOGARITHM = Outer("the logarithm of ", torch.exp, torch.log, lambda y: (-y).exp(), _logarithm, positive=False)
-SQUARE = Outer("the square of ", torch.sqrt, torch.square, lambda y: 2 * y.sqrt(), lambda v: v**2)
-INVERSE_SQUARE = Outer(
+LOGARITHM = OuterFunction("the logarithm of ", torch.exp, torch.log, lambda y: (-y).exp(), _logarithm, positive=False)
+SQUARE = OuterFunction("the square of ", torch.sqrt, torch.square, lambda y: 2 * y.sqrt(), lambda v: v**2)
+INVERSE_SQUARE = OuterFunction(
     "1 over the square of ", lambda y: y**-0.5, lambda v: v**-2, lambda y: 2 * y**1.5, lambda v: v**-2
 )
-OUTER = (PLAIN, INVERSE, ROOT, INVERSE_ROOT, EXPONENTIAL)
-AROUND = (*OUTER, SQUARE, INVERSE_SQUARE)  # of single curves
-RARE = (ARCSINE, HYPERBOLIC, LOGARITHM)
+USUAL_OUTER = (IDENTITY, INVERSE, ROOT, INVERSE_ROOT, EXPONENTIAL)  # of structures
+UNUSUAL_OUTER = (ARCSINE, HYPERBOLIC, LOGARITHM)  # of structures, tried last
+OUTER_OF_CURVES = (*USUAL_OUTER, SQUARE, INVERSE_SQUARE)  # of single curves
 
 
 @dataclass(frozen=True)
-class Name:
-    """outer(c·f(a·t + b) + d), or c·t**p + d where `function` is None and `constants` is (p, c, d).
+class CurveName:
+    """One name of a curve: outer(c·f(a·t + b) + d), or outer(c·t**p + d) where `function` is None.
 
-    `error` is relative to the size of the curve; `score` trades it for length, smaller is better.
+    `constants` is (a, b, c, d) or (p, c, d). `error` is the root mean squared error relative to the size of the curve;
+    `score` adds the cost of the name in bits to the logarithm of the error, smaller is better. An `inverted` name is
+    one of 1/t. With `whole`, the exponent p must stay a whole number, as t has both signs.
     """
 
-    outer: Outer
+    outer: OuterFunction
     function: NamedFunction | None
     constants: tuple[float, ...]
     error: float
     score: float
-    inverted: bool = False  # of 1/t, then
-    whole: bool = False  # an exponent that must stay, as t has both signs
+    inverted: bool = False
+    whole: bool = False
 
     def sum_term(self, t: Any, constant: Callable[[float], Any], times: float) -> tuple[Any, float]:
-        """So many times the curve as an expression of `t`, and a constant to add; `constant` makes them of values."""
+        """The curve multiplied by `times`, as an expression of `t`, and a constant to add to it.
+
+        `constant` makes a symbol for each value.
+        """
         c, d, inner = self._parts(t, constant)
-        if self.outer is PLAIN:
+        if self.outer is IDENTITY:
             return constant(c * times) * inner, d * times
         if self.outer is EXPONENTIAL:
             return self.outer.expression(constant(c) * inner + constant(d + math.log(times))), 0.0
@@ -117,14 +119,14 @@ class Name:
         return self.outer.expression(constant(c * inside) * inner + constant(d * inside)), 0.0
 
     def factor(self, t: Any, constant: Callable[[float], Any]) -> tuple[Any, float]:
-        """The curve as an expression of `t` times a number, and that number."""
+        """An expression of `t` and a number: their product is the curve."""
         c, d, inner = self._parts(t, constant)
         size = max(abs(c), 1e-300)
         if d:
             inner = (inner if c > 0 else -inner) + constant(d / size)
-        elif c < 0 and self.outer is not PLAIN:
+        elif c < 0 and self.outer is not IDENTITY:
             inner = -inner
-        if self.outer is PLAIN:
+        if self.outer is IDENTITY:
             return inner, size if d else c
         if self.outer is EXPONENTIAL:
             return self.outer.expression(constant(c) * self._parts(t, constant)[2]), math.exp(min(d, 700.0))
@@ -132,7 +134,7 @@ class Name:
         return self.outer.expression(inner), float(self.outer.apply(size * one))
 
     def _parts(self, t: Any, constant: Callable[[float], Any]) -> tuple[float, float, Any]:
-        """c, d and f of the curve outer(c·f + d), with the fewest constants inside f."""
+        """c, d and f of the curve outer(c·f + d), with as few constants inside f as possible."""
         from knotwork.expressions import compose
 
         t = 1 / t if self.inverted else t
@@ -143,7 +145,7 @@ class Name:
         power = self.function.power
         if self.function.name == "x":
             return a * c, b * c + d, t
-        if power is not None:  # of a power, the factor goes outside
+        if power is not None:  # (a·t)**p is a**p·t**p: the factor joins c
             whole = power == int(power) != 0
             u = t + constant(b / a) if a > 0 or whole else constant(b / -a) - t
             size = a if whole else abs(a)
@@ -155,61 +157,108 @@ class Name:
         return c, d, compose(self.function.expression, u)
 
 
-def names(
+def names_of_curve(
     t: Tensor,
     y: Tensor,
     functions: Sequence[NamedFunction],
-    outer: Sequence[Outer] = AROUND,
-    floor: float = FLOOR,
+    accuracy: float | None = None,
     offset: bool = False,
-) -> list[Name]:
-    """Names for the curve through the points (t, y), each (n,), the best score first.
+) -> list[CurveName]:
+    """Names of the curve through the points (t, y), each (n,), the best score first.
 
-    The points should lie on a curve, to `floor` of its size. Only what is finite on all of them is named. With
-    `offset`, a constant may be added to the curve at no cost, as to a term of a sum.
+    The curve is known to `accuracy` of its size; by default that of the settings. Only names that are finite at all
+    points are given. With `offset`, an added constant costs nothing, as in a term of a sum.
     """
-    order = t.argsort()[torch.linspace(0, len(t) - 1, min(POINTS, len(t))).round().long()]
-    t, y = t[order], y[order]
-    size = (y - y.mean() if offset else y).square().mean().sqrt().clamp_min(1e-300)
-
-    positive = bool((t > 0).all())
-
-    def judged(around: Outer, named: NamedFunction | None, constants: tuple[float, ...], values: Tensor, cost: float):
-        error = float((values - y).square().mean().sqrt() / size)
-        if error < 1:
-            score = cost + 2 * math.log2(error + floor)
-            found.append(Name(around, named, constants, error, score, whole=named is None and not positive))
-
-    found: list[Name] = []
-    for p, c in _powers(t, y):
-        judged(PLAIN, None, (p, c, 0.0), c * t**p, (1.0 if p == round(2 * p) / 2 else 3.0) + min(abs(p), 4.0) / 4)
-    tried = [(around, around.undo(y), around.slope(y).square().clamp_max(1e12)) for around in outer if around.fits(y)]
-    inner = [f for f in functions if f.name in INNER or not f.default]
-    targets = [Target(undone, functions if o is PLAIN else inner, weights) for o, undone, weights in tried]
-    tables = candidates_of_many(t, targets, FINISHED)
-    for (around, undone, weights), table in zip(tried, tables, strict=True):
-        extra = (OUTER_COST if around is not PLAIN else 0.0) + (0.0 if offset and around is PLAIN else 1.0)
-        before, found = found, []
-        for p in HALVES if positive else (1.0, 2.0, 3.0, 4.0):
-            c, d = _line(t**p, undone, weights)
-            judged(around, None, (p, c, d), around.apply(c * t**p + d), 1.0 + min(abs(p), 4.0) / 4 + extra)
-        # an exponent is fitted later, so one will do, but none to the straight line
-        found.sort(key=lambda name: name.score)
-        straight, bent = ([name for name in found if (name.constants[0] == 1) is line] for line in (True, False))
-        found = [*before, *straight, *bent[:1]]
-        for row in table:
-            named = next(f for f in functions if f.name == row.function)
-            a, b, c, d = row.constants
-            cost = row.cost + (0.0 if named.name == "x" else CONSTANTS) + (OUTER_COST if around is not PLAIN else 0.0)
-            if named.name == "x" and not offset:
-                cost += 1.0  # its constant
-            cost += math.log2(max(row.cancellation, 1.0))
-            judged(around, named, row.constants, around.apply(c * named.value(a * t + b) + d), cost)
+    order = t.argsort()[torch.linspace(0, len(t) - 1, min(REGRESSION.curve_points, len(t))).round().long()]
+    curve = _Curve(t[order], y[order], REGRESSION.curve_accuracy if accuracy is None else accuracy, offset)
+    outer = [around for around in OUTER_OF_CURVES if around.invertible(curve.y)]
+    undone = [around.undo(curve.y) for around in outer]
+    weights = [around.slope(curve.y).square().clamp_max(REGRESSION.steepest_outer) for around in outer]
+    inner = [f for f in functions if f.name in REGRESSION.inner_functions or not f.default]
+    targets = [
+        Target(values, functions if around is IDENTITY else inner, weight)
+        for around, values, weight in zip(outer, undone, weights, strict=True)
+    ]
+    tables = candidates_of_many(curve.t, targets, REGRESSION.functions_finished)
+    found = curve.plain_powers()
+    for around, values, weight, table in zip(outer, undone, weights, tables, strict=True):
+        found += curve.powers_inside(around, values, weight)
+        found += curve.functions_inside(around, table, functions)
     return sorted(found, key=lambda name: name.score)
 
 
+class _Curve:
+    """The points (t, y) of a curve, and the names that are tried for it."""
+
+    def __init__(self, t: Tensor, y: Tensor, accuracy: float, offset: bool) -> None:
+        self.t, self.y, self.accuracy, self.offset = t, y, accuracy, offset
+        self.size = (y - y.mean() if offset else y).square().mean().sqrt().clamp_min(1e-300)
+        self.positive = bool((t > 0).all())
+
+    def named(
+        self,
+        outer: OuterFunction,
+        function: NamedFunction | None,
+        constants: tuple[float, ...],
+        values: Tensor,
+        cost: float,
+    ) -> list[CurveName]:
+        """The name with these values, if it explains anything at all; otherwise none."""
+        error = float((values - self.y).square().mean().sqrt() / self.size)
+        if not error < 1:  # NaN, too
+            return []
+        score = cost + 2 * math.log2(error + self.accuracy)
+        return [CurveName(outer, function, constants, error, score, whole=function is None and not self.positive)]
+
+    def plain_powers(self) -> list[CurveName]:
+        """The powers c·t**p nearest to the curve."""
+        found: list[CurveName] = []
+        for p, c in _powers(self.t, self.y):
+            simple = p == round(2 * p) / 2
+            cost = REGRESSION.half_power_cost if simple else REGRESSION.decimal_power_cost
+            found += self.named(IDENTITY, None, (p, c, 0.0), c * self.t**p, cost + _cost_of_size(p))
+        return found
+
+    def powers_inside(self, outer: OuterFunction, undone: Tensor, weights: Tensor) -> list[CurveName]:
+        """outer(c·t + d), and of outer(c·t**p + d) the best: the formula fits its exponent later."""
+        settings, found = REGRESSION, []
+        extra = (settings.outer_cost if outer is not IDENTITY else 0.0) + (
+            0.0 if self.offset and outer is IDENTITY else settings.offset_cost
+        )
+        for p in settings.inner_powers if self.positive else settings.inner_powers_of_any_sign:
+            c, d = _line(self.t**p, undone, weights)
+            cost = settings.half_power_cost + _cost_of_size(p) + extra
+            found += self.named(outer, None, (p, c, d), outer.apply(c * self.t**p + d), cost)
+        found.sort(key=lambda name: name.score)
+        straight, others = ([name for name in found if (name.constants[0] == 1) is line] for line in (True, False))
+        return [*straight, *others[:1]]
+
+    def functions_inside(
+        self, outer: OuterFunction, table: Sequence[Candidate], functions: Sequence[NamedFunction]
+    ) -> list[CurveName]:
+        """outer(c·f(a·t + b) + d) for each function f that was fitted."""
+        settings, found = REGRESSION, []
+        for row in table:
+            function = next(f for f in functions if f.name == row.function)
+            a, b, c, d = row.constants
+            straight = function.name == "x"
+            cost = row.cost + (0.0 if straight else settings.inner_constants_cost)
+            cost += settings.outer_cost if outer is not IDENTITY else 0.0
+            if straight and not self.offset:
+                cost += settings.offset_cost
+            cost += math.log2(max(row.cancellation, 1.0))
+            values = outer.apply(c * function.value(a * self.t + b) + d)
+            found += self.named(outer, function, row.constants, values, cost)
+        return found
+
+
+def _cost_of_size(power: float) -> float:
+    """Bits for the size of an exponent."""
+    return min(abs(power), 4.0) / 4
+
+
 def _raised(base: float, power: float) -> float:
-    """base**power, infinite beyond what a float holds."""
+    """base**power, infinite where that overflows."""
     try:
         return base**power
     except (OverflowError, ZeroDivisionError):
@@ -226,7 +275,7 @@ def _line(x: Tensor, y: Tensor, weights: Tensor) -> tuple[float, float]:
 
 
 def _powers(t: Tensor, y: Tensor) -> list[tuple[float, float]]:
-    """(p, c) of the power c·t**p nearest to the curve, and with the nearest half of a whole number."""
+    """(p, c) of the power c·t**p nearest to the curve, also with p rounded to halves; none if a sign changes."""
     if not (bool((t > 0).all()) and (bool((y > 0).all()) or bool((y < 0).all()))):
         return []
     found = []

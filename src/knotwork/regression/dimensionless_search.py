@@ -1,4 +1,4 @@
-"""The search among groups of inputs that have no unit: fewer variables, and formulas that are right in their units."""
+"""The search for formulas of dimensionless groups: fewer variables, and formulas whose units agree."""
 
 import math
 import time
@@ -11,98 +11,110 @@ from torch import Tensor
 from knotwork.data.units import simple_factor
 from knotwork.formulas.constants import ROUNDING, Constants, Sample, Template, fitted, simplified, values_of
 from knotwork.formulas.dimensions import Powers
-from knotwork.regression.candidate_formulas import Reading, read
-from knotwork.regression.dimensionless import Grouping
+from knotwork.regression.candidate_formulas import CandidateFormula
+from knotwork.regression.dimensionless_groups import DimensionlessGroups
+from knotwork.regression.randomness import looks_random
 from knotwork.regression.search import Search
-from knotwork.regression.symmetry import looks_random
-
-TRIED = 3  # groupings
-SMALL = 0.25  # of the median of what the target is measured by: smaller rows tell of noise only
-FIRST = 0.67  # of the time left that a grouping may take
-MORE = 6  # readings after one that leaves but noise: with few variables the right one may not be the first
-STEPS = 20
+from knotwork.regression.settings import REGRESSION
 
 MakeSearch = Callable[..., Search]
 
 
-class GroupSearch:
-    """`Search` in the groups of a few groupings, the simplest first; readings are in the inputs' own columns."""
+class DimensionlessSearch:
+    """`Search` in dimensionless groups, for the first few choices of groups; its formulas are those of the inputs.
+
+    Args:
+        choices: choices of groups, the preferred one first.
+        sample: the inputs' own columns and the target.
+        train: number of training rows, which come first.
+        search: makes the search in the groups, from sample and train and the options `until` and `after_noise`.
+        until: `time.perf_counter()` at which the search ends.
+        excluded: columns that residuals must not depend on either.
+    """
 
     def __init__(
         self,
-        groupings: Sequence[Grouping],
+        choices: Sequence[DimensionlessGroups],
         sample: Sample,
         train: int,
         search: MakeSearch,
         until: float,
-        left_out: Sequence[Tensor] = (),
+        excluded: Sequence[Tensor] = (),
     ) -> None:
-        self.groupings, self.sample, self.train, self.search = groupings[:TRIED], sample, train, search
-        self.until, self.left_out, self.done, self.ended = until, list(left_out), False, False
+        self.choices, self.sample, self.train, self.search = choices, sample, train, search
+        self.until, self.excluded, self.done, self.ended = until, list(excluded), False, False
 
-    def readings(self) -> Iterator[Reading]:
-        """Readings of the rows, as they are found."""
-        for n, grouping in enumerate(self.groupings):
+    def formulas(self) -> Iterator[CandidateFormula]:
+        """Candidate formulas, as they are found."""
+        for n, choice in enumerate(self.choices[: REGRESSION.most_group_choices]):
             if n and time.perf_counter() > self.until:
                 return
-            found: list[Reading] = []
-            for reading in self.of(grouping):
-                found.append(reading)
-                yield reading
-                if reading.error <= ROUNDING * self.sample.scale:
+            found: list[CandidateFormula] = []
+            for formula in self.of(choice):
+                found.append(formula)
+                yield formula
+                if formula.error <= ROUNDING * self.sample.scale:
                     self.done = True
                     return
-            if self.ended and found and self.leaves_noise(min(found, key=lambda reading: reading.bits)):
+            if self.ended and found and self.leaves_noise(min(found, key=lambda formula: formula.bits)):
                 self.done = True
                 return
 
-    def of(self, grouping: Grouping) -> Iterator[Reading]:
-        """Those with one grouping; `ended` says afterwards whether they explain what the groups can."""
-        restored = _Restored(grouping)
-        if not grouping.groups:
+    def of(self, choice: DimensionlessGroups) -> Iterator[CandidateFormula]:
+        """Formulas of one choice of groups; `ended` tells afterwards whether its search came to an end by itself."""
+        in_inputs = _InInputs(choice)
+        if not choice.groups:
             constant = Constants()
-            yield self.whole("a product of powers", constant.template(constant(1.0)), restored)
+            yield self.whole("a product of powers", constant.template(constant(1.0)), in_inputs)
             self.ended = True
             return
-        measured = grouping.measured(self.sample.columns)
-        large = measured.abs() >= SMALL * measured.abs().median()
-        values = (column[large] for column in grouping.values(self.sample.columns))
-        rows = Sample(dict(zip(restored.names, values, strict=True)), (self.sample.y / measured)[large])
-        left = self.until - time.perf_counter()
-        inner = self.search(rows, int(large[: self.train].sum()), time.perf_counter() + FIRST * left, [], MORE)
-        for reading in inner.readings():
-            yield self.whole(reading.meaning, reading.template, restored)
+        scale = choice.scale_values(self.sample.columns)
+        large = scale.abs() >= REGRESSION.small_scale * scale.abs().median()
+        values = (column[large] for column in choice.group_values(self.sample.columns))
+        rows = Sample(dict(zip(in_inputs.names, values, strict=True)), (self.sample.y / scale)[large])
+        now = time.perf_counter()
+        inner = self.search(
+            rows,
+            int(large[: self.train].sum()),
+            until=now + REGRESSION.time_of_choice * (self.until - now),
+            after_noise=REGRESSION.group_formulas_after_noise,
+        )
+        for formula in inner.formulas():
+            yield self.whole(formula.structure, formula.template, in_inputs)
         self.ended = inner.done
 
-    def whole(self, meaning: str, template: Template, restored: "_Restored") -> Reading:
-        """The reading in the inputs, with its constants fitted to the target itself."""
-        whole = replace(template, expression=restored(template.expression))
-        return read(meaning, simplified(fitted(whole, self.sample, STEPS), self.sample), self.sample)
+    def whole(self, structure: str, template: Template, in_inputs: "_InInputs") -> CandidateFormula:
+        """The formula in the inputs, with its constants fitted to the target itself."""
+        whole = replace(template, expression=in_inputs(template.expression))
+        refitted = simplified(fitted(whole, self.sample, REGRESSION.refit_steps), self.sample)
+        return CandidateFormula.of(structure, refitted, self.sample)
 
-    def leaves_noise(self, reading: Reading) -> bool:
-        """Whether the residuals tell nothing any more."""
-        residuals = values_of(reading.template, self.sample) - self.sample.y
-        return looks_random([*self.sample.columns.values(), *self.left_out], residuals)
+    def leaves_noise(self, formula: CandidateFormula) -> bool:
+        """Whether the residuals of a formula look random."""
+        residuals = values_of(formula.template, self.sample) - self.sample.y
+        return looks_random([*self.sample.columns.values(), *self.excluded], residuals)
 
 
-class _Restored:
-    """An expression in groups as one in inputs, times what the target is measured by."""
+class _InInputs:
+    """Writes an expression of groups as one of the inputs, times the target scale."""
 
-    def __init__(self, grouping: Grouping) -> None:
+    def __init__(self, choice: DimensionlessGroups) -> None:
         from knotwork.expressions import symbol
 
-        self.names = [f"\0group {n}" for n in range(len(grouping.groups))]
+        self.names = [f"\0group {n}" for n in range(len(choice.groups))]
         products = (
-            _exactly(factor) * _written(group) for factor, group in zip(grouping.factors, grouping.groups, strict=True)
+            _exactly(factor) * _written(group)
+            for factor, group in zip(choice.group_factors, choice.groups, strict=True)
         )
         self.meanings = dict(zip(map(symbol, self.names), products, strict=True))
-        self.measure = _exactly(grouping.factor) * _written(grouping.measure)
+        self.target_scale = _exactly(choice.scale_factor) * _written(choice.target_scale)
 
     def __call__(self, expression: Any) -> Any:
-        return self.measure * expression.xreplace(self.meanings)
+        return self.target_scale * expression.xreplace(self.meanings)
 
 
 def _written(powers: Powers) -> Any:
+    """The product of powers as an expression, with one root around it for fractions."""
     from knotwork.expressions import algebra, symbol
 
     root = math.lcm(*(p.denominator for p in powers.values()))
@@ -110,7 +122,7 @@ def _written(powers: Powers) -> Any:
 
 
 def _exactly(factor: float) -> Any:
-    """A factor between units as a fraction, or one of π, where it is one of few digits."""
+    """A factor between units as a fraction, or a fraction of π, if it is one with few digits."""
     from knotwork.expressions import algebra, number
 
     for value, unit in ((factor, algebra.Integer(1)), (factor / math.pi, algebra.pi)):

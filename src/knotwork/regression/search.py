@@ -1,4 +1,4 @@
-"""The search for an expression: structures of curves, the ones that come closest read first."""
+"""The search for a formula of a table: structures of curves are fitted, and those that fit best are named."""
 
 import itertools
 import math
@@ -12,67 +12,78 @@ from torch import Tensor
 
 from knotwork.formulas.constants import ROUNDING, Sample, fitted, simplified, values_of
 from knotwork.functions import NamedFunction
-from knotwork.regression.candidate_formulas import Reading, read, read_ridges, read_structure
-from knotwork.regression.curve_names import EXPONENTIAL, OUTER, PLAIN, RARE
+from knotwork.regression.candidate_formulas import CandidateFormula, formula_of_structure, formulas_of_ridges
+from knotwork.regression.curve_names import EXPONENTIAL, IDENTITY, UNUSUAL_OUTER, USUAL_OUTER, OuterFunction
+from knotwork.regression.randomness import looks_random
 from knotwork.regression.ridges import fit_ridges
+from knotwork.regression.settings import REGRESSION
 from knotwork.regression.structures import Rows, Structure, fit_structure
-from knotwork.regression.symmetry import factors, looks_random, pairs
+from knotwork.regression.symmetry import combined_pairs, power_factors
 
-GOOD = 0.98  # held-out error, relative to that of a constant, from which a structure is worth reading
-NEAR = 2.0  # times the least error: structures that far off are read too
-MOST_READ = 8
-SIMPLER = 1.12  # times the error, for every curve
-STRANGE = 3  # curves that an unusual outer function counts for
-AS_GOOD = 1.3  # times the least error of all structures: a reading further off leaves more than noise
-MORE = 1  # reading after one that leaves but noise
-PROMISING = 0.02, 0.005  # relative errors of simple structures that are read before others are tried
-ROWS_EACH = 2  # rows for every coefficient of a structure, at least
-MOST_INPUTS = 12  # of structures whose number of terms grows with the square of the inputs
-
-Say = Callable[[str], Any]
+OnStage = Callable[[str], Any]
 
 
 @dataclass(frozen=True)
-class _Lead:
-    """A structure that was fitted, its held-out error, and `off`, which is a little more for every curve."""
+class _StructureCandidate:
+    """A fitted structure: its validation error, without and with a penalty for its curves, and its formulas."""
 
     error: float
-    off: float
-    readings: Callable[[], Iterator[Reading]]
+    penalised: float
+    formulas: Callable[[], Iterator[CandidateFormula]]
 
 
 class Search:
-    """All that is tried with one table; `readings` yields expressions as they are found.
+    """A search for formulas of one table; `formulas` yields them as they are found.
 
-    Stages go from sums of curves over powers and ridges to sums of products, each under several outer functions; after
-    a stage that comes close, its structures are read. It ends at a reading that is exact to rounding, and soon after
-    one whose residuals `looks_random`.
+    The stages fit ever more general structures: sums of curves, powers and ridges, fewer variables by symmetry, sums of
+    products, unusual outer functions. After a stage in which a structure comes close, the best structures are named.
+    The search ends at a formula that is exact to rounding, and soon after one whose residuals look random.
+
+    Args:
+        sample: training rows first, then validation rows.
+        train: number of training rows.
+        functions: what curves may be named with.
+        seed: of the random starts.
+        until: `time.perf_counter()` at which the search ends, with what it has.
+        on_stage: called with a description when a stage begins.
+        excluded: columns (n,) that take no part in formulas, but that residuals must not depend on either.
+        after_noise: formulas still tried after one whose residuals look random; None: as in the settings.
     """
 
     def __init__(
-        self, sample: Sample, train: int, functions: Sequence[NamedFunction], seed: int = 0, until: float = math.inf,
-        say: Say = lambda text: None, left_out: Sequence[Tensor] = (), more: int = MORE,
-    ) -> None:  # fmt: skip
-        self.sample, self.train, self.functions, self.seed, self.until, self.say = (
-            sample, train, functions, seed, until, say,
-        )  # fmt: skip
-        self.left_out = list(left_out)  # columns that residuals must not depend on either
+        self,
+        sample: Sample,
+        train: int,
+        functions: Sequence[NamedFunction],
+        seed: int = 0,
+        until: float = math.inf,
+        on_stage: OnStage = lambda description: None,
+        excluded: Sequence[Tensor] = (),
+        after_noise: int | None = None,
+    ) -> None:
+        self.sample, self.train, self.functions, self.seed = sample, train, functions, seed
+        self.until, self.on_stage, self.excluded = until, on_stage, list(excluded)
+        self.after_noise = REGRESSION.formulas_after_noise if after_noise is None else after_noise
         self.generator = torch.Generator().manual_seed(seed)
-        self.negative = bool((sample.y < 0).double().mean() > 0.9)
+        self.negative = bool((sample.y < 0).double().mean() > REGRESSION.negative_share)
         self.rows = Rows.of(list(sample.columns.values()), -sample.y if self.negative else sample.y, train)
-        self.upright = Sample(sample.columns, self.rows.y)
-        self.flat = self.rows.error_of_mean
-        self.leads: list[_Lead] = []
-        self.least = self.least_off = math.inf  # of all structures
-        self.more: int | None = None  # readings left once one leaves but noise
-        self.at_most = more
-        self.read = 0
+        self.positive_sample = Sample(sample.columns, self.rows.y)
+        self.error_of_mean = self.rows.error_of_mean
+        self.candidates: list[_StructureCandidate] = []  # fitted, but not named yet
+        self.least_error = self.least_penalised = math.inf  # of all structures
+        self.remaining: int | None = None  # formulas still tried after one whose residuals look random
+        self.named = 0
         self.done = False
 
-    def readings(self) -> Iterator[Reading]:
-        """Readings of the rows, as they are found."""
+    @property
+    def late(self) -> bool:
+        """Whether the time is used up."""
+        return time.perf_counter() > self.until
+
+    def formulas(self) -> Iterator[CandidateFormula]:
+        """Candidate formulas, as they are found."""
         for stage in (self.sums, self.ridges, self.symmetries, self.products, self.unusual):
-            if stage != self.sums and time.perf_counter() > self.until:
+            if stage != self.sums and self.late:
                 return
             found = stage()
             if found is not None:
@@ -80,175 +91,207 @@ class Search:
             if self.done:
                 return
 
-    def sums(self) -> Iterator[Reading] | None:
-        """Sums of curves, which are linear; under an exponential, products."""
-        self.say("sums and products of curves")
-        n, late = len(self.rows.axes), time.perf_counter() > self.until
-        for outer in [PLAIN] if late else [*self.outer(), *self.rare()]:
-            self.add(Structure(outer, tuple((i,) for i in range(n))), always=True)
-        if n > 1 and EXPONENTIAL not in self.outer():
-            self.add(Structure(PLAIN, (tuple(range(n)),)))
-        return self.best_leads() if n == 1 or late or self.least < PROMISING[0] else None
+    # --- stages: each returns the formulas of the best structures so far, or None if more structures are needed ---
 
-    def ridges(self) -> Iterator[Reading] | None:
-        """Powers and curves of products of powers; a product times a sum."""
+    def sums(self) -> Iterator[CandidateFormula] | None:
+        """Sums of curves, which are linear problems; under an exponential they are products."""
+        self.on_stage("sums and products of curves")
+        n, late = len(self.rows.axes), self.late
+        for outer in [IDENTITY] if late else [*self.usual_outer(), *self.unusual_outer()]:
+            self.add(Structure(outer, tuple((i,) for i in range(n))), always=True)
+        if n > 1 and EXPONENTIAL not in self.usual_outer():
+            self.add(Structure(IDENTITY, (tuple(range(n)),)))
+        close = self.least_error < REGRESSION.early_error_of_sums
+        return self.best_formulas() if n == 1 or late or close else None
+
+    def ridges(self) -> Iterator[CandidateFormula] | None:
+        """Powers and curves of products of powers; curves times a sum of curves."""
         n = len(self.rows.axes)
         if n == 1:
             return None
-        self.say("powers and ridges")
+        self.on_stage("powers and ridges")
         wide = any(axis.positive and not axis.logarithmic for axis in self.rows.axes)
         for count in (1, 2):
             for free_sides in (False, True) if wide else (False,):
                 self.add_ridges(count, free_sides)
-        for outer in self.outer():
-            if outer is not EXPONENTIAL and n <= MOST_INPUTS:
+        for outer in self.usual_outer():
+            if outer is not EXPONENTIAL and n <= REGRESSION.most_inputs_of_products:
                 self.add(Structure(outer, tuple((i,) for i in range(n)), tuple(range(n))))
-        return self.best_leads() if self.least < PROMISING[1] else None
+        return self.best_formulas() if self.least_error < REGRESSION.early_error_of_ridges else None
 
-    def symmetries(self) -> Iterator[Reading] | None:
-        """With plain factors divided out, and one variable for two that matter by their difference or sum."""
+    def symmetries(self) -> Iterator[CandidateFormula] | None:
+        """A search with fewer variables: powers of inputs divided out, and pairs replaced by a difference or sum."""
         columns, y = [axis.values[: self.train] for axis in self.rows.axes], self.rows.y
-        outside = factors(columns, y[: self.train])
+        outside = power_factors(columns, y[: self.train])
         inside = [i for i in range(len(columns)) if i not in outside]
         if len(inside) < 2:
             return None
         for i, power in outside.items():
             y = y / self.rows.axes[i].values ** power
-        together = [(inside[i], inside[j], s) for i, j, s in pairs([columns[i] for i in inside], y[: self.train])]
-        return self.reduced(together, outside) if together or outside else None
+        found = combined_pairs([columns[i] for i in inside], y[: self.train])
+        pairs = [(inside[i], inside[j], sign) for i, j, sign in found]
+        return self.reduced(pairs, outside) if pairs or outside else None
 
-    def products(self) -> Iterator[Reading] | None:
+    def products(self) -> Iterator[CandidateFormula] | None:
         """Sums of two and three products of curves, and of one product and curves of single inputs."""
         n = len(self.rows.axes)
-        if n == 1 or n > MOST_INPUTS:
-            return self.best_leads()
-        self.say("sums of products")
-        for outer in self.outer():
+        if n == 1 or n > REGRESSION.most_inputs_of_products:
+            return self.best_formulas()
+        self.on_stage("sums of products")
+        for outer in self.usual_outer():
             if outer is not EXPONENTIAL:
                 for rank in (2, 3):
                     self.add(Structure(outer, (tuple(range(n)),) * rank))
                 if n > 2:
                     self.add(Structure(outer, (*((i,) for i in range(n)), tuple(range(n)))))
-        return self.best_leads()
+        return self.best_formulas()
 
-    def unusual(self) -> Iterator[Reading] | None:
-        """Products, and sums of two, under functions that are rarely the outermost."""
+    def unusual(self) -> Iterator[CandidateFormula] | None:
+        """Products of curves, and sums of two products, under outer functions that are rare."""
         n = len(self.rows.axes)
-        self.say("unusual outer functions")
-        for outer in self.rare() if n <= MOST_INPUTS else ():
+        self.on_stage("unusual outer functions")
+        for outer in self.unusual_outer() if n <= REGRESSION.most_inputs_of_products else ():
             for rank in (1, 2):
                 self.add(Structure(outer, (tuple(range(n)),) * rank))
-        return self.best_leads()
+        return self.best_formulas()
 
-    def outer(self) -> list[Any]:
-        """Outer functions that the target can be undone of, but for a few rows with noise."""
-        return [o for o in OUTER if not o.positive or bool((self.rows.y > 0).double().mean() > 0.95)]
+    def usual_outer(self) -> list[OuterFunction]:
+        """Usual outer functions whose inverse the target has, except in a few rows with noise."""
+        positive = bool((self.rows.y > 0).double().mean() > REGRESSION.positive_share)
+        return [outer for outer in USUAL_OUTER if not outer.positive or positive]
 
-    def rare(self) -> list[Any]:
-        """Unusual outer functions that the target can be undone of."""
-        return [outer for outer in RARE if outer.fits(self.rows.y)]
+    def unusual_outer(self) -> list[OuterFunction]:
+        """Unusual outer functions whose inverse the target has."""
+        return [outer for outer in UNUSUAL_OUTER if outer.invertible(self.rows.y)]
+
+    # --- structures ---
 
     def add(self, structure: Structure, always: bool = False) -> None:
-        """Fit a structure of curves, to be read if it comes close; what is `always` wanted even if time is up.
+        """Fit a structure of curves and keep it as a candidate.
 
-        Others are left out, too, where there are hardly more rows than coefficients.
+        Unless `always` is set, it is passed over if the time is used up, or if there are few rows for its coefficients.
         """
         size = sum(self.rows.axes[i].basis.shape[1] for _, i in structure.places)
-        if not always and (time.perf_counter() > self.until or size > self.train / ROWS_EACH):
+        if not always and (self.late or size > self.train / REGRESSION.rows_per_coefficient):
             return
         fit = fit_structure(self.rows, structure, self.generator)
 
-        def readings() -> Iterator[Reading]:
-            found = read_structure(fit, self.rows, self.upright, self.functions)
+        def formulas() -> Iterator[CandidateFormula]:
+            found = formula_of_structure(fit, self.rows, self.positive_sample, self.functions)
             if found is not None:
                 yield found
 
-        self._add(fit.held_out, len(structure.places) + STRANGE * (structure.outer in RARE), readings)
+        unusual = REGRESSION.curves_of_unusual_outer * (structure.outer in UNUSUAL_OUTER)
+        self._add(fit.validation_error, len(structure.places) + unusual, formulas)
 
     def add_ridges(self, count: int, free_sides: bool) -> None:
-        """Fit so many ridges, to be read if they come close."""
-        if time.perf_counter() > self.until:
+        """Fit this number of ridges and keep them as a candidate."""
+        if self.late:
             return
         found = fit_ridges(self.rows, count, self.generator, free_sides)
         if found is not None:
             curves = len(self.rows.axes) + count
-            self._add(found.held_out, curves, lambda: read_ridges(found, self.rows, self.upright, self.functions))
+            self._add(
+                found.validation_error,
+                curves,
+                lambda: formulas_of_ridges(found, self.rows, self.positive_sample, self.functions),
+            )
 
-    def _add(self, error: float, curves: int, readings: Callable[[], Iterator[Reading]]) -> None:
+    def _add(self, error: float, curves: int, formulas: Callable[[], Iterator[CandidateFormula]]) -> None:
         if math.isfinite(error):
-            self.leads.append(_Lead(error, error * SIMPLER**curves, readings))
-            self.least = min(self.least, error)
-            self.least_off = min(self.least_off, self.leads[-1].off)
+            self.candidates.append(_StructureCandidate(error, error * REGRESSION.penalty_of_curve**curves, formulas))
+            self.least_error = min(self.least_error, error)
+            self.least_penalised = min(self.least_penalised, self.candidates[-1].penalised)
 
-    def best_leads(self) -> Iterator[Reading]:
-        """Readings of the structures that come closest; they are read once."""
-        for lead in sorted(self.leads, key=lambda lead: lead.off):
-            late = time.perf_counter() > self.until
-            near = lead.error <= GOOD * self.flat and lead.off <= NEAR * self.least_off
-            if self.done or self.read >= MOST_READ or not near or (self.read and late):
+    # --- formulas ---
+
+    def best_formulas(self) -> Iterator[CandidateFormula]:
+        """Formulas of the structures that fit best; each structure is named once."""
+        settings = REGRESSION
+        for candidate in sorted(self.candidates, key=lambda candidate: candidate.penalised):
+            late = self.late
+            near = (
+                candidate.error <= settings.worst_validation_error * self.error_of_mean
+                and candidate.penalised <= settings.largest_ratio_to_best * self.least_penalised
+            )
+            most = self.named >= settings.most_structures_named
+            if self.done or most or not near or (self.named and late):
                 return
-            self.leads.remove(lead)
-            self.read += 1
-            for reading in lead.readings():
-                if self.negative:
-                    template = replace(reading.template, expression=-reading.template.expression)
-                    reading = replace(reading, template=template)
-                yield reading
-                self.judge(reading)
-                if self.done or time.perf_counter() > self.until:
+            self.candidates.remove(candidate)
+            self.named += 1
+            for formula in candidate.formulas():
+                found = _negated(formula) if self.negative else formula
+                yield found
+                self.judge(found)
+                if self.done or self.late:
                     return
 
-    def judge(self, reading: Reading) -> None:
-        """Whether this reading ends the search, now or soon."""
-        if reading.error <= ROUNDING * self.sample.scale:
+    def judge(self, formula: CandidateFormula) -> None:
+        """Decide whether this formula ends the search, now or soon."""
+        if formula.error <= ROUNDING * self.sample.scale:
             self.done = True
-        elif self.more is None and self.leaves_noise(reading):
-            self.more = self.at_most
-        elif self.more is not None:
-            self.more -= 1
-            self.done = self.more <= 0
+        elif self.remaining is None and self.leaves_noise(formula):
+            self.remaining = self.after_noise
+        elif self.remaining is not None:
+            self.remaining -= 1
+            self.done = self.remaining <= 0
 
-    def leaves_noise(self, reading: Reading) -> bool:
-        """Whether the residuals of a reading tell nothing any more."""
-        if not reading.template.expression.free_symbols - set(reading.template.values):
-            return False  # a number explains nothing
-        if reading.error > min(AS_GOOD * self.least, 1.0) * self.rows.scale:
-            return False  # curves told more
-        residuals = values_of(reading.template, self.sample) - self.sample.y
-        return looks_random([*self.sample.columns.values(), *self.left_out], residuals)
+    def leaves_noise(self, formula: CandidateFormula) -> bool:
+        """Whether the residuals of a formula look random, and curves do not explain much more than it does."""
+        if not formula.template.expression.free_symbols - set(formula.template.values):
+            return False  # a constant explains nothing
+        if formula.error > min(REGRESSION.explained_ratio * self.least_error, 1.0) * self.rows.scale:
+            return False
+        residuals = values_of(formula.template, self.sample) - self.sample.y
+        return looks_random([*self.sample.columns.values(), *self.excluded], residuals)
 
-    def reduced(self, together: list[tuple[int, int, int]], outside: dict[int, float]) -> Iterator[Reading]:
-        """Readings of a smaller table; a pair's difference stands for the pair, at a second try its size."""
+    # --- fewer variables ---
+
+    def reduced(self, pairs: list[tuple[int, int, int]], outside: dict[int, float]) -> Iterator[CandidateFormula]:
+        """Formulas of a smaller table, with a difference or sum in place of each pair; then with its absolute value."""
         from knotwork.expressions import algebra, symbol
 
-        names, taken = list(self.sample.columns), {i for i, j, _ in together} | {j for i, j, _ in together}
+        names = list(self.sample.columns)
         y, factor = self.sample.y, algebra.Integer(1)
         for i, power in outside.items():
             y = y / self.sample.columns[names[i]] ** power
             factor = factor * symbol(names[i]) ** algebra.Rational(round(2 * power), 2)
         for absolute in (False, True):
-            columns = {
-                name: self.sample.columns[name] for i, name in enumerate(names) if i not in taken and i not in outside
-            }
-            means: dict[Any, Any] = {}
-            for i, j, sign in together:
-                column = self.sample.columns[names[i]] + sign * self.sample.columns[names[j]]
-                meaning = symbol(names[i]) + sign * symbol(names[j])
-                if bool((column < 0).all()):
-                    column, meaning = -column, -meaning
-                if absolute and bool((column < 0).any()):
-                    column, meaning = column.abs(), algebra.Abs(meaning)
-                name = next(free for k in itertools.count() if (free := f"\0pair {k}") not in {*names, *columns})
-                columns[name], means[symbol(name)] = column, meaning
-            if absolute and not any(isinstance(meaning, algebra.Abs) for meaning in means.values()):
+            columns, meanings = self.combined(pairs, outside, absolute)
+            if absolute and not any(isinstance(meaning, algebra.Abs) for meaning in meanings.values()):
                 return
-            inner = Search(
-                Sample(columns, y), self.train, self.functions, self.seed, self.until, self.say, self.left_out
-            )
-            for reading in inner.readings():
-                whole = replace(reading.template, expression=reading.template.expression.xreplace(means) * factor)
-                found = read(reading.meaning, simplified(fitted(whole, self.sample, 20), self.sample), self.sample)
+            sample = Sample(columns, y)
+            inner = Search(sample, self.train, self.functions, self.seed, self.until, self.on_stage, self.excluded)
+            for formula in inner.formulas():
+                whole = replace(formula.template, expression=formula.template.expression.xreplace(meanings) * factor)
+                template = simplified(fitted(whole, self.sample, REGRESSION.refit_steps), self.sample)
+                found = CandidateFormula.of(formula.structure, template, self.sample)
                 yield found
                 self.judge(found)
                 if self.done:
                     return
+
+    def combined(
+        self, pairs: list[tuple[int, int, int]], outside: dict[int, float], absolute: bool
+    ) -> tuple[dict[str, Tensor], dict[Any, Any]]:
+        """The columns of the smaller table, and what the symbols of the new ones stand for."""
+        from knotwork.expressions import algebra, symbol
+
+        names, taken = list(self.sample.columns), {i for i, j, _ in pairs} | {j for i, j, _ in pairs}
+        columns = {name: self.sample.columns[name] for i, name in enumerate(names) if i not in taken | set(outside)}
+        meanings: dict[Any, Any] = {}
+        for i, j, sign in pairs:
+            column = self.sample.columns[names[i]] + sign * self.sample.columns[names[j]]
+            meaning = symbol(names[i]) + sign * symbol(names[j])
+            if bool((column < 0).all()):
+                column, meaning = -column, -meaning
+            if absolute and bool((column < 0).any()):
+                column, meaning = column.abs(), algebra.Abs(meaning)
+            name = next(free for k in itertools.count() if (free := f"\0pair {k}") not in {*names, *columns})
+            columns[name], meanings[symbol(name)] = column, meaning
+        return columns, meanings
+
+
+def _negated(formula: CandidateFormula) -> CandidateFormula:
+    """The formula of the negative target."""
+    return replace(formula, template=replace(formula.template, expression=-formula.template.expression))

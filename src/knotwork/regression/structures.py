@@ -1,4 +1,4 @@
-"""Structures in which curves of single inputs make up a target: sums of products of them, by least squares."""
+"""Structures: targets made of curves of single inputs, as sums of products of splines, fitted by least squares."""
 
 import math
 from collections.abc import Sequence
@@ -8,55 +8,47 @@ import torch
 from torch import Tensor
 
 from knotwork.kernels import basis
-from knotwork.regression.curve_names import EXPONENTIAL, Outer
+from knotwork.regression.curve_names import EXPONENTIAL, OuterFunction
+from knotwork.regression.settings import REGRESSION
 from knotwork.solvers import EachStep, NormalEquations, Options, Stop, StopReason, VectorProblem, gauss_newton
 from knotwork.splines import uniform_knots
 
-ORDER = 3
-FINEST, COARSEST = 24, 6  # grids; so that all curves of a sum have together
-TOGETHER = 48  # intervals, and no more than half as many as rows
-LARGEST = 30.0  # logarithm of what a curve starts with
-LOGARITHMIC = 1.5, 50.0  # ratios of the largest to the least value for which an input is measured by its logarithm,
-CROWDED = 0.2  # or any larger one if half of the values are below this share of the largest
-RIDGE = 1e-9  # of the diagonal: what the rows leave open stays small
-LEAST_TARGET = 1e-6  # of rms(y): targets nearer to zero are not transformed, and do not count
-MOST_WEIGHT = 10.0  # times the median weight
-STARTS, FIRST_STEPS, STEPS = 10, 12, 60
-
 
 class Axis:
-    """One input as curves see it: its values, measured by their logarithm where they are positive, and a basis."""
+    """One input with its spline basis: on a logarithmic scale if its values are positive and spread enough.
+
+    `at` holds the values, or their logarithms, mapped to [-1, 1]; `half` is half the range before that.
+    """
 
     def __init__(self, values: Tensor, train: int, grid: int) -> None:
-        low, high = float(values.min()), float(values.max())
+        low, high, order = float(values.min()), float(values.max()), REGRESSION.spline_order
         self.values, self.positive = values, low > 0
-        wide = high >= LOGARITHMIC[1] * low and float(values.median()) >= CROWDED * high
-        self.logarithmic = low > 0 and high > LOGARITHMIC[0] * low and not wide
+        wide = high >= REGRESSION.wide_ratio * low and float(values.median()) >= REGRESSION.crowded_share * high
+        self.logarithmic = low > 0 and high > REGRESSION.logarithmic_ratio * low and not wide
         self.at = values.log() if self.logarithmic else values
         ends = self.at.min(), self.at.max()
         half = float(ends[1] - ends[0]) / 2 or 1.0
         self.at = (self.at - ends[0]) / half - 1
         one = torch.ones(1, dtype=values.dtype)
-        self.basis = basis(self.at[:, None], uniform_knots(-one, one, grid, ORDER), ORDER)[:, 0]
+        self.basis = basis(self.at[:, None], uniform_knots(-one, one, grid, order), order)[:, 0]
         self.half, self.train = half, train
-        rows = self.basis[:train]
-        self.solver = torch.linalg.pinv(rows, rtol=1e-10)
+        self.projection = torch.linalg.pinv(self.basis[:train], rtol=REGRESSION.pseudoinverse_cutoff)
 
     def coefficients(self, curve: Tensor) -> Tensor:
-        """Of the curve that comes nearest to these values (train rows,)."""
-        return self.solver @ curve
+        """The coefficients of the spline nearest to a curve's values (train rows,)."""
+        return self.projection @ curve
 
 
 def least_squares(design: Tensor, target: Tensor) -> Tensor:
-    """The smallest coefficients (P,) of the best fit to target (n,); all zero where a number is not finite."""
+    """The shortest coefficients (P,) of the best fit to a target (n,); all zero if any number is not finite."""
     if not (bool(design.isfinite().all()) and bool(target.isfinite().all())):
         return torch.zeros(design.shape[1], dtype=design.dtype)
-    return torch.linalg.lstsq(design, target[:, None], rcond=1e-11, driver="gelsd").solution[:, 0]
+    return torch.linalg.lstsq(design, target[:, None], rcond=REGRESSION.linear_cutoff, driver="gelsd").solution[:, 0]
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A table prepared for the search: axes of all rows, the first `train` of which are fitted."""
+    """A table prepared for the search: an axis for each input, and targets. The first `train` rows are fitted."""
 
     axes: tuple[Axis, ...]
     y: Tensor
@@ -65,19 +57,22 @@ class Rows:
     @classmethod
     def of(cls, columns: Sequence[Tensor], y: Tensor, train: int) -> "Rows":
         """From columns (n,) and targets (n,), training rows first."""
-        grid = min(FINEST, max(COARSEST, TOGETHER // len(columns)), max(2, train // (2 * len(columns))))
+        count, settings = len(columns), REGRESSION
+        wanted = max(settings.coarsest_grid, settings.intervals_of_all_curves // count)
+        possible = max(2, train // (settings.rows_per_interval * count))
+        grid = min(settings.finest_grid, wanted, possible)
         return cls(tuple(Axis(column, train, grid) for column in columns), y, train)
 
     @property
     def scale(self) -> float:
-        """The spread of the targets."""
+        """The standard deviation of the targets."""
         return max(float((self.y - self.y.mean()).square().mean().sqrt()), 1e-300)
 
     @property
     def error_of_mean(self) -> float:
-        """Held-out error of the training rows' mean, relative to the spread; what a structure has to beat."""
-        held_out = self.y[self.train :] if len(self.y) > self.train else self.y
-        return float((held_out - self.y[: self.train].mean()).square().mean().sqrt()) / self.scale
+        """Validation error of the training rows' mean, relative to `scale`: what a structure has to improve on."""
+        validation = self.y[self.train :] if len(self.y) > self.train else self.y
+        return float((validation - self.y[: self.train].mean()).square().mean().sqrt()) / self.scale
 
 
 Term = tuple[int, ...]
@@ -85,24 +80,24 @@ Term = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Structure:
-    """target = outer(product of a curve of each input in `common` x sum over `terms` of products of curves)."""
+    """target = outer(product of curves of the inputs in `common` x the sum over `terms` of products of curves)."""
 
-    outer: Outer
+    outer: OuterFunction
     terms: tuple[Term, ...]
     common: Term = ()
 
     @property
     def places(self) -> list[tuple[int, int]]:
-        """(term, input) of every curve; term -1 stands for the common factor."""
+        """(term, input) of each curve; term -1 is the common factor."""
         return [(-1, i) for i in self.common] + [(k, i) for k, term in enumerate(self.terms) for i in term]
 
     @property
     def linear(self) -> bool:
-        """Whether it is a sum of curves, which is one linear system."""
+        """Whether it is a sum of curves, so that one linear system fits it."""
         return not self.common and all(len(term) <= 1 for term in self.terms)
 
     def __str__(self) -> str:
-        """In words: "1 over a sum of two products of curves"."""
+        """In words, for example "1 over a sum of two products of curves"."""
         count = {1: "a product of curves", 2: "a sum of two products of curves"}
         if self.linear:
             inside = "a product of curves" if self.outer is EXPONENTIAL else "a sum of curves"
@@ -116,48 +111,53 @@ class Structure:
 
 
 @dataclass(frozen=True)
-class Fit:
-    """A structure with the coefficients of its curves, (curves, basis), and its relative errors."""
+class StructureFit:
+    """A fitted structure: coefficients (curves, basis), and errors relative to the spread of the target."""
 
     structure: Structure
     coefficients: Tensor = field(repr=False)
     error: float
-    held_out: float
+    validation_error: float
 
 
-def fit_structure(
-    rows: Rows, structure: Structure, generator: torch.Generator, starts: int = STARTS, start: Tensor | None = None
-) -> Fit:
-    """The structure fitted to the training rows; errors are of the target itself, relative to its spread."""
-    problem = Fitting(rows, structure)
+def fit_structure(rows: Rows, structure: Structure, generator: torch.Generator) -> StructureFit:
+    """The structure fitted to the training rows.
+
+    A sum of curves is one linear system. Other structures are fitted by damped Gauss-Newton steps: a few from each of
+    several random starts, then more from the best.
+    """
+    problem, settings = StructureProblem(rows, structure), REGRESSION
     if structure.linear:
         found = problem.solve_linear()
     else:
-        begun = [start] if start is not None else [problem.start(generator) for _ in range(starts)]
-        if start is None and len(structure.terms) == 1:
-            begun.append(problem.magnitudes())
-        raced = [problem.improved(one, FIRST_STEPS) for one in begun]
-        found, _ = problem.improved(min(raced, key=lambda one: one[1])[0], STEPS)
-    return Fit(structure, found, *problem.errors(found))
+        starts = [problem.start(generator) for _ in range(settings.structure_starts)]
+        if len(structure.terms) == 1:
+            starts.append(problem.start_from_logarithm())
+        raced = [problem.improved(start, settings.structure_first_steps) for start in starts]
+        found, _ = problem.improved(min(raced, key=lambda one: one[1])[0], settings.structure_steps)
+    return StructureFit(structure, found, *problem.errors(found))
 
 
-class Fitting:
-    """The least-squares problem of a structure: weighted so that errors are those of the target itself."""
+class StructureProblem:
+    """The least-squares problem of a structure, for the target with its outer function undone.
+
+    `weight` is the slope of the outer function, so that residuals are those of the target itself, to first order.
+    """
 
     def __init__(self, rows: Rows, structure: Structure) -> None:
         self.rows, self.structure, self.places = rows, structure, structure.places
         outer, y = structure.outer, rows.y[: rows.train]
-        safe = y.clamp_min(LEAST_TARGET * float(y.square().mean().sqrt())) if outer.positive else y
+        safe = y.clamp_min(REGRESSION.least_target * float(y.square().mean().sqrt())) if outer.positive else y
         self.target = outer.undo(safe)
         self.size = float(self.target.square().mean().sqrt())
         self.target = self.target / self.size
         weight = torch.where(safe == y, outer.slope(safe), torch.zeros_like(y))
-        self.weight = weight.clamp_max(MOST_WEIGHT * float(weight.median())) * self.size / rows.scale
+        self.weight = weight.clamp_max(REGRESSION.largest_weight * float(weight.median())) * self.size / rows.scale
         self.axes = [rows.axes[i] for _, i in self.places]
         self.bases = [axis.basis[: rows.train] for axis in self.axes]
 
     def start(self, generator: torch.Generator) -> Tensor:
-        """Random powers of positive inputs, random parabolas of others."""
+        """Random coefficients: random powers of positive inputs, random parabolas of others."""
         found = []
         for axis, rows in zip(self.axes, self.bases, strict=True):
             draw = torch.randn(3, generator=generator, dtype=torch.float64)
@@ -169,32 +169,35 @@ class Fitting:
             found.append(axis.coefficients(curve))
         return torch.stack(found)
 
-    def magnitudes(self) -> Tensor:
-        """For one product: curves whose logarithms add up to that of |target|; where signs change, as they must."""
-        size = self.target.abs()
+    def start_from_logarithm(self) -> Tensor:
+        """Coefficients for one product, from a sum of curves fitted to log |target|.
+
+        The curves of inputs that are not on a logarithmic scale are then fitted again with their sign, one at a time.
+        """
+        size, largest = self.target.abs(), REGRESSION.largest_logarithm
         weight = (size / size.square().mean().sqrt()).clamp(1e-3, 1.0)
         design = torch.cat([b * weight[:, None] for b in self.bases], dim=1)
         logs = weight * size.clamp_min(1e-3 * float(size.max())).log()
         solution = least_squares(design, logs).view(len(self.bases), -1)
         found = torch.stack(
             [
-                axis.coefficients((b @ c).clamp(-LARGEST, LARGEST).exp())
+                axis.coefficients((b @ c).clamp(-largest, largest).exp())
                 for axis, b, c in zip(self.axes, self.bases, solution, strict=True)
             ]
         )
         for n, axis in enumerate(self.axes):
-            if not axis.logarithmic:  # linear, with the others as they are
+            if not axis.logarithmic:
                 rest = self.weight * (torch.cat([self.curves(found)[:, :n], self.curves(found)[:, n + 1 :]], 1)).prod(1)
                 found[n] = least_squares(self.bases[n] * rest[:, None], self.weight * self.target)
         return found
 
     def curves(self, coefficients: Tensor, every: bool = False) -> Tensor:
-        """Values (rows, curves), of the training rows or of every row."""
+        """Values (rows, curves) of the curves, for the training rows or for every row."""
         bases = [axis.basis for axis in self.axes] if every else self.bases
         return torch.stack([b @ c for b, c in zip(bases, coefficients, strict=True)], dim=-1)
 
     def predicted(self, curves: Tensor) -> Tensor:
-        """What is named by the outer function, from the curves' values."""
+        """The argument of the outer function, from the curves' values (rows, curves)."""
         common, total = torch.ones_like(curves[:, 0]), torch.zeros_like(curves[:, 0])
         products = [torch.ones_like(common) for _ in self.structure.terms]
         for n, (k, _) in enumerate(self.places):
@@ -234,18 +237,18 @@ class Fitting:
         return self.weight * (self.predicted(self.curves(coefficients)) - self.target)
 
     def solve_linear(self) -> Tensor:
-        """The coefficients of a plain sum of curves."""
+        """The coefficients (curves, basis) of a sum of curves."""
         design = torch.cat([b * self.weight[:, None] for b in self.bases], dim=1)
         return least_squares(design, self.weight * self.target).view(len(self.bases), -1)
 
     def improved(self, start: Tensor, attempts: int) -> tuple[Tensor, float]:
         """The coefficients after this number of damped Gauss-Newton steps at most, and the mean squared error there."""
-        fit = _NonlinearFit(self, start)
-        gauss_newton(fit, Options(None, attempts, 0.01, 4, first_damping=1e-2), exact_below(1e-20))
+        fit = _Coefficients(self, start)
+        gauss_newton(fit, descent_options(attempts), exact_below(REGRESSION.structure_target))
         return fit.at, fit.loss
 
     def errors(self, coefficients: Tensor) -> tuple[float, float]:
-        """Relative root mean squared errors of the target on training and held-out rows."""
+        """Relative root mean squared errors of the target on training and on validation rows."""
         inner = self.predicted(self.curves(coefficients, every=True)) * self.size
         if self.structure.outer.positive:
             least = float(self.structure.outer.undo(self.rows.y.clamp_min(1e-300)).abs().min()) * 1e-3
@@ -257,26 +260,32 @@ class Fitting:
         return train, float(rest.square().mean().sqrt()) if len(rest) else train
 
 
-class _NonlinearFit(VectorProblem):
+class _Coefficients(VectorProblem):
     """The coefficients of a structure, for the solver."""
 
-    def __init__(self, fitting: Fitting, start: Tensor) -> None:
+    def __init__(self, problem: StructureProblem, start: Tensor) -> None:
         super().__init__(start)
-        self.fitting = fitting
+        self.problem = problem
 
     def evaluate(self, at: Tensor) -> tuple[float, Tensor]:
-        residuals = self.fitting.residuals(at)
+        residuals = self.problem.residuals(at)
         loss = float(residuals.square().mean())
         return loss if loss == loss else math.inf, residuals
 
     def linearise(self) -> NormalEquations:
-        jacobian, n = self.fitting.jacobian(self.fitting.curves(self.at)), len(self.seen)
+        jacobian, n = self.problem.jacobian(self.problem.curves(self.at)), len(self.seen)
         matrix, gradient = jacobian.T @ jacobian / n, jacobian.T @ self.seen / n
-        matrix.diagonal().add_(RIDGE * matrix.diagonal().max())
+        matrix.diagonal().add_(REGRESSION.structure_ridge * matrix.diagonal().max())
         return NormalEquations(matrix, gradient)
 
 
-def exact_below(loss: float) -> EachStep:
-    """Ends a fit after a step to a smaller loss than that."""
+def descent_options(attempts: int) -> Options:
+    """How structures and ridges are fitted: at most this number of attempted steps."""
+    settings = REGRESSION
+    return Options(None, attempts, settings.least_progress, settings.patience, first_damping=settings.first_damping)
+
+
+def exact_below(target: float) -> EachStep:
+    """A callback of the solver that ends a fit after a step to a loss below the target."""
     stop = Stop(StopReason.ROUNDING, StopReason.ROUNDING.value)
-    return lambda step, now: stop if now < loss else None
+    return lambda step, loss: stop if loss < target else None

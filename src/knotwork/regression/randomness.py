@@ -1,0 +1,40 @@
+"""Whether residuals are random: nothing in the inputs predicts them."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from knotwork.regression.polynomials import mapped, monomials
+from knotwork.regression.settings import REGRESSION
+from knotwork.regression.structures import least_squares
+
+
+def looks_random(columns: list[Tensor], residuals: Tensor) -> bool:
+    """Whether two tests find no dependence of the residuals (n,) on the columns (n,).
+
+    A polynomial of degree 2 to 4 may explain no more of the residuals' ranks than chance does (an F test at level
+    0.01), and along no input may neighbours be correlated. False if there are too few rows for the tests.
+    """
+    from scipy.stats import f
+
+    x = torch.stack(columns, 1)
+    n, count = len(x), x.shape[1]
+    degree = max(
+        (d for d in REGRESSION.test_degrees if math.comb(count + d, d) <= REGRESSION.terms_of_test * n), default=0
+    )
+    if not degree or not bool(residuals.isfinite().all()):
+        return False
+    residuals = residuals.argsort().argsort().double() / n - 0.5  # ranks: no single row decides
+    for column in columns:
+        along = residuals[column.argsort()]
+        if float(along[1:] @ along[:-1] / along.square().sum()) * math.sqrt(n) > REGRESSION.neighbour_correlation:
+            return False
+    design = monomials(mapped(x)[0], degree)[0]
+    terms = design.shape[1]
+    fitted = design @ least_squares(design, residuals)
+    explained = (fitted - residuals.mean()).square().sum() / max(terms - 1, 1)
+    unexplained = (residuals - fitted).square().sum() / (n - terms)
+    return bool(
+        f.sf(float(explained / unexplained.clamp_min(1e-300)), max(terms - 1, 1), n - terms) > REGRESSION.test_level
+    )

@@ -1,0 +1,278 @@
+"""The numbers that decide how formulas are searched for in a table, each with its unit and its reason.
+
+"With the Feynman set in view" means: chosen while the 120 equations of `benchmarks/feynman.py` were run, for the whole
+of the search rather than for this number alone (docs/choosing.md); what half or double of it does was not measured.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RegressionSettings:
+    """Settings of the search for formulas in a table. Errors are relative to the spread of the target where not
+    stated."""
+
+    # --- the order of the search (search.py) ---
+    worst_validation_error: float = 0.98
+    """Validation error, relative to that of a constant, above which curves of a structure are not named. It was 0.5;
+    laws behind more noise than signal are found since it is close to 1."""
+    largest_ratio_to_best: float = 2.0
+    """Structures whose penalised error is larger than this multiple of the least one are not named. With the Feynman
+    set in view."""
+    most_structures_named: int = 8
+    """Structures whose curves are named in one search: naming takes most of the time. With the Feynman set in view."""
+    penalty_of_curve: float = 1.12
+    """Factor on the validation error of a structure for each of its curves, so that of two structures that fit about as
+    well the one with fewer curves is named first. With the Feynman set in view."""
+    curves_of_unusual_outer: int = 3
+    """Curves that an unusual outer function counts as: arcsin, tanh and log around a whole formula are rare in the
+    Feynman set."""
+    early_error_of_sums: float = 0.02
+    """Validation error of a sum or product of curves at which it is named before other structures are fitted. Splines
+    on exact data come below it where the structure is right. With the Feynman set in view."""
+    early_error_of_ridges: float = 0.005
+    """The same for ridges and sums with a common factor, which fit many targets approximately. With the Feynman set in
+    view."""
+    explained_ratio: float = 1.3
+    """Error of a formula, relative to the least of all structures, above which its residuals are not taken for noise:
+    curves explained more. With the Feynman set and tables of pure noise in view."""
+    formulas_after_noise: int = 1
+    """Formulas still tried after one whose residuals look random, as the next may be shorter. With the Feynman set at 1
+    % noise in view."""
+    rows_per_coefficient: int = 2
+    """Training rows for each coefficient that a structure must have: with fewer, splines can fit noise. Chosen, not
+    measured."""
+    most_inputs_of_products: int = 12
+    """Inputs up to which structures are fitted whose number of coefficients grows with products of inputs. Chosen for
+    time, not measured."""
+    negative_share: float = 0.9
+    """Share of negative targets above which the search is for the negative target: noise may make a few positive."""
+    positive_share: float = 0.95
+    """Share of positive targets above which outer functions are tried that need them. Noise may make a few negative."""
+    refit_steps: int = 20
+    """Gauss-Newton steps when the constants of a formula are fitted again, near by, after variables were replaced.
+    Twenty converge from values that are nearly right; chosen, not measured."""
+
+    # --- structures of curves (structures.py) ---
+    spline_order: int = 3
+    """Order of all splines: cubic, the order of Liu et al. (2024)."""
+    finest_grid: int = 24
+    """Intervals of a curve at most. With the Feynman set in view."""
+    coarsest_grid: int = 6
+    """Intervals of a curve at least, unless the rows are fewer. Chosen, not measured."""
+    intervals_of_all_curves: int = 48
+    """Intervals that the curves of a sum have together, so that many inputs do not need many rows. Chosen, not
+    measured."""
+    rows_per_interval: int = 2
+    """Training rows for each interval of a sum at least. Chosen, not measured."""
+    largest_logarithm: float = 30.0
+    """Largest absolute logarithm of a curve at the start of a fit: exp(30) is 10¹³, the range of float64 in a
+    product."""
+    logarithmic_ratio: float = 1.5
+    """Ratio of the largest to the least value above which a positive input is measured by its logarithm. Below, both
+    scales are almost the same. Chosen, not measured."""
+    wide_ratio: float = 50.0
+    """Ratio above which the logarithm is not used, unless most values are small (`crowded_share`): near zero the curves
+    of a logarithm are steep. Chosen, not measured."""
+    crowded_share: float = 0.2
+    """An input whose median is below this share of its largest value is measured by its logarithm at any ratio. Chosen,
+    not measured."""
+    pseudoinverse_cutoff: float = 1e-10
+    """Singular values below this share of the largest count as zero in the projection of a curve on its basis: a
+    hundred times the rounding of its normal equations."""
+    linear_cutoff: float = 1e-11
+    """The same in linear least squares of whole tables."""
+    structure_ridge: float = 1e-9
+    """Share of the largest diagonal entry that is added to JᵀJ: coefficients that no row determines stay small."""
+    least_target: float = 1e-6
+    """Share of rms(y): smaller targets are not transformed by an outer function, and have no weight, as its derivative
+    is too large there."""
+    largest_weight: float = 10.0
+    """Times the median weight: larger weights of an outer function are cut, so that no few rows decide the fit. Chosen,
+    not measured."""
+    structure_starts: int = 10
+    """Random starts of a structure that is not linear. With the Feynman set in view."""
+    structure_first_steps: int = 12
+    """Steps after which the best start is chosen: as many as a round of the race between networks."""
+    structure_steps: int = 60
+    """Steps of the best start. Most fits have converged before; chosen, not measured."""
+    first_damping: float = 1e-2
+    """λ of the first step of structures and ridges, larger than in training since starts are random. Chosen, not
+    measured."""
+    least_progress: float = 0.01
+    """Relative decrease of the loss that counts as progress: what is left decides no order of structures."""
+    patience: int = 4
+    """Accepted steps without progress after which the fit of a structure or ridge ends. Chosen, not measured."""
+    structure_target: float = 1e-20
+    """Mean squared error at which the fit of a structure ends: relative errors of 10⁻¹⁰, below those of splines."""
+    product_steps: int = 20
+    """Steps when a product that was fitted through its logarithm is fitted to the target itself. They are near already.
+    Chosen, not measured."""
+
+    # --- ridges (ridges.py) ---
+    ridge_first_grid: int = 6
+    """Intervals of a ridge's curve while its direction is searched for. Coarse, so that the loss has few minima."""
+    ridge_grid: int = 16
+    """Intervals of a ridge's curve at the end. With the Feynman set in view."""
+    small_target: float = 0.2
+    """Share of rms(y) below which targets weigh less, in proportion: noise of the target is large in its logarithm."""
+    ridge_starts: int = 12
+    """Directions tried for each ridge. With the Feynman set in view."""
+    ridge_first_steps: int = 6
+    """Steps after which the best start is chosen. With the Feynman set in view."""
+    ridge_steps: int = 40
+    """Steps of the best start on each grid. Most have converged before; chosen, not measured."""
+    ridge_target: float = 1e-18
+    """Mean squared error of logarithms at which the fit of ridges ends: relative errors of 10⁻⁹."""
+    ridge_ridge: float = 1e-10
+    """Share of the largest diagonal entry that is added to JᵀJ of the directions: their length is undetermined."""
+    design_floor: float = 1e-7
+    """Length, relative to the largest column, of the rows that keep the linear design of full rank. Its square is near
+    the rounding of float64."""
+    sloping_share: float = 0.4
+    """Share of random starts that are combinations of the directions of largest curvature; others are sums and
+    differences of logarithms. Chosen, not measured."""
+    inputs_of_direction: float = 0.35
+    """Share of the inputs in a random direction, at least two. Groups of two or three inputs are the usual ones."""
+    snap_distance: float = 0.4
+    """Distance of a direction from one of small whole numbers, both of length 1, up to which the whole one is tried: 23
+    degrees. The fit decides, this only saves time. Chosen, not measured."""
+    allowed_growth: float = 15.0
+    """Growth of the loss, times the number of rows over the loss, at which a whole direction is still taken: in a
+    likelihood ratio 15 is 3.9 standard errors, for a direction that is simpler a priori."""
+    most_whole_power: int = 4
+    """Largest whole number in a direction that is tried."""
+    whole_cuts: tuple[float, float] = (0.5, 0.35)
+    """Components of a scaled direction below these are tried as zero: rounding, and a little less than rounding."""
+    usual_powers: tuple[float, ...] = (
+        0.0, 0.5, -0.5, 1.0, -1.0, 1.5, -1.5, 2.0, -2.0, 3.0, -3.0, 4.0, -4.0, 5.0, -5.0,
+    )  # fmt: skip
+    """Powers that the leading inputs of ridges may have, the simplest first. Chosen, not measured."""
+    cost_of_power_size: float = 0.3
+    """Cost of a unit of an exponent, where each input with a power costs 1. Chosen, not measured."""
+    cost_of_odd_power: float = 20.0
+    """Cost of the distance of an exponent from a half or whole number, in the same units. Chosen, not measured."""
+    most_power_choices: int = 6
+    """Choices of powers between which curves of ridges are named. With the Feynman set in view."""
+    most_negative: float = 0.2
+    """Share of targets that may be negative, by noise, where a target is taken to be a positive product of powers."""
+
+    # --- names of curves (curve_names.py) ---
+    curve_points: int = 120
+    """Points of a curve on which functions are fitted to it. The curves are smooth: a spline of at most 24
+    intervals."""
+    outer_cost: float = 1.5
+    """Bits that an outer function costs, a little less than a function of the library (2 or more). Chosen, not
+    measured."""
+    inner_constants_cost: float = 2.0
+    """Bits that the constants inside a function cost, as for the edges of networks."""
+    offset_cost: float = 1.0
+    """Bits that an added constant costs where it is not free anyway."""
+    half_power_cost: float = 1.0
+    """Bits that a power of a half or whole number costs, and a quarter for each unit of its size up to 4."""
+    decimal_power_cost: float = 3.0
+    """The same for any other power. With the Feynman set in view."""
+    curve_accuracy: float = 1e-5
+    """Share of its size that a spline may be off the true curve: functions that fit better than that are ranked by
+    their cost. Chosen, not measured."""
+    accuracy_of_fit: float = 0.5
+    """The same as a share of the error of the fit that the curve comes from, where this is larger."""
+    inner_functions: tuple[str, ...] = ("x", "x^2", "x^3", "exp", "sin", "cosh", "sqrt", "1/x", "tanh")
+    """Functions that are tried under an outer function, beside those that the user added. Others would double one of
+    the outer functions, or are rare there."""
+    functions_finished: int = 3
+    """Functions under each outer function whose constants are fitted to the end; eight where an edge is named alone."""
+    inner_powers: tuple[float, ...] = (-4.0, -3.0, -2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
+    """Powers that are tried under an outer function, of positive inputs."""
+    inner_powers_of_any_sign: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0)
+    """The same where an input has both signs."""
+    steepest_outer: float = 1e12
+    """Upper limit of the squared slope of an outer function as a weight: a curve next to a pole decides nothing
+    more."""
+
+    # --- formulas of structures (candidate_formulas.py) ---
+    names_of_curve: int = 10
+    """Names of each curve that are tried in the formula. With the Feynman set in view."""
+    most_combinations: int = 30
+    """Other names tried in a structure, one at a time. Twenty were enough before constants that are equal by chance had
+    a price of their own (`Template.doubt`); the results in benchmarks/results/feynman.jsonl are those of thirty."""
+    combinations_when_fitting: int = 20
+    """The same where the first names already fit as well as the curves. With the Feynman set in view."""
+    rows_of_combinations: int = 400
+    """Rows on which names are compared: enough to tell functions apart, at a fraction of the time. Chosen, not
+    measured."""
+    combination_steps: int = 25
+    """Steps when the constants of a combination of names are fitted. Chosen, not measured."""
+    largest_score_gap: float = 10.0
+    """Bits by which a name may be worse than the best one of its curve and still be tried. Chosen, not measured."""
+    largest_bits_gap: float = 60.0
+    """Bits by which a formula may be longer than the shortest before constants are rounded: each constant that becomes
+    simple saves log2 of the number of rows, ten where there are 1,000."""
+    most_rounded: int = 4
+    """Formulas of a structure whose constants are rounded, since rounding refits the others. Chosen, not measured."""
+    constant_variation: float = 2e-3
+    """Relative variation of a factor below which it is a constant. Above the error of splines; the rows decide later
+    about the constant."""
+    variation_of_noise: float = 2.0
+    """The same in units of the variation that least squares make of noise alone: two standard deviations."""
+    as_good_as_curves: float = 1.02
+    """Error of a formula, relative to that of the curves, at which its names are good enough. Chosen, not measured."""
+    noisy_fit: float = 0.3
+    """Error of the curves above which it is no measure for names, since they explain little."""
+    negligible_power: float = 0.06
+    """Powers that are smaller count as zero, and those as near to a half or whole number as that number. Chosen, not
+    measured."""
+    unlikely_error: float = 0.1
+    """Relative error of the best name of a ridge's curve above which this choice of powers is tried last. Chosen, not
+    measured."""
+
+    # --- symmetries and random residuals (symmetry.py, randomness.py) ---
+    symmetry_tolerance: float = 0.12
+    """Share of two slopes by which they may differ for a pair to act by its difference or sum alone. Room for the error
+    of the polynomial that the slopes come from. With the Feynman set in view."""
+    power_tolerance: float = 0.05
+    """Share by which a power may be off, in half of the rows, for an input to be a factor. Chosen, not measured."""
+    least_slope: float = 1e-3
+    """Slopes of a pair below this share of the largest show nothing."""
+    polynomial_degrees: tuple[int, ...] = (3, 2)
+    """Degrees of the polynomial whose slopes show symmetries; the first that has few enough terms."""
+    terms_of_slopes: float = 0.3
+    """Terms of that polynomial for each row at most: three rows determine a coefficient."""
+    terms_of_test: float = 0.2
+    """Terms of the polynomials that test residuals, for each row at most. The F test needs rows to spare."""
+    test_degrees: tuple[int, ...] = (2, 3, 4)
+    """Degrees of these; the highest with few enough terms is used."""
+    neighbour_correlation: float = 4.0
+    """Standard errors of the correlation of neighbours along an input above which residuals are not random: by chance
+    in one of 30,000 inputs."""
+    test_level: float = 0.01
+    """Level of the F test: residuals that are random are said not to be in one table of a hundred."""
+
+    # --- dimensionless groups (dimensionless_groups.py, dimensionless_search.py) ---
+    most_bases_kept: int = 400
+    """Choices of dimensionless groups that are compared. Chosen for time, not measured."""
+    most_bases_tried: int = 1000
+    """Scaling bases (Buckingham's repeating variables) that are tried at most. Chosen for time, not measured."""
+    largest_power: int = 6
+    """Power of an input in a group at most, and its denominator. Physical laws have smaller ones."""
+    cost_of_fraction: float = 2.0
+    """How many units of a whole power a fractional power counts as, where the simplest groups are chosen. Chosen, not
+    measured."""
+    most_group_choices: int = 3
+    """Choices of groups in which formulas are searched for, the simplest first. With `feynman.py --units` in view."""
+    small_scale: float = 0.25
+    """Rows whose target scale is below this share of the median are not used in groups: noise is large there."""
+    time_of_choice: float = 0.67
+    """Share of the remaining time that one choice of groups may take, so that the next has some."""
+    group_formulas_after_noise: int = 6
+    """Formulas still tried in groups after one whose residuals look random: with few variables many formulas fit, and
+    the right one may not be the first. With `feynman.py --units` in view."""
+
+    # --- constraints (constraints.py) ---
+    linear_tolerance: float = 1e-9
+    """Share of the target's spread by which a formula may deviate from a straight line in a linear input: rounding."""
+    linear_points: int = 9
+    """Places of the input's range at which that is tested. Chosen, not measured."""
+
+
+REGRESSION = RegressionSettings()
