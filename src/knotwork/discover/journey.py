@@ -46,7 +46,7 @@ def discover(
 ) -> Discovery:
     """The formula that describes a table in the fewest bits, with the networks behind it.
 
-    A sparse baseline network tells which inputs matter. Structures of curves are searched (`knotwork.regression`), the
+    A sparse baseline network tells which inputs matter. Structures of curves are searched, the
     curves of those that come close are named with functions of `lib`, and all constants are fitted together and rounded
     where the rows allow it. The search ends at the first formula that is exact to rounding, or soon after one whose
     residuals look random. Where there is none, networks of ever more general shape follow. Ctrl-C ends the search and
