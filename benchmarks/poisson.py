@@ -122,7 +122,7 @@ def kan_paper(seed: int) -> Iterator[dict]:
     """The paper's method."""
     model = set_to_domain(kw.KAN([2, 10, 1], grid=GRIDS[0], k=3, seed=seed, init="paper"), library.poisson())
     for grid in GRIDS[:3]:
-        model = model.refined(grid)
+        model = model.refine(grid)
         system = system_at(model, lattice(100), 200)
         system.terms[0].weight = 0.01
         minimise(system, "lbfgs", steps=50)
@@ -267,7 +267,7 @@ def coarse_sample(sample: str, seed: int) -> Iterator[dict]:
     model = set_to_domain(kw.KAN([2, 5, 1], grid=GRIDS[0], k=3, seed=seed, base="zero"), problem)
     draw_first_values(model, torch.Generator().manual_seed(seed))
     for grid in GRIDS[:3]:
-        model = model.refined(grid)
+        model = model.refine(grid)
         system = system_at(model, x, 50)
         system.balance()
         at_start = float(system.terms[0].values(model, NONE).square().mean().sqrt())

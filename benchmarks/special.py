@@ -98,7 +98,15 @@ def run(case: Special, seed: int) -> dict:
     """What was chosen, and how well it does."""
     data, budget, began = case.data(seed), OF_AN_EDGE * case.edges, time.process_time()
     models = [kw.KAN(width, grid=GRIDS[0], k=ORDER, seed=seed) for width in SHAPES]
-    found = kw.fit_shapes(models, data, GRIDS, max_parameters=budget, starts=STARTS, seed=seed, progress=False)
+    found = kw.fit_shapes(
+        models,
+        data,
+        GRIDS,
+        max_parameters=budget,
+        optimizer=kw.LevenbergMarquardt(starts=STARTS),
+        seed=seed,
+        progress=False,
+    )
     every = replace(data, X_train=torch.cat([data.X_train, data.X_val]), y_train=torch.cat([data.y_train, data.y_val]))
     rivals: list[kw.FitResult] = []
     for result in found[:FINALISTS]:

@@ -9,8 +9,19 @@ from knotwork.errors import KnotworkError, KnotworkWarning
 from knotwork.formulas import Candidates, Formula, register_function
 from knotwork.kan import KAN, load, save
 from knotwork.model import MLP, KANLayer, Spec, Trace
-from knotwork.simplify import Scores, fit_sparse
-from knotwork.training import Event, FitResult, fit, fit_multilevel, fit_shapes
+from knotwork.simplify import Scores, attribute, fit_sparse
+from knotwork.symbolic import Relations
+from knotwork.training import (
+    LBFGS,
+    Adam,
+    Event,
+    FitResult,
+    LevenbergMarquardt,
+    TorchOptimizer,
+    fit,
+    fit_multilevel,
+    fit_shapes,
+)
 
 if TYPE_CHECKING:
     from knotwork import pde
@@ -18,7 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KAN",
+    "LBFGS",
     "MLP",
+    "Adam",
     "Candidates",
     "Dataset",
     "Discovery",
@@ -30,11 +43,15 @@ __all__ = [
     "KANRegressor",
     "KnotworkError",
     "KnotworkWarning",
+    "LevenbergMarquardt",
+    "Relations",
     "Scores",
     "Spec",
     "Stream",
+    "TorchOptimizer",
     "Trace",
     "as_dataset",
+    "attribute",
     "discover",
     "fit",
     "fit_multilevel",

@@ -38,7 +38,10 @@ from knotwork.symbolic import (
     symbolic_formula,
     unfix_symbolic,
 )
-from knotwork.training import FitResult, fit
+from knotwork.training import Callback, FitOptions, FitResult, OptimizerLike, fit_with, reporting
+from knotwork.training.objective import Loss
+from knotwork.training.options import ARGUMENTS, refuse
+from knotwork.training.result import DRAWINGS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -94,13 +97,32 @@ class KAN(KANNetwork):
         """
         return from_expression(cls, expression, variables, data, grid, k)
 
-    def fit(self, data: object, **settings: Any) -> FitResult:
-        """Train in place on a Dataset, (X, y) or pykan's dict; the settings are those of `knotwork.fit`."""
-        return fit(self, data, **settings)
-
-    def refine(self, grid: int) -> Self:
-        """A copy with `grid` intervals an input and the same function, exactly for a multiple of G (eq. 2.16)."""
-        return self.refined(grid)
+    def fit(
+        self,
+        data: object,
+        *,
+        optimizer: OptimizerLike = "auto",
+        steps: int | None = None,
+        loss: str | Loss = "mse",
+        lamb: float = 0.0,
+        lamb_l1: float = 1.0,
+        lamb_entropy: float = 1.0,
+        update_grid: bool = True,
+        grid_eps: float = 1.0,
+        patience: int | None = None,
+        sample_weight: object = None,
+        seed: int = 0,
+        progress: bool | None = None,
+        callback: Callback | None = None,
+        **unknown: object,
+    ) -> FitResult:
+        """Train in place, and return how it went; every argument is that of `knotwork.fit`."""
+        refuse(unknown, "fit", ARGUMENTS)
+        options = FitOptions(
+            optimizer, steps, loss, lamb, lamb_l1, lamb_entropy, update_grid, grid_eps, patience, sample_weight, seed
+        )
+        with reporting(progress, callback) as reporter:
+            return fit_with(self, data, options, reporter)
 
     def trace(self, data: object) -> Trace:
         """Every edge and node on the training rows of `data`, or on the rows of a tensor."""
@@ -235,3 +257,12 @@ def load(path: str | Path) -> KAN:
     model = KAN.from_spec(spec)
     restore(model, state, path)
     return model
+
+
+def _training_curves(result: FitResult, measure: str) -> Figure:
+    from knotwork.outputs import training_curves
+
+    return training_curves(result, measure)
+
+
+DRAWINGS["training curves"] = _training_curves

@@ -177,7 +177,7 @@ def test_refining_by_a_multiple_keeps_the_function(seed, dtype):
     before, state = network(x), copy.deepcopy(network.state_dict())
     for parts in (2, 3):
         grid = parts * network.spec.grid
-        finer = network.refined(grid)
+        finer = network.refine(grid)
         assert type(finer) is type(network) and finer.spec.grid == finer.structure.grid == grid
         assert (finer(x) - before).abs().max() <= TOLERANCE[dtype] * before.abs().max()
         equal_everywhere(finer, finer.copy())
@@ -189,7 +189,7 @@ def test_with_linear_continuation_it_does_so_outside_the_grids_too(seed):
     network = random_network(seed)
     x = 4 * rows(network)
     before = network(x)
-    assert (network.refined(2 * network.spec.grid)(x) - before).abs().max() <= 1e-12 * before.abs().max()
+    assert (network.refine(2 * network.spec.grid)(x) - before).abs().max() <= 1e-12 * before.abs().max()
 
 
 def test_refining_by_no_multiple_is_close():

@@ -268,7 +268,7 @@ def test_several_outputs_each_have_their_numbers_and_their_figure(tmp_path):
         seed=0,
     )
     model = kw.KAN([2, (1, 1), 2], seed=0)
-    result = model.fit(data, steps=2, starts=1, progress=False)
+    result = model.fit(data, steps=2, optimizer=kw.LevenbergMarquardt(starts=1), progress=False)
     tree, _ = page_of(model, tmp_path, data, result=result, lib=["x"], title="Lift & drag", settings={"Seed": 7})
     assert [row[0] for row in rows(tree, "accuracy") if len(row) == 1] == ["lift", "drag"]
     labels = [e.get("aria-label") for e in all_of(tree, "svg")]

@@ -118,7 +118,7 @@ def test_refining_changes_no_objective():
     system = small_system()
     least_squares(system, steps=15)
     before = system.objective()
-    assert System(system.network.refined(12), system.terms, system.unknowns).objective() == pytest.approx(
+    assert System(system.network.refine(12), system.terms, system.unknowns).objective() == pytest.approx(
         before, rel=1e-6
     )
 

@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from knotwork import KAN, Dataset, sample
+from knotwork import KAN, Adam, Dataset, LevenbergMarquardt, sample
 from knotwork.errors import TrainingError
 from knotwork.model import KANNetwork
 from knotwork.simplify import attribute, prune, pruning, without_edges
@@ -51,7 +51,7 @@ def overwide(**settings):
 
     data = sample(function, x=(-1, 1), y=(-1, 1), z=(-1, 1), size=200, test_size=100, noise=0.05)
     network = KAN([3, 3, 1], grid=3, seed=0)
-    network.fit(data, steps=25, starts=2, **settings)
+    network.fit(data, **{"steps": 25, "optimizer": LevenbergMarquardt(starts=2), **settings})
     return network, data
 
 
@@ -378,7 +378,7 @@ def test_a_pruned_network_can_be_fitted(optimizer):
     smaller = network.prune(data)
     assert smaller.spec.inputs == (0, 1)
     before = rmse(smaller, data.X_train, data.y_train)
-    result = smaller.fit(data, optimizer=optimizer, steps=30, lr=1e-3 if optimizer == "adam" else None)
+    result = smaller.fit(data, optimizer=Adam(lr=1e-3) if optimizer == "adam" else optimizer, steps=30)
     assert result.train_rmse < before
     assert smaller.fitted
 

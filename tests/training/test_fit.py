@@ -10,14 +10,17 @@ import pytest
 import torch
 
 import knotwork
-from knotwork import KAN, MLP, Dataset, FitResult, sample
-from knotwork.training import Penalty, Record, threads_for
+from knotwork import KAN, LBFGS, MLP, Adam, Dataset, FitResult, LevenbergMarquardt, TorchOptimizer, sample
+from knotwork.solvers import Ended, StopReason
+from knotwork.training import Optimizer, Penalty, Record, threads_for
 from knotwork.training.objective import mean_squared_error
 
+ONE_START = LevenbergMarquardt(starts=1)
+
 OPTIMIZERS = {
-    "lm": {"optimizer": "lm", "steps": 8, "starts": 3},
+    "lm": {"optimizer": LevenbergMarquardt(starts=3), "steps": 8},
     "lbfgs": {"optimizer": "lbfgs", "steps": 3},
-    "adam": {"optimizer": "adam", "steps": 20, "batch_size": 32},
+    "adam": {"optimizer": Adam(batch_size=32), "steps": 20},
     "AdamW": {"optimizer": torch.optim.AdamW, "steps": 20},
 }
 every_optimizer = pytest.mark.parametrize("settings", OPTIMIZERS.values(), ids=OPTIMIZERS)
@@ -54,25 +57,54 @@ def same(one, other):
 
 ABSURD = [
     *OPTIMIZERS.values(),
-    *({"optimizer": torch.optim.SGD, "lr": lr, "steps": 30} for lr in (10.0, 1e6, 1e100, 1e300)),
-    *({"optimizer": "adam", "lr": lr, "steps": 10} for lr in (1e3, 1e100, 1e300)),
-    *({"optimizer": "lbfgs", "lr": lr, "steps": 3} for lr in (1e10, 1e300)),
+    *({"optimizer": TorchOptimizer(torch.optim.SGD, lr=lr), "steps": 30} for lr in (10.0, 1e6, 1e100, 1e300)),
+    *({"optimizer": Adam(lr=lr), "steps": 10} for lr in (1e3, 1e100, 1e300)),
+    *({"optimizer": LBFGS(lr=lr), "steps": 3} for lr in (1e10, 1e300)),
 ]
 
 
-@pytest.mark.parametrize("settings", ABSURD, ids=lambda s: f"{s['optimizer']} {s.get('lr', '')}")
+@pytest.mark.parametrize("settings", ABSURD, ids=lambda s: str(s["optimizer"]))
 @pytest.mark.parametrize("lamb", [0.0, 1e-2])
 def test_a_fit_never_ends_worse_than_it_began(settings, lamb):
     data = bumps()
     network = KAN([2, 2, 1], seed=0)
-    network.fit(data, steps=5, starts=1)
-    loss, penalty = mean_squared_error(network(data.X_train), data.y_train), Penalty(lamb).value(network, data.X_train)
-    before = (loss + penalty).item()
+    network.fit(data, steps=5, optimizer=ONE_START)
+    sigma = float(data.y_train.std(correction=0))
+    penalty = Penalty(lamb * sigma, l1=1.0, entropy=sigma)
+    loss = mean_squared_error(network(data.X_train), data.y_train)
+    before = (loss + penalty.value(network, data.X_train)).item()
     result = network.fit(data, lamb=lamb, **settings)
     assert result.objective <= before
-    after = mean_squared_error(network(data.X_train), data.y_train) + Penalty(lamb).value(network, data.X_train)
+    after = mean_squared_error(network(data.X_train), data.y_train) + penalty.value(network, data.X_train)
     assert result.objective == pytest.approx(after.item(), rel=1e-12)
     assert all(bool(value.isfinite().all()) for value in network.state_dict().values())
+
+
+class Still(Optimizer):
+    """Leaves the model as it is."""
+
+    def minimise(self, task):
+        return Ended(0, StopReason.STEP_LIMIT, "enough")
+
+
+@pytest.mark.parametrize("weights", [None, torch.linspace(0.5, 2.0, 120, dtype=torch.float64)])
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_lamb_is_in_units_of_the_targets(outputs, weights):
+    """Metres or kilometres: loss and penalty are in the square of the unit, whatever the unit is and where its zero."""
+    data = bumps(validation_size=0)
+    objectives = []
+    for unit in (1.0, 1024.0):
+        y = unit * torch.cat([data.y_train, data.y_train**2], 1)[:, :outputs]
+        network = KAN([2, outputs], seed=0, base="zero", grid_range=(-1, 1))
+        with torch.no_grad():
+            network.layers[0].coefficients.mul_(unit)
+        scaled = Dataset.from_arrays(data.X_train, y, test_size=0, validation_size=0)
+        free, penalised = (
+            network.fit(scaled, optimizer=Still(), lamb=lamb, sample_weight=weights).objective for lamb in (0.0, 0.1)
+        )
+        assert penalised > 1.001 * free
+        objectives.append((free / unit**2, penalised / unit**2))
+    assert objectives[1] == pytest.approx(objectives[0], rel=1e-12)
 
 
 @pytest.mark.parametrize("lr", [1e10, 1e300])
@@ -80,7 +112,7 @@ def test_a_fit_that_got_nowhere_leaves_a_new_network_new(lr):
     data = bumps()
     network = KAN([2, 2, 1], seed=0)
     before = state(network)
-    result = network.fit(data, optimizer=torch.optim.SGD, lr=lr, steps=20)
+    result = network.fit(data, optimizer=TorchOptimizer(torch.optim.SGD, lr=lr), steps=20)
     assert result.stop_reason.startswith("the loss became ")
     assert result.stop_reason.endswith("; the best state so far was kept")
     assert same(network.state_dict(), before)
@@ -176,7 +208,7 @@ def test_history(settings, lamb):
 
 
 def test_steps_without_a_loss_are_not_counted():
-    result = KAN([2, 2, 1], seed=0).fit(bumps(), optimizer=torch.optim.SGD, lr=1e6, steps=30)
+    result = KAN([2, 2, 1], seed=0).fit(bumps(), optimizer=TorchOptimizer(torch.optim.SGD, lr=1e6), steps=30)
     step = result.steps + 1
     assert re.fullmatch(
         rf"the loss became (inf|nan) at step {step}; the best state so far was kept", result.stop_reason
@@ -199,7 +231,7 @@ def test_a_loss_of_ones_own_is_reported_as_it_is():
 
 
 def test_the_result_in_words():
-    result = FitResult(KAN([1, 1]), "lm", "as asked", "enough", 1e-4, 0.01, None, 0.0234, 7, 1.25)
+    result = FitResult(KAN([1, 1]), "lm", "as asked", StopReason.CONVERGED, "enough", 1e-4, 0.01, None, 0.0234, 7, 1.25)
     assert str(result) == "lm (as asked), 7 steps in 1.2 s\nRMSE: training 0.01, test 0.0234\nstopped: enough"
     assert "validation 0.5" in str(dataclasses.replace(result, val_rmse=0.5))
 
@@ -244,7 +276,16 @@ def test_other_exceptions_of_the_callback_come_through():
         raise RuntimeError("mine")
 
     with pytest.raises(RuntimeError, match="mine"):
-        KAN([2, 2, 1], seed=0).fit(bumps(), steps=3, starts=1, callback=broken)
+        KAN([2, 2, 1], seed=0).fit(bumps(), steps=3, optimizer=ONE_START, callback=broken)
+
+
+def faster(optimizer):
+    """The same optimiser with a larger learning rate, if it is one of gradient steps, and without a race."""
+    if optimizer == torch.optim.AdamW:
+        return TorchOptimizer(optimizer, lr=0.05)
+    if isinstance(optimizer, LevenbergMarquardt):
+        return ONE_START
+    return dataclasses.replace(optimizer, lr=0.05) if isinstance(optimizer, Adam) else optimizer
 
 
 @every_optimizer
@@ -256,7 +297,7 @@ def test_patience_stops_and_keeps_the_best_validation_state(settings):
         if event.record is not None:
             states.append(state(network))
 
-    settings = {**settings, "steps": 150, "starts": 1, "lr": 0.05 if "dam" in str(settings) else None}
+    settings = {"optimizer": faster(settings["optimizer"]), "steps": 150}
     result = network.fit(data, **settings, patience=3, callback=keep)
     assert result.stop_reason == "3 steps brought no better validation loss"
     validation = [record.validation for record in result.history]
@@ -268,9 +309,9 @@ def test_patience_stops_and_keeps_the_best_validation_state(settings):
 
 def test_patience_counts_the_start():
     data, network = bumps(), KAN([2, 2, 1], seed=0)
-    network.fit(data, steps=8, starts=1)
+    network.fit(data, steps=8, optimizer=ONE_START)
     before = state(network)
-    result = network.fit(data, optimizer="adam", lr=1.0, steps=50, patience=4)
+    result = network.fit(data, optimizer=Adam(lr=1.0), steps=50, patience=4)
     assert (result.steps, result.stop_reason) == (4, "4 steps brought no better validation loss")
     assert same(network.state_dict(), before)
     better = network.fit(data, optimizer="lm", steps=20, patience=4)
@@ -290,7 +331,9 @@ def test_patience_counts_validation_losses_that_are_not_numbers():
 
 def test_convergence_and_limits_in_words():
     data = bumps()
-    assert KAN([2, 2, 1], seed=0).fit(data, steps=2, starts=1).stop_reason == "the limit of 2 steps was reached"
+    assert (
+        KAN([2, 2, 1], seed=0).fit(data, steps=2, optimizer=ONE_START).stop_reason == "the limit of 2 steps was reached"
+    )
     assert KAN([2, 2, 1], seed=0).fit(data, optimizer="adam", steps=2).stop_reason == "the limit of 2 steps was reached"
     result = KAN([2, 1], seed=0).fit(data, optimizer="lbfgs", steps=60)
     assert result.stop_reason.startswith("converged: five ")
@@ -315,14 +358,16 @@ def test_forms_of_data():
         "list": [x, y],
         "pykan": {"train_input": x, "train_label": y, "test_input": x, "test_label": y},
     }
-    errors = {name: KAN([2, 2, 1], seed=0).fit(form, steps=4, starts=1).train_rmse for name, form in pairs.items()}
+    errors = {
+        name: KAN([2, 2, 1], seed=0).fit(form, steps=4, optimizer=ONE_START).train_rmse for name, form in pairs.items()
+    }
     assert len(set(errors.values())) == 1, errors
 
 
 @every_optimizer
 def test_float32(settings):
     data, network = bumps(), KAN([2, 3, 1], seed=0, dtype=torch.float32)
-    result = network.fit(data, **{**settings, "lr": 0.05 if "dam" in str(settings) else None})
+    result = network.fit(data, **{**settings, "optimizer": faster(settings["optimizer"])})
     assert result.train_rmse < 0.6 * data.y_train.std()
     assert all(p.dtype == torch.float32 for p in network.parameters())
     assert network.layers[0].knots.dtype == torch.float32
@@ -332,15 +377,15 @@ def test_float32(settings):
 def test_several_targets_and_product_nodes():
     x = bumps().X_train
     data = Dataset.from_arrays(x, torch.stack([x.prod(1), x.sum(1), x[:, 0] ** 2], dim=1))
-    result = KAN([2, (2, 1), 3], seed=0).fit(data, steps=30, starts=2)
+    result = KAN([2, (2, 1), 3], seed=0).fit(data, steps=30, optimizer=LevenbergMarquardt(starts=2))
     assert result.test_rmse < 0.01
     assert result.test_rmse == pytest.approx(rmse(result.model, data.X_test, data.y_test), rel=1e-12)
 
 
-@pytest.mark.parametrize(("optimizer", "steps"), [("adam", 300), ("lbfgs", 5), ("auto", 300)])
+@pytest.mark.parametrize(("optimizer", "steps"), [(Adam(lr=0.03), 300), ("lbfgs", 5), ("auto", 600)])
 def test_the_mlp_baseline_trains(optimizer, steps):
     data, mlp = bumps(), MLP([2, 10, 1], seed=0)
-    result = knotwork.fit(mlp, data, optimizer=optimizer, steps=steps, lr=None if optimizer == "lbfgs" else 0.03)
+    result = knotwork.fit(mlp, data, optimizer=optimizer, steps=steps)
     assert result.model is mlp
     assert result.train_rmse < 0.5 * data.y_train.std()
     assert result.test_rmse == pytest.approx(rmse(mlp, data.X_test, data.y_test), rel=1e-12)
@@ -353,7 +398,7 @@ def test_every_optimizer_minimises_the_penalty_too(optimizer, steps, near):
     data, penalty, ratios = bumps(), Penalty(0.1), []
     for seed in range(5):  # the penalty has many minima, and none of the optimisers always finds the best one
         network = KAN([2, 2, 1], seed=seed)
-        network.fit(data, steps=20, starts=1)
+        network.fit(data, steps=20, optimizer=ONE_START)
         free = network.copy()
         result = network.fit(data, optimizer=optimizer, steps=steps, lamb=0.1, update_grid=False)
         assert penalty.value(network, data.X_train) < 0.8 * penalty.value(free, data.X_train)
@@ -379,26 +424,26 @@ def test_removed_and_fixed_edges_stay_as_they_are():
 
 
 def test_nothing_is_shown_away_from_a_terminal(capsys):
-    KAN([2, 2, 1], seed=0).fit(bumps(), steps=3, starts=1)
+    KAN([2, 2, 1], seed=0).fit(bumps(), steps=3, optimizer=ONE_START)
     assert capsys.readouterr() == ("", "")
 
 
 def test_the_progress_line_goes_to_stderr_alone(capsys):
-    KAN([2, 2, 1], seed=0).fit(bumps(), steps=3, starts=1, progress=True)
+    KAN([2, 2, 1], seed=0).fit(bumps(), steps=3, optimizer=ONE_START, progress=True)
     out, err = capsys.readouterr()
     assert out == ""
     assert "fit (lm)" in err
     assert "RMSE" in err and ", validation" in err
-    KAN([2, 2, 1], seed=0).fit(without_validation(bumps()), steps=3, starts=1, progress=True)
+    KAN([2, 2, 1], seed=0).fit(without_validation(bumps()), steps=3, optimizer=ONE_START, progress=True)
     assert "validation" not in capsys.readouterr().err
 
 
 def test_a_terminal_gets_the_line_unasked_but_not_against_its_will(capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    KAN([2, 2, 1], seed=0).fit(bumps(), steps=3, starts=1, progress=False)
+    KAN([2, 2, 1], seed=0).fit(bumps(), steps=3, optimizer=ONE_START, progress=False)
     assert capsys.readouterr() == ("", "")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    KAN([2, 2, 1], seed=0).fit(bumps(), steps=3, starts=1)
+    KAN([2, 2, 1], seed=0).fit(bumps(), steps=3, optimizer=ONE_START)
     out, err = capsys.readouterr()
     assert out == "" and "fit (lm)" in err
 
@@ -420,10 +465,10 @@ def test_the_number_of_threads_comes_back():
         if event.step == 2:
             raise RuntimeError("mine")
 
-    KAN([2, 2, 1], seed=0).fit(bumps(), steps=1, starts=1, callback=callback)
+    KAN([2, 2, 1], seed=0).fit(bumps(), steps=1, optimizer=ONE_START, callback=callback)
     assert torch.get_num_threads() == 2
     with pytest.raises(RuntimeError, match="mine"):
-        KAN([2, 2, 1], seed=0).fit(bumps(), steps=2, starts=1, callback=callback)
+        KAN([2, 2, 1], seed=0).fit(bumps(), steps=2, optimizer=ONE_START, callback=callback)
     assert torch.get_num_threads() == 2
     assert set(inside) == {1}  # these tensors are too small to share
 
@@ -439,7 +484,7 @@ def test_only_large_tensors_are_shared_between_threads(entries, threads):
 def test_no_data_stay_on_the_model():
     network = KAN([2, 2, 1], seed=0)
     names = set(vars(network)), set(network.state_dict())
-    network.fit(bumps(), steps=3, starts=2)
+    network.fit(bumps(), steps=3, optimizer=LevenbergMarquardt(starts=2))
     assert (set(vars(network)), set(network.state_dict())) == names
     assert all(parameter.numel() < 120 for parameter in network.state_dict().values())
 

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from knotwork import KAN, fit_multilevel, fit_sparse, sample
+from knotwork import KAN, LevenbergMarquardt, fit_multilevel, fit_sparse, sample
 
 DATA = sample("exp(sin(pi*x) + y**2)", x=(-1, 1), y=(-1, 1), size=150, test_size=0, seed=0)
 
@@ -16,7 +16,7 @@ def test_a_frozen_tensor_is_not_trained_and_the_others_are(optimizer, name):
     network = KAN([2, 2, 1], seed=0)
     frozen = getattr(network.layers[0], name).requires_grad_(False)
     before = {key: value.clone() for key, value in network.named_parameters()}
-    network.fit(DATA, optimizer=optimizer, steps=3, starts=4)
+    network.fit(DATA, optimizer=LevenbergMarquardt(starts=4) if optimizer == "lm" else optimizer, steps=3)
     for key, value in network.named_parameters():
         if value.numel():
             assert torch.equal(value, before[key]) == (value is frozen), key
@@ -61,7 +61,7 @@ def test_masks_of_zeros_are_never_taken_for_whole():
 
 def test_grids_that_refuse_rows_outside_are_fitted_from_many_starts_and_pruned():
     network = KAN([2, 2, 1], seed=0, grid_range=(-0.5, 0.5), extrapolation="error")
-    assert network.fit(DATA, starts=4, steps=3).steps == 3
+    assert network.fit(DATA, optimizer=LevenbergMarquardt(starts=4), steps=3).steps == 3
     assert fit_sparse(network, DATA).steps > 3
     for call in (lambda: network(DATA.X_train), lambda: network.jacobian(DATA.X_train)):
         with pytest.raises(ValueError, match="outside its grid"):
@@ -75,5 +75,5 @@ def test_knots_of_the_users_stay_through_a_race():
     for layer in network.layers:
         layer.set_knots(layer.knots + 0.1 * layer.knots**2)
     before = [layer.knots.clone() for layer in network.layers]
-    network.fit(DATA, update_grid=False, starts=3, steps=2)
+    network.fit(DATA, update_grid=False, optimizer=LevenbergMarquardt(starts=3), steps=2)
     assert all(torch.equal(layer.knots, knots) for layer, knots in zip(network.layers, before, strict=True))

@@ -3,9 +3,11 @@
 import pytest
 import torch
 
-from knotwork import KAN, MLP, fit, fit_multilevel, fit_shapes, sample
-from knotwork.training import INTERRUPTED, levenberg_marquardt, loop
-from knotwork.training.multistart import ROUNDS
+from knotwork import KAN, MLP, LevenbergMarquardt, fit, fit_multilevel, fit_shapes, sample
+from knotwork.solvers import StopReason
+from knotwork.training import TRAINING, levenberg_marquardt, loop
+
+ONE_START = LevenbergMarquardt(starts=1)
 
 DATA = sample(lambda x, y: torch.exp(torch.sin(3 * x) + y**2), x=(-1, 1), y=(-1, 1), size=120, test_size=0, noise=0.1)
 
@@ -41,9 +43,11 @@ def test_a_race_that_is_interrupted_has_the_winner_of_that_moment(after):
     """The own start races first, so that whoever leads later is no worse than it was then."""
     network = KAN([2, 2, 1], seed=0, grid_range=(-1, 1))
     own = network.copy()
-    levenberg_marquardt(own, DATA.X_train, DATA.y_train, steps=ROUNDS[0][0], update_grid=False)
-    result = network.fit(DATA, starts=6, update_grid=False, callback=CtrlC("race of 6 starts", after))
-    assert result.stop_reason == INTERRUPTED and result.stopped_by_caller
+    levenberg_marquardt(own, DATA.X_train, DATA.y_train, steps=TRAINING.race_rounds[0][0], update_grid=False)
+    result = network.fit(
+        DATA, optimizer=LevenbergMarquardt(starts=6), update_grid=False, callback=CtrlC("race of 6 starts", after)
+    )
+    assert result.stop is StopReason.INTERRUPTED and result.stopped_by_caller
     assert (result.steps, result.history) == (0, ())
     assert result.train_rmse == pytest.approx(error(network), rel=1e-12)
     assert error(network) <= error(own)
@@ -55,20 +59,20 @@ def test_a_fit_interrupted_before_it_began_leaves_the_model_as_it_was(monkeypatc
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop, "lay_grids", interrupt)
+    monkeypatch.setattr(loop, "place_grids", interrupt)
     network = KAN([2, 2, 1], seed=0)
     before = state(network)
     result = network.fit(DATA, patience=patience)
-    assert result.stop_reason == INTERRUPTED
+    assert result.stop is StopReason.INTERRUPTED
     assert same(network.state_dict(), before) and not network.fitted
 
 
 @pytest.mark.parametrize("patience", [None, 50])
-@pytest.mark.parametrize("settings", [{"optimizer": "lm", "starts": 1}, {"optimizer": "lbfgs"}, {"optimizer": "adam"}])
+@pytest.mark.parametrize("settings", [{"optimizer": ONE_START}, {"optimizer": "lbfgs"}, {"optimizer": "adam"}])
 def test_steps_that_are_interrupted_leave_the_best_of_them(settings, patience):
     network = KAN([2, 2, 1], seed=0)
     result = network.fit(DATA, steps=20, **settings, patience=patience, callback=CtrlC("fit", 5))
-    assert result.stop_reason == INTERRUPTED
+    assert result.stop is StopReason.INTERRUPTED
     assert result.steps == len(result.history) == 5
     judged = [record.train if patience is None else record.validation for record in result.history]
     assert (result.train_rmse if patience is None else result.val_rmse) == pytest.approx(min(judged), rel=1e-9)
@@ -78,14 +82,14 @@ def test_with_patience_the_leader_of_a_race_is_kept_by_its_validation_loss():
     network = KAN([2, 2, 1], seed=0)
     with torch.no_grad():
         before = float((network(DATA.X_val) - DATA.y_val).square().mean().sqrt())
-    result = network.fit(DATA, starts=6, patience=5, callback=CtrlC("race of 6", 5))
-    assert result.stop_reason == INTERRUPTED
+    result = network.fit(DATA, optimizer=LevenbergMarquardt(starts=6), patience=5, callback=CtrlC("race of 6", 5))
+    assert result.stop is StopReason.INTERRUPTED
     assert result.val_rmse < 0.5 * before
 
 
 def test_other_models_are_interrupted_too():
     result = fit(MLP([2, 5, 1], seed=0), DATA, steps=20, callback=CtrlC("fit", 3))
-    assert result.stop_reason == INTERRUPTED and result.steps == 3
+    assert result.stop is StopReason.INTERRUPTED and result.steps == 3
 
 
 # --- coarse to fine ---
@@ -94,9 +98,14 @@ def test_other_models_are_interrupted_too():
 @pytest.mark.parametrize(("title", "grid"), [("fit (lm), G=3", 3), ("fit (lm), G=6", 6)])
 def test_levels_that_are_interrupted(title, grid):
     result = fit_multilevel(
-        KAN([2, 2, 1], grid=3, seed=0), DATA, [3, 6, 12], starts=1, steps=9, callback=CtrlC(title, 4)
+        KAN([2, 2, 1], grid=3, seed=0),
+        DATA,
+        [3, 6, 12],
+        optimizer=ONE_START,
+        steps=9,
+        callback=CtrlC(title, 4),
     )
-    assert result.stop_reason == INTERRUPTED
+    assert result.stop is StopReason.INTERRUPTED
     assert result.history[-1].grid == grid
     assert result.steps == len(result.history)
     assert result.train_rmse == pytest.approx(error(result.model), rel=1e-12)
@@ -106,24 +115,24 @@ def test_an_interrupt_between_two_levels_keeps_the_first(monkeypatch):
     def interrupt(self, grid):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(KAN, "refined", interrupt)
+    monkeypatch.setattr(KAN, "refine", interrupt)
     network = KAN([2, 2, 1], grid=3, seed=0)
-    result = fit_multilevel(network, DATA, [3, 6], starts=1, steps=9)
-    assert result.stop_reason == INTERRUPTED and result.model.spec.grid == 3
+    result = fit_multilevel(network, DATA, [3, 6], optimizer=ONE_START, steps=9)
+    assert result.stop is StopReason.INTERRUPTED and result.model.spec.grid == 3
     with pytest.raises(KeyboardInterrupt):  # nothing was fitted that could be kept
-        fit_multilevel(network, DATA, [6], starts=1, steps=9)
+        fit_multilevel(network, DATA, [6], optimizer=ONE_START, steps=9)
 
 
 def test_a_race_of_shapes_keeps_what_there_is(monkeypatch):
     models = [KAN(width, grid=3, seed=0) for width in ([2, 1, 1], [2, 2, 1])]
-    results = fit_shapes(models, DATA, (3, 6), starts=1, steps=9, callback=CtrlC("fit (lm), G=3", 4))
-    assert [result.stop_reason for result in results] == [INTERRUPTED]
+    results = fit_shapes(models, DATA, (3, 6), optimizer=ONE_START, steps=9, callback=CtrlC("fit (lm), G=3", 4))
+    assert [result.stop for result in results] == [StopReason.INTERRUPTED]
 
     def interrupt(self, grid):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(KAN, "refined", interrupt)
-    results = fit_shapes(models, DATA, (3, 6), starts=1, steps=9)
-    assert [result.stop_reason for result in results] == [INTERRUPTED, INTERRUPTED]
+    monkeypatch.setattr(KAN, "refine", interrupt)
+    results = fit_shapes(models, DATA, (3, 6), optimizer=ONE_START, steps=9)
+    assert [result.stop for result in results] == [StopReason.INTERRUPTED, StopReason.INTERRUPTED]
     with pytest.raises(KeyboardInterrupt):
-        fit_shapes(models, DATA, (6,), starts=1, steps=9)
+        fit_shapes(models, DATA, (6,), optimizer=ONE_START, steps=9)

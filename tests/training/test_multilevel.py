@@ -6,10 +6,9 @@ import math
 import pytest
 import torch
 
-from knotwork import KAN, fit, fit_multilevel, sample
+from knotwork import KAN, LevenbergMarquardt, fit, fit_multilevel, sample
 from knotwork.errors import TrainingError
-from knotwork.training.loop import ALIKE
-from knotwork.training.multilevel import GAIN
+from knotwork.training import TRAINING
 
 
 def wave(size=150, noise=0.0, frequency=6.0, **options):
@@ -34,7 +33,7 @@ def same(one, other):
 
 
 # With fixed grids and second-order steps the last state of a level is its best, and so the one that was kept.
-QUICK = {"steps": 12, "starts": 1, "update_grid": False}
+QUICK = {"steps": 12, "optimizer": LevenbergMarquardt(starts=1), "update_grid": False}
 
 
 @pytest.mark.parametrize("grids", ["auto", [3, 6, 12]])
@@ -57,11 +56,11 @@ def test_no_grid_walked_is_better_by_a_tenth_than_the_one_chosen(grids, noise):
     errors = (pytest.approx(result.train_rmse, rel=1e-9), pytest.approx(result.val_rmse, rel=1e-9))
     kept = [record for record in result.history if (record.train, record.validation) == errors]
     assert kept and kept[-1].grid == chosen.grid
-    assert kept[-1].train <= (ALIKE**0.5 if noise == 0 else 1 + 1e-9) * chosen.train
+    assert kept[-1].train <= (TRAINING.alike_losses**0.5 if noise == 0 else 1 + 1e-9) * chosen.train
     for grid, record in levels.items():
-        assert record.validation >= GAIN * chosen.validation
+        assert record.validation >= TRAINING.level_gain * chosen.validation
         if grid < chosen.grid:  # a finer grid had to earn its place
-            assert chosen.validation < GAIN * record.validation
+            assert chosen.validation < TRAINING.level_gain * record.validation
 
 
 def test_the_result_is_that_of_the_model_chosen():
@@ -98,7 +97,7 @@ def test_training_errors_decide_where_there_are_no_validation_rows():
     assert result.val_rmse is None
     levels = best_of_each_grid(result)
     chosen = levels[result.model.spec.grid]
-    assert all(record.train >= GAIN * chosen.train for record in levels.values())
+    assert all(record.train >= TRAINING.level_gain * chosen.train for record in levels.values())
 
 
 def test_refining_goes_on_from_the_coarser_level():
@@ -159,7 +158,11 @@ def test_settings_reach_every_level():
 
 def test_same_seed_same_result():
     states = [
-        state(fit_multilevel(KAN([1, 2, 1], grid=3, seed=0), wave(), [3, 6], steps=5, starts=3, seed=4).model)
+        state(
+            fit_multilevel(
+                KAN([1, 2, 1], grid=3, seed=0), wave(), [3, 6], steps=5, optimizer=LevenbergMarquardt(starts=3), seed=4
+            ).model
+        )
         for _ in range(2)
     ]
     assert same(*states)

@@ -1,14 +1,16 @@
 """A race of many starts: its winner is no worse than the network's own start, and the same every time."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from knotwork import KAN, sample
-from knotwork.training import Penalty, levenberg_marquardt, loop, multistart
+from knotwork import KAN, LevenbergMarquardt, sample
+from knotwork.training import TRAINING, Penalty, levenberg_marquardt, multistart
 from knotwork.training.levenberg_marquardt import objective_value
-from knotwork.training.multistart import GROUP, ROUNDS, SCREEN_ROWS, screen
+from knotwork.training.multistart import screen
+from knotwork.training.optimizers import lm
 
 
 def table(size=120):
@@ -42,16 +44,16 @@ def test_the_winner_is_no_worse_than_the_own_start_after_the_first_round(seed, p
     network = KAN([2, 1, 1], seed=seed)
     own = network.copy()
     race(network, x, y, seed=seed, penalty=penalty, update_grid=False)
-    levenberg_marquardt(own, x, y, steps=ROUNDS[0][0], penalty=penalty, update_grid=False)
+    levenberg_marquardt(own, x, y, steps=TRAINING.race_rounds[0][0], penalty=penalty, update_grid=False)
     assert objective_value(network, x, y, penalty) <= objective_value(own, x, y, penalty)
 
 
 def test_with_one_start_the_race_is_a_fit(monkeypatch):
-    monkeypatch.setattr(multistart, "MEETING", ())
+    monkeypatch.setattr(multistart, "TRAINING", replace(TRAINING, race_consensus=()))
     x, y = table()
     network, own = KAN([2, 2, 1], seed=0), KAN([2, 2, 1], seed=0)
     race(network, x, y, starts=1, update_grid=False)
-    for steps, _ in ROUNDS:
+    for steps, _ in TRAINING.race_rounds:
         levenberg_marquardt(own, x, y, steps=steps, update_grid=False)
     assert same(network.state_dict(), own.state_dict())
 
@@ -69,8 +71,8 @@ def counted(monkeypatch, x, y, starts):
 def test_a_race_ends_when_three_starts_have_met(monkeypatch):
     """exp(sin πx + y²) has one basin that most starts find; where no place is good enough, every start races."""
     x, y = table(300)
-    assert counted(monkeypatch, x, y, 32) == GROUP
-    monkeypatch.setattr(multistart, "MEETING", ((3, 0.0),))
+    assert counted(monkeypatch, x, y, 32) == TRAINING.race_group
+    monkeypatch.setattr(multistart, "TRAINING", replace(TRAINING, race_consensus=((3, 0.0),)))
     assert counted(monkeypatch, x, y, 20) == 20
 
 
@@ -172,15 +174,15 @@ def test_fine_grids_race_on_a_coarse_one_and_come_back_to_their_own():
     race(network, x, y, update_grid=False)
     assert network.spec.grid == 20
     assert [id(parameter) for parameter in network.parameters()] == parameters  # an optimiser may hold them already
-    coarse = KAN([2, 2, 1], grid=20, seed=0).refined(5)
+    coarse = KAN([2, 2, 1], grid=20, seed=0).refine(5)
     race(coarse, x, y, update_grid=False)
     torch.testing.assert_close(network(x), coarse(x), rtol=0, atol=1e-10)  # 20 is a multiple of 5: the same function
 
 
 def test_the_race_looks_at_the_first_thousand_rows():
-    x, y = table(SCREEN_ROWS + 50)
+    x, y = table(TRAINING.race_rows + 50)
     other = y.clone()
-    other[SCREEN_ROWS:] = 1e6
+    other[TRAINING.race_rows :] = 1e6
     one = race(KAN([2, 1, 1], seed=0), x, y, starts=2, update_grid=False)
     two = race(KAN([2, 1, 1], seed=0), x, other, starts=2, update_grid=False)
     assert same(one.state_dict(), two.state_dict())
@@ -197,25 +199,31 @@ def test_rivals_that_are_not_numbers_lose():
 
 
 def test_a_fit_races_once_and_only_with_second_order_steps():
-    """The second fit goes on from where the first ended; `starts` means nothing to the other optimisers."""
+    """The second fit goes on from where the first ended."""
     data = sample(lambda x, y: torch.sin(3 * x) * y, x=(-1, 1), y=(-1, 1), size=80, test_size=0)
     network = KAN([2, 2, 1], seed=0)
-    first = network.fit(data, steps=3, starts=4)
-    second = network.fit(data, steps=1, starts=4)
+    first = network.fit(data, steps=3, optimizer=LevenbergMarquardt(starts=4))
+    second = network.fit(data, steps=1, optimizer=LevenbergMarquardt(starts=4))
     assert second.history[0].train <= 1.05 * first.train_rmse  # grids laid anew move it a little
-    twins = [KAN([2, 2, 1], seed=0) for _ in range(2)]
-    for twin, starts in zip(twins, (1, 9), strict=True):
-        twin.fit(data, optimizer="adam", steps=5, starts=starts)
-    assert same(twins[0].state_dict(), twins[1].state_dict())
 
 
-@pytest.mark.parametrize(("starts", "expected"), [(None, [64]), (4, [4]), (1, [])])
-def test_a_fit_races_sixty_four_unless_told(starts, expected, monkeypatch):
+@pytest.mark.parametrize(
+    ("optimizer", "expected"),
+    [
+        ("lm", [64]),
+        ("auto", [64]),
+        (LevenbergMarquardt(), [64]),
+        (LevenbergMarquardt(starts=4), [4]),
+        (LevenbergMarquardt(starts=1), []),
+        ("adam", []),
+    ],
+)
+def test_a_fit_races_sixty_four_unless_told(optimizer, expected, monkeypatch):
     races = []
-    monkeypatch.setattr(loop, "screen", lambda network, x, y, *, starts, **settings: races.append(starts))
+    monkeypatch.setattr(lm, "screen", lambda network, x, y, *, starts, **settings: races.append(starts))
     data = sample(lambda x, y: torch.sin(3 * x) * y, x=(-1, 1), y=(-1, 1), size=60, test_size=0)
     network = KAN([2, 1, 1], seed=0)
-    network.fit(data, steps=1, starts=starts)
+    network.fit(data, steps=1, optimizer=optimizer)
     assert races == expected
-    network.fit(data, steps=1, starts=starts)
+    network.fit(data, steps=1, optimizer=optimizer)
     assert races == expected, "a fitted network goes on from where it is"

@@ -12,9 +12,11 @@ import types
 import pytest
 import torch
 
-from knotwork import KAN, fit_multilevel, sample
+from knotwork import KAN, LevenbergMarquardt, fit_multilevel, sample
 from knotwork.errors import TrainingError
-from knotwork.training import Reporter, multistart, progress, reporting
+from knotwork.training import TRAINING, Reporter, multistart, progress, reporting
+
+ONE_START = LevenbergMarquardt(starts=1)
 
 DATA = sample(lambda x, y: torch.sin(3 * x) * y, x=(-1, 1), y=(-1, 1), size=60, test_size=0)
 
@@ -27,9 +29,9 @@ def small():
 
 
 def test_a_fit_reports_its_stages_and_every_step_with_its_losses(monkeypatch):
-    monkeypatch.setattr(multistart, "MEETING", ())
+    monkeypatch.setattr(multistart, "TRAINING", dataclasses.replace(TRAINING, race_consensus=()))
     events = []
-    result = small().fit(DATA, steps=3, starts=6, callback=events.append)
+    result = small().fit(DATA, steps=3, optimizer=LevenbergMarquardt(starts=6), callback=events.append)
     race = [(f"race of {n} starts", n) for n in (6, 6, 4, 2)]
     last = ("fit (lm), G=5", 3)
     assert [(event.stage, event.steps) for event in events if not event.step] == [*race, last]
@@ -43,7 +45,7 @@ def test_a_fit_reports_its_stages_and_every_step_with_its_losses(monkeypatch):
 
 
 def test_a_record_in_words():
-    data = KAN([2, 2, 1], seed=0).fit(DATA, steps=1, starts=1).history[0]
+    data = KAN([2, 2, 1], seed=0).fit(DATA, steps=1, optimizer=ONE_START).history[0]
     assert str(data) == f"RMSE {data.train:.2e}, validation {data.validation:.2e}"
     assert str(dataclasses.replace(data, validation=None)) == f"RMSE {data.train:.2e}"
     own = small().fit(DATA, loss=lambda a, b: (a - b).abs().mean(), steps=1).history[0]
@@ -52,7 +54,7 @@ def test_a_record_in_words():
 
 def test_levels_report_one_after_another():
     events = []
-    fit_multilevel(small(), DATA, [3, 6], steps=1, starts=1, callback=events.append)
+    fit_multilevel(small(), DATA, [3, 6], steps=1, optimizer=ONE_START, callback=events.append)
     assert [(event.stage, event.step) for event in events] == [
         (f"fit (lm), G={grid}", step) for grid in (3, 6) for step in (0, 1)
     ]
@@ -102,10 +104,14 @@ def test_what_cannot_be_called_is_refused():
 def test_a_callback_ends_a_race_and_the_fit_after_it(n_jobs):
     events = []
     network, own = small(), small()
-    result = network.fit(DATA, starts=16, n_jobs=n_jobs, callback=lambda event: events.append(event) or True)
+    result = network.fit(
+        DATA,
+        optimizer=LevenbergMarquardt(starts=16, n_jobs=n_jobs),
+        callback=lambda event: events.append(event) or True,
+    )
     assert {event.stage for event in events} == {"race of 8, starts 1 to 8 of 16"}
     assert (result.steps, result.stop_reason) == (0, "stopped by the callback")
-    own.fit(DATA, steps=1, starts=1)
+    own.fit(DATA, steps=1, optimizer=ONE_START)
     assert result.train_rmse < own.fit(DATA, steps=1).train_rmse * 10 and network.fitted
 
 
@@ -113,8 +119,8 @@ def test_a_callback_ends_a_race_and_the_fit_after_it(n_jobs):
 
 
 def test_a_log_gets_a_line_a_stage_of_plain_text_if_asked(capsys, monkeypatch):
-    monkeypatch.setattr(multistart, "MEETING", ())
-    fit_multilevel(small(), DATA, [3, 6], steps=2, starts=4, progress=True)
+    monkeypatch.setattr(multistart, "TRAINING", dataclasses.replace(TRAINING, race_consensus=()))
+    fit_multilevel(small(), DATA, [3, 6], steps=2, optimizer=LevenbergMarquardt(starts=4), progress=True)
     out, err = capsys.readouterr()
     assert out == ""
     lines = err.splitlines()
@@ -213,19 +219,19 @@ def notebook(monkeypatch):
 
 
 def test_a_notebook_gets_a_bar_as_html_that_is_emptied_afterwards(notebook, capsys):
-    small().fit(DATA, steps=3, starts=1)
+    small().fit(DATA, steps=3, optimizer=ONE_START)
     assert capsys.readouterr() == ("", "")
     pictures = [re.sub("<[^>]+>", "", picture) for picture in notebook[:-1]]
     assert any(re.search(r"fit \(lm\), G=5 ━.* 3/3 RMSE .*, validation", picture) for picture in pictures)
     assert notebook[-1] == {}
     notebook.clear()
-    small().fit(DATA, steps=3, starts=1, progress=False)
+    small().fit(DATA, steps=3, optimizer=ONE_START, progress=False)
     assert notebook == []
 
 
 def test_a_notebook_is_not_bothered_with_what_is_over_soon(notebook, monkeypatch):
     monkeypatch.setattr(progress, "FIRST_PICTURE", 60.0)
-    small().fit(DATA, steps=3, starts=1)
+    small().fit(DATA, steps=3, optimizer=ONE_START)
     assert notebook == []
 
 
@@ -233,6 +239,6 @@ def test_an_interrupt_takes_the_bar_away(notebook):
     def interrupt(event):
         raise KeyboardInterrupt
 
-    assert small().fit(DATA, starts=1, callback=interrupt).stopped_by_caller
+    assert small().fit(DATA, optimizer=ONE_START, callback=interrupt).stopped_by_caller
     assert len(notebook) > 1
     assert notebook[-1] == {}

@@ -8,8 +8,10 @@ import torch
 import knotwork as kw
 from knotwork.errors import TrainingError
 
+ONE_START = kw.LevenbergMarquardt(starts=1)
+
 OPTIMIZERS = [
-    ("lm", {"starts": 1}),
+    (ONE_START, {}),
     ("lbfgs", {"steps": 10}),
     ("adam", {"steps": 60}),
     (torch.optim.RMSprop, {"steps": 60}),
@@ -70,8 +72,8 @@ def test_a_row_of_weight_zero_is_absent(optimizer, settings):
 
 def test_equal_weights_change_nothing_but_rounding():
     data, weights = rows()
-    weighted, result = fitted(data, 1, sample_weight=torch.full_like(weights, 7.0), starts=1, steps=8)
-    plain, expected = fitted(data, 1, starts=1, steps=8)
+    weighted, result = fitted(data, 1, sample_weight=torch.full_like(weights, 7.0), optimizer=ONE_START, steps=8)
+    plain, expected = fitted(data, 1, optimizer=ONE_START, steps=8)
     assert result.train_rmse == pytest.approx(expected.train_rmse, rel=1e-6)
     torch.testing.assert_close(weighted(data.X_train), plain(data.X_train), rtol=1e-4, atol=1e-4)
 
@@ -85,7 +87,9 @@ def test_noisy_rows_that_count_less_spoil_less(starts):
     noise = deviations[:, None] * torch.randn(400, 1, generator=generator, dtype=torch.float64)
     noisy = replace(data, y_train=data.y_train + noise)
     errors = [
-        kw.KAN([2, 1, 1], seed=0).fit(noisy, sample_weight=w, starts=starts, progress=False).test_rmse
+        kw.KAN([2, 1, 1], seed=0)
+        .fit(noisy, sample_weight=w, optimizer=kw.LevenbergMarquardt(starts=starts), progress=False)
+        .test_rmse
         for w in (None, deviations**-2)
     ]
     assert errors[1] < errors[0] / 10
@@ -95,7 +99,12 @@ def test_weights_of_a_pair_go_with_their_rows_and_count_in_validation():
     data, weights = rows(100)
     x, y = data.X_train, torch.where((weights > 0)[:, None], data.y_train, 1e6)
     model = kw.KAN([2, 2, 1], grid=3, seed=0)
-    result = model.fit((x.numpy(), y.numpy()), sample_weight=weights.tolist(), starts=1, progress=False)
+    result = model.fit(
+        (x.numpy(), y.numpy()),
+        sample_weight=weights.tolist(),
+        optimizer=ONE_START,
+        progress=False,
+    )
     split = kw.Dataset.from_arrays(x, torch.arange(100.0), test_size=0.0, seed=0)
     for places, reported in ((split.y_train, result.train_rmse), (split.y_val, result.val_rmse)):
         n = places[:, 0].long()
@@ -108,9 +117,9 @@ def test_weights_go_through_multilevel_and_mini_batches():
     data, weights = rows(200)
     spoilt = replace(data, y_train=torch.where((weights > 0)[:, None], data.y_train, 1e6))
     coarse = kw.KAN([2, 2, 1], grid=2, seed=0)
-    assert kw.fit_multilevel(coarse, spoilt, [2, 4], sample_weight=weights, starts=1).train_rmse < 0.3
+    assert kw.fit_multilevel(coarse, spoilt, [2, 4], sample_weight=weights, optimizer=ONE_START).train_rmse < 0.3
     batches = kw.KAN([2, 2, 1], grid=3, seed=0)
-    assert batches.fit(spoilt, sample_weight=weights, optimizer="adam", batch_size=32, steps=400).train_rmse < 0.3
+    assert batches.fit(spoilt, sample_weight=weights, optimizer=kw.Adam(batch_size=32), steps=400).train_rmse < 0.3
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from knotwork import KAN, fit_shapes, sample
+from knotwork import KAN, LevenbergMarquardt, fit_shapes, sample
 from knotwork.errors import TrainingError
 
-QUICK = {"starts": 2, "steps": 15}
+QUICK = {"optimizer": LevenbergMarquardt(starts=2), "steps": 15}
 WIDTHS = ([2, 1, 1], [2, (0, 1), 1], [2, 2, 1], [2, 3, 1])
 
 
@@ -23,7 +23,7 @@ def held_out(result, data):
 
 
 def test_the_shape_of_the_function_comes_first():
-    results = fit_shapes(models(), product(), (3, 6), starts=2, steps=40)
+    results = fit_shapes(models(), product(), (3, 6), optimizer=LevenbergMarquardt(starts=2), steps=40)
     assert results[0].model.spec.width == ((2, 0), (0, 1), (1, 0)) and results[0].test_rmse < 1e-9
     assert len(results) == len(WIDTHS)
 

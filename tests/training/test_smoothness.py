@@ -1,4 +1,4 @@
-"""A whisper of roughness: nothing where rows decide, a polynomial where they do not."""
+"""The weak smoothness penalty: nothing where rows decide, a polynomial where they do not."""
 
 import pytest
 import torch
@@ -6,9 +6,9 @@ import torch
 from knotwork import KAN, sample
 from knotwork.model import FreeParameters
 from knotwork.splines import evaluate, fit_coefficients
-from knotwork.training import levenberg_marquardt
-from knotwork.training.levenberg_marquardt import EXACT, half_derivatives
-from knotwork.training.smoothness import HIGHER, TOGETHER, WHISPER, Smoothness, _differences
+from knotwork.training import TRAINING, levenberg_marquardt
+from knotwork.training.levenberg_marquardt import half_derivatives
+from knotwork.training.smoothness import Smoothness, _differences
 
 
 def smooth(network, x, weight=1e-2):
@@ -91,7 +91,7 @@ def test_a_curve_goes_on_as_a_polynomial_where_no_row_is():
     x = x[(x[:, 0] < 0.2) | (x[:, 0] > 0.6)][:, :1]
     everywhere = torch.linspace(-1.5, 1.5, 101, dtype=torch.float64)[:, None]
     errors = []
-    for weight in (WHISPER, 0.0):
+    for weight in (TRAINING.smoothness, 0.0):
         network = KAN([1, 1], grid=20, grid_range=(-1.5, 1.5), base="zero", seed=0)
         levenberg_marquardt(network, x, x**3 - x, steps=50, smoothness=weight)
         errors.append(float((network(everywhere) - everywhere**3 + everywhere).detach().abs().max()))
@@ -117,7 +117,9 @@ def test_the_roughness_of_a_curve_is_bounded_and_silences_no_other():
     assert smoothness.weaken(free.get(), most) == pytest.approx(smoothness.value(free.get()), rel=1e-12)
     after = smoothness._by_curve(free.get())
     torch.testing.assert_close(after[0], after.new_tensor(most / 2))
-    torch.testing.assert_close(after[1], torch.minimum(after.new_tensor(most / 2), 1e-4**TOGETHER * before[1]))
+    torch.testing.assert_close(
+        after[1], torch.minimum(after.new_tensor(most / 2), 1e-4**TRAINING.smoothness_together * before[1])
+    )
     assert after[1] / before[1] > 10 * after[0] / before[0]
     assert smoothness.weaken(free.get(), most) == pytest.approx(float(after.sum()), rel=1e-12)
 
@@ -135,11 +137,11 @@ def test_what_is_added_after_weakening_are_half_the_derivatives_still():
 def test_a_curve_goes_on_as_closely_beside_a_rougher_one(monkeypatch):
     x, beyond, f = two_curves()
     errors = []
-    for together in (TOGETHER, 1.0):
-        monkeypatch.setattr(Smoothness.weaken.__module__ + ".TOGETHER", together)
+    for together in (TRAINING.smoothness_together, 1.0):
+        monkeypatch.setattr(Smoothness.weaken.__module__ + ".TRAINING.smoothness_together", together)
         network = KAN([2, 1], grid=10, k=5, grid_range=(-1, 1), base="zero", seed=0)
         levenberg_marquardt(network, x, f(x))
-        network = network.refined(20)
+        network = network.refine(20)
         levenberg_marquardt(network, x, f(x))
         errors.append(float((network(beyond) - f(beyond)).detach().abs().max()))
     assert errors[0] < errors[1] / 2
@@ -165,7 +167,7 @@ def test_among_exact_rows_jumps_may_follow_a_line(k, grid, even):
         layer.set_knots(layer.knots + 0.1 * layer.knots**2)
     knots = layer.knots[0]
     middles = (knots[k : grid + k] + knots[k + 1 : grid + k + 1]) / 2
-    steps = [_differences(layer.knots, k, higher)[0] for higher in (0, 1, HIGHER)]
+    steps = [_differences(layer.knots, k, higher)[0] for higher in (0, 1, TRAINING.exact_order)]
     found = []
     for power in (2, 4):
         jumps = (middles**power).diff()
@@ -187,8 +189,8 @@ def errors_beyond_the_rows(monkeypatch, noise):
     beyond = torch.linspace(0.85, 1, 31, dtype=torch.float64)[:, None]
     y = (2 * x).exp() + noise * torch.randn(150, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     errors = []
-    for exact in (EXACT, 0.0):
-        monkeypatch.setitem(levenberg_marquardt.__globals__, "EXACT", exact)
+    for exact in (TRAINING.noise_free, 0.0):
+        monkeypatch.setitem(levenberg_marquardt.__globals__, "TRAINING.noise_free", exact)
         network = KAN([1, 1], grid=10, grid_range=(-1, 1), base="zero", seed=0)
         levenberg_marquardt(network, x, y)
         network = network.refine(20)

@@ -10,10 +10,10 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 import knotwork
-from knotwork import KAN, MLP, Stream, fit_multilevel, sample, stream_batches, stream_parquet
+from knotwork import KAN, MLP, Adam, Stream, fit_multilevel, sample, stream_batches, stream_parquet
 from knotwork.data.settings import DataSettings
 from knotwork.errors import TrainingError
-from knotwork.training.first_order import looks
+from knotwork.training.optimizers.gradient import evaluation_interval
 
 
 def bumps(size=300, **options):
@@ -63,7 +63,7 @@ def test_a_stream_trains_like_torch_by_hand(table):
     result = knotwork.fit(
         network,
         source,
-        batch_size=100,
+        optimizer=Adam(batch_size=100),
         steps=steps,
         seed=7,
         update_grid=False,
@@ -79,7 +79,7 @@ def test_an_epoch_from_a_stream_is_an_epoch_in_memory(model):
     data = bumps()
     order = torch.randperm(300, generator=torch.Generator().manual_seed(5)).split(64)
     streamed = Stream(data, lambda size, seed: ((data.X_train[rows], data.y_train[rows]) for rows in order))
-    settings = {"optimizer": "adam", "batch_size": 64, "steps": len(order), "seed": 5}
+    settings = {"optimizer": Adam(batch_size=64), "steps": len(order), "seed": 5}
     results = [knotwork.fit(model(), source, **settings) for source in (data, streamed)]
     assert same(*(state(result.model) for result in results))
     assert timeless(results[0]) == timeless(results[1])
@@ -96,7 +96,8 @@ def test_a_loader_is_fitted_like_its_batches():
 
 def test_same_seed_same_result_bit_for_bit(table):
     results = [
-        KAN([2, 3, 1], seed=0).fit(stream_parquet(table, "f"), steps=40, batch_size=64, seed=seed) for seed in (3, 3, 4)
+        KAN([2, 3, 1], seed=0).fit(stream_parquet(table, "f"), steps=40, optimizer=Adam(batch_size=64), seed=seed)
+        for seed in (3, 3, 4)
     ]
     assert same(*(state(result.model) for result in results[:2]))
     assert timeless(results[0]) == timeless(results[1]) != []
@@ -109,7 +110,7 @@ def test_same_seed_same_result_bit_for_bit(table):
 def test_a_streamed_table_is_learned(table):
     source = stream_parquet(table, "f", validation_size=0.2)
     network = KAN([2, 5, 1], seed=0)
-    result = network.fit(source, steps=400, lr=0.02, batch_size=256)
+    result = network.fit(source, steps=400, optimizer=Adam(lr=0.02, batch_size=256))
     scale = float(source.sample.y_val.std())
     assert result.val_rmse < 0.1 * scale
     with torch.no_grad():
@@ -133,7 +134,7 @@ def test_grids_lie_over_all_rows_and_not_those_held_alone(table, monkeypatch):
 
 def test_patience_and_float32(table):
     network = KAN([2, 2, 1], seed=0, dtype=torch.float32)
-    result = network.fit(stream_parquet(table, "f"), steps=300, lr=0.5, batch_size=128, patience=2)
+    result = network.fit(stream_parquet(table, "f"), steps=300, optimizer=Adam(lr=0.5, batch_size=128), patience=2)
     assert result.stop_reason == "2 steps brought no better validation loss"
     assert result.val_rmse == pytest.approx(min(record.validation for record in result.history), rel=1e-5)
     assert all(p.dtype == torch.float32 for p in network.parameters())
@@ -168,17 +169,17 @@ def test_verbs_take_the_rows_that_are_held(table):
     ],
 )
 def test_looking_costs_no_more_than_the_steps(watched, batch, steps, every):
-    assert looks(watched, batch, steps) == every
+    assert evaluation_interval(watched, batch, steps) == every
     assert every == steps // 20 or watched / every < 2 * max(batch, 1000)
 
 
 def test_the_history_of_many_rows_has_a_line_a_look_and_the_last_step():
     data = bumps(4000)
-    result = KAN([2, 1], seed=0).fit(data, optimizer="adam", batch_size=100, steps=85)
+    result = KAN([2, 1], seed=0).fit(data, optimizer=Adam(batch_size=100), steps=85)
     assert [record.step for record in result.history] == [*range(4, 85, 4), 85]
     assert result.steps == 85
     stopped = KAN([2, 1], seed=0).fit(
-        data, optimizer="adam", batch_size=100, steps=85, callback=lambda event: event.step > 0
+        data, optimizer=Adam(batch_size=100), steps=85, callback=lambda event: event.step > 0
     )
     assert stopped.steps == 4 and stopped.stopped_by_caller
 
@@ -199,7 +200,7 @@ def test_what_needs_all_rows_says_so(table, optimizer):
 def test_loaders_decide_the_size_of_their_batches():
     loader = DataLoader(TensorDataset(torch.rand(20, 2), torch.rand(20)), batch_size=5)
     with pytest.raises(TrainingError, match="batch_size=7 is not possible: these batches have the size their loader g"):
-        KAN([2, 1]).fit(loader, batch_size=7)
+        KAN([2, 1]).fit(loader, optimizer=Adam(batch_size=7))
     with pytest.raises(TrainingError, match="patience= needs validation rows, but this data has none"):
         KAN([2, 1]).fit(loader, patience=7)
     with pytest.raises(TrainingError, match="got 2 input columns but this KAN expects 3"):

@@ -6,10 +6,10 @@ import torch
 
 from knotwork.data import Dataset
 from knotwork.discover.settings import DISCOVERY
-from knotwork.discover.table import least_importance, rms
+from knotwork.discover.table import least_importance
 from knotwork.kan import KAN
 from knotwork.model import Spec
-from knotwork.training import FitOptions, FitResult, Reporter, fit_levels, fit_with, held_out
+from knotwork.training import FitOptions, FitResult, LevenbergMarquardt, Reporter, fit_levels, fit_with, held_out
 
 
 def general_network(data: Dataset, seed: int, inputs: tuple[int, ...] | None = None) -> KAN:
@@ -22,20 +22,14 @@ def general_network(data: Dataset, seed: int, inputs: tuple[int, ...] | None = N
 
 def sparse_baseline(data: Dataset, seed: int, reporter: Reporter) -> FitResult:
     """A general network after a short fit with a penalty, in which an input that explains nothing fades."""
-    options = FitOptions(
-        optimizer="lm",
-        starts=1,
-        steps=DISCOVERY.baseline_steps,
-        tolerance=DISCOVERY.tolerance,
-        lamb=DISCOVERY.baseline_sparsity * rms(data),
-        seed=seed,
-    )
+    optimizer = LevenbergMarquardt(starts=1, tolerance=DISCOVERY.tolerance)
+    options = FitOptions(optimizer, DISCOVERY.baseline_steps, lamb=DISCOVERY.baseline_sparsity, seed=seed)
     return fit_with(general_network(data, seed), data, options, reporter)
 
 
 def accurate_baseline(sparse: KAN, data: Dataset, reporter: Reporter) -> FitResult:
     """How well a general network predicts the target: the sparse one, fitted on without the penalty."""
-    options = FitOptions(optimizer="lm", steps=DISCOVERY.baseline_grid_steps, tolerance=DISCOVERY.tolerance)
+    options = FitOptions(LevenbergMarquardt(tolerance=DISCOVERY.tolerance), DISCOVERY.baseline_grid_steps)
     return fit_levels(sparse, data, DISCOVERY.baseline_grids, options, reporter, patience=0)
 
 
@@ -51,9 +45,8 @@ def inputs_needed(
     relevant = tuple(n for n, share in zip(every, importance.values(), strict=True) if share >= least)
     if relevant == every:
         return every, False
-    options = FitOptions(
-        optimizer="lm", starts=1, steps=DISCOVERY.baseline_grid_steps, tolerance=DISCOVERY.tolerance, seed=seed
-    )
+    optimizer = LevenbergMarquardt(starts=1, tolerance=DISCOVERY.tolerance)
+    options = FitOptions(optimizer, DISCOVERY.baseline_grid_steps, seed=seed)
     network = general_network(data, seed, relevant)
     without = fit_levels(network, data, DISCOVERY.baseline_grids, options, reporter, patience=0)
     as_good = held_out(without) <= DISCOVERY.exclusion_ratio * held_out(baseline)

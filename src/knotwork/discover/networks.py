@@ -14,7 +14,7 @@ from knotwork.discover.task import Found, Task, late
 from knotwork.errors import ExpressionError, SpecError
 from knotwork.kan import KAN
 from knotwork.solvers import StopReason
-from knotwork.training import FitOptions, Reporter, fit_levels, fit_with, held_out
+from knotwork.training import FitOptions, LevenbergMarquardt, Reporter, fit_levels, fit_with, held_out
 
 
 class FittedShape(NamedTuple):
@@ -74,12 +74,12 @@ def fit_shape(
     data = task.data
     network = shape.build(KAN, DISCOVERY.grids[0], task.seed, data.n_inputs, inputs)
     name_linear_edges(network, [data.input_names[i] for i in inputs], task.constraints.linear)
-    options = FitOptions(optimizer="lm", starts=DISCOVERY.starts, steps=DISCOVERY.baseline_grid_steps, seed=task.seed)
+    options = FitOptions(LevenbergMarquardt(starts=DISCOVERY.starts), DISCOVERY.baseline_grid_steps, seed=task.seed)
     coarse = fit_with(network, data, options, reporter)
     worst = max(DISCOVERY.prune_ratio * baseline_error, DISCOVERY.prune_error * rms(data))
     if coarse.stopped_by_caller or held_out(coarse) > worst:
         return FittedShape(shape.meaning, network, held_out(coarse), coarse.stopped_by_caller)
-    options = FitOptions(optimizer="lm", steps=DISCOVERY.grid_steps, tolerance=DISCOVERY.tolerance, seed=task.seed)
+    options = FitOptions(LevenbergMarquardt(tolerance=DISCOVERY.tolerance), DISCOVERY.grid_steps, seed=task.seed)
     result = fit_levels(network, data, DISCOVERY.grids, options, reporter, patience=0)
     assert isinstance(result.model, KAN)
     return FittedShape(shape.meaning, result.model, held_out(result), result.stopped_by_caller)

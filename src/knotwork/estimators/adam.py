@@ -5,9 +5,9 @@ import torch
 from knotwork.estimators.roughness import Roughness
 from knotwork.estimators.rows import Rows
 from knotwork.model import KANNetwork
-from knotwork.solvers import EachStep
-from knotwork.training.first_order import minibatches
+from knotwork.solvers import EachStep, Ended, StopReason
 from knotwork.training.likelihood import Normal
+from knotwork.training.optimizers.gradient import minibatches
 
 
 @torch.enable_grad()
@@ -21,8 +21,8 @@ def adam(
     batch_size: int,
     learning_rate: float,
     generator: torch.Generator,
-) -> tuple[int, str]:
-    """Lower precision·loss + roughness by Adam, in place; epochs taken and why it ended.
+) -> Ended:
+    """Lower precision·loss + roughness by Adam, in place; the steps are epochs.
 
     The learning rate falls to zero in a straight line. The precision, 1/σ² of normal targets and else 1, is taken from
     the last epoch. `each_epoch(epoch, loss per row)` may give a reason to stop.
@@ -45,10 +45,10 @@ def adam(
             falling.step()
             seen += float(loss.detach()) / steps
         if not seen < float("inf"):
-            return epoch, f"the loss became {seen} in epoch {epoch}"
+            return Ended(epoch, StopReason.NOT_FINITE, f"the loss became {seen} in epoch {epoch}")
         if normal:
             precision = count / (2 * seen + 1e-24 * count)
         stop = each_epoch(epoch, seen / rows.total)
         if stop:
-            return epoch, stop.sentence
-    return epochs, f"the limit of {epochs} epochs was reached"
+            return stop.after(epoch)
+    return Ended(epochs, StopReason.STEP_LIMIT, f"the limit of {epochs} epochs was reached")

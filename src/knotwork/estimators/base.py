@@ -27,6 +27,7 @@ from knotwork.estimators.roughness import Roughness
 from knotwork.estimators.rows import Rows
 from knotwork.estimators.settings import ESTIMATORS
 from knotwork.kan import KAN
+from knotwork.solvers import Ended
 from knotwork.training import Callback, FitResult, Reporter, reporting, threads_for
 from knotwork.training.objective import Objective
 from knotwork.training.watch import Watch
@@ -113,7 +114,7 @@ class KANEstimator(FittedNetwork):
             watch = _watch(network, rows, validation, self.n_iter_no_change if self.early_stopping else None, reporter)
             optimizer = "gauss-newton" if plan.second_order else "adam"
             reporter.stage(f"fit ({optimizer}), G={self.grid}", self.max_iter)
-            steps, reason = self._optimize(network, rows, watch, plan.second_order, generator)
+            ended = self._optimize(network, rows, watch, plan.second_order, generator)
             if self.early_stopping:
                 watch.restore_best()
             with torch.no_grad():
@@ -126,19 +127,20 @@ class KANEstimator(FittedNetwork):
             most = ESTIMATORS.rows_kept
             kept = [part[torch.randperm(len(part), generator=generator)[:most]] for part in (rows, validation)]
             tensors = [v for part in kept for v in (part.x, part.targets * scale + center)]
-        self.model_, self.n_iter_, self._found, self._n_rows = network, steps, None, len(rows) + len(validation)
+        self.model_, self.n_iter_, self._found, self._n_rows = network, ended.steps, None, len(rows) + len(validation)
         self.rows_ = self._kept(tensors, target_names)
         self.feature_importances_ = moved / (moved.sum() or 1.0)
         self.fit_result_ = FitResult(
             model=network,
             optimizer=optimizer,
             why=plan.why,
-            stop_reason=reason,
+            stop=ended.reason,
+            stop_reason=ended.sentence,
             objective=objective,
             train_rmse=_rmse(answers[0], truths[0]) or 0.0,
             val_rmse=_rmse(answers[1], truths[1]),
             test_rmse=None,
-            steps=steps,
+            steps=ended.steps,
             seconds=time.perf_counter() - began,
             history=tuple(watch.history),
         )
@@ -156,7 +158,7 @@ class KANEstimator(FittedNetwork):
 
     def _optimize(
         self, network: KAN, rows: Rows, watch: Watch, second_order: bool, generator: torch.Generator
-    ) -> tuple[int, str]:
+    ) -> Ended:
         """Fit the network in place; the number of steps or epochs taken and why it ended."""
         roughness = Roughness(network, 1.0 if self.alpha == "auto" else float(self.alpha))
         if second_order:

@@ -6,7 +6,7 @@ from torch import Tensor
 from knotwork.estimators.roughness import FASTEST, Roughness
 from knotwork.estimators.rows import Rows
 from knotwork.model import FreeParameters, KANNetwork, normal_equations
-from knotwork.solvers import EachStep
+from knotwork.solvers import EachStep, Ended, StopReason
 from knotwork.training.damping import Damping
 from knotwork.training.likelihood import Normal, weigh
 
@@ -24,8 +24,8 @@ def gauss_newton(
     steps: int,
     tolerance: float,
     learn: bool,
-) -> tuple[int, str]:
-    """Lower precision·loss + roughness by damped Gauss-Newton steps, in place; steps taken and why it ended.
+) -> Ended:
+    """Lower precision·loss + roughness by damped Gauss-Newton steps, in place.
 
     The loss is the negative log-likelihood. After each step the precision (1/σ² of normal targets, else 1) and, with
     `learn`, the weights of the roughness move towards the values under which the data are most probable: the evidence
@@ -55,7 +55,7 @@ def gauss_newton(
             damping.rejected()
             if damping.value > STIFFEST:
                 free.set(at)
-                return step, "converged: no step lowers the objective any more"
+                return Ended(step, StopReason.NO_STEP, "converged: no step lowers the objective any more")
         predicted = -float(slope @ move + 0.5 * move @ (curvature @ move))
         damping.taken(before - after, predicted)
         moved = (precision * float(rows.weights @ (new - outputs).square().sum(1)) / count) ** 0.5
@@ -70,14 +70,12 @@ def gauss_newton(
                 precision = min(max(wanted, precision / FASTEST), precision * FASTEST)
         stop = each_step(step, loss / rows.total)
         if stop:
-            return step, stop.sentence
+            return stop.after(step)
         still = still + 1 if moved < tolerance else 0
         if still == PATIENCE:
-            return (
-                step,
-                f"converged: {PATIENCE} steps in a row moved the outputs by less than {tolerance:g} of the noise",
-            )
-    return steps, f"the limit of {steps} steps was reached"
+            few = f"{PATIENCE} steps in a row moved the outputs by less than {tolerance:g} of the noise"
+            return Ended(step, StopReason.CONVERGED, f"converged: {few}")
+    return Ended(steps, StopReason.STEP_LIMIT, f"the limit of {steps} steps was reached")
 
 
 def derivatives(network: KANNetwork, rows: Rows, free: FreeParameters) -> tuple[Tensor, Tensor]:

@@ -105,8 +105,12 @@ class KANNetwork(nn.Module):
             its.requires_grad_(mine.requires_grad)
         return other.train(self.training)
 
-    def refined(self, grid: int) -> Self:
-        """The same function with `grid` intervals an input: exact if a multiple of today's, else closest in L²."""
+    def refine(self, grid: int) -> Self:
+        """A copy with `grid` intervals an input and the same function (eq. 2.16 of Liu et al. 2024).
+
+        The function is the same to rounding where `grid` is a multiple of the present number, by knot insertion, and
+        the closest in L² elsewhere. Raises SpecError for what is no whole number of at least 1.
+        """
         if not is_whole(grid) or grid < 1:
             raise SpecError(f"grid={grid!r} is not possible: it must be a whole number of at least 1.")
         grid = int(grid)

@@ -11,6 +11,7 @@ from knotwork.data import Dataset, as_dataset
 from knotwork.errors import TrainingError
 from knotwork.model import KANLayer, KANNetwork, NamedEdge, trace
 from knotwork.simplify.attribution import attribute
+from knotwork.simplify.settings import SIMPLIFICATION
 from knotwork.training import fit
 from knotwork.training.loop import error_of
 from knotwork.training.objective import Loss, Objective, make_objective
@@ -85,7 +86,9 @@ def _prune_within(network: Network, data: Dataset, budget: float, method: str, l
         if keep[l][i, j]:
             continue
         smaller = without_edges(current, keep, data.X_train)
-        if fit(smaller, data, optimizer=optimizer, steps=10, loss=loss, progress=False).stopped_by_caller:
+        if fit(
+            smaller, data, optimizer=optimizer, steps=SIMPLIFICATION.budget_steps, loss=loss, progress=False
+        ).stopped_by_caller:
             break
         if _held_out(smaller, data, objective) <= allowed:
             current = smaller

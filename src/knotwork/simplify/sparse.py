@@ -10,11 +10,13 @@ from knotwork.errors import TrainingError
 from knotwork.model import KANNetwork
 from knotwork.simplify.attribution import attribute
 from knotwork.simplify.pruning import prune, without_node
+from knotwork.simplify.settings import SIMPLIFICATION
+from knotwork.solvers import StopReason
 from knotwork.training import (
-    INTERRUPTED,
     Callback,
     FitOptions,
     FitResult,
+    OptimizerLike,
     Record,
     Reporter,
     fit_with,
@@ -22,14 +24,9 @@ from knotwork.training import (
     held_out,
     reporting,
 )
-
-WHOLE, NEXT = 60, 30  # steps of a fit with the penalty, of the whole network and after a pruning
-RAISED = 3.0  # times the sparsity before
-MOST = 0.3  # sparsity at which edges that are needed go too
-STARTS = 8  # most wide networks train from any start, but not all
-AS_WELL = 1.05  # times the error on held-out rows
-FINER = 4  # times the grid, at most, on which the first smaller network may make up for the parameters it lost
-HOPELESS = 30.0  # times the error on the same grid: a finer one is not tried for a network without some nodes
+from knotwork.training.objective import Loss
+from knotwork.training.optimizers import optimizer_of
+from knotwork.training.options import ARGUMENTS, refuse
 
 
 def fit_sparse(
@@ -39,143 +36,184 @@ def fit_sparse(
     *,
     node_threshold: float = 1e-2,
     edge_threshold: float = 3e-2,
+    optimizer: OptimizerLike = "auto",
+    steps: int | None = None,
+    loss: str | Loss = "mse",
+    lamb_l1: float = 1.0,
+    update_grid: bool = True,
+    grid_eps: float = 1.0,
+    patience: int | None = None,
+    sample_weight: object = None,
+    seed: int = 0,
     progress: bool | None = None,
     callback: Callback | None = None,
-    **settings: object,
+    **unknown: object,
 ) -> FitResult:
-    """The smallest network in `model` that predicts as well: `result.model`, while `model` itself stays as it was.
+    """Find the smallest network in `model` that predicts as well; `result.model` is a new model.
 
-    It is fitted, fitted with the penalty of eq. 2.20, pruned, and fitted and pruned again until nothing goes. This goes
-    on with three times the sparsity up to 0.3, since noise keeps edges alive that a stronger penalty removes; then
-    nodes that do the work of another are left out, one by one or several of a layer. A smaller network is kept if
-    without the penalty it predicts held-out rows (training rows without them) as well within 5 %: on its own grid, or
-    on a finer one with no more parameters than `model`, because on a coarse grid spare edges make up for what single
-    curves cannot follow. `sparsity` weighs the penalty against the variance of the targets, so units make no difference
-    (labels have none); the thresholds are those of `prune`, and other `settings` those of `fit`, except that 8 starts
-    are enough. Ctrl-C or the callback ends it with the best so far.
+    The network is fitted, fitted with the penalty of eq. 2.20 (Liu et al. 2024), pruned, and fitted and pruned again
+    until nothing more goes. This is repeated with three times the sparsity, up to 0.3: noise keeps edges alive that a
+    stronger penalty removes. Then hidden nodes that do the work of another are removed, one by one or several of a
+    layer. A smaller network is kept if without the penalty it predicts validation rows (training rows if there are
+    none) as well within 5 %: on its own grid, or on a finer one with no more parameters than `model`, because on a
+    coarse grid spare edges make up for what single curves cannot follow. `model` itself is not changed.
 
-    Raises TrainingError for a sparsity that is not positive.
+    Args:
+        model: a KAN that is rather too wide than too narrow.
+        data: as in `fit`; of a stream the rows it holds.
+        sparsity: first weight of the penalty, in units of the targets' standard deviation (`lamb` of `fit`).
+        node_threshold, edge_threshold: those of `prune`.
+        optimizer: as in `fit`; "auto" and "lm" race 8 starting points here, which is enough for wide networks.
+        steps, loss, lamb_l1, update_grid, grid_eps, patience, sample_weight, seed: as in `fit`, for every fit.
+        progress, callback: as in `fit`; a callback that returns True ends it with the best network so far.
+
+    Returns:
+        The `FitResult` of the network that was kept, with the steps, seconds and history of all fits.
+
+    Raises:
+        TrainingError: for a sparsity that is not positive, and as in `fit`.
+
+    Example:
+        >>> import knotwork as kw
+        >>> data = kw.sample("exp(x)", x=(-1, 1), y=(-1, 1), size=200, seed=0)
+        >>> result = kw.fit_sparse(kw.KAN(width=[2, 1], seed=0), data)
+        >>> result.model.spec.width, result.model.spec.inputs
+        (((1, 0), (1, 0)), (0,))
     """
-    taken = {"lamb", "lamb_entropy"} & settings.keys()
+    taken = {"lamb", "lamb_entropy"} & unknown.keys()
     if taken:
         raise TrainingError(f"{taken.pop()}= is what fit_sparse() chooses: pass sparsity= instead.")
+    refuse(
+        unknown, "fit_sparse", {*ARGUMENTS, "sparsity", "node_threshold", "edge_threshold"} - {"lamb", "lamb_entropy"}
+    )
     if isinstance(sparsity, bool) or not (isinstance(sparsity, Real) and 0 < float(sparsity) < float("inf")):
         raise TrainingError(f"sparsity={sparsity!r} is not possible: give a positive number, such as 1e-3.")
-    thresholds = node_threshold, edge_threshold
+    asked = optimizer_of(optimizer, starts=SIMPLIFICATION.starts)
+    options = FitOptions(asked, steps, loss, 0.0, lamb_l1, 1.0, update_grid, grid_eps, patience, sample_weight, seed)
     ended, began = {}, time.perf_counter()
     with reporting(progress, callback) as reporter:
-        rows = as_dataset(data)
-        search = _Search(
-            rows, {"starts": STARTS, **settings}, reporter, model.parameters_in_use(), _unit(rows, settings)
-        )
+        search = _Search(as_dataset(data), options, reporter, model.parameters_in_use())
         try:
-            network = search.first(model.copy())
-            for strength in _strengths(float(sparsity)):
-                network = search.sparsified(network, strength, thresholds)
-                search.consider(network)
-            search.drop_nodes()
-        except _StoppedError as stop:
-            ended = {"stop_reason": str(stop)}
+            search.run(model.copy(), float(sparsity), (node_threshold, edge_threshold))
         except KeyboardInterrupt:  # between two fits
-            ended = {"stop_reason": INTERRUPTED}
+            ended = {"stop": StopReason.INTERRUPTED, "stop_reason": StopReason.INTERRUPTED.value}
             if search.best is None:
                 raise
     assert search.best is not None
-    steps = search.history[-1].step if search.history else 0
+    if search.stopped is not None:
+        ended = {"stop": search.stopped.stop, "stop_reason": search.stopped.stop_reason}
+    taken_steps = search.history[-1].step if search.history else 0
     seconds = time.perf_counter() - began
-    return replace(search.best, **ended, steps=steps, seconds=seconds, history=tuple(search.history))
+    return replace(search.best, **ended, steps=taken_steps, seconds=seconds, history=tuple(search.history))
 
 
 def _strengths(sparsity: float) -> Iterator[float]:
     """The sparsity, and three times as much as long as that is not too much."""
     yield sparsity
-    while (sparsity := RAISED * sparsity) <= MOST:
+    while (sparsity := SIMPLIFICATION.sparsity_growth * sparsity) <= SIMPLIFICATION.most_sparsity:
         yield sparsity
-
-
-class _StoppedError(Exception):
-    """Ctrl-C or the callback ended a fit."""
 
 
 @dataclass
 class _Search:
-    """The best network so far, and `lowest`: the held-out error that the next has to meet with `n_parameters`."""
+    """The best network so far, and `lowest`: the validation error that the next has to meet with `n_parameters`.
+
+    `stopped` is the fit that Ctrl-C or a callback ended; nothing more is fitted then.
+    """
 
     data: Dataset
-    settings: dict[str, object]
+    options: FitOptions
     reporter: Reporter
     n_whole: int  # parameters of the whole network
-    unit: float  # of the targets
     n_parameters: int = 0  # of the network on a finer grid that was kept last
     best: FitResult | None = None
+    stopped: FitResult | None = None
     lowest: float = float("inf")
     history: list[Record] = field(default_factory=list)
     began: float = field(default_factory=time.perf_counter)
 
-    def fitted(self, network: KANNetwork, steps: int | None = None, sparsity: float = 0.0) -> FitResult:
-        """`fit` with a penalty in the units of the targets: norms of edges have that unit, and entropies none."""
-        before, taken = time.perf_counter() - self.began, self.history[-1].step if self.history else 0
-        given = {"lamb": sparsity * self.unit, "lamb_entropy": self.unit, "steps": steps, **self.settings}
-        result = fit_with(network, self.data, FitOptions.of(given), self.reporter)
-        self.history += [replace(r, step=r.step + taken, seconds=r.seconds + before) for r in result.history]
-        if result.stopped_by_caller:
-            self.best = self.best or result
-            raise _StoppedError(result.stop_reason)
-        return result
-
-    def first(self, network: KANNetwork) -> KANNetwork:
-        """Fit the whole network; a copy of it."""
+    def run(self, network: KANNetwork, sparsity: float, thresholds: tuple[float, float]) -> None:
+        """The whole search, as `fit_sparse` describes it."""
         self.best = self.fitted(network)
         self.lowest = held_out(self.best)
-        return network.copy()
+        network = network.copy()
+        for strength in _strengths(sparsity):
+            network = self.sparsified(network, strength, thresholds)
+            if not self.stopped:
+                self.consider(network)
+        self.drop_nodes()
+
+    def fitted(self, network: KANNetwork, steps: int | None = None, sparsity: float = 0.0) -> FitResult:
+        """`fit` with a penalty, of at most `steps` steps unless the caller chose."""
+        if self.stopped is not None:
+            return self.stopped
+        before, taken = time.perf_counter() - self.began, self.history[-1].step if self.history else 0
+        steps = steps if self.options.steps is None else self.options.steps
+        result = fit_with(network, self.data, replace(self.options, lamb=sparsity, steps=steps), self.reporter)
+        self.history += [replace(r, step=r.step + taken, seconds=r.seconds + before) for r in result.history]
+        if result.stopped_by_caller:
+            self.stopped = result
+        return result
 
     def sparsified(self, network: KANNetwork, sparsity: float, thresholds: tuple[float, float]) -> KANNetwork:
         """`network`, fitted with the penalty and pruned until nothing goes."""
-        self.fitted(network, WHOLE if network.parameters_in_use() == self.n_whole else NEXT, sparsity)
-        while True:
+        whole = network.parameters_in_use() == self.n_whole
+        self.fitted(network, SIMPLIFICATION.first_steps if whole else SIMPLIFICATION.next_steps, sparsity)
+        while not self.stopped:
             with going_on(network):
                 smaller = prune(network, self.data, *thresholds)
             if _edges(smaller) == _edges(network):
-                return network
+                break
             network = smaller
-            self.fitted(network, NEXT, sparsity)
+            self.fitted(network, SIMPLIFICATION.next_steps, sparsity)
+        return network
 
-    def consider(self, network: KANNetwork, hopeless: float = float("inf")) -> bool:
-        """Make a copy of a network with fewer edges the best one, if it predicts as well; whether it does."""
+    def consider(self, network: KANNetwork, prune_ratio: float = float("inf")) -> bool:
+        """Make a copy of a network with fewer edges the best one, if it predicts as well; whether it does.
+
+        A finer grid is not tried where the error is more than `prune_ratio` times that of the best so far.
+        """
         assert self.best is not None and isinstance(self.best.model, KANNetwork)
         if _edges(network) >= _edges(self.best.model):
             return False
         kept = network.copy()
         result = self.fitted(kept)
-        error = held_out(result)
-        at_first = min(self.n_whole, _parameters(kept, FINER * kept.spec.grid))
+        if self.stopped:
+            return False
+        error, enough = held_out(result), SIMPLIFICATION.as_accurate * self.lowest
+        at_first = min(self.n_whole, _parameters(kept, SIMPLIFICATION.finer_grid * kept.spec.grid))
         finer = _with_parameters(kept, self.n_parameters or at_first)
-        if error > AS_WELL * self.lowest and error <= hopeless * held_out(self.best) and finer is not None:
+        if error > enough and error <= prune_ratio * held_out(self.best) and finer is not None:
             error = held_out(self.fitted(finer))
-            if error <= AS_WELL * self.lowest:
+            if self.stopped:
+                return False
+            if error <= enough:
                 self.n_parameters = finer.parameters_in_use()
-        if error > AS_WELL * self.lowest:
+        if error > enough:
             return False
         self.best, self.lowest = replace(result, model=kept), error
         return True
 
     def drop_nodes(self) -> None:
-        """Leave out hidden nodes, the least important first, as long as others can do their work.
+        """Remove hidden nodes, the least important first, as long as others can do their work.
 
         Each is tried alone, and then with the next of its layer and so on, as two may need the grid that one can have.
-        Those left race from new starts, for what they learned was a part of the work.
+        Those that are left race from new starts, for what they learned was a part of the work.
         """
         assert self.best is not None and isinstance(self.best.model, KANNetwork)
         network = self.best.model
-        for l, n in self._by_importance(network, range(1, network.spec.depth)):
+        for l, n in [] if self.stopped else self._by_importance(network, range(1, network.spec.depth)):
             smaller = self._without(network, l, n)
-            while not self.consider(smaller, HOPELESS):
+            while not self.consider(smaller, SIMPLIFICATION.prune_ratio):
                 rest = self._by_importance(smaller, [l]) if l < smaller.spec.depth else []
-                if not rest:
+                if not rest or self.stopped:
                     break
                 smaller = self._without(smaller, *rest[0])
             else:
                 return self.drop_nodes()
+            if self.stopped:
+                return None
+        return None
 
     def _by_importance(self, network: KANNetwork, layers: Iterable[int]) -> list[tuple[int, int]]:
         """Layer and place of hidden nodes that have others beside them, the least important first."""
@@ -191,19 +229,12 @@ class _Search:
         return smaller
 
 
-def _unit(data: Dataset, settings: dict[str, object]) -> float:
-    """The spread of the targets; 1 for labels, whose logits have no unit."""
-    if settings.get("loss") == "cross_entropy":
-        return 1.0
-    return float((data.y_train - data.y_train.mean(0)).square().mean().sqrt())
-
-
 def _with_parameters(network: KANNetwork, n_parameters: int) -> KANNetwork | None:
     """The same function on the finest multiple of its grid with no more than so many parameters in use, if there is."""
     grid, factor = network.spec.grid, 1
     while _parameters(network, (factor + 1) * grid) <= n_parameters:
         factor += 1
-    return network.refined(factor * grid) if factor > 1 else None
+    return network.refine(factor * grid) if factor > 1 else None
 
 
 def _parameters(network: KANNetwork, grid: int) -> int:

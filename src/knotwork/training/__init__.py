@@ -5,21 +5,42 @@ from knotwork.training.grids import going_on
 from knotwork.training.levenberg_marquardt import levenberg_marquardt
 from knotwork.training.loop import fit, fit_with
 from knotwork.training.multilevel import fit_levels, fit_multilevel
+from knotwork.training.optimizers import (
+    LBFGS,
+    OPTIMIZERS,
+    Adam,
+    LevenbergMarquardt,
+    Optimizer,
+    OptimizerLike,
+    Task,
+    TorchOptimizer,
+)
+from knotwork.training.options import FitOptions
 from knotwork.training.penalties import Penalty, edge_norms, entropy
 from knotwork.training.result import INTERRUPTED, FitResult, Record, held_out, rmse
-from knotwork.training.settings import FitOptions
+from knotwork.training.settings import TRAINING, TrainingSettings
 from knotwork.training.shapes import fit_shapes
 from knotwork.training.threads import threads_for
 
 __all__ = [
     "INTERRUPTED",
+    "LBFGS",
+    "OPTIMIZERS",
+    "TRAINING",
+    "Adam",
     "Callback",
     "Event",
     "FitOptions",
     "FitResult",
+    "LevenbergMarquardt",
+    "Optimizer",
+    "OptimizerLike",
     "Penalty",
     "Record",
     "Reporter",
+    "Task",
+    "TorchOptimizer",
+    "TrainingSettings",
     "edge_norms",
     "entropy",
     "fit",

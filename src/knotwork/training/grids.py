@@ -8,11 +8,7 @@ from torch import Tensor, nn
 
 from knotwork.model import KANLayer, KANNetwork, Sweep, sweep
 from knotwork.splines import adaptive_knots, grid_range
-
-MARGIN = 0.01  # of the range, left free at both ends of a hidden grid
-BEYOND = 0.1  # of the range of a hidden node, by which its grid reaches further at most, to where other rows may lead
-FEW = 10  # inputs of a node up to which rows come near the corners of their box
-COVERAGE = 0.6  # of its grid that the values of a hidden node must fill
+from knotwork.training.settings import TRAINING
 
 
 @contextmanager
@@ -70,17 +66,17 @@ def adapt_hidden_grids(network: KANNetwork, x: Tensor, grid_eps: float = 1.0, wi
 def _wanted(values: Tensor, least: Tensor, most: Tensor) -> tuple[Tensor, Tensor]:
     """Where the grids of nodes should end whose values (batch, nodes) may also be from `least` to `most`, (nodes,)."""
     low, high = values.amin(0), values.amax(0)
-    beyond = BEYOND * (high - low)
+    beyond = TRAINING.grid_reach * (high - low)
     low = torch.where(least.isfinite(), least, low).clamp(low - beyond, low)
     high = torch.where(most.isfinite(), most, high).clamp(high, high + beyond)
-    margin = MARGIN * (high - low)
+    margin = TRAINING.grid_margin * (high - low)
     return _widen(low - margin, high + margin)
 
 
 def _reach(network: KANNetwork, l: int, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
     """The least and greatest values of the nodes behind layer l for inputs from low to high; NaN: not worth knowing."""
     layer = network.layers[l]
-    if layer.in_features > FEW:
+    if layer.in_features > TRAINING.inputs_near_corners:
         unknown = low.new_full((network.structure.nodes(l + 1),), float("nan"))
         return unknown, unknown
     share = torch.linspace(0, 1, 4 * layer.grid + 1, dtype=low.dtype, device=low.device).unsqueeze(-1)
@@ -109,7 +105,9 @@ def _fits(layer: KANLayer, values: Tensor) -> Tensor:
     low, high = values.amin(0), values.amax(0)
     grid_low, grid_high = grid_range(layer.knots, layer.k)
     size = grid_high - grid_low
-    full = (high - low >= COVERAGE * size) | (high - low <= 1e-6 * size)  # no grid suits a constant better than another
+    full = (high - low >= TRAINING.grid_coverage * size) | (
+        high - low <= 1e-6 * size
+    )  # no grid suits a constant better than another
     return (low >= grid_low) & (high <= grid_high) & full
 
 

@@ -20,14 +20,10 @@ from knotwork.solvers import (
 from knotwork.training.grids import adapt_hidden_grids, hidden_grids_fit
 from knotwork.training.likelihood import Goal, Normal
 from knotwork.training.penalties import Penalty
-from knotwork.training.smoothness import WHISPER, Smoothness
+from knotwork.training.settings import TRAINING
+from knotwork.training.smoothness import Smoothness
 
 NORMAL = Normal()
-EXACTLY = 0.003  # of a hidden grid: how far off its ends may be, at first and in the end
-SETTLING = 10  # last steps, before which hidden grids are laid as they shall stay
-MOST_ROUGH = 3.0  # times the loss, for the part of roughness in what is minimised
-EXACT = 1e-8  # of the loss of a constant: what is less is the error of splines, and not noise
-FALLING = 1e-3  # of the loss, or less, is left by a step of a network that may fit the rows exactly, to rounding
 
 
 def levenberg_marquardt(
@@ -42,7 +38,7 @@ def levenberg_marquardt(
     target: float = 0.0,
     penalty: Penalty | None = None,
     update_grid: bool = True,
-    smoothness: float = WHISPER,
+    smoothness: float | None = None,
     likelihood: Goal = NORMAL,
 ) -> Ended:
     """Minimise the loss (plus penalty) over the free parameters, in place.
@@ -65,7 +61,8 @@ def levenberg_marquardt(
         target: loss at which only rounding errors are left.
         penalty: added to the loss.
         update_grid: whether hidden grids follow the activations.
-        smoothness: weight of the roughness of the curves, relative to how much the outputs depend on them.
+        smoothness: weight of the roughness of the curves, relative to how much the outputs depend on them; None: that
+            of the settings.
         likelihood: what the loss is.
 
     Returns:
@@ -92,16 +89,17 @@ class NetworkProblem(Problem):
         *,
         penalty: Penalty | None = None,
         update_grid: bool = True,
-        smoothness: float = WHISPER,
+        smoothness: float | None = None,
         likelihood: Goal = NORMAL,
     ) -> None:
         if update_grid:
-            adapt_hidden_grids(network, x, within=EXACTLY)
+            adapt_hidden_grids(network, x, within=TRAINING.grid_ends)
         self.network, self.x, self.y, self.penalty, self.likelihood = network, x, y, penalty, likelihood
         self.free = FreeParameters(network)
         self.update_grid, self.grids_final = update_grid, not update_grid
-        self.weight, self.smooth, self.rough = smoothness, None, 0.0
-        self.spline_error, self.falling = EXACT * likelihood.spread(y), False
+        self.weight = TRAINING.smoothness if smoothness is None else smoothness
+        self.smooth, self.rough = None, 0.0
+        self.spline_error, self.falling = TRAINING.noise_free * likelihood.spread(y), False
 
     @property
     def size(self) -> int:
@@ -120,7 +118,7 @@ class NetworkProblem(Problem):
         if self.smooth is None or exact > self.smooth.exact:
             self.smooth = Smoothness(self.network, self.free, matrix.diagonal(), self.weight, exact)
         # curves rougher than that are what the rows ask for
-        self.rough = self.smooth.weaken(self.start, MOST_ROUGH * self.loss)
+        self.rough = self.smooth.weaken(self.start, TRAINING.most_roughness * self.loss)
         return NormalEquations(*self.smooth.add_to(matrix, gradient, self.start))
 
     @torch.no_grad()
@@ -156,7 +154,7 @@ class NetworkProblem(Problem):
         return self.loss + self.rough - self.new - self.new_rough
 
     def accept(self) -> None:
-        self.falling = self.new < FALLING * self.loss
+        self.falling = self.new < TRAINING.fast_decrease * self.loss
         self.loss, self.rough, self.seen = self.new, self.new_rough, self.new_seen
 
     def reject(self) -> None:
@@ -169,10 +167,10 @@ class NetworkProblem(Problem):
 
     def restart(self, stop: Stop | None, remaining: int | None) -> bool:
         """Adapt the hidden grids once more before the last steps, more exactly than between steps."""
-        if self.grids_final or not (stop or remaining == SETTLING):
+        if self.grids_final or not (stop or remaining == TRAINING.final_steps):
             return False
         self.grids_final = True
-        if not adapt_hidden_grids(self.network, self.x, within=EXACTLY):
+        if not adapt_hidden_grids(self.network, self.x, within=TRAINING.grid_ends):
             return False
         self._changed()
         return True

@@ -1,7 +1,7 @@
 """Fitting a model to data: choose an optimiser, run it, keep the best, say how it went."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,85 +10,83 @@ from knotwork.data import Batch, Dataset, Stream, as_dataset, seeded
 from knotwork.model import KANNetwork
 from knotwork.solvers import Ended, StopReason
 from knotwork.training.callbacks import Callback, Reporter, reporting
-from knotwork.training.first_order import by_gradient, looks, minibatches
 from knotwork.training.grids import adapt_hidden_grids, going_on, set_input_grid
-from knotwork.training.lbfgs import by_lbfgs
-from knotwork.training.levenberg_marquardt import levenberg_marquardt
 from knotwork.training.likelihood import CrossEntropy
-from knotwork.training.multistart import screen
-from knotwork.training.objective import Loss, Objective, cross_entropy, make_objective, mean_squared_error
-from knotwork.training.result import INTERRUPTED, STOPPED, FitResult
-from knotwork.training.settings import FitOptions, Plan, make_plan, refuse
+from knotwork.training.objective import Loss, Objective, cross_entropy, make_objective
+from knotwork.training.optimizers import Optimizer, OptimizerLike, Task
+from knotwork.training.options import ARGUMENTS, FitOptions, chosen, refuse
+from knotwork.training.result import FitResult
 from knotwork.training.threads import threads_for
 from knotwork.training.watch import Watch
 from knotwork.training.weights import weighed, with_weights
-
-ALIKE = 1.1  # times the lowest loss: what the last steps on settled grids may leave, for ends of curves without rows
 
 
 def fit(
     model: nn.Module,
     data: object,
     *,
-    optimizer: str | type[torch.optim.Optimizer] = "auto",
+    optimizer: OptimizerLike = "auto",
     steps: int | None = None,
-    lr: float | None = None,
-    batch_size: int | None = None,
     loss: str | Loss = "mse",
     lamb: float = 0.0,
     lamb_l1: float = 1.0,
     lamb_entropy: float = 1.0,
-    starts: int | None = None,
-    n_jobs: int = 1,
     update_grid: bool = True,
     grid_eps: float = 1.0,
     patience: int | None = None,
-    tolerance: float = 1e-5,
     sample_weight: object = None,
     seed: int = 0,
     progress: bool | None = None,
     callback: Callback | None = None,
     **unknown: object,
 ) -> FitResult:
-    """Train `model` in place on the training rows of `data` and say how it went.
+    """Train `model` in place on the training rows of `data`, and return how it went.
 
-    `data` is a `Dataset`, a pair (X, y), a dict in pykan's form, a `Stream` or a torch DataLoader. `optimizer` is "lm"
-    (Levenberg-Marquardt), "lbfgs", "adam", a class of torch.optim, or "auto": "lm" where rows and parameters are few
-    enough, else "adam". `loss` is "mse", "cross_entropy" (y holds labels from 0; one output is the logit of 1, several
-    are those of their classes, and errors are of probabilities), or a function of (outputs, targets). A KAN that was
-    never fitted gets its input grids laid over the data (unless it was built with grid_range=) and, with "lm", races up
-    to `starts` starting points (64), in `n_jobs` processes (-1: one a core).
-    `lamb`, `lamb_l1`, `lamb_entropy` weigh the penalty of eq. 2.20. `sample_weight` says how often each training row of
-    a Dataset counts, or each row of a pair (X, y), in the loss and in the errors reported, a row of weight 0 not at
-    all; in the penalty all that are left count once. `patience` stops when that many steps bring no
-    better validation loss, and keeps the best. `callback` receives an `Event` when a stage begins and after
-    each step, and stops the fit by returning True; so does Ctrl-C, and the best state so far is kept in every case.
-    `progress` shows a bar: None on a terminal and in a notebook, True everywhere, False nowhere.
-    With mini-batches the losses are evaluated every n steps, and `patience` and `callback` count evaluations; those of
-    a stream are evaluated on the rows it holds.
-    A fit never ends with a larger objective on the training rows than it began with, unless `patience` chose by
-    validation.
+    A KAN that was never fitted gets its input grids placed over the data first, unless it was built with grid_range=.
+    The fit ends in the state with the lowest objective on the training rows, or with the lowest validation loss where
+    `patience` is given; it is never worse than the state before.
 
-    Raises DataError for data that do not fit the model, TrainingError for settings that contradict each other.
+    Args:
+        model: a KAN, or any torch module that maps (n, inputs) to (n, outputs).
+        data: a `Dataset`, a pair (X, y) of arrays, a dict in pykan's form, a `Stream` or a torch DataLoader.
+        optimizer: a value such as kw.LevenbergMarquardt(starts=8), kw.LBFGS(), kw.Adam(lr=1e-3) or
+            kw.TorchOptimizer(torch.optim.SGD, lr=0.1); "lm", "lbfgs", "adam" or a class of torch.optim for one with its
+            defaults; "auto": "lm" for a KAN of at most 3,000 parameters and not too many rows, else "adam".
+        steps: most steps; None: 100 for "lm" and "lbfgs", 2,000 for gradient steps.
+        loss: "mse"; "cross_entropy" for labels from 0 (one output is the logit of label 1, several are those of their
+            labels, and errors are those of probabilities); or a function of (outputs, targets).
+        lamb: weight of the penalty of eq. 2.20 (Liu et al. 2024), which makes a KAN sparse, in units of the targets'
+            standard deviation: the same value means the same for every target. Labels and their logits have no unit.
+        lamb_l1: weight of the L1 norms in it (μ1 of eq. 2.20).
+        lamb_entropy: weight of the entropies in it (μ2 of eq. 2.20).
+        update_grid: whether grids are placed over the data and hidden grids follow the activations.
+        grid_eps: 1: even knots; 0: knots at the quantiles of the data; values between blend the two.
+        patience: end after that many evaluations of the losses in a row without a better validation loss.
+        sample_weight: how often each training row of a Dataset counts, or each row of a pair (X, y), in the loss and
+            in reported errors, (n,). A row of weight 0 is absent. In the penalty all rows that are left count once.
+        seed: determines starting points and mini-batches; torch's own generator is not touched.
+        progress: None shows a bar on a terminal and in a notebook, True everywhere, False nowhere.
+        callback: called with an `Event` when a stage begins and after each evaluation; returning True ends the fit.
+            The best state so far is kept then, as with Ctrl-C.
+
+    Returns:
+        A `FitResult` with the errors, the history and the reason the fit ended.
+
+    Raises:
+        DataError: for data that do not fit the model.
+        TrainingError: for arguments that are not possible, contradict each other, or do not exist.
+
+    Example:
+        >>> import knotwork as kw
+        >>> data = kw.sample("sin(pi*x) + y**2", x=(-1, 1), y=(-1, 1), size=200, seed=0)
+        >>> model = kw.KAN(width=[2, 1], seed=0)
+        >>> result = kw.fit(model, data, steps=20)
+        >>> result.optimizer, result.test_rmse < 0.01
+        ('lm', True)
     """
-    refuse(unknown, known=fit.__kwdefaults__ or {})
+    refuse(unknown, "fit", ARGUMENTS)
     options = FitOptions(
-        optimizer=optimizer,
-        steps=steps,
-        lr=lr,
-        batch_size=batch_size,
-        loss=loss,
-        lamb=lamb,
-        lamb_l1=lamb_l1,
-        lamb_entropy=lamb_entropy,
-        starts=starts,
-        n_jobs=n_jobs,
-        update_grid=update_grid,
-        grid_eps=grid_eps,
-        patience=patience,
-        tolerance=tolerance,
-        sample_weight=sample_weight,
-        seed=seed,
+        optimizer, steps, loss, lamb, lamb_l1, lamb_entropy, update_grid, grid_eps, patience, sample_weight, seed
     )
     with reporting(progress, callback) as reporter:
         return fit_with(model, data, options, reporter)
@@ -99,10 +97,12 @@ def fit_with(model: nn.Module, data: object, options: FitOptions, reporter: Repo
     began = time.perf_counter()
     generator = seeded(options.seed)
     data, weights = weighed(data, options.sample_weight)
+    rows = as_dataset(data)
     penalty = options.lamb, options.lamb_l1, options.lamb_entropy
-    objective = make_objective(model, options.loss, *penalty, weights is not None)
-    plan = make_plan(model, data, objective, options)
-    train, validation, test = shares(as_dataset(data), next(p.dtype for p in model.parameters()))
+    spread = 1.0 if options.loss == "cross_entropy" else deviation(rows.y_train, weights and weights[0])
+    objective = make_objective(model, options.loss, *penalty, weights is not None, spread)
+    optimizer, why = chosen(model, data, objective, options)
+    train, validation, test = shares(rows, next(p.dtype for p in model.parameters()))
     if weights is not None:
         train, validation = with_weights(train, weights[0]), with_weights(validation, weights[1])
         test = with_weights(test)
@@ -110,15 +110,16 @@ def fit_with(model: nn.Module, data: object, options: FitOptions, reporter: Repo
     with going_on(model), threads_for(len(train[0]) * size):
         watch = Watch(model, objective, train, validation, options.patience, reporter, began)
         try:
-            ended = run(plan, model, data, train, objective, watch, generator)
+            ended = run(optimizer, options, model, data, train, objective, watch, generator)
         except KeyboardInterrupt:
-            ended = Ended(watch.taken, StopReason.INTERRUPTED, INTERRUPTED)
+            ended = Ended(watch.taken, StopReason.INTERRUPTED, StopReason.INTERRUPTED.value)
         best = watch.restore_best()
-        errors = [error_of(model, objective, *rows) for rows in (train, validation, test)]
+        errors = [error_of(model, objective, *share) for share in (train, validation, test)]
     return FitResult(
         model=model,
-        optimizer=plan.optimizer,
-        why=plan.why,
+        optimizer=optimizer.name,
+        why=why,
+        stop=ended.reason,
         stop_reason=ended.sentence,
         objective=best,
         train_rmse=errors[0] or 0.0,
@@ -131,7 +132,8 @@ def fit_with(model: nn.Module, data: object, options: FitOptions, reporter: Repo
 
 
 def run(
-    plan: Plan,
+    optimizer: Optimizer,
+    options: FitOptions,
     model: nn.Module,
     data: Dataset | Stream,
     train: Batch,
@@ -139,43 +141,25 @@ def run(
     watch: Watch,
     generator: torch.Generator,
 ) -> Ended:
-    """Lay the first grids, find a start, and make the steps of the optimiser; steps taken and why they ended."""
+    """Place the first grids, and let the optimiser minimise the objective."""
     x, y = train
-    first = isinstance(model, KANNetwork) and not bool(model.fitted)
+    first, title = False, f"fit ({optimizer.name})"
     if isinstance(model, KANNetwork):
+        first, title = not bool(model.fitted), f"{title}, G={model.spec.grid}"
         model.fitted.fill_(True)  # part of the state: a fit that ends where it began leaves a new network new
-        if first and plan.update_grid:
-            lay_grids(model, as_dataset(data).ranges, x, plan.grid_eps)
-    title = f"fit ({plan.optimizer})" + (f", G={model.spec.grid}" if isinstance(model, KANNetwork) else "")
-    if plan.optimizer == "lm":
-        assert isinstance(model, KANNetwork)
-        assert objective.likelihood is not None
-        shared = {"penalty": objective.penalty, "update_grid": plan.update_grid, "likelihood": objective.likelihood}
-        if first and plan.starts > 1:
-            screen(
-                model,
-                x,
-                y,
-                starts=plan.starts,
-                generator=generator,
-                n_jobs=plan.n_jobs,
-                reporter=watch.reporter,
-                **shared,
-            )
-        if watch.reporter.stopped or watch.reporter.stage(title, plan.steps):
-            return Ended(0, StopReason.CALLBACK, STOPPED)
-        watch.alike = 1.0 if watch.patience else ALIKE
-        target = rounding(as_dataset(data).y_train.to(y)) if objective.loss is mean_squared_error else 0.0
-        more = {"steps": plan.steps, "tolerance": plan.tolerance, "target": target}
-        return levenberg_marquardt(model, x, y, watch, **more, **shared)
-    if watch.reporter.stage(title, plan.steps):
-        return Ended(0, StopReason.CALLBACK, STOPPED)
-    shared = {"steps": plan.steps, "lr": plan.lr, "update_grid": plan.update_grid}
-    if plan.optimizer == "lbfgs":
-        return by_lbfgs(model, x, y, objective, watch, **shared)
-    every = looks(len(x) + len(watch.validation_rows[0]), plan.batch_size or len(x), plan.steps)
-    batches = in_batches(data, train, plan.batch_size, generator)
-    return by_gradient(plan.stepper, model, batches, x, objective, watch, every=every, **shared)
+        if first and options.update_grid:
+            place_grids(model, as_dataset(data).ranges, x, options.grid_eps)
+    steps = optimizer.most_steps if options.steps is None else options.steps
+    task = Task(model, data, x, y, objective, watch, generator, steps, options.update_grid, first, title)
+    return optimizer.minimise(task)
+
+
+def deviation(y: Tensor, weights: Tensor | None = None) -> float:
+    """The standard deviation of targets (n, K), each column about its mean; rows may have weights (n,)."""
+    if weights is None:
+        return float((y - y.mean(0)).square().mean().sqrt())
+    share = weights.to(y) / weights.sum()
+    return float((share @ (y - share @ y).square()).mean().sqrt())
 
 
 @torch.no_grad()
@@ -201,24 +185,11 @@ def shares(data: Dataset, dtype: torch.dtype) -> tuple[Batch, Batch, Batch]:
     )
 
 
-def in_batches(data: Dataset | Stream, train: Batch, size: int | None, generator: torch.Generator) -> Iterator[Batch]:
-    """Mini-batches for ever, in the type of `train`: of these rows, or those of the stream."""
-    x, y = train
-    if isinstance(data, Stream):
-        return ((x_.to(x.dtype), y_.to(y.dtype)) for x_, y_ in data.batches(size or len(x), generator))
-    return ((x[rows], y[rows]) for rows in minibatches(len(x), size, generator))
-
-
-def lay_grids(network: KANNetwork, ranges: Sequence[tuple[float, float]] | None, x: Tensor, grid_eps: float) -> None:
-    """First grids: over known ranges or training rows, unless grid_range= fixed them, and over hidden values."""
+def place_grids(network: KANNetwork, ranges: Sequence[tuple[float, float]] | None, x: Tensor, grid_eps: float) -> None:
+    """Place the first grids over known ranges or rows, unless grid_range= fixed them, and over hidden values."""
     if network.spec.grid_range is None:
         lows, highs = x.amin(0).tolist(), x.amax(0).tolist()
         known = ranges or list(zip(lows, highs, strict=True))
         both = [(min(lows[i], known[i][0]), max(highs[i], known[i][1])) for i in network.spec.inputs]
         set_input_grid(network, both, x, grid_eps)
     adapt_hidden_grids(network, x, grid_eps)
-
-
-def rounding(y: Tensor) -> float:
-    """Mean squared error at which only rounding is left."""
-    return (10 * torch.finfo(y.dtype).eps) ** 2 * float(y.square().mean())

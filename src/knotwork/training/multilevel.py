@@ -7,12 +7,14 @@ from dataclasses import replace
 from knotwork.data import as_dataset, dataset_or_stream
 from knotwork.errors import TrainingError
 from knotwork.model import KANNetwork, is_whole
+from knotwork.solvers import StopReason
 from knotwork.training.callbacks import Callback, Reporter, reporting
 from knotwork.training.loop import fit_with
-from knotwork.training.result import INTERRUPTED, FitResult, Record, held_out
-from knotwork.training.settings import FitOptions
-
-GAIN = 0.9  # a finer grid must bring the validation RMSE below this share of the best so far
+from knotwork.training.objective import Loss
+from knotwork.training.optimizers import OptimizerLike
+from knotwork.training.options import ARGUMENTS, FitOptions, refuse
+from knotwork.training.result import FitResult, Record, held_out
+from knotwork.training.settings import TRAINING
 
 
 def fit_multilevel(
@@ -21,19 +23,53 @@ def fit_multilevel(
     grids: str | Sequence[int] = "auto",
     *,
     patience: int | None = None,
+    optimizer: OptimizerLike = "auto",
+    steps: int | None = None,
+    loss: str | Loss = "mse",
+    lamb: float = 0.0,
+    lamb_l1: float = 1.0,
+    lamb_entropy: float = 1.0,
+    update_grid: bool = True,
+    grid_eps: float = 1.0,
+    sample_weight: object = None,
+    seed: int = 0,
     progress: bool | None = None,
     callback: Callback | None = None,
-    **settings: object,
+    **unknown: object,
 ) -> FitResult:
-    """Fit on the first grid, then refine and fit again on each finer one; `result.model` is the best of them.
+    """Fit copies of `model` on finer and finer grids; `result.model` is a new model, the best of them.
 
-    The grid is chosen by the RMSE on the validation rows (the training rows if there are none). "auto" doubles the
-    model's own grid while parameters are fewer than half the training rows, with patience 1; a list of grids is walked
-    to its end unless `patience` is given. After `patience` + 1 levels in a row that bring no gain of a tenth the walk
-    ends, and so it does when Ctrl-C or the callback stops a level. `model` itself is left as it was. `settings` are
-    those of `fit`.
+    The grid is chosen by the RMSE on the validation rows, or on the training rows if there are none (section 2.4 of
+    Liu et al. 2024). `model` itself is not changed.
+
+    Args:
+        model: the KAN to begin with.
+        data: as in `fit`.
+        grids: numbers of intervals from coarse to fine, all of which are tried unless `patience` is given; "auto"
+            doubles the model's own grid while there are fewer parameters than half the training rows.
+        patience: levels in a row without a gain of a tenth that are accepted before the series ends; None: 1 with
+            "auto", else all levels are tried.
+        optimizer, steps, loss, lamb, lamb_l1, lamb_entropy, update_grid, grid_eps, sample_weight, seed: as in `fit`,
+            for the fit on each level.
+        progress, callback: as in `fit`; a callback that returns True ends the series.
+
+    Returns:
+        The `FitResult` of the best level, with the steps, seconds and history of all levels.
+
+    Raises:
+        TrainingError: for grids that are not whole numbers from coarse to fine, and as in `fit`.
+
+    Example:
+        >>> import knotwork as kw
+        >>> data = kw.sample("exp(-8*x**2)", x=(-1, 1), size=300, seed=0)
+        >>> result = kw.fit_multilevel(kw.KAN(width=[1, 1], grid=3, seed=0), data, grids=[3, 6, 12])
+        >>> result.model.spec.grid
+        12
     """
-    options = FitOptions.of(settings)
+    refuse(unknown, "fit_multilevel", ARGUMENTS)
+    options = FitOptions(
+        optimizer, steps, loss, lamb, lamb_l1, lamb_entropy, update_grid, grid_eps, None, sample_weight, seed
+    )
     with reporting(progress, callback) as reporter:
         return fit_levels(model, data, grids, options, reporter, patience)
 
@@ -67,23 +103,23 @@ def fit_levels(
     ended = {}
     try:
         for grid in steps:
-            level = level if grid == level.spec.grid else level.refined(grid)
+            level = level if grid == level.spec.grid else level.refine(grid)
             before = time.perf_counter() - began
             result = fit_with(level, data, options, reporter)
             history += [replace(r, step=r.step + taken, seconds=r.seconds + before) for r in result.history]
             taken += result.steps
-            if best is None or held_out(result) < GAIN * held_out(best):
+            if best is None or held_out(result) < TRAINING.level_gain * held_out(best):
                 best, waited = replace(result, model=level.copy()), 0
             else:
                 waited += 1
             if result.stopped_by_caller:
-                ended = {"stop_reason": result.stop_reason}
+                ended = {"stop": result.stop, "stop_reason": result.stop_reason}
             if ended or (patience is not None and waited > patience):
                 break
     except KeyboardInterrupt:  # between two fits
         if best is None:
             raise
-        ended = {"stop_reason": INTERRUPTED}
+        ended = {"stop": StopReason.INTERRUPTED, "stop_reason": StopReason.INTERRUPTED.value}
     assert best is not None
     return replace(best, **ended, steps=taken, seconds=time.perf_counter() - began, history=tuple(history))
 
@@ -92,6 +128,6 @@ def _doubling(model: KANNetwork, residuals: int) -> list[int]:
     """The model's grid, doubled while parameters stay fewer than half the residuals."""
     grids = [model.spec.grid]
     per_interval = model.parameters_in_use() / (model.spec.grid + model.spec.k + 1)
-    while 2 * per_interval * (2 * grids[-1] + model.spec.k + 1) < residuals and grids[-1] < 400:
+    while 2 * per_interval * (2 * grids[-1] + model.spec.k + 1) < residuals and grids[-1] < TRAINING.finest_doubling:
         grids.append(2 * grids[-1])
     return grids

@@ -1,4 +1,4 @@
-"""Many cheap starts, the best one continued: minimal shapes have bad basins, and most starts end in them."""
+"""Many cheap starts, of which the best continues: most starts of a minimal shape end in poor local minima."""
 
 from collections.abc import Sequence
 
@@ -11,17 +11,7 @@ from knotwork.training.grids import adapt_hidden_grids, going_on
 from knotwork.training.levenberg_marquardt import NORMAL, levenberg_marquardt, objective_value
 from knotwork.training.likelihood import Goal
 from knotwork.training.penalties import Penalty
-
-SCREEN_GRID = 5
-SCREEN_ROWS = 1000
-GROUP = 8  # starts that race with each other
-ROUNDS = ((12, 8), (12, 4), (12, 2), (24, 1))  # of a group: steps each, starts kept
-ALIKE = 1.1  # times the lowest objective: the same place
-MEETING = (
-    (1, 1e-4),
-    (3, 0.05),
-    (6, 0.9),
-)  # so many starts in one place are enough below a share
+from knotwork.training.settings import TRAINING
 
 
 def screen(
@@ -40,16 +30,16 @@ def screen(
     """Leave in `network` the best of `starts` starting points after a few Levenberg-Marquardt steps each.
 
     A single layer has one optimum, so its own start is left as it is. Groups of eight race one after the other on the
-    first 1,000 rows, each halved again and again, the network's own values in the first one. There are no more groups
-    once enough starts have met in one place (MEETING), for then most do. On grids finer than 5 intervals the race is
-    run at G = 5 and the winner refined. `n_jobs` processes share the work (-1: one a core) and change nothing else.
-    Ctrl-C or a callback ends the race, and the one that leads wins.
+    first 1,000 rows, each halved again and again, the network's own values in the first one. The race ends once enough
+    starts have reached the same minimum (consensus stopping, `race_consensus`). On grids finer than 5 intervals the
+    race is run at G = 5 and the winner refined. `n_jobs` processes share the work (-1: one a core) and change nothing
+    else. Ctrl-C or a callback ends the race, and the best at that moment wins.
     """
     if network.spec.depth == 1 and not network.spec.width[1][1] and not network.spec.named:
         return
     reporter = reporter or Reporter()
-    race_x, race_y = x[:SCREEN_ROWS], y[:SCREEN_ROWS]
-    coarse = network.refined(SCREEN_GRID) if network.spec.grid > SCREEN_GRID else network
+    race_x, race_y = x[: TRAINING.race_rows], y[: TRAINING.race_rows]
+    coarse = network.refine(TRAINING.race_grid) if network.spec.grid > TRAINING.race_grid else network
     spread = likelihood.spread(race_y)
     settings = {"penalty": penalty, "update_grid": update_grid, "likelihood": likelihood}
     ahead: list[tuple[float, KANNetwork]] = []  # the group that races now, then the winners of those before
@@ -62,22 +52,22 @@ def screen(
         losses = [loss if loss == loss else float("inf") for loss in losses]
         return sorted(zip(losses, rivals, strict=True), key=lambda one: one[0])
 
-    def met() -> bool:
+    def agreed() -> bool:
         best = min(loss for loss, _ in ahead)
-        together = sum(loss <= ALIKE * best for loss, _ in ahead)
-        return any(together >= enough and best < share * spread for enough, share in MEETING)
+        same_place = sum(loss <= TRAINING.race_same_place * best for loss, _ in ahead)
+        return any(same_place >= enough and best < share * spread for enough, share in TRAINING.race_consensus)
 
     try:
-        for first in range(0, starts, GROUP):
-            size, winners = min(GROUP, starts - first), ahead
+        for first in range(0, starts, TRAINING.race_group):
+            size, winners = min(TRAINING.race_group, starts - first), ahead
             group = [_start(coarse, None if first + n == 0 else generator) for n in range(size)]
             ahead = [*((float("inf"), rival) for rival in group), *winners]
-            for steps, kept in ROUNDS:
-                which = "" if starts <= GROUP else f", starts {first + 1} to {first + size} of {starts}"
+            for steps, kept in TRAINING.race_rounds:
+                which = "" if starts <= TRAINING.race_group else f", starts {first + 1} to {first + size} of {starts}"
                 reporter.stage(f"race of {len(group)}{which or ' starts'}", len(group))
                 group = _advanced(group, race_x, race_y, steps, settings, n_jobs, reporter)
                 ahead = [*ranked(group), *winners]
-                if met() or reporter.stopped:
+                if agreed() or reporter.stopped:
                     return
                 ahead = [*ahead[: min(kept, size)], *winners]
                 group = [rival for _, rival in ahead[: min(kept, size)]]
@@ -86,7 +76,7 @@ def screen(
             ranked([rival for _, rival in ahead])[0][1] if ahead else coarse
         )  # anew: Ctrl-C may have come in a step
         if coarse is not network:
-            winner = winner.refined(network.spec.grid)
+            winner = winner.refine(network.spec.grid)
             for l, (layer, own) in enumerate(zip(winner.layers, network.layers, strict=True)):
                 if (l == 0 or not update_grid) and not torch.equal(layer.knots, own.knots):
                     layer.set_knots(own.knots)

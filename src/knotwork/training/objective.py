@@ -77,9 +77,19 @@ class Objective:
 
 
 def make_objective(
-    model: nn.Module, loss: str | Loss, lamb: float, lamb_l1: float, lamb_entropy: float, weighted: bool = False
+    model: nn.Module,
+    loss: str | Loss,
+    lamb: float,
+    lamb_l1: float,
+    lamb_entropy: float,
+    weighted: bool = False,
+    spread: float = 1.0,
 ) -> Objective:
-    """The objective that the arguments of `fit` describe; TrainingError if they make no sense."""
+    """The objective that the arguments of `fit` describe; TrainingError if they make no sense.
+
+    The weights of the penalty are in units of `spread`, the standard deviation of the targets: norms of edges have the
+    unit of the targets, entropies none, and the squared error has that unit squared.
+    """
     if not callable(loss) and not (isinstance(loss, str) and loss in LOSSES):
         raise TrainingError(
             f"loss={loss!r} is not known; pass 'mse', 'cross_entropy' or a function of (outputs, targets)."
@@ -93,5 +103,5 @@ def make_objective(
         )
     if weighted and callable(loss):
         raise TrainingError("sample_weight= needs loss='mse' or 'cross_entropy': a function counts rows itself.")
-    penalty = Penalty(lamb, lamb_l1, lamb_entropy) if lamb else None
+    penalty = Penalty(lamb * spread, lamb_l1, lamb_entropy * spread) if lamb else None
     return Objective(loss if callable(loss) else LOSSES[loss], penalty, weighted)

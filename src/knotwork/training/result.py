@@ -1,12 +1,16 @@
 """How a fit went, as a value."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-INTERRUPTED = "interrupted; the best state so far was kept"
-STOPPED = "stopped by the callback"
+from knotwork.solvers import StopReason
+
+INTERRUPTED, STOPPED = StopReason.INTERRUPTED.value, StopReason.CALLBACK.value
+DRAWINGS: dict[str, Callable[..., Any]] = {}  # what draws results, by name: a higher room puts it here
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,16 @@ class Record:
 class FitResult:
     """What `fit` did: which optimiser and why, the history, why it stopped, and the errors it reached.
 
-    `train_rmse`, `val_rmse` and `test_rmse` are root mean squared errors over all rows and outputs of that share, None
-    where it has no rows. `objective` is what was minimised: the loss plus the penalty, on the training rows.
+    `stop` is the reason it ended, and `stop_reason` a sentence about it, with its numbers. `train_rmse`, `val_rmse` and
+    `test_rmse` are root mean squared errors over all rows and outputs of that share, None where it has no rows.
+    `objective` is what was minimised: the loss plus the penalty, on the training rows. `steps` counts those that were
+    taken, and `history` has a `Record` for each.
     """
 
     model: nn.Module = field(repr=False)
     optimizer: str
     why: str
+    stop: StopReason
     stop_reason: str
     objective: float
     train_rmse: float
@@ -49,9 +56,19 @@ class FitResult:
     history: tuple[Record, ...] = field(default=(), repr=False)
 
     @property
+    def converged(self) -> bool:
+        """Whether the fit ended because it cannot get better, and not because a limit or the caller ended it."""
+        return self.stop.converged
+
+    @property
     def stopped_by_caller(self) -> bool:
-        """True if Ctrl-C or the callback ended it: what would have been fitted next should not be."""
-        return self.stop_reason in (INTERRUPTED, STOPPED)
+        """Whether Ctrl-C or the callback ended it. What would have been fitted next is then not fitted."""
+        return self.stop.by_caller
+
+    def plot(self) -> Any:
+        """The training and validation errors against the step, as one matplotlib Figure."""
+        measure = self.history[0].measure if self.history else "RMSE"
+        return DRAWINGS["training curves"](self, measure)
 
     def __str__(self) -> str:
         shares = [("training", self.train_rmse), ("validation", self.val_rmse), ("test", self.test_rmse)]

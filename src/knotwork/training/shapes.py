@@ -6,12 +6,14 @@ from dataclasses import replace
 from knotwork.data import as_dataset
 from knotwork.errors import TrainingError
 from knotwork.model import KANNetwork, is_whole
+from knotwork.solvers import StopReason
 from knotwork.training.callbacks import Callback, reporting
 from knotwork.training.loop import fit_with
-from knotwork.training.result import INTERRUPTED, FitResult, held_out
-from knotwork.training.settings import FitOptions
-
-SCOUTING = 30  # steps on the first grid, where a shape shows what it is good for
+from knotwork.training.objective import Loss
+from knotwork.training.optimizers import OptimizerLike
+from knotwork.training.options import ARGUMENTS, FitOptions, refuse
+from knotwork.training.result import FitResult, held_out
+from knotwork.training.settings import TRAINING
 
 
 def fit_shapes(
@@ -20,24 +22,52 @@ def fit_shapes(
     grids: Sequence[int] = (5, 10, 20),
     *,
     max_parameters: int | None = None,
+    optimizer: OptimizerLike = "auto",
+    steps: int | None = None,
+    loss: str | Loss = "mse",
+    lamb: float = 0.0,
+    lamb_l1: float = 1.0,
+    lamb_entropy: float = 1.0,
+    update_grid: bool = True,
+    grid_eps: float = 1.0,
+    patience: int | None = None,
+    sample_weight: object = None,
+    seed: int = 0,
     progress: bool | None = None,
     callback: Callback | None = None,
-    **settings: object,
+    **unknown: object,
 ) -> list[FitResult]:
-    """Fit networks of several shapes; one result for each, on the grid where it predicts best, the best shape first.
+    """Fit copies of networks of several shapes; a new model for each, on its best grid, the best shape first.
 
-        models = [kw.KAN(width, k=k) for width in ([2, 1, 1], [2, 5, 1], [2, (0, 3), 1]) for k in (3, 5)]
-        best = kw.fit_shapes(models, data)[0].model
+    All of `models` are fitted on the first grid, with 30 steps each. On every finer grid the better half goes on, at
+    least two. The error that decides, between networks and between grids, is the RMSE on the validation rows, or on the
+    training rows if there are none. `models` themselves are not changed.
 
-    All of `models` are fitted on the first grid, with a few steps each; on every finer grid the better half goes on,
-    but at least two. What is best, of networks and of grids, is told by the RMSE on the validation rows (the training
-    rows if there are none). None is fitted with more than `max_parameters` parameters in use, and one that is too large
-    on the first grid has no result. `models` stay as they were, `settings` are those of `fit`, and steps, seconds and
-    history those of the fit on that grid. Ctrl-C or the callback ends the race with what there is.
+    Args:
+        models: KANs of the shapes to try.
+        data: as in `fit`; no stream.
+        grids: numbers of intervals from coarse to fine.
+        max_parameters: largest number of parameters in use; a network that has more on the first grid has no result.
+        optimizer, steps, loss, lamb, lamb_l1, lamb_entropy, update_grid, grid_eps, patience, sample_weight, seed: as in
+            `fit`, for each fit; `steps` holds on the first grid too.
+        progress, callback: as in `fit`; a callback that returns True ends the race with what there is.
 
-    Raises TrainingError for what is no KAN, for grids that are not whole numbers from coarse to fine, and if no network
-    is small enough.
+    Returns:
+        One `FitResult` for each network, the best first, with the steps, seconds and history of the fit on that grid.
+
+    Raises:
+        TrainingError: for what is no KAN, for grids that are not whole numbers from coarse to fine, and if no network
+            is small enough.
+
+    Example:
+        >>> import knotwork as kw
+        >>> data = kw.sample("exp(x)*y", x=(-1, 1), y=(-1, 1), size=200, seed=0)
+        >>> models = [kw.KAN(width, grid=3, seed=0) for width in ([2, 1], [2, (0, 1)])]
+        >>> best, *others = kw.fit_shapes(models, data, grids=(3, 6), optimizer=kw.LevenbergMarquardt(starts=2))
+        >>> best.model.spec.width
+        ((2, 0), (0, 1))
     """
+    refuse(unknown, "fit_shapes", ARGUMENTS)
     models = [models] if isinstance(models, KANNetwork) else list(models)
     other = next((type(m).__name__ for m in models if not isinstance(m, KANNetwork)), None)
     if other is not None or not models:
@@ -50,15 +80,17 @@ def fit_shapes(
         raise TrainingError(f"grids={grids!r} must be whole numbers from coarse to fine, such as (5, 10, 20).")
     best: dict[int, FitResult] = {}  # by number of the model
     networks = dict(enumerate(models))
-    brief = FitOptions.of({"steps": SCOUTING, **settings})
-    options = FitOptions.of(settings)
+    options = FitOptions(
+        optimizer, steps, loss, lamb, lamb_l1, lamb_entropy, update_grid, grid_eps, patience, sample_weight, seed
+    )
+    brief = replace(options, steps=TRAINING.shape_steps) if steps is None else options
     with reporting(progress, callback) as reporter:
         try:
             for grid in grids:
                 given = brief if grid == grids[0] != grids[-1] else options
                 errors: dict[int, float] = {}
                 for n, network in networks.items():
-                    network = network.copy() if network.spec.grid == grid else network.refined(grid)
+                    network = network.copy() if network.spec.grid == grid else network.refine(grid)
                     if max_parameters is not None and network.parameters_in_use() > max_parameters:
                         continue
                     result = fit_with(network, data, given, reporter)
@@ -72,7 +104,10 @@ def fit_shapes(
         except KeyboardInterrupt:  # between two fits
             if not best:
                 raise
-            return [replace(result, stop_reason=INTERRUPTED) for result in _in_order(best)]
+            return [
+                replace(result, stop=StopReason.INTERRUPTED, stop_reason=StopReason.INTERRUPTED.value)
+                for result in _in_order(best)
+            ]
     if not best:
         raise TrainingError(
             f"none of {len(models)} networks has at most max_parameters={max_parameters} parameters at G={grids[0]}: "

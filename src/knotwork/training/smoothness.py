@@ -1,36 +1,32 @@
-"""A whisper of roughness in least squares: it decides only what the rows leave open."""
+"""A weak smoothness penalty. It determines coefficients that no sample determines."""
 
 import torch
 from torch import Tensor
 
 from knotwork.model import FreeParameters, KANNetwork
-
-WHISPER = 3e-5  # of differences of coefficients against values at the rows
-HIGHER = 2  # by how much the order of differences may rise where the rows are exact
-LOUDER = 1e3  # times the weight, for those
-TOGETHER = 0.25  # power of the factor for all curves together that every single one follows at least
+from knotwork.training.settings import TRAINING
 
 
 class Smoothness:
     """Σ_e w_e |Δ^(k+1) c_e|² over the curves e of a network, to be added to a mean squared error.
 
-    Coefficients that no row or hardly one determines, between rows and beyond the last ones, would be left to chance;
-    this lets them continue the polynomial beside them. Δ^(k+1) c are the jumps of the k-th derivative from interval to
+    Coefficients that no row or hardly one determines, between rows and beyond the last ones, would be arbitrary. This
+    makes them continue the polynomial beside them. Δ^(k+1) c are the jumps of the k-th derivative from interval to
     interval, on even knots differences of coefficients (Eilers and Marx 1996). They vanish for polynomials, and where
-    splines follow a smooth curve their squares are so small beside the squared error that is left to any spline of this
-    order that the weight leaves the error as it is. w_e is `weight` times how much the outputs depend on the curve,
+    splines follow a smooth curve their squares are so small beside the squared error of any spline of this order that
+    the weight leaves the error as it is. w_e is `weight` times how much the outputs depend on the curve,
     from `curvature`, the diagonal (P,) of the matrix of normal equations, so that units make no difference.
 
     With `exact` rows, whose error is the spline's own, the jumps follow the next derivative of a smooth curve and are
-    best continued along a line: then the sum is of differences of the jumps, `HIGHER` orders up and that much `LOUDER`.
-    Under noise the line would carry it outwards.
+    best continued along a straight line: the sum is then over differences of the jumps, of higher order and with a
+    larger smoothness weight (`exact_order`, `exact_smoothness`). With noise such a line would lead away from the curve.
     """
 
     def __init__(
         self, network: KANNetwork, free: FreeParameters, curvature: Tensor, weight: float, exact: bool = False
     ) -> None:
         self.exact = exact
-        weight, higher = (weight * LOUDER, HIGHER) if exact else (weight, 0)
+        weight, higher = (weight * TRAINING.exact_smoothness, TRAINING.exact_order) if exact else (weight, 0)
         places, roots = [], []
         for layer, found in zip(network.layers, free.coefficient_places(), strict=True):
             sources = (layer.mask > 0).nonzero()[: len(found), 0]  # all of them, or none if they are frozen
@@ -45,15 +41,15 @@ class Smoothness:
         return float(self._by_curve(parameters).sum())
 
     def weaken(self, parameters: Tensor, most: float) -> float:
-        """Let every curve count for an equal share of `most` at most; the sum for free parameters (P,) after that.
+        """Reduce the weights so that no curve adds more than its share of `most`; the sum for parameters (P,) after it.
 
-        What one curve is weakened by because the rows ask for its roughness does not silence the others, which follow
-        it with the power TOGETHER of the factor of all: none stays so loud that the rows can never be met exactly.
+        Where the rows require a rough curve its weight falls. The weights of the other curves fall with the power
+        `smoothness_together` of the common factor, so that no weight stays too large for an exact fit.
         """
         rough, share = self._by_curve(parameters), most / max(len(self.places), 1)
         if not bool((rough > share).any()):
             return float(rough.sum())
-        together = (most / rough.sum().clamp_min(most)) ** TOGETHER
+        together = (most / rough.sum().clamp_min(most)) ** TRAINING.smoothness_together
         less = torch.minimum(share / rough.clamp_min(share), together)
         self.roots = less.sqrt().view(-1, 1, 1) * self.roots
         self._square()

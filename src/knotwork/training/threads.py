@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-WORTH_SHARING = 4e6  # entries of a Jacobian from which a second thread was seen to help
+from knotwork.training.settings import TRAINING
 
 
 @contextmanager
@@ -16,7 +16,7 @@ def threads_for(entries: float) -> Iterator[None]:
     take ten times as long as one.
     """
     before = torch.get_num_threads()
-    if before == 1 or entries >= WORTH_SHARING:
+    if before == 1 or entries >= TRAINING.entries_worth_a_thread:
         yield
         return
     torch.set_num_threads(1)

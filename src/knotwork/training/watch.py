@@ -1,4 +1,4 @@
-"""What sees the steps of a fit: it keeps the history and the best state, and says when to stop."""
+"""What observes the steps of a fit: it keeps the history and the best state, and says when to stop."""
 
 import time
 
@@ -9,19 +9,18 @@ from knotwork.model import KANNetwork
 from knotwork.solvers import Stop, StopReason
 from knotwork.training.callbacks import Reporter
 from knotwork.training.objective import Objective, mean_squared_error
-from knotwork.training.result import STOPPED, Record
+from knotwork.training.result import Record
+from knotwork.training.settings import TRAINING
 
 NAN = float("nan")
-CLEAN = 1e-8  # of the targets' variance: squared errors below it are no noise
 
 
 class Watch:
     """Called by an optimiser after its steps, with the objective on all training rows where it knows it.
 
     Keeps the state with the lowest objective, or with the lowest validation loss where `patience` is given, the state
-    before the fit being the first to beat. Where rows hold no noise, of states that are `alike`, within so many times
-    the lowest squared error, the last is kept, if it is no worse than the first. Returns the reason to stop, if there
-    is one.
+    before the fit included. Where rows hold no noise, the last of all states is kept whose squared error is within the
+    factor `alike` of the lowest and no worse than the first. Returns a `Stop` where the fit is to end.
     """
 
     def __init__(
@@ -40,7 +39,7 @@ class Watch:
         self.squared = objective.loss is mean_squared_error
         y = rows[1]
         plain = self.squared and objective.penalty is None and len(y) > 0
-        self.clean = CLEAN * float((y - y.mean(0)).square().mean()) if plain else 0.0
+        self.clean = TRAINING.noise_free * float((y - y.mean(0)).square().mean()) if plain else 0.0
         self.history: list[Record] = []
         self.waited = 0
         start = self._judged()
@@ -62,21 +61,25 @@ class Watch:
             self.waited = 0 if self._offer(validation) else self.waited + 1
             if self.waited >= self.patience:
                 return Stop(StopReason.PATIENCE, f"{self.patience} steps brought no better validation loss")
-        return Stop(StopReason.CALLBACK, STOPPED) if stopped else None
+        return self.stopped_by_callback() if stopped else None
+
+    def stopped_by_callback(self) -> Stop:
+        """What ends a fit that a callback asked to stop."""
+        return Stop(StopReason.CALLBACK, StopReason.CALLBACK.value)
 
     @property
     def taken(self) -> int:
-        """The step that was seen last."""
+        """The last step that was observed."""
         return self.history[-1].step if self.history else 0
 
     def restore_best(self) -> float:
-        """Put the best state into the model, today's included; its objective on the training rows."""
+        """Put the best state into the model, the present one included; its objective on the training rows."""
         self._offer(self._judged())
         self.model.load_state_dict(self.state)
         return self._value()
 
     def _offer(self, value: float) -> bool:
-        """Keep today's state if `value` is the lowest so far, or like it; whether it is the lowest."""
+        """Keep the present state if `value` is the lowest so far, or like it; whether it is the lowest."""
         better = value < self.best
         if better or (self.best < self.clean and value < self.alike * self.best and value <= self.first):
             self._keep()
@@ -88,7 +91,7 @@ class Watch:
         self.state = {name: v.detach().clone() for name, v in self.model.state_dict().items()}
 
     def _judged(self) -> float:
-        """What today's state is judged by."""
+        """What the present state is judged by."""
         validation = None if self.patience is None else self._validation()
         return self._value() if validation is None else validation
 

@@ -33,7 +33,7 @@ def refined_adaptively(model: KAN, x: Tensor) -> KAN:
     Points are (n, coordinates). Intervals are divided into equal parts, the one with most points a part first, so
     every old knot stays. A new model is returned.
     """
-    finer, layer = model.refined(2 * model.spec.grid), model.layers[0]
+    finer, layer = model.refine(2 * model.spec.grid), model.layers[0]
     inner = layer.knots[:, layer.k : layer.knots.shape[1] - layer.k]
     knots = torch.stack([_subdivided(points, column) for points, column in zip(inner, x.T, strict=True)])
     first = finer.layers[0]

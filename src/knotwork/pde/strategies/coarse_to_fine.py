@@ -64,7 +64,7 @@ class CoarseToFine:
         """The same function on a grid twice as fine, with points of its own."""
         network, options = system.network, self.options
         grid = 2 * network.spec.grid
-        finer = network.refined(grid)
+        finer = network.refine(grid)
         if not options.adaptive:
             return self._system(problem, finer, system.unknowns)
         n = options.equation_points(finer, PDE.points_per_parameter)

@@ -1,45 +1,68 @@
 """L-BFGS on all rows, in coordinates where the loss of a KAN is nearly round."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from knotwork.data import Dataset, Stream
 from knotwork.model import FreeParameters, KANNetwork, pull_back, sweep
-from knotwork.solvers import EachStep, Ended, StopReason
+from knotwork.solvers import Ended, StopReason
 from knotwork.training.grids import adapt_hidden_grids
 from knotwork.training.levenberg_marquardt import half_derivatives
 from knotwork.training.objective import Objective, mean_squared_error
+from knotwork.training.optimizers.base import Optimizer, Task, check_rate, refuse_stream
+from knotwork.training.settings import TRAINING
 
-INNER = 20  # iterations of one step, as in torch and pykan
-LARGEST = 2000  # parameters up to which the Gauss-Newton matrix is worth factorising
-ADAPTING = 20  # steps after which hidden grids stay where they are
-SLOW = 4e-3  # of the loss: a step of 20 iterations that gains less is slow
-DAMPING = 1e-2  # of its diagonal, added before
+
+@dataclass(frozen=True)
+class LBFGS(Optimizer):
+    """L-BFGS with strong Wolfe line search on all rows, 20 iterations a step.
+
+    It takes any model and any loss. For the squared error of a KAN of at most 2,000 parameters the variables of each
+    step are L'θ, where LL' is the damped Gauss-Newton matrix at its start: there the loss is nearly round.
+
+    Args:
+        lr: the first length that the line search tries, relative to the quasi-Newton step, so 1.
+
+    Raises:
+        TrainingError: for a length that is not positive.
+
+    Example:
+        >>> import knotwork as kw
+        >>> kw.LBFGS()
+        LBFGS(lr=1.0)
+    """
+
+    lr: float = 1.0
+
+    most_steps: ClassVar[int] = 100
+
+    def __post_init__(self) -> None:
+        check_rate(self.lr)
+
+    @property
+    def name(self) -> str:
+        return "lbfgs"
+
+    def check(self, model: nn.Module, data: Dataset | Stream, objective: Objective) -> None:
+        refuse_stream("lbfgs", data)
+
+    def minimise(self, task: Task) -> Ended:
+        return task.watch.stopped_by_callback().after(0) if task.begin() else by_lbfgs(task, self.lr)
 
 
 @torch.enable_grad()
-def by_lbfgs(
-    model: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    objective: Objective,
-    each_step: EachStep,
-    *,
-    steps: int,
-    lr: float,
-    update_grid: bool,
-) -> Ended:
-    """L-BFGS with strong Wolfe line search, in place: up to `steps` steps of 20 iterations each.
-
-    Returns the steps taken and why it ended. For the squared error of a KAN of moderate size the variables of each step
-    are L'θ, where LL' is the damped Gauss-Newton matrix at its start: there the loss is nearly round.
-    """
+def by_lbfgs(task: Task, lr: float) -> Ended:
+    """L-BFGS in place: up to `task.steps` steps of 20 iterations each."""
+    model, x, y, objective, steps = task.model, task.x, task.y, task.objective, task.steps
     round_loss = isinstance(model, KANNetwork) and objective.loss is mean_squared_error
     last, slow = float("inf"), 0
     plain = None
     for step in range(1, steps + 1):
-        if round_loss and FreeParameters(model).size <= LARGEST:  # type: ignore[arg-type]
+        if round_loss and FreeParameters(model).size <= TRAINING.lbfgs_preconditioned:  # type: ignore[arg-type]
             value = _preconditioned(model, x, y, objective, lr)  # type: ignore[arg-type]
         else:
             plain = plain or _plain(model, x, y, objective, lr)
@@ -48,15 +71,16 @@ def by_lbfgs(
             sentence = f"the loss became NaN at step {step}; the best state so far was kept"
             return Ended(step - 1, StopReason.NOT_FINITE, sentence)
         moved = False
-        if update_grid and step <= min(steps // 2, ADAPTING) and isinstance(model, KANNetwork):
+        if task.update_grid and step <= min(steps // 2, TRAINING.lbfgs_grid_steps) and isinstance(model, KANNetwork):
             moved = adapt_hidden_grids(model, x)
             plain = None if moved else plain  # the curvature it remembers is that of the old grids
-        stop = each_step(step, float("nan"))
+        stop = task.watch(step, float("nan"))
         if stop:
             return stop.after(step)
-        slow = slow + 1 if not moved and last - value <= SLOW * value else 0
+        slow = slow + 1 if not moved and last - value <= TRAINING.lbfgs_slow * value else 0
         if slow >= 5:
-            sentence = f"converged: five steps in a row lowered the loss by less than {SLOW:g} of it"
+            share = f"{TRAINING.lbfgs_slow:g}"
+            sentence = f"converged: five steps in a row lowered the loss by less than {share} of it"
             return Ended(step, StopReason.CONVERGED, sentence)
         last = value
     return Ended(steps, StopReason.STEP_LIMIT, f"the limit of {steps} steps was reached")
@@ -66,8 +90,8 @@ def _optimizer(parameters: list[Tensor], lr: float) -> torch.optim.LBFGS:
     return torch.optim.LBFGS(
         parameters,
         lr=lr,
-        max_iter=INNER,
-        history_size=10,
+        max_iter=TRAINING.lbfgs_iterations,
+        history_size=TRAINING.lbfgs_history,
         line_search_fn="strong_wolfe",
         tolerance_grad=1e-14,
         tolerance_change=1e-16,
@@ -88,7 +112,7 @@ def _plain(model: nn.Module, x: Tensor, y: Tensor, objective: Objective, lr: flo
 
 
 def _preconditioned(network: KANNetwork, x: Tensor, y: Tensor, objective: Objective, lr: float) -> float:
-    """One step in the coordinates of today's Gauss-Newton matrix; the loss before it."""
+    """One step in the coordinates of the present Gauss-Newton matrix; the loss before it."""
     free = FreeParameters(network)
     goal = objective.likelihood
     assert goal is not None
@@ -96,7 +120,7 @@ def _preconditioned(network: KANNetwork, x: Tensor, y: Tensor, objective: Object
     inputs = network.select_inputs(x)
     matrix, _ = half_derivatives(network, x, y, free, objective.penalty, likelihood=goal)
     diagonal = matrix.diagonal()
-    damped = matrix + torch.diag(DAMPING * diagonal + 1e-10 * diagonal.max() + 1e-300)
+    damped = matrix + torch.diag(TRAINING.lbfgs_damping * diagonal + 1e-10 * diagonal.max() + 1e-300)
     factor, failed = torch.linalg.cholesky_ex(damped)
     if int(failed):
         factor = torch.diag(damped.diagonal().sqrt())

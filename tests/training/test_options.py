@@ -1,16 +1,20 @@
 """What fit() chooses when nothing is said, and what it answers to settings that cannot be."""
 
+import dataclasses
+import inspect
 import re
+import sys
 
 import numpy as np
 import pytest
 import torch
 
 import knotwork
-from knotwork import KAN, MLP, Dataset, sample
+from knotwork import KAN, LBFGS, MLP, Adam, Dataset, LevenbergMarquardt, TorchOptimizer, sample
 from knotwork.errors import DataError, TrainingError
-from knotwork.training.first_order import minibatches
-from knotwork.training.settings import MODERATE
+from knotwork.solvers import Ended, StopReason
+from knotwork.training import TRAINING, FitOptions, Optimizer
+from knotwork.training.optimizers.gradient import minibatches
 
 DATA = sample(lambda x, y: x * y, x=(-1, 1), y=(-1, 1), size=60, test_size=0)
 NO_VALIDATION = sample(lambda x, y: x * y, x=(-1, 1), y=(-1, 1), size=60, test_size=0, validation_size=0)
@@ -28,7 +32,7 @@ class Linear(torch.nn.Linear):
 
 
 def choice(model, data=DATA, **settings):
-    result = knotwork.fit(model, data, steps=1, starts=1, **settings)
+    result = knotwork.fit(model, data, steps=1, **settings)
     return result.optimizer, result.why
 
 
@@ -49,7 +53,7 @@ def test_auto_takes_gradient_steps_where_there_is_too_much(model, rows):
     data = sample(lambda x, y: x * y, x=(-1, 1), y=(-1, 1), size=rows, test_size=0, validation_size=0)
     size = model.parameters_in_use()
     held = 5 * sum(layer.in_features * layer.out_features for layer in model.layers)
-    assert rows * min(size**2, 7 * held**2) > MODERATE or size > 3000
+    assert rows * min(size**2, 7 * held**2) > TRAINING.most_products or size > 3000
     assert choice(model, data) == (
         "adam",
         f"{rows} residuals and {size} parameters are too many for second-order steps",
@@ -90,7 +94,8 @@ def test_what_is_asked_for_is_taken(optimizer, name):
 def test_steps_by_default(optimizer, limit):
     """The first event says how many there will be at most; a callback that returns True there ends the fit."""
     events = []
-    fit = {"optimizer": optimizer, "starts": 1, "callback": lambda event: events.append(event) or True}
+    optimizer = LevenbergMarquardt(starts=1) if optimizer == "lm" else optimizer
+    fit = {"optimizer": optimizer, "callback": lambda event: events.append(event) or True}
     result = knotwork.fit(KAN([2, 1], seed=0), DATA, **fit)
     assert [(event.step, event.steps) for event in events] == [(0, limit)]
     assert (result.steps, result.stop_reason) == (0, "stopped by the callback")
@@ -101,7 +106,7 @@ def test_the_learning_rate_arrives():
     ways = []
     for lr in (1e-3, 1e-2):
         network = KAN([2, 1], seed=0)
-        knotwork.fit(network, DATA, optimizer=torch.optim.SGD, lr=lr, steps=1, update_grid=False)
+        knotwork.fit(network, DATA, optimizer=TorchOptimizer(torch.optim.SGD, lr=lr), steps=1, update_grid=False)
         ways.append(network.layers[0].coefficients.detach() - KAN([2, 1], seed=0).layers[0].coefficients.detach())
     assert ways[0].abs().max() > 0
     torch.testing.assert_close(10 * ways[0], ways[1])
@@ -136,7 +141,7 @@ def test_the_fit_visits_every_row_once_an_epoch():
         return (outputs - targets).square().mean()
 
     data = Dataset.from_arrays(x, x, test_size=0, validation_size=0)
-    knotwork.fit(KAN([1, 1], seed=0), data, loss=loss, optimizer="adam", batch_size=16, steps=8)  # 16, 16, 16, 2 twice
+    knotwork.fit(KAN([1, 1], seed=0), data, loss=loss, optimizer=Adam(batch_size=16), steps=8)  # 16, 16, 16, 2 twice
     assert sorted(seen[:50]) == sorted(seen[50:]) == x[:, 0].tolist()
     assert seen[:50] != seen[50:]
 
@@ -153,22 +158,21 @@ def test_large_tables_are_cut_into_batches_unless_told_otherwise():
     for rows, batch_size, wanted in ((4097, None, 1024), (4096, None, 4096), (4097, 5000, 4097), (4097, 50, 50)):
         sizes.clear()
         part = data if rows == 4097 else Dataset.from_arrays(x[:rows], x[:rows], test_size=0, validation_size=0)
-        knotwork.fit(KAN([1, 1], seed=0), part, loss=loss, optimizer="adam", batch_size=batch_size, steps=1)
+        knotwork.fit(KAN([1, 1], seed=0), part, loss=loss, optimizer=Adam(batch_size=batch_size), steps=1)
         assert sizes == {wanted}
 
 
 # --- what cannot be ---
 
 
+SGD = torch.optim.SGD
 WHOLE = "{}={!r} is not possible: it must be a whole number of at least 1."
 WRONG = [
     *(
         ({name: value}, WHOLE.format(name, value))
-        for name in ("steps", "batch_size", "starts", "patience")
+        for name in ("steps", "patience")
         for value in (0, -3, 1.5, True, "5")
     ),
-    ({"lr": 0.0}, "lr=0.0 is not possible: a learning rate must be positive."),
-    ({"lr": -1e-3}, "lr=-0.001 is not possible: a learning rate must be positive."),
     *(
         (
             {"grid_eps": value},
@@ -177,16 +181,10 @@ WRONG = [
         for value in (-0.1, 1.1, float("nan"), "1", None, True)
     ),
     *(
-        ({"tolerance": value}, f"tolerance={value!r} is not possible: it must be 0 or positive, a share of the loss.")
-        for value in (-1.0, float("nan"), None, "1e-3")
-    ),
-    *(
         ({"seed": value}, f"seed={value!r} is not possible: give a whole number of 0 or more, such as seed=0.")
         for value in (None, -1, 1.5, "0")
     ),
     ({"progress": 2}, "progress=2 is not understood: pass True, False, or None to show it on a terminal."),
-    ({"lr": "fast"}, "lr='fast' is not possible: a learning rate must be positive."),
-    ({"lr": float("nan")}, "lr=nan is not possible: a learning rate must be positive."),
     ({"loss": "huber"}, "loss='huber' is not known; pass 'mse', 'cross_entropy' or a function of (outputs, targets)."),
     ({"loss": None}, "loss=None is not known; pass 'mse', 'cross_entropy' or a function of (outputs, targets)."),
     *(
@@ -197,8 +195,8 @@ WRONG = [
     *(
         (
             {"optimizer": optimizer},
-            f"optimizer={optimizer!r} is not known; choose 'auto', 'lm', 'lbfgs', 'adam' or pass "
-            "a class such as torch.optim.AdamW.",
+            f"optimizer={optimizer!r} is not known; choose 'auto', 'lm', 'lbfgs', 'adam', a value such as "
+            "kw.Adam(lr=1e-3), or pass a class such as torch.optim.AdamW.",
         )
         for optimizer in ("sgd", None, torch.nn.Linear)
     ),
@@ -267,13 +265,126 @@ def test_outputs_that_would_be_broadcast():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"lambda_": 0.1}, r"fit\(\) has no setting lambda_=: did you mean lamb=\?"),
+        ({"lambda_": 0.1}, r"\(\) has no argument lambda_=: did you mean lamb(_l1)?=\?"),
         ({"opt": "LBFGS"}, r"opt='LBFGS' is pykan's word: here it is optimizer='LBFGS'\."),
-        ({"batch": 32}, r"batch=32 is pykan's word: here it is batch_size=32\."),
-        ({"img_folder": "x"}, r"fit\(\) has no setting img_folder=: its settings are batch_size, callback, grid_eps, "),
+        ({"batch": 32}, r"batch=32 is pykan's word and belongs to the optimiser: pass .*kw\.Adam\(batch_size=32\)\."),
+        ({"lr": 0.1}, r"lr=0\.1 belongs to the optimiser: pass optimizer=kw\.Adam\(lr=0\.1\)\."),
+        ({"starts": 8}, r"starts=8 belongs to the optimiser: pass optimizer=kw\.LevenbergMarquardt\(starts=8\)\."),
+        ({"tolerance": 0}, r"tolerance=0 belongs to the optimiser: pass .*kw\.LevenbergMarquardt\(tolerance=0\)\."),
+        ({"n_jobs": 2}, r"n_jobs=2 belongs to the optimiser: pass .*kw\.LevenbergMarquardt\(n_jobs=2\)\."),
+        (
+            {"img_folder": "x"},
+            r"\(\) has no argument img_folder=: its arguments are callback, (edge_threshold, )?grid_eps, lamb",
+        ),
     ],
 )
-@pytest.mark.parametrize("verb", [knotwork.fit, KAN.fit, knotwork.fit_multilevel])
+@pytest.mark.parametrize("verb", [knotwork.fit, KAN.fit, knotwork.fit_multilevel, knotwork.fit_sparse])
 def test_a_setting_that_is_not_there_is_refused(settings, message, verb):
     with pytest.raises(TrainingError, match=message):
         verb(KAN([2, 1]), DATA, **settings)
+
+
+@pytest.mark.parametrize("verb", [KAN.fit, knotwork.fit_multilevel, knotwork.fit_shapes, knotwork.fit_sparse])
+def test_every_verb_passes_its_arguments_on(verb, monkeypatch):
+    """Each argument that `fit` has too arrives in the options of the first fit, under the same name."""
+    received = []
+
+    def fit_with(model, data, options, reporter):
+        received.append(options)
+        raise KeyboardInterrupt
+
+    for module in ("kan", "training.multilevel", "training.shapes", "simplify.sparse"):
+        monkeypatch.setattr(sys.modules[f"knotwork.{module}"], "fit_with", fit_with)
+    names = inspect.signature(verb).parameters.keys() & {field.name for field in dataclasses.fields(FitOptions)}
+    names -= {"patience"} if verb is knotwork.fit_multilevel else set()  # there it counts levels
+    assert len(names) >= 9
+    values = {name: Adam() if name == "optimizer" else f"value of {name}" for name in names}
+    with pytest.raises(KeyboardInterrupt):
+        verb([KAN([2, 1])] if verb is knotwork.fit_shapes else KAN([2, 1]), DATA, **values)
+    assert {name: getattr(received[0], name) for name in names} == values
+
+
+# --- optimisers as values ---
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        *(
+            (lambda v=value, o=optimizer: o(batch_size=v), WHOLE.format("batch_size", value))
+            for value in (0, -3, 1.5, True, "5")
+            for optimizer in (Adam, lambda **options: TorchOptimizer(torch.optim.SGD, **options))
+        ),
+        *((lambda v=v: LevenbergMarquardt(starts=v), WHOLE.format("starts", v)) for v in (0, 1.5, None, "5")),
+        *(
+            (lambda v=value, o=optimizer: o(lr=v), f"lr={value!r} is not possible: a learning rate must be positive.")
+            for value in (0.0, -1e-3, "fast", float("nan"), None, True)
+            for optimizer in (Adam, LBFGS, lambda **options: TorchOptimizer(torch.optim.SGD, **options))
+        ),
+        *(
+            (
+                lambda v=value: LevenbergMarquardt(tolerance=v),
+                f"tolerance={value!r} is not possible: it must be 0 or positive, a share of the loss.",
+            )
+            for value in (-1.0, float("nan"), None, "1e-3")
+        ),
+        *(
+            (
+                lambda v=value: LevenbergMarquardt(n_jobs=v),
+                f"n_jobs={value!r} is not possible: give a number of processes, or -1 for one a core.",
+            )
+            for value in (0, 1.5, "2")
+        ),
+        (lambda: TorchOptimizer(KAN), f"{KAN!r} is no class of optimisers: pass one such as torch.optim.AdamW."),
+        (lambda: TorchOptimizer("adam"), "'adam' is no class of optimisers: pass one such as torch.optim.AdamW."),
+    ],
+)
+def test_an_optimiser_that_cannot_be_is_refused_where_it_is_made(make, message):
+    with pytest.raises(TrainingError) as caught:
+        make()
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (LevenbergMarquardt(starts=1), "lm"),
+        (LBFGS(), "lbfgs"),
+        (Adam(), "adam"),
+        (TorchOptimizer(torch.optim.AdamW), "AdamW"),
+    ],
+)
+def test_an_optimiser_is_a_value(value, name):
+    assert choice(KAN([2, 2, 1]), optimizer=value) == (name, "as asked")
+    assert value == dataclasses.replace(value) and hash(value) == hash(dataclasses.replace(value))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        value.lr = 1.0
+
+
+@pytest.mark.parametrize(("short", "value"), [("lbfgs", LBFGS()), ("adam", Adam()), (SGD, TorchOptimizer(SGD))])
+def test_a_name_is_the_value_with_its_defaults(short, value):
+    errors = [knotwork.fit(KAN([2, 1], seed=0), DATA, optimizer=way, steps=3).train_rmse for way in (short, value)]
+    assert errors[0] == errors[1]
+
+
+def test_an_optimiser_of_ones_own():
+    """A class with one method is enough; what it knows of the fit is in the task."""
+
+    class Doubling(Optimizer):
+        def minimise(self, task):
+            task.begin()
+            for step in range(1, task.steps + 1):
+                with torch.no_grad():
+                    task.model.layers[0].coefficients.mul_(2.0)
+                stop = task.watch(step)
+                if stop:
+                    return stop.after(step)
+            return Ended(task.steps, StopReason.STEP_LIMIT, "enough")
+
+    network, events = KAN([2, 1], seed=0), []
+    result = network.fit(DATA, optimizer=Doubling(), steps=3, callback=events.append)
+    assert (result.optimizer, result.steps, result.stop_reason) == ("Doubling", 3, "enough")
+    assert result.stop is StopReason.STEP_LIMIT
+    assert not result.converged and [event.step for event in events] == [0, 1, 2, 3]
+    stopped = network.fit(DATA, optimizer=Doubling(), callback=lambda event: event.step == 2)
+    assert stopped.stop is StopReason.CALLBACK and stopped.steps == 2

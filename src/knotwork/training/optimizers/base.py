@@ -1,0 +1,90 @@
+"""What an optimiser is: a value with its own settings, which minimises the objective of one fit."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from numbers import Real
+from typing import ClassVar, TypeGuard
+
+import torch
+from torch import Tensor, nn
+
+from knotwork.data import Dataset, Stream
+from knotwork.errors import TrainingError
+from knotwork.model import is_whole
+from knotwork.solvers import Ended
+from knotwork.training.objective import Objective
+from knotwork.training.watch import Watch
+
+
+@dataclass(frozen=True)
+class Task:
+    """One fit, as an optimiser receives it: the model is trained in place.
+
+    `x` (n, in) and `y` (n, out) are the training rows, and `data` is what they come from. `watch(step, loss)` is called
+    after every step, with the loss where it is known; it keeps the best state and returns a `Stop` where the fit is to
+    end. `first` is True for a KAN that was never fitted. `title` names the stage of the steps.
+    """
+
+    model: nn.Module
+    data: Dataset | Stream
+    x: Tensor
+    y: Tensor
+    objective: Objective
+    watch: Watch
+    generator: torch.Generator
+    steps: int
+    update_grid: bool
+    first: bool
+    title: str
+
+    def begin(self) -> bool:
+        """Report that the steps begin; True if a callback asked to stop."""
+        return self.watch.reporter.stopped or self.watch.reporter.stage(self.title, self.steps)
+
+
+class Optimizer(ABC):
+    """An optimiser with its settings. A new one is a class of this kind, and a line in `OPTIMIZERS` if it has a name.
+
+    `most_steps` is the number of steps that `fit` makes at most unless `steps=` says otherwise.
+    """
+
+    most_steps: ClassVar[int] = 2000
+
+    @property
+    def name(self) -> str:
+        """What `FitResult.optimizer` says."""
+        return type(self).__name__
+
+    def check(self, model: nn.Module, data: Dataset | Stream, objective: Objective) -> None:  # noqa: B027
+        """Raise TrainingError where this optimiser cannot fit this model to these data; by default it always can."""
+
+    @abstractmethod
+    def minimise(self, task: Task) -> Ended:
+        """Train `task.model` in place; the number of steps, and why they ended."""
+
+
+def check_count(**values: object) -> None:
+    """TrainingError for a value that is neither None nor a whole number of at least 1."""
+    for name, value in values.items():
+        if value is not None and (not is_whole(value) or value < 1):  # type: ignore[operator]
+            raise TrainingError(f"{name}={value!r} is not possible: it must be a whole number of at least 1.")
+
+
+def check_rate(lr: object) -> None:
+    """TrainingError for a learning rate that is not a positive number."""
+    if not (is_number(lr) and lr > 0):
+        raise TrainingError(f"lr={lr!r} is not possible: a learning rate must be positive.")
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a real number, and not True or False."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def refuse_stream(name: str, data: Dataset | Stream) -> None:
+    """TrainingError for an optimiser that needs all rows at once where they come in batches."""
+    if isinstance(data, Stream):
+        raise TrainingError(
+            f"optimizer={name!r} needs all rows at once, but these come in batches; use 'adam', or fit the "
+            "sample that is held, data.sample."
+        )

@@ -1,0 +1,92 @@
+"""Gradient steps on mini-batches, by any optimiser of torch."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from knotwork.data import Batch, Dataset, Stream
+from knotwork.errors import TrainingError
+from knotwork.model import KANNetwork
+from knotwork.solvers import Ended, StopReason
+from knotwork.training.grids import adapt_hidden_grids
+from knotwork.training.optimizers.base import Task
+from knotwork.training.settings import TRAINING
+
+
+@torch.enable_grad()
+def by_gradient(optimizer: type[torch.optim.Optimizer], task: Task, lr: float, batch_size: int | None) -> Ended:
+    """Steps of a torch optimiser on one batch each, in place.
+
+    Hidden grids follow the training rows in the first half of the steps. The losses are evaluated after every step or,
+    where the rows are many, every few steps.
+    """
+    if task.begin():
+        return task.watch.stopped_by_callback().after(0)
+    model, steps = task.model, task.steps
+    size = rows_of_batch(batch_size, task)
+    every = evaluation_interval(len(task.x) + len(task.watch.validation_rows[0]), size or len(task.x), steps)
+    stepper = optimizer(model.parameters(), lr=lr)  # type: ignore[call-arg]
+    fixed = _fixed_constants(model)
+    for step, (batch_x, batch_y) in zip(range(1, steps + 1), batches(task, size), strict=False):
+        stepper.zero_grad()
+        value = task.objective(model, batch_x, batch_y)
+        if not bool(value.isfinite()):
+            sentence = f"the loss became {value.item()} at step {step}; the best state so far was kept"
+            return Ended(step - 1, StopReason.NOT_FINITE, sentence)
+        value.backward()
+        stepper.step()
+        for constants, rows, values in fixed:
+            constants.data[rows] = values
+        follows = task.update_grid and step <= steps // 2 and step % max(steps // 20, 1) == 0
+        if follows and isinstance(model, KANNetwork):
+            adapt_hidden_grids(model, task.x)
+        stop = task.watch(step, float("nan")) if step % every == 0 or step == steps else None
+        if stop:
+            return stop.after(step)
+    return Ended(steps, StopReason.STEP_LIMIT, f"the limit of {steps} steps was reached")
+
+
+def check_batches(batch_size: int | None, data: Dataset | Stream) -> None:
+    """TrainingError for a size of batches where a loader has already chosen one."""
+    if batch_size is not None and isinstance(data, Stream) and not data.sized:
+        raise TrainingError(f"batch_size={batch_size} is not possible: these batches have the size their loader gives.")
+
+
+def rows_of_batch(batch_size: int | None, task: Task) -> int | None:
+    """The rows of a batch; None: all."""
+    if batch_size is None and (isinstance(task.data, Stream) or len(task.x) > TRAINING.rows_without_batches):
+        return TRAINING.batch_rows
+    return batch_size
+
+
+def batches(task: Task, size: int | None) -> Iterator[Batch]:
+    """Mini-batches without end, in the type of `task.x`: of the training rows, or those of the stream."""
+    x, y = task.x, task.y
+    if isinstance(task.data, Stream):
+        return ((x_.to(x.dtype), y_.to(y.dtype)) for x_, y_ in task.data.batches(size or len(x), task.generator))
+    return ((x[rows], y[rows]) for rows in minibatches(len(x), size, task.generator))
+
+
+def minibatches(n: int, size: int | None, generator: torch.Generator) -> Iterator[Tensor]:
+    """Row numbers of one batch after another, without end: each epoch a new permutation; all rows if size is None."""
+    while True:
+        order = torch.randperm(n, generator=generator)
+        yield from order.split(size or n)
+
+
+def evaluation_interval(rows: int, batch: int, steps: int) -> int:
+    """The number of steps between two evaluations of the losses on `rows`, so that these cost no more than the steps.
+
+    It is 1 where the rows are few or all in a batch, and small enough for 20 evaluations in a fit.
+    """
+    often = rows // max(batch, TRAINING.rows_worth_evaluating)
+    return max(1, min(often, steps // TRAINING.least_evaluations))
+
+
+def _fixed_constants(model: nn.Module) -> list[tuple[nn.Parameter, list[int], Tensor]]:
+    """Constants of named edges that do not train, with their values: weight decay would move them all the same."""
+    if not isinstance(model, KANNetwork):
+        return []
+    rows = [[n for n, edge in enumerate(layer.named) if not edge[3]] for layer in model.layers]
+    return [(la.affine, r, la.affine.detach()[r]) for la, r in zip(model.layers, rows, strict=True) if r]

@@ -1,0 +1,94 @@
+"""Levenberg-Marquardt, the default for KANs of moderate size, with a race of starting points before the first fit."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from knotwork.data import Dataset, Stream, as_dataset
+from knotwork.errors import TrainingError
+from knotwork.model import KANNetwork, is_whole
+from knotwork.solvers import Ended
+from knotwork.training.levenberg_marquardt import levenberg_marquardt
+from knotwork.training.multistart import screen
+from knotwork.training.objective import Objective, mean_squared_error
+from knotwork.training.optimizers.base import Optimizer, Task, check_count, is_number, refuse_stream
+from knotwork.training.settings import TRAINING
+
+
+@dataclass(frozen=True)
+class LevenbergMarquardt(Optimizer):
+    """Damped Gauss-Newton steps on all rows: the optimiser that reaches the accuracy splines allow.
+
+    It fits a KAN to the squared error or to labels. The steps are those of Madsen, Nielsen, Tingleff 2004 (section 3.2)
+    with the geodesic acceleration of Transtrum and Sethna 2012.
+
+    Args:
+        starts: starting points that a KAN of more than one layer races before its first fit, its own among them. The
+            race ends early once several reach the same place. 64 is chosen so that minimal shapes, most of whose starts
+            end in poor local minima, are found reliably.
+        tolerance: the fit has converged when ten steps in a row bring no loss that is lower by this share of it.
+        n_jobs: processes that share the race; None: one, -1: one for each core. The result is the same.
+
+    Raises:
+        TrainingError: for values that are not possible.
+
+    Example:
+        >>> import knotwork as kw
+        >>> kw.LevenbergMarquardt(starts=8)
+        LevenbergMarquardt(starts=8, tolerance=1e-05, n_jobs=None)
+    """
+
+    starts: int = 64
+    tolerance: float = 1e-5
+    n_jobs: int | None = None
+
+    most_steps: ClassVar[int] = 100
+
+    def __post_init__(self) -> None:
+        if self.starts is None:
+            raise TrainingError("starts=None is not possible: it must be a whole number of at least 1.")
+        check_count(starts=self.starts)
+        if self.n_jobs is not None and (not is_whole(self.n_jobs) or self.n_jobs == 0):
+            raise TrainingError(
+                f"n_jobs={self.n_jobs!r} is not possible: give a number of processes, or -1 for one a core."
+            )
+        if not (is_number(self.tolerance) and self.tolerance >= 0):
+            raise TrainingError(
+                f"tolerance={self.tolerance!r} is not possible: it must be 0 or positive, a share of the loss."
+            )
+
+    @property
+    def name(self) -> str:
+        return "lm"
+
+    def check(self, model: nn.Module, data: Dataset | Stream, objective: Objective) -> None:
+        refuse_stream("lm", data)
+        is_kan = isinstance(model, KANNetwork)
+        if is_kan and objective.likelihood is not None:
+            return
+        what = "the loss is a function that was passed" if is_kan else f"this is not a KAN ({type(model).__name__})"
+        raise TrainingError(
+            f"optimizer='lm' fits a KAN with loss='mse' or 'cross_entropy', but {what}; use 'lbfgs' or 'adam'."
+        )
+
+    def minimise(self, task: Task) -> Ended:
+        model, objective, watch = task.model, task.objective, task.watch
+        assert isinstance(model, KANNetwork)
+        assert objective.likelihood is not None
+        shared = {"penalty": objective.penalty, "update_grid": task.update_grid, "likelihood": objective.likelihood}
+        if task.first and self.starts > 1:
+            race = {"starts": self.starts, "generator": task.generator, "n_jobs": self.n_jobs or 1}
+            screen(model, task.x, task.y, reporter=watch.reporter, **race, **shared)
+        if task.begin():
+            return watch.stopped_by_callback().after(0)
+        watch.alike = 1.0 if watch.patience else TRAINING.alike_losses
+        target = rounding(as_dataset(task.data).y_train.to(task.y)) if objective.loss is mean_squared_error else 0.0
+        more = {"steps": task.steps, "tolerance": self.tolerance, "target": target}
+        return levenberg_marquardt(model, task.x, task.y, watch, **more, **shared)
+
+
+def rounding(y: Tensor) -> float:
+    """The mean squared error at which only rounding errors are left."""
+    return (TRAINING.rounding_errors * torch.finfo(y.dtype).eps) ** 2 * float(y.square().mean())

@@ -1,0 +1,112 @@
+"""The arguments of `fit` as one value, and whether they can be met."""
+
+import difflib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor, nn
+
+from knotwork.data import Dataset, Stream, as_dataset
+from knotwork.errors import TrainingError
+from knotwork.model import KANNetwork
+from knotwork.training.likelihood import CrossEntropy
+from knotwork.training.objective import Loss, Objective, cross_entropy
+from knotwork.training.optimizers import Auto, Optimizer, OptimizerLike, optimizer_of
+from knotwork.training.optimizers.base import check_count, is_number
+
+PYKAN = {"opt": "optimizer", "batch": "batch_size", "loss_fn": "loss", "log": "progress", "verbose": "progress"}
+ON_OPTIMIZERS = {
+    "lr": "Adam(lr={})",
+    "batch_size": "Adam(batch_size={})",
+    "batch": "Adam(batch_size={})",
+    "starts": "LevenbergMarquardt(starts={})",
+    "tolerance": "LevenbergMarquardt(tolerance={})",
+    "n_jobs": "LevenbergMarquardt(n_jobs={})",
+}
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """The arguments of `fit` except for the model, the data and what reports: see there."""
+
+    optimizer: OptimizerLike | Auto = "auto"
+    steps: int | None = None
+    loss: str | Loss = "mse"
+    lamb: float = 0.0
+    lamb_l1: float = 1.0
+    lamb_entropy: float = 1.0
+    update_grid: bool = True
+    grid_eps: float = 1.0
+    patience: int | None = None
+    sample_weight: object = None
+    seed: int = 0
+
+
+def refuse(given: Mapping[str, object], verb: str, known: Collection[str]) -> None:
+    """Raise TrainingError for the first argument that a function does not have, with the one that was probably meant.
+
+    One of pykan's is answered with its name here, and one that belongs to an optimiser with the optimiser.
+    """
+    for name, value in given.items():
+        if name in ON_OPTIMIZERS:
+            theirs = " is pykan's word and" if name in PYKAN else ""
+            where = ON_OPTIMIZERS[name].format(repr(value))
+            raise TrainingError(f"{name}={value!r}{theirs} belongs to the optimiser: pass optimizer=kw.{where}.")
+        if name in PYKAN:
+            raise TrainingError(f"{name}={value!r} is pykan's word: here it is {PYKAN[name]}={value!r}.")
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]}=?" if close else f"its arguments are {', '.join(sorted(known))}."
+        raise TrainingError(f"{verb}() has no argument {name}=: {hint}")
+
+
+ARGUMENTS = (*(field.name for field in fields(FitOptions)), "progress", "callback")
+
+
+def chosen(
+    model: nn.Module, data: Dataset | Stream, objective: Objective, options: FitOptions
+) -> tuple[Optimizer, str]:
+    """The optimiser and why it was chosen; TrainingError for options that are not possible or do not fit the model."""
+    check_count(steps=options.steps, patience=options.patience)
+    if not (is_number(options.grid_eps) and 0 <= options.grid_eps <= 1):
+        raise TrainingError(
+            f"grid_eps={options.grid_eps!r} is not possible: give a number from 0 (knots at quantiles) to 1 (even "
+            "knots)."
+        )
+    rows = as_dataset(data)
+    if options.patience is not None and not len(rows.X_val):
+        raise TrainingError(
+            "patience= needs validation rows, but this data has none; make it with validation_size=0.2."
+        )
+    _check_widths(model, rows, objective)
+    optimizer = optimizer_of(options.optimizer)
+    if isinstance(optimizer, Auto):
+        return optimizer.choose(model, data, objective)
+    optimizer.check(model, data, objective)
+    return optimizer, "as asked"
+
+
+def _check_widths(model: nn.Module, data: Dataset, objective: Objective) -> None:
+    labels = objective.loss is cross_entropy
+    if labels and data.n_outputs != 1:
+        raise TrainingError(f"loss='cross_entropy' takes one column of labels from 0, but y has {data.n_outputs}.")
+    if not isinstance(model, KANNetwork):
+        return
+    spec = model.spec
+    shape = [(s, p) if p else s for s, p in spec.width]
+    if data.n_inputs != spec.in_features:
+        raise TrainingError(
+            f"fit() got {data.n_inputs} input columns but this KAN expects {spec.in_features} (width={shape}). "
+            f"Pass width=[{data.n_inputs}, ...] or choose {spec.in_features} columns."
+        )
+    if labels:
+        CrossEntropy().truth(data.y_train.new_empty(0, spec.nodes(spec.depth)), _all_labels(data))
+    elif data.n_outputs != spec.nodes(spec.depth):
+        raise TrainingError(
+            f"fit() got {data.n_outputs} target columns but this KAN has {spec.nodes(spec.depth)} outputs "
+            f"(width={shape}). Pass width=[..., {data.n_outputs}] or choose other targets."
+        )
+
+
+def _all_labels(data: Dataset) -> Tensor:
+    return torch.cat([data.y_train, data.y_val, data.y_test])
