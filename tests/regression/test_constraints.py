@@ -1,4 +1,4 @@
-"""What a user knows beforehand is kept to, and what cannot be meant is told."""
+"""Formulas satisfy the constraints of the user, and constraints that make no sense raise an error."""
 
 import sys
 
@@ -37,7 +37,7 @@ def test_names_of_functions_are_those_of_variables():
     assert function_names(parse("cos(x) + exp(sin(2))*y + sqrt(y)")) == {"sin"}
 
 
-def test_a_forbidden_function_is_in_no_formula():
+def test_no_formula_contains_a_forbidden_function():
     data = kw.sample("tanh(2*x) + y**2", x=(-1, 1), y=(-1, 1), size=300, seed=0)
     assert kw.discover(data, seed=0).formula.expression == parse("tanh(2*x) + y**2")
     found = kw.discover(data, seed=0, forbid=["tanh", "exp"], time_budget=20)
@@ -46,7 +46,7 @@ def test_a_forbidden_function_is_in_no_formula():
     assert found.formula.r2 > 0.99
 
 
-def test_a_formula_holds_functions_of_the_library_alone():
+def test_formulas_contain_only_functions_of_the_library():
     data = kw.sample("exp(x)*y", x=(0, 2), y=(1, 2), size=200, seed=0)
     for entry in kw.discover(data, seed=0, lib=["x", "x^2", "sin"], time_budget=10).front:
         assert function_names(entry.formula.expression) <= {"sin"}
@@ -83,7 +83,7 @@ def best_line(rows, y):
     return design @ torch.linalg.lstsq(design, y[:, None]).solution[:, 0]
 
 
-def test_networks_too_keep_a_linear_input_straight(monkeypatch):
+def test_networks_have_straight_edges_for_linear_inputs(monkeypatch):
     def nothing(task, importance, front):
         return Found((), front, None)
 
@@ -96,7 +96,7 @@ def test_networks_too_keep_a_linear_input_straight(monkeypatch):
     }  # fmt: skip
 
 
-def test_what_is_allowed_is_seen_on_the_rows():
+def test_constraints_are_tested_on_the_rows():
     x = torch.linspace(0, 1, 50, dtype=torch.float64)
     sample = Sample({"x": x, "y": 1 - x}, x)
     constraints = Constraints.of(None, ["exp"], ["x"], ["x", "y"])
@@ -113,7 +113,7 @@ def test_what_is_allowed_is_seen_on_the_rows():
         assert constraints.allows(parse(text), sample) is answer, text
 
 
-def test_the_report_says_what_was_known(tmp_path):
+def test_the_report_lists_the_constraints(tmp_path):
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, (100, 2))
     found = kw.discover(X, X[:, 0] + X[:, 1] ** 2, names=["a", "b"], forbid=["tan"], linear=["a"], seed=0)
@@ -132,6 +132,6 @@ def test_the_report_says_what_was_known(tmp_path):
         ({"linear": ["speeed"]}, "There is no input 'speeed': did you mean 'speed'"),
     ],
 )
-def test_what_cannot_be_meant_is_told_before_any_work(options, message):
+def test_wrong_constraints_raise_an_error_before_any_work(options, message):
     with pytest.raises(kw.KnotworkError, match=message):
         kw.discover(np.ones((10, 1)) * np.arange(10)[:, None], np.arange(10.0), names=["speed"], **options)

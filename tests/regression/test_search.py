@@ -1,4 +1,4 @@
-"""The search for expressions, part by part: each on cases whose answer is known."""
+"""The search for formulas, part by part, on cases whose answer is known."""
 
 import math
 
@@ -48,7 +48,7 @@ def test_a_curve_gets_its_name(text, outer, function):
 
 @pytest.mark.parametrize("text", ["1/(exp(x) - 1)", "sqrt(7 - x)", "log(3*x + 1)", "(x - 2)**2 + 3", "-2*x**1.5"])
 @pytest.mark.parametrize("factor", [False, True])
-def test_every_name_is_written_as_the_expression_it_stands_for(text, factor):
+def test_the_expression_of_a_name_has_the_error_of_the_name(text, factor):
     (x,), y = table(text, x=(1, 4))
     t = sympy.Symbol("t")
     for name in names_of_curve(x, y, LIBRARY)[:12]:
@@ -119,7 +119,7 @@ def test_the_powers_of_a_ridge_are_found():
     )
 
 
-def test_two_ridges_are_told_apart():
+def test_the_directions_of_two_ridges_are_found():
     columns, y = table("(u + v)/(1 + u*v/c**2)", u=(1, 5), v=(1, 5), c=(1, 5), rows=800)
     found = fit_ridges(Rows.of(columns, y, 640), 2, torch.Generator().manual_seed(0))
     assert found is not None and found.validation_error < 1e-3
@@ -130,7 +130,7 @@ def test_two_ridges_are_told_apart():
 # --- symmetries and noise ---
 
 
-def test_differences_sums_and_factors_are_seen_and_no_others():
+def test_differences_sums_and_factors_are_recognised_and_nothing_else():
     columns, y = table("g/((a - b)**2 + (c + d))", g=(1, 2), a=(3, 4), b=(1, 2), c=(1, 2), d=(1, 2), rows=800)
     assert power_factors(columns, y) == {0: 1.0}
     assert set(combined_pairs(columns[1:], y / columns[0])) == {(0, 1, -1), (2, 3, 1)}
@@ -138,7 +138,7 @@ def test_differences_sums_and_factors_are_seen_and_no_others():
     assert combined_pairs(columns, y) == [] and power_factors(columns, y) == {}
 
 
-def test_residuals_look_random_where_they_are_and_only_there():
+def test_only_random_residuals_look_random():
     generator = torch.Generator().manual_seed(0)
     columns = [torch.rand(500, generator=generator).double() for _ in range(3)]
     wrong = sum(not looks_random(columns, torch.randn(500, generator=generator).double()) for _ in range(200))
@@ -167,7 +167,7 @@ def test_constants_and_their_covariance_are_those_of_linear_regression():
     assert found.covariance is not None and torch.allclose(found.covariance, covariance, rtol=1e-5)
 
 
-def test_constants_become_simple_only_where_the_rows_cannot_tell():
+def test_constants_become_simple_numbers_only_within_their_errors():
     generator = torch.Generator().manual_seed(0)
     x = 1 + 4 * torch.rand(1000, generator=generator).double()
     c, p, d, t = sympy.symbols("c p d t", real=True)
@@ -195,8 +195,8 @@ def test_equal_constants_become_one():
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_constants_that_are_equal_by_chance_win_nothing(seed):
-    """cosh(2.3 y) + 2.4 is near 1.03·exp(0.8 y²), and shorter if its 2.3 is that of the sine, by chance."""
+def test_constants_that_are_equal_by_chance_make_no_formula_shorter(seed):
+    """cosh(2.3 y) + 2.4 is near 1.03·exp(0.8 y²). It is shorter if its 2.3 equals that of the sine, by chance."""
     columns, y = table("1.7*exp(sin(2.3*x) + 0.8*y**2)", rows=1000, noise=0.05, seed=seed, x=(-1, 1), y=(-1, 1))
     sample = Sample(dict(zip("xy", columns, strict=True)), y)
     a, b, c, d, u, v = sympy.symbols("a b c d x y", real=True)
@@ -209,7 +209,7 @@ def test_constants_that_are_equal_by_chance_win_nothing(seed):
     assert formulas[0].bits < formulas[1].bits
 
 
-def test_a_constant_that_is_exact_is_worth_what_it_saves():
+def test_an_exact_constant_costs_no_doubt():
     x = torch.linspace(1, 2, 100, dtype=torch.float64)
     a, b, t = sympy.symbols("a b t", real=True)
     sample = Sample({"t": x}, 2.7183 * x**3)
@@ -217,7 +217,7 @@ def test_a_constant_that_is_exact_is_worth_what_it_saves():
 
 
 @pytest.mark.parametrize(("low", "exponents"), [(-1.0, 0), (0.5, 1)])
-def test_an_exponent_stays_where_another_would_not_be_real(low, exponents):
+def test_an_exponent_stays_whole_for_inputs_of_both_signs(low, exponents):
     t = torch.linspace(low, 2, 100, dtype=torch.float64)
     name = next(n for n in names_of_curve(t, 3 * t**2 + 1, LIBRARY) if n.outer is IDENTITY and n.function is None)
     constant = Constants()
@@ -226,7 +226,7 @@ def test_an_exponent_stays_where_another_would_not_be_real(low, exponents):
     assert len(powers) == 1 and sum(not p.is_number for p in powers) == exponents
 
 
-def test_what_the_rows_leave_open_becomes_zero_or_one():
+def test_constants_that_the_rows_do_not_determine_become_zero_or_one():
     x = torch.linspace(1, 2, 100, dtype=torch.float64)
     a, b, t = sympy.symbols("a b t", real=True)
     sample = Sample({"t": x}, 3.21 * x)
@@ -234,7 +234,7 @@ def test_what_the_rows_leave_open_becomes_zero_or_one():
     assert len(found.values) == 1 and math.isclose(next(iter(found.values.values())), 3.21)
 
 
-# --- all of it ---
+# --- the whole search ---
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_what_the_rows_leave_open_becomes_zero_or_one():
         ("asin(n*sin(t))", {"n": (0, 1), "t": (1, 5)}),
     ],
 )  # fmt: skip
-def test_expressions_are_found_exactly(text, ranges):
+def test_formulas_are_found_exactly(text, ranges):
     columns, y = table(text, rows=800, **ranges)
     sample = Sample(dict(zip(ranges, columns, strict=True)), y)
     best = min(Search(sample, 640, LIBRARY).formulas(), key=lambda formula: formula.bits)
@@ -257,7 +257,7 @@ def test_expressions_are_found_exactly(text, ranges):
     assert values == pytest.approx(truth, rel=1e-8)
 
 
-def test_with_noise_the_expression_is_the_true_one_and_the_search_ends():
+def test_with_noise_the_true_formula_is_found_and_the_search_ends():
     columns, y = table("q/(4*pi*w*r**2)", rows=800, noise=0.01, q=(1, 5), w=(1, 5), r=(1, 5))
     sample = Sample(dict(zip("qwr", columns, strict=True)), y)
     search = Search(sample, 640, LIBRARY)
@@ -268,7 +268,7 @@ def test_with_noise_the_expression_is_the_true_one_and_the_search_ends():
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 0), (1e300, 1e300), (-1e-300, 1e-300), (0, 1e200)])
-def test_ugly_columns_end_without_an_error(low, high):
+def test_extreme_columns_raise_no_error(low, high):
     x = torch.linspace(0.1, 1, 40, dtype=torch.float64)
     sample = Sample({"x": x, "ugly": torch.linspace(low, high, 40, dtype=torch.float64)}, x.exp())
     for formula in Search(sample, 32, LIBRARY).formulas():

@@ -100,7 +100,7 @@ class RegressionSettings:
     """λ of the first step of structures and ridges, larger than in training since starts are random. Chosen, not
     measured."""
     least_progress: float = 0.01
-    """Relative decrease of the loss that counts as progress: what is left decides no order of structures."""
+    """Relative decrease of the loss that counts as progress: smaller ones change no order of structures."""
     patience: int = 4
     """Accepted steps without progress after which the fit of a structure or ridge ends. Chosen, not measured."""
     structure_target: float = 1e-20
