@@ -122,7 +122,7 @@ def test_what_is_not_there_is_told():
     with pytest.raises(kw.KnotworkError, match=r"output=1 is not there: give a number from 0 to 0"):
         model.relations(data, output=1)
     with pytest.raises(kw.KnotworkError, match="give a share above 0"):
-        model.relations(data, held=0)
+        model.relations(data, threshold=0)
     with pytest.raises(kw.KnotworkError, match="pass data="):
         model.relations()
 

@@ -10,13 +10,11 @@ from typing import Any, NamedTuple
 
 from knotwork.data.units import Unit, base_units
 from knotwork.formulas.dimensions import Dimensions
+from knotwork.formulas.settings import FORMULAS
 
 DIGITS = 4  # of constants in a sentence
 KEEPING = ("Abs", "Max", "Min")  # functions whose values have the unit of their arguments
-MOST = 1000  # denominator of a power
-ROOTS = 12  # of what has a unit: powers with a larger denominator are decimals
 LONGEST = 60  # characters of a part of a formula in a sentence
-SAME = 1e-9  # by which factors between units may differ
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def _unit_text(unit: _Form) -> str:
     if not unit.powers:
         return "1"
     base = base_units(unit.powers)
-    return base if abs(unit.factor) < SAME else f"{math.exp(unit.factor):.{DIGITS}g} {base}"
+    return base if abs(unit.factor) < FORMULAS.same_factor else f"{math.exp(unit.factor):.{DIGITS}g} {base}"
 
 
 def powers_of(expression: Any, inputs: Mapping[str, Unit]) -> Mapping[str, Fraction]:
@@ -125,6 +123,10 @@ def _total(one: Mapping[Any, Fraction], other: Mapping[Any, Fraction], power: Fr
 PURE = _Form({}, {}, 0.0)
 
 
+def _fraction(power: Any) -> Fraction:
+    return Fraction(float(power)).limit_denominator(FORMULAS.largest_denominator)
+
+
 class _Walk:
     """Goes through an expression; `equations` are forms that must be pure numbers, each with what is wrong if not."""
 
@@ -157,8 +159,8 @@ class _Walk:
                 result = result.times(self.unit(factor))
             return result
         if isinstance(expression, algebra.Pow) and expression.exp.is_number:
-            power, base = Fraction(float(expression.exp)).limit_denominator(MOST), self.unit(expression.base)
-            if power.denominator <= ROOTS:
+            power, base = _fraction(expression.exp), self.unit(expression.base)
+            if power.denominator <= FORMULAS.largest_root:
                 return PURE.times(base, power)
             shown = f"{_part(expression.base)} to the power {float(expression.exp):.{DIGITS}g}"
             self.equate(base, PURE, f"{shown} takes a pure number, but it is {base.words}")
@@ -186,7 +188,7 @@ class _Walk:
             return terms
         total = PURE
         for times, rest in logs:
-            total = total.times(self.unit(rest.args[0]), Fraction(float(times)).limit_denominator(MOST))
+            total = total.times(self.unit(rest.args[0]), _fraction(times))
         if not any(term.is_number for term in terms):
             words = _part(algebra.Add(*(times * rest for times, rest in logs)))
             self.equate(total, PURE, f"{words} takes a pure number, but that is {total.words}")
@@ -232,7 +234,7 @@ def _solved(equations: Sequence[tuple[_Form, str]], count: int) -> tuple[str, li
 
 
 def _meaning(value: float, unit: _Form) -> str:
-    if abs(unit.factor) < SAME:
+    if abs(unit.factor) < FORMULAS.same_factor:
         return f"{value:.{DIGITS}g} has the unit {base_units(unit.powers)}"
     return f"{value:.{DIGITS}g} stands for {value * math.exp(unit.factor):.{DIGITS}g} {base_units(unit.powers)}"
 

@@ -10,16 +10,9 @@ import torch
 from torch import Tensor
 
 from knotwork.errors import SpecError
+from knotwork.formulas.settings import FORMULAS
 from knotwork.functions import NamedFunction
 from knotwork.solvers.batched import solve_batched
-
-GRID_ROWS = 128  # samples on which the (a, b) grid is searched
-FEW_ROWS = 300  # and of those that the first polish sees
-MOST_ROWS = 1000  # samples on which Gauss-Newton improves them
-POLISHED = 2  # grid points of each function that Gauss-Newton improves
-FINISHED = 8  # functions, the best after a short polish, that are polished to the end
-CONSTANTS = 2.0  # bits for the inner constants a and b, which a straight line does not have
-FLOOR = 1e-12  # share of the variance below which two fits are equally good
 
 
 @dataclass(frozen=True)
@@ -42,8 +35,9 @@ class Candidate:
     @property
     def score(self) -> float:
         """The trade-off in bits; smaller is better."""
-        constants = 0.0 if self.function == "x" else CONSTANTS
-        return self.cost + constants + math.log2(max(1 - self.r2, 0.0) + FLOOR) + math.log2(max(self.cancellation, 1.0))
+        bits = self.cost + (0.0 if self.function == "x" else FORMULAS.inner_constants_bits)
+        unexplained = math.log2(max(1 - self.r2, 0.0) + FORMULAS.equal_fit_share)
+        return bits + unexplained + math.log2(max(self.cancellation, 1.0))
 
 
 @dataclass(frozen=True)
@@ -107,7 +101,7 @@ def candidates(
     edge: tuple[int, int, int] | None = None,
     *,
     weights: Tensor | None = None,
-    finished: int = FINISHED,
+    finished: int = FORMULAS.finished_functions,
 ) -> Candidates:
     """Fit every function to the points (x, y), each of shape (n,), and rank the fits.
 
@@ -130,7 +124,9 @@ class Target:
 
 
 @torch.no_grad()
-def candidates_of_many(x: Tensor, targets: Sequence[Target], finished: int = FINISHED) -> list[list[Candidate]]:
+def candidates_of_many(
+    x: Tensor, targets: Sequence[Target], finished: int = FORMULAS.finished_functions
+) -> list[list[Candidate]]:
     """The ranked fits of every target over the points x (n,), as `candidates` says, a function's fits all at once."""
     x = x.detach().double()
     y = torch.stack([target.y.detach().double() for target in targets])
@@ -139,13 +135,15 @@ def candidates_of_many(x: Tensor, targets: Sequence[Target], finished: int = FIN
     middle, half = (x.max() + x.min()) / 2, (x.max() - x.min()) / 2
     half = half if float(half) > 0 else torch.ones_like(half)
     z = (x - middle) / half
-    some, few, grid = (_Rows.of(z, y, w, most) for most in (MOST_ROWS, FEW_ROWS, GRID_ROWS))
+    some, few, grid = (
+        _Rows.of(z, y, w, most) for most in (FORMULAS.polish_rows, FORMULAS.short_polish_rows, FORMULAS.grid_rows)
+    )
     fits: list[list[tuple[float, int, NamedFunction, Tensor, Tensor]]] = [[] for _ in targets]
     functions = list(dict.fromkeys(f for target in targets for f in target.functions))
     for order, function in enumerate(functions):
         among = [k for k, target in enumerate(targets) if function in target.functions]
         a, b = _grid_search(grid.only(among), function)
-        a, b, error = _polish(few.only(among), function, a, b, steps=6)
+        a, b, error = _polish(few.only(among), function, a, b, steps=FORMULAS.short_polish_steps)
         for n, k in enumerate(among):
             fits[k].append((float(error[n]), order, function, a[n], b[n]))
     found: list[list[Candidate]] = [[] for _ in targets]
@@ -227,7 +225,7 @@ def _grid_search(rows: _Rows, function: NamedFunction) -> tuple[Tensor, Tensor]:
     """The best few (a, b) of the grid for every curve, each (k, m), by the correlation of f(a·z + b) with y."""
     a, b = _grid(function)
     values, _ = _values(function, rows.z, a, b)
-    best = _explained(values, rows).topk(min(POLISHED, len(a))).indices
+    best = _explained(values, rows).topk(min(FORMULAS.polished_starts, len(a))).indices
     return a[best], b[best]
 
 
@@ -286,7 +284,7 @@ class _InnerConstants:
 
 
 def _polish(
-    rows: _Rows, function: NamedFunction, a: Tensor, b: Tensor, steps: int = 40
+    rows: _Rows, function: NamedFunction, a: Tensor, b: Tensor, steps: int = FORMULAS.polish_steps
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Damped Gauss-Newton steps from all starts (a, b), each (k, m), at once.
 

@@ -9,15 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from knotwork.formulas.settings import FORMULAS
 from knotwork.solvers import NormalEquations, Options, VectorProblem, gauss_newton
 
-STEPS = 60
-SMALLEST = 1e-13  # of rms(y): no smaller residuals are looked for
-ROUNDING = 1e-9  # of rms(y): residuals below it are as good as none
-SIGMAS = 3.0  # standard errors that a simple number may lie away from a constant
-ACCIDENT = 0.25  # probability that a simple number lies that near by chance, above which none is taken
-EQUALITY = 0.05  # added to the chance that two constants seem equal, so that simple numbers are tried first
-ALMOST = 1e-5  # a constant smaller than that may be none
+ROUNDING = 1e-9  # of rms(y): smaller residuals count as rounding errors, so that the formula is exact
 
 
 @dataclass(frozen=True)
@@ -117,18 +112,20 @@ def values_and_slopes(template: Template, sample: Sample) -> tuple[Any, Any]:
     return values, slopes
 
 
-def fitted(template: Template, sample: Sample, steps: int = STEPS, target: float | None = None) -> Template:
+def fitted(
+    template: Template, sample: Sample, steps: int = FORMULAS.fit_steps, target: float | None = None
+) -> Template:
     """The template with its constants at the least mean squared error near by, and their covariance.
 
     Damped Gauss-Newton steps; `mse` is infinite where the expression is not finite at the start.
     """
-    target = (SMALLEST * sample.scale) ** 2 if target is None else target
+    target = (FORMULAS.smallest_residual * sample.scale) ** 2 if target is None else target
     values, slopes = values_and_slopes(template, sample)
     fit = _ConstantsFit(torch.tensor(list(template.values.values()), dtype=torch.float64), sample, values, slopes)
     fit.begin()
     if not fit.size or not math.isfinite(fit.loss):
         return replace(template, mse=fit.loss, covariance=torch.zeros(fit.size, fit.size))
-    gauss_newton(fit, Options(None, steps, 1e-4, 3, target))
+    gauss_newton(fit, Options(None, steps, FORMULAS.slow_gain, FORMULAS.slow_steps, target))
     _, jacobian = slopes(fit.at)
     covariance = _covariance(torch.nan_to_num(jacobian), fit.loss, len(sample))
     found = dict(zip(template.values, fit.at.tolist(), strict=True))
@@ -180,9 +177,10 @@ def simplified(template: Template, sample: Sample) -> Template:
     chance allows.
     """
     refused: set[tuple[Any, Any]] = set()
+    equality = FORMULAS.equality_chance
     while template.values:
         proposals = sorted(
-            (chance + EQUALITY * bool(simple.free_symbols), str(symbol), str(simple), chance, symbol, simple)
+            (chance + equality * bool(simple.free_symbols), str(symbol), str(simple), chance, symbol, simple)
             for symbol, error in template.errors().items()
             for chance, simple in [*_simple_numbers(template.values[symbol], error), *_equals(template, symbol)]
             if (symbol, simple) not in refused
@@ -192,7 +190,7 @@ def simplified(template: Template, sample: Sample) -> Template:
         for *_, chance, symbol, simple in proposals:
             new = replaced(template, symbol, simple)
             if new is not None:
-                new = fitted(new, sample, 20)
+                new = fitted(new, sample, FORMULAS.refit_steps)
                 if new.mse <= _allowed(template.mse, sample):
                     template = replace(new, doubt=new.doubt + _doubt(chance, len(sample)))
                     break
@@ -216,16 +214,16 @@ def _equals(template: Template, symbol: Any) -> list[tuple[float, Any]]:
         for sign in (1, -1):
             apart = template.values[symbol] - sign * template.values[symbols[j]]
             variance = float(covariance[i, i] + covariance[j, j] - 2 * sign * covariance[i, j])
-            near = SIGMAS * math.sqrt(variance) if 0 <= variance < math.inf else 0.0
+            near = FORMULAS.sigmas * math.sqrt(variance) if 0 <= variance < math.inf else 0.0
             risk = 2 * near / abs(template.values[symbol] or 1.0)
-            if abs(apart) <= near + 1e-9 * abs(template.values[symbol]) and risk < ACCIDENT:
+            if abs(apart) <= near + 1e-9 * abs(template.values[symbol]) and risk < FORMULAS.chance:
                 found.append((risk, sign * symbols[j]))
     return found
 
 
 def _allowed(mse: float, sample: Sample) -> float:
     """What a constant less may cost: a likelihood ratio of three standard errors, and rounding."""
-    return mse * math.exp(SIGMAS**2 / len(sample)) + (ROUNDING * sample.scale) ** 2
+    return mse * math.exp(FORMULAS.sigmas**2 / len(sample)) + (ROUNDING * sample.scale) ** 2
 
 
 def replaced(template: Template, symbol: Any, value: Any) -> Template | None:
@@ -246,15 +244,15 @@ def _simple_numbers(value: float, error: float) -> list[tuple[float, Any]]:
 
     if error == math.inf:  # the rows leave it open: any value does
         return [(0.01 * n, algebra.Integer(value)) for n, value in enumerate((0, 1, -1))]
-    near = SIGMAS * error + 1e-7 * abs(value)
+    near = FORMULAS.sigmas * error + 1e-7 * abs(value)
     found: list[tuple[float, Any]] = []
-    if abs(value) <= max(near, ALMOST):
+    if abs(value) <= max(near, FORMULAS.negligible_constant):
         found.append((0.0, algebra.Integer(0)))
     for cost, unit, of in _units():
         multiple = round(value / unit)
-        if multiple and abs(multiple) <= 24 and abs(value - multiple * unit) <= near:
+        if multiple and abs(multiple) <= FORMULAS.largest_multiple and abs(value - multiple * unit) <= near:
             risk = cost * 2 * near / unit
-            if risk < ACCIDENT:
+            if risk < FORMULAS.chance:
                 found.append((risk, multiple * of))
     return found
 

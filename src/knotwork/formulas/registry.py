@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 
 from knotwork.errors import SpecError
+from knotwork.formulas.settings import FORMULAS
 from knotwork.functions import NamedFunction, add
 
 Curve = Callable[..., Tensor]
-
-SAME = 1e-6  # relative difference up to which a function in torch is that of its expression: both may lose digits
 
 
 def register_function(
@@ -93,7 +92,7 @@ def _check_inside(name: str, used: tuple[Curve, Curve], own: tuple[Curve, Curve]
             "without such places."
         )
     for what, one, other in zip(("value", "slope"), values, expected, strict=True):
-        apart = other.isfinite() & ((one - other).abs() > SAME * (1 + other.abs()))
+        apart = other.isfinite() & ((one - other).abs() > FORMULAS.same_function * (1 + other.abs()))
         if bool(apart.any()):
             raise SpecError(
                 f"{what}= of {name} is not that of its expression at x = {float(x[apart][0]):.4g}: "

@@ -8,11 +8,10 @@ import torch
 from knotwork.data import Dataset
 from knotwork.errors import ExpressionError
 from knotwork.formulas.goals import targets_of
+from knotwork.formulas.settings import FORMULAS
 from knotwork.formulas.values import evaluate, original_units
 from knotwork.training.levenberg_marquardt import NORMAL
 from knotwork.training.likelihood import Goal
-
-ROWS = 2000  # training rows on which terms are judged and errors estimated
 
 
 def simplest(expression: Any, data: Dataset) -> Any:
@@ -22,7 +21,7 @@ def simplest(expression: Any, data: Dataset) -> Any:
     """
     from knotwork.expressions import algebra, complexity, simplify, simplify_constants
 
-    x = data.X_train[:ROWS]
+    x = data.X_train[: FORMULAS.judged_rows]
     before = evaluate((expression,), data, x)
     allowed = 1e-9 * float(before.square().mean().sqrt())
 
@@ -54,7 +53,7 @@ def simplest(expression: Any, data: Dataset) -> Any:
 def simplified_output(expressions: Sequence[Any], data: Dataset, output: int, goal: Goal) -> Any:
     from knotwork.expressions import simplify, simplify_constants
 
-    expression, x, y = expressions[output], data.X_train[:ROWS], data.y_train[:ROWS]
+    expression, x, y = expressions[output], data.X_train[: FORMULAS.judged_rows], data.y_train[: FORMULAS.judged_rows]
     columns = original_units(data, x)
     samples = {name: columns[:, n].double().numpy() for n, name in enumerate(data.input_names)}
     shorter = simplify(expression, samples)
@@ -71,9 +70,9 @@ def simplified_output(expressions: Sequence[Any], data: Dataset, output: int, go
 
     before = error(expression)
     rounding = 1e-9 * float(y.square().mean().sqrt())
-    if not error(shorter) <= 1.001 * before + rounding:
+    if not error(shorter) <= FORMULAS.error_growth * before + rounding:
         shorter = expression
-    allowed = 1.001 * error(shorter) + rounding
+    allowed = FORMULAS.error_growth * error(shorter) + rounding
     replaced = simplify_constants(shorter, lambda candidate: error(candidate) <= allowed)
     # a replaced constant can be a power or a factor that lets more of the expression come together
     again = simplify(replaced, samples)

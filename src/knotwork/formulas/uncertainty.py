@@ -14,14 +14,12 @@ from torch import Tensor
 from knotwork.errors import SpecError
 from knotwork.formulas.agreement import Agreement
 from knotwork.formulas.constants import Sample, Template, values_and_slopes
+from knotwork.formulas.settings import FORMULAS
 from knotwork.training.likelihood import Goal
 
 KINDS = ("prediction", "confidence")
 Kind = Literal["prediction", "confidence"]
-BLIND = 1e-10  # of the largest singular value: directions below it the rows do not see
-OPEN = 1e-6  # squared share of such directions from which a constant, or a value, is open
 LARGE = 2**62  # degrees of freedom where no noise is estimated
-AT_ONCE = 65_536  # rows that slopes are worked out for together
 
 
 @dataclass(frozen=True)
@@ -155,14 +153,14 @@ class Uncertainty:
     def _open(self) -> Tensor:
         if self.degrees <= 0:
             return torch.ones(len(self.values), dtype=torch.bool)
-        return self.blind.square().sum(0) > OPEN
+        return self.blind.square().sum(0) > FORMULAS.open_share
 
     def deviations(self, columns: Mapping[str, Tensor], kind: Kind) -> Tensor:
         """Standard deviations (n,) of the value at other rows, or of an observation there.
 
         Infinite where the value depends on what the rows of the fit left open.
         """
-        parts = zip(*(column.split(AT_ONCE) for column in columns.values()), strict=True)
+        parts = zip(*(column.split(FORMULAS.rows_at_once) for column in columns.values()), strict=True)
         variance = torch.cat([self._variance(dict(zip(columns, part, strict=True))) for part in parts])
         found = self.deviation * (variance + 1 if kind == "prediction" else variance).sqrt()
         return torch.where(variance.isinf(), torch.inf, found)  # also where there is no noise at all
@@ -174,7 +172,7 @@ class Uncertainty:
             return torch.full_like(like, torch.inf)
         _, slopes = _slopes(self.template, Sample(columns, torch.zeros_like(like)))
         measured = slopes / self.scale
-        unseen = (measured @ self.blind.T).square().sum(1) > OPEN * measured.square().sum(1)
+        unseen = (measured @ self.blind.T).square().sum(1) > FORMULAS.open_share * measured.square().sum(1)
         return torch.where(unseen, torch.inf, (slopes @ self.factor.T).square().sum(1))
 
 
@@ -233,7 +231,7 @@ def _inverse_root(jacobian: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     # the triangle has the singular values of the whole, and a square of right vectors
     _, singular, right = torch.linalg.svd(torch.linalg.qr(jacobian / scale, "r").R)
     singular = torch.cat([singular, singular.new_zeros(jacobian.shape[1] - len(singular))])
-    seen = singular > BLIND * singular.amax() if len(singular) else singular > 0
+    seen = singular > FORMULAS.unseen_direction * singular.amax() if len(singular) else singular > 0
     return right[seen] / singular[seen, None] / scale, right[~seen], scale
 
 

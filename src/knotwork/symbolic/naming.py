@@ -16,17 +16,13 @@ from knotwork.functions import NamedFunction, named_function
 from knotwork.functions import select as select_functions
 from knotwork.model import KANNetwork, Trace, trace
 from knotwork.splines import grid_range
+from knotwork.symbolic.settings import SYMBOLIC
 from knotwork.training import levenberg_marquardt, threads_for
 from knotwork.training.levenberg_marquardt import NORMAL
 from knotwork.training.likelihood import Goal
 
 Network = TypeVar("Network", bound=KANNetwork)
 Edge = tuple[int, int, int]
-
-MOST_ROWS = 2000  # samples of an edge that a fit looks at
-ALTERNATIVES = 4  # candidates an edge is tried with in context
-MOST_SWAPS = 24  # tries of that kind in a network
-SAMPLES_WITHOUT_DATA = 500
 
 
 def edge_samples(network: KANNetwork, edge: Edge, data: object = None) -> tuple[Tensor, Tensor]:
@@ -35,11 +31,11 @@ def edge_samples(network: KANNetwork, edge: Edge, data: object = None) -> tuple[
     network.spec.check_edge(l, i, j)
     with torch.no_grad():
         if data is not None:
-            layer = trace(network, as_dataset(data).X_train[:MOST_ROWS]).layers[l]
+            layer = trace(network, as_dataset(data).X_train[: SYMBOLIC.edge_rows]).layers[l]
             return layer.inputs[:, i], layer.edges[:, i, j]
         layer = network.layers[l]
         low, high = (float(v[i]) for v in grid_range(layer.knots, layer.k))
-        line = torch.linspace(low, high, SAMPLES_WITHOUT_DATA, dtype=layer.knots.dtype)
+        line = torch.linspace(low, high, SYMBOLIC.rows_without_data, dtype=layer.knots.dtype)
         return line, layer.edges(line[:, None].expand(-1, layer.in_features))[:, i, j]
 
 
@@ -137,7 +133,7 @@ def _named(network: Network, data: Dataset, functions: list[NamedFunction], r2_t
     tables: dict[Edge, Candidates] = {}
     left = _spline_edges(current)
     while left:
-        seen = trace(current, x[:MOST_ROWS])
+        seen = trace(current, x[: SYMBOLIC.edge_rows])
         for edge in left:
             if edge not in tables:
                 tables[edge] = candidates(*_points(seen, edge), functions, edge)
@@ -148,7 +144,7 @@ def _named(network: Network, data: Dataset, functions: list[NamedFunction], r2_t
         names = [
             named_function(row.function)
             for n, row in enumerate(tables[edge])
-            if n < 2 * ALTERNATIVES or row.function == "x"
+            if n < 2 * SYMBOLIC.alternatives or row.function == "x"
         ]
         tables[edge] = candidates(*_points(seen, edge), names, edge)
         left.remove(edge)
@@ -156,7 +152,7 @@ def _named(network: Network, data: Dataset, functions: list[NamedFunction], r2_t
             _name(current, edge, tables[edge][0])
             target = _rounding(y, goal)
             levenberg_marquardt(current, x, y, steps=10, tolerance=1e-3, patience=3, target=target, likelihood=goal)
-    some_x, some_y = x[:MOST_ROWS], y[:MOST_ROWS]
+    some_x, some_y = x[: SYMBOLIC.edge_rows], y[: SYMBOLIC.edge_rows]
     _refit(current, some_x, some_y, goal)
     current = _swap(current, tables, some_x, some_y, goal)
     _refit(current, x, y, goal)
@@ -167,8 +163,8 @@ def _swap(current: Network, tables: dict[Edge, Candidates], x: Tensor, y: Tensor
     """Try other candidates, those closest to the chosen ones first, and keep what shortens the description."""
     bits = description(current, x, y, goal)
     named = {(edge.layer, edge.source, edge.target) for edge in current.spec.named} & tables.keys()
-    rivals = [(row.score - tables[e][0].score, e, row) for e in named for row in tables[e][1:ALTERNATIVES]]
-    for _, edge, row in sorted(rivals, key=lambda rival: rival[:2])[:MOST_SWAPS]:
+    rivals = [(row.score - tables[e][0].score, e, row) for e in named for row in tables[e][1 : SYMBOLIC.alternatives]]
+    for _, edge, row in sorted(rivals, key=lambda rival: rival[:2])[: SYMBOLIC.most_swaps]:
         if _loss(current, x, y, goal) <= _rounding(y, goal):
             break
         other = current.copy()
@@ -226,4 +222,4 @@ def _loss(network: KANNetwork, x: Tensor, y: Tensor, goal: Goal) -> float:
 
 def _rounding(y: Tensor, goal: Goal) -> float:
     """Loss below which a formula is exact for all we can tell; labels have none."""
-    return (1e-10) ** 2 * float(y.square().mean()) if goal is NORMAL else 0.0
+    return SYMBOLIC.rounding**2 * float(y.square().mean()) if goal is NORMAL else 0.0

@@ -12,14 +12,10 @@ from knotwork.data import Dataset, as_dataset
 from knotwork.errors import SpecError
 from knotwork.formulas.measuring import logit_names
 from knotwork.model import KANNetwork, is_whole
+from knotwork.symbolic.settings import SYMBOLIC
 
 KINDS = ("shift", "scale")
-ROWS = 1000  # between which values are exchanged
-HELD = 0.05  # share of the spread below which a relation is held true
-STEP = 0.35  # between logarithms of c that are tried, inputs measured by their deviations
-GRID = tuple(STEP * n for n in range(-6, 7))
-HOPELESS = 100.0
-FEWEST = 0.1  # of the rows, which moving along x + c·y must leave inside
+THRESHOLD = 0.05  # share of the spread of the output below which a relation holds; chosen, not measured
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,7 @@ class Relations:
     symmetries: tuple[Symmetry, ...]
     tried: tuple[Symmetry, ...] = field(repr=False)
     error: float
-    held: float = HELD
+    threshold: float = THRESHOLD
 
     @property
     def used(self) -> tuple[str, ...]:
@@ -98,14 +94,14 @@ class Relations:
                 rows.append([f"{first}, {second}", *(f"{number:.3f}" for number in numbers)])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         own = f"; the network itself is off by {self.error:.2g}" if self.error == self.error else ""
-        lines = [f"How far {self.target} is from each (0: exactly; held true below {self.held:g}{own})"]
+        lines = [f"How far {self.target} is from each (0: exactly; holds below {self.threshold:g}{own})"]
         for row in rows:
             cells = [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
             lines.append("  ".join(cells))
         return "\n".join([*(lines if len(rows) > 1 else []), *self.sentences()])
 
     def sentences(self) -> list[str]:
-        """What is held true, in words: sums, products, combinations, and inputs that are not used."""
+        """What holds, in words: sums, products, combinations, and inputs that are not used."""
         found = []
         for groups, what in ((self.terms, "sum"), (self.factors, "product")):
             if len(groups) > 1:
@@ -118,47 +114,47 @@ class Relations:
         return found or [f"nothing of this holds for {self.target}"]
 
     def _used(self) -> list[bool]:
-        return (self.effects > self.held / 10).tolist()
+        return (self.effects > self.threshold / 10).tolist()
 
     def _groups(self, off: Tensor) -> tuple[tuple[str, ...], ...]:
         """Inputs that are used, together where a chain of pairs cannot be split."""
         used = [i for i, one in enumerate(self._used()) if one]
         groups: list[list[int]] = []
         for i in used:
-            joined = [g for g in groups if any(float(off[i, j]) > self.held for j in g)]
+            joined = [g for g in groups if any(float(off[i, j]) > self.threshold for j in g)]
             groups = [g for g in groups if g not in joined] + [sorted([i, *itertools.chain(*joined)])]
         return tuple(tuple(self.inputs[i] for i in group) for group in sorted(groups))
 
 
-def relations(network: KANNetwork, data: object, output: int = 0, held: float = HELD) -> Relations:
+def relations(network: KANNetwork, data: object, output: int = 0, threshold: float = THRESHOLD) -> Relations:
     """How the inputs of a trained network act together in one output, on up to 1,000 training rows.
 
     Values of two inputs are exchanged between rows drawn at random, so where inputs depend on each other the network is
     asked beside its data too. What is found is true of the network, and of the data as far as the network has learned
-    them: its own error is the least that can be measured. Relations that are off by less than `held` are held true.
+    them: its own error is the least that can be measured. Relations that are off by less than `threshold` hold.
     Raises SpecError for an output that is not there.
     """
     data = as_dataset(data)
     outputs = sum(network.spec.width[-1])
     if not is_whole(output) or not 0 <= output < outputs:
         raise SpecError(f"output={output!r} is not there: give a number from 0 to {outputs - 1}.")
-    if not held > 0:
-        raise SpecError(f"held={held!r} is not possible: give a share above 0, such as {HELD}.")
+    if not threshold > 0:
+        raise SpecError(f"threshold={threshold!r} is not possible: give a share above 0, such as {THRESHOLD}.")
     probe = _Probe(network, data, output)
     count = data.n_inputs
     effects = torch.tensor([probe.effect(i) for i in range(count)])
-    used = [i for i in range(count) if effects[i] > held / 10]
+    used = [i for i in range(count) if effects[i] > threshold / 10]
     sums, products = torch.zeros(count, count), torch.zeros(count, count)
     tried = []
     for i, j in itertools.combinations(used, 2):
         sums[i, j], products[i, j] = probe.interaction(i, j)
         names = data.input_names[i], data.input_names[j]
         tried += [Symmetry(kind, *names, *probe.combination(i, j, kind)) for kind in KINDS]
-    true = sorted((one for one in tried if one.off < held), key=lambda one: one.off)
+    true = sorted((one for one in tried if one.off < threshold), key=lambda one: one.off)
     targets = data.target_names if outputs == data.n_outputs else logit_names(data, outputs)
     names = data.input_names, targets[output]
     return Relations(
-        *names, effects, sums + sums.T, products + products.T, tuple(true), tuple(tried), probe.error(), held
+        *names, effects, sums + sums.T, products + products.T, tuple(true), tuple(tried), probe.error(), threshold
     )
 
 
@@ -169,7 +165,7 @@ class _Probe:
         self.network, self.data, self.scaling, self.output = network, data, data.scaling, output
         x = data.X_train
         order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
-        x = x[order[:ROWS]]
+        x = x[order[: SYMBOLIC.exchanged_rows]]
         self.dtype = x.dtype
         self.here = (x if self.scaling is None else self.scaling.undo(x)).double()
         self.there = self.here.roll(1, 0)  # the row that values come from
@@ -229,18 +225,24 @@ class _Probe:
         def off(sign: int, log: float) -> float:
             compensated = y + (x - there) / (sign * unit * math.exp(log))
             inside = (compensated >= low) & (compensated <= high)
-            if int(inside.sum()) < FEWEST * len(x):
-                return HOPELESS
+            if int(inside.sum()) < SYMBOLIC.fewest_inside * len(x):
+                return SYMBOLIC.not_measurable
             new = (there, compensated.clamp(low, high))
             if signs is not None:
                 new = (signs[0] * new[0].exp(), signs[1] * new[1].exp())
             along, alone = self.moved({i: new[0], j: new[1]}), self.moved({i: new[0]})
             return _size((along - self.values)[inside]) / max(_size((alone - self.values)[inside]), 1e-300)
 
-        least, sign, log = min((off(sign, log), sign, log) for sign in (1, -1) for log in GRID)
-        if least >= HOPELESS:
+        step = SYMBOLIC.factor_step  # between logarithms of c, inputs measured by their deviations
+        steps = [step * n for n in range(-SYMBOLIC.factor_steps, SYMBOLIC.factor_steps + 1)]
+        least, sign, log = min((off(sign, log), sign, log) for sign in (1, -1) for log in steps)
+        if least >= SYMBOLIC.not_measurable:
             return 0.0, math.inf  # two values only, say
-        found = minimize_scalar(lambda log: off(sign, log), bounds=(log - STEP, log + STEP), method="bounded")
+        found = minimize_scalar(
+            lambda log: off(sign, log),
+            bounds=(log - step, log + step),
+            method="bounded",
+        )
         if found.fun < least:
             least, log = float(found.fun), float(found.x)
         return sign * unit * math.exp(log), least

@@ -1,0 +1,79 @@
+"""The numbers that decide how formulas are fitted, simplified and judged, each with its unit and its reason."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FormulaSettings:
+    """Settings of candidates for a curve, of the constants of formulas, and of their errors and units."""
+
+    # named functions for one sampled curve
+    grid_rows: int = 128
+    """Samples on which the grid of (a, b) is searched. The grid has some 1,000 points; chosen, not measured."""
+    short_polish_rows: int = 300
+    """Samples of the short polish, which only ranks functions. Chosen, not measured."""
+    polish_rows: int = 1000
+    """Samples of the last polish. Errors of constants fall with the root of their number; chosen, not measured."""
+    polished_starts: int = 2
+    """Grid points of each function that Gauss-Newton steps improve: the best may lie beside a local minimum."""
+    finished_functions: int = 8
+    """Functions that are polished to the end, the best after the short polish. Chosen, not measured."""
+    short_polish_steps: int = 6
+    """Gauss-Newton steps of the short polish. Chosen, not measured."""
+    polish_steps: int = 40
+    """Gauss-Newton steps of the last polish at most. Chosen, not measured."""
+    inner_constants_bits: float = 2.0
+    """Bits that the constants a and b inside a function cost; a straight line does not have them."""
+    equal_fit_share: float = 1e-12
+    """Share of the variance below which two fits count as equally good: rounding of squares in double precision."""
+
+    # constants of an expression
+    fit_steps: int = 60
+    """Gauss-Newton steps of a fit of constants at most. Chosen, not measured."""
+    slow_gain: float = 1e-4
+    """Relative fall of the mean squared error below which a step counts as slow. Chosen, not measured."""
+    slow_steps: int = 3
+    """Slow steps in a row that end a fit of constants. Chosen, not measured."""
+    refit_steps: int = 20
+    """Gauss-Newton steps after one constant became a simple number: the others start near their optimum."""
+    smallest_residual: float = 1e-13
+    """Residuals, relative to rms(y), at which a fit ends: they are rounding errors in double precision."""
+    sigmas: float = 3.0
+    """Standard errors that a simple number may lie away from a constant: 0.3 % of true ones are missed (normal law)."""
+    chance: float = 0.25
+    """Probability of lying so near a simple number by chance above which none is taken. Chosen, not measured."""
+    equality_chance: float = 0.05
+    """Added to the chance that two constants seem equal, so that simple numbers are tried first."""
+    negligible_constant: float = 1e-5
+    """Absolute value below which a constant may be zero. Chosen, not measured."""
+    largest_multiple: int = 24
+    """Largest multiple of 1, 1/2, 1/3, ..., pi that counts as a simple number. Chosen, not measured."""
+
+    # simplification on the training rows
+    judged_rows: int = 2000
+    """Training rows on which shorter expressions are compared. Chosen, not measured."""
+    error_growth: float = 1.001
+    """Factor by which simplification may increase the error on these rows. Chosen, not measured."""
+
+    # errors and intervals
+    unseen_direction: float = 1e-10
+    """Of the largest singular value: directions of the constants below it the rows do not determine (rounding)."""
+    open_share: float = 1e-6
+    """Squared share of such directions from which a constant, or a value, counts as not determined."""
+    rows_at_once: int = 65_536
+    """Rows whose slopes are computed together: bounds memory, decides no result."""
+
+    # units
+    largest_denominator: int = 1000
+    """Of a power in a formula, read as a fraction. Chosen, not measured."""
+    largest_root: int = 12
+    """Denominator of a power of something with a unit; powers with a larger one take pure numbers only."""
+    same_factor: float = 1e-9
+    """Difference of the logarithms of two factors between units below which they are the same (rounding)."""
+
+    # functions of your own
+    same_function: float = 1e-6
+    """Relative difference up to which a function in torch counts as that of its expression: both may lose digits."""
+
+
+FORMULAS = FormulaSettings()
