@@ -54,7 +54,7 @@ GROWN = st.recursive(
 def test_any_expression_is_built_and_read_back(text):
     try:
         expression = parse(f"x + y*({text})")
-    except kw.KnotworkError:  # a constant too large to be held
+    except kw.KnotworkError:  # a constant that is too large for a float
         return
     x = torch.linspace(-0.9, 0.9, 20, dtype=torch.float64)
     rows = torch.stack([x, x.flip(0) * 0.7], 1)

@@ -1,4 +1,4 @@
-"""Naming edges: one as told, all of them in context, and the way back."""
+"""Naming edges: one by choice, all of them in the context of the network, and back to splines."""
 
 import pytest
 import torch

@@ -42,7 +42,7 @@ def latex(expr: sympy.Expr) -> str:
 
 
 def _latex_name(name: str) -> str | None:
-    """How to set a column name; None where SymPy's own reading is good: x, x_1, x12, theta, theta_1."""
+    """How to set a column name; None where SymPy sets it well: x, x_1, x12, theta, theta_1."""
     letters = re.fullmatch(r"([^\W\d_]+)_?\d*", name)
     if letters and (len(letters[1]) == 1 or letters[1].lower() in greek_letters_set):
         return None
@@ -97,9 +97,9 @@ def float_constants(expr: sympy.Expr) -> list[sympy.Float]:
 
 
 def round_constants(expr: sympy.Expr, digits: int) -> sympy.Expr:
-    """The expression with its decimal constants rounded to so many significant digits.
+    """The expression with its decimal constants rounded to `digits` significant digits.
 
-    What rounds to a whole number of at most that many digits becomes that integer: 2.0004 at 3 digits is 2.
+    A constant that becomes a whole number of at most `digits` digits is written as an integer: 2.0004 at 3 digits is 2.
     """
     if digits < 1:
         raise ExpressionError(f"Constants are rounded to 1 or more significant digits, got digits={digits}.")

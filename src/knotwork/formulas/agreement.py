@@ -211,7 +211,7 @@ class _Walk:
 
 
 def _solved(equations: Sequence[tuple[_Form, str]], count: int) -> tuple[str, list[_Form]]:
-    """The first clash, or none and the units of so many constants; pure numbers where they are free."""
+    """The first contradiction, or "" and the units of `count` constants: pure numbers where nothing determines them."""
     pivots: list[tuple[int, _Form]] = []  # each constant's unit by those of later ones
     for form, words in equations:
         for n, unit in pivots:

@@ -180,7 +180,7 @@ class _Rows:
 
     @staticmethod
     def of(z: Tensor, y: Tensor, w: Tensor, most: int) -> "_Rows":
-        """So many of the places at most."""
+        """The rows at `most` of the places."""
         rows = _thinned(z, most)
         return _Rows(z[rows], y[:, rows], w[:, rows] / w[:, rows].sum(1, keepdim=True))
 
@@ -190,7 +190,7 @@ class _Rows:
 
 
 def _thinned(z: Tensor, most: int) -> Tensor:
-    """Places of at most so many samples, even in the order of z, both ends among them."""
+    """Indices of `most` samples at most, evenly spaced in the order of z, with both ends."""
     return z.argsort()[torch.linspace(0, len(z) - 1, min(most, len(z))).round().long()]
 
 

@@ -31,7 +31,7 @@ def register_function(
 
     Args:
         name: what the function is called in `lib=` and on edges.
-        expression: text in x, as `knotwork.expressions.parse` reads it. The derivative is worked out from it.
+        expression: text in x, as `knotwork.expressions.parse` reads it. Its derivative is computed symbolically.
         cost: in bits. A function that costs one bit more must halve the unexplained variance to be preferred; a square
             costs 2, a Gaussian 3. The default is that of most functions of the library.
         domain: (low, high). The function must be real and finite strictly inside; no fit leaves it.

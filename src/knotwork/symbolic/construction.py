@@ -1,4 +1,4 @@
-"""The way back: a network that computes an expression, named edge by named edge."""
+"""A network that computes an expression, with a named function on every edge."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def from_expression(
     in_features = len(names) if data is None else data.n_inputs
     network = _Builder(names).network(kind, parsed, grid, k, in_features, tuple(columns))
     if data is not None:
-        _lay_grids(network, data.X_train)
+        _place_grids(network, data.X_train)
     return network
 
 
@@ -90,7 +90,7 @@ def _column(data: Dataset, name: str) -> int:
 def splines_of(network: Network, x: torch.Tensor) -> Network:
     """A copy whose curved edges are splines, as close to what they were as rows x (batch, in_features) tell."""
     found = network.copy()
-    _lay_grids(found, x)
+    _place_grids(found, x)
     seen = trace(network, x)
     for layer, values in zip(found.layers, seen.layers, strict=True):
         for source, target, name, _ in list(layer.named):
@@ -106,7 +106,7 @@ def splines_of(network: Network, x: torch.Tensor) -> Network:
     return found
 
 
-def _lay_grids(network: KANNetwork, x: torch.Tensor) -> None:
+def _place_grids(network: KANNetwork, x: torch.Tensor) -> None:
     for layer, values in zip(network.layers, trace(network, x).layers, strict=True):
         if bool(values.inputs.isfinite().all()):
             layer.update_grid(values.inputs)
@@ -134,7 +134,7 @@ class _Builder:
         self, kind: type[Network], expressions: Sequence[Expr], grid: int, k: int, in_features: int,
         inputs: tuple[int, ...],
     ) -> Network:  # fmt: skip
-        """Nodes for all expressions, laid out in layers and written into a network."""
+        """A network with nodes for all expressions, arranged in layers."""
         if len(expressions) == 1 and len(_factors(expressions[0])[1]) > 1:
             outputs = [self.node(expressions[0])]
         else:
@@ -202,7 +202,7 @@ class _Builder:
         return _Node(_above(sums), sums=sums)
 
     def edges(self, expression: Expr, times: float = 1.0) -> list[_Edge]:
-        """Edges whose sum is so many times the expression, no two from one node."""
+        """Edges whose sum is `times` the expression, no two from one node."""
         from knotwork.expressions import algebra
 
         constant, edges = 0.0, []

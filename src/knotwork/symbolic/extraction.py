@@ -15,10 +15,18 @@ from knotwork.model import KANNetwork
 def symbolic_formula(network: KANNetwork, data: object = None, *, simplify: bool = True, loss: str = "mse") -> Formula:
     """The formula of a network whose edges are all named, in the columns' own units.
 
-    Constants are gathered, terms that add less than 1e-8 of their sum dropped, and constants within 1e-7 of a simple
-    number replaced by it where the fit to the training rows does not suffer (`simplify=False` leaves all as it is).
-    `loss` is that of the fit: with "cross_entropy" the targets are labels, and the formula gives their logits.
-    Raises SpecError while an edge is still a spline, and without `data`, which the gap and the names need.
+    Args:
+        network: a network whose edges all have names; it is not changed.
+        data: the training data, for the names of the columns, the gap to the network and the errors of constants.
+        simplify: collect constants, drop terms that add less than 1e-8 of their sum, and replace constants within 1e-7
+            of a simple number by it, where the error on the training rows does not grow. False changes nothing.
+        loss: that of the fit. With "cross_entropy" the targets are labels, and the formula gives their logits.
+
+    Returns:
+        The formula, with one expression for each output.
+
+    Raises:
+        SpecError: an edge is still a spline, or `data` are missing.
     """
     if data is None:
         raise SpecError(

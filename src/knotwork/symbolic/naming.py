@@ -1,4 +1,4 @@
-"""Turning splines into named functions: one edge as told, or all of them, each in the context of the whole network."""
+"""An edge is given a name: one edge by choice, or all of them, each in the context of the whole network."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -42,7 +42,22 @@ def edge_samples(network: KANNetwork, edge: Edge, data: object = None) -> tuple[
 def suggest_symbolic(
     network: KANNetwork, layer: int, source: int, target: int, data: object = None, lib: Iterable[str] | None = None
 ) -> Candidates:
-    """The ranked table of named functions for edge (layer, source, target), fitted to its curve (section 2.5.1)."""
+    """The ranked table of named functions for edge (layer, source, target), fitted to its curve (section 2.5.1).
+
+    Args:
+        network: a trained network; it is not changed.
+        layer: number of the layer of edges, from 0.
+        source: number of the node that the edge comes from.
+        target: number of the sum that it leads to.
+        data: the training data. Without them the curve is sampled evenly over the grid of the edge.
+        lib: names of functions to try; the default library without it.
+
+    Returns:
+        The candidates, best score first.
+
+    Raises:
+        SpecError: there is no such edge, or no such function.
+    """
     edge = (layer, source, target)
     table = candidates(*edge_samples(network, edge, data), select_functions(lib), edge)
     if layer or data is None:
@@ -61,9 +76,24 @@ def fix_symbolic(
     params: Sequence[float] | None = None,
     trainable: bool = True,
 ) -> Candidate:
-    """Name one edge in place: c·f(a·x + b) + d with constants fitted to its curve, or `params` = (a, b, c, d); the fit.
+    """Name one edge in place, as c·f(a·x + b) + d, and return the fit.
 
-    `trainable=False` keeps the constants as they are in later fits.
+    Args:
+        network: the network that is changed.
+        layer: number of the layer of edges, from 0.
+        source: number of the node that the edge comes from.
+        target: number of the sum that it leads to.
+        function: a name of the library, such as "sin".
+        data: the training data. Without them the curve is sampled evenly over the grid of the edge.
+        params: the constants (a, b, c, d). Without them they are fitted to the curve of the edge.
+        trainable: whether later fits may change the constants.
+
+    Returns:
+        The candidate, with its constants and how well it describes the edge.
+
+    Raises:
+        SpecError: there is no such edge or function, `params` are not four numbers, or no constants keep a·x + b inside
+            the domain of the function.
     """
     edge, record = (layer, source, target), named_function(function)
     x, y = edge_samples(network, edge, data)
@@ -114,13 +144,24 @@ def auto_symbolic(
     r2_threshold: float = 0.0,
     loss: str = "mse",
 ) -> Network:
-    """A copy with every edge named by what suits the whole network, all constants refitted together at the end.
+    """A copy of the network in which every edge has a name; the constants of all edges are refitted together.
 
-    Edges are named one at a time, the clearest first, and after each the rest of the network is refitted briefly, so
-    that what is still a spline adapts. Then edges whose second or third candidate was close are tried with those, in
-    context: a swap stays if the refitted network describes the training rows in fewer bits. Edges whose best fit has
-    r² below `r2_threshold` stay splines. No edge is ever removed; "0" is in no default library. A network that was
-    fitted to labels with loss="cross_entropy" is refitted to them with the same `loss`.
+    Edges are named one at a time, the clearest first. After each, the network is refitted briefly, so that the splines
+    adapt. Then edges whose second or third candidate was close are tried with those: a swap stays if the refitted
+    network describes the training rows in fewer bits. No edge is ever removed; "0" is in no default library.
+
+    Args:
+        network: a trained network; it is not changed.
+        data: the training data.
+        lib: names of functions to try; the default library without it.
+        r2_threshold: edges whose best candidate has a smaller r² stay splines. The default names all.
+        loss: that of the fit: "mse" for numbers, "cross_entropy" for labels.
+
+    Returns:
+        The copy.
+
+    Raises:
+        SpecError: there is no such function or loss.
     """
     data, goal = as_dataset(data), goal_of(loss)
     with threads_for(len(data.X_train) * network.parameters_in_use()):
@@ -179,7 +220,7 @@ def _swap(current: Network, tables: dict[Edge, Candidates], x: Tensor, y: Tensor
 def description(network: KANNetwork, x: Tensor, y: Tensor, goal: Goal = NORMAL) -> float:
     """Length of residuals and formula together: n/2 log₂ MSE + costs of the named functions times log₂ n.
 
-    Residuals below 1e-10 of rms(y) count as none: what is left there is rounding, not a reason for another function.
+    Residuals below 1e-10 of rms(y) count as none: they are rounding errors and no reason for another function.
     Of labels it is the cross-entropy in bits that stands before the costs, and since they tell little, every constant
     inside a function costs half of log₂ n more.
     """
