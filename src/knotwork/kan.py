@@ -50,14 +50,33 @@ if TYPE_CHECKING:
 class KAN(KANNetwork):
     """A Kolmogorov-Arnold network: learnable curves on edges, sums and products on nodes (Liu et al. 2024).
 
-    `width` gives the nodes a layer, inputs first; (sums, products) where a layer holds product nodes, each multiplying
-    `arity` sums: [2, 5, 1], [2, (0, 1), 1]. `grid` is the number of intervals G of every spline, `k` its order. `base`
-    is b(x) of eq. 2.10: "silu", "identity", "sine" or "zero". `init` is "paper" or "power". `grid_range` fixes the
-    input grids; without it the first fit lays them over the data. Outside its grid a spline goes on as a straight line
-    (`extrapolation="linear"`), fades to zero ("zero") or refuses ("error"). `seed` makes the initial values
-    reproducible without touching torch's own generator. No data is ever kept on a model.
+    Calling it maps (..., width[0]) to (..., width[-1]). No data is ever kept on a model.
 
-    Calling it maps (..., width[0]) to (..., width[-1]). Raises SpecError for settings that describe no network.
+    Args:
+        width: nodes of each layer, inputs first, such as [2, 5, 1]; (sums, products) where a layer holds product nodes,
+            each of which multiplies `arity` sums: [2, (0, 1), 1].
+        grid: number of intervals G of every spline.
+        k: order of the splines, 0 to 7; cubic by default, as in the paper.
+        seed: makes the initial values reproducible; torch's own generator is not touched.
+        arity: factors of a product node.
+        base: b(x) of eq. 2.10: "silu", "identity", "sine" or "zero".
+        init: initial values: "power" (arXiv 2509.03417) or "paper" (section 2.2). A KAN is fitted as a whole, often
+            from small shapes, and "power" reached lower errors there; the default of a single `KANLayer` is "paper".
+        grid_range: fixes the input grids; without it the first fit places them over the data.
+        extrapolation: outside its grid a spline continues as a straight line ("linear"), falls to zero ("zero") or
+            raises an error ("error").
+        dtype: float64 by default, since second-order steps need it to reach the accuracy splines allow; a single
+            `KANLayer` takes torch's default, as the layers around it do.
+
+    Raises:
+        SpecError: for settings that describe no network.
+
+    Example:
+        >>> import torch
+        >>> import knotwork as kw
+        >>> model = kw.KAN(width=[2, 5, 1], grid=5, k=3, seed=0)
+        >>> model(torch.zeros(10, 2, dtype=torch.float64)).shape
+        torch.Size([10, 1])
     """
 
     def __init__(

@@ -31,7 +31,32 @@ class KANLayer(nn.Module):
     c·f(a·x + b) + d, or removed, which is exactly zero. Outside the grid the spline goes on as `extrapolation` says.
 
     `coefficients` has shape (in, grid + k, out), `base_weights` (in, out), `knots` (in, grid + 2k + 1). `mask` is 1
-    where an edge is a spline and 0 where it is named or removed. The dtype is torch's default unless given.
+    where an edge is a spline and 0 where it is named or removed.
+
+    Args:
+        in_features: inputs.
+        out_features: outputs.
+        grid: number of intervals G of every spline.
+        k: order of the splines, 0 to 7.
+        base: b(z): "silu", "identity", "sine" or "zero".
+        init: initial values: "paper" (section 2.2), whose Xavier weights suit a layer among others as those of
+            torch.nn.Linear do, or "power" (arXiv 2509.03417), the default of a whole `KAN`.
+        grid_range: ends of all grids until `update_grid` or `set_knots` places them.
+        extrapolation: outside its grid a spline continues as a straight line ("linear"), falls to zero ("zero") or
+            raises an error ("error").
+        dtype: torch's default, as for every layer of torch; a whole `KAN` takes float64.
+        device: where the tensors are.
+        generator: draws the initial values; torch's own by default.
+
+    Raises:
+        SpecError: for settings that describe no layer.
+
+    Example:
+        >>> import torch
+        >>> import knotwork as kw
+        >>> layer = kw.KANLayer(3, 2)
+        >>> layer(torch.zeros(5, 4, 3)).shape
+        torch.Size([5, 4, 2])
     """
 
     knots: Tensor

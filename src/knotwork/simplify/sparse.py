@@ -75,7 +75,7 @@ def fit_sparse(
 
     Example:
         >>> import knotwork as kw
-        >>> data = kw.sample("exp(x)", x=(-1, 1), y=(-1, 1), size=200, seed=0)
+        >>> data = kw.sample(lambda x, y: x.exp(), x=(-1, 1), y=(-1, 1), size=200, seed=0)
         >>> result = kw.fit_sparse(kw.KAN(width=[2, 1], seed=0), data)
         >>> result.model.spec.width, result.model.spec.inputs
         (((1, 0), (1, 0)), (0,))
