@@ -11,8 +11,8 @@ Every run is one JSON line in `results/poisson.jsonl`. The methods:
 - `kan-paper`: the paper's method in our library: [2, 10, 1] of order 3, its initial values, G = 5, 10, 20 with 250
   steps of L-BFGS each, 10,000 points on a lattice and 800 on the edge, 0.01 times the mean squared residual plus that
   of the edge; hidden grids follow their values in the first 50 steps of each grid.
-- `mlp-lm`: tanh networks by the same Levenberg-Marquardt as ours (damping, scaling, bent steps, balanced edge), the
-  best of four starts after 30 steps, then up to 300 more, at three Sobol points a parameter, 600 at least.
+- `mlp-lm`: tanh networks by the same Levenberg-Marquardt as ours (damping, scaling, geodesic acceleration, balanced
+  edge), the best of four starts after 30 steps, then up to 300 more, at three Sobol points a parameter, 600 at least.
 - `mlp-lbfgs`: the same networks, points and weights by 3,000 steps of L-BFGS.
 - `coarse-sample`: our [2, 5, 1], k = 3, on grids finer and finer with a sample that stays: a lattice of 15 x 15 points,
   and 225 scattered ones. `pde.solve` takes more points on finer grids: that is `kan-lm`.
@@ -38,12 +38,22 @@ from torch.func import functional_call, grad, jacrev, jvp, vmap
 import knotwork as kw
 from knotwork import pde
 from knotwork.pde import library
-from knotwork.pde.least_squares import System, least_squares
 from knotwork.pde.problems.points import PointSet, condition_points, sobol_points
 from knotwork.pde.solving.gradient_methods import minimise
+from knotwork.pde.solving.levenberg_marquardt import levenberg_marquardt as solve_system
+from knotwork.pde.solving.system import System
 from knotwork.pde.strategies.initial_networks import draw_first_values, set_to_domain
 from knotwork.pde.terms import Term
-from knotwork.training.damping import Damping, bent_step, damped_step
+from knotwork.solvers import (
+    SOLVER,
+    NormalEquations,
+    Options,
+    Step,
+    VectorProblem,
+    accelerated_step,
+    gauss_newton,
+    second_differences,
+)
 
 matplotlib.use("Agg")
 RESULTS = Path(__file__).parent / "results" / "poisson.jsonl"
@@ -60,7 +70,6 @@ LOOKS = {
 BOX = torch.tensor([[-1.0, -1.0], [1.0, 1.0]], dtype=torch.float64)
 NONE = torch.zeros(0, dtype=torch.float64)
 TEST = sobol_points(10000, BOX, 2**31 - 1)
-PROBE = 0.1
 
 
 def source(x: Tensor) -> Tensor:
@@ -198,27 +207,31 @@ class Rows:
         return torch.cat([vmap(jacrev(f), (None, 0))(p, some) for some in x.split(500)])
 
 
+class ResidualsOfRows(VectorProblem):
+    """The sum of squared residuals as a function of the network's parameters."""
+
+    def __init__(self, rows: Rows, p: Tensor) -> None:
+        super().__init__(p)
+        self.rows = rows
+
+    def evaluate(self, at: Tensor) -> tuple[float, Tensor]:
+        r = self.rows.residuals(at)
+        return float(r @ r), r
+
+    def linearise(self) -> NormalEquations:
+        self.j = self.rows.jacobian(self.at)
+        return NormalEquations(self.j.T @ self.j, self.j.T @ self.seen)
+
+    def accelerated(self, step: Step) -> Tensor:
+        moved = second_differences([self.seen], lambda share: [self.rows.residuals(self.at + share * step.vector)])[0]
+        return accelerated_step(step, self.j.T @ (moved / SOLVER.acceleration_probe**2))
+
+
 def levenberg_marquardt(rows: Rows, p: Tensor, steps: int, tolerance: float = 1e-3, patience: int = 8) -> Tensor:
-    """The steps of `knotwork.pde.least_squares` for any residuals."""
-    damping, taken, slow = Damping(), 0, 0
-    r = rows.residuals(p)
-    loss, j = float(r @ r), rows.jacobian(p)
-    while taken < steps and slow < patience:
-        step, predicted, factor = damped_step(j.T @ j, j.T @ r, damping.value)
-        new, trial = float("nan"), r
-        if step is not None:
-            second = (rows.residuals(p + PROBE * step) + rows.residuals(p - PROBE * step) - 2 * r) / PROBE**2
-            step = bent_step(step, j.T @ second, factor)
-            trial = rows.residuals(p + step)
-            new = float(trial @ trial)
-        if new < loss:
-            damping.taken(loss - new, predicted)
-            slow = 0 if new < (1 - tolerance) * loss else slow + 1
-            p, r, loss, taken = p + step, trial, new, taken + 1
-            j = rows.jacobian(p)
-        elif damping.rejected():
-            break
-    return p
+    """The steps of `knotwork.pde.solving.levenberg_marquardt` for any residuals."""
+    problem = ResidualsOfRows(rows, p)
+    gauss_newton(problem, Options(steps=steps, tolerance=tolerance, patience=patience))
+    return problem.at
 
 
 def mlp(method: str, hidden: list[int], seed: int) -> dict:
@@ -271,7 +284,7 @@ def coarse_sample(sample: str, seed: int) -> Iterator[dict]:
         system = system_at(model, x, 50)
         system.balance()
         at_start = float(system.terms[0].values(model, NONE).square().mean().sqrt())
-        least_squares(system, steps=150)
+        solve_system(system, steps=150)
         other = Term(problem, "equation", problem.equation, PointSet(sobol_points(4000, BOX, 1)))
         other.prepare(model)
         here, there = (float(t.values(model, NONE).square().mean().sqrt()) for t in (system.terms[0], other))

@@ -85,7 +85,7 @@ def test_rows_by_parameters_and_unknowns_are_those_of_finite_differences():
         by = torch.randn(
             len(term.values(model, a)), term.count, generator=torch.Generator().manual_seed(0), dtype=torch.float64
         )
-        torch.testing.assert_close(term.pull_back(model, a, free, by), rows.T @ by.flatten(), rtol=1e-8, atol=1e-8)
+        torch.testing.assert_close(term.vjp(model, a, free, by), rows.T @ by.flatten(), rtol=1e-8, atol=1e-8)
 
 
 def test_a_hard_condition_holds_exactly():

@@ -8,8 +8,8 @@ import torch
 
 from knotwork import pde
 from knotwork.errors import SpecError
-from knotwork.pde.least_squares import System
 from knotwork.pde.problems.points import PointSet
+from knotwork.pde.solving.system import System
 from knotwork.pde.strategies.adaptive import equidistributed_knots, moved_to_knots
 from knotwork.pde.strategies.from_initial_condition import FromInitialCondition, on_equidistributed_knots
 from knotwork.pde.strategies.initial_networks import draw_first_values, set_to_domain
@@ -109,7 +109,7 @@ def test_residuals_are_evened_out_but_not_those_reported():
     term = system.terms[0]
     before = torch.cat([j.norm(dim=1) for _, j in term.rows(model, NONE, system.free)])
     plain = term.values(model, NONE)
-    system.even_out()
+    system.equilibrate_rows()
     after = torch.cat([j.norm(dim=1) for _, j in term.rows(model, NONE, system.free)])
     chosen = before > 1e-3 * before.max()
     ratio = (after / before.sqrt())[chosen]

@@ -10,9 +10,10 @@ import torch
 import knotwork as kw
 from knotwork import pde
 from knotwork.pde.hidden_grids import follow_values
-from knotwork.pde.least_squares import System, least_squares
 from knotwork.pde.problems.points import split_own_points
 from knotwork.pde.solving.gradient_methods import minimise
+from knotwork.pde.solving.levenberg_marquardt import levenberg_marquardt
+from knotwork.pde.solving.system import System
 from knotwork.pde.terms import make_terms
 from tests.pde.interrupting import interrupted_at
 
@@ -116,7 +117,7 @@ def test_an_unknown_coefficient_with_its_standard_error():
 
 def test_refining_changes_no_objective():
     system = small_system()
-    least_squares(system, steps=15)
+    levenberg_marquardt(system, steps=15)
     before = system.objective()
     assert System(system.network.refine(12), system.terms, system.unknowns).objective() == pytest.approx(
         before, rel=1e-6
@@ -139,9 +140,9 @@ def test_moving_the_ends_of_hidden_grids_keeps_the_function():
 
 def test_steps_never_raise_the_objective():
     system = small_system(2)
-    least_squares(system, steps=3)
+    levenberg_marquardt(system, steps=3)
     seen = [system.objective()]
-    least_squares(system, steps=15, update_grid=False, each_step=lambda step, value: seen.append(value))
+    levenberg_marquardt(system, steps=15, update_grid=False, each_step=lambda step, value: seen.append(value))
     assert all(b <= a for a, b in pairwise(seen))
 
 

@@ -49,6 +49,20 @@ class PDESettings:
     """Added to the diagonal of the scaled Gauss-Newton matrix before standard errors are computed from its inverse:
     some hundred times the rounding error of float64, so that directions without information are regular."""
 
+    projection_ridge: float = 1e-11
+    """Ridge of variable projection, as a share of the diagonal: far above rounding (1e-16), far below anything that
+    the points determine. Chosen, not measured."""
+    projection_floor: float = 1e-4
+    """Entry of that diagonal, as a share of its largest, below which the ridge is no smaller: coefficients that hardly
+    any point determines stay small. Chosen, not measured."""
+    grid_increase: float = 1.5
+    """Factor of the objective up to which hidden grids may follow their values after a step. Above, the grids stay, as
+    values slightly outside of a grid do little harm. Chosen, not measured."""
+    late_grid_increase: float = 1e3
+    """The same factor once the grids have stayed for `early_grid_waits` steps. Chosen, not measured."""
+    early_grid_waits: int = 10
+    """Steps in a row after which a larger increase is accepted. Chosen, not measured."""
+
     # Gradient methods, for comparison
 
     lbfgs_rate: float = 1.0

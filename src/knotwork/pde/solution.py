@@ -16,6 +16,7 @@ from knotwork.pde.problems.points import PointSet, sobol_points, split_own_point
 from knotwork.pde.problems.problem import Problem
 from knotwork.pde.settings import PDE
 from knotwork.pde.terms import Term
+from knotwork.solvers import StopReason
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,6 +64,7 @@ class Solution:
     - `unknowns`: an `Estimate` for each unknown coefficient.
     - `parameters`: the number of free parameters, summed over windows. Frozen ones, and splines beyond the domain, do
       not count.
+    - `stop`, `stop_reason`: why the last minimisation ended, as a value and as a sentence.
     - `history`: a `Step` after every step; `steps` is their number, `seconds` the time of the whole call.
 
     Example:
@@ -82,10 +84,16 @@ class Solution:
     relative_l2: float | None
     mse: float | None
     parameters: int
+    stop: StopReason
     stop_reason: str
     steps: int
     seconds: float
     history: tuple[Step, ...] = field(repr=False, default=())
+
+    @property
+    def converged(self) -> bool:
+        """Whether the last minimisation ended because no further step was of use (`StopReason.converged`)."""
+        return self.stop.converged
 
     @property
     def model(self) -> KAN:

@@ -72,7 +72,7 @@ class Term:
             if self.problem.hard and not chunk.factors:
                 chunk.factors = {name: self._hard_jets(chunk.x, h) for name, h in self.problem.hard.items()}
 
-    def even_out(self, network: KANNetwork, unknowns: Tensor, free: FreeParameters) -> None:
+    def equilibrate_rows(self, network: KANNetwork, unknowns: Tensor, free: FreeParameters) -> None:
         """Row equilibration: divide the residuals at each point by |J|^(1/2), J being their row of the Jacobian."""
         self.scales = None
         sizes = [jacobian.norm(dim=1) for _, jacobian in self.rows(network, unknowns, free)]
@@ -105,7 +105,7 @@ class Term:
                 jacobian = rows_of_jacobian(swept, found[:-1], free, self.copies, first)
                 yield part.detach(), torch.cat([jacobian, found[-1]], dim=1)
 
-    def pull_back(self, network: KANNetwork, unknowns: Tensor, free: FreeParameters, by: Tensor) -> Tensor:
+    def vjp(self, network: KANNetwork, unknowns: Tensor, free: FreeParameters, by: Tensor) -> Tensor:
         """The vector-Jacobian product Jᵀ `by`, for `by` (equations, n), without forming J: (P + U,)."""
         total = torch.zeros(free.size + len(unknowns), dtype=torch.float64)
         for chunk in self.chunks:

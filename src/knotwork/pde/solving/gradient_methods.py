@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 
 from knotwork.pde.hidden_grids import follow_values
-from knotwork.pde.least_squares import System
 from knotwork.pde.settings import PDE
-from knotwork.training import INTERRUPTED
+from knotwork.pde.solving.system import System
+from knotwork.solvers import EachStep, Ended, StopReason
 
 
 def minimise(
@@ -18,9 +16,9 @@ def minimise(
     *,
     steps: int,
     update_grid: bool = True,
-    each_step: Callable[[int, float], str | None] | None = None,
-) -> tuple[int, str]:
-    """Minimise the objective of a system in place by "lbfgs" or "adam"; steps taken and why it ended."""
+    each_step: EachStep | None = None,
+) -> Ended:
+    """Minimise the objective of a system in place by "lbfgs" or "adam"; the number of steps and why it ended."""
     parameters = torch.nn.Parameter(system.get())
     if optimizer == "lbfgs":
         stepper: torch.optim.Optimizer = torch.optim.LBFGS(
@@ -33,7 +31,7 @@ def minimise(
     def closure() -> float:
         system.set(parameters.detach())
         residuals = system.residuals()
-        parameters.grad = 2 * system.pull_back(residuals)
+        parameters.grad = 2 * system.vjp(residuals)
         return system.objective(residuals)
 
     for taken in range(1, steps + 1):
@@ -42,14 +40,14 @@ def minimise(
             loss = float(stepper.step(closure))  # type: ignore[arg-type]
         except KeyboardInterrupt:
             system.set(before)
-            return taken - 1, INTERRUPTED
+            return Ended(taken - 1, StopReason.INTERRUPTED, StopReason.INTERRUPTED.value)
         system.set(parameters.detach())
         if loss != loss:
-            return taken, "the objective became NaN"
+            return Ended(taken, StopReason.NOT_FINITE, "the objective became NaN")
         if update_grid and taken % PDE.steps_between_grid_updates == 0 and follow_values(system.network, system.rows):
             parameters.data.copy_(system.get())
             stepper.state.clear()  # what it knows of the curvature holds for the old grids
-        reason = each_step(taken, loss) if each_step is not None else None
-        if reason:
-            return taken, reason
-    return steps, f"the limit of {steps} steps was reached"
+        stop = each_step(taken, loss) if each_step is not None else None
+        if stop:
+            return stop.after(taken)
+    return Ended(steps, StopReason.STEP_LIMIT, f"the limit of {steps} steps was reached")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from knotwork.pde.least_squares import System
 from knotwork.pde.settings import PDE
+from knotwork.pde.solving.system import System
 
 
 def standard_errors(system: System) -> Tensor:

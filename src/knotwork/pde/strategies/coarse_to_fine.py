@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from knotwork.kan import KAN
-from knotwork.pde.least_squares import System
 from knotwork.pde.problems.points import PointSet
 from knotwork.pde.problems.problem import Problem
 from knotwork.pde.settings import PDE
+from knotwork.pde.solving.system import System
 from knotwork.pde.strategies.adaptive import adaptive_points, refined_adaptively
 from knotwork.pde.strategies.initial_networks import best_start
 from knotwork.pde.strategies.strategy import Options, WindowRun, face_points, first_guesses
@@ -40,9 +40,11 @@ class CoarseToFine:
         else:
             run.reporter.stage(f"best of {self.starts} starts")
             generator = torch.Generator().manual_seed(self.options.seed)
-            system, run.reason = best_start(
+            system, interrupted = best_start(
                 start, lambda network: self._system(problem, network, unknowns), self.starts, generator
             )
+            if interrupted:
+                run.interrupted()
         for grid in self.grids:
             if run.stopped:
                 break

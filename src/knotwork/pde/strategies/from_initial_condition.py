@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from knotwork.kan import KAN
-from knotwork.pde.least_squares import System
 from knotwork.pde.problems.problem import Problem
 from knotwork.pde.settings import PDE
+from knotwork.pde.solving.system import System
 from knotwork.pde.strategies.adaptive import equidistributed_knots, moved_to_knots
 from knotwork.pde.strategies.separable_network import fix_initial_condition
 from knotwork.pde.strategies.strategy import Options, WindowRun, face_points, first_guesses
@@ -101,7 +101,7 @@ class FromInitialCondition:
 
     def _set_weights(self, system: System) -> None:
         if self.options.adaptive:
-            system.even_out()
+            system.equilibrate_rows()
         else:
             system.balance()
 

@@ -9,11 +9,12 @@ import torch
 
 from knotwork.kan import KAN
 from knotwork.model import KANNetwork
-from knotwork.pde.least_squares import System, least_squares
 from knotwork.pde.problems.problem import Problem
 from knotwork.pde.settings import PDE
+from knotwork.pde.solving.levenberg_marquardt import levenberg_marquardt
+from knotwork.pde.solving.system import System
+from knotwork.solvers import StopReason
 from knotwork.splines import uniform_knots
-from knotwork.training import INTERRUPTED
 
 
 def set_to_domain(model: KAN, problem: Problem, intervals: Sequence[int] | None = None) -> KAN:
@@ -45,26 +46,26 @@ def draw_first_values(network: KANNetwork, generator: torch.Generator) -> None:
 
 def best_start(
     model: KAN, make: Callable[[KAN], System], starts: int, generator: torch.Generator
-) -> tuple[System, str]:
+) -> tuple[System, bool]:
     """The best of several random starts, by successive halving: a few steps each, then the better half goes on.
 
-    The second value says why it ended, where it was interrupted.
+    The second value is whether Ctrl-C ended it.
     """
     candidates = []
     for _ in range(starts):
         network = model.copy()
         draw_first_values(network, generator)
         candidates.append(make(network))
-    steps, reason = PDE.first_start_steps, ""
-    while len(candidates) > 1 and reason != INTERRUPTED:
+    steps, interrupted = PDE.first_start_steps, False
+    while len(candidates) > 1 and not interrupted:
         for system in candidates:
             system.balance()
-            reason = least_squares(system, steps=steps)[1]
-            if reason == INTERRUPTED:
+            interrupted = levenberg_marquardt(system, steps=steps).reason is StopReason.INTERRUPTED
+            if interrupted:
                 break
         candidates.sort(key=lambda system: _or_infinite(system.weighed()))
         candidates, steps = candidates[: (len(candidates) + 1) // 2], PDE.further_start_steps
-    return candidates[0], reason
+    return candidates[0], interrupted
 
 
 def _or_infinite(value: float) -> float:

@@ -15,9 +15,9 @@ from knotwork import kernels
 from knotwork.errors import SpecError
 from knotwork.kan import KAN
 from knotwork.model import is_whole
-from knotwork.pde.least_squares import System
 from knotwork.pde.problems.problem import Problem
 from knotwork.pde.settings import PDE
+from knotwork.pde.solving.system import System
 from knotwork.pde.terms import Term
 
 
@@ -77,4 +77,4 @@ def fix_initial_condition(network: KAN, problem: Problem, initial: list[Term], u
     with torch.no_grad():
         first.coefficients.zero_()
         first.coefficients[t, :, t::2] = found.repeat(1, len(problem.fields))
-    System(network, initial, unknowns).settle()
+    System(network, initial, unknowns).solve_layers()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,13 +10,14 @@ import torch
 from torch import Tensor
 
 from knotwork.kan import KAN
-from knotwork.pde.least_squares import System, least_squares
 from knotwork.pde.problems.problem import Problem
 from knotwork.pde.settings import PDE
 from knotwork.pde.solution import Step, residual_of
 from knotwork.pde.solving.gradient_methods import minimise
-from knotwork.training import INTERRUPTED, Reporter
-from knotwork.training.result import STOPPED
+from knotwork.pde.solving.levenberg_marquardt import levenberg_marquardt
+from knotwork.pde.solving.system import System
+from knotwork.solvers import EachStep, Ended, Stop, StopReason
+from knotwork.training import Reporter
 
 
 @dataclass(frozen=True)
@@ -48,16 +48,17 @@ class WindowRun:
     def __init__(self, options: Options, window: int, reporter: Reporter, began: float) -> None:
         self.options, self.window, self.reporter, self.began = options, window, reporter, began
         self.history: list[Step] = []
-        self.steps, self.reason = 0, ""
+        self.steps = 0
+        self.ended = Ended(0, StopReason.STEP_LIMIT, "no step was made")
 
     @property
     def stopped(self) -> bool:
         """Whether the user ended it, by Ctrl-C or by the callback: then nothing more is minimised."""
-        return self.reason in (STOPPED, INTERRUPTED)
+        return self.ended.reason.by_caller
 
     def interrupted(self) -> None:
         """Record that Ctrl-C was pressed."""
-        self.reason = INTERRUPTED
+        self.ended = Ended(self.steps, StopReason.INTERRUPTED, StopReason.INTERRUPTED.value)
 
     def minimise(self, system: System, title: str, tolerance: float | None = None, patience: int | None = None) -> None:
         """Minimise the objective of a system in place, by the optimiser asked for."""
@@ -65,7 +66,7 @@ class WindowRun:
         self.reporter.stage(title, options.steps)
         each_step = self._each_step(system.network.spec.grid)
         if options.optimizer == "lm":
-            taken, self.reason = least_squares(
+            self.ended = levenberg_marquardt(
                 system,
                 steps=options.steps,
                 tolerance=options.tolerance if tolerance is None else tolerance,
@@ -73,14 +74,15 @@ class WindowRun:
                 each_step=each_step,
             )
         else:
-            taken, self.reason = minimise(system, options.optimizer, steps=options.steps, each_step=each_step)
-        self.steps += taken
+            self.ended = minimise(system, options.optimizer, steps=options.steps, each_step=each_step)
+        self.steps += self.ended.steps
 
-    def _each_step(self, grid: int) -> Callable[[int, float], str | None]:
-        def each_step(step: int, objective: float) -> str | None:
+    def _each_step(self, grid: int) -> EachStep:
+        def each_step(step: int, objective: float) -> Stop | None:
             record = Step(self.steps + step, time.perf_counter() - self.began, grid, self.window, objective)
             self.history.append(record)
-            return STOPPED if self.reporter(step, record) else None
+            stopped = self.reporter(step, record)
+            return Stop(StopReason.CALLBACK, StopReason.CALLBACK.value) if stopped else None
 
         return each_step
 
