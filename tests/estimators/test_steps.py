@@ -10,12 +10,13 @@ import torch
 from knotwork.estimators.adam import adam
 from knotwork.estimators.gauss_newton import derivatives, gauss_newton
 from knotwork.estimators.linear_start import linear_network, rescale_outputs
-from knotwork.estimators.roughness import Roughness
 from knotwork.estimators.rows import Rows
 from knotwork.model import FreeParameters
-from knotwork.solvers import Stop, StopReason
+from knotwork.solvers import Ended, Stop, StopReason
 from knotwork.splines import grid_range
+from knotwork.training.evidence import update_weights
 from knotwork.training.likelihood import Bernoulli, Categorical, Normal
+from knotwork.training.roughness import Roughness
 
 
 def targets_for(likelihood, n, generator):
@@ -108,12 +109,12 @@ def test_roughness_its_slope_and_its_curvature_agree():
 def test_a_straight_edge_is_not_bent_and_a_parabola_is():
     network, _ = problem(Normal(), hidden=(), grid=4, k=3)
     roughness = Roughness(network)
-    bent = roughness._squares(FreeParameters(network).get())[0, 1]
+    bent = roughness.squares(FreeParameters(network).get())[0, 1]
     assert float(bent) < 1e-20
     with torch.no_grad():  # evenly spaced coefficients squared: every second difference is 2 h²
         line = torch.arange(7, dtype=torch.float64) * 0.5
         network.layers[0].coefficients.copy_((line**2)[None, :, None].expand(2, -1, 2))
-    bent = roughness._squares(FreeParameters(network).get())[0, 1]
+    bent = roughness.squares(FreeParameters(network).get())[0, 1]
     assert float(bent) == pytest.approx(4 * 2.0**2)  # four edges whose second derivative is 2
 
 
@@ -122,13 +123,13 @@ def test_weights_of_roughness_are_learned_where_prior_and_squares_balance():
     network, _ = problem(Normal(), hidden=(40,), grid=3, k=3)
     roughness = Roughness(network)
     generator = torch.Generator().manual_seed(0)
-    precision = roughness._precisions()[0] * 5.0
+    precision = roughness.precisions()[0] * 5.0
     root = torch.linalg.cholesky(torch.linalg.inv(precision))
     at = FreeParameters(network).get()
     places = roughness.places[0]
     at[places] = torch.randn(places.shape, generator=generator, dtype=torch.float64) @ root.T
     for _ in range(30):
-        roughness.learn(at, torch.zeros(len(at), len(at), dtype=torch.float64))
+        update_weights(roughness, at, torch.zeros(len(at), len(at), dtype=torch.float64))
     # 80 edges: a variance is known to about sqrt(2 / 80 / 5), a tenth; three of those
     torch.testing.assert_close(roughness.weights[0], torch.tensor([5.0, 5.0], dtype=torch.float64), rtol=0.35, atol=0)
     assert float(roughness.weights[1, 0]) == 1
@@ -169,7 +170,7 @@ def test_steps_end_where_each_step_says_so():
     settings = {"steps": 20, "tolerance": 1e-9, "learn": True}
     enough = Stop(StopReason.CALLBACK, "enough")
     done = gauss_newton(network, rows, Roughness(network), lambda step, loss: enough if step == 4 else None, **settings)
-    assert done == (4, "enough")
+    assert done == Ended(4, StopReason.CALLBACK, "enough")
 
 
 def test_mini_batches_approach_what_second_order_steps_find():

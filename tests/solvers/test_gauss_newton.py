@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.optimize import least_squares
 
-from knotwork.solvers import Options, Stop, StopReason, gauss_newton
+from knotwork.solvers import NormalEquations, Options, Problem, Stop, StopReason, gauss_newton
 from tests.solvers.problems import KNOWN, Residual, in_numpy, misra, rosenbrock
 
 TO_THE_END = Options(steps=200, tolerance=0.0, patience=None, target=1e-24)
@@ -89,6 +89,51 @@ def test_a_rejected_step_is_put_back_exactly_and_the_quadratic_model_is_used_aga
     assert len(attempts) == 26  # one more than so many rejections in a row
     lengths = [float(step.norm()) for step in attempts]
     assert all(after < before for before, after in pairwise(lengths))
+
+
+class InPlace(Problem):
+    """Rosenbrock's valley whose parameters live in a list that attempts overwrite, as a network's do."""
+
+    name = "objective"
+
+    def __init__(self, uphill: bool) -> None:
+        self.store, self.uphill = [torch.tensor([-1.2, 1.0], dtype=torch.float64)], uphill
+        self.places = []
+
+    @property
+    def size(self):
+        return 2
+
+    def begin(self):
+        self.residual = rosenbrock(self.store[0])
+        self.loss = float(self.residual @ self.residual)
+
+    def linearise(self):
+        self.start = self.store[0].clone()
+        j = torch.autograd.functional.jacobian(rosenbrock, self.start)
+        return NormalEquations(j.T @ j, j.T @ self.residual)
+
+    def attempt(self, vector):
+        self.places.append(self.store[0].clone())
+        self.store[0] = self.start + vector
+        self.new = rosenbrock(self.store[0])
+        return -1.0 if self.uphill else self.loss - float(self.new @ self.new)
+
+    def accept(self):
+        self.residual, self.loss = self.new, float(self.new @ self.new)
+
+    def reject(self):
+        self.store[0] = self.start
+
+
+def test_rejected_steps_are_put_back_in_problems_that_change_in_place():
+    problem = InPlace(uphill=True)
+    ended = gauss_newton(problem)
+    assert (ended.steps, ended.sentence) == (0, "converged: no step lowers the objective any more")
+    assert all(place.tolist() == [-1.2, 1.0] for place in [*problem.places, *problem.store])
+    problem = InPlace(uphill=False)
+    assert gauss_newton(problem, TO_THE_END).converged
+    torch.testing.assert_close(problem.store[0], torch.ones(2, dtype=torch.float64))
 
 
 def test_steps_to_nan_are_rejected():

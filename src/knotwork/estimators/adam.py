@@ -2,12 +2,13 @@
 
 import torch
 
-from knotwork.estimators.roughness import Roughness
 from knotwork.estimators.rows import Rows
 from knotwork.model import KANNetwork
 from knotwork.solvers import EachStep, Ended, StopReason
+from knotwork.training.evidence import noise_precision
 from knotwork.training.likelihood import Normal
 from knotwork.training.optimizers.gradient import minibatches
+from knotwork.training.roughness import Roughness
 
 
 @torch.enable_grad()
@@ -22,10 +23,10 @@ def adam(
     learning_rate: float,
     generator: torch.Generator,
 ) -> Ended:
-    """Lower precision·loss + roughness by Adam, in place; the steps are epochs.
+    """Lower precision·loss + roughness by Adam, in place; the number of epochs and why it ended.
 
     The learning rate falls to zero in a straight line. The precision, 1/σ² of normal targets and else 1, is taken from
-    the last epoch. `each_epoch(epoch, loss per row)` may give a reason to stop.
+    the last epoch. `each_epoch(epoch, loss per row)` may return a `Stop`.
     """
     stepper = torch.optim.Adam(network.parameters(), lr=learning_rate)
     batches = minibatches(len(rows), batch_size, generator)
@@ -47,7 +48,7 @@ def adam(
         if not seen < float("inf"):
             return Ended(epoch, StopReason.NOT_FINITE, f"the loss became {seen} in epoch {epoch}")
         if normal:
-            precision = count / (2 * seen + 1e-24 * count)
+            precision = noise_precision(seen, 0.0, count)
         stop = each_epoch(epoch, seen / rows.total)
         if stop:
             return stop.after(epoch)

@@ -23,13 +23,13 @@ from knotwork.estimators.gauss_newton import gauss_newton
 from knotwork.estimators.importance import effects
 from knotwork.estimators.linear_start import linear_network, rescale_outputs
 from knotwork.estimators.planning import planned
-from knotwork.estimators.roughness import Roughness
 from knotwork.estimators.rows import Rows
 from knotwork.estimators.settings import ESTIMATORS
 from knotwork.kan import KAN
 from knotwork.solvers import Ended
 from knotwork.training import Callback, FitResult, Reporter, reporting, threads_for
 from knotwork.training.objective import Objective
+from knotwork.training.roughness import Roughness
 from knotwork.training.watch import Watch
 
 if TYPE_CHECKING:
@@ -127,7 +127,8 @@ class KANEstimator(FittedNetwork):
             most = ESTIMATORS.rows_kept
             kept = [part[torch.randperm(len(part), generator=generator)[:most]] for part in (rows, validation)]
             tensors = [v for part in kept for v in (part.x, part.targets * scale + center)]
-        self.model_, self.n_iter_, self._found, self._n_rows = network, ended.steps, None, len(rows) + len(validation)
+        self.model_, self._found, self._n_rows = network, None, len(rows) + len(validation)
+        self.n_iter_ = max(ended.steps, 1)  # scikit-learn expects one iteration at least
         self.rows_ = self._kept(tensors, target_names)
         self.feature_importances_ = moved / (moved.sum() or 1.0)
         self.fit_result_ = FitResult(
@@ -159,7 +160,7 @@ class KANEstimator(FittedNetwork):
     def _optimize(
         self, network: KAN, rows: Rows, watch: Watch, second_order: bool, generator: torch.Generator
     ) -> Ended:
-        """Fit the network in place; the number of steps or epochs taken and why it ended."""
+        """Fit the network in place; the number of steps or epochs and why it ended."""
         roughness = Roughness(network, 1.0 if self.alpha == "auto" else float(self.alpha))
         if second_order:
             learn = self.alpha == "auto"

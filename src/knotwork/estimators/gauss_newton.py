@@ -1,17 +1,18 @@
-"""Second-order steps on likelihood and roughness together, while the data say how much roughness they want."""
+"""Second-order steps on likelihood and roughness together, while the data choose the weight of the roughness."""
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from knotwork.estimators.roughness import FASTEST, Roughness
 from knotwork.estimators.rows import Rows
+from knotwork.estimators.settings import ESTIMATORS
 from knotwork.model import FreeParameters, KANNetwork, normal_equations
-from knotwork.solvers import EachStep, Ended, StopReason
-from knotwork.training.damping import Damping
+from knotwork.solvers import EachStep, Ended, Options, Problem, Step
+from knotwork.solvers import gauss_newton as minimise
+from knotwork.training.evidence import determined, noise_precision, update_weights, updated_precision
 from knotwork.training.likelihood import Normal, weigh
-
-PATIENCE = 3  # steps in a row that hardly move the outputs
-STIFFEST = 1e12  # damping at which a step is rounding
+from knotwork.training.roughness import Roughness
 
 
 @torch.no_grad()
@@ -28,54 +29,125 @@ def gauss_newton(
     """Lower precision·loss + roughness by damped Gauss-Newton steps, in place.
 
     The loss is the negative log-likelihood. After each step the precision (1/σ² of normal targets, else 1) and, with
-    `learn`, the weights of the roughness move towards the values under which the data are most probable: the evidence
-    framework of MacKay (1992) and Foresee and Hagan (1997). It ends when three steps in a row move the outputs by less
-    than `tolerance` of their noise, or when `each_step(step, loss per row)` gives a reason.
+    `learn`, the weights of the roughness move towards the values under which the data are most probable
+    (`knotwork.training.evidence`).
+
+    Args:
+        network: the network, trained in place.
+        rows: inputs, targets, weights and likelihood.
+        roughness: the penalty; with `learn` its weights change in place.
+        each_step: called after every accepted step with its number and the loss per row; a `Stop` ends the fit.
+        steps: limit of accepted steps.
+        tolerance: change of the outputs, in units of their noise, below which a step counts as no progress.
+        learn: whether the weights of the roughness are chosen from the data.
+
+    Returns:
+        The number of accepted steps and why it ended.
     """
-    free = FreeParameters(network)
-    at, damping, still = free.get(), Damping(1e-2, 1e-12), 0
-    outputs = rows.outputs(network)
-    loss = float(rows.loss(outputs))
-    normal = isinstance(rows.likelihood, Normal)
-    count = rows.total * outputs.shape[1]
-    precision = _precision(loss, 0.0, count) if normal else 1.0
-    for step in range(1, steps + 1):
-        curvature, slope = derivatives(network, rows, free)
-        curvature, slope = precision * curvature, precision * slope + roughness.slope(at)
-        roughness.add_to(curvature)
-        before = precision * loss + float(roughness.value(at))
-        while True:
-            move = _solve(curvature, slope, damping.value)
-            free.set(at + move)
-            new = rows.outputs(network)
-            new_loss = float(rows.loss(new))
-            after = precision * new_loss + float(roughness.value(at + move))
-            if after <= before:
-                break
-            damping.rejected()
-            if damping.value > STIFFEST:
-                free.set(at)
-                return Ended(step, StopReason.NO_STEP, "converged: no step lowers the objective any more")
-        predicted = -float(slope @ move + 0.5 * move @ (curvature @ move))
-        damping.taken(before - after, predicted)
-        moved = (precision * float(rows.weights @ (new - outputs).square().sum(1)) / count) ** 0.5
-        at, outputs, loss = at + move, new, new_loss
-        if learn or normal:
-            covariance = torch.cholesky_inverse(_factor(curvature))
-            determined = roughness.determined(covariance)
-            if learn:
-                roughness.learn(at, covariance)
-            if normal:
-                wanted = _precision(loss, determined, count)
-                precision = min(max(wanted, precision / FASTEST), precision * FASTEST)
-        stop = each_step(step, loss / rows.total)
-        if stop:
-            return stop.after(step)
-        still = still + 1 if moved < tolerance else 0
-        if still == PATIENCE:
-            few = f"{PATIENCE} steps in a row moved the outputs by less than {tolerance:g} of the noise"
-            return Ended(step, StopReason.CONVERGED, f"converged: {few}")
-    return Ended(steps, StopReason.STEP_LIMIT, f"the limit of {steps} steps was reached")
+    options = Options(
+        steps=steps,
+        tolerance=tolerance,
+        patience=ESTIMATORS.patience,
+        target=-torch.inf,
+        accept_equal=True,
+        first_damping=ESTIMATORS.first_damping,
+        least_damping=ESTIMATORS.least_damping,
+        largest_damping=ESTIMATORS.largest_damping,
+    )
+    return minimise(RegularisedLikelihood(network, rows, roughness, learn), options, each_step)
+
+
+class RegularisedLikelihood(Problem):
+    """precision·loss + roughness of a network on rows, at its present parameters.
+
+    `loss` is the negative log-likelihood alone. Progress is measured by how far a step moves the outputs, since
+    precision and weights change what is minimised.
+    """
+
+    name = "objective"
+
+    def __init__(self, network: KANNetwork, rows: Rows, roughness: Roughness, learn: bool) -> None:
+        self.network, self.rows, self.roughness, self.learn = network, rows, roughness, learn
+        self.free = FreeParameters(network)
+        self.normal = isinstance(rows.likelihood, Normal)
+
+    @property
+    def size(self) -> int:
+        return self.free.size
+
+    @property
+    def reported(self) -> float:
+        """The loss per row."""
+        return self.loss / self.rows.total
+
+    def begin(self) -> None:
+        self.at = self.free.get()
+        self.outputs = self.rows.outputs(self.network)
+        self.loss = float(self.rows.loss(self.outputs))
+        self.count = self.rows.total * self.outputs.shape[1]
+        self.precision = noise_precision(self.loss, 0.0, self.count) if self.normal else 1.0
+
+    def linearise(self) -> "RegularisedSystem":
+        curvature, slope = derivatives(self.network, self.rows, self.free)
+        curvature = self.precision * curvature
+        slope = self.precision * slope + self.roughness.slope(self.at)
+        self.roughness.add_to(curvature)
+        self.before = self.precision * self.loss + float(self.roughness.value(self.at))
+        self.curvature = curvature
+        return RegularisedSystem(curvature, slope)
+
+    def attempt(self, vector: Tensor) -> float:
+        self.new = self.at + vector
+        self.free.set(self.new)
+        self.new_outputs = self.rows.outputs(self.network)
+        self.new_loss = float(self.rows.loss(self.new_outputs))
+        return self.before - (self.precision * self.new_loss + float(self.roughness.value(self.new)))
+
+    def accept(self) -> None:
+        squares = self.rows.weights @ (self.new_outputs - self.outputs).square().sum(1)
+        self.moved = (self.precision * float(squares) / self.count) ** 0.5
+        self.at, self.outputs, self.loss = self.new, self.new_outputs, self.new_loss
+
+    def reject(self) -> None:
+        self.free.set(self.at)
+
+    def progressed(self, lowest: float, tolerance: float) -> bool:
+        """Whether the step moved the outputs by as much as `tolerance` of their noise."""
+        return not self.moved < tolerance
+
+    def no_progress(self, patience: int, tolerance: float) -> str:
+        return f"converged: {patience} steps in a row moved the outputs by less than {tolerance:g} of the noise"
+
+    def follow(self) -> None:
+        """Update the weights of the roughness and the precision."""
+        if not (self.learn or self.normal):
+            return
+        covariance = torch.cholesky_inverse(_factor(self.curvature))
+        known = determined(self.roughness, covariance)
+        if self.learn:
+            update_weights(self.roughness, self.at, covariance)
+        if self.normal:
+            self.precision = updated_precision(self.precision, self.loss, known, self.count)
+
+
+@dataclass(frozen=True)
+class RegularisedSystem:
+    """Curvature (P, P) and slope (P,) of an objective that roughness makes positive definite but for rounding."""
+
+    curvature: Tensor
+    slope: Tensor
+
+    def step(self, damping: float) -> Step:
+        """The step of Marquardt's damping."""
+        curvature = self.curvature
+        factor = _factor(curvature + torch.diag(damping * curvature.diagonal()))
+
+        def solve(vector: Tensor) -> Tensor:
+            return torch.cholesky_solve(vector[:, None], factor)[:, 0]
+
+        move = -solve(self.slope)
+        predicted = -float(self.slope @ move + 0.5 * move @ (curvature @ move))
+        return Step(move, predicted, solve)
 
 
 def derivatives(network: KANNetwork, rows: Rows, free: FreeParameters) -> tuple[Tensor, Tensor]:
@@ -89,20 +161,10 @@ def derivatives(network: KANNetwork, rows: Rows, free: FreeParameters) -> tuple[
     return normal_equations(network, rows.x, residuals, free)
 
 
-def _precision(loss: float, determined: float, count: float) -> float:
-    """1/σ² from the squares left over and the degrees of freedom left over, at least a twentieth of all."""
-    return max(count - determined, 0.05 * count) / (2 * loss + 1e-24 * count)
-
-
-def _solve(curvature: Tensor, slope: Tensor, damping: float) -> Tensor:
-    factor = _factor(curvature + torch.diag(damping * curvature.diagonal()))
-    return -torch.cholesky_solve(slope[:, None], factor)[:, 0]
-
-
 def _factor(matrix: Tensor) -> Tensor:
     """The Cholesky factor of a matrix that is positive definite but for rounding; of its diagonal if it is not."""
     diagonal = matrix.diagonal().clamp_min(1e-300)
-    for ridge in (1e-13, 1e-11, 1e-9, 1e-7):
+    for ridge in ESTIMATORS.ridges:
         factor, failed = torch.linalg.cholesky_ex(matrix + torch.diag(ridge * diagonal))
         if not int(failed):
             return factor

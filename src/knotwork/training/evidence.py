@@ -1,0 +1,47 @@
+"""The weights of roughness and the noise that make the data most probable: the evidence framework.
+
+MacKay (1992) chooses the precisions of prior and noise by maximising the evidence, the probability of the data once the
+coefficients are integrated out; Foresee and Hagan (1997) do so between Gauss-Newton steps. All functions take the
+covariance of the coefficients given the data, the inverse of the matrix of that step.
+"""
+
+import torch
+from torch import Tensor
+
+from knotwork.training.roughness import EVIDENCE, Roughness
+
+
+def determined(roughness: Roughness, covariance: Tensor) -> float:
+    """The number of coefficients that the data determine, from their covariance (P, P) given the data."""
+    return len(covariance) - float((roughness.weights * roughness.posterior_freedom(covariance)).sum())
+
+
+def update_weights(roughness: Roughness, coefficients: Tensor, covariance: Tensor) -> None:
+    """Move the weights of a roughness, in place, towards those under which the data are most probable.
+
+    A weight becomes (degrees of freedom of the prior - those left given the data) / squares: the fixed point of MacKay
+    (1992), for several weights (Wood and Fasiolo 2017). It changes at most by `EVIDENCE.fastest_change`.
+    """
+    taken = (roughness.prior_freedom() - roughness.posterior_freedom(covariance)).clamp_min(1e-10)
+    moved = roughness.weights * taken / roughness.squares(coefficients).clamp_min(1e-300)
+    fastest = EVIDENCE.fastest_change
+    slowed = torch.minimum(torch.maximum(moved, roughness.weights / fastest), roughness.weights * fastest)
+    roughness.set_weights(slowed.clamp(EVIDENCE.least_weight, EVIDENCE.largest_weight))
+
+
+def noise_precision(loss: float, determined: float, count: float) -> float:
+    """1/σ² of normal noise, from the residual and the degrees of freedom that the coefficients leave.
+
+    Args:
+        loss: half of the squared residuals, summed.
+        determined: the number of coefficients that the data determine.
+        count: the number of targets.
+    """
+    freedom = max(count - determined, EVIDENCE.least_freedom * count)
+    return freedom / (2 * loss + EVIDENCE.least_noise * count)
+
+
+def updated_precision(precision: float, loss: float, determined: float, count: float) -> float:
+    """The noise precision moved towards `noise_precision`, at most by `EVIDENCE.fastest_change`."""
+    wanted, fastest = noise_precision(loss, determined, count), EVIDENCE.fastest_change
+    return min(max(wanted, precision / fastest), precision * fastest)
