@@ -42,8 +42,8 @@ from knotwork.pde.problems.points import PointSet, condition_points, sobol_point
 from knotwork.pde.solving.gradient_methods import minimise
 from knotwork.pde.solving.levenberg_marquardt import levenberg_marquardt as solve_system
 from knotwork.pde.solving.system import System
+from knotwork.pde.solving.terms import Term
 from knotwork.pde.strategies.initial_networks import draw_first_values, set_to_domain
-from knotwork.pde.terms import Term
 from knotwork.solvers import (
     SOLVER,
     NormalEquations,

@@ -9,7 +9,7 @@ from knotwork import pde
 from knotwork.errors import SpecError, TrainingError
 from knotwork.model import FreeParameters
 from knotwork.pde.problems.points import condition_points, domain_points, points_with_faces, sobol_points
-from knotwork.pde.terms import Term, make_terms
+from knotwork.pde.solving.terms import Term, make_terms
 
 SQUARE = {"x": (-1, 1), "y": (0, 3)}
 

@@ -10,12 +10,12 @@ from knotwork import pde
 from knotwork.errors import SpecError
 from knotwork.pde.problems.points import PointSet
 from knotwork.pde.solving.system import System
+from knotwork.pde.solving.terms import make_terms
 from knotwork.pde.strategies.adaptive import equidistributed_knots, moved_to_knots
 from knotwork.pde.strategies.from_initial_condition import FromInitialCondition, on_equidistributed_knots
 from knotwork.pde.strategies.initial_networks import draw_first_values, set_to_domain
 from knotwork.pde.strategies.separable_network import fix_initial_condition, separable_network
 from knotwork.pde.strategies.strategy import Part
-from knotwork.pde.terms import make_terms
 from knotwork.splines import extend_knots
 from tests.pde.interrupting import interrupted_at
 

@@ -9,12 +9,12 @@ import torch
 
 import knotwork as kw
 from knotwork import pde
-from knotwork.pde.hidden_grids import follow_values
 from knotwork.pde.problems.points import split_own_points
 from knotwork.pde.solving.gradient_methods import minimise
+from knotwork.pde.solving.hidden_grids import update_hidden_grids
 from knotwork.pde.solving.levenberg_marquardt import levenberg_marquardt
 from knotwork.pde.solving.system import System
-from knotwork.pde.terms import make_terms
+from knotwork.pde.solving.terms import make_terms
 from tests.pde.interrupting import interrupted_at
 
 PI = math.pi
@@ -44,7 +44,7 @@ def small_system(seed=0, points=150):
         for layer in model.layers:
             layer.coefficients += torch.randn(layer.coefficients.shape, generator=torch.Generator().manual_seed(seed))
     system = System(model, make_terms(heat(), points, 20, 0), torch.zeros(0, dtype=torch.float64))
-    follow_values(model, system.rows)
+    update_hidden_grids(model, system.rows)
     return system
 
 
@@ -132,10 +132,10 @@ def test_moving_the_ends_of_hidden_grids_keeps_the_function():
         network.layers[0].coefficients *= 0.9  # values fill their grids less
     before = network(x).detach()
     slope = network.derivatives(x)[2].detach()
-    assert follow_values(network, x) or bool((first == network.layers[1].knots[:, 5]).all())
+    assert update_hidden_grids(network, x) or bool((first == network.layers[1].knots[:, 5]).all())
     torch.testing.assert_close(network(x).detach(), before, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(network.derivatives(x)[2].detach(), slope, rtol=1e-6, atol=1e-6)
-    assert not follow_values(network, x) and bool((last >= network.layers[1].knots[:, -6] - 1).all())
+    assert not update_hidden_grids(network, x) and bool((last >= network.layers[1].knots[:, -6] - 1).all())
 
 
 def test_steps_never_raise_the_objective():

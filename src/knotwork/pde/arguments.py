@@ -8,7 +8,7 @@ from knotwork.errors import SpecError, TrainingError
 from knotwork.model import KANNetwork, is_whole
 from knotwork.pde.problems.problem import Problem
 from knotwork.pde.solving.jets import refuse_named
-from knotwork.pde.terms import make_terms
+from knotwork.pde.solving.terms import make_terms
 
 OPTIMIZERS = ("lm", "lbfgs", "adam")
 

@@ -15,7 +15,7 @@ from knotwork.kan import KAN
 from knotwork.pde.problems.points import PointSet, sobol_points, split_own_points
 from knotwork.pde.problems.problem import Problem
 from knotwork.pde.settings import PDE
-from knotwork.pde.terms import Term
+from knotwork.pde.solving.terms import Term
 from knotwork.solvers import StopReason
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from knotwork.pde.hidden_grids import follow_values
 from knotwork.pde.settings import PDE
+from knotwork.pde.solving.hidden_grids import update_hidden_grids
 from knotwork.pde.solving.system import System
 from knotwork.solvers import EachStep, Ended, StopReason
 
@@ -44,7 +44,11 @@ def minimise(
         system.set(parameters.detach())
         if loss != loss:
             return Ended(taken, StopReason.NOT_FINITE, "the objective became NaN")
-        if update_grid and taken % PDE.steps_between_grid_updates == 0 and follow_values(system.network, system.rows):
+        if (
+            update_grid
+            and taken % PDE.steps_between_grid_updates == 0
+            and update_hidden_grids(system.network, system.rows)
+        ):
             parameters.data.copy_(system.get())
             stepper.state.clear()  # what it knows of the curvature holds for the old grids
         stop = each_step(taken, loss) if each_step is not None else None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from knotwork.pde.hidden_grids import follow_values
 from knotwork.pde.settings import PDE
+from knotwork.pde.solving.hidden_grids import update_hidden_grids
 from knotwork.pde.solving.system import State, System
 from knotwork.solvers import (
     SOLVER,
@@ -33,8 +33,8 @@ def levenberg_marquardt(
 ) -> Ended:
     """Minimise the objective of a system in place, by the steps of `knotwork.solvers.gauss_newton`.
 
-    After every step the last layer is solved for alone (variable projection), and hidden grids follow the values at the
-    points. The best state is kept, also where Ctrl-C ends it.
+    After every step the last layer is solved for alone (variable projection), and hidden grids are adapted to their
+    values. The best state is kept, also where Ctrl-C ends it.
 
     Args:
         system: the terms of a problem and the network, changed in place.
@@ -42,14 +42,14 @@ def levenberg_marquardt(
         tolerance: relative decrease of the lowest objective so far that counts as progress.
         patience: steps in a row without progress after which it has converged.
         target: objective at which only rounding errors are left.
-        update_grid: whether hidden grids follow the values at the points.
+        update_grid: whether hidden grids are adapted to the values at the points.
         each_step: called after every accepted step with its number and the objective; a `Stop` ends it.
 
     Returns:
         The number of accepted steps and why it ended.
     """
     if update_grid:
-        follow_values(system.network, system.rows)
+        update_hidden_grids(system.network, system.rows)
     options = Options(steps=steps, tolerance=tolerance, patience=patience, target=target, keep_best=True)
     return gauss_newton(SystemProblem(system, update_grid), options, each_step)
 
@@ -62,7 +62,7 @@ class SystemProblem(Problem):
 
     def __init__(self, system: System, update_grid: bool = True) -> None:
         self.system, self.update_grid = system, update_grid
-        self.waited = 0  # steps for which hidden grids have not followed their values
+        self.waited = 0  # steps in a row after which hidden grids were left as they were
 
     @property
     def size(self) -> int:
@@ -90,7 +90,7 @@ class SystemProblem(Problem):
 
     def attempt(self, vector: Tensor) -> float:
         self.system.set(self.start + vector)
-        self.new, self.new_residuals = projected(self.system)
+        self.new, self.new_residuals = after_projection(self.system)
         return self.loss - self.new
 
     def accept(self) -> None:
@@ -100,11 +100,11 @@ class SystemProblem(Problem):
         self.system.set(self.start)
 
     def follow(self) -> None:
-        """Let hidden grids follow their values, unless that raises the objective much."""
+        """Adapt hidden grids to their values, unless that raises the objective much."""
         if not self.update_grid:
             return
         before = self.system.state()
-        if not follow_values(self.system.network, self.system.rows):
+        if not update_hidden_grids(self.system.network, self.system.rows):
             self.waited = 0
             return
         residuals = self.system.residuals()
@@ -124,7 +124,7 @@ class SystemProblem(Problem):
         self.system.restore(state)
 
 
-def projected(system: System) -> tuple[float, list[Tensor]]:
+def after_projection(system: System) -> tuple[float, list[Tensor]]:
     """The objective and the residuals after a step, with an optimal last layer if that lowers the objective.
 
     A step may then go further in the layers before, whose curves change what the last layer makes of them (variable

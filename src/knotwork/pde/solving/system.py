@@ -10,7 +10,7 @@ from torch import Tensor
 from knotwork.kan import KAN
 from knotwork.model import FreeParameters, KANLayer
 from knotwork.pde.settings import PDE
-from knotwork.pde.terms import Term
+from knotwork.pde.solving.terms import Term
 
 State = tuple[dict[str, Tensor], Tensor]
 
@@ -24,7 +24,7 @@ class System:
 
     def __init__(self, network: KAN, terms: Sequence[Term], unknowns: Tensor) -> None:
         self.network, self.terms, self.unknowns = network, list(terms), unknowns.clone()
-        self.rows = torch.cat([t.place.x for t in self.terms])  # what hidden grids must cover
+        self.rows = torch.cat([t.points.x for t in self.terms])  # what hidden grids must cover
         box = torch.cat([self.terms[0].problem.ends(), self.rows])
         self.free = FreeParameters(network, reached(network.layers[0], box))
         self.prepare()
@@ -55,7 +55,7 @@ class System:
             squares = [float(j.square().sum()) for _, j in term.rows(self.network, self.unknowns, self.free)]
             moves.append(sum(squares) / term.count)
         for term, move in zip(self.terms[1:], moves[1:], strict=True):
-            term.weight = term.asked_weight * max(moves[0] / max(move, 1e-300), 1.0)
+            term.weight = term.user_weight * max(moves[0] / max(move, 1e-300), 1.0)
 
     def equilibrate_rows(self) -> None:
         """Divide the equation's residuals at each point by the square root of their row norm, then balance conditions.
@@ -66,7 +66,7 @@ class System:
         self.terms[0].equilibrate_rows(self.network, self.unknowns, self.free)
         self.balance()
 
-    def weighed(self) -> float:
+    def comparable_objective(self) -> float:
         """The objective relative to how much the parameters change the equation: comparable between networks."""
         self.balance()
         size = sum(float(j.square().sum()) for _, j in self.terms[0].rows(self.network, self.unknowns, self.free))

@@ -12,10 +12,10 @@ from knotwork.pde.problems.points import PointSet
 from knotwork.pde.problems.problem import Problem
 from knotwork.pde.settings import PDE
 from knotwork.pde.solving.system import System
+from knotwork.pde.solving.terms import Term, make_terms
 from knotwork.pde.strategies.adaptive import adaptive_points, refined_adaptively
 from knotwork.pde.strategies.initial_networks import best_start
 from knotwork.pde.strategies.strategy import Options, WindowRun, face_points, first_guesses
-from knotwork.pde.terms import Term, make_terms
 
 
 class CoarseToFine:

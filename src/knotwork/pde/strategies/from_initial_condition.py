@@ -13,10 +13,10 @@ from knotwork.kan import KAN
 from knotwork.pde.problems.problem import Problem
 from knotwork.pde.settings import PDE
 from knotwork.pde.solving.system import System
+from knotwork.pde.solving.terms import make_terms
 from knotwork.pde.strategies.adaptive import equidistributed_knots, moved_to_knots
 from knotwork.pde.strategies.separable_network import fix_initial_condition
 from knotwork.pde.strategies.strategy import Options, WindowRun, face_points, first_guesses
-from knotwork.pde.terms import make_terms
 from knotwork.splines import project
 
 

@@ -63,7 +63,7 @@ def best_start(
             interrupted = levenberg_marquardt(system, steps=steps).reason is StopReason.INTERRUPTED
             if interrupted:
                 break
-        candidates.sort(key=lambda system: _or_infinite(system.weighed()))
+        candidates.sort(key=lambda system: _or_infinite(system.comparable_objective()))
         candidates, steps = candidates[: (len(candidates) + 1) // 2], PDE.further_start_steps
     return candidates[0], interrupted
 

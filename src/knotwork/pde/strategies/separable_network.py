@@ -18,7 +18,7 @@ from knotwork.model import is_whole
 from knotwork.pde.problems.problem import Problem
 from knotwork.pde.settings import PDE
 from knotwork.pde.solving.system import System
-from knotwork.pde.terms import Term
+from knotwork.pde.solving.terms import Term
 
 
 def separable_network(problem: Problem, rank: int, grid: int, k: int, seed: int) -> KAN:

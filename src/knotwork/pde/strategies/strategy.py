@@ -124,7 +124,7 @@ class Part:
 
     def mean_square(self) -> float:
         """The mean square of the equation's residual at its points."""
-        x = self.system.terms[0].place.x
+        x = self.system.terms[0].points.x
         return float(residual_of(self.problem, self.model, x, self.system.unknowns).square().sum(0).mean())
 
 

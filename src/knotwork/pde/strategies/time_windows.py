@@ -17,9 +17,9 @@ from knotwork.pde.problems.conditions import Condition
 from knotwork.pde.problems.evaluation import EvaluationContext
 from knotwork.pde.problems.points import PointSet
 from knotwork.pde.problems.problem import Problem
+from knotwork.pde.solving.terms import Term
 from knotwork.pde.strategies.initial_networks import set_to_domain
 from knotwork.pde.strategies.strategy import Part, Strategy, WindowRun
-from knotwork.pde.terms import Term
 
 
 def window_edges(problem: Problem, windows: int | Sequence[float]) -> list[float]:

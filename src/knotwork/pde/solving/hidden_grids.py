@@ -11,7 +11,7 @@ from knotwork.splines import adaptive_knots, extend_knots, grid_range, insert_kn
 
 
 @torch.no_grad()
-def follow_values(network: KANNetwork, x: Tensor) -> bool:
+def update_hidden_grids(network: KANNetwork, x: Tensor) -> bool:
     """Move the ends of hidden grids whose values at x (n, coordinates) nearly leave them or cover too little of them.
 
     The network is changed in place; returns whether any grid moved. The outermost polynomials of the curves continue,
@@ -23,12 +23,12 @@ def follow_values(network: KANNetwork, x: Tensor) -> bool:
     values = network.select_inputs(x)
     for l, layer in enumerate(network.layers):
         if l and layer.has_splines() and bool(values.isfinite().all()):
-            moved |= _follow(layer, values)
+            moved |= _update(layer, values)
         values = network.combine(l + 1, layer(values))
     return moved
 
 
-def _follow(layer: KANLayer, values: Tensor) -> bool:
+def _update(layer: KANLayer, values: Tensor) -> bool:
     low, high = values.amin(0), values.amax(0)
     size = (high - low).clamp_min(1e-6 * (1 + low.abs()))
     first, last = grid_range(layer.knots, layer.k)

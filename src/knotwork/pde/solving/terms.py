@@ -39,31 +39,31 @@ class Term:
         problem: Problem,
         name: str,
         residual: Callable[[EvaluationContext], Any],
-        place: PointSet,
+        points: PointSet,
         weight: float = 1.0,
     ) -> None:
-        self.problem, self.name, self.residual, self.place, self.weight = problem, name, residual, place, weight
-        self.asked_weight = weight
+        self.problem, self.name, self.residual, self.points, self.weight = problem, name, residual, points, weight
+        self.user_weight = weight
         unknowns = {key: torch.tensor(value) for key, value in problem.unknowns.items()}
         some = slice(0, 3)
-        coordinates = problem.by_name(place.x[some])
-        context = EvaluationContext([{}], coordinates, unknowns, problem.time, place.normal, some)
+        coordinates = problem.by_name(points.x[some])
+        context = EvaluationContext([{}], coordinates, unknowns, problem.time, points.normal, some)
         what = "the residual" if name == "equation" else f"the residual of {name}"
         self.scales: Tensor | None = None  # (equations, n), factors of the residuals
         self.multis = problem.derivatives_in(residual, context, what)
         self.directions = directions_for(self.multis)
-        self.copies = 1 if place.opposite is None else 2
+        self.copies = 1 if points.opposite is None else 2
         self.scale = (problem.ends()[1] - problem.ends()[0]) / 2
         self.chunks = []
-        for at in range(0, len(place.x), PDE.points_at_once):
+        for at in range(0, len(points.x), PDE.points_at_once):
             rows = slice(at, at + PDE.points_at_once)
-            parts = [place.x[rows]] if place.opposite is None else [place.x[rows], place.opposite[rows]]
+            parts = [points.x[rows]] if points.opposite is None else [points.x[rows], points.opposite[rows]]
             self.chunks.append(Chunk(torch.cat(parts), rows))
 
     @property
     def count(self) -> int:
         """The number of points."""
-        return len(self.place.x)
+        return len(self.points.x)
 
     def prepare(self, network: KANNetwork) -> None:
         """Compute the features of the first layer and the hard conditions, which depend on points and input knots."""
@@ -138,7 +138,7 @@ class Term:
                 fields[name] = Field(name, Jets(values, self.directions, self.problem.coordinates, self.scale))
         named = dict(zip(self.problem.unknowns, unknowns.unbind(1), strict=True))
         coordinates = self.problem.by_name(chunk.x[:n])
-        context = EvaluationContext(copies, coordinates, named, self.problem.time, self.place.normal, chunk.rows)
+        context = EvaluationContext(copies, coordinates, named, self.problem.time, self.points.normal, chunk.rows)
         found = residuals_of(self.residual(context), n, self.name)
         if self.scales is None:
             return found
