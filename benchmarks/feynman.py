@@ -5,7 +5,7 @@
 
 `feynman.csv` holds the equations of "AI Feynman" (Udrescu and Tegmark 2020) with the ranges of their variables, a
 hundred and the twenty bonus equations, B1 to B20. Inputs are drawn uniformly; noise is Gaussian, of noise * rms(y).
-No method is told shape or functions, and none units, unless knotwork is with `--units`: they are in
+No method is given the shape or the functions, and none the units, unless knotwork is, with `--units`: they are in
 `feynman_units.csv`, the unit of the target follows from the truth, and the results belong in a file of their own. A
 formula counts as exact if it equals the truth up to a constant factor or a constant offset, as SRBench counts (La Cava
 et al. 2021): judged at points of ranges a fifth wider than those of the data, to 1e-6 of their spread; with `rounded`,
@@ -16,7 +16,7 @@ repeated. `--sample 40` takes that many equations, always the same. `pip install
 other methods.
 
 pyoperon 0.6.2 searches for half a minute of processor time, or until its error is a millionth of the spread, and
-chooses by description length, told the noise; gplearn 0.4.3 has its own settings but for the functions.
+chooses by description length, with the noise given; gplearn 0.4.3 has its own settings but for the functions.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def by_knotwork(X: np.ndarray, y: np.ndarray, names: list[str], seed: int, noise
 def by_knotwork_with_units(
     X: np.ndarray, y: np.ndarray, names: list[str], seed: int, noise: float, target: str
 ) -> tuple[sympy.Expr, dict]:
-    """The formula that `discover` chooses when it is told the units, that of the target too."""
+    """The formula that `discover` chooses when it is given the units, that of the target too."""
     with (HERE / "feynman_units.csv").open() as file:
         known = {row["variable"]: row["unit"] for row in csv.DictReader(file)}
     units = {**{name: known[name] for name in names}, "the target": target}
@@ -241,11 +241,11 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=0.0)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--sample", type=int, help="so many equations, drawn by a fixed seed")
+    parser.add_argument("--sample", type=int, help="number of equations, drawn by a fixed seed")
     parser.add_argument("--out", type=Path, default=Path("feynman.jsonl"))
     options = parser.parse_args()
     if options.units and options.method != "knotwork":
-        parser.error("--units are told to knotwork alone")
+        parser.error("--units are given to knotwork only")
     method = UNITS if options.units else options.method
     names = options.names or list(equations())
     if options.sample:

@@ -42,7 +42,7 @@ ORDER = 5
 GRIDS = (5, 10, 20)
 STARTS = 2  # of every shape
 HELD_OUT = 500
-FINALISTS, CLOSE = 2, 10.0  # the best on held-out rows, and within so many times the best of them
+FINALISTS, CLOSE = 2, 10.0  # the best on held-out rows, and within this factor of the best
 UNLABELLED = 20_000
 OF_AN_EDGE = 200 + 3 + 1  # parameters at G = 200
 

@@ -39,7 +39,7 @@ def test_readings_are_as_long_as_asked():
     calls = []
     candidate = Implementation("a", "knotwork", lambda case, x, y: lambda: calls.append(time.sleep(1e-3)))
     measure(CASE, [candidate], rounds=1, block=1e-2)
-    assert 3 + 2 <= len(calls) <= 3 + 10  # three calls to settle; sleeps of a millisecond or, when busy, of more
+    assert 3 + 2 <= len(calls) <= 3 + 10  # three warm-up calls; sleeps of a millisecond or, when busy, of more
 
 
 def test_the_median_and_the_minimum():
@@ -51,7 +51,7 @@ def test_all_implementations_have_their_turn_in_every_round():
     turns = []
     candidates = [Implementation(n, "knotwork", lambda case, x, y, n=n: lambda: turns.append(n)) for n in "abc"]
     measure(CASE, candidates, rounds=10, block=0.0)
-    turns = turns[9:]  # three calls each to settle
+    turns = turns[9:]  # three warm-up calls each
     rounds = [turns[i : i + 3] for i in range(0, 30, 3)]
     assert all(sorted(turn) == ["a", "b", "c"] for turn in rounds)
     assert len({tuple(turn) for turn in rounds}) > 1  # nobody always follows the same neighbour

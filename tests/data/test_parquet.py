@@ -1,4 +1,4 @@
-"""Parquet: the same table as in CSV gives the same data set, whatever its types, and what cannot be is told."""
+"""Parquet: the same table as in CSV gives the same data set, whatever the types; other files raise errors."""
 
 import datetime
 import decimal
@@ -44,7 +44,7 @@ def test_csv_and_parquet_of_one_table_give_equal_data_sets(tmp_path_factory, row
     assert csv.units == {"speed": "m/s", "force": "N"}
 
 
-# the constant columns that a few random rows may have are told, and mean nothing here
+# a few random rows may have constant columns, which give a warning that is no concern here
 pytestmark = pytest.mark.filterwarnings("ignore:.*is constant over the training rows:knotwork.KnotworkWarning")
 
 

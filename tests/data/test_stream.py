@@ -1,4 +1,4 @@
-"""Streams: every row comes once an epoch or is held out, in an order that the seed decides, in little memory."""
+"""Streams: each epoch gives every training row once, in an order that the seed decides, in little memory."""
 
 import subprocess
 import sys
@@ -68,7 +68,7 @@ def test_every_row_comes_once_an_epoch_or_is_held_out(tmp_path_factory, counts, 
     assert len(trained) == source.rows
     held_out = ids(data.X_val) + ids(data.X_test)
     assert sorted(trained + held_out) == list(range(total))
-    assert sorted(ids(data.X_train)) == sorted(trained)  # few enough to be held, all of them
+    assert sorted(ids(data.X_train)) == sorted(trained)  # few enough to stay in memory, all of them
     assert (len(data.X_val), len(data.X_test)) == tuple(max(1, round(s * total)) if s else 0 for s in shares)
     for x, y in [*epoch(source, size, seed), (data.X_train, data.y_train), (data.X_val, data.y_val)]:
         assert x.dtype == y.dtype == torch.float64 and y.shape == (len(x), 1)

@@ -181,9 +181,9 @@ def test_reading_is_silent(file):
 )
 def test_a_warning_says_how_a_file_was_read_and_which_options_end_it(file, content, options, said):
     path = file(content)
-    with pytest.warns(KnotworkWarning) as told:
+    with pytest.warns(KnotworkWarning) as caught:
         found = read_file(path)
-    assert str(told[0].message) == f"'{path}' was read with {said}; pass {options} to read it without this warning."
+    assert str(caught[0].message) == f"'{path}' was read with {said}; pass {options} to read it without this warning."
     np.testing.assert_allclose(found["y"], np.arange(10) / 7, rtol=1e-15)
     chosen = dict(option.split("=") for option in options.split(" and "))
     with warnings.catch_warnings():

@@ -153,7 +153,7 @@ def test_probabilities_mean_what_they_say():
     np.testing.assert_allclose(p.mean(0), shares, atol=0.02)  # exact without roughness, whose pull is small
 
 
-# --- what is left to look at ---
+# --- figures, formulas, reports ---
 
 
 def test_importances_are_shares_and_find_the_idle_column(regressor, classifier):

@@ -99,21 +99,21 @@ def shuffled(chunks: Iterable[Tensor], size: int, buffer: int, generator: torch.
 
     Whenever the buffer is full, half of its rows go out, drawn at random.
     """
-    held, rows = [], 0
+    waiting, rows = [], 0
     for chunk in chunks:
-        held.append(chunk)
+        waiting.append(chunk)
         rows += len(chunk)
         out = rows // 2 // size * size
         if rows >= buffer and out:
-            pool = _permuted(held, generator)
+            pool = _permuted(waiting, generator)
             yield from pool[:out].split(size)
-            held, rows = [pool[out:]], rows - out
+            waiting, rows = [pool[out:]], rows - out
     if rows:
-        yield from _permuted(held, generator).split(size)
+        yield from _permuted(waiting, generator).split(size)
 
 
-def _permuted(held: list[Tensor], generator: torch.Generator) -> Tensor:
-    pool = torch.cat(held)
+def _permuted(chunks: list[Tensor], generator: torch.Generator) -> Tensor:
+    pool = torch.cat(chunks)
     return pool[torch.randperm(len(pool), generator=generator)]
 
 
