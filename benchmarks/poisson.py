@@ -40,7 +40,7 @@ from knotwork import pde
 from knotwork.pde import library
 from knotwork.pde.problems.points import PointSet, condition_points, sobol_points
 from knotwork.pde.solving.gradient_methods import minimise
-from knotwork.pde.solving.levenberg_marquardt import levenberg_marquardt as solve_system
+from knotwork.pde.solving.second_order import levenberg_marquardt as solve_system
 from knotwork.pde.solving.system import System
 from knotwork.pde.solving.terms import Term
 from knotwork.pde.strategies.initial_networks import draw_first_values, set_to_domain
@@ -228,7 +228,7 @@ class ResidualsOfRows(VectorProblem):
 
 
 def levenberg_marquardt(rows: Rows, p: Tensor, steps: int, tolerance: float = 1e-3, patience: int = 8) -> Tensor:
-    """The steps of `knotwork.pde.solving.levenberg_marquardt` for any residuals."""
+    """The steps of `knotwork.pde.solving.second_order` for any residuals."""
     problem = ResidualsOfRows(rows, p)
     gauss_newton(problem, Options(steps=steps, tolerance=tolerance, patience=patience))
     return problem.at

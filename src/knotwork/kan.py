@@ -39,9 +39,9 @@ from knotwork.symbolic import (
     unfix_symbolic,
 )
 from knotwork.training import Callback, FitOptions, FitResult, OptimizerLike, fit_with, reporting
+from knotwork.training.fit_result import DRAWINGS
 from knotwork.training.objective import Loss
 from knotwork.training.options import ARGUMENTS, refuse
-from knotwork.training.result import DRAWINGS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from knotwork.estimators.adam import adam
-from knotwork.estimators.gauss_newton import derivatives, gauss_newton
+from knotwork.estimators.evidence_steps import derivatives, gauss_newton
+from knotwork.estimators.large_tables import adam
 from knotwork.estimators.linear_start import linear_network, rescale_outputs
 from knotwork.estimators.rows import Rows
 from knotwork.model import FreeParameters

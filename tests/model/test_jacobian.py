@@ -12,9 +12,9 @@ from knotwork.model import (
     Spec,
     jacobian,
     normal_equations,
-    pull_back,
     sweep,
     trace,
+    vjp,
 )
 from tests.model.networks import every_kind, random_network, rows
 
@@ -201,7 +201,7 @@ def test_a_gradient_pulled_back_is_the_jacobian_summed(network):
     x, free = rows(network, 9), FreeParameters(network)
     seen = sweep(network, x)
     by_outputs = torch.randn(seen.outputs.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype)
-    gradient = pull_back(network, seen, by_outputs, free)
+    gradient = vjp(network, seen, by_outputs, free)
     expected = torch.einsum("nop,no->p", slow_jacobian(network, x), by_outputs)
     assert gradient.shape == (free.size,) and gradient.dtype == x.dtype
     scale = expected.abs().max() if free.size else 1.0

@@ -12,7 +12,7 @@ from knotwork import pde
 from knotwork.pde.problems.points import split_own_points
 from knotwork.pde.solving.gradient_methods import minimise
 from knotwork.pde.solving.hidden_grids import update_hidden_grids
-from knotwork.pde.solving.levenberg_marquardt import levenberg_marquardt
+from knotwork.pde.solving.second_order import levenberg_marquardt
 from knotwork.pde.solving.system import System
 from knotwork.pde.solving.terms import make_terms
 from tests.pde.interrupting import interrupted_at

@@ -12,7 +12,7 @@ from knotwork.formulas.constants import Constants, Sample, Template, fitted, sim
 from knotwork.functions import select
 from knotwork.regression.candidate_formulas import CandidateFormula
 from knotwork.regression.curve_names import IDENTITY, INVERSE, ROOT, USUAL_OUTER, names_of_curve
-from knotwork.regression.randomness import looks_random
+from knotwork.regression.residual_randomness import looks_random
 from knotwork.regression.ridges import equivalent_powers, fit_ridges
 from knotwork.regression.search import Search
 from knotwork.regression.structures import Rows, Structure, StructureProblem, fit_structure

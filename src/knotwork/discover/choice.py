@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from knotwork.data import Dataset
-from knotwork.discover.result import Entry
+from knotwork.discover.discovery import Entry
 from knotwork.discover.table import rms
 from knotwork.formulas.constants import ROUNDING
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from knotwork.data import Dataset
-from knotwork.discover.result import Entry
+from knotwork.discover.discovery import Entry
 from knotwork.discover.settings import DISCOVERY
 from knotwork.discover.table import rms
 from knotwork.formulas import Formula, measured

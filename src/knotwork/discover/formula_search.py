@@ -8,8 +8,8 @@ from typing import Any
 from knotwork.data import Dataset
 from knotwork.data.column_names import listed
 from knotwork.discover.choice import exact, joined
+from knotwork.discover.discovery import Entry
 from knotwork.discover.entries import built, entry_of
-from knotwork.discover.result import Entry
 from knotwork.discover.settings import DISCOVERY
 from knotwork.discover.table import least_importance, sample_of, separated
 from knotwork.discover.task import Found, Task, late

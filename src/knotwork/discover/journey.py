@@ -9,10 +9,10 @@ from typing import Any, Literal
 from knotwork.data import seeded
 from knotwork.discover.baseline import accurate_baseline, inputs_needed, sparse_baseline
 from knotwork.discover.choice import choice, front_of
+from knotwork.discover.discovery import Discovery, Entry
 from knotwork.discover.entries import constant_entry
 from knotwork.discover.formula_search import formulas_in_columns, formulas_in_groups
 from knotwork.discover.networks import formulas_of_networks
-from knotwork.discover.result import Discovery, Entry
 from knotwork.discover.settings import DISCOVERY
 from knotwork.discover.table import dimensions_of, first_rows, table
 from knotwork.discover.target_scale import (

@@ -4,9 +4,9 @@ import math
 from typing import NamedTuple
 
 from knotwork.discover.choice import exact, joined
+from knotwork.discover.discovery import Entry
 from knotwork.discover.entries import entry_of
 from knotwork.discover.network_shapes import Shape, shapes
-from knotwork.discover.result import Entry
 from knotwork.discover.settings import DISCOVERY
 from knotwork.discover.straight_edges import name_linear_edges
 from knotwork.discover.table import rms, sample_of

@@ -6,8 +6,8 @@ from dataclasses import replace
 import torch
 
 from knotwork.data import Dataset
+from knotwork.discover.discovery import Entry
 from knotwork.discover.entries import built
-from knotwork.discover.result import Entry
 from knotwork.discover.settings import DISCOVERY
 from knotwork.kan import KAN
 from knotwork.training import FitResult

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from knotwork.data import Dataset
-from knotwork.discover.result import Entry
+from knotwork.discover.discovery import Entry
 from knotwork.discover.settings import DISCOVERY
 from knotwork.discover.target_scale import shown_in_own_unit
 from knotwork.formulas.dimensions import Dimensions

@@ -16,11 +16,11 @@ from torch import Tensor
 from knotwork.data import Dataset
 from knotwork.data.column_names import split_units
 from knotwork.errors import DataError
-from knotwork.estimators.adam import adam
 from knotwork.estimators.checks import check_settings, not_numbers
+from knotwork.estimators.evidence_steps import gauss_newton
 from knotwork.estimators.fitted import FittedNetwork, unique
-from knotwork.estimators.gauss_newton import gauss_newton
 from knotwork.estimators.importance import effects
+from knotwork.estimators.large_tables import adam
 from knotwork.estimators.linear_start import linear_network, rescale_outputs
 from knotwork.estimators.planning import planned
 from knotwork.estimators.rows import Rows

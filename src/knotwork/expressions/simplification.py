@@ -28,7 +28,7 @@ def simplify(expr: sympy.Expr, samples: Samples, negligible: float = 1e-8) -> sy
 
 
 def collect_constants(expr: sympy.Expr) -> sympy.Expr:
-    """Constants pulled together: exp(x + 2) as e²·exp(x), log(3x) as log x + log 3, phases into (-π/2, π/2]."""
+    """Constants collected: exp(x + 2) as e²·exp(x), log(3x) as log x + log 3, phases into (-π/2, π/2]."""
     if expr.is_Atom:
         return expr
     args = [collect_constants(cast(sympy.Expr, argument)) for argument in expr.args]

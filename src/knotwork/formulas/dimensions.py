@@ -44,7 +44,7 @@ class Dimensions:
         return [unit.powers.get(name, Fraction(0)) for name in self.base]
 
     def unused(self, names: Sequence[str]) -> list[str] | None:
-        """Those of these inputs that no group without a unit holds, nor the target's; None if that has no measure."""
+        """Inputs that are in no dimensionless group and not in the target's unit; None if no product has that unit."""
         from knotwork.expressions import solve_exactly
 
         vectors = {name: self.vector(self.inputs[name]) for name in names}

@@ -7,9 +7,9 @@ from knotwork.model.jacobian import (
     jacobian,
     loss_and_grad,
     normal_equations,
-    pull_back,
     rows_at_once,
     sweep,
+    vjp,
 )
 from knotwork.model.layer import KANLayer
 from knotwork.model.mlp import MLP
@@ -35,11 +35,11 @@ __all__ = [
     "node_ranges",
     "normal_equations",
     "parse_width",
-    "pull_back",
     "read",
     "restore",
     "rows_at_once",
     "save",
     "sweep",
     "trace",
+    "vjp",
 ]

@@ -2,206 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
-from knotwork import kernels
 from knotwork.errors import SpecError
 from knotwork.functions import named_function
 from knotwork.kernels import basis, basis_with_slope
 from knotwork.kernels.torch_internals import unflatten
+from knotwork.model.compiled_network import compiled_splines, known_network
+from knotwork.model.free_parameters import FreeParameters
 from knotwork.model.layer import KANLayer
 from knotwork.model.network import KANNetwork
 
 CHUNK = 2**24  # entries of the Jacobian, or of what its rows are combined with, held at once
-
-
-class FreeParameters:
-    """The parameters that second-order methods move, as one vector of size P.
-
-    Frozen tensors (requires_grad=False) are left out. Layer by layer: coefficients of every spline edge in the order of
-    their tensor (in, basis, out), base weights (in, out) of these edges (unless the base is zero), then (a, b, c, d) of
-    every trainable named edge. With `reached` (in, basis) coefficients of the first layer are those of these functions.
-    """
-
-    def __init__(self, network: KANNetwork, reached: Tensor | None = None) -> None:
-        self.network = network
-        self.coefficients: list[Tensor] = []  # places of the free ones in the flattened tensor, layer by layer
-        self.base_weights: list[Tensor] = []
-        self.named: list[list[int]] = []
-        for layer in network.layers:
-            edges, coefficients, base = layer.mask > 0, layer.coefficients, layer.base_weights
-            free = edges.unsqueeze(1).expand_as(coefficients) & coefficients.requires_grad
-            if reached is not None and layer is network.layers[0]:
-                free &= reached.unsqueeze(-1)
-            self.coefficients.append(free.flatten().nonzero().squeeze(1))
-            free = edges & base.requires_grad & (layer.base != "zero")
-            self.base_weights.append(free.flatten().nonzero().squeeze(1))
-            self.named.append([n for n, edge in enumerate(layer.named) if edge[3] and layer.affine.requires_grad])
-        self.size = sum(map(len, self.coefficients)) + sum(map(len, self.base_weights)) + 4 * sum(map(len, self.named))
-
-    def coefficient_places(self) -> list[Tensor]:
-        """Where the coefficients of every free spline edge stand in the vector, layer by layer: (edges, grid + k)."""
-        found, at = [], 0
-        for layer, coefficients, base_weights, named in zip(
-            self.network.layers, self.coefficients, self.base_weights, self.named, strict=True
-        ):
-            places = torch.full((layer.coefficients.numel(),), -1)
-            places[coefficients] = torch.arange(at, at + len(coefficients))
-            places = places.view_as(layer.coefficients).transpose(1, 2).flatten(0, 1)
-            found.append(places[places[:, 0] >= 0])
-            at += len(coefficients) + len(base_weights) + 4 * len(named)
-        return found
-
-    def get(self) -> Tensor:
-        """The current values: (P,)."""
-        return self.gather([(la.coefficients, la.base_weights, la.affine) for la in self.network.layers])
-
-    def gather(self, tensors: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
-        """One vector (P,) from a layer-by-layer list shaped like (coefficients, base_weights, affine)."""
-        parts = []
-        for (coefficients, base_weights, affine), *places in zip(
-            tensors, self.coefficients, self.base_weights, self.named, strict=True
-        ):
-            parts.append(coefficients.detach().flatten()[places[0]])
-            parts.append(base_weights.detach().flatten()[places[1]])
-            if places[2]:
-                parts.append(affine.detach()[places[2]].flatten())
-        return torch.cat(parts)
-
-    @torch.no_grad()
-    def set(self, values: Tensor) -> None:
-        """Write a vector (P,) back into the network."""
-        at = 0
-        for layer, coefficients, base_weights, named in zip(
-            self.network.layers, self.coefficients, self.base_weights, self.named, strict=True
-        ):
-            for tensor, places in ((layer.coefficients, coefficients), (layer.base_weights, base_weights)):
-                part = values[at : at + len(places)]
-                if len(places) == tensor.numel():  # all of them, in their order
-                    tensor.copy_(part.view_as(tensor))
-                else:
-                    tensor.put_(places, part)
-                at += len(places)
-            if named:
-                layer.affine[named] = values[at : at + 4 * len(named)].view(-1, 4)
-                at += 4 * len(named)
-
-    def compiled(self) -> CompiledNetwork | None:
-        """The network as one compiled call takes it; None with named edges, or where no compiled kernel can go."""
-        found = _splines(self.network)
-        return None if found is None else CompiledNetwork(found, self._places(found.size))
-
-    def _places(self, size: int) -> Tensor | None:
-        """Where the free parameters stand among all `size` of a network of splines; None if all are free."""
-        if size == self.size:
-            return None
-        parts, at = [], 0
-        for layer, coefficients, base_weights in zip(
-            self.network.layers, self.coefficients, self.base_weights, strict=True
-        ):
-            parts += [at + coefficients, at + layer.coefficients.numel() + base_weights]
-            at += layer.coefficients.numel() + layer.base_weights.numel()
-        return torch.cat(parts)
-
-
-@dataclass(frozen=True)
-class _Known:
-    """A network of splines for the compiled kernels, which read the parameters where they lie and keep that memory.
-
-    It stays right until `places` are others: until a parameter is put elsewhere or frozen, or a mask changes.
-    """
-
-    network: kernels.Network
-    places: list[object]
-    masks: list[Tensor]  # kept, so that no other can take the place of one
-    parameters: Sequence[Tensor]
-    trained: bool  # every one of them
-
-
-_known: WeakKeyDictionary[KANNetwork, _Known] = WeakKeyDictionary()
-
-
-def _places(network: KANNetwork) -> list[object]:
-    """Where the arrays of a network lie, and the states of its masks and parameters."""
-    found: list[object] = []
-    for layer in network.layers:
-        own, buffers = layer._parameters, layer._buffers  # a tenth of the time that attributes of modules take
-        coefficients, base_weights, mask = own["coefficients"], own["base_weights"], buffers["mask"]
-        found += coefficients.data_ptr(), base_weights.data_ptr(), buffers["knots"].data_ptr()  # type: ignore[union-attr]
-        found += coefficients.requires_grad, base_weights.requires_grad  # type: ignore[union-attr]
-        found += id(mask), mask.is_inference() or mask._version, layer.base, layer.extrapolation  # type: ignore[union-attr]
-    return found
-
-
-def _looked_up(network: KANNetwork) -> _Known | None:
-    """What is known of a network whose edges all are splines, if it has not changed since."""
-    known = _known.get(network)
-    return known if known is not None and known.places == _places(network) else None
-
-
-def _splines(network: KANNetwork) -> kernels.Network | None:
-    """A network without named edges for the compiled kernels, if they can take it."""
-    known = _looked_up(network)
-    if known is not None:
-        return known.network
-    layers = list(network.layers)
-    if any(layer.named or layer.extrapolation == "error" for layer in layers):
-        return None
-    whole = all(layer.is_whole() for layer in layers)
-    arrays = []
-    for layer, nodes in zip(layers, network.structure.width[1:], strict=True):
-        values = layer.coefficients.detach(), layer.base_weights.detach()
-        if not layer.is_whole():
-            values = values[0] * layer.mask.unsqueeze(1), values[1] * layer.mask
-        arrays.append(kernels.LayerArrays(*values, layer.knots, layer.k, layer.base, layer.extrapolation, *nodes))
-    found = kernels.network(arrays, network.structure.arity)
-    contiguous = all(t.is_contiguous() for a in arrays for t in (a.coefficients, a.base_weights, a.knots))
-    if found is not None and whole and contiguous:
-        parameters = list(network.parameters())
-        trained = all(p.requires_grad for p in parameters if p.numel())
-        _known[network] = _Known(found, _places(network), [la.mask for la in layers], parameters, trained)
-    return found
-
-
-class CompiledNetwork:
-    """One call for a whole network of splines, by its free parameters (P,)."""
-
-    def __init__(self, network: kernels.Network, places: Tensor | None) -> None:
-        self.network, self.places = network, places
-
-    def values(self, x: Tensor) -> Tensor:
-        """The outputs (batch, out) for x (batch, in)."""
-        return self.network.values(x)
-
-    def sums(self, x: Tensor) -> list[Tensor]:
-        """The sums of every layer for x (batch, in): (batch, sums) each."""
-        return self.network.sums(x)
-
-    def loss(self, x: Tensor, y: Tensor) -> float:
-        """The mean squared error of the outputs for x (batch, in) against y (batch, out)."""
-        return self.network.loss(x, y, False)[0]
-
-    def loss_and_gradient(self, x: Tensor, y: Tensor) -> tuple[float, Tensor]:
-        """The mean squared error and its gradient (P,)."""
-        value, gradient = self.network.loss(x, y)
-        return value, gradient if self.places is None else gradient[self.places]
-
-    def jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Outputs (batch, out) and their derivatives (batch, out, P)."""
-        outputs, derivatives = self.network.jacobian(x)
-        return outputs, derivatives if self.places is None else derivatives[..., self.places]
-
-    def normal_equations(self, x: Tensor, residuals: Tensor, directions: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """JᵀJ (P, P) and Jᵀr (P,) of residuals (batch, R) with derivatives (batch, R, out) by the outputs, or ones."""
-        matrix, vector = self.network.normal_equations(x, residuals, directions)
-        if self.places is None:
-            return matrix, vector
-        return matrix[self.places][:, self.places], vector[self.places]
 
 
 @dataclass(frozen=True)
@@ -235,7 +51,7 @@ def sweep(network: KANNetwork, x: Tensor, known: Sweep | None = None, values_onl
     """
     values = network.select_inputs(x)
     seen: list[LayerSweep] = []
-    compiled = _splines(network) if values_only else None
+    compiled = compiled_splines(network) if values_only else None
     known_sums = compiled.sums(values) if compiled is not None else None
     for l, layer in enumerate(network.layers):
         if values_only:
@@ -335,7 +151,7 @@ def rows_at_once(free: FreeParameters) -> int:
 
 def loss_and_grad(network: KANNetwork, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Mean squared error and its gradients by every parameter, as `parameters()` has them; see `KAN.loss_and_grad`."""
-    known = _looked_up(network)
+    known = known_network(network)
     x = network.select_inputs(x)
     y = y.to(x.dtype)
     expected = (len(x), sum(network.structure.width[-1]))
@@ -344,7 +160,7 @@ def loss_and_grad(network: KANNetwork, x: Tensor, y: Tensor) -> tuple[Tensor, tu
         raise SpecError(
             f"x has shape {tuple(x.shape)} and y {tuple(y.shape)}: pass rows of x and y of shape {expected}."
         )
-    compiled = known.network if known else _splines(network)
+    compiled = known.network if known else compiled_splines(network)
     parameters = known.parameters if known else list(network.parameters())
     if compiled is None:
         with torch.enable_grad():
@@ -368,7 +184,7 @@ def loss_and_grad(network: KANNetwork, x: Tensor, y: Tensor) -> tuple[Tensor, tu
 
 
 @torch.no_grad()
-def pull_back(network: KANNetwork, seen: Sweep, by_outputs: Tensor, free: FreeParameters) -> Tensor:
+def vjp(network: KANNetwork, seen: Sweep, by_outputs: Tensor, free: FreeParameters) -> Tensor:
     """The gradient (P,) of a loss from its derivatives by the outputs (batch, out), without building the Jacobian."""
     sensitivity = by_outputs.unsqueeze(1)
     gradients: list[tuple[Tensor, Tensor, Tensor]] = []

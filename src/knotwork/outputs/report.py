@@ -111,24 +111,13 @@ def report(
         drawn, n_edges = curves(splines, data, lib, MOST_CURVES, compared)
         page = {
             "title": title,
-            "data": data,
-            "columns": columns(data),
-            "shares": {name: len(x) for name, (x, _) in shares(data).items()},
-            "share": reported_share(data),
-            "where": "held-out test row" if reported_share(data) == "test" else f"{reported_share(data)} row",
-            "accuracy": [] if classes else accuracy(predictors, data),
-            "predicted": [] if classes else _predicted(next(iter(predictors.values())), data),
-            "classes": classes,
-            "verdicts": verdicts(predictors, data) if classes else {},
-            "confusion": confusion(next(iter(predictors.values())), *shares(data)[reported_share(data)])
-            if classes
-            else [],
-            "best": next(iter(predictors)),
+            **_about_data(data),
+            **_about_accuracy(predictors, data, classes),
+            **_about_formula(formula, why_none),
             "importance": sorted(importance.items(), key=lambda item: -item[1]),
             "measured": measured,
             "relations": _relations(network, data) if not classes else [],
             "most_inputs": MOST_INPUTS,
-            "most_targets": MOST_TARGETS,
             "network": network,
             "diagram": _diagram(network, data),
             "lines": n_edges > MOST_FRAMES,
@@ -136,13 +125,6 @@ def report(
             "n_edges": n_edges,
             "compared": compared,
             "extrapolation": EXTRAPOLATION[network.spec.extrapolation],
-            "formula": formula,
-            "constant": formula is not None and not any(e.free_symbols for e in formula.expressions),
-            "constants": _constants(formula),
-            "typeset": None if formula is None else _typeset(formula),
-            "written": None if formula is None else _written(formula),
-            "why_none": why_none,
-            "digits": DIGITS,
             "tried": [(entry, _typeset(entry.formula)) for entry in tried if entry.formula is not None],
             "result": result,
             "baseline": baseline,
@@ -159,6 +141,46 @@ def report(
         why = getattr(error, "strerror", error)
         raise DataError(f"{str(path)!r} cannot be written ({why}); name another file.") from None
     return place
+
+
+def _about_data(data: Dataset) -> dict[str, Any]:
+    """The entries of the page about the table."""
+    share = reported_share(data)
+    return {
+        "data": data,
+        "columns": columns(data),
+        "shares": {name: len(x) for name, (x, _) in shares(data).items()},
+        "share": share,
+        "where": "held-out test row" if share == "test" else f"{share} row",
+    }
+
+
+def _about_accuracy(predictors: Mapping[str, Predict], data: Dataset, classes: Sequence[str] | None) -> dict[str, Any]:
+    """The entries about how well each of the predictors does; the first is the best."""
+    best, predict = next(iter(predictors.items()))
+    labels = shares(data)[reported_share(data)]
+    return {
+        "accuracy": [] if classes else accuracy(predictors, data),
+        "predicted": [] if classes else _predicted(predict, data),
+        "classes": classes,
+        "verdicts": verdicts(predictors, data) if classes else {},
+        "confusion": confusion(predict, *labels) if classes else [],
+        "best": best,
+        "most_targets": MOST_TARGETS,
+    }
+
+
+def _about_formula(formula: Formula | None, why_none: str) -> dict[str, Any]:
+    """The entries about the formula, or about why there is none."""
+    return {
+        "formula": formula,
+        "constant": formula is not None and not any(e.free_symbols for e in formula.expressions),
+        "constants": _constants(formula),
+        "typeset": None if formula is None else _typeset(formula),
+        "written": None if formula is None else _written(formula),
+        "why_none": why_none,
+        "digits": DIGITS,
+    }
 
 
 def _relations(network: KANNetwork, data: Dataset) -> list[str]:

@@ -13,7 +13,7 @@ from knotwork.formulas.constants import ROUNDING, Constants, Sample, Template, f
 from knotwork.formulas.dimensions import Powers
 from knotwork.regression.candidate_formulas import CandidateFormula
 from knotwork.regression.dimensionless_groups import DimensionlessGroups
-from knotwork.regression.randomness import looks_random
+from knotwork.regression.residual_randomness import looks_random
 from knotwork.regression.search import Search
 from knotwork.regression.settings import REGRESSION
 

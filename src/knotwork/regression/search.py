@@ -14,7 +14,7 @@ from knotwork.formulas.constants import ROUNDING, Sample, fitted, simplified, va
 from knotwork.functions import NamedFunction
 from knotwork.regression.candidate_formulas import CandidateFormula, formula_of_structure, formulas_of_ridges
 from knotwork.regression.curve_names import EXPONENTIAL, IDENTITY, UNUSUAL_OUTER, USUAL_OUTER, OuterFunction
-from knotwork.regression.randomness import looks_random
+from knotwork.regression.residual_randomness import looks_random
 from knotwork.regression.ridges import fit_ridges
 from knotwork.regression.settings import REGRESSION
 from knotwork.regression.structures import Rows, Structure, fit_structure

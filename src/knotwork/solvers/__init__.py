@@ -7,9 +7,9 @@ A caller describes its objective as a `Problem` (or, if its parameters are one t
 from knotwork.solvers.acceleration import accelerated_step, second_differences
 from knotwork.solvers.damping import Damping, NormalEquations, Step, System
 from knotwork.solvers.gauss_newton import gauss_newton
-from knotwork.solvers.problem import Problem, VectorProblem
-from knotwork.solvers.result import EachStep, Ended, Stop, StopReason
+from knotwork.solvers.least_squares_problem import Problem, VectorProblem
 from knotwork.solvers.settings import SOLVER, Options, SolverSettings
+from knotwork.solvers.stop_reason import EachStep, Ended, Stop, StopReason
 
 __all__ = [
     "SOLVER",

@@ -4,9 +4,9 @@ import math
 from typing import Any
 
 from knotwork.solvers.damping import Damping, System
-from knotwork.solvers.problem import Problem
-from knotwork.solvers.result import EachStep, Ended, Stop, StopReason
+from knotwork.solvers.least_squares_problem import Problem
 from knotwork.solvers.settings import SOLVER, Options
+from knotwork.solvers.stop_reason import EachStep, Ended, Stop, StopReason
 
 
 def gauss_newton(problem: Problem, options: Options | None = None, each_step: EachStep | None = None) -> Ended:

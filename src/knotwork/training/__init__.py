@@ -1,6 +1,7 @@
 """Fitting: objectives, optimisers, knots that follow the data, many starts, coarse to fine."""
 
 from knotwork.training.callbacks import Callback, Event, Reporter, reporting
+from knotwork.training.fit_result import INTERRUPTED, FitResult, Record, held_out, rmse
 from knotwork.training.grids import going_on
 from knotwork.training.levenberg_marquardt import levenberg_marquardt
 from knotwork.training.loop import fit, fit_with
@@ -17,7 +18,6 @@ from knotwork.training.optimizers import (
 )
 from knotwork.training.options import FitOptions
 from knotwork.training.penalties import Penalty, edge_norms, entropy
-from knotwork.training.result import INTERRUPTED, FitResult, Record, held_out, rmse
 from knotwork.training.settings import TRAINING, TrainingSettings
 from knotwork.training.shapes import fit_shapes
 from knotwork.training.threads import threads_for

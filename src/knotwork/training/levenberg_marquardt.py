@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from knotwork.model import FreeParameters, KANNetwork, Sweep, normal_equations, pull_back, rows_at_once, sweep
+from knotwork.model import FreeParameters, KANNetwork, Sweep, normal_equations, rows_at_once, sweep, vjp
 from knotwork.solvers import (
     SOLVER,
     EachStep,
@@ -139,12 +139,12 @@ class NetworkProblem(Problem):
         if directions is not None:
             second = (directions.transpose(1, 2) @ (directions @ second.unsqueeze(2))).squeeze(2)
         if compiled is not None:  # from the gradient of the mean of |second|²
-            vjp = compiled.loss_and_gradient(inputs, here - second)[1] * (second.numel() / 2)
+            product = compiled.loss_and_gradient(inputs, here - second)[1] * (second.numel() / 2)
         else:
             rows = rows_at_once(free)
             parts = zip(self.x.split(rows), second.split(rows), strict=True)
-            vjp = torch.stack([pull_back(network, sweep(network, some), by, free) for some, by in parts]).sum(0)
-        return accelerated_step(step, vjp)
+            product = torch.stack([vjp(network, sweep(network, some), by, free) for some, by in parts]).sum(0)
+        return accelerated_step(step, product)
 
     def attempt(self, vector: Tensor) -> float:
         assert self.smooth is not None

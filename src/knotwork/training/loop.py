@@ -10,12 +10,12 @@ from knotwork.data import Batch, Dataset, Stream, as_dataset, seeded
 from knotwork.model import KANNetwork
 from knotwork.solvers import Ended, StopReason
 from knotwork.training.callbacks import Callback, Reporter, reporting
+from knotwork.training.fit_result import FitResult
 from knotwork.training.grids import adapt_hidden_grids, going_on, set_input_grid
 from knotwork.training.likelihood import CrossEntropy
 from knotwork.training.objective import Loss, Objective, cross_entropy, make_objective
 from knotwork.training.optimizers import Optimizer, OptimizerLike, Task
 from knotwork.training.options import ARGUMENTS, FitOptions, chosen, refuse
-from knotwork.training.result import FitResult
 from knotwork.training.threads import threads_for
 from knotwork.training.watch import Watch
 from knotwork.training.weights import weighed, with_weights

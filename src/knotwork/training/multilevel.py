@@ -9,11 +9,11 @@ from knotwork.errors import TrainingError
 from knotwork.model import KANNetwork, is_whole
 from knotwork.solvers import StopReason
 from knotwork.training.callbacks import Callback, Reporter, reporting
+from knotwork.training.fit_result import FitResult, Record, held_out
 from knotwork.training.loop import fit_with
 from knotwork.training.objective import Loss
 from knotwork.training.optimizers import OptimizerLike
 from knotwork.training.options import ARGUMENTS, FitOptions, refuse
-from knotwork.training.result import FitResult, Record, held_out
 from knotwork.training.settings import TRAINING
 
 

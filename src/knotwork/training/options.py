@@ -13,7 +13,7 @@ from knotwork.model import KANNetwork
 from knotwork.training.likelihood import CrossEntropy
 from knotwork.training.objective import Loss, Objective, cross_entropy
 from knotwork.training.optimizers import Auto, Optimizer, OptimizerLike, optimizer_of
-from knotwork.training.optimizers.base import check_count, is_number
+from knotwork.training.optimizers.optimizer import check_count, is_number
 
 PYKAN = {"opt": "optimizer", "batch": "batch_size", "loss_fn": "loss", "log": "progress", "verbose": "progress"}
 ON_OPTIMIZERS = {

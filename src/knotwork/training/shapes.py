@@ -8,11 +8,11 @@ from knotwork.errors import TrainingError
 from knotwork.model import KANNetwork, is_whole
 from knotwork.solvers import StopReason
 from knotwork.training.callbacks import Callback, reporting
+from knotwork.training.fit_result import FitResult, held_out
 from knotwork.training.loop import fit_with
 from knotwork.training.objective import Loss
 from knotwork.training.optimizers import OptimizerLike
 from knotwork.training.options import ARGUMENTS, FitOptions, refuse
-from knotwork.training.result import FitResult, held_out
 from knotwork.training.settings import TRAINING
 
 

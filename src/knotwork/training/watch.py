@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from knotwork.model import KANNetwork
 from knotwork.solvers import Stop, StopReason
 from knotwork.training.callbacks import Reporter
+from knotwork.training.fit_result import Record
 from knotwork.training.objective import Objective, mean_squared_error
-from knotwork.training.result import Record
 from knotwork.training.settings import TRAINING
 
 NAN = float("nan")

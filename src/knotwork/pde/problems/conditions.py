@@ -14,7 +14,7 @@ import torch
 from knotwork.errors import SpecError
 
 if TYPE_CHECKING:
-    from knotwork.pde.problems.evaluation import EvaluationContext
+    from knotwork.pde.problems.evaluation_context import EvaluationContext
 
 Value = float | Callable[..., Any]
 Face = tuple[str, float | None]  # a coordinate and its value on the face; None: the faces at both its ends

@@ -12,7 +12,7 @@ from torch import Tensor
 from knotwork.errors import SpecError
 from knotwork.pde.problems.conditions import Condition, Hard
 from knotwork.pde.problems.directional import Multi
-from knotwork.pde.problems.evaluation import EvaluationContext, residuals_of
+from knotwork.pde.problems.evaluation_context import EvaluationContext, residuals_of
 from knotwork.pde.problems.fields import DerivativeRecorder, Field, values_of
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from knotwork.model import FreeParameters, KANNetwork
 from knotwork.pde.problems.conditions import Hard
 from knotwork.pde.problems.directional import Directions, directions_for
-from knotwork.pde.problems.evaluation import EvaluationContext, residuals_of
+from knotwork.pde.problems.evaluation_context import EvaluationContext, residuals_of
 from knotwork.pde.problems.fields import Field, Jets, values_of
 from knotwork.pde.problems.points import PointSet, condition_points, domain_points
 from knotwork.pde.problems.problem import Problem

@@ -11,7 +11,7 @@ from knotwork.kan import KAN
 from knotwork.model import KANNetwork
 from knotwork.pde.problems.problem import Problem
 from knotwork.pde.settings import PDE
-from knotwork.pde.solving.levenberg_marquardt import levenberg_marquardt
+from knotwork.pde.solving.second_order import levenberg_marquardt
 from knotwork.pde.solving.system import System
 from knotwork.solvers import StopReason
 from knotwork.splines import uniform_knots

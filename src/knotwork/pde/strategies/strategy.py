@@ -14,7 +14,7 @@ from knotwork.pde.problems.problem import Problem
 from knotwork.pde.settings import PDE
 from knotwork.pde.solution import Step, residual_of
 from knotwork.pde.solving.gradient_methods import minimise
-from knotwork.pde.solving.levenberg_marquardt import levenberg_marquardt
+from knotwork.pde.solving.second_order import levenberg_marquardt
 from knotwork.pde.solving.system import System
 from knotwork.solvers import EachStep, Ended, Stop, StopReason
 from knotwork.training import Reporter

@@ -14,7 +14,7 @@ from torch import Tensor
 from knotwork.errors import SpecError
 from knotwork.kan import KAN
 from knotwork.pde.problems.conditions import Condition
-from knotwork.pde.problems.evaluation import EvaluationContext
+from knotwork.pde.problems.evaluation_context import EvaluationContext
 from knotwork.pde.problems.points import PointSet
 from knotwork.pde.problems.problem import Problem
 from knotwork.pde.solving.terms import Term

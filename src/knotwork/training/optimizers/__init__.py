@@ -7,10 +7,10 @@ import torch
 from knotwork.errors import TrainingError
 from knotwork.training.optimizers.adam import Adam
 from knotwork.training.optimizers.auto import Auto
-from knotwork.training.optimizers.base import Optimizer, Task
 from knotwork.training.optimizers.lbfgs import LBFGS
 from knotwork.training.optimizers.lm import LevenbergMarquardt
 from knotwork.training.optimizers.of_torch import TorchOptimizer
+from knotwork.training.optimizers.optimizer import Optimizer, Task
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     "lm": LevenbergMarquardt,

@@ -8,8 +8,8 @@ from knotwork.data import Dataset, Stream, as_dataset
 from knotwork.model import FreeParameters, KANNetwork
 from knotwork.training.objective import Objective
 from knotwork.training.optimizers.adam import Adam
-from knotwork.training.optimizers.base import Optimizer
 from knotwork.training.optimizers.lm import LevenbergMarquardt
+from knotwork.training.optimizers.optimizer import Optimizer
 from knotwork.training.settings import TRAINING
 
 

@@ -10,7 +10,7 @@ from knotwork.errors import TrainingError
 from knotwork.model import KANNetwork
 from knotwork.solvers import Ended, StopReason
 from knotwork.training.grids import adapt_hidden_grids
-from knotwork.training.optimizers.base import Task
+from knotwork.training.optimizers.optimizer import Task
 from knotwork.training.settings import TRAINING
 
 

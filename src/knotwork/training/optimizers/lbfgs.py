@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from knotwork.data import Dataset, Stream
-from knotwork.model import FreeParameters, KANNetwork, pull_back, sweep
+from knotwork.model import FreeParameters, KANNetwork, sweep, vjp
 from knotwork.solvers import Ended, StopReason
 from knotwork.training.grids import adapt_hidden_grids
 from knotwork.training.levenberg_marquardt import half_derivatives
 from knotwork.training.objective import Objective, mean_squared_error
-from knotwork.training.optimizers.base import Optimizer, Task, check_rate, refuse_stream
+from knotwork.training.optimizers.optimizer import Optimizer, Task, check_rate, refuse_stream
 from knotwork.training.settings import TRAINING
 
 
@@ -142,7 +142,7 @@ def _preconditioned(network: KANNetwork, x: Tensor, y: Tensor, objective: Object
             slope, directions = goal.residuals(seen.outputs, y)
             if directions is not None:
                 slope = torch.einsum("nr,nro->no", slope, directions)
-            gradient = pull_back(network, seen, goal.scale(y) * slope, free)
+            gradient = vjp(network, seen, goal.scale(y) * slope, free)
         if objective.penalty:
             penalty, slope = objective.penalty.with_gradient(network, x, free)
             value, gradient = value + penalty, gradient + slope

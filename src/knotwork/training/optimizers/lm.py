@@ -13,7 +13,7 @@ from knotwork.solvers import Ended
 from knotwork.training.levenberg_marquardt import levenberg_marquardt
 from knotwork.training.multistart import screen
 from knotwork.training.objective import Objective, mean_squared_error
-from knotwork.training.optimizers.base import Optimizer, Task, check_count, is_number, refuse_stream
+from knotwork.training.optimizers.optimizer import Optimizer, Task, check_count, is_number, refuse_stream
 from knotwork.training.settings import TRAINING
 
 

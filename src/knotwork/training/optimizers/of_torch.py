@@ -9,8 +9,8 @@ from knotwork.data import Dataset, Stream
 from knotwork.errors import TrainingError
 from knotwork.solvers import Ended
 from knotwork.training.objective import Objective
-from knotwork.training.optimizers.base import Optimizer, Task, check_count, check_rate
 from knotwork.training.optimizers.gradient import by_gradient, check_batches
+from knotwork.training.optimizers.optimizer import Optimizer, Task, check_count, check_rate
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from knotwork.solvers.damping import Step, System
-from knotwork.solvers.result import Stop
+from knotwork.solvers.stop_reason import Stop
 
 
 class Problem(ABC):

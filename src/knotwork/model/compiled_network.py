@@ -1,0 +1,107 @@
+"""Networks of splines alone as one call of the compiled kernels, found again as long as nothing moved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from torch import Tensor
+
+from knotwork import kernels
+from knotwork.model.network import KANNetwork
+
+
+@dataclass(frozen=True)
+class KnownNetwork:
+    """A network of splines for the compiled kernels, which read the parameters where they lie and keep that memory.
+
+    It stays right until `places` are others: until a parameter is put elsewhere or frozen, or a mask changes.
+    """
+
+    network: kernels.Network
+    places: list[object]
+    masks: list[Tensor]  # kept, so that no other can take the place of one
+    parameters: Sequence[Tensor]
+    trained: bool  # every one of them
+
+
+_known: WeakKeyDictionary[KANNetwork, KnownNetwork] = WeakKeyDictionary()
+
+
+def _places(network: KANNetwork) -> list[object]:
+    """Where the arrays of a network lie, and the states of its masks and parameters."""
+    found: list[object] = []
+    for layer in network.layers:
+        own, buffers = layer._parameters, layer._buffers  # a tenth of the time that attributes of modules take
+        coefficients, base_weights, mask = own["coefficients"], own["base_weights"], buffers["mask"]
+        found += coefficients.data_ptr(), base_weights.data_ptr(), buffers["knots"].data_ptr()  # type: ignore[union-attr]
+        found += coefficients.requires_grad, base_weights.requires_grad  # type: ignore[union-attr]
+        found += id(mask), mask.is_inference() or mask._version, layer.base, layer.extrapolation  # type: ignore[union-attr]
+    return found
+
+
+def known_network(network: KANNetwork) -> KnownNetwork | None:
+    """What is known of a network whose edges all are splines, if it has not changed since."""
+    known = _known.get(network)
+    return known if known is not None and known.places == _places(network) else None
+
+
+def compiled_splines(network: KANNetwork) -> kernels.Network | None:
+    """A network without named edges for the compiled kernels, if they can take it."""
+    known = known_network(network)
+    if known is not None:
+        return known.network
+    layers = list(network.layers)
+    if any(layer.named or layer.extrapolation == "error" for layer in layers):
+        return None
+    whole = all(layer.is_whole() for layer in layers)
+    arrays = []
+    for layer, nodes in zip(layers, network.structure.width[1:], strict=True):
+        values = layer.coefficients.detach(), layer.base_weights.detach()
+        if not layer.is_whole():
+            values = values[0] * layer.mask.unsqueeze(1), values[1] * layer.mask
+        arrays.append(kernels.LayerArrays(*values, layer.knots, layer.k, layer.base, layer.extrapolation, *nodes))
+    found = kernels.network(arrays, network.structure.arity)
+    contiguous = all(t.is_contiguous() for a in arrays for t in (a.coefficients, a.base_weights, a.knots))
+    if found is not None and whole and contiguous:
+        parameters = list(network.parameters())
+        trained = all(p.requires_grad for p in parameters if p.numel())
+        _known[network] = KnownNetwork(found, _places(network), [la.mask for la in layers], parameters, trained)
+    return found
+
+
+class CompiledNetwork:
+    """One call for a whole network of splines, by its free parameters (P,)."""
+
+    def __init__(self, network: kernels.Network, places: Tensor | None) -> None:
+        self.network, self.places = network, places
+
+    def values(self, x: Tensor) -> Tensor:
+        """The outputs (batch, out) for x (batch, in)."""
+        return self.network.values(x)
+
+    def sums(self, x: Tensor) -> list[Tensor]:
+        """The sums of every layer for x (batch, in): (batch, sums) each."""
+        return self.network.sums(x)
+
+    def loss(self, x: Tensor, y: Tensor) -> float:
+        """The mean squared error of the outputs for x (batch, in) against y (batch, out)."""
+        return self.network.loss(x, y, False)[0]
+
+    def loss_and_gradient(self, x: Tensor, y: Tensor) -> tuple[float, Tensor]:
+        """The mean squared error and its gradient (P,)."""
+        value, gradient = self.network.loss(x, y)
+        return value, gradient if self.places is None else gradient[self.places]
+
+    def jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Outputs (batch, out) and their derivatives (batch, out, P)."""
+        outputs, derivatives = self.network.jacobian(x)
+        return outputs, derivatives if self.places is None else derivatives[..., self.places]
+
+    def normal_equations(self, x: Tensor, residuals: Tensor, directions: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """JᵀJ (P, P) and Jᵀr (P,) of residuals (batch, R) with derivatives (batch, R, out) by the outputs, or ones."""
+        matrix, vector = self.network.normal_equations(x, residuals, directions)
+        if self.places is None:
+            return matrix, vector
+        return matrix[self.places][:, self.places], vector[self.places]
