@@ -174,6 +174,21 @@ class KAN(KANNetwork):
         names = {"input_names": data.input_names, "output_names": data.target_names}
         return diagram(self, data.X_train, beta=beta, **{**names, **options})
 
+    def plot_edge(
+        self, layer: int, source: int, target: int, data: object = None, candidates: Sequence[Candidate] = ()
+    ) -> Figure:
+        """The curve of edge (layer, source, target) on the training rows, with the first three candidates, if any.
+
+        Raises SpecError without `data`, and for an edge that is not there or was removed.
+        """
+        from knotwork.outputs import edge_curve
+
+        if data is None:
+            raise SpecError("plot_edge() draws a curve where the samples are, and a model keeps none: pass data=.")
+        data = as_dataset(data)
+        names = data.input_names
+        return edge_curve(self, data.X_train, layer, source, target, candidates, input_names=names)
+
     def report(self, path: str | Path, data: object = None, **options: Any) -> Path:
         """Write one HTML page about the network on `data`; the options are those of `knotwork.outputs.report`."""
         from knotwork.outputs import report

@@ -61,15 +61,15 @@ def test_json_is_one_object_on_stdout_and_nothing_is_written_unasked(table, tmp_
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_formulas_are_told_as_they_are_found_without_control_characters(table, tmp_path, capsys, monkeypatch):
+def test_formulas_are_reported_as_they_are_found_without_control_characters(table, tmp_path, capsys, monkeypatch):
     place = tmp_path / "result.json"
     out = tmp_path / "out"
-    status, text, told = run(
+    status, text, progress = run(
         capsys, monkeypatch, "discover", table, "--target", "force", "--json-file", place, "--out", out
     )
     assert status == 0
-    assert "\x1b" not in text + told
-    found = [line for line in told.splitlines() if "found complexity" in line]
+    assert "\x1b" not in text + progress
+    found = [line for line in progress.splitlines() if "found complexity" in line]
     assert "found complexity 1," in found[0]  # the mean
     assert found[-1].endswith(": a*b")
     facts = json.loads(place.read_text())
@@ -162,15 +162,29 @@ def test_units_are_shown_and_columns_named_without_them(tmp_path, capsys, monkey
     assert facts["formula"]["units"] == facts["pareto"][-1]["units"]
 
 
+def test_columns_are_excluded_by_name_and_units_ignored_on_request(tmp_path, capsys, monkeypatch):
+    path = tmp_path / "table.csv"
+    x = np.random.default_rng(0).uniform(1, 2, 60)
+    rows = "".join(f"run{n},{v},{2 * v}\n" for n, v in enumerate(x))
+    path.write_text(f"id,speed [m/s],force [N]\n{rows}")
+    command = "discover", path, "--target", "force", "--json", "--time-budget", "0"
+    status, text, progress = run(capsys, monkeypatch, *command, "--exclude", "id")
+    assert status == 0 and set(json.loads(text)["importance"]) == {"speed"} and "units:" in progress
+    status, text, progress = run(capsys, monkeypatch, *command, "--exclude", "id", "--no-units")
+    assert status == 0 and "units:" not in progress
+    status, _, err = run(capsys, monkeypatch, *command, "--exclude", "idd")
+    assert status == 2 and "There is no input 'idd'" in err
+
+
 def test_a_header_with_units_leads_to_a_law_that_is_right_in_them(tmp_path, capsys, monkeypatch):
     rng = np.random.default_rng(0)
     mass, speed = rng.uniform(1, 5, (2, 100))
     path = tmp_path / "table.csv"
     rows = np.column_stack([mass, speed, mass * (speed / 3.6) ** 2 / 2])
     np.savetxt(path, rows, delimiter=",", header="mass [kg],speed [km/h],energy [J]", comments="")
-    status, text, told = run(capsys, monkeypatch, "discover", path, "--target", "energy", "--out", tmp_path / "out")
+    status, text, progress = run(capsys, monkeypatch, "discover", path, "--target", "energy", "--out", tmp_path / "out")
     assert status == 0
-    assert "units: all but one constant follows from those of 'mass', 'speed'" in told
+    assert "units: all but one constant follows from those of 'mass', 'speed'" in progress
     assert "energy = 25*mass*speed**2/648" in text and "Units agree." in text
     assert re.search(r"agree\W+25\*mass\*speed\*\*2/648", text)
     assert "<p>Units agree.</p>" in (tmp_path / "out" / "report.html").read_text()

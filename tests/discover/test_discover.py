@@ -34,7 +34,7 @@ def test_a_table_with_names_noise_and_a_useless_column():
     found = kw.discover(X, y + 0.02 * rng.normal(size=600), names=["height", "noise", "speed"], seed=0)
     assert found.importance["noise"] < 0.02
     assert sum(found.importance.values()) == pytest.approx(1.0)
-    assert found.symbolic_model.spec.inputs == (0, 2)  # left out of the network, which takes all columns all the same
+    assert found.symbolic_model.spec.inputs == (0, 2)  # the network excludes it, and still takes all columns
     assert found.spline_model(torch.as_tensor(X)).shape == (600, 1)
     fresh = rng.uniform(-1, 1, (500, len(found.formula.variables)))
     columns = dict(zip(found.formula.variables, fresh.T, strict=True))
@@ -176,7 +176,7 @@ def test_targets_of_any_size_are_explained(unit):
     assert [entry.error / unit < 1 for entry in other.front] == [True] * len(other.front)
 
 
-def test_a_faint_input_that_matters_is_not_left_out():
+def test_a_weak_input_that_matters_is_not_excluded():
     x = np.random.default_rng(0).uniform(-1, 1, (500, 2))
     found = kw.discover(x, x[:, 0] + 0.005 * x[:, 1], names=["a", "b"], seed=0)
     assert found.formula.round(6).expression == parse("a + 0.005*b")

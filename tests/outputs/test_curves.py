@@ -187,3 +187,14 @@ def test_candidates_that_cannot_be_drawn():
         Candidates(()).plot()
     with pytest.raises(SpecError, match="do not hold the curve"):
         candidates_curve(Candidates(()))
+
+
+def test_a_model_draws_an_edge_of_its_own():
+    data = kw.sample("sin(x)", x=(-1, 1), size=50, seed=0)
+    model = kw.KAN([1, 1], seed=0)
+    model.fit(data, steps=3)
+    (axes,) = model.plot_edge(0, 0, 0, data, candidates=model.suggest_symbolic(0, 0, 0, data)).axes
+    assert [line.get_gid() for line in axes.lines].count("candidate") == 3
+    assert axes.get_xlabel() == edge_curve(model, data.X_train, 0, 0, 0, input_names=["x"]).axes[0].get_xlabel()
+    with pytest.raises(kw.KnotworkError, match=r"plot_edge\(\) draws a curve where the samples are.*pass data="):
+        model.plot_edge(0, 0, 0)

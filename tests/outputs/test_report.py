@@ -286,7 +286,7 @@ def test_predictions_that_are_not_numbers_are_counted(tmp_path):
     model = kw.KAN([1, 1], seed=0)
     model.fix_symbolic(0, 0, 0, "log", params=(1.0, 0.0, 1.0, 0.0))
     tree, _ = page_of(model, tmp_path, data)
-    assert "25 rows without a finite prediction are left out" in words(tree)
+    assert "25 rows without a finite prediction are excluded" in words(tree)
     assert rows(tree, "accuracy")[2] == ["the formula", "undefined", "undefined"]
 
 

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from knotwork.data import Dataset, load_dataset, packaged_tables
+from knotwork.data.column_names import split_units, unknown_name
 from knotwork.data.table_files import read_file
 from knotwork.discover import Discovery, discover
 from knotwork.errors import DataError
@@ -28,6 +29,7 @@ def run(
     file: str,
     target: str | None,
     inputs: list[str] | None,
+    exclude: list[str] | None,
     out: str | None,
     test_size: float,
     as_json: bool,
@@ -40,7 +42,7 @@ def run(
     folder = None if out is None else _folder(out)
     if json_file is not None:
         _writable(json_file)
-    data = _table(file, target, inputs, test_size=test_size, seed=seed)
+    data = _table(file, target, inputs, exclude, test_size=test_size, seed=seed)
     with _live() if sys.stderr.isatty() else nullcontext(_Log()) as callback:
         found = discover(data, seed=seed, progress=False, callback=callback, **settings)
     files = {} if folder is None else _write(found, folder)
@@ -57,16 +59,38 @@ def run(
         _show(found, data, files)
 
 
-def _table(file: str, target: str | None, inputs: list[str] | None, *, test_size: float, seed: int) -> Dataset:
-    """The data set of a file, or of a packaged table where there is no file of that name."""
+def _table(
+    file: str,
+    target: str | None,
+    inputs: list[str] | None,
+    exclude: list[str] | None = None,
+    *,
+    test_size: float,
+    seed: int,
+) -> Dataset:
+    """The data set of a file, or of a packaged table where there is no file of that name, without excluded columns."""
     if not Path(file).exists():
-        if file in packaged_tables():
-            return load_dataset(file, target, inputs, test_size=test_size, seed=seed)
-        raise DataError(f"'{file}' is neither a file nor a packaged table; packaged: {', '.join(packaged_tables())}.")
+        if file not in packaged_tables():
+            names = ", ".join(packaged_tables())
+            raise DataError(f"'{file}' is neither a file nor a packaged table; packaged: {names}.")
+        if exclude and inputs is None:
+            inputs = list(load_dataset(file, target, test_size=test_size, seed=seed).input_names)
+        return load_dataset(file, target, _kept(inputs, exclude), test_size=test_size, seed=seed)
     if target is None:
         columns = ", ".join(read_file(file).columns)
         raise DataError(f"'{file}' is a file, so the target must be named with --target: {columns}.")
-    return Dataset.from_csv(file, target, inputs, test_size=test_size, seed=seed)
+    if exclude and inputs is None:
+        columns, _ = split_units(list(read_file(file).columns))
+        inputs = [name for name in columns if name not in (target, split_units([target])[0][0])]
+    return Dataset.from_csv(file, target, _kept(inputs, exclude), test_size=test_size, seed=seed)
+
+
+def _kept(inputs: list[str] | None, exclude: list[str] | None) -> list[str] | None:
+    """The inputs without those that are excluded; DataError for a name that is no input."""
+    for name in exclude or ():
+        if name not in (inputs or ()):
+            raise DataError(unknown_name(name, inputs or (), "input"))
+    return [name for name in inputs or () if name not in exclude] if exclude else inputs
 
 
 class _Log:
@@ -168,7 +192,7 @@ def _put(name: str, text: str) -> None:
 
 
 def _accuracy(model: torch.nn.Module, data: Dataset) -> tuple[float, float, str]:
-    """r² and RMSE of a model, and on which rows: test rows, or others where fewer than two were held out."""
+    """r² and RMSE of a model, and on which rows: test rows, or others where there are fewer than two."""
     shares = (("test", data.X_test, data.y_test), ("validation", data.X_val, data.y_val))
     rows, x, y = next((share for share in shares if len(share[1]) > 1), ("training", data.X_train, data.y_train))
     with torch.no_grad():

@@ -40,6 +40,7 @@ def discover(
     file: Annotated[str, typer.Argument(help="CSV or Parquet file, or the name of a packaged table such as 'knots'.")],
     target: Annotated[str | None, typer.Option(help="Column to explain (packaged tables have a default).")] = None,
     inputs: Annotated[str | None, typer.Option(help="Input columns, separated by commas; default: all others.")] = None,
+    exclude: Annotated[str | None, typer.Option(help="Columns that are no inputs, separated by commas.")] = None,
     out: Annotated[
         str | None, typer.Option(help="Folder for report, diagram, formula and network; made if needed.")
     ] = None,
@@ -52,6 +53,7 @@ def discover(
     ] = 0.2,
     time_budget: Annotated[float | None, typer.Option(help="Seconds after which no other shape is tried.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split and of the starting points.")] = 0,
+    units: Annotated[bool, typer.Option(help="Whether the units in headers guide the search.")] = True,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the text.")] = False,
     json_file: Annotated[str | None, typer.Option(help="File for the same JSON object.")] = None,
 ) -> None:
@@ -62,6 +64,7 @@ def discover(
         file,
         target,
         _list(inputs),
+        _list(exclude),
         out,
         test_size,
         json,
@@ -71,6 +74,7 @@ def discover(
         linear=_list(linear),
         time_budget=time_budget,
         seed=seed,
+        units=None if units else False,
     )
 
 

@@ -21,7 +21,7 @@ def general_network(data: Dataset, seed: int, inputs: tuple[int, ...] | None = N
 
 
 def sparse_baseline(data: Dataset, seed: int, reporter: Reporter) -> FitResult:
-    """A general network after a short fit with a penalty, in which an input that explains nothing fades."""
+    """A general network after a short fit with a penalty, in which the curves of useless inputs become small."""
     optimizer = LevenbergMarquardt(starts=1, tolerance=DISCOVERY.tolerance)
     options = FitOptions(optimizer, DISCOVERY.baseline_steps, lamb=DISCOVERY.baseline_sparsity, seed=seed)
     return fit_with(general_network(data, seed), data, options, reporter)

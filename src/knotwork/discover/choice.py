@@ -1,11 +1,13 @@
 """Which formula is chosen: that of the fewest bits for residuals and formula, unless a constant does as well."""
 
 import math
+import warnings
 from collections.abc import Sequence
 
 from knotwork.data import Dataset
 from knotwork.discover.discovery import Entry
 from knotwork.discover.table import rms
+from knotwork.errors import KnotworkWarning
 from knotwork.formulas.constants import ROUNDING
 
 
@@ -37,3 +39,13 @@ def joined(front: tuple[Entry, ...], entry: Entry) -> tuple[Entry, ...]:
         return front
     kept = [one for one in front if one.complexity < entry.complexity or one.error < entry.error]
     return tuple(sorted([*kept, entry], key=lambda one: one.complexity))
+
+
+def warn_of_constant(data: Dataset) -> None:
+    """Warn the caller of `discover` that nothing beats the mean of the target."""
+    warnings.warn(
+        f"no formula that was tried explains {data.target_names[0]} better than a constant does, by more than chance; "
+        "the curves of the baseline network (baseline.model) may tell more.",
+        KnotworkWarning,
+        stacklevel=3,
+    )

@@ -1,14 +1,11 @@
 """From a table to a formula: the whole journey. Read this file first."""
 
 import time
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from numbers import Real
 from typing import Any, Literal
 
-from knotwork.data import seeded
 from knotwork.discover.baseline import accurate_baseline, inputs_needed, sparse_baseline
-from knotwork.discover.choice import choice, front_of
+from knotwork.discover.choice import choice, front_of, warn_of_constant
 from knotwork.discover.discovery import Discovery, Entry
 from knotwork.discover.entries import constant_entry
 from knotwork.discover.formula_search import formulas_in_columns, formulas_in_groups
@@ -21,8 +18,7 @@ from knotwork.discover.target_scale import (
     in_unit,
     target_unit,
 )
-from knotwork.discover.task import Task
-from knotwork.errors import KnotworkWarning, TrainingError
+from knotwork.discover.task import Task, asked_for, check_settings
 from knotwork.kan import KAN
 from knotwork.regression import Constraints
 from knotwork.simplify import input_shares
@@ -77,13 +73,17 @@ def discover(
         DataError: For a table that cannot be used, more than one target, or names of columns it does not have.
         SpecError: For functions that the library does not have.
         TrainingError: For other settings that are not possible.
+
+    Example:
+        >>> import numpy as np
+        >>> import knotwork as kw
+        >>> X = np.random.default_rng(0).uniform(0.5, 2, (200, 2))
+        >>> found = kw.discover(X, X[:, 0] / X[:, 1], names=["voltage", "resistance"])
+        >>> print(found.formula)
+        y = voltage/resistance
     """
     began = time.perf_counter()
-    seeded(seed)  # a wrong seed, too, is refused before any work
-    if time_budget is not None and (not isinstance(time_budget, Real) or not time_budget >= 0):
-        raise TrainingError(
-            f"time_budget={time_budget!r} is not possible: give seconds, 0 or more, or None for no end."
-        )
+    check_settings(seed, time_budget)
     data = table(X, y, names, units, seed)
     constraints = Constraints.of(lib, forbid, linear, data.input_names)
     dimensions = None if units is False else dimensions_of(data, given=bool(units))
@@ -93,12 +93,7 @@ def discover(
         entries, baseline, importance, stop = _journey(task)
     chosen = choice(entries[0], entries[1:], task.data)
     if chosen is entries[0] and not stop.by_caller:
-        warnings.warn(
-            f"no formula that was tried explains {data.target_names[0]} better than a constant does, by more than "
-            "chance; the curves of the baseline network (baseline.model) may tell more.",
-            KnotworkWarning,
-            stacklevel=2,
-        )
+        warn_of_constant(data)
     chosen, front = all_in_own_unit(chosen, front_of(entries), unit, data)
     assert chosen.formula is not None and chosen.symbolic_model is not None and chosen.spline_model is not None
     return Discovery(
@@ -112,13 +107,7 @@ def discover(
         data,
         time.perf_counter() - began,
         stop,
-        settings={
-            "seed": seed,
-            "functions": constraints.names if lib is not None or forbid is not None else None,
-            "forbidden": [function.name for function in constraints.forbidden],
-            "linear": list(constraints.linear),
-            "time budget": time_budget,
-        },
+        asked_for(task, given=lib is not None or forbid is not None),
     )
 
 
@@ -139,9 +128,8 @@ def _journey(task: Task) -> tuple[list[Entry], FitResult, dict[str, float], Stop
                 found, front, reason = search(task, importance, front)
                 entries.extend(found)
         if reason is None:
-            accurate = accurate_baseline(
-                baseline.model, task.data, task.reporter.within("fitting the baseline network")
-            )
+            reporter = task.reporter.within("fitting the baseline network")
+            accurate = accurate_baseline(baseline.model, task.data, reporter)
             reason = task.stopped if accurate.stopped_by_caller else None
             baseline = baseline if reason else accurate
         if reason is None:

@@ -2,12 +2,14 @@
 
 import time
 from dataclasses import dataclass
-from typing import NamedTuple
+from numbers import Real
+from typing import Any, NamedTuple
 
-from knotwork.data import Dataset
+from knotwork.data import Dataset, seeded
 from knotwork.discover.discovery import Entry
 from knotwork.discover.settings import DISCOVERY
 from knotwork.discover.target_scale import shown_in_own_unit
+from knotwork.errors import TrainingError
 from knotwork.formulas.dimensions import Dimensions
 from knotwork.regression import Constraints
 from knotwork.solvers import StopReason
@@ -64,3 +66,23 @@ class Found(NamedTuple):
 def late(until: float) -> bool:
     """Whether this time of `time.perf_counter` is over."""
     return time.perf_counter() > until
+
+
+def check_settings(seed: int, time_budget: float | None) -> None:
+    """Refuse a seed or a time budget that is not possible, before any work; TrainingError."""
+    seeded(seed)
+    if time_budget is not None and (not isinstance(time_budget, Real) or not time_budget >= 0):
+        raise TrainingError(
+            f"time_budget={time_budget!r} is not possible: give seconds, 0 or more, or None for no end."
+        )
+
+
+def asked_for(task: Task, given: bool) -> dict[str, Any]:
+    """The settings of a search, to be kept with its result; functions only if they were `given`."""
+    return {
+        "seed": task.seed,
+        "functions": task.constraints.names if given else None,
+        "forbidden": [function.name for function in task.constraints.forbidden],
+        "linear": list(task.constraints.linear),
+        "time budget": task.time_budget,
+    }

@@ -1,4 +1,4 @@
-"""One edge with formulas laid over it, and how a fit went."""
+"""One edge with candidate functions drawn over it, and how a fit went."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -70,7 +70,7 @@ def training_curves(result: FitResult, measure: str = "RMSE") -> Figure:
 
 
 def _mark_grids(axes: Axes, result: FitResult) -> None:
-    """A vertical line and G=... where the grid changed, the first G too; labels that would collide are left out."""
+    """A vertical line and G=... where the grid changed, the first G too; labels that would overlap are omitted."""
     first, last = result.history[0].step, result.history[-1].step
     grid, labelled = 0, -np.inf
     for record in result.history:
@@ -95,7 +95,7 @@ def edge_curve(
     *,
     input_names: Sequence[str] | None = None,
 ) -> Figure:
-    """The curve of edge (layer, source, target) on the rows x, with the first three candidates laid over it.
+    """The curve of edge (layer, source, target) on the rows x, with the first three candidates drawn over it.
 
     A candidate has `function` (a name of the library), `constants` (a, b, c, d) of c·f(a·x + b) + d, and `r2`. Ticks
     at the bottom show where samples are. `input_names` name the original columns.

@@ -91,8 +91,8 @@ def diagram(
 def telling_beta(scores: Scores) -> float:
     """3, or as much more as the strongest edge of every layer needs to be seen where curves are drawn, at most 30.
 
-    Edges from many inputs share one output's score, so that all of them would be nearly invisible. Where
-    only lines are drawn, there are too many of them for another look.
+    Edges from many inputs share one output's score, so that all of them would be drawn very light. Where only lines
+    are drawn, they are so many that light lines are easier to read.
     """
     strongest = min(float(edges.max()) if edges.numel() else 0.0 for edges in scores.edges)
     crowded = sum(int((edges > 0).sum()) for edges in scores.edges) > MOST_CURVES

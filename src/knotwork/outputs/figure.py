@@ -19,7 +19,7 @@ from matplotlib.textpath import text_to_path
 
 from knotwork.errors import KnotworkWarning
 
-# after Okabe and Ito: told apart with any kind of colour vision, and in grey
+# after Okabe and Ito: distinguishable with any kind of colour vision, and in grey
 INK, GREY, SHADE, PALE, PAPER = "#1a1a1a", "#6e6e6e", "#9a9a9a", "#c4c4c4", "#ffffff"
 BLUE, RED, GREEN = "#0072b2", "#d55e00", "#009e73"
 LABEL = 10  # points

@@ -48,7 +48,7 @@ class Accuracy(NamedTuple):
 
 
 class Verdicts(NamedTuple):
-    """How well classes are told on one share of the rows: the share that is right, and the cross-entropy a row."""
+    """How well classes are predicted on one share of the rows: the share that is right, and the cross-entropy a row."""
 
     right: float
     log_loss: float

@@ -279,7 +279,7 @@ def _predicted(predict: Predict, data: Dataset) -> list[dict[str, Any]]:
         if bool(finite.any()):
             figure = predicted_vs_true(y[finite, n], values[finite, n], data.label(name))
             svg = _markup(inline_svg(figure, f"predicted-{n}", f"Predicted {name} against its true values"))
-        figures.append({"target": name, "svg": svg, "left_out": int((~finite).sum())})
+        figures.append({"target": name, "svg": svg, "excluded": int((~finite).sum())})
     return figures
 
 

@@ -11,7 +11,7 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(value: float, digits: int = 4) -> str:
-    """A number with so many significant digits: 0.00123, 14163, −1.5·10⁻⁹."""
+    """A number with this number of significant digits: 0.00123, 14163, −1.5·10⁻⁹."""
     if not math.isfinite(value):
         return "undefined"
     value = float(f"{value:.{digits - 1}e}")

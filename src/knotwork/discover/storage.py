@@ -1,0 +1,131 @@
+"""A discovery as one JSON file, without data. Its networks are safetensors files in base64; loading runs no code."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import tempfile
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from knotwork.discover.discovery import Discovery, Entry
+from knotwork.errors import CheckpointError
+from knotwork.formulas import Formula
+from knotwork.kan import KAN, load, save
+from knotwork.solvers import StopReason
+from knotwork.training import FitResult, Record
+
+FORMAT = "knotwork discovery 1"
+
+
+def write(found: Discovery, path: str | Path) -> None:
+    """Write everything but the data to `path`; CheckpointError where that fails."""
+    chosen = [n for n, entry in enumerate(found.front) if entry.formula is found.formula]
+    assert isinstance(found.baseline.model, KAN)
+    content = {
+        "format": FORMAT,
+        "formula": found.formula.to_dict(),
+        "front": [_entry(entry) for entry in found.front],
+        "chosen": chosen[0] if chosen else None,
+        "shape": found.shape,
+        "importance": found.importance,
+        "seconds": found.seconds,
+        "stop": found.stop.name,
+        "settings": dict(found.settings),
+        "symbolic_model": _model(found.symbolic_model),
+        "spline_model": _model(found.spline_model),
+        "baseline": {**_fit(found.baseline), "model": _model(found.baseline.model)},
+    }
+    try:
+        Path(path).write_text(json.dumps(content, indent=1, default=float), encoding="utf-8")
+    except OSError as error:
+        raise CheckpointError(f"{str(path)!r} cannot be written ({error.strerror}); name another file.") from None
+
+
+def read(path: str | Path) -> Discovery:
+    """The discovery that `write` wrote; CheckpointError for any other file."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        known = isinstance(content, dict) and content.get("format") == FORMAT
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{str(path)!r} cannot be read as a discovery: {error}") from None
+    if not known:
+        raise CheckpointError(f"{str(path)!r} is no discovery: give a file that Discovery.save() wrote.")
+    try:
+        return _discovery(content)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{str(path)!r} was changed or damaged after it was saved ({error!r}).") from None
+
+
+def _discovery(content: dict[str, Any]) -> Discovery:
+    symbolic, spline = _network(content["symbolic_model"]), _network(content["spline_model"])
+    formula, chosen = Formula.from_dict(content["formula"]), content["chosen"]
+    front = []
+    for n, one in enumerate(content["front"]):
+        own = (formula, symbolic, spline) if n == chosen else (Formula.from_dict(one["formula"]), None, None)
+        expression = own[0].expression
+        front.append(
+            Entry(int(one["complexity"]), float(one["error"]), expression, one["shape"], *own, float(one["bits"]))
+        )
+    return Discovery(
+        formula,
+        tuple(front),
+        symbolic,
+        spline,
+        content["shape"],
+        _result(content["baseline"]),
+        {name: float(share) for name, share in content["importance"].items()},
+        None,
+        float(content["seconds"]),
+        StopReason[content["stop"]],
+        content["settings"],
+    )
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    assert entry.formula is not None
+    facts = {"complexity": entry.complexity, "error": _number(entry.error), "bits": _number(entry.bits)}
+    return {**facts, "shape": entry.shape, "formula": entry.formula.to_dict()}
+
+
+def _number(value: Any) -> Any:
+    """A number that JSON can hold; what is not finite becomes text, which `float` reads."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _fit(result: FitResult) -> dict[str, Any]:
+    """The fields of a fit but its model."""
+    facts = {field.name: getattr(result, field.name) for field in fields(result) if field.name != "model"}
+    facts["history"] = [{name: _number(value) for name, value in asdict(one).items()} for one in result.history]
+    return {name: value.name if isinstance(value, StopReason) else _number(value) for name, value in facts.items()}
+
+
+def _result(content: dict[str, Any]) -> FitResult:
+    facts = {name: _restored(value) for name, value in content.items()}
+    facts["history"] = tuple(
+        Record(**{name: _restored(value) for name, value in one.items()}) for one in content["history"]
+    )
+    if "stop" in facts:
+        facts["stop"] = StopReason[facts["stop"]]
+    return FitResult(**{**facts, "model": _network(content["model"])})
+
+
+def _restored(value: Any) -> Any:
+    return float(value) if value in ("inf", "-inf", "nan") else value
+
+
+def _model(network: KAN) -> str:
+    """The safetensors file of a network, in base64."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "model.safetensors"
+        save(network, place)
+        return base64.b64encode(place.read_bytes()).decode("ascii")
+
+
+def _network(text: str) -> KAN:
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "model.safetensors"
+        place.write_bytes(base64.b64decode(text, validate=True))
+        return load(place)
