@@ -378,7 +378,8 @@ def test_a_pruned_network_can_be_fitted(optimizer):
     smaller = network.prune(data)
     assert smaller.spec.inputs == (0, 1)
     before = rmse(smaller, data.X_train, data.y_train)
-    result = smaller.fit(data, optimizer=Adam(lr=1e-3) if optimizer == "adam" else optimizer, steps=30)
+    # steps of Adam are to be small against the values of the hidden node, which the penalty has made small
+    result = smaller.fit(data, optimizer=Adam(lr=1e-4) if optimizer == "adam" else optimizer, steps=30)
     assert result.train_rmse < before
     assert smaller.fitted
 

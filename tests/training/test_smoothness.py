@@ -1,5 +1,7 @@
 """The weak smoothness penalty: nothing where rows decide, a polynomial where they do not."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -138,7 +140,7 @@ def test_a_curve_goes_on_as_closely_beside_a_rougher_one(monkeypatch):
     x, beyond, f = two_curves()
     errors = []
     for together in (TRAINING.smoothness_together, 1.0):
-        monkeypatch.setattr(Smoothness.weaken.__module__ + ".TRAINING.smoothness_together", together)
+        monkeypatch.setattr("knotwork.training.smoothness.TRAINING", replace(TRAINING, smoothness_together=together))
         network = KAN([2, 1], grid=10, k=5, grid_range=(-1, 1), base="zero", seed=0)
         levenberg_marquardt(network, x, f(x))
         network = network.refine(20)
@@ -190,7 +192,7 @@ def errors_beyond_the_rows(monkeypatch, noise):
     y = (2 * x).exp() + noise * torch.randn(150, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     errors = []
     for exact in (TRAINING.noise_free, 0.0):
-        monkeypatch.setitem(levenberg_marquardt.__globals__, "TRAINING.noise_free", exact)
+        monkeypatch.setitem(levenberg_marquardt.__globals__, "TRAINING", replace(TRAINING, noise_free=exact))
         network = KAN([1, 1], grid=10, grid_range=(-1, 1), base="zero", seed=0)
         levenberg_marquardt(network, x, y)
         network = network.refine(20)
