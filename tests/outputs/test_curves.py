@@ -11,11 +11,13 @@ from knotwork.errors import SpecError
 from knotwork.formulas import Candidates
 from knotwork.model import KANNetwork, Spec, parse_width, trace
 from knotwork.outputs import candidates_curve, edge_curve, training_curves
+from knotwork.solvers import StopReason
 from knotwork.training import FitResult, Record
 
 
 def result(*history):
-    return FitResult(torch.nn.Linear(1, 1), "lm", "as asked", "done", 0.0, 0.1, None, None, 3, 1.0, history)
+    stop = StopReason.CONVERGED
+    return FitResult(torch.nn.Linear(1, 1), "lm", "as asked", stop, "done", 0.0, 0.1, None, None, 3, 1.0, history)
 
 
 def network(width):
