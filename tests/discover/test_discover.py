@@ -1,5 +1,6 @@
 """The whole journey, on tables whose formula is known."""
 
+import importlib
 import itertools
 import re
 import warnings
@@ -312,3 +313,21 @@ def test_a_callback_that_returns_true_ends_with_the_best_so_far(title):
     found = kw.discover(data, seed=0, callback=lambda event: event.stage.startswith(title))
     assert found.stop == StopReason.CALLBACK and found.stop_reason == "stopped by the callback"
     assert found.shape == "a constant" if title.startswith("looking") else found.shape != "a constant"
+
+
+def test_ctrl_c_while_entries_are_made_keeps_those_that_were_made(monkeypatch):
+    parts = importlib.import_module("knotwork.discover.formula_search")
+    every, made, calls = parts.best_candidates, parts.entry_from, []
+
+    def interrupted_at_the_second(candidate, data):
+        calls.append(candidate)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return made(candidate, data)
+
+    monkeypatch.setattr(parts, "best_candidates", lambda found: 2 * every(found))
+    monkeypatch.setattr(parts, "entry_from", interrupted_at_the_second)
+    x = np.random.default_rng(0).uniform(1, 2, (200, 2))
+    found = kw.discover(x, x[:, 0] * x[:, 1], seed=0, progress=False)
+    assert len(calls) == 2 and found.stop.by_caller
+    assert len(found.formula.expression.free_symbols) == 2

@@ -57,6 +57,13 @@ def test_other_files_are_refused(found, tmp_path):
         kw.Discovery.load(tmp_path / "law.json")
     found.save(tmp_path / "law.json")
     content = json.loads((tmp_path / "law.json").read_text())
+    for changed in ({"stop": "EXACT"}, {"importance": {"c": -7.0}}, {"shape": "another"}):
+        (tmp_path / "changed.json").write_text(json.dumps({**content, **changed}))
+        with pytest.raises(CheckpointError, match="was changed or damaged"):
+            kw.Discovery.load(tmp_path / "changed.json")
+    (tmp_path / "deep.json").write_text("[" * 200_000)
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        kw.Discovery.load(tmp_path / "deep.json")
     for wrong in ({"stop": "TIRED"}, {"importance": None}, {"spline_model": "AAAA"}, {"front": [{}]}):
         (tmp_path / "law.json").write_text(json.dumps({**content, **wrong}))
         with pytest.raises(CheckpointError):

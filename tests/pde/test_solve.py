@@ -1,5 +1,6 @@
 """Solving small problems whose solutions are known, and the laws that hold on the way."""
 
+import importlib
 import math
 from itertools import pairwise
 
@@ -9,12 +10,14 @@ import torch
 
 import knotwork as kw
 from knotwork import pde
+from knotwork.pde import library
 from knotwork.pde.problems.points import split_own_points
 from knotwork.pde.solving.gradient_methods import minimise
 from knotwork.pde.solving.hidden_grids import update_hidden_grids
 from knotwork.pde.solving.second_order import levenberg_marquardt
 from knotwork.pde.solving.system import System
 from knotwork.pde.solving.terms import make_terms
+from knotwork.solvers import Ended, StopReason
 from tests.pde.interrupting import interrupted_at
 
 PI = math.pi
@@ -211,3 +214,14 @@ def test_plots_of_curves_and_maps():
     assert [text.get_text() for axes in line.axes for text in axes.texts] == ["$u$", "residual"]
     with pytest.raises(kw.KnotworkError, match="no field 'v'"):
         solution.plot("v")
+
+
+def test_a_solution_has_converged_only_if_every_window_has(monkeypatch):
+    strategy = importlib.import_module("knotwork.pde.strategies.strategy")
+    reasons = iter([StopReason.STEP_LIMIT, StopReason.CONVERGED])
+    monkeypatch.setattr(
+        strategy, "levenberg_marquardt", lambda *_, **__: Ended(1, reason := next(reasons), reason.value)
+    )
+    model = kw.KAN([2, 1], grid=5, k=5, seed=0, base="zero")
+    solution = pde.solve(library.heat(), model, windows=2, points=100, progress=False)
+    assert solution.stop is StopReason.STEP_LIMIT and not solution.converged

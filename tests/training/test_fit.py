@@ -6,11 +6,13 @@ import re
 import sys
 from statistics import median
 
+import numpy as np
 import pytest
 import torch
 
 import knotwork
 from knotwork import KAN, LBFGS, MLP, Adam, Dataset, FitResult, LevenbergMarquardt, TorchOptimizer, sample
+from knotwork.errors import KnotworkWarning
 from knotwork.solvers import Ended, StopReason
 from knotwork.training import Optimizer, Penalty, Record, threads_for
 from knotwork.training.objective import mean_squared_error
@@ -496,3 +498,20 @@ def test_a_fit_where_gradients_are_off_is_the_same(settings):
     with torch.no_grad():
         models[1].fit(data, **settings)
     assert same(state(models[0]), state(models[1]))
+
+
+@pytest.mark.parametrize("answer", [True, np.bool_(True), torch.tensor(True)])
+def test_true_of_python_numpy_and_torch_stops(answer):
+    x = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None]
+    result = knotwork.fit(
+        KAN([1, 1], seed=0), (x, (3 * x).sin()), steps=20, callback=lambda event: event.step == 2 and answer
+    )
+    assert result.stop is StopReason.CALLBACK and result.steps == 2
+
+
+def test_the_penalty_counts_where_targets_are_constant():
+    x = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None]
+    with pytest.warns(KnotworkWarning, match="constant"):
+        data = Dataset.from_arrays(x, torch.full_like(x, 3.0), validation_size=0, test_size=0)
+    result = knotwork.fit(KAN([1, 1], seed=0), data, steps=2, lamb=1e-2)
+    assert result.objective > 1e-3 > result.train_rmse**2

@@ -268,13 +268,16 @@ def test_outputs_that_would_be_broadcast():
         ({"lambda_": 0.1}, r"\(\) has no argument lambda_=: did you mean lamb(_l1)?=\?"),
         ({"opt": "LBFGS"}, r"opt='LBFGS' is pykan's word: here it is optimizer='LBFGS'\."),
         ({"batch": 32}, r"batch=32 is pykan's word and belongs to the optimiser: pass .*kw\.Adam\(batch_size=32\)\."),
-        ({"lr": 0.1}, r"lr=0\.1 belongs to the optimiser: pass optimizer=kw\.Adam\(lr=0\.1\)\."),
+        (
+            {"lr": 0.1},
+            r"lr=0\.1 belongs to the optimiser: pass optimizer=kw\.Adam\(lr=0\.1\), kw\.LBFGS\(lr=0\.1\) or kw",
+        ),
         ({"starts": 8}, r"starts=8 belongs to the optimiser: pass optimizer=kw\.LevenbergMarquardt\(starts=8\)\."),
         ({"tolerance": 0}, r"tolerance=0 belongs to the optimiser: pass .*kw\.LevenbergMarquardt\(tolerance=0\)\."),
         ({"n_jobs": 2}, r"n_jobs=2 belongs to the optimiser: pass .*kw\.LevenbergMarquardt\(n_jobs=2\)\."),
         (
             {"img_folder": "x"},
-            r"\(\) has no argument img_folder=: its arguments are callback, (edge_threshold, )?grid_eps, lamb",
+            r"\(\) has no argument img_folder=: its arguments are callback, (edge_threshold, )?grid_eps, (grids, )?",
         ),
     ],
 )
@@ -388,3 +391,13 @@ def test_an_optimiser_of_ones_own():
     assert not result.converged and [event.step for event in events] == [0, 1, 2, 3]
     stopped = network.fit(DATA, optimizer=Doubling(), callback=lambda event: event.step == 2)
     assert stopped.stop is StopReason.CALLBACK and stopped.steps == 2
+
+
+@pytest.mark.parametrize(
+    ("verb", "wrong", "right"), [("fit_multilevel", "grid", "grids"), ("fit_shapes", "max_parameter", "max_parameters")]
+)
+def test_arguments_of_their_own_are_suggested(verb, wrong, right):
+    data = sample("x**2", x=(-1, 1), size=50)
+    models = KAN([1, 1]) if verb == "fit_multilevel" else [KAN([1, 1])]
+    with pytest.raises(TrainingError, match=rf"no argument {wrong}=: did you mean {right}=\?"):
+        getattr(knotwork, verb)(models, data, **{wrong: 5})

@@ -88,8 +88,14 @@ def _explored(
                 break
     except KeyboardInterrupt:
         interrupted = True
-    best = best_candidates(candidates or ([] if in_groups else straight_line(sample)))
-    entries = tuple(entry for entry in (entry_from(candidate, task.data) for candidate in best) if entry is not None)
+    entries: list[Entry] = []
+    try:
+        for candidate in best_candidates(candidates or ([] if in_groups else straight_line(sample))):
+            entry = entry_from(candidate, task.data)
+            if entry is not None:
+                entries.append(entry)
+    except KeyboardInterrupt:
+        interrupted = True
     if interrupted or task.reporter.stopped:
         reason = task.stopped
     elif any(exact(entry, task.data) for entry in entries):
@@ -99,7 +105,7 @@ def _explored(
     else:  # what is not allowed may have ended the search in groups, which does not know the constraints
         ended = search.done and bool(entries) and (all_allowed or not in_groups)
         reason = StopReason.RANDOM_RESIDUAL if ended else None
-    return Found(entries, front, reason)
+    return Found(tuple(entries), front, reason)
 
 
 def _shown(task: Task, front: tuple[Entry, ...], candidate: CandidateFormula) -> tuple[Entry, ...]:

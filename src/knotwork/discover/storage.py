@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import math
 import tempfile
@@ -39,7 +40,8 @@ def write(found: Discovery, path: str | Path) -> None:
         "baseline": {**_fit(found.baseline), "model": _model(found.baseline.model)},
     }
     try:
-        Path(path).write_text(json.dumps(content, indent=1, default=float), encoding="utf-8")
+        content = json.loads(json.dumps(content, default=float))
+        Path(path).write_text(json.dumps({**content, "sha256": _digest(content)}, indent=1), encoding="utf-8")
     except OSError as error:
         raise CheckpointError(f"{str(path)!r} cannot be written ({error.strerror}); name another file.") from None
 
@@ -49,13 +51,15 @@ def read(path: str | Path) -> Discovery:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         known = isinstance(content, dict) and content.get("format") == FORMAT
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{str(path)!r} cannot be read as a discovery: {error}") from None
     if not known:
         raise CheckpointError(f"{str(path)!r} is no discovery: give a file that Discovery.save() wrote.")
+    if content.pop("sha256", None) != _digest(content):
+        raise CheckpointError(f"{str(path)!r} was changed or damaged after it was saved; save the discovery again.")
     try:
         return _discovery(content)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{str(path)!r} was changed or damaged after it was saved ({error!r}).") from None
 
 
@@ -82,6 +86,11 @@ def _discovery(content: dict[str, Any]) -> Discovery:
         StopReason[content["stop"]],
         content["settings"],
     )
+
+
+def _digest(content: dict[str, Any]) -> str:
+    """SHA-256 of the content, so that damage is noticed (it is no signature)."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

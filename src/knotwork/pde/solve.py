@@ -133,6 +133,9 @@ def solution_of(problem: Problem, parts: list[Part], seconds: float) -> Solution
         for name, value, error in zip(problem.unknowns, system.unknowns, standard_errors(system), strict=True)
     }
     mean_square = sum(part.mean_square() for part in parts) / len(parts)
+    last = parts[-1].run.ended
+    open_end = next((part.run.ended for part in parts if not part.run.ended.converged), last)
+    ended = last if last.reason.by_caller else open_end  # all windows have to converge
     return Solution(
         problem,
         models=tuple(part.model for part in parts),
@@ -143,8 +146,8 @@ def solution_of(problem: Problem, parts: list[Part], seconds: float) -> Solution
         relative_l2=None,
         mse=None,
         parameters=sum(part.parameters for part in parts),
-        stop=parts[-1].run.ended.reason,
-        stop_reason=parts[-1].run.ended.sentence,
+        stop=ended.reason,
+        stop_reason=ended.sentence,
         steps=sum(part.run.steps for part in parts),
         seconds=seconds,
         history=tuple(step for part in parts for step in part.run.history),

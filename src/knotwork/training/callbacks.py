@@ -83,7 +83,8 @@ class Reporter:
         seconds = time.perf_counter() - run.began
         event = Event(self._stage, self._step, self._steps, seconds, record, run.front, self._within)
         for callback in run.callbacks:
-            run.stopped |= callback(event) is True
+            answer: Any = callback(event)
+            run.stopped |= answer is True or (hasattr(answer, "dtype") and bool(answer))  # of NumPy or torch
 
 
 @contextmanager

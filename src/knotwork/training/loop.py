@@ -99,7 +99,8 @@ def fit_with(model: nn.Module, data: object, options: FitOptions, reporter: Repo
     data, weights = weighed(data, options.sample_weight)
     rows = as_dataset(data)
     penalty = options.lamb, options.lamb_l1, options.lamb_entropy
-    spread = 1.0 if options.loss == "cross_entropy" else deviation(rows.y_train, weights and weights[0])
+    labels = options.loss in ("cross_entropy", cross_entropy)
+    spread = 1.0 if labels else deviation(rows.y_train, weights and weights[0]) or 1.0  # a constant has no scale
     objective = make_objective(model, options.loss, *penalty, weights is not None, spread)
     optimizer, why = chosen(model, data, objective, options)
     train, validation, test = shares(rows, next(p.dtype for p in model.parameters()))

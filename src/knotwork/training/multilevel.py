@@ -66,7 +66,7 @@ def fit_multilevel(
         >>> result.model.spec.grid
         12
     """
-    refuse(unknown, "fit_multilevel", ARGUMENTS)
+    refuse(unknown, "fit_multilevel", {*ARGUMENTS, "grids"})
     options = FitOptions(
         optimizer, steps, loss, lamb, lamb_l1, lamb_entropy, update_grid, grid_eps, None, sample_weight, seed
     )

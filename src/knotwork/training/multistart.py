@@ -64,7 +64,8 @@ def screen(
             ahead = [*((float("inf"), rival) for rival in group), *winners]
             for steps, kept in TRAINING.race_rounds:
                 which = "" if starts <= TRAINING.race_group else f", starts {first + 1} to {first + size} of {starts}"
-                reporter.stage(f"race of {len(group)}{which or ' starts'}", len(group))
+                if reporter.stage(f"race of {len(group)}{which or ' starts'}", len(group)):
+                    return
                 group = _advanced(group, race_x, race_y, steps, settings, n_jobs, reporter)
                 ahead = [*ranked(group), *winners]
                 if agreed() or reporter.stopped:

@@ -17,7 +17,7 @@ from knotwork.training.optimizers.optimizer import check_count, is_number
 
 PYKAN = {"opt": "optimizer", "batch": "batch_size", "loss_fn": "loss", "log": "progress", "verbose": "progress"}
 ON_OPTIMIZERS = {
-    "lr": "Adam(lr={})",
+    "lr": "Adam(lr={0}), kw.LBFGS(lr={0}) or kw.TorchOptimizer(torch.optim.SGD, lr={0})",
     "batch_size": "Adam(batch_size={})",
     "batch": "Adam(batch_size={})",
     "starts": "LevenbergMarquardt(starts={})",

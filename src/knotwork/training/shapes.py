@@ -67,7 +67,7 @@ def fit_shapes(
         >>> best.model.spec.width
         ((2, 0), (0, 1))
     """
-    refuse(unknown, "fit_shapes", ARGUMENTS)
+    refuse(unknown, "fit_shapes", {*ARGUMENTS, "grids", "max_parameters"})
     models = [models] if isinstance(models, KANNetwork) else list(models)
     other = next((type(m).__name__ for m in models if not isinstance(m, KANNetwork)), None)
     if other is not None or not models:

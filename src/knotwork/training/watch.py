@@ -59,7 +59,7 @@ class Watch:
             self._offer(value if value == value else self._value())
         elif validation is not None:
             self.waited = 0 if self._offer(validation) else self.waited + 1
-            if self.waited >= self.patience:
+            if self.waited >= self.patience and not stopped:
                 return Stop(StopReason.PATIENCE, f"{self.patience} steps brought no better validation loss")
         return self.stopped_by_callback() if stopped else None
 
