@@ -8,7 +8,8 @@ import torch
 from scipy.optimize import least_squares
 from torch import Tensor
 
-from knotwork.solvers.batched import BatchedDamping, solve_batched
+from knotwork.solvers.batched import solve_batched
+from knotwork.solvers.settings import BatchedDamping
 
 
 @dataclass(frozen=True)

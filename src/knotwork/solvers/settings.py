@@ -50,6 +50,30 @@ SOLVER = SolverSettings()
 
 
 @dataclass(frozen=True)
+class BatchedDamping:
+    """How far each step goes, and when the steps end. Every problem of a batch has a damping of its own."""
+
+    first: float = 1e-3
+    """λ of the first step, in units of the diagonal of JᵀJ (Marquardt 1963). A usual value; not measured."""
+    factor: float = 5.0
+    """λ is divided by it after an accepted step and multiplied by it after a rejected one. Chosen, not measured."""
+    smallest: float = 1e-12
+    """Lower limit of λ, so that a long row of accepted steps can still be followed by a rejected one."""
+    largest: float = 1e12
+    """Upper limit of λ; steps are zero to rounding there."""
+    floor: float = 1e-12
+    """Share of the largest entry of the diagonal that is always added to it: a singular JᵀJ can be solved then. Small
+    against everything that the data determine, above the rounding of float64."""
+    least_gain: float = 1e-6
+    """Relative decrease of a mean squared error that counts as progress. Chosen, not measured."""
+    patience: int = 4
+    """Steps in a row without progress of any problem, after which the batch ends. Chosen, not measured."""
+
+
+DAMPING = BatchedDamping()
+
+
+@dataclass(frozen=True)
 class Options:
     """When one run of the loop ends, and how its damping starts.
 

@@ -1,7 +1,7 @@
 """Fitting: objectives, optimisers, knots that follow the data, many starts, coarse to fine."""
 
 from knotwork.training.callbacks import Callback, Event, Reporter, reporting
-from knotwork.training.fit_result import INTERRUPTED, FitResult, Record, held_out, rmse
+from knotwork.training.fit_result import FitResult, Record, held_out, rmse
 from knotwork.training.grids import going_on
 from knotwork.training.levenberg_marquardt import levenberg_marquardt
 from knotwork.training.loop import fit, fit_with
@@ -23,7 +23,6 @@ from knotwork.training.shapes import fit_shapes
 from knotwork.training.threads import threads_for
 
 __all__ = [
-    "INTERRUPTED",
     "LBFGS",
     "OPTIMIZERS",
     "TRAINING",

@@ -8,7 +8,8 @@ covariance of the coefficients given the data, the inverse of the matrix of that
 import torch
 from torch import Tensor
 
-from knotwork.training.roughness import EVIDENCE, Roughness
+from knotwork.training.roughness import Roughness
+from knotwork.training.settings import EVIDENCE
 
 
 def determined(roughness: Roughness, covariance: Tensor) -> float:

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from knotwork.solvers import StopReason
 
-INTERRUPTED, STOPPED = StopReason.INTERRUPTED.value, StopReason.CALLBACK.value
 DRAWINGS: dict[str, Callable[..., Any]] = {}  # what draws results, by name: a higher room puts it here
 
 

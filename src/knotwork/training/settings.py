@@ -13,10 +13,6 @@ class TrainingSettings:
     """Multiplications in the normal equations of one Levenberg-Marquardt step up to which "auto" takes such steps: a
     few seconds a step on two cores. Chosen."""
 
-    sparse_cost: float = 7.0
-    """Cost of an entry of a sparse product relative to a dense one, in the count of those multiplications: rows of the
-    Jacobian hold few entries. From timings of the normal equations."""
-
     most_parameters: int = 3000
     """Parameters up to which "auto" takes second-order steps: above, factorising the matrix dominates. Chosen."""
 
@@ -154,3 +150,33 @@ class TrainingSettings:
 
 
 TRAINING = TrainingSettings()
+
+
+@dataclass(frozen=True)
+class EvidenceSettings:
+    """Constants of the roughness and of how its weights are chosen."""
+
+    level_share: float = 1e-2
+    """Weight of squared coefficients relative to that of squared slopes. It determines the constants that edges can
+    pass to one another. Chosen, not measured."""
+
+    least_weight: float = 1e-4
+    """Lower limit of a weight. Chosen, not measured."""
+
+    largest_weight: float = 1e6
+    """Upper limit of a weight: curves are straight to many digits there. Chosen, not measured."""
+
+    fastest_change: float = 10.0
+    """Factor by which a weight or the noise precision changes in one step at most, because the fixed point assumes
+    that the coefficients are optimal. Chosen, not measured."""
+
+    least_freedom: float = 0.05
+    """Degrees of freedom of the noise, as a share of the number of targets, at least: with as many coefficients as
+    targets the estimate of the noise would be zero. Chosen, not measured."""
+
+    least_noise: float = 1e-24
+    """Variance of the noise, in units of the targets' variance, that is added to the estimate: (1e-12)², rounding
+    errors of predictions in float64."""
+
+
+EVIDENCE = EvidenceSettings()

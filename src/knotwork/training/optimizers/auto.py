@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from knotwork.data import Dataset, Stream, as_dataset
+from knotwork.kernels.settings import KERNELS
 from knotwork.model import FreeParameters, KANNetwork
 from knotwork.training.objective import Objective
 from knotwork.training.optimizers.adam import Adam
@@ -30,7 +31,7 @@ class Auto:
         residuals, size = as_dataset(data).y_train.numel(), FreeParameters(model).size
         edges = sum(int(layer.active().sum()) for layer in model.layers)
         in_a_row = edges * (model.spec.k + 2)  # parameters that one row depends on, at most
-        products = residuals * min(size**2, TRAINING.sparse_cost * in_a_row**2)
+        products = residuals * min(size**2, KERNELS.sparse_rows_factor * in_a_row**2)
         few = products <= TRAINING.most_products and size <= TRAINING.most_parameters
         how_many = "few enough" if few else "too many"
         why = f"{residuals} residuals and {size} parameters are {how_many} for second-order steps"
