@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -160,10 +161,12 @@ def test_values_that_cannot_be_used(file, content, said):
         Dataset.from_csv(file(content), "y")
 
 
-def test_reading_is_silent(file):
+def test_a_plain_table_is_read_without_a_warning(file):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        Dataset.from_csv(file(GOOD), "y")
+        data = Dataset.from_csv(file(GOOD), "y", test_size=0, validation_size=0)
+    rows = sorted(torch.cat([data.X_train, data.y_train], 1).tolist())
+    assert rows == [[i, i * i, i / 7] for i in range(10)]
 
 
 @pytest.mark.parametrize(

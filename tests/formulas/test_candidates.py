@@ -65,7 +65,9 @@ def test_a_sine_is_found_with_its_constants_up_to_symmetry():
 def test_no_fit_leaves_the_domain_of_its_function():
     x = torch.rand(200, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 4 - 2
     y = torch.where(x > 0, x, 0.1 * x)  # fits nothing well, and pulls log and 1/x towards their edges
-    for fit in candidates(x, y, list(LIBRARY.values())):
+    fits = candidates(x, y, list(LIBRARY.values()))
+    assert {fit.function for fit in fits} == set(LIBRARY)
+    for fit in fits:
         a, b, c, d = fit.constants
         u = a * x + b
         assert bool(LIBRARY[fit.function].in_domain(u).all()), fit

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.testing import CompileCounterWithBackend
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils.data import DataLoader, Dataset
 
@@ -152,7 +153,10 @@ def test_a_layer_as_a_function_of_its_parameters():
 # --- compilers ---
 
 
-def compiled_like_eager(net, x, backend):
+@pytest.mark.parametrize("extrapolation", ["linear", "zero"])
+def test_a_network_compiled_by_torch_gives_the_outputs_and_gradients_of_the_original(extrapolation):
+    net, x = nn.Sequential(layer(3, 4, extrapolation=extrapolation), nn.Tanh(), layer(4, 2, k=2)), samples(40, 3)
+    backend = CompileCounterWithBackend("aot_eager")
     found = []
     for call in (net, torch.compile(net, backend=backend, fullgraph=True)):
         net.zero_grad()
@@ -160,14 +164,10 @@ def compiled_like_eager(net, x, backend):
         y = call(rows)
         y.square().sum().backward()
         found.append([y.detach(), rows.grad, *(p.grad.clone() for p in net.parameters() if p.numel())])
+    assert backend.frame_count == 1  # the second call was compiled, as one graph
+    assert len(found[0]) == 2 + 4  # outputs, their gradient by x, and two parameters of each layer
     for expected, actual in zip(*found, strict=True):
         assert relative_error(actual, expected.double()) < 10 * BOUND[x.dtype]
-
-
-@pytest.mark.parametrize("extrapolation", ["linear", "zero"])
-def test_compiled_by_torch(extrapolation):
-    net = nn.Sequential(layer(3, 4, extrapolation=extrapolation), nn.Tanh(), layer(4, 2, k=2))
-    compiled_like_eager(net, samples(40, 3), "aot_eager")
 
 
 def test_exported_and_traced():

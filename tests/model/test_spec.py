@@ -1,6 +1,8 @@
 """The structure of a network: what is refused and how it reads, and the trip through JSON."""
 
+import contextlib
 import dataclasses
+import itertools
 import json
 
 import numpy as np
@@ -134,12 +136,14 @@ def test_edges_outside_are_refused(edge):
         Spec(WIDTH).check_edge(*edge)
 
 
-def test_edges_inside_are_accepted():
-    spec = Spec(WIDTH)
-    for layer in range(2):
-        for source in range(spec.nodes(layer)):
-            for target in range(spec.sums(layer + 1)):
-                spec.check_edge(layer, source, target)
+def test_exactly_the_edges_of_the_network_are_accepted():
+    spec, accepted = Spec(WIDTH), []
+    for edge in itertools.product(range(-1, 3), range(-1, 7), range(-1, 7)):
+        with contextlib.suppress(SpecError):
+            spec.check_edge(*edge)
+            accepted.append(edge)
+    # 2 inputs to 3 sums and a product of 2 factors, then 4 nodes to the output
+    assert accepted == [*itertools.product([0], range(2), range(5)), *itertools.product([1], range(4), [0])]
 
 
 def changed(**fields):

@@ -90,8 +90,12 @@ def test_losses_that_have_no_logarithm_are_left_out():
     assert not figure.axes[0].texts  # a model without a grid
 
 
-def test_a_perfect_fit_needs_no_logarithm():
-    training_curves(result(Record(1, 0.1, 5, 0.0))).draw_without_rendering()
+def test_a_history_of_zero_losses_is_drawn_on_a_linear_scale():
+    figure = training_curves(result(Record(1, 0.1, 5, 0.0)))
+    assert figure.axes[0].get_yscale() == "linear"  # a logarithmic one would have no limits
+    (training,) = figure.axes[0].lines
+    assert np.isnan(training.get_ydata()).all()
+    figure.draw_without_rendering()
 
 
 # --- edge_curve ---
@@ -145,11 +149,19 @@ def test_a_named_edge_says_so_and_pruned_inputs_keep_their_numbers():
     assert not axes.xaxis.label.get_parse_math()
 
 
-def test_constant_or_undefined_edges_can_be_drawn():
+def test_a_constant_edge_is_drawn_in_the_middle_and_an_undefined_one_as_a_gap():
     model = network([1, 1])
-    edge_curve(model, torch.ones(5, 1), 0, 0, 0).draw_without_rendering()
+    constant = edge_curve(model, torch.ones(5, 1), 0, 0, 0)
+    (line,) = lines(constant, "edge")
+    low, high = constant.axes[0].get_ylim()
+    assert low < high
+    np.testing.assert_allclose(line.get_ydata(), (low + high) / 2, rtol=1e-12)
+    constant.draw_without_rendering()
     model.layers[0].name_edge(0, 0, "log", torch.tensor([1.0, -9.0, 1.0, 0.0]))
-    edge_curve(model, rows(1), 0, 0, 0).draw_without_rendering()
+    undefined = edge_curve(model, rows(1), 0, 0, 0)
+    (line,) = lines(undefined, "edge")
+    assert len(line.get_ydata()) > 0 and np.isnan(line.get_ydata()).all()
+    undefined.draw_without_rendering()
 
 
 def test_edges_that_cannot_be_drawn():
@@ -173,6 +185,7 @@ def test_candidates_draw_the_curve_that_they_were_fitted_to():
     model = kw.KAN([2, 2, 1], seed=0)
     table = model.suggest_symbolic(0, 0, 1, data)
     figure, other = table.plot(), edge_curve(model, data.X_train, 0, 0, 1, table, input_names=data.input_names)
+    assert len(lines(figure, "candidate")) == 3
     for kind in ("edge", "candidate"):
         for line, expected in zip(lines(figure, kind), lines(other, kind), strict=True):
             np.testing.assert_array_equal(line.get_xydata(), expected.get_xydata())

@@ -137,7 +137,7 @@ def test_figures_are_described_and_take_the_colours_of_the_page(page):
     assert all(e.get("role") == "img" and e.get("aria-label") for e in figures)
     style = words(all_of(tree, "style")[0])
     used = set(re.findall(r"var\((--\w+)\)", text))
-    assert used <= set(re.findall(r"(--\w+):", style))
+    assert used and used <= set(re.findall(r"(--\w+):", style))
     drawn = text[text.index("<svg") :]
     assert re.findall(r"(?:fill|stroke): #[0-9a-f]+", drawn) == []
 

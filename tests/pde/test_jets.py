@@ -62,6 +62,7 @@ def test_partial_derivatives_are_those_of_nested_autograd(network):
     multis = multis_of(network)
     directions = directions_for(multis)
     outputs = swept(network, x, directions).outputs
+    assert multis and outputs.shape[-1] == network(x).shape[1]
     for multi in multis:
         for o in range(outputs.shape[-1]):
             expected = partial(network(full)[:, o], selected, multi)

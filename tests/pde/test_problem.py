@@ -69,7 +69,9 @@ def test_rows_by_parameters_and_unknowns_are_those_of_finite_differences():
     )
     model = network(2)
     free, a = FreeParameters(model), torch.tensor([0.7], dtype=torch.float64)
-    for term in make_terms(problem, 5, 4, 0):
+    terms = make_terms(problem, 5, 4, 0)
+    assert len(terms) == 2  # the equations and the periodic condition
+    for term in terms:
         term.prepare(model)
         rows = torch.stack([jacobian for _, jacobian in term.rows(model, a, free)]).flatten(0, 1)
         start = free.get()

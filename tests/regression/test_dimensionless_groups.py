@@ -37,6 +37,7 @@ def test_the_preferred_groups_have_whole_and_small_powers():
     _, dimensions, columns = table({"length": "m", "area": "m^2", "width": "m"}, "m")
     first = group_choices(dimensions, columns)[0]
     powers = [p for one in (first.target_scale, *first.groups) for p in one.values()]
+    assert len(powers) >= 3
     assert all(p.denominator == 1 and abs(p) <= 2 for p in powers)
 
 

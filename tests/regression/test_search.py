@@ -51,7 +51,9 @@ def test_a_curve_gets_its_name(text, outer, function):
 def test_the_expression_of_a_name_has_the_error_of_the_name(text, factor):
     (x,), y = table(text, x=(1, 4))
     t = sympy.Symbol("t")
-    for name in names_of_curve(x, y, LIBRARY)[:12]:
+    names = names_of_curve(x, y, LIBRARY)[:12]
+    assert len(names) == 12
+    for name in names:
         constant = Constants()
         expression, number = name.factor(t, constant) if factor else name.sum_term(t, constant, 3.0)
         template = constant.template(expression)
@@ -271,5 +273,7 @@ def test_with_noise_the_true_formula_is_found_and_the_search_ends():
 def test_extreme_columns_raise_no_error(low, high):
     x = torch.linspace(0.1, 1, 40, dtype=torch.float64)
     sample = Sample({"x": x, "ugly": torch.linspace(low, high, 40, dtype=torch.float64)}, x.exp())
-    for formula in Search(sample, 32, LIBRARY).formulas():
+    found = list(Search(sample, 32, LIBRARY).formulas())
+    assert found
+    for formula in found:
         assert math.isfinite(formula.error)

@@ -244,7 +244,7 @@ def test_no_validation_and_no_test_rows():
     for settings in OPTIMIZERS.values():
         result = KAN([2, 2, 1], seed=0).fit(data, **settings)
         assert result.val_rmse is None and result.test_rmse is None
-        assert all(record.validation is None for record in result.history)
+        assert result.history and all(record.validation is None for record in result.history)
 
 
 # --- how it ends ---
