@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import knotwork as kw
-from knotwork.outputs.figure import BLUE, GREY, INK, RED, Sheet
+from knotwork.drawing.figure import BLUE, GREY, INK, RED, Sheet
 
 WIDTH, HEIGHT, DPI = 8.6, 3.0, 200  # inches, inches, dots an inch
 COLOURS = 64  # of the picture's palette, which keeps the file small

@@ -20,6 +20,7 @@ ROOMS = {
     "functions": 2,
     "expressions": 2,
     "data": 3,
+    "drawing": 3,
     "model": 4,
     "training": 5,
     "simplify": 6,
@@ -40,7 +41,7 @@ ROOMS = {
 }
 HEAVY_GUESTS = {
     "sympy": ("expressions",),
-    "matplotlib": ("outputs",),
+    "matplotlib": ("drawing", "outputs"),
     "jinja2": ("outputs",),
     "pint": ("data",),
     "typer": ("cli",),

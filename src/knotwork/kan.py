@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +38,6 @@ from knotwork.symbolic import (
     unfix_symbolic,
 )
 from knotwork.training import Callback, FitOptions, FitResult, OptimizerLike, fit_with, reporting
-from knotwork.training.fit_result import DRAWINGS
 from knotwork.training.objective import Loss
 from knotwork.training.options import ARGUMENTS, refuse
 
@@ -201,7 +199,7 @@ class KAN(KANNetwork):
         self, layer: int, source: int, target: int, data: object = None, lib: Iterable[str] | None = None
     ) -> Candidates:
         """The ranked table of named functions for edge (layer, source, target)."""
-        return replace(suggest_symbolic(self, layer, source, target, data, lib), draw=_candidates_curve)
+        return suggest_symbolic(self, layer, source, target, data, lib)
 
     def fix_symbolic(
         self,
@@ -274,12 +272,6 @@ class KAN(KANNetwork):
         save_network(self, path)
 
 
-def _candidates_curve(candidates: Candidates) -> Figure:
-    from knotwork.outputs import candidates_curve
-
-    return candidates_curve(candidates)
-
-
 def save(model: KANNetwork, path: str | Path) -> None:
     """Write a model to one safetensors file that holds structure and values, and no data."""
     save_network(model, path)
@@ -291,12 +283,3 @@ def load(path: str | Path) -> KAN:
     model = KAN.from_spec(spec)
     restore(model, state, path)
     return model
-
-
-def _training_curves(result: FitResult, measure: str) -> Figure:
-    from knotwork.outputs import training_curves
-
-    return training_curves(result, measure)
-
-
-DRAWINGS["training curves"] = _training_curves

@@ -6,11 +6,12 @@ import pytest
 import torch
 from matplotlib.colors import to_rgb
 
+from knotwork.drawing.curves import thinned
+from knotwork.drawing.figure import RED
 from knotwork.errors import SpecError
 from knotwork.model import KANNetwork, Spec, parse_width, trace
 from knotwork.outputs import diagram
-from knotwork.outputs.diagram import FAINTEST, telling_beta, thinned
-from knotwork.outputs.figure import RED
+from knotwork.outputs.diagram import FAINTEST, telling_beta
 from knotwork.simplify import Scores, attribute
 
 HOSTILE = "<b>&$x_1$"

@@ -6,9 +6,10 @@ from xml.etree import ElementTree
 import numpy as np
 import torch
 
+from knotwork.drawing import predicted_vs_true
+from knotwork.drawing.figure import BLUE, INK, Sheet, plain_axes
 from knotwork.model import KANNetwork, Spec
-from knotwork.outputs import diagram, predicted_vs_true
-from knotwork.outputs.figure import BLUE, INK, Sheet, plain_axes
+from knotwork.outputs import diagram
 from knotwork.outputs.inline import inline_svg
 
 

@@ -2,9 +2,9 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -13,6 +13,9 @@ from knotwork.errors import SpecError
 from knotwork.formulas.settings import FORMULAS
 from knotwork.functions import NamedFunction
 from knotwork.solvers.batched import solve_batched
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,6 @@ class Candidates(Sequence[Candidate]):
         edge: (layer, source, target), if they are those of an edge.
         samples: the inputs and outputs of the edge, each (n,), to which the functions were fitted.
         input_name: the column that enters the edge, if it is one of the first layer.
-        draw: what `plot` calls; `KAN.suggest_symbolic` sets it.
 
     Example:
         >>> import knotwork as kw
@@ -65,16 +67,19 @@ class Candidates(Sequence[Candidate]):
     edge: tuple[int, int, int] | None = None
     samples: tuple[Tensor, Tensor] | None = field(default=None, repr=False, compare=False)
     input_name: str | None = field(default=None, compare=False)
-    draw: Callable[["Candidates"], Any] | None = field(default=None, repr=False, compare=False)
 
-    def plot(self) -> Any:
+    def plot(self) -> "Figure":
         """The curve of the edge with the three best candidates drawn over it, as one matplotlib Figure.
 
-        Raises SpecError for candidates that `KAN.suggest_symbolic` did not make.
+        Raises SpecError for candidates without `samples`.
         """
-        if self.draw is None:
-            raise SpecError("only candidates from KAN.suggest_symbolic() can be drawn.")
-        return self.draw(self)
+        from knotwork.drawing import candidates_curve
+
+        if self.samples is None:
+            raise SpecError("these candidates do not hold the curve that they were fitted to.")
+        layer, source, _ = self.edge or (0, 0, 0)
+        name = self.input_name or (f"node {source} of layer {layer}" if layer else f"x_{source + 1}")
+        return candidates_curve(*self.samples, self.rows, name, self.edge)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -8,9 +8,10 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from knotwork.drawing.curves import thinned
+from knotwork.drawing.figure import Sheet, write
 from knotwork.errors import SpecError
 from knotwork.model import KANNetwork, LayerTrace, trace
-from knotwork.outputs.figure import Sheet, write
 from knotwork.outputs.layout import MOST_CURVES, Array, lay_out
 from knotwork.outputs.pen import NAME_SIZE, Edges, Names, Pen
 from knotwork.simplify import Scores, attribute
@@ -108,17 +109,6 @@ def rows_of(network: KANNetwork, x: Tensor, verb: str) -> Tensor:
             f"Pass a tensor of shape (rows, {network.spec.in_features}), such as the rows the KAN was trained on."
         )
     return x.to(network.fitted.device)
-
-
-def thinned(x: Array, most: int) -> Array:
-    """Places of at most `most` of the finite values of x (n,), ascending, spread over their range with both ends."""
-    order = np.argsort(x, kind="stable")  # what is not a number comes last
-    order = order[np.isfinite(x[order])]
-    if not len(order):
-        return order
-    targets = np.linspace(x[order[0]], x[order[-1]], most - 1)
-    chosen = np.searchsorted(x[order], targets).clip(0, len(order) - 1)
-    return order[np.unique(np.append(chosen, len(order) - 1))]
 
 
 def names_of(names: Sequence[str] | None, n: int, argument: str, what: str, default: str) -> list[str]:

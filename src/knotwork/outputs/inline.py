@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 import matplotlib
 from matplotlib.figure import Figure
 
-from knotwork.outputs.figure import BLUE, GREEN, GREY, INK, PALE, PAPER, RED, SHADE
+from knotwork.drawing.figure import BLUE, GREEN, GREY, INK, PALE, PAPER, RED, SHADE
 
 COLOURS = {
     INK: "ink",

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgba
 
-from knotwork.outputs.figure import INK, PALE, PAPER, RED, text_width, typeset, typeset_function, write
+from knotwork.drawing.figure import INK, PALE, PAPER, RED, text_width, typeset, typeset_function, write
 from knotwork.outputs.layout import MARGIN, ROOM, WIDEST, Array, Layout
 
 INSIDE = 0.8  # share of a frame's side that its curve fills

@@ -16,14 +16,14 @@ from unicodedata import bidirectional
 import torch
 
 from knotwork.data import Dataset, as_dataset
+from knotwork.drawing import predicted_vs_true
+from knotwork.drawing.figure import UNPRINTABLE
 from knotwork.errors import DataError, ExpressionError, KnotworkWarning, SpecError
 from knotwork.formulas import Formula
 from knotwork.formulas.values import evaluate
 from knotwork.functions import named_function
 from knotwork.model import KANNetwork
-from knotwork.outputs.curves import edge_curve, training_curves
 from knotwork.outputs.diagram import diagram, telling_beta
-from knotwork.outputs.figure import UNPRINTABLE
 from knotwork.outputs.findings import (
     Curve,
     Predict,
@@ -37,7 +37,7 @@ from knotwork.outputs.findings import (
 )
 from knotwork.outputs.inline import inline_svg
 from knotwork.outputs.layout import MOST_CURVES as MOST_FRAMES
-from knotwork.outputs.predicted import predicted_vs_true
+from knotwork.outputs.network_figures import edge_curve
 from knotwork.outputs.wording import FILTERS, number, percent
 from knotwork.simplify import attribute, input_shares
 from knotwork.symbolic import relations, symbolic_formula
@@ -322,7 +322,7 @@ def _training(result: FitResult | None, measure: str) -> Markup | None:
     if result is None or not result.history:
         return None
     label = "Training and validation error against the step of the fit"
-    return _markup(inline_svg(training_curves(result, measure), "training", label))
+    return _markup(inline_svg(result.plot(measure), "training", label))
 
 
 def _width(network: Any) -> str:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from knotwork.outputs.figure import rounded_down
+from knotwork.drawing.figure import rounded_down
 
 LONGEST = 60  # characters of a name within a sentence
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

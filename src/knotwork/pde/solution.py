@@ -164,7 +164,7 @@ class Solution:
         Raises:
             SpecError: for a name that is no field.
         """
-        from knotwork.outputs import field_maps
+        from knotwork.drawing import field_maps
 
         name = field or self.problem.fields[0]
         if name not in self.problem.fields:

@@ -1,15 +1,17 @@
 """How a fit went, as a value."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from knotwork.solvers import StopReason
 
-DRAWINGS: dict[str, Callable[..., Any]] = {}  # what draws results, by name: a higher room puts it here
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,19 @@ class FitResult:
         """Whether Ctrl-C or the callback ended it. What would have been fitted next is then not fitted."""
         return self.stop.by_caller
 
-    def plot(self) -> Any:
-        """The training and validation errors against the step, as one matplotlib Figure."""
-        measure = self.history[0].measure if self.history else "RMSE"
-        return DRAWINGS["training curves"](self, measure)
+    def plot(self, measure: str | None = None) -> Figure:
+        """The training and validation errors against the step, as one matplotlib Figure.
+
+        Args:
+            measure: what the errors are called; by default what the history calls them, "RMSE" or "loss".
+        """
+        from knotwork.drawing import training_curves
+
+        errors: dict[str, list[float | None]] = {"training": [record.train for record in self.history]}
+        if any(record.validation is not None for record in self.history):
+            errors["validation"] = [record.validation for record in self.history]
+        measure = measure or (self.history[0].measure if self.history else "RMSE")
+        return training_curves([r.step for r in self.history], errors, [r.grid for r in self.history], measure)
 
     def __str__(self) -> str:
         shares = [("training", self.train_rmse), ("validation", self.val_rmse), ("test", self.test_rmse)]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from knotwork.drawing import predicted_vs_true
 from knotwork.errors import DataError
-from knotwork.outputs import predicted_vs_true
 
 
 def summary(figure):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from knotwork.outputs import field_maps
+from knotwork.drawing import field_maps
 
 LINE = np.linspace(0, 1, 50)
 
@@ -29,7 +29,7 @@ def test_a_constant_has_a_colour():
     assert colours(np.ones((50, 50)))[0] <= 1
 
 
-def test_numbers_that_are_none_are_left_out():
+def test_numbers_that_are_none_are_not_drawn():
     values = np.add.outer(LINE, LINE)
     values[3, 3] = np.nan
     assert colours(values) == pytest.approx((0, 2))

@@ -9,19 +9,22 @@ import warnings
 import pytest
 from matplotlib.figure import Figure
 
+from knotwork.drawing.figure import Sheet, families, plain_axes, text_width, typeset, typeset_function, write
 from knotwork.errors import KnotworkWarning
-from knotwork.outputs.figure import Sheet, families, plain_axes, text_width, typeset, typeset_function, write
 
 SCRIPT = """
 import sys, torch
 from matplotlib.figure import Figure
+from knotwork.drawing import predicted_vs_true
 from knotwork.model import KANNetwork, Spec
-from knotwork.outputs import diagram, edge_curve, predicted_vs_true, training_curves
+from knotwork.outputs import diagram, edge_curve
+from knotwork.solvers import StopReason
 from knotwork.training import FitResult, Record
 network, x = KANNetwork(Spec(((2, 0), (1, 0)))), torch.rand(20, 2)
-fit = FitResult(network, "lm", "", "", 0.0, 0.1, None, None, 1, 0.1, (Record(1, 0.1, 5, 0.1),))
+history = (Record(1, 0.1, 5, 0.1),)
+fit = FitResult(network, "lm", "", StopReason.STEP_LIMIT, "", 0.0, 0.1, None, None, 1, 0.1, history)
 figures = [diagram(network, x), edge_curve(network, x, 0, 0, 0), predicted_vs_true([0.0, 1.0], [0.0, 1.0], "y")]
-for figure in [*figures, training_curves(fit)]:
+for figure in [*figures, fit.plot()]:
     assert isinstance(figure, Figure)
     figure.draw_without_rendering()
     assert figure._repr_png_()

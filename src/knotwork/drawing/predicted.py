@@ -6,11 +6,8 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from knotwork.data import Dataset
+from knotwork.drawing.figure import BLUE, GREY, INK, Sheet, label, plain_axes, rounded_down, typeset
 from knotwork.errors import DataError
-from knotwork.model import KANNetwork
-from knotwork.outputs.figure import BLUE, GREY, INK, Sheet, label, plain_axes, rounded_down, typeset
-from knotwork.outputs.findings import reported_share, shares
 
 CROWD = 2000  # points beyond which their density is drawn instead
 DENSITY = LinearSegmentedColormap.from_list("density", [to_rgba(BLUE, 0.15), to_rgba(BLUE, 1.0)])  # on any paper
@@ -51,14 +48,6 @@ def predicted_vs_true(y_true: object, y_pred: object, name: str) -> Figure:
         axis.set_major_locator(MaxNLocator(5))
     axes.text(0.04, 0.96, _summary(true, predicted), transform=axes.transAxes, va="top", fontsize=9, color=INK)
     return figure
-
-
-def predictions(network: KANNetwork, data: Dataset) -> Figure:
-    """Predictions of the first target against its true values, on the rows that results are reported for."""
-    x, y = shares(data)[reported_share(data)]
-    with torch.no_grad():
-        predicted = network(x)[:, 0]
-    return predicted_vs_true(y[:, 0], predicted, data.label(data.target_names[0]))
 
 
 def _column(values: object, argument: str) -> np.ndarray:

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from knotwork.drawing.figure import BLUE, GREY, INK, Sheet, label, plain_axes, typeset, write
 from knotwork.errors import DataError
-from knotwork.outputs.figure import BLUE, GREY, INK, Sheet, label, plain_axes, typeset, write
 
 WIDTH, HEIGHT, BAR = 3.5, 3.0, 0.12  # inches of a panel, and of its colour bar
 FEW, FAR = 0.005, 3.0  # share of values that may be beyond the colours; times the range of the others, how far

@@ -1,4 +1,4 @@
-"""How a fit went and how candidates lie on an edge, as drawn."""
+"""One edge of a network as it is drawn, with candidates over it."""
 
 from types import SimpleNamespace
 
@@ -8,16 +8,8 @@ import torch
 
 import knotwork as kw
 from knotwork.errors import SpecError
-from knotwork.formulas import Candidates
 from knotwork.model import KANNetwork, Spec, parse_width, trace
-from knotwork.outputs import candidates_curve, edge_curve, training_curves
-from knotwork.solvers import StopReason
-from knotwork.training import FitResult, Record
-
-
-def result(*history):
-    stop = StopReason.CONVERGED
-    return FitResult(torch.nn.Linear(1, 1), "lm", "as asked", stop, "done", 0.0, 0.1, None, None, 3, 1.0, history)
+from knotwork.outputs import edge_curve
 
 
 def network(width):
@@ -39,66 +31,6 @@ def candidate(function, r2, *constants):
 def labels(figure):
     legend = figure.axes[0].get_legend()
     return [text.get_text() for text in legend.get_texts()] if legend else []
-
-
-# --- training_curves ---
-
-
-def test_losses_are_drawn_on_a_logarithmic_scale():
-    figure = training_curves(result(Record(1, 0.1, 5, 0.1, 0.2), Record(2, 0.2, 5, 0.01, 0.02)))
-    axes = figure.axes[0]
-    training, validation = axes.lines
-    assert axes.get_yscale() == "log"
-    np.testing.assert_allclose(training.get_xydata(), [[1, 0.1], [2, 0.01]])
-    np.testing.assert_allclose(validation.get_xydata(), [[1, 0.2], [2, 0.02]])
-    assert labels(figure) == ["training", "validation"]
-    figure.draw_without_rendering()
-
-
-def test_every_change_of_the_grid_has_a_line_and_a_label():
-    records = [Record(step, 0.1, 5 * 2 ** ((step - 1) // 10), 1 / step) for step in range(1, 31)]  # 5, 10, 20
-    figure = training_curves(result(*records))
-    assert [line.get_xdata()[0] for line in lines(figure, "grid")] == [11, 21]
-    assert [text.get_text() for text in figure.axes[0].texts] == ["G=5", "G=10", "G=20"]
-    assert labels(figure) == ["training"]
-
-
-def test_labels_of_grids_never_collide():
-    records = [Record(step, 0.1, step + 1, 0.1) for step in range(40)]
-    figure = training_curves(result(*records))
-    assert len(lines(figure, "grid")) == 39
-    assert len(figure.axes[0].texts) <= 11
-
-
-def test_the_axis_says_what_was_measured():
-    one = result(Record(1, 0.1, 5, 0.1))
-    assert [training_curves(one, *m).axes[0].get_ylabel() for m in ((), ("log loss",))] == ["RMSE", "log loss"]
-
-
-def test_an_empty_history_says_so():
-    figure = training_curves(result())
-    figure.draw_without_rendering()
-    assert [text.get_text() for text in figure.axes[0].texts] == ["no steps were recorded"]
-
-
-def test_losses_that_have_no_logarithm_are_left_out():
-    figure = training_curves(result(Record(1, 0.1, 0, 0.0, None), Record(2, 0.1, 0, float("inf"), 0.5)))
-    figure.draw_without_rendering()
-    training, validation = figure.axes[0].lines
-    assert np.isnan(training.get_ydata()).all()
-    assert validation.get_ydata()[1] == 0.5
-    assert not figure.axes[0].texts  # a model without a grid
-
-
-def test_a_history_of_zero_losses_is_drawn_on_a_linear_scale():
-    figure = training_curves(result(Record(1, 0.1, 5, 0.0)))
-    assert figure.axes[0].get_yscale() == "linear"  # a logarithmic one would have no limits
-    (training,) = figure.axes[0].lines
-    assert np.isnan(training.get_ydata()).all()
-    figure.draw_without_rendering()
-
-
-# --- edge_curve ---
 
 
 def test_the_edge_is_drawn_over_its_samples():
@@ -175,33 +107,6 @@ def test_edges_that_cannot_be_drawn():
         edge_curve(model, rows(2), 0, 2, 0)
     with pytest.raises(SpecError, match=r"edge_curve\(\) draws curves over rows of data, but x has shape \(0, 2\)"):
         edge_curve(model, rows(2, 0), 0, 0, 0)
-
-
-# --- candidates_curve ---
-
-
-def test_candidates_draw_the_curve_that_they_were_fitted_to():
-    data = kw.sample("exp(2*speed) + y", speed=(-1, 1), y=(-1, 1), size=200, seed=0)
-    model = kw.KAN([2, 2, 1], seed=0)
-    table = model.suggest_symbolic(0, 0, 1, data)
-    figure, other = table.plot(), edge_curve(model, data.X_train, 0, 0, 1, table, input_names=data.input_names)
-    assert len(lines(figure, "candidate")) == 3
-    for kind in ("edge", "candidate"):
-        for line, expected in zip(lines(figure, kind), lines(other, kind), strict=True):
-            np.testing.assert_array_equal(line.get_xydata(), expected.get_xydata())
-    axes, expected = figure.axes[0], other.axes[0]
-    assert axes.get_xlabel() == expected.get_xlabel() == "speed"
-    assert axes.get_ylabel() == expected.get_ylabel() == r"$\phi_{0,0,1}$"
-    assert labels(figure) == labels(other)
-    assert model.suggest_symbolic(1, 0, 0, data).plot().axes[0].get_xlabel() == "node 0 of layer 1"
-    assert model.suggest_symbolic(0, 1, 0).plot().axes[0].get_xlabel() == "$x_{2}$"
-
-
-def test_candidates_that_cannot_be_drawn():
-    with pytest.raises(SpecError, match=r"only candidates from KAN.suggest_symbolic\(\) can be drawn"):
-        Candidates(()).plot()
-    with pytest.raises(SpecError, match="do not hold the curve"):
-        candidates_curve(Candidates(()))
 
 
 def test_a_model_draws_an_edge_of_its_own():
