@@ -1,8 +1,17 @@
-"""One family of errors and warnings, so that `except knotwork.KnotworkError` catches all of ours."""
+"""Errors and warnings. `except knotwork.KnotworkError` catches every error that knotwork raises on purpose."""
 
 
 class KnotworkError(Exception):
-    """Base of every error that knotwork raises on purpose. Its text says what came, what was wanted, what to do."""
+    """Base of every error that knotwork raises on purpose. Its text says what came, what was wanted and what to do.
+
+    Example:
+        >>> import knotwork as kw
+        >>> try:
+        ...     kw.KAN([2])
+        ... except kw.KnotworkError as error:
+        ...     print(type(error).__name__)
+        SpecError
+    """
 
 
 class DataError(KnotworkError, ValueError):
@@ -10,11 +19,11 @@ class DataError(KnotworkError, ValueError):
 
 
 class SpecError(KnotworkError, ValueError):
-    """A network that cannot be built as asked, or an index that is not in it."""
+    """A network that cannot be built as specified, or an index that is not in it."""
 
 
 class ExpressionError(KnotworkError, ValueError):
-    """A formula that our safe parser does not accept."""
+    """A text that is no formula, or holds something that the safe parser does not accept."""
 
 
 class TrainingError(KnotworkError, ValueError):
@@ -22,8 +31,17 @@ class TrainingError(KnotworkError, ValueError):
 
 
 class CheckpointError(KnotworkError, ValueError):
-    """A file that is not a checkpoint of ours, or was changed after it was written."""
+    """A file that is no checkpoint of knotwork, or was changed after it was written."""
 
 
 class KnotworkWarning(UserWarning):
-    """Something that is probably not what you meant, but does no harm."""
+    """Something that is possible, but probably not intended.
+
+    Example:
+        >>> import warnings, numpy as np, knotwork as kw
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     data = kw.Dataset.from_arrays(np.ones((10, 1)), np.arange(10.0))
+        >>> caught[0].category.__name__
+        'KnotworkWarning'
+    """

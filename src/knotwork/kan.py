@@ -1,8 +1,8 @@
-"""The KAN as its users know it: a network with the paper's verbs (its Table 7), one line each."""
+"""The class `KAN`: a network with its methods, each of which calls another room."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from typing_extensions import Self
 
 from knotwork.data import as_dataset
 from knotwork.errors import SpecError
-from knotwork.formulas import Candidate, Candidates, Formula
+from knotwork.formulas import Candidate
 from knotwork.model import (
     KANNetwork,
     Spec,
@@ -27,16 +27,7 @@ from knotwork.model import (
 )
 from knotwork.model import save as save_network
 from knotwork.simplify import Scores, attribute, prune
-from knotwork.symbolic import (
-    Relations,
-    auto_symbolic,
-    fix_symbolic,
-    from_expression,
-    relations,
-    suggest_symbolic,
-    symbolic_formula,
-    unfix_symbolic,
-)
+from knotwork.symbolic import NameableNetwork
 from knotwork.training import Callback, FitOptions, FitResult, OptimizerLike, fit_with, reporting
 from knotwork.training.objective import Loss
 from knotwork.training.options import ARGUMENTS, refuse
@@ -45,7 +36,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class KAN(KANNetwork):
+class KAN(NameableNetwork):
     """A Kolmogorov-Arnold network: learnable curves on edges, sums and products on nodes (Liu et al. 2024).
 
     Calling it maps (..., width[0]) to (..., width[-1]). No data is ever kept on a model.
@@ -95,25 +86,6 @@ class KAN(KANNetwork):
         spec = Spec(parse_width(width), grid, k, arity, base, extrapolation, grid_range, dtype_name)
         super().__init__(spec, init, None if seed is None else torch.Generator().manual_seed(seed))
 
-    @classmethod
-    def from_expression(
-        cls,
-        expression: Any,
-        variables: Sequence[str] | None = None,
-        data: object = None,
-        grid: int = 5,
-        k: int = 3,
-    ) -> Self:
-        """A network that computes an expression such as "exp(sin(pi*x) + y**2)", or several, one an output.
-
-        `expression` is text for `knotwork.expressions.parse`, a SymPy expression, or a sequence of these. Inputs are
-        `variables`, or those of `data`, or the variables of the expression in alphabetical order. Every edge is named
-        and trainable; functions of functions become layers, products product nodes, x**p for unusual p
-        exp(p·log(x)). With `data` the grids lie over its training rows, for `unfix_symbolic` and further training.
-        Raises SpecError for functions the library does not have, ExpressionError for a text that is none.
-        """
-        return from_expression(cls, expression, variables, data, grid, k)
-
     def fit(
         self,
         data: object,
@@ -133,7 +105,12 @@ class KAN(KANNetwork):
         callback: Callback | None = None,
         **unknown: object,
     ) -> FitResult:
-        """Train in place, and return how it went; every argument is that of `knotwork.fit`."""
+        """Train the network in place, and return how the fit went. Every argument is that of `knotwork.fit`.
+
+        Raises:
+            DataError: for data that do not fit the network.
+            TrainingError: for arguments that are not possible, contradict each other, or do not exist.
+        """
         refuse(unknown, "fit", ARGUMENTS)
         options = FitOptions(
             optimizer, steps, loss, lamb, lamb_l1, lamb_entropy, update_grid, grid_eps, patience, sample_weight, seed
@@ -142,11 +119,26 @@ class KAN(KANNetwork):
             return fit_with(self, data, options, reporter)
 
     def trace(self, data: object) -> Trace:
-        """Every edge and node on the training rows of `data`, or on the rows of a tensor."""
+        """The values of every edge and node.
+
+        Args:
+            data: rows (batch, in_features) as a tensor, or data, of which the training rows are taken.
+
+        Returns:
+            A `Trace`.
+        """
         return trace(self, data if isinstance(data, Tensor) else as_dataset(data).X_train)
 
     def attribute(self, data: object, method: str = "propagated") -> Scores:
-        """How much every edge, node and input matters on the training rows (eq. 2.21 with method="paper")."""
+        """Importance of every edge, node and input on the training rows.
+
+        Args:
+            data: the training data.
+            method: "propagated" (arXiv 2408.10205) or "paper" (eq. 2.17 and 2.21), as in `knotwork.attribute`.
+
+        Returns:
+            The `Scores`.
+        """
         return attribute(self, as_dataset(data).X_train, method)
 
     def prune(
@@ -159,11 +151,37 @@ class KAN(KANNetwork):
         method: str = "propagated",
         loss: Any = "mse",
     ) -> Self:
-        """A smaller copy without what does not matter, by thresholds or within an accuracy budget such as 0.05."""
+        """A smaller copy without unimportant nodes, edges and inputs, by thresholds or within an accuracy budget.
+
+        Args:
+            data: the training data.
+            node_threshold: hidden nodes with a smaller score are removed.
+            edge_threshold: edges with a smaller score are removed.
+            budget: allowed relative rise of the validation error, such as 0.05; replaces the thresholds.
+            method: how importance is measured, as in `attribute`.
+            loss: that of `fit`. A network that was fitted to labels needs "cross_entropy".
+
+        Raises:
+            TrainingError: without data, or for a negative budget.
+        """
         return prune(self, data, node_threshold, edge_threshold, budget=budget, method=method, loss=loss)
 
     def plot(self, data: object = None, beta: float = 3.0, **options: Any) -> Figure:
-        """The network drawn with its curves, transparency tanh(beta * score), as one matplotlib Figure."""
+        """The network drawn with the curves of its edges, as one matplotlib Figure.
+
+        Args:
+            data: the training data; curves are drawn over their range.
+            beta: contrast between strong and weak edges. The opacity of an edge is tanh(beta·score).
+            **options: those of `knotwork.outputs.diagram`, such as title, scale and show_values.
+
+        Raises:
+            SpecError: without data.
+
+        Example:
+            >>> import knotwork as kw
+            >>> data = kw.sample("sin(pi*x) + y**2", x=(-1, 1), y=(-1, 1), size=100, seed=0)
+            >>> figure = kw.KAN([2, 2, 1], seed=0).plot(data, title="before the fit")
+        """
         from knotwork.outputs import diagram
 
         if data is None:
@@ -175,9 +193,18 @@ class KAN(KANNetwork):
     def plot_edge(
         self, layer: int, source: int, target: int, data: object = None, candidates: Sequence[Candidate] = ()
     ) -> Figure:
-        """The curve of edge (layer, source, target) on the training rows, with the first three candidates, if any.
+        """The curve of edge (layer, source, target) on the training rows, as one matplotlib Figure.
 
-        Raises SpecError without `data`, and for an edge that is not there or was removed.
+        Args:
+            layer: number of the layer of edges, from 0.
+            source: number of the node that the edge comes from.
+            target: number of the sum that it leads to.
+            data: the training data.
+            candidates: named functions, of which the first three are drawn over the curve; `suggest_symbolic` gives
+                them.
+
+        Raises:
+            SpecError: without data, and for an edge that does not exist or was removed.
         """
         from knotwork.outputs import edge_curve
 
@@ -188,97 +215,120 @@ class KAN(KANNetwork):
         return edge_curve(self, data.X_train, layer, source, target, candidates, input_names=names)
 
     def report(self, path: str | Path, data: object = None, **options: Any) -> Path:
-        """Write one HTML page about the network on `data`; the options are those of `knotwork.outputs.report`."""
+        """Write one HTML page about the network, and return its path.
+
+        Args:
+            path: the file to write, such as "report.html". An existing file is replaced.
+            data: the data on which accuracy is computed.
+            **options: those of `knotwork.outputs.report`.
+
+        Raises:
+            SpecError: without data.
+            DataError: the file cannot be written.
+        """
         from knotwork.outputs import report
 
         if data is None:
             raise SpecError("report() judges the network on samples, and a model keeps none: pass data=.")
         return report(path, self, data, **options)
 
-    def suggest_symbolic(
-        self, layer: int, source: int, target: int, data: object = None, lib: Iterable[str] | None = None
-    ) -> Candidates:
-        """The ranked table of named functions for edge (layer, source, target)."""
-        return suggest_symbolic(self, layer, source, target, data, lib)
-
-    def fix_symbolic(
-        self,
-        layer: int,
-        source: int,
-        target: int,
-        function: str,
-        data: object = None,
-        *,
-        params: Sequence[float] | None = None,
-        trainable: bool = True,
-    ) -> Candidate:
-        """Make edge (layer, source, target) c·f(a·x + b) + d, in place; the fit of its constants."""
-        return fix_symbolic(self, layer, source, target, function, data, params=params, trainable=trainable)
-
-    def unfix_symbolic(self, layer: int, source: int, target: int) -> None:
-        """Make a named edge the spline again that it was, in place."""
-        unfix_symbolic(self, layer, source, target)
-
-    def auto_symbolic(
-        self,
-        data: object = None,
-        lib: Iterable[str] | None = None,
-        *,
-        r2_threshold: float = 0.0,
-        loss: str = "mse",
-    ) -> Self:
-        """A copy with every edge named and all constants refitted together with this `loss`; no edge is removed."""
-        if data is None:
-            raise SpecError("auto_symbolic() refits constants to samples, and a model keeps none: pass data=.")
-        return auto_symbolic(self, data, lib, r2_threshold=r2_threshold, loss=loss)
-
-    def symbolic_formula(self, data: object = None, *, simplify: bool = True, loss: str = "mse") -> Formula:
-        """The formula of a network whose edges are all named, and its gap to the network; of labels, their logits."""
-        return symbolic_formula(self, data, simplify=simplify, loss=loss)
-
-    def relations(self, data: object = None, output: int = 0, **options: Any) -> Relations:
-        """How the inputs act together in one output: sums, products, x + c·y and x·y^c, each with how far off it is."""
-        if data is None:
-            raise SpecError("relations() asks the network at samples, and a model keeps none: pass data=.")
-        return relations(self, data, output, **options)
-
     def jacobian(self, x: Tensor) -> Tensor:
-        """Derivatives of the outputs by the trainable parameters in use: (batch, in_features) → (batch, outputs, P).
+        """Derivatives of the outputs by the trainable parameters in use, (batch, outputs, P).
 
         Their order is that of `knotwork.model.FreeParameters`.
+
+        Args:
+            x: rows (batch, in_features).
         """
         return jacobian(self, x)[1]
 
     def derivatives(self, x: Tensor, order: int = 2, directions: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Outputs (batch, out) and their first to `order`-th derivatives by each input, (batch, in, out) each.
+        """Outputs (batch, out) and their derivatives of each order up to `order`, each (batch, in, out).
 
-        u, u_x, u_xx = model.derivatives(x): u_xx[:, i, o] is ∂²u_o/∂x_i². One forward sweep in place of nested
-        `torch.autograd.grad`; the results can be differentiated by the parameters, to train on differential equations.
-        `directions` (D, in_features) asks for derivatives along other lines than the axes. Raises SpecError.
+        One forward sweep replaces nested calls of `torch.autograd.grad`. The results can be differentiated by the
+        parameters, so networks can be trained on differential equations.
+
+        Args:
+            x: rows (batch, in_features).
+            order: highest order, at least 1.
+            directions: vectors (D, in_features) along which derivatives are taken; None: the axes of the inputs.
+
+        Raises:
+            SpecError: for wrong shapes and orders.
+
+        Example:
+            >>> import torch, knotwork as kw
+            >>> u, u_x, u_xx = kw.KAN.from_expression("x**3").derivatives(torch.tensor([[2.0]]))
+            >>> u.item(), u_x.item(), u_xx.item()
+            (8.0, 12.0, 12.0)
         """
         return derivatives(self, x, order, directions)
 
     def loss_and_grad(self, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Mean squared error and its gradients by all parameters, in the order and shapes of `parameters()`.
 
-        x (batch, in_features) and y (batch, outputs), or (batch,) for one output. A network of splines is one compiled
-        call, several times faster than `loss.backward()` on small networks; with named edges it is autograd. Gradients
-        are zero where an edge was removed or frozen. Nothing is written to `.grad`. Raises SpecError for wrong shapes.
+        A network of splines alone is evaluated by one compiled call, several times faster than `loss.backward()` on
+        small networks. With named edges autograd is used. Gradients are zero where an edge was removed or frozen.
+        Nothing is written to `.grad`.
+
+        Args:
+            x: rows (batch, in_features).
+            y: targets (batch, outputs), or (batch,) for one output.
+
+        Raises:
+            SpecError: for wrong shapes.
         """
         return loss_and_grad(self, x, y)
 
     def save(self, path: str | Path) -> None:
-        """Write structure and values to one safetensors file."""
+        """Write structure and values to one safetensors file, which `knotwork.load` reads.
+
+        Args:
+            path: the file to write, such as "model.safetensors". An existing file is replaced.
+
+        Raises:
+            CheckpointError: the file cannot be written.
+        """
         save_network(self, path)
 
 
 def save(model: KANNetwork, path: str | Path) -> None:
-    """Write a model to one safetensors file that holds structure and values, and no data."""
+    """Write a model to one safetensors file that holds structure and values, and no data.
+
+    Args:
+        model: the KAN to write.
+        path: the file to write, such as "model.safetensors". An existing file is replaced.
+
+    Raises:
+        CheckpointError: the file cannot be written, or `model` is no KAN.
+
+    Example:
+        >>> import pathlib, tempfile, knotwork as kw
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     kw.save(kw.KAN([2, 5, 1], seed=0), f"{folder}/model.safetensors")
+        ...     print(*(file.name for file in pathlib.Path(folder).iterdir()))
+        model.safetensors
+    """
     save_network(model, path)
 
 
 def load(path: str | Path) -> KAN:
-    """The model that `save` wrote, equal in every output; CheckpointError for any other file. Runs no code from it."""
+    """The model that `save` wrote, with the same outputs to the bit. No code from the file is run.
+
+    Args:
+        path: a file that `save` wrote.
+
+    Raises:
+        CheckpointError: for any other file, and for a file that was changed.
+
+    Example:
+        >>> import tempfile, torch, knotwork as kw
+        >>> model, x = kw.KAN([2, 5, 1], seed=0), torch.zeros(10, 2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     kw.save(model, f"{folder}/model.safetensors")
+        ...     torch.equal(kw.load(f"{folder}/model.safetensors")(x), model(x))
+        True
+    """
     spec, state = read(path)
     model = KAN.from_spec(spec)
     restore(model, state, path)

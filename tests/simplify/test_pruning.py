@@ -398,7 +398,7 @@ def test_refining_copying_and_tracing_a_pruned_network():
 
 def test_pruning_needs_data():
     with pytest.raises(
-        TrainingError, match=re.escape("prune() needs samples to see what matters, and a model keeps none: pass data=.")
+        TrainingError, match=re.escape("prune() measures importance on samples, and a model keeps none: pass data=.")
     ):
         KAN([2, 1]).prune()
 

@@ -10,28 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from knotwork.data.column_names import (
-    check_unique,
-    check_units,
-    listed,
-    resolved_names,
-    unknown_name,
-    with_unit,
-)
-from knotwork.data.matrix import (
-    check_dtype,
-    check_finite,
-    check_same_order,
-    matching_columns,
-    matrix,
-    warn_of_constants,
-)
+from knotwork.data.column_names import check_unique, check_units, listed, resolved_names, unknown_name, with_unit
+from knotwork.data.matrix import check_dtype, check_same_order, matching_columns, matrix
 from knotwork.data.randomness import seeded
 from knotwork.data.scaling import Scale, Scaling
 from knotwork.data.splitting import Rows, split_rows
 from knotwork.errors import DataError
 
-_TENSORS = ("X_train", "y_train", "X_val", "y_val", "X_test", "y_test")
+TENSORS = ("X_train", "y_train", "X_val", "y_val", "X_test", "y_test")
 PYKAN_KEYS = ("train_input", "train_label", "test_input", "test_label")
 
 
@@ -51,6 +37,17 @@ class Dataset:
         ranges: The domain (low, high) of each input in stored units; None where it is not known.
         title: What the data are, for reports and figures.
         units: The original units of columns by name, as far as they are known.
+
+    Raises:
+        DataError: Shapes and names do not match, there are no training rows, or names repeat.
+
+    Example:
+        >>> import knotwork as kw
+        >>> data = kw.sample("x + y", x=(0, 1), y=(0, 1), size=100, test_size=50, seed=0)
+        >>> data
+        Dataset(x + y: 100 training, 20 validation and 50 test rows; 2 inputs x, y -> f; float64)
+        >>> data.select(["y"]).X_train.shape
+        torch.Size([100, 1])
     """
 
     X_train: Tensor
@@ -83,7 +80,14 @@ class Dataset:
         check_units(self.units, (*self.input_names, *self.target_names))
 
     def label(self, name: str) -> str:
-        """How an axis that shows a column is labelled: `speed [m/s]`, or `speed (scaled)` where it is stored so."""
+        """The label of an axis for a column: `speed [m/s]`, or `speed (scaled)` where the column is stored scaled.
+
+        Args:
+            name: Name of an input or target.
+
+        Raises:
+            DataError: There is no such column.
+        """
         if name not in (*self.input_names, *self.target_names):
             raise DataError(unknown_name(name, (*self.input_names, *self.target_names), "column"))
         if self.scaling and name in self.input_names:
@@ -92,14 +96,16 @@ class Dataset:
 
     @property
     def n_inputs(self) -> int:
+        """Number of input columns."""
         return len(self.input_names)
 
     @property
     def n_outputs(self) -> int:
+        """Number of target columns."""
         return len(self.target_names)
 
     def rows(self) -> Rows:
-        """How many training, validation and test rows there are."""
+        """Numbers of training, validation and test rows: `Rows(train, validation, test)`."""
         return Rows(len(self.X_train), len(self.X_val), len(self.X_test))
 
     def __repr__(self) -> str:
@@ -113,12 +119,26 @@ class Dataset:
         )
 
     def to(self, dtype: torch.dtype) -> "Dataset":
-        """The same data in another floating-point type."""
+        """A copy with the same data in another floating-point type.
+
+        Args:
+            dtype: `torch.float64` or `torch.float32`.
+
+        Raises:
+            DataError: It is no floating-point type.
+        """
         check_dtype(dtype)
-        return dataclasses.replace(self, **{name: getattr(self, name).to(dtype) for name in _TENSORS})
+        return dataclasses.replace(self, **{name: getattr(self, name).to(dtype) for name in TENSORS})
 
     def select(self, inputs: Sequence[str | int]) -> "Dataset":
-        """The data set with only these inputs, by name or place, in this order. Raises DataError for unknown ones."""
+        """A copy with some of the inputs, in the order given.
+
+        Args:
+            inputs: Names of inputs, or their numbers from 0.
+
+        Raises:
+            DataError: There is no such input, none is given, or one is given twice.
+        """
         places = [self._place(one) for one in ([inputs] if isinstance(inputs, (str, int)) else inputs)]
         if not places:
             raise DataError(f"select() got no inputs: name at least one of {listed(self.input_names)}.")
@@ -192,6 +212,8 @@ class Dataset:
             >>> kw.Dataset.from_arrays(X, X[:, 0] ** 2, test_size=10, validation_size=0.1, names=["x"]).rows()
             Rows(train=81, validation=9, test=10)
         """
+        from knotwork.data.assembly import assemble
+
         check_dtype(dtype)
         target_names = (target_names,) if isinstance(target_names, str) else target_names
         check_same_order(X, y)
@@ -240,17 +262,17 @@ class Dataset:
     ) -> "Dataset":
         """A data set from a table in a file: CSV (also compressed), Parquet, or a folder of Parquet files.
 
-        The other arguments are those of `from_arrays`.
-
         Args:
             path: The file or folder. The first line of a CSV file names the columns.
             target: The target column, or several; with or without its unit.
             inputs: The input columns, in this order. Default: every column that is no target.
-            separator: What separates the values of a CSV file. Default: found out, with a KnotworkWarning where it is
+            separator: The character between values of a CSV file. Default: detected, with a KnotworkWarning where it is
                 not the comma.
-            decimal: The decimal mark of a CSV file, "." or ",". Default: found out, with a KnotworkWarning where it is
+            decimal: The decimal mark of a CSV file, "." or ",". Default: detected, with a KnotworkWarning where it is
                 the comma.
+            test_size, validation_size, scale, seed, dtype: As in `from_arrays`.
             title: What the data are. Default: the name of the file.
+            units: Units of columns by name. They replace those found in names.
 
         Raises:
             DataError: The file is missing or not a table of numbers, or a name is not in it.
@@ -292,9 +314,18 @@ class Dataset:
         title: str | None = None,
         units: Mapping[str, str] | None = None,
     ) -> "Dataset":
-        """A data set from a Parquet file or a folder of them: `from_csv` without the options of CSV files.
+        """A data set from a Parquet file or a folder of them. Files larger than memory are read by `stream_parquet`.
 
-        For files larger than memory there is `knotwork.stream_parquet`.
+        Args:
+            path: The file or folder.
+            target: The target column, or several; with or without its unit.
+            inputs: The input columns, in this order. Default: every column that is no target.
+            test_size, validation_size, scale, seed, dtype: As in `from_arrays`.
+            title: What the data are. Default: the name of the file.
+            units: Units of columns by name. They replace those found in names.
+
+        Raises:
+            DataError: The file is missing or not a table of numbers, or a name is not in it.
         """
         return cls.from_csv(
             path,
@@ -323,10 +354,17 @@ class Dataset:
         title: str = "",
         units: Mapping[str, str] | None = None,
     ) -> "Dataset":
-        """A data set from pykan's form: train_input, train_label, test_input and test_label, each (N, columns).
+        """A data set from pykan's form: a dict with train_input, train_label, test_input and test_label.
 
-        The validation rows are split off the training rows. The other arguments are those of `from_arrays`.
-        Raises DataError where a key is missing.
+        Args:
+            data: The dict of four arrays, each (N, columns). Validation rows are taken from the training rows.
+            validation_size: Validation rows, as in `from_arrays`.
+            names: Names of the inputs. Default x_1, x_2, ...
+            target_names: Names of the targets. Default y.
+            scale, seed, dtype, title, units: As in `from_arrays`.
+
+        Raises:
+            DataError: A key is missing, or an array cannot be used.
         """
         missing = [key for key in PYKAN_KEYS if key not in data]
         if missing:
@@ -346,45 +384,6 @@ class Dataset:
             title=title,
             units=units,
         )
-
-
-def assemble(
-    parts: Sequence[Tensor],
-    names: Sequence[str],
-    target_names: Sequence[str],
-    *,
-    scale: Scale,
-    dtype: torch.dtype,
-    title: str,
-    ranges: Sequence[tuple[float, float]] | None = None,
-    units: Mapping[str, str] | None = None,
-) -> Dataset:
-    """The Dataset of six float64 parts (X_train, y_train, X_val, ...) in original units, scaled and cast as given.
-
-    Warns about inputs and targets that are constant over the training rows.
-    """
-    tensors = dict(zip(_TENSORS, parts, strict=True))
-    warn_of_constants(tensors["X_train"], names, "Input", "it cannot explain anything")
-    warn_of_constants(tensors["y_train"], target_names, "Target", "there is nothing to explain")
-    scaling = Scaling.fitted(tensors["X_train"], scale) if scale else None
-    if scaling:
-        tensors |= {name: scaling.apply(tensors[name]) for name in ("X_train", "X_val", "X_test")}
-        if ranges is not None:
-            corners = scaling.apply(torch.tensor(ranges, dtype=torch.float64).T).T
-            ranges = [(low, high) for low, high in corners.tolist()]
-    tensors = {name: tensor.to(dtype) for name, tensor in tensors.items()}
-    for name, tensor in tensors.items():
-        what = f"{name} as {str(dtype).removeprefix('torch.')}"
-        check_finite(tensor, what, names if name.startswith("X") else target_names)
-    return Dataset(
-        **tensors,
-        input_names=tuple(names),
-        target_names=tuple(target_names),
-        scaling=scaling,
-        ranges=None if ranges is None else tuple(ranges),
-        title=title,
-        units=dict(units or {}),
-    )
 
 
 def _brief(names: Sequence[str], units: Mapping[str, str]) -> str:

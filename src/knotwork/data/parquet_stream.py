@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from knotwork.data.assembly import assemble
 from knotwork.data.column_names import listed, resolved_names
-from knotwork.data.dataset import assemble
 from knotwork.data.matrix import matrix
 from knotwork.data.parquet_files import as_frame, opened, parquet_files
 from knotwork.data.randomness import seeded

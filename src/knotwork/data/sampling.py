@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from knotwork.data.assembly import assemble
 from knotwork.data.column_names import default_target, unknown_name
-from knotwork.data.dataset import Dataset, assemble
+from knotwork.data.dataset import Dataset
 from knotwork.data.matrix import check_dtype
 from knotwork.data.randomness import seeded
 from knotwork.data.scaling import Scale

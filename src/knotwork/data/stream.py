@@ -1,4 +1,4 @@
-"""Training rows that come in batches: the Stream, and one made from a torch DataLoader."""
+"""Training rows that come in batches: `Stream`, and the stream of a torch DataLoader."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from knotwork.data.assembly import assemble
 from knotwork.data.column_names import resolved_names
-from knotwork.data.dataset import Dataset, assemble
+from knotwork.data.dataset import Dataset
 from knotwork.data.matrix import matrix
 from knotwork.data.settings import DATA
 from knotwork.errors import DataError
@@ -18,7 +19,9 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Stream:
-    """Training rows that come in batches, with a sample of them in memory. Made by `stream_parquet`, `stream_batches`.
+    """Training rows that come in batches, with a sample of them in memory.
+
+    Made by `stream_parquet` and `stream_batches`.
 
     Attributes:
         sample: A Dataset of at most 10,000 training rows, and of the validation and test rows, which no batch holds.
@@ -28,6 +31,14 @@ class Stream:
             units of the sample.
         rows: The number of training rows; None where it is not known.
         sized: False where the batches keep the size that their loader gives them.
+
+    Example:
+        >>> import torch, knotwork as kw
+        >>> x = torch.linspace(0, 1, 100)[:, None]
+        >>> stream = kw.stream_batches([(x[:50], x[:50] ** 2), (x[50:], x[50:] ** 2)])
+        >>> result = kw.KAN([1, 1], seed=0).fit(stream, steps=10, progress=False)
+        >>> result.optimizer
+        'adam'
     """
 
     sample: Dataset
@@ -36,7 +47,15 @@ class Stream:
     sized: bool = True
 
     def batches(self, size: int, generator: torch.Generator) -> Iterator[Batch]:
-        """An endless sequence of batches, epoch after epoch. Raises DataError where an epoch is empty."""
+        """Batches without end, epoch after epoch.
+
+        Args:
+            size: Rows of a batch; not used where the loader sets the size.
+            generator: Draws the seed of each epoch.
+
+        Raises:
+            DataError: An epoch gives no batch.
+        """
         while True:
             batch = None
             for batch in self.epoch(size, int(torch.randint(2**62, (), generator=generator))):

@@ -1,4 +1,4 @@
-"""What was found in a table: the formula, the front of formulas, and the networks behind them."""
+"""The result of a search for formulas: the best formula, the front of formulas, and their networks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,15 +16,20 @@ from knotwork.training import FitResult
 
 @dataclass(frozen=True)
 class Entry:
-    """One formula on the front: how long it is, how far off, and the networks that compute it.
+    """One formula of the front: its complexity, its error, and the networks that compute it.
 
-    `complexity` counts operators, functions, constants and variables. `error` is the root mean squared error on the
-    validation rows, or on the training rows where there are none. `shape` says in words how the formula is built.
-    `symbolic_model` is the network with named edges, `spline_model` the same with splines. `bits` is the length of
-    formula and residuals together, by which formulas are chosen.
+    While a search runs, entries have no formula and no networks yet, and `error` is that on the rows to which the
+    expression was fitted.
 
-    While a search runs, entries have no formula and no networks yet, and their `error` is that on the rows that the
-    expression was fitted to.
+    Attributes:
+        complexity: number of operators, functions, constants and variables.
+        error: root mean squared error on the validation rows, or on the training rows where there are none.
+        expression: the SymPy expression.
+        shape: how the formula is built, in words.
+        formula: the `Formula`.
+        symbolic_model: the network with named edges that computes it.
+        spline_model: the same network with splines.
+        bits: description length of formula and residuals together. The formula with the fewest bits is chosen.
     """
 
     complexity: int
@@ -39,14 +44,31 @@ class Entry:
 
 @dataclass(frozen=True)
 class Discovery:
-    """What `discover` found in a table.
+    """What `discover` found in a table. It prints the formula and the front, and notebooks show both as mathematics.
 
-    `formula` describes the training and validation rows in the fewest bits, those of the residuals and those of the
-    formula; `shape` says in words how it is built. `front` holds the best formula of every complexity, simplest
-    first. `symbolic_model` is the network that computes the formula, `spline_model` the same with splines in the place
-    of named functions, `baseline` the fit of the general network that came first, sparse where the search ended before
-    more was needed. All networks take every input column. `importance` maps inputs to their shares, `data` holds
-    the rows that were used, `stop` says why the search ended, `settings` what was asked for.
+    All networks take every input column.
+
+    Attributes:
+        formula: the `Formula` with the smallest description length: bits of its residuals on the training and
+            validation rows, plus bits of the formula.
+        front: the best `Entry` of every complexity, simplest first.
+        symbolic_model: the network with named edges that computes the formula.
+        spline_model: the same network with splines in place of named functions.
+        shape: how the formula is built, in words.
+        baseline: the fit of the general network that is fitted first; a sparse one where the search ended early.
+        importance: share of each input, by name.
+        data: the rows that were used; None after `load`.
+        seconds: duration of the search, in s.
+        stop: the reason why the search ended, a `StopReason`.
+        settings: the arguments of `discover`.
+
+    Example:
+        >>> import numpy as np, knotwork as kw
+        >>> x = np.linspace(1, 2, 60)
+        >>> found = kw.discover(x[:, None], 3 * x**2, names=["x"], seed=0, progress=False)
+        >>> print(found.formula)
+        y = 3*x**2
+        >>> figure = found.plot_predictions()
     """
 
     formula: Formula
@@ -67,34 +89,56 @@ class Discovery:
         return self.stop.value
 
     def plot(self, beta: float = 3.0, *, data: object = None, **options: Any) -> Any:
-        """The diagram of `symbolic_model`, as a matplotlib Figure."""
+        """The diagram of `symbolic_model`, as a matplotlib Figure.
+
+        Args:
+            beta: contrast between strong and weak edges, as in `KAN.plot`.
+            data: the rows over which curves are drawn; None: those of the search.
+            **options: those of `KAN.plot`.
+
+        Raises:
+            DataError: there are no rows, as after `load` without `data`.
+        """
         return self.symbolic_model.plot(self._rows(data, "plot"), beta, **options)
 
     def plot_predictions(self, *, data: object = None) -> Any:
         """Predictions of the formula against true values, as a matplotlib Figure.
 
-        The rows are the test rows, or the validation or training rows where fewer than two were set aside.
+        Args:
+            data: the rows to predict; None: those of the search. Of these the test rows are drawn, or the validation or
+                training rows where there are fewer than two test rows.
+
+        Raises:
+            DataError: there are no rows, as after `load` without `data`.
         """
         from knotwork.outputs import predictions
 
         return predictions(self.symbolic_model, self._rows(data, "plot_predictions"))
 
     def relations(self, *, data: object = None, **options: Any) -> Relations:
-        """How inputs act together in `symbolic_model`: which can be separated, which matter by a combination only."""
+        """How inputs act together in `symbolic_model`: which can be separated, which matter only in combination.
+
+        Args:
+            data: the rows to measure on; None: those of the search.
+            **options: those of `KAN.relations`.
+
+        Raises:
+            DataError: there are no rows, as after `load` without `data`.
+        """
         return self.symbolic_model.relations(self._rows(data, "relations"), **options)
 
     def save(self, path: str | Path) -> None:
-        """Write everything but the data to one JSON file, which `Discovery.load` reads.
+        """Write everything except the data to one JSON file, which `Discovery.load` reads.
 
-        It holds the formulas with the covariance of their constants, the importance, the settings, why and after how
-        many seconds the search ended, and the three networks, as safetensors in base64. Networks of other entries of
-        the front are not saved.
+        The file holds the formulas with the covariance of their constants, the importance, the settings, the reason and
+        the time at which the search ended, and the three networks as safetensors in base64. Networks of other entries
+        of the front are not saved.
 
         Args:
-            path: The file to write, such as "law.json". A file that exists is replaced.
+            path: the file to write, such as "law.json". An existing file is replaced.
 
         Raises:
-            CheckpointError: If the file cannot be written.
+            CheckpointError: the file cannot be written.
         """
         from knotwork.discover.storage import write
 
@@ -102,13 +146,16 @@ class Discovery:
 
     @classmethod
     def load(cls, path: str | Path) -> "Discovery":
-        """The discovery that `save` wrote, with `data` None: figures and reports of it need `data=`. Runs no code.
+        """The discovery that `save` wrote. It holds no data, so its figures and reports need `data=`. No code is run.
 
         Args:
-            path: A file that `save` wrote.
+            path: a file that `save` wrote.
+
+        Returns:
+            The discovery, with `data` None.
 
         Raises:
-            CheckpointError: For any other file, and for one that was changed.
+            CheckpointError: for any other file, and for a file that was changed.
         """
         from knotwork.discover.storage import read
 
@@ -131,18 +178,18 @@ class Discovery:
         return as_dataset(self.data if data is None else data)
 
     def report(self, path: str | Path, title: str | None = None, *, data: object = None) -> Path:
-        """Write all of this as one HTML page to `path`, a file that needs no other.
+        """Write the discovery as one HTML page that needs no other file.
 
         Args:
-            path: The file to write, such as "report.html". A file that exists is replaced.
-            title: The heading; None: the target as a function of the inputs.
-            data: The rows to judge on; None: those of the search.
+            path: the file to write, such as "report.html". An existing file is replaced.
+            title: the heading; None: the target as a function of the inputs.
+            data: the rows on which accuracy is computed; None: those of the search.
 
         Returns:
             The path of the page.
 
         Raises:
-            DataError: If the file cannot be written, or if there are no data.
+            DataError: the file cannot be written, or there are no data.
         """
         lib = self.settings.get("functions")
         asked = {"Seed": self.settings.get("seed"), "Functions": ", ".join(lib) if lib else "the default library"}

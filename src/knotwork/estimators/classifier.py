@@ -107,23 +107,39 @@ class KANClassifier(ClassifierMixin, KANEstimator):
         return self._train(rows, unit, 0 * unit, self._labels(), classes=places, callback=callback, progress=progress)
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Logits for X (n, in): (n,) for two classes, else (n, classes)."""
+        """Logits: (n,) for two classes, else (n, classes).
+
+        Args:
+            X: Inputs (n, in), an array or a data frame with the columns of the fit.
+        """
         outputs = self._values(self._rows(X))
         return outputs[:, 0] if len(self.classes_) == 2 else outputs
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities of the classes in the order of `classes_`: (n, classes)."""
+        """Probabilities of the classes in the order of `classes_`: (n, classes).
+
+        Args:
+            X: Inputs (n, in), an array or a data frame with the columns of the fit.
+        """
         return np.exp(self.predict_log_proba(X))
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Logarithms of the probabilities: (n, classes)."""
+        """Logarithms of the probabilities in the order of `classes_`: (n, classes).
+
+        Args:
+            X: Inputs (n, in), an array or a data frame with the columns of the fit.
+        """
         outputs = torch.tensor(self._values(self._rows(X)))
         if len(self.classes_) == 2:
             outputs = torch.cat([torch.zeros_like(outputs), outputs], dim=1)
         return outputs.log_softmax(1).numpy()
 
     def predict(self, X: Any) -> np.ndarray:
-        """The most probable class of each row: (n,)."""
+        """The most probable class of each row: (n,).
+
+        Args:
+            X: Inputs (n, in), an array or a data frame with the columns of the fit.
+        """
         places = self.predict_log_proba(X).argmax(1)
         return self.classes_[places]
 
@@ -146,7 +162,11 @@ class KANClassifier(ClassifierMixin, KANEstimator):
     def class_formulas(self, X: Any = None, lib: Iterable[str] | None = None) -> dict[Any, Formula]:
         """The logit of every class by its label: the parts of `formula(X, lib)`.
 
-        Of two classes the first has the negative of the second's logit.
+        Of two classes, the logit of the first is minus that of the second.
+
+        Args:
+            X: rows (n, in) on which constants are fitted. Default: those kept in `rows_`.
+            lib: names of the functions that edges may get. Default: the standard library.
         """
         found = self.formula_ if X is None and lib is None else self.formula(X, lib)
         labels = self.classes_.tolist()

@@ -73,6 +73,9 @@ class FittedNetwork(BaseEstimator, ABC):
             beta: Contrast between strong and weak edges, as in `knotwork.KAN.plot`. Default 3, or more where that would
                 leave all edges of a layer nearly invisible.
             **options: Those of `knotwork.KAN.plot`.
+
+        Raises:
+            NotFittedError: From scikit-learn, before `fit`.
         """
         from knotwork.outputs.diagram import telling_beta
 
@@ -89,7 +92,10 @@ class FittedNetwork(BaseEstimator, ABC):
                 `rows_`; the page says so.
             y: Their targets.
             **options: Those of `knotwork.outputs.report`; `formula=model.formula_` adds the formula, `compared=0`
-                makes it quick.
+                skips the comparison of curves with named functions, which takes most of the time.
+
+        Returns:
+            The path of the page.
 
         Raises:
             DataError: The file cannot be written, or only one of X and y was given.

@@ -114,7 +114,14 @@ class KANRegressor(RegressorMixin, MultiOutputMixin, KANEstimator):
         return self._train(rows, unit * scale, unit * center, names, callback=callback, progress=progress)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predictions for X (n, in): (n,), or (n, targets) if `y` had two axes."""
+        """Predictions for X: (n,), or (n, targets) if `y` had two axes.
+
+        Args:
+            X: Inputs (n, in), an array or a data frame with the columns of the fit.
+
+        Raises:
+            DataError: X has other columns, or values that are not finite.
+        """
         outputs = self._values(self._rows(X))
         return outputs[:, 0] if self._flat else outputs
 

@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One fit: `constants` is (a, b, c, d), `r2` the share of variance explained, `rmse` in the edge's units.
+    """One named function fitted to a curve as c·f(a·x + b) + d.
 
-    `cancellation` is how many times larger the terms c·f are than the range of the curve: a sine can imitate a parabola
-    by a tiny piece of a huge arc. `score` trades all: the cost of the function and of its inner constants, plus log2
-    of the unexplained share of the variance, plus log2 of a cancellation above one. A function that costs one unit more
-    must halve the unexplained variance. Smaller is better.
+    Attributes:
+        function: name of f.
+        constants: (a, b, c, d).
+        r2: share of the variance that is explained.
+        rmse: root mean squared error, in units of the curve.
+        cost: complexity of f, in bits.
+        cancellation: how many times larger the terms c·f are than the range of the curve. It is large where, for
+            example, a sine imitates a parabola by a small piece of a very long arc.
     """
 
     function: str
@@ -37,7 +41,11 @@ class Candidate:
 
     @property
     def score(self) -> float:
-        """The trade-off in bits; smaller is better."""
+        """The criterion of the ranking, in bits; smaller is better.
+
+        It adds the cost of the function and of its inner constants, log2 of the unexplained share of the variance, and
+        log2 of a cancellation above one. A function that costs one bit more must halve the unexplained variance.
+        """
         bits = self.cost + (0.0 if self.function == "x" else FORMULAS.inner_constants_bits)
         unexplained = math.log2(max(1 - self.r2, 0.0) + FORMULAS.equal_fit_share)
         return bits + unexplained + math.log2(max(self.cancellation, 1.0))
@@ -71,7 +79,8 @@ class Candidates(Sequence[Candidate]):
     def plot(self) -> "Figure":
         """The curve of the edge with the three best candidates drawn over it, as one matplotlib Figure.
 
-        Raises SpecError for candidates without `samples`.
+        Raises:
+            SpecError: for candidates without `samples`.
         """
         from knotwork.drawing import candidates_curve
 

@@ -1,4 +1,4 @@
-"""The formula as a value: what it says, its constants with errors, predictions with intervals, text and LaTeX."""
+"""A formula as a value: expressions, constants with standard errors, predictions with intervals, text and LaTeX."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -89,7 +89,7 @@ class Formula:
 
     @property
     def parametric(self) -> tuple[Any, ...]:
-        """The expressions with the symbols of `constants` in the places of their values: c_1*sqrt(x)."""
+        """The expressions with the symbols of `constants` in place of their values: c_1*sqrt(x)."""
         from knotwork.expressions import symbol
 
         symbols = iter(self.constants)
@@ -99,17 +99,17 @@ class Formula:
 
     @property
     def covariance(self) -> np.ndarray:
-        """Covariance (P, P) of the constants, in the order of `constants`, whose roots are the standard errors.
+        """Covariance (P, P) of the constants, in the order of `constants`; its diagonal holds squared standard errors.
 
-        Variances are infinite where the data leave a constant open, and what stands beside them NaN. Constants of
-        different outputs count as independent, but for logits.
+        Variances are infinite where the data do not determine a constant, and covariances with it are NaN. Constants of
+        different outputs count as independent, except those of logits.
         """
         blocks = [[one.covariance(other) for other in self.uncertainty] for one in self.uncertainty]
         return np.block(blocks) if blocks else np.zeros((0, 0))
 
     @property
     def correlations(self) -> np.ndarray:
-        """Correlations (P, P) of the constants, in the order of `constants`; NaN where the data leave one open."""
+        """Correlations (P, P) of the constants, in their order; NaN where the data do not determine a constant."""
         return correlations(self.covariance)
 
     @overload
@@ -117,15 +117,33 @@ class Formula:
     @overload
     def predict(self, X: Any, interval: float, kind: Kind = "prediction") -> Prediction: ...
     def predict(self, X: Any, interval: float | None = None, kind: Kind = "prediction") -> np.ndarray | Prediction:
-        """Values at the rows X, (n,) or (n, outputs); with `interval`, such as 0.95, also its ends: mean, lower, upper.
+        """Values at the rows X, (n,) or (n, outputs), and with `interval` also the ends of an interval.
 
-        X has one column a variable, in that order, or names: a data frame or a dict of columns, of which only those in
-        the formula are needed. `kind="prediction"` gives intervals for a new observation, whose noise is that of the
-        training rows; `kind="confidence"` for the mean of many. Both rest on the formula being right and its noise
-        independent, equally large and normal (Student's t, slopes by the constants as in `errors`); they are infinite
-        where the value depends on constants that the data leave open. Those of a rounded formula are wider by what
-        rounding moves the value. Numbers in place of columns give a number, and so does a formula without variables
-        for a dict without any. Raises DataError for other columns.
+        Intervals assume that the formula is right and that its noise is independent, of equal variance and normal
+        (Student's t; the variance of a value follows from the covariance of the constants). They are infinite where the
+        value depends on constants that the data do not determine. Those of a rounded formula are wider by the change
+        that rounding causes.
+
+        Args:
+            X: one column for each of `variables`, in that order, (n, variables), or columns by name: a data frame or a
+                dict, of which only the variables in use are needed. Numbers in place of columns give a number, and so
+                does an empty dict for a formula without variables.
+            interval: probability that the interval covers the value, such as 0.95; None: no interval.
+            kind: "prediction" for the interval of a new observation, whose noise is that of the training rows;
+                "confidence" for the interval of the mean of many observations.
+
+        Returns:
+            An array, or with `interval` a `Prediction` of mean, lower and upper.
+
+        Raises:
+            DataError: for other columns.
+            SpecError: for an interval of a formula that was measured on no data.
+
+        Example:
+            >>> from knotwork import Formula
+            >>> from knotwork.expressions import parse
+            >>> Formula((parse("2.5*x"),), ("x",), ("y",), gap=0.0, r2=1.0, rmse=0.0).predict({"x": [1.0, 2.0]})
+            array([2.5, 5. ])
         """
         used = {str(symbol) for expression in self.expressions for symbol in expression.free_symbols}
         columns, shape = columns_of(X, self.variables, used)
@@ -148,7 +166,7 @@ class Formula:
         return Prediction(values, values - width, values + width)
 
     def _moved(self, output: int, columns: Mapping[str, Tensor]) -> np.ndarray | float:
-        """By how much rounding has moved the values (n,) of an output."""
+        """The change of the values (n,) of an output by rounding."""
         from knotwork.expressions import to_numpy
 
         exact = self.uncertainty[output].template.filled()
@@ -183,20 +201,20 @@ class Formula:
         )
 
     def latex(self) -> str:
-        """LaTeX of the expression; several outputs one below the other."""
+        """LaTeX of the expression; with several outputs one line for each."""
         from knotwork.expressions import latex
 
         return r" \\ ".join(latex(e) for e in self.expressions)
 
     def equation(self) -> str:
-        """LaTeX of the whole equation, target and all."""
+        """LaTeX of the whole equation, `target = expression`; with several outputs one line for each."""
         from knotwork.expressions import latex, symbol
 
         pairs = zip(self.targets, self.expressions, strict=True)
         return r" \\ ".join(f"{latex(symbol(name))} = {latex(e)}" for name, e in pairs)
 
     def _repr_latex_(self) -> str:
-        """What notebooks show: the equation set as mathematics, constants rounded to four digits."""
+        """What notebooks show: the equation as mathematics, with constants rounded to four digits."""
         rows = self.round(4).equation()
         if len(self.targets) > 1:
             rows = rf"\begin{{aligned}} {rows.replace(' = ', ' &= ')} \end{{aligned}}"
@@ -205,8 +223,13 @@ class Formula:
     def round(self, digits: int = 3) -> "Formula":
         """A new formula with constants rounded to significant digits, in `expressions` and in `constants`.
 
-        Every constant keeps its standard error, also where two become the same number, and `gap`, `r2` and `rmse`
-        remain those of the exact formula. Raises ExpressionError for fewer than one digit.
+        Every constant keeps its standard error. `gap`, `r2` and `rmse` remain those of the exact formula.
+
+        Args:
+            digits: number of significant digits, at least 1.
+
+        Raises:
+            ExpressionError: `digits` is below 1.
         """
         from knotwork.expressions import number, round_constants
 
@@ -217,7 +240,11 @@ class Formula:
         return replace(self, expressions=expressions, constants=constants)
 
     def negated(self, target: str) -> "Formula":
-        """The formula of the only output with its sign changed, under another name, as for the other of two classes."""
+        """A new formula with the sign of its only output changed: of two classes, the logit of the other class.
+
+        Args:
+            target: name of the new output.
+        """
         changed = tuple(one.negated() for one in self.uncertainty)
         constants = constants_of(changed, self.variables)
         return replace(
@@ -225,7 +252,7 @@ class Formula:
         )
 
     def numpy(self) -> Callable[..., Any]:
-        """A function of one array a variable, in the order of `variables`; several outputs are stacked last."""
+        """A function of one array for each of `variables`. Several outputs are stacked on the last axis."""
         from knotwork.expressions import to_numpy
 
         functions = [to_numpy(e, self.variables) for e in self.expressions]
@@ -234,14 +261,18 @@ class Formula:
         return lambda *columns: np.stack([f(*columns) for f in functions], axis=-1)
 
     def to_dict(self) -> dict[str, Any]:
-        """All that the formula holds, as lists, dicts, texts and numbers that JSON can hold; `from_dict` reads it."""
+        """All that the formula holds, as lists, dicts, texts and numbers for JSON. `from_dict` reads it."""
         return formula_to_dict(self)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "Formula":
-        """The formula that `to_dict` wrote, equal in every expression, prediction and interval.
+        """The formula that `to_dict` wrote, with the same expressions, predictions and intervals. No code is run.
 
-        Nothing in the content is executed. Raises CheckpointError for anything else, and where something was changed.
+        Args:
+            content: what `to_dict` returned.
+
+        Raises:
+            CheckpointError: for any other content, and where something was changed.
         """
         return formula_from_dict(cls, content)
 
@@ -251,11 +282,24 @@ class Formula:
 
     @classmethod
     def from_json(cls, text: str) -> "Formula":
-        """The formula that `to_json` wrote; CheckpointError for any other text. Runs no code from it."""
+        """The formula that `to_json` wrote. No code from the text is run.
+
+        Args:
+            text: what `to_json` returned.
+
+        Raises:
+            CheckpointError: for any other text.
+        """
         return formula_from_json(cls, text)
 
     def save(self, path: str | Path) -> None:
-        """Write the formula to a JSON file, without any data; CheckpointError if it cannot be written.
+        """Write the formula to a JSON file, without any data.
+
+        Args:
+            path: the file to write, such as "law.json". An existing file is replaced.
+
+        Raises:
+            CheckpointError: the file cannot be written.
 
         Example:
             >>> import tempfile
@@ -274,9 +318,13 @@ class Formula:
 
     @classmethod
     def load(cls, path: str | Path) -> "Formula":
-        """The formula that `save` wrote, equal in every expression, prediction and interval.
+        """The formula that `save` wrote, with the same expressions, predictions and intervals. No code is run.
 
-        Runs no code from the file. Raises CheckpointError for a file that is missing, is no formula or was changed.
+        Args:
+            path: a file that `save` wrote.
+
+        Raises:
+            CheckpointError: the file is missing, is no formula or was changed.
         """
         if not Path(path).is_file():
             raise CheckpointError(f"there is no file {str(path)!r} to load; give the path that was passed to save().")

@@ -1,4 +1,4 @@
-"""One KAN layer: a learnable curve on every edge from `in` values to `out` sums."""
+"""One KAN layer: a learnable curve on every edge, from `in` inputs to `out` sums."""
 
 from collections.abc import Sequence
 
@@ -20,15 +20,15 @@ from knotwork.splines import (
     uniform_knots,
 )
 
-AT_ONCE = 2**20  # values of edges at points, while curves move to other knots
+AT_ONCE = 2**20  # largest number of edge values at once, while curves are fitted on new knots
 
 
 class KANLayer(nn.Module):
     """Sums of learnable curves, y_j = Σ_i φ_ij(x_i), in place of a linear map (eq. 2.5): (..., in) → (..., out).
 
-    φ(x) = w_b·b(z) + Σ_m c_m B_m(x) (eq. 2.10-2.12), where z is x measured in its grid, -1 at its first point and 1 at
-    its last, so that moving a grid and the values on it together changes nothing. An edge may instead be named,
-    c·f(a·x + b) + d, or removed, which is exactly zero. Outside the grid the spline goes on as `extrapolation` says.
+    φ(x) = w_b·b(z) + Σ_m c_m B_m(x) (eq. 2.10-2.12), where z is x mapped
+    linearly from its grid to [-1, 1]. So a linear map of both x and its grid changes nothing. An edge can instead be
+    named, c·f(a·x + b) + d, or removed, which makes it exactly zero. `extrapolation` says what holds outside the grid.
 
     `coefficients` has shape (in, grid + k, out), `base_weights` (in, out), `knots` (in, grid + 2k + 1). `mask` is 1
     where an edge is a spline and 0 where it is named or removed.
@@ -39,14 +39,14 @@ class KANLayer(nn.Module):
         grid: number of intervals G of every spline.
         k: order of the splines, 0 to 7.
         base: b(z): "silu", "identity", "sine" or "zero".
-        init: initial values: "paper" (section 2.2), whose Xavier weights suit a layer among others as those of
-            torch.nn.Linear do, or "power" (arXiv 2509.03417), the default of a whole `KAN`.
-        grid_range: ends of all grids until `update_grid` or `set_knots` places them.
+        init: initial values: "paper" (section 2.2), with Xavier weights as torch.nn.Linear has, or "power"
+            (arXiv 2509.03417), the default of a whole `KAN`.
+        grid_range: (low, high) of all grids until `update_grid` or `set_knots` replaces them.
         extrapolation: outside its grid a spline continues as a straight line ("linear"), falls to zero ("zero") or
             raises an error ("error").
         dtype: torch's default, as for every layer of torch; a whole `KAN` takes float64.
         device: where the tensors are.
-        generator: draws the initial values; torch's own by default.
+        generator: draws the initial values; torch's own generator by default.
 
     Raises:
         SpecError: for settings that describe no layer.
@@ -95,13 +95,19 @@ class KANLayer(nn.Module):
         self.reset_parameters(init, generator)
 
     def reset_parameters(self, init: str = "paper", generator: torch.Generator | None = None) -> None:
-        """New initial values for every spline edge; torch's own generator unless one is passed."""
+        """New initial values for every spline edge, in place.
+
+        Args:
+            init: "paper" or "power".
+            generator: draws the values; torch's own generator by default.
+        """
         with torch.no_grad():
             coefficients, base_weights = initialiser(init)(self.coefficients, self.base_weights, generator)
             self.coefficients.copy_(coefficients)
             self.base_weights.copy_(base_weights)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The sums (..., out) for x (..., in); SpecError for another number of inputs."""
         if not isinstance(x, Tensor):
             raise SpecError(f"this layer takes a tensor but got {type(x).__name__}: pass torch.as_tensor(...) of it.")
         if x.ndim == 0 or x.shape[-1] != self.in_features:
@@ -111,14 +117,18 @@ class KANLayer(nn.Module):
             )
         rows = x.reshape(-1, self.in_features)
         if rows.dtype != self.knots.dtype and torch.is_autocast_enabled(rows.device.type):
-            rows = rows.to(self.knots.dtype)  # a half-precision sum of splines would be worthless
+            rows = rows.to(self.knots.dtype)  # sums of splines need full precision
         y = self.sums(rows)
         return y.reshape(*x.shape[:-1], self.out_features)
 
     def sums(self, x: Tensor, derivative: int = 0, scale: Tensor | None = None, only: int | None = None) -> Tensor:
-        """Σ_i scale_i φ_ij^(derivative)(x_i) for x and scale (batch, in): (batch, out).
+        """Σ_i scale_i φ_ij^(derivative)(x_i), (batch, out).
 
-        With `only` the sum has the one term of that input, and x and scale are its columns (batch, 1).
+        Args:
+            x: inputs (batch, in).
+            derivative: order of the derivative; 0 for the values.
+            scale: factors (batch, in); None: 1.
+            only: number of one input. The sum then has only its term, and x and scale are its columns (batch, 1).
         """
         if self.has_splines():
             (coefficients, base_weights), knots = self._weights(), self.knots
@@ -137,9 +147,12 @@ class KANLayer(nn.Module):
         return y
 
     def series(self, x: Tensor, derivatives: Sequence[int], scales: Tensor) -> Tensor:
-        """`sums` of several derivatives at the same x, (rows, batch, out), one row a derivative.
+        """`sums` of several derivatives at the same x, (rows, batch, out), one row for each derivative.
 
-        `scales` (rows - 1, batch, in) are those of all but the first, which has none.
+        Args:
+            x: inputs (batch, in).
+            derivatives: order of the derivative of each row.
+            scales: factors of all rows but the first, (rows - 1, batch, in). The first row has none.
         """
         if self.named or not self.has_splines():
             rows = zip(derivatives, (None, *scales), strict=True)
@@ -154,7 +167,7 @@ class KANLayer(nn.Module):
         return self.coefficients * self.mask.unsqueeze(1), self.base_weights * self.mask
 
     def edges(self, x: Tensor) -> Tensor:
-        """Value of every edge, zero where it was removed: (batch, in) → (batch, in, out)."""
+        """The value of every edge, zero where it was removed: (batch, in) → (batch, in, out)."""
         if self.has_splines():
             splines = basis(x, self.knots, self.k, 0, self.extrapolation)
             values = torch.einsum("nib,ibo->nio", splines, self.coefficients)
@@ -168,11 +181,11 @@ class KANLayer(nn.Module):
         return values.flatten(1).index_add(-1, places.to(x.device), named).reshape(values.shape)
 
     def base_values(self, x: Tensor, slope: bool = False) -> Tensor:
-        """b of x measured in its grid, or its derivative by x: (batch, in) → (batch, in)."""
+        """The base function b(z), or with `slope` its derivative by x: (batch, in) → (batch, in)."""
         return base_values(x, self.knots, self.k, self.base, int(slope))
 
     def named_values(self, n: int, x: Tensor, derivative: int = 0) -> Tensor:
-        """c·f(a·x + b) + d of the n-th named edge, or a derivative of it: (batch,) → (batch,)."""
+        """c·f(a·x + b) + d of the n-th named edge, or its derivative of some order: (batch,) → (batch,)."""
         _, _, name, trainable = self.named[n]
         a, b, c, d = self.affine[n] if trainable else self.affine[n].detach()
         values = named_function(name).derivative(a * x + b, derivative)
@@ -181,7 +194,7 @@ class KANLayer(nn.Module):
     # --- the structure of the layer ---
 
     def is_whole(self) -> bool:
-        """Whether every edge is a spline; found out again only when the mask has changed."""
+        """Whether every edge is a spline. The answer is cached until the mask changes."""
         mask = self.mask
         if torch.compiler.is_compiling() or mask.is_inference():
             return False
@@ -192,26 +205,37 @@ class KANLayer(nn.Module):
         return whole
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "_whole": (None, 0, False)}  # versions of a copy start anew
+        return {**self.__dict__, "_whole": (None, 0, False)}  # the versions of a copy are its own
 
     def has_splines(self) -> bool:
-        """False once every edge is named or removed, so that no basis need be computed."""
+        """Whether any edge is a spline. If not, no basis functions are computed."""
         return not self.named or bool((self.mask > 0).any())
 
     def active(self) -> Tensor:
-        """True where an edge was not removed: shape (in, out)."""
+        """True for edges that were not removed, (in, out)."""
         active = self.mask > 0
         for source, target, _, _ in self.named:
             active[source, target] = True
         return active
 
     def named_at(self, source: int, target: int) -> int | None:
-        """Number of the named edge from `source` to `target`, or None if it is a spline or removed."""
+        """The number of the named edge from `source` to `target`; None if this edge is a spline or was removed."""
         places = [(s, t) for s, t, _, _ in self.named]
         return places.index((source, target)) if (source, target) in places else None
 
     def name_edge(self, source: int, target: int, function: str, constants: Tensor, trainable: bool = True) -> None:
-        """Replace an edge by c·f(a·x + b) + d, `constants` being (a, b, c, d). Its spline is kept for `unname_edge`."""
+        """Replace an edge by c·f(a·x + b) + d, in place. Its spline is kept for `unname_edge`.
+
+        Args:
+            source: number of the input.
+            target: number of the sum.
+            function: name of f in the library.
+            constants: (a, b, c, d).
+            trainable: whether fits change the constants.
+
+        Raises:
+            SpecError: there is no such function.
+        """
         edge = (source, target, named_function(function).name, trainable)
         row = torch.as_tensor(constants, dtype=self.affine.dtype, device=self.affine.device).reshape(1, 4)
         self.unname_edge(source, target)
@@ -220,7 +244,7 @@ class KANLayer(nn.Module):
         self.mask[source, target] = 0
 
     def unname_edge(self, source: int, target: int) -> None:
-        """Make a named edge the spline again that it was; nothing happens to other edges."""
+        """Make a named edge the spline it was before, in place. Other edges do not change."""
         place = self.named_at(source, target)
         if place is None:
             return
@@ -230,12 +254,16 @@ class KANLayer(nn.Module):
         self.mask[source, target] = 1
 
     def remove_edge(self, source: int, target: int) -> None:
-        """Make an edge exactly zero."""
+        """Make an edge exactly zero, in place."""
         self.unname_edge(source, target)
         self.mask[source, target] = 0
 
     def set_knots(self, knots: Tensor) -> None:
-        """Move to other knots (in, G' + 2k + 1), each edge kept as close as possible in L² over its new grid."""
+        """Change the knots, in place. Each edge becomes the closest one in L² over its new grid.
+
+        Args:
+            knots: the new knots, (in, G' + 2k + 1).
+        """
         found, size = [], max(1, AT_ONCE // (self.out_features * (knots.shape[1] + self.knots.shape[1]) * (self.k + 1)))
         with torch.no_grad():
             for i in range(0, self.in_features, size):
@@ -251,9 +279,13 @@ class KANLayer(nn.Module):
             self._put(torch.cat(found))
 
     def update_grid(self, x: Tensor, grid_eps: float = 1.0) -> None:
-        """Lay the grids over samples x (batch, in), blended with their quantiles where grid_eps < 1; curves are kept.
+        """Place the grids over samples, in place. The curves of the edges are kept as closely as the new grids allow.
 
-        For training loops of your own: call it once with rows of the data, and again when hidden values have moved.
+        For training loops of your own: call it once with rows of the data, and again when hidden values have changed.
+
+        Args:
+            x: samples (batch, in).
+            grid_eps: 1: even knots; 0: knots at the quantiles of the samples; values between blend the two.
         """
         x = x.detach().reshape(-1, self.in_features).to(self.knots.dtype)
         low, high = x.amin(0), x.amax(0)
@@ -262,7 +294,12 @@ class KANLayer(nn.Module):
         self.set_knots(adaptive_knots(x, low, high, self.grid, self.k, grid_eps))
 
     def refine(self, grid: int) -> None:
-        """More intervals for every input: exactly the same curves if `grid` is a multiple of today's, else in L²."""
+        """Use more grid intervals for every input, in place.
+
+        Args:
+            grid: new number of intervals. Where it is a multiple of the present number, the curves are the same to
+                rounding. Otherwise they are the closest ones in L².
+        """
         if grid % self.grid == 0:
             finer = subdivide(self.knots, self.k, grid // self.grid)
             with torch.no_grad():
@@ -283,5 +320,5 @@ class KANLayer(nn.Module):
 
 
 def _continued(extrapolation: str) -> str:
-    """How a spline is read outside its grid while it moves to another one: "error" would forbid every wider grid."""
+    """The extrapolation of a spline while it is fitted on another grid. "error" would forbid every wider grid."""
     return "linear" if extrapolation == "error" else extrapolation

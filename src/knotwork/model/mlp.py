@@ -1,4 +1,4 @@
-"""The baseline that every claim about KANs is measured against."""
+"""The multilayer perceptron that KANs are compared with."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,7 +10,24 @@ from knotwork.errors import SpecError
 
 
 class MLP(nn.Module):
-    """Linear maps with SiLU between them (eq. 2.9): (..., in) → (..., out), float64 unless dtype is given."""
+    """A multilayer perceptron, the baseline for KANs: linear maps with SiLU between them (eq. 2.9).
+
+    Calling it maps (..., width[0]) to (..., width[-1]).
+
+    Args:
+        width: nodes of each layer, inputs first, such as [2, 20, 1].
+        seed: makes the initial values reproducible; torch's own generator is not touched. None draws them at random.
+        dtype: float64 by default, as in `KAN`, so that both are compared at the same precision.
+
+    Raises:
+        SpecError: `width` has fewer than two numbers.
+
+    Example:
+        >>> import torch, knotwork as kw
+        >>> model = kw.MLP([2, 20, 1], seed=0)
+        >>> model(torch.zeros(10, 2)).shape
+        torch.Size([10, 1])
+    """
 
     def __init__(self, width: Sequence[int], *, seed: int | None = None, dtype: torch.dtype = torch.float64) -> None:
         super().__init__()
@@ -30,4 +47,5 @@ class MLP(nn.Module):
         self.layers = nn.Sequential(*layers[:-1])
 
     def forward(self, x: Tensor) -> Tensor:
+        """The outputs (..., out) for x (..., in), in the dtype of the parameters."""
         return self.layers(x.to(next(self.parameters()).dtype))

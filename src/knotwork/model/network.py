@@ -12,7 +12,7 @@ from knotwork.model.spec import NamedEdge, Spec, is_whole
 
 
 class Layers(nn.ModuleList):
-    """The layers of a network, typed."""
+    """The layers of a network, with types."""
 
     def __getitem__(self, index: int) -> KANLayer:  # type: ignore[override]
         return super().__getitem__(index)  # type: ignore[return-value]
@@ -22,10 +22,10 @@ class Layers(nn.ModuleList):
 
 
 class KANNetwork(nn.Module):
-    """The network that a `Spec` describes: (..., in_features) → (..., outputs), cast to the network's dtype.
+    """The network that a `Spec` describes: (..., in_features) → (..., outputs), in the dtype of the network.
 
-    The factors of layer l are numbered sums first, then the factors of its products, `arity` after `arity`. `fitted`
-    says whether the network was trained before. No sample is ever kept on it.
+    The sums of a layer are those of its sum nodes first, then the factors of its product nodes, `arity` for each.
+    `fitted` says whether the network was trained before. No sample is ever kept on it.
     """
 
     fitted: Tensor
@@ -56,27 +56,34 @@ class KANNetwork(nn.Module):
 
     @classmethod
     def from_spec(cls, spec: Spec, init: str = "paper", generator: torch.Generator | None = None) -> Self:
-        """A network of this structure; initial values are the same every time unless a generator is passed."""
+        """A network of this structure.
+
+        Args:
+            spec: the structure.
+            init: initial values, "paper" or "power", as in `KAN`.
+            generator: draws the initial values. None: the initial values are the same every time.
+        """
         network = cls.__new__(cls)
         KANNetwork.__init__(network, spec, init, generator or torch.Generator())
         return network
 
     @property
     def spec(self) -> Spec:
-        """Today's structure, named edges and grid included."""
+        """The present structure, with named edges and grid."""
         named = tuple(NamedEdge(l, *edge) for l, layer in enumerate(self.layers) for edge in layer.named)
         fields = {**self.structure.__dict__, "named": named, "grid": self.layers[0].grid}
         fields["dtype"] = str(self.layers[0].coefficients.dtype).split(".")[1]
         return Spec(**fields)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The outputs (..., outputs) for x (..., in_features); SpecError for another number of columns."""
         values = self.select_inputs(x)
         for l, layer in enumerate(self.layers):
             values = self.combine(l + 1, layer(values))
         return values
 
     def select_inputs(self, x: Tensor) -> Tensor:
-        """The columns in use of x, in the network's dtype; SpecError for a wrong number of columns."""
+        """The columns of x that are in use, in the network's dtype; SpecError for another number of columns."""
         spec = self.structure
         if not isinstance(x, Tensor):
             raise SpecError(f"this KAN takes a tensor but got {type(x).__name__}: pass torch.as_tensor(...) of it.")
@@ -90,7 +97,7 @@ class KANNetwork(nn.Module):
         return x if len(spec.inputs) == spec.in_features else x[..., list(spec.inputs)]
 
     def combine(self, layer: int, sums: Tensor) -> Tensor:
-        """Node values of a layer from its sums: (..., sums) → (..., nodes)."""
+        """The nodes of a layer from its sums, (..., sums) → (..., nodes): product nodes multiply their factors."""
         n_sums, n_products = self.structure.width[layer]
         if not n_products:
             return sums
@@ -98,7 +105,7 @@ class KANNetwork(nn.Module):
         return torch.cat([sums[..., :n_sums], factors.prod(-1)], dim=-1)
 
     def copy(self) -> Self:
-        """An independent network with the same structure and values."""
+        """An independent network with the same structure, values and frozen parameters."""
         other = type(self).from_spec(self.spec)
         other.load_state_dict(self.state_dict())
         for its, mine in zip(other.parameters(), self.parameters(), strict=True):
@@ -106,10 +113,20 @@ class KANNetwork(nn.Module):
         return other.train(self.training)
 
     def refine(self, grid: int) -> Self:
-        """A copy with `grid` intervals an input and the same function (eq. 2.16 of Liu et al. 2024).
+        """A copy with finer grids that computes the same function (grid extension, eq. 2.16 of Liu et al. 2024).
 
-        The function is the same to rounding where `grid` is a multiple of the present number, by knot insertion, and
-        the closest in L² elsewhere. Raises SpecError for what is no whole number of at least 1.
+        Args:
+            grid: new number of intervals of each input. Where it is a multiple of the present number, the function is
+                the same to rounding, by knot insertion. Otherwise it is the closest one in L².
+
+        Raises:
+            SpecError: `grid` is no integer of at least 1.
+
+        Example:
+            >>> import torch, knotwork as kw
+            >>> model, x = kw.KAN([2, 5, 1], grid=5, seed=0), torch.rand(10, 2)
+            >>> torch.allclose(model.refine(10)(x), model(x))
+            True
         """
         if not is_whole(grid) or grid < 1:
             raise SpecError(f"grid={grid!r} is not possible: it must be a whole number of at least 1.")
@@ -121,7 +138,7 @@ class KANNetwork(nn.Module):
         return other
 
     def parameters_in_use(self) -> int:
-        """Number of parameters that the output depends on: removed and named edges' splines do not count."""
+        """Number of parameters that affect the output. Splines of removed and of named edges do not count."""
         total = 0
         for layer in self.layers:
             total += int((layer.mask > 0).sum()) * (layer.coefficients.shape[1] + (layer.base != "zero"))

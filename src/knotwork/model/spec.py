@@ -1,4 +1,4 @@
-"""What a network is, apart from its numbers: enough to build another one just like it."""
+"""The structure of a network without its numbers: enough to build another network of the same form."""
 
 import json
 import math
@@ -19,7 +19,15 @@ Width = Sequence[int | Sequence[int]]
 
 @dataclass(frozen=True)
 class NamedEdge:
-    """Edge (layer, source, target) computes c·f(a·x + b) + d with the library's function of that name."""
+    """Edge (layer, source, target), which computes c·f(a·x + b) + d with a named function f of the library.
+
+    Args:
+        layer: number of the layer of edges, from 0.
+        source: number of the node that the edge comes from.
+        target: number of the sum that it leads to.
+        function: name of f, such as "sin".
+        trainable: whether fits change (a, b, c, d).
+    """
 
     layer: int
     source: int
@@ -30,11 +38,32 @@ class NamedEdge:
 
 @dataclass(frozen=True)
 class Spec:
-    """The structure of a KAN: frozen, comparable, and written to JSON in checkpoints.
+    """The structure of a KAN: frozen, comparable, and written to JSON in checkpoints. `KAN.spec` gives it.
 
-    `width` holds (sums, products) of nodes a layer, inputs first; a product node multiplies `arity` incoming sums.
-    `in_features` columns are accepted and `inputs` are the ones used, so a network whose inputs were pruned still takes
-    the original rows. `grid_range` is the user's range of the input grids, or None where the first fit sets it.
+    Args:
+        width: (sums, products) of the nodes of each layer, inputs first. `KAN` also takes [2, (3, 1), 1].
+        grid: number of intervals G of every spline.
+        k: order of the splines, 0 to 7.
+        arity: number of sums that a product node multiplies.
+        base: b(x) of eq. 2.10: "silu", "identity", "sine" or "zero".
+        extrapolation: what a spline does outside its grid: "linear", "zero" or "error".
+        grid_range: (low, high) of the input grids. None: the first fit places them over the data.
+        dtype: "float32" or "float64".
+        in_features: number of columns that the network accepts. 0 stands for the nodes of the first layer.
+        inputs: the columns that it uses, counted from 0. A network whose inputs were pruned has fewer inputs than
+            `in_features`, and still takes the original rows. Empty: all columns.
+        named: the edges that have a name.
+
+    Raises:
+        SpecError: for settings that describe no network.
+
+    Example:
+        >>> import knotwork as kw
+        >>> spec = kw.KAN([2, (3, 1), 1], grid=8).spec
+        >>> spec.width, spec.depth, spec.nodes(1), spec.sums(1)
+        (((2, 0), (3, 1), (1, 0)), 2, 4, 5)
+        >>> kw.Spec.from_json(spec.to_json()) == spec
+        True
     """
 
     width: tuple[tuple[int, int], ...]
@@ -98,15 +127,19 @@ class Spec:
         return len(self.width) - 1
 
     def nodes(self, layer: int) -> int:
-        """Nodes of a layer, sums and products together; layer 0 holds the inputs in use."""
+        """Number of nodes of a layer, sums and products together; layer 0 holds the inputs in use."""
         return sum(self.width[layer])
 
     def sums(self, layer: int) -> int:
-        """Sums that the edges into this layer's nodes feed: its sum nodes and the factors of its products."""
+        """Number of sums that the edges into this layer compute: its sum nodes and the factors of its products."""
         return self.width[layer][0] + self.arity * self.width[layer][1]
 
     def check_edge(self, layer: int, source: int, target: int) -> None:
-        """Raise SpecError unless edge (layer, source, target) is in this network."""
+        """Check that this network has the edge (layer, source, target), each counted from 0.
+
+        Raises:
+            SpecError: there is no such edge.
+        """
         if not 0 <= layer < self.depth:
             raise SpecError(
                 f"there is no layer {layer}: this KAN (width={_plain(self.width)}) has layers 0 to {self.depth - 1}."
@@ -121,12 +154,19 @@ class Spec:
         return f"KAN width={_plain(self.width)} grid={self.grid} k={self.k}"
 
     def to_json(self) -> str:
-        """This structure as one line of JSON."""
+        """This structure as one line of JSON, which `from_json` reads."""
         return json.dumps(asdict(self))
 
     @staticmethod
     def from_json(text: str) -> "Spec":
-        """The structure that `to_json` wrote; SpecError if it is not one."""
+        """The structure that `to_json` wrote. No code from the text is run.
+
+        Args:
+            text: what `to_json` returned.
+
+        Raises:
+            SpecError: the text is no structure of a KAN.
+        """
         try:
             fields = json.loads(text)
             named = tuple(
@@ -150,7 +190,7 @@ class Spec:
 
 
 def parse_width(width: Width) -> tuple[tuple[int, int], ...]:
-    """[2, (3, 1), 1] as ((2, 0), (3, 1), (1, 0)); the caller's list is left alone."""
+    """[2, (3, 1), 1] as ((2, 0), (3, 1), (1, 0)). The caller's list is not changed."""
     try:
         layers = [tuple(n) if isinstance(n, Sequence) else (n, 0) for n in map(_unpacked, _unpacked(width))]
         if any(len(n) != 2 or any(isinstance(v, bool) for v in n) for n in layers):
@@ -164,7 +204,7 @@ def parse_width(width: Width) -> tuple[tuple[int, int], ...]:
 
 
 def is_whole(value: object) -> bool:
-    """True for whole numbers of Python and NumPy, not for truth values."""
+    """True for integers of Python and NumPy, False for truth values and all else."""
     try:
         operator.index(value)  # type: ignore[arg-type]
     except TypeError:
@@ -173,7 +213,7 @@ def is_whole(value: object) -> bool:
 
 
 def _unpacked(value: Any) -> Any:
-    """Arrays and numbers of NumPy and torch as those of Python, all else as it is."""
+    """Arrays and numbers of NumPy and torch as Python lists and numbers; all else as it is."""
     return value.tolist() if hasattr(value, "tolist") else value
 
 

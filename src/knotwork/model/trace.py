@@ -1,4 +1,4 @@
-"""What one pass through a network saw, as a value."""
+"""The values of every edge, sum and node in one forward pass."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,14 @@ from knotwork.model.network import KANNetwork
 
 @dataclass(frozen=True)
 class LayerTrace:
-    """One layer on a batch.
+    """The values in one layer on a batch of rows.
 
-    `inputs` (batch, in), `edges` (batch, in, sums), `sums` (batch, sums), `nodes` (batch, nodes). `active`
-    (in, sums) is False for removed edges, whose values are zero.
+    Attributes:
+        inputs: values that enter the layer, (batch, in).
+        edges: value of every edge, (batch, in, sums); 0 for removed edges.
+        sums: sums of the edges over the inputs, (batch, sums).
+        nodes: sum nodes, then product nodes, (batch, nodes).
+        active: False for removed edges, (in, sums).
     """
 
     inputs: Tensor
@@ -25,7 +29,17 @@ class LayerTrace:
 
 @dataclass(frozen=True)
 class Trace:
-    """All layers of a network on one batch, first to last."""
+    """The values in all layers of a network on one batch, as `KAN.trace` returns them.
+
+    Attributes:
+        layers: one `LayerTrace` for each layer, first to last.
+
+    Example:
+        >>> import torch, knotwork as kw
+        >>> seen = kw.KAN([2, 5, 1], seed=0).trace(torch.zeros(10, 2))
+        >>> seen.layers[0].edges.shape, seen.outputs.shape
+        (torch.Size([10, 2, 5]), torch.Size([10, 1]))
+    """
 
     layers: tuple[LayerTrace, ...]
 
@@ -36,7 +50,18 @@ class Trace:
 
 
 def trace(network: KANNetwork, x: Tensor) -> Trace:
-    """Every edge, sum and node of `network` on x of shape (batch, in_features). Gradients flow through it."""
+    """Every edge, sum and node of a network on a batch. Gradients flow through it.
+
+    Args:
+        network: the network; it is not changed.
+        x: rows (batch, in_features).
+
+    Returns:
+        A `Trace`.
+
+    Raises:
+        SpecError: x has another number of columns.
+    """
     values = network.select_inputs(x)
     layers = []
     for l, layer in enumerate(network.layers):

@@ -1,4 +1,4 @@
-"""How much every edge, node and input matters."""
+"""Importance scores of edges, nodes and inputs."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,22 @@ METHODS = ("propagated", "paper")
 
 @dataclass(frozen=True)
 class Scores:
-    """Importance on one batch; every number is non-negative, and zero for what was removed or never varies.
+    """Importance of edges, nodes and inputs on one batch, as `attribute` returns it.
 
-    `edges[l]` has shape (nodes of layer l, sums of layer l + 1), `nodes[l]` (nodes of layer l,), `inputs`
-    (in_features,) counts the original columns.
+    Every score is non-negative. It is zero where an edge was removed or a value does not vary over the batch.
+
+    Attributes:
+        edges: edges[l] (nodes of layer l, sums of layer l + 1).
+        nodes: nodes[l] (nodes of layer l,), inputs first and outputs last.
+        inputs: scores of the original columns, (in_features,); 0 for columns that are not used.
+        method: "propagated" or "paper".
+
+    Example:
+        >>> import knotwork as kw
+        >>> data = kw.sample("sin(pi*x) + y**2", x=(-1, 1), y=(-1, 1), size=200, seed=0)
+        >>> scores = kw.KAN.from_expression("sin(pi*x) + y**2", data=data).attribute(data)
+        >>> scores.edges[0].shape, scores.nodes[-1]
+        (torch.Size([2, 1]), tensor([1.], dtype=torch.float64))
     """
 
     edges: tuple[Tensor, ...]
@@ -29,12 +41,29 @@ class Scores:
 
 @torch.no_grad()
 def attribute(network: KANNetwork, x: Tensor, method: str = "propagated") -> Scores:
-    """Scores of `network` on the rows x (batch, in_features).
+    """Scores of the edges, nodes and inputs of a network on a batch of rows.
 
-    "paper": an edge scores |φ|₁ (eq. 2.17), a hidden node the smaller of its largest incoming and largest outgoing
-    edge (eq. 2.21, where the outgoing maximum runs over the edges that leave the node). "propagated": outputs score 1,
-    an edge the score of the sum it feeds times its share of that sum's spread (standard deviations), a node the sum of
-    its outgoing edges (arXiv 2408.10205, section 4.1): what a deep node does counts only as far as the output sees it.
+    Args:
+        network: a trained network; it is not changed.
+        x: rows (batch, in_features), such as the training rows.
+        method: how scores are computed. "propagated", the default, starts from the outputs, each of which scores 1. An
+            edge scores that of its sum times the share of its standard deviation in that of the sum. A node scores the
+            sum of its outgoing edges (arXiv 2408.10205, section 4.1). So a deep node counts only as far as it affects
+            the outputs. With "paper" an edge scores |φ|₁ (eq. 2.17), and a hidden node the smaller of its largest
+            incoming and its largest outgoing edge (eq. 2.21; the outgoing maximum runs over edges that leave the node).
+
+    Returns:
+        The `Scores`.
+
+    Raises:
+        SpecError: for an unknown method, or rows with another number of columns.
+
+    Example:
+        >>> import torch, knotwork as kw
+        >>> model = kw.KAN.from_expression("3*x + 4*y")
+        >>> corners = torch.tensor([[-1.0, -1], [-1, 1], [1, -1], [1, 1]])
+        >>> kw.attribute(model, corners).inputs
+        tensor([0.6000, 0.8000], dtype=torch.float64)
     """
     if method not in METHODS:
         raise SpecError(f"method={method!r} is not known; choose one of {', '.join(map(repr, METHODS))}.")
@@ -55,7 +84,7 @@ def attribute(network: KANNetwork, x: Tensor, method: str = "propagated") -> Sco
             spread = layer.edges.std(0, correction=0)
             spread = torch.where(spread > 10 * rounding * layer.edges.abs().amax(0), spread, torch.zeros_like(spread))
             total = layer.sums.std(0, correction=0)
-            varies = total > 100 * rounding * spread.sum(0)  # not so where edges are constant or cancel
+            varies = total > 100 * rounding * spread.sum(0)  # False where edges are constant or cancel each other
             share = torch.where(varies, spread / total, torch.zeros_like(spread))
             edges.insert(0, share * _nodes_to_factors(network, l + 1, nodes[0]))
             nodes.insert(0, edges[0].sum(1))
@@ -65,19 +94,19 @@ def attribute(network: KANNetwork, x: Tensor, method: str = "propagated") -> Sco
 
 
 def input_shares(network: KANNetwork, data: Dataset) -> dict[str, float]:
-    """Share of every input in the scores on the training rows; they sum to one unless nothing matters."""
+    """Share of every input in the scores on the training rows. The shares sum to one, or are all zero."""
     scores = attribute(network, data.X_train).inputs
     total = float(scores.sum()) or 1.0
     return {name: float(score) / total for name, score in zip(data.input_names, scores, strict=True)}
 
 
 def _nodes_to_factors(network: KANNetwork, layer: int, nodes: Tensor) -> Tensor:
-    """A node's score for each of the sums that feed it."""
+    """The score of each node, repeated for each sum that feeds it."""
     n_sums, _ = network.spec.width[layer]
     return torch.cat([nodes[:n_sums], nodes[n_sums:].repeat_interleave(network.spec.arity)])
 
 
 def _factors_to_nodes(network: KANNetwork, layer: int, sums: Tensor) -> Tensor:
-    """The largest number of those of the sums that feed a node."""
+    """For each node, the largest score of the sums that feed it."""
     n_sums, n_products = network.spec.width[layer]
     return torch.cat([sums[:n_sums], sums[n_sums:].view(n_products, -1).amax(1)]) if n_products else sums

@@ -1,4 +1,4 @@
-"""Smaller networks: remove what does not matter, by threshold or within an accuracy budget."""
+"""Smaller networks: unimportant edges, nodes and inputs are removed, by threshold or within an accuracy budget."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ Network = TypeVar("Network", bound=KANNetwork)
 
 @dataclass(frozen=True)
 class Selection:
-    """What stays: `edges[l]` (nodes, sums) and `nodes[l]` (nodes,) are True for what is kept."""
+    """What is kept: edges[l] (nodes, sums) and nodes[l] (nodes,) are True for kept edges and nodes."""
 
     edges: tuple[Tensor, ...]
     nodes: tuple[Tensor, ...]
@@ -37,16 +37,38 @@ def prune(
     method: str = "propagated",
     loss: str | Loss = "mse",
 ) -> Network:
-    """A smaller copy without the nodes, edges and inputs that score below the thresholds; `network` is untouched.
+    """A smaller copy without unimportant edges, nodes and inputs. The network itself is not changed.
 
-    With `budget`, thresholds are not used: edges go one after another, the least important first, each followed by a
-    brief fit, as long as the validation RMSE (training RMSE without validation rows) stays within 1 + budget of
-    today's; `loss` is that of `fit`, of which a network fitted to labels needs "cross_entropy".
-    What a removed edge adds on average is kept as a constant. Every output and every factor of a product keeps its
-    strongest edge, and its source in turn. The pruned network takes the same input columns as before.
+    The mean output of a removed edge over the training rows is kept as a constant. Every output and every factor of a
+    product keeps its strongest incoming edge, and so on back to an input. The copy takes the same columns as before.
+
+    Args:
+        network: a trained network.
+        data: the training data, on which importance is measured.
+        node_threshold: hidden nodes with a smaller score are removed. Default as in pykan.
+        edge_threshold: edges with a smaller score are removed. Default as in pykan.
+        budget: allowed relative rise of the error, such as 0.05; thresholds are then not used. Edges are removed one by
+            one, the least important first, each followed by a brief fit. A removal is kept if the validation RMSE
+            (training RMSE without validation rows) stays below 1 + budget times the present one.
+        method: that of `attribute`: "propagated" or "paper".
+        loss: that of `fit`. A network that was fitted to labels needs "cross_entropy".
+
+    Returns:
+        The copy, of the same class.
+
+    Raises:
+        TrainingError: without data, or for a negative budget.
+
+    Example:
+        >>> import knotwork as kw
+        >>> data = kw.sample("sin(pi*x) + 0.001*y", x=(-1, 1), y=(-1, 1), size=200, seed=0)
+        >>> model = kw.KAN.from_expression("sin(pi*x) + 0.001*y", data=data)
+        >>> smaller = model.prune(data)
+        >>> model.spec.inputs, smaller.spec.inputs
+        ((0, 1), (0,))
     """
     if data is None:
-        raise TrainingError("prune() needs samples to see what matters, and a model keeps none: pass data=.")
+        raise TrainingError("prune() measures importance on samples, and a model keeps none: pass data=.")
     data = as_dataset(data)
     if budget is not None:
         if not budget >= 0:
@@ -60,7 +82,7 @@ def prune(
 
 
 def _prune_within(network: Network, data: Dataset, budget: float, method: str, loss: str | Loss) -> Network:
-    """Greedy removal of edges, least important first; an edge whose removal costs too much is not tried again."""
+    """Greedy removal of edges, the least important first. An edge whose removal costs too much is not tried again."""
     current = network.copy()
     every_node = [torch.ones(current.spec.nodes(l), dtype=torch.bool) for l in range(current.spec.depth + 1)]
     objective = make_objective(current, loss, 0.0, 0.0, 0.0)
@@ -98,6 +120,7 @@ def _prune_within(network: Network, data: Dataset, budget: float, method: str, l
 
 
 def _held_out(network: KANNetwork, data: Dataset, objective: Objective) -> float:
+    """The error on the validation rows, or on the training rows where there are none."""
     held_out = error_of(network, objective, data.X_val, data.y_val)
     error = error_of(network, objective, data.X_train, data.y_train) if held_out is None else held_out
     assert error is not None
@@ -107,10 +130,10 @@ def _held_out(network: KANNetwork, data: Dataset, objective: Objective) -> float
 def _with_strongest(
     network: KANNetwork, edges: Sequence[Tensor], nodes: Sequence[Tensor], scores: Sequence[Tensor]
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """The edges and nodes kept, and a strongest path from the inputs into every output and factor of a kept product."""
+    """The kept edges and nodes, with the strongest path from an input to every output and factor of a kept product."""
     edges, nodes = [e.clone() for e in edges], [n.clone() for n in nodes]
     needed = torch.ones_like(nodes[-1])
-    reached = [torch.ones_like(nodes[0])]  # from the inputs, by edges that are there
+    reached = [torch.ones_like(nodes[0])]  # nodes that active edges connect to an input
     for l, layer in enumerate(network.layers):
         fed, n_sums = (layer.active() & reached[l][:, None]).any(0), network.spec.width[l + 1][0]
         reached.append(torch.cat([fed[:n_sums], fed[n_sums:].view(-1, network.spec.arity).all(1)]))
@@ -133,7 +156,7 @@ def _with_strongest(
 def _consistent(
     network: KANNetwork, edges: Sequence[Tensor], nodes: Sequence[Tensor], scores: Sequence[Tensor]
 ) -> Selection:
-    """Drop edges of dropped nodes, and nodes without an edge in or out, until nothing changes."""
+    """Remove edges of removed nodes, and nodes without an incoming or outgoing edge, until nothing changes."""
     spec = network.spec
     edges, nodes = _with_strongest(network, edges, nodes, scores)
     while True:
@@ -158,14 +181,17 @@ def _consistent(
 
 
 def _factors(network: KANNetwork, layer: int, nodes: Tensor) -> Tensor:
-    """A truth value a node, repeated for the sums that feed it."""
+    """One truth value for each node, repeated for the sums that feed it."""
     n_sums, _ = network.spec.width[layer]
     return torch.cat([nodes[:n_sums], nodes[n_sums:].repeat_interleave(network.spec.arity)])
 
 
 @torch.no_grad()
 def without_edges(network: Network, keep: Sequence[Tensor], x: Tensor) -> Network:
-    """A copy without the edges that `keep` calls False; their mean on x goes to an edge that feeds the same sum."""
+    """A copy without the edges for which `keep` is False.
+
+    The mean of a removed edge over the rows x is added to another edge that feeds the same sum.
+    """
     other = network.copy()
     for layer, kept, seen in zip(other.layers, keep, trace(network, x).layers, strict=True):
         gone = seen.active & ~kept
@@ -178,7 +204,7 @@ def without_edges(network: Network, keep: Sequence[Tensor], x: Tensor) -> Networ
 
 
 def without_node(network: Network, x: Tensor, layer: int, node: int) -> Network:
-    """A copy without one hidden node, and without what lived by it alone."""
+    """A copy without one hidden node, and without edges and nodes that only it used."""
     scores = attribute(network, x)
     nodes = [torch.ones_like(score, dtype=torch.bool) for score in scores.nodes]
     nodes[layer][node] = False
@@ -187,7 +213,7 @@ def without_node(network: Network, x: Tensor, layer: int, node: int) -> Network:
 
 
 def _add_constant(layer: KANLayer, target: int, value: Tensor) -> None:
-    """Add a constant to one edge into `target`: B-splines sum to one, and a named edge has its d."""
+    """Add a constant to one edge into `target`: to every coefficient of a spline (B-splines sum to one), or to d."""
     splines = (layer.mask[:, target] > 0).nonzero().flatten()
     if len(splines):
         layer.coefficients[splines[0], :, target] += value
@@ -200,7 +226,7 @@ def _add_constant(layer: KANLayer, target: int, value: Tensor) -> None:
 
 @torch.no_grad()
 def select(network: Network, selection: Selection, x: Tensor) -> Network:
-    """The network of the selected nodes and edges alone; constants that removed parts add on x are kept."""
+    """The network of the selected nodes and edges alone. The means of removed edges over x are kept as constants."""
     source = without_edges(network, selection.edges, x)
     spec = source.spec
     nodes = [n.nonzero().flatten() for n in selection.nodes]

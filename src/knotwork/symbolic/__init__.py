@@ -2,10 +2,12 @@
 
 from knotwork.symbolic.construction import from_expression
 from knotwork.symbolic.extraction import symbolic_formula
+from knotwork.symbolic.nameable_network import NameableNetwork
 from knotwork.symbolic.naming import auto_symbolic, description, fix_symbolic, suggest_symbolic, unfix_symbolic
 from knotwork.symbolic.relations import Relations, Symmetry, relations
 
 __all__ = [
+    "NameableNetwork",
     "Relations",
     "Symmetry",
     "auto_symbolic",

@@ -1,4 +1,4 @@
-"""How inputs act together, measured on a network: which can be split apart, and which matter only in combination."""
+"""How inputs act together, measured on a network: which can be separated, and which matter only in combination."""
 
 import itertools
 import math
@@ -15,15 +15,20 @@ from knotwork.model import KANNetwork, is_whole
 from knotwork.symbolic.settings import SYMBOLIC
 
 KINDS = ("shift", "scale")
-THRESHOLD = 0.05  # share of the spread of the output below which a relation holds; chosen, not measured
+THRESHOLD = 0.05  # share of the standard deviation of the output below which a relation holds; chosen, not measured
 
 
 @dataclass(frozen=True)
 class Symmetry:
-    """The output depends on two inputs by x + c·y alone (`kind` "shift"), or by x·y^c alone ("scale").
+    """The output depends on two inputs only by one combination of them.
 
-    `factor` is c; `off` says how much the output moves where that stays and x moves, as a share of what moving x alone
-    does: 0 is exactly.
+    Attributes:
+        kind: "shift" for x + c·y, "scale" for x·y^c.
+        first: name of x.
+        second: name of y.
+        factor: c.
+        off: how much the output changes when x and y change and the combination does not, as a share of the change when
+            x changes alone. 0 means that the symmetry is exact.
     """
 
     kind: str
@@ -42,15 +47,34 @@ class Symmetry:
 
 @dataclass(frozen=True)
 class Relations:
-    """How the inputs of one output act together; prints as a table.
+    """How the inputs of one output act together, as `KAN.relations` returns it; prints as a table.
 
-    `sums` and `products` (in, in) say for two inputs how far the output is from a sum, or a product, of a part with the
-    one and a part with the other: what splitting would leave, as a share of the spread of the output. 0 says that they
-    can be split exactly. With a, b values of the one and c, d of the other, these are the root mean squares of
-    f(a,c) + f(b,d) - f(a,d) - f(b,c) over 2, and of f(a,c)·f(b,d) - f(a,d)·f(b,c) over 2 and the size of f, the other
-    inputs as they are in a row. `effects` (in,) are the roots of total Sobol indices. `symmetries` are pairs that
-    matter by a combination only, the clearest first, among all that were `tried`. `error` is the network's own, on the
-    validation rows (or training rows) and as a share of the spread: no relation can be seen more closely.
+    For two inputs x and y, let (a, c) be their values in a row and (b, d) those in another row, the other inputs as in
+    the first row. The residual of a sum is the root mean square of [f(a,c) + f(b,d) - f(a,d) - f(b,c)] / 2, and that of
+    a product the root mean square of [f(a,c)·f(b,d) - f(a,d)·f(b,c)] / 2, divided by the root mean square of f. Both
+    are given as shares of the standard deviation of the output.
+
+    Attributes:
+        inputs: names of the inputs.
+        target: name of the output.
+        effects: roots of the total Sobol indices of the inputs, (in,), by the estimator of Jansen (1999).
+        sums: residuals of splitting the output into a sum of a part with one input and a part with the other, (in, in);
+            0 means that the two inputs can be separated exactly.
+        products: the same for a product of two parts, (in, in).
+        symmetries: combinations of two inputs on which the output depends, the most exact first.
+        tried: all combinations that were measured.
+        error: root mean squared error of the network on the validation rows (or training rows), as a share of the
+            standard deviation of the output. No relation can be measured more precisely.
+        threshold: residuals below it count as zero.
+
+    Example:
+        >>> import knotwork as kw
+        >>> data = kw.sample("sin(x + 2*y) + z**2", x=(-1, 1), y=(-1, 1), z=(-1, 1), size=300, seed=0)
+        >>> found = kw.KAN.from_expression("sin(x + 2*y) + z**2", data=data).relations(data)
+        >>> found.terms
+        (('x', 'y'), ('z',))
+        >>> print(found.symmetries[0])
+        x + 2*y
     """
 
     inputs: tuple[str, ...]
@@ -65,20 +89,21 @@ class Relations:
 
     @property
     def used(self) -> tuple[str, ...]:
-        """Inputs that move the output by more than a tenth of what counts as a relation."""
+        """Names of the inputs that matter: their effect is larger than a tenth of the threshold."""
         return tuple(name for name, used in zip(self.inputs, self._used(), strict=True) if used)
 
     @property
     def terms(self) -> tuple[tuple[str, ...], ...]:
-        """The finest groups of inputs of which the output is a sum; all in one where it is none.
+        """The smallest groups of inputs such that the output is a sum of one function of each group; else one group.
 
-        Where two inputs can be split both ways, as where an output hardly moves about its mean, the nearer one counts.
+        Where two inputs can be separated both as a sum and as a product, the one with the smaller residual counts. This
+        happens where the output varies little about its mean.
         """
         return self._groups(torch.where(self.sums <= self.products, self.sums, torch.inf))
 
     @property
     def factors(self) -> tuple[tuple[str, ...], ...]:
-        """The finest groups of inputs of which the output is a product; all in one where it is none."""
+        """The smallest groups of inputs such that the output is a product of functions of them; else one group."""
         return self._groups(torch.where(self.products < self.sums, self.products, torch.inf))
 
     def __str__(self) -> str:
@@ -101,7 +126,7 @@ class Relations:
         return "\n".join([*(lines if len(rows) > 1 else []), *self.sentences()])
 
     def sentences(self) -> list[str]:
-        """What holds, in words: sums, products, combinations, and inputs that are not used."""
+        """The relations that hold, as sentences: sums, products, combinations, and inputs that do not matter."""
         found = []
         for groups, what in ((self.terms, "sum"), (self.factors, "product")):
             if len(groups) > 1:
@@ -117,7 +142,7 @@ class Relations:
         return (self.effects > self.threshold / 10).tolist()
 
     def _groups(self, off: Tensor) -> tuple[tuple[str, ...], ...]:
-        """Inputs that are used, together where a chain of pairs cannot be split."""
+        """Groups of the inputs that matter; a chain of inseparable pairs joins two inputs of a group."""
         used = [i for i, one in enumerate(self._used()) if one]
         groups: list[list[int]] = []
         for i in used:
@@ -127,12 +152,24 @@ class Relations:
 
 
 def relations(network: KANNetwork, data: object, output: int = 0, threshold: float = THRESHOLD) -> Relations:
-    """How the inputs of a trained network act together in one output, on up to 1,000 training rows.
+    """How the inputs of a trained network act together in one output, measured on up to 1,000 training rows.
 
-    Values of two inputs are exchanged between rows drawn at random, so where inputs depend on each other the network is
-    asked beside its data too. What is found is true of the network, and of the data as far as the network has learned
-    them: its own error is the least that can be measured. Relations that are off by less than `threshold` hold.
-    Raises SpecError for an output that is not there.
+    Values of two inputs are exchanged between rows drawn at random. Where inputs depend on each other, the network is
+    therefore also evaluated where there are no data. The relations are those of the network. They are those of the data
+    only as far as the network has learned them, so its own error limits what can be measured.
+
+    Args:
+        network: a trained network; it is not changed.
+        data: the training data.
+        output: number of the output, from 0.
+        threshold: relations with a smaller residual hold, a share of the standard deviation of the output. The default
+            was chosen, not measured.
+
+    Returns:
+        The `Relations`.
+
+    Raises:
+        SpecError: there is no such output, or the threshold is not positive.
     """
     data = as_dataset(data)
     outputs = sum(network.spec.width[-1])
@@ -159,7 +196,7 @@ def relations(network: KANNetwork, data: object, output: int = 0, threshold: flo
 
 
 class _Probe:
-    """A network asked on rows between which values are exchanged."""
+    """Evaluates a network on rows between which values were exchanged."""
 
     def __init__(self, network: KANNetwork, data: Dataset, output: int) -> None:
         self.network, self.data, self.scaling, self.output = network, data, data.scaling, output
@@ -168,18 +205,18 @@ class _Probe:
         x = x[order[: SYMBOLIC.exchanged_rows]]
         self.dtype = x.dtype
         self.here = (x if self.scaling is None else self.scaling.undo(x)).double()
-        self.there = self.here.roll(1, 0)  # the row that values come from
+        self.there = self.here.roll(1, 0)  # the rows that values are taken from
         self.values = self.ask(self.here)
         self.spread = float(self.values.std(correction=0)) or 1.0
 
     @torch.no_grad()
     def ask(self, raw: Tensor) -> Tensor:
-        """The output (n,) at rows in their own units."""
+        """The output (n,) at rows in original units."""
         x = raw if self.scaling is None else self.scaling.apply(raw)
         return self.network(x.to(self.dtype))[:, self.output].double()
 
     def error(self) -> float:
-        """The network's own root mean squared error, as a share of the spread; NaN of logits of several classes."""
+        """The network's root mean squared error over the standard deviation; NaN for logits of several classes."""
         data = self.data
         if sum(self.network.spec.width[-1]) != data.n_outputs:
             return math.nan
@@ -188,29 +225,30 @@ class _Probe:
             return _size(self.network(x)[:, self.output] - y[:, self.output]) / self.spread
 
     def moved(self, columns: Mapping[int, Tensor]) -> Tensor:
-        """The output with other values in some columns."""
+        """The output where some columns are replaced."""
         rows = self.here.clone()
         for i, column in columns.items():
             rows[:, i] = column
         return self.ask(rows)
 
     def effect(self, i: int) -> float:
-        """How far the output moves with one input, as a share of its spread: the root of its total Sobol index."""
+        """Root of the total Sobol index of one input: the change of the output when only this input changes."""
         return _size(self.moved({i: self.there[:, i]}) - self.values) / math.sqrt(2) / self.spread
 
     def interaction(self, i: int, j: int) -> tuple[float, float]:
-        """How far the output is from a sum, and from a product, of a part with i and a part with j."""
+        """The residuals of a sum, and of a product, of a part with input i and a part with input j."""
         x, y = self.there[:, i], self.there[:, j]
         one, other, both = self.moved({i: x}), self.moved({j: y}), self.moved({i: x, j: y})
-        # an error of the size e in each of the four values is one of 2e in the difference
+        # an error of size e in each of the four values gives one of 2e in the difference
         summed = _size(self.values + both - one - other) / 2 / self.spread
         multiplied = _size(self.values * both - one * other) / 2 / self.spread
         return summed, multiplied / max(_size(self.values), 1e-300)
 
     def combination(self, i: int, j: int, kind: str) -> tuple[float, float]:
-        """The c with which x_i + c·x_j, or x_i·x_j^c, says most, and how much moving along it moves the output.
+        """The factor c of the best combination x_i + c·x_j (or x_i·x_j^c), and its residual.
 
-        As a share of what moving x_i alone does. Powers are of absolute values, and every row keeps its signs.
+        The residual is the change of the output at a constant combination, as a share of its change when x_i changes
+        alone. Powers are those of absolute values, and every row keeps its signs.
         """
         from scipy.optimize import minimize_scalar
 
@@ -233,11 +271,11 @@ class _Probe:
             along, alone = self.moved({i: new[0], j: new[1]}), self.moved({i: new[0]})
             return _size((along - self.values)[inside]) / max(_size((alone - self.values)[inside]), 1e-300)
 
-        step = SYMBOLIC.factor_step  # between logarithms of c, inputs measured by their deviations
+        step = SYMBOLIC.factor_step  # between logarithms of c, with inputs in units of their standard deviations
         steps = [step * n for n in range(-SYMBOLIC.factor_steps, SYMBOLIC.factor_steps + 1)]
         least, sign, log = min((off(sign, log), sign, log) for sign in (1, -1) for log in steps)
         if least >= SYMBOLIC.not_measurable:
-            return 0.0, math.inf  # two values only, say
+            return 0.0, math.inf  # for example where an input has two values only
         found = minimize_scalar(
             lambda log: off(sign, log),
             bounds=(log - step, log + step),

@@ -1,4 +1,4 @@
-"""One protocol for what runs long: events, the callbacks that receive them, and the reporter that sends them."""
+"""One protocol for long calculations: events, the callbacks that receive them, and the reporter that sends them."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,13 +11,26 @@ from knotwork.errors import TrainingError
 
 @dataclass(frozen=True)
 class Event:
-    """What a callback receives: once when a stage begins, and once after every step of it.
+    """What a callback receives: one event when a stage begins, and one after every step of the stage.
 
-    `stage` is the title of the stage, such as "fit (lm), G=5", and `within` that of the larger work it belongs to, ""
-    where there is none. `step` counts the steps of the stage, 0 when it begins, and `steps` is their largest number,
-    None where it is not known. `seconds` are counted from the call of the function that reports. `record` holds the
-    numbers of this step: a `Record` in a fit, a `Step` in the solution of an equation, None where there are none yet.
-    `front` holds the formulas found so far, simplest first, where formulas are searched.
+    Attributes:
+        stage: title of the stage, such as "fit (lm), G=5".
+        step: number of the step in the stage; 0 when the stage begins.
+        steps: largest number of steps of the stage; None where it is not known.
+        seconds: time since the call of the function that reports, in s.
+        record: numbers of this step: a `Record` in a fit, a `Step` in the solution of an equation; None at the start.
+        front: formulas found so far, simplest first, where formulas are searched.
+        within: title of the larger task that the stage belongs to; "" where there is none.
+
+    Example:
+        >>> import knotwork as kw
+        >>> data = kw.sample("sin(pi*x)", x=(-1, 1), size=100, seed=0)
+        >>> steps = []
+        >>> result = kw.KAN([1, 1], seed=0).fit(data, optimizer="lm", callback=lambda event: steps.append(event.step))
+        >>> steps[:3]
+        [0, 1, 2]
+        >>> kw.KAN([1, 1], seed=0).fit(data, optimizer="lm", callback=lambda event: event.step == 2).steps
+        2
     """
 
     stage: str
@@ -34,7 +47,7 @@ Callback = Callable[[Event], bool | None]
 
 @dataclass
 class _Run:
-    """What all reporters of one call share."""
+    """The state that all reporters of one call share."""
 
     callbacks: tuple[Callback, ...]
     began: float = field(default_factory=time.perf_counter)
@@ -43,7 +56,7 @@ class _Run:
 
 
 class Reporter:
-    """Sends events to callbacks, and knows whether one of them asked to stop. Made without callbacks it is silent."""
+    """Sends events to callbacks, and records whether a callback asked to stop. Without callbacks it does nothing."""
 
     def __init__(self, callbacks: Sequence[Callback] = ()) -> None:
         self._run, self._within = _Run(tuple(callbacks)), ""
@@ -66,7 +79,7 @@ class Reporter:
         return self.stopped
 
     def within(self, title: str) -> "Reporter":
-        """Begin a stage that has stages of its own; the reporter for those."""
+        """Begin a stage that has stages of its own, and return the reporter for those."""
         self.stage(title)
         inner = Reporter()
         inner._run, inner._within = self._run, f"{self._within}: {title}" if self._within else title

@@ -1,4 +1,4 @@
-"""How a fit went, as a value."""
+"""The result of a fit: errors, history and the reason why it stopped."""
 
 from __future__ import annotations
 
@@ -16,9 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Record:
-    """One line of a fit's history: losses are RMSE over all rows and outputs, or the loss passed, without penalty.
+    """The numbers of one step of a fit.
 
-    `measure` says which of the two, "RMSE" or "loss".
+    Attributes:
+        step: number of the step.
+        seconds: time since the fit began, in s.
+        grid: number of grid intervals of the first layer; 0 for models without a grid.
+        train: error on the training rows, without penalty.
+        validation: the same on the validation rows; None without such rows.
+        measure: "RMSE" for root mean squared errors over all rows and outputs, "loss" for values of the loss that was
+            passed.
     """
 
     step: int
@@ -35,12 +42,29 @@ class Record:
 
 @dataclass(frozen=True)
 class FitResult:
-    """What `fit` did: which optimiser and why, the history, why it stopped, and the errors it reached.
+    """How a fit went: optimiser, errors, history and the reason why it stopped. `KAN.fit` and the other fits return it.
 
-    `stop` is the reason it ended, and `stop_reason` a sentence about it, with its numbers. `train_rmse`, `val_rmse` and
-    `test_rmse` are root mean squared errors over all rows and outputs of that share, None where it has no rows.
-    `objective` is what was minimised: the loss plus the penalty, on the training rows. `steps` counts those that were
-    taken, and `history` has a `Record` for each.
+    Attributes:
+        model: the fitted model; `fit` trains it in place.
+        optimizer: name of the optimiser, such as "lm".
+        why: why "auto" chose this optimiser, or that it was asked for.
+        stop: the reason why the fit ended, a `StopReason`.
+        stop_reason: a sentence about it, with its numbers.
+        objective: what was minimised, on the training rows: the loss plus the penalty.
+        train_rmse: root mean squared error over all training rows and outputs, in units of the targets.
+        val_rmse: the same on the validation rows; None without such rows.
+        test_rmse: the same on the test rows; None without such rows.
+        steps: number of steps that were taken.
+        seconds: duration, in s.
+        history: one `Record` for each evaluation of the errors.
+
+    Example:
+        >>> import knotwork as kw
+        >>> data = kw.sample("sin(pi*x)", x=(-1, 1), size=100, seed=0)
+        >>> result = kw.KAN([1, 1], seed=0).fit(data)
+        >>> result.optimizer, result.converged, result.test_rmse < 0.01
+        ('lm', True, True)
+        >>> figure = result.plot()
     """
 
     model: nn.Module = field(repr=False)
@@ -58,12 +82,12 @@ class FitResult:
 
     @property
     def converged(self) -> bool:
-        """Whether the fit ended because it cannot get better, and not because a limit or the caller ended it."""
+        """Whether the fit ended because it cannot be improved, not because of a limit or of the caller."""
         return self.stop.converged
 
     @property
     def stopped_by_caller(self) -> bool:
-        """Whether Ctrl-C or the callback ended it. What would have been fitted next is then not fitted."""
+        """Whether Ctrl-C or the callback ended the fit. Later fits of the same call are then skipped."""
         return self.stop.by_caller
 
     def plot(self, measure: str | None = None) -> Figure:

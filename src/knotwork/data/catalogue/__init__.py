@@ -1,4 +1,4 @@
-"""The tables that come with the package, each beside a .md file that says where it is from."""
+"""The tables that come with the package. A .md file beside each says where it is from."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class PackagedTable(NamedTuple):
-    """What a packaged table is about, its usual target, and the columns that are no inputs by default."""
+    """What a packaged table is about, its usual target, and the columns that are not used as inputs by default."""
 
     description: str
     target: str
@@ -61,13 +61,17 @@ def load_dataset(
 ) -> Dataset:
     """The Dataset of a table that comes with the package. A table of your own is read by `Dataset.from_csv`.
 
-    The other arguments are those of `Dataset.from_arrays`.
-
     Args:
         name: The name of the table: "knots" (14,163 hyperbolic knots, 17 invariants and the signature).
-        target: The target column, or several. Default: the one that the table is known for.
-        inputs: The input columns. Default: all others but names and the like.
+        target: The target column, or several. Default: the usual target of the table.
+        inputs: The input columns. Default: all other columns of numbers that describe a knot.
+        test_size: Test rows, as in `Dataset.from_arrays`.
+        validation_size: Validation rows, as in `Dataset.from_arrays`.
+        scale: "standard", "range" or False, as in `Dataset.from_arrays`.
+        seed: Seed of the shuffle.
+        dtype: Floating-point type of the stored tensors.
         title: What the data are. Default: the name of the table.
+        units: Units of columns by name.
 
     Raises:
         DataError: There is no such table or no such column.
