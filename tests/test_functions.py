@@ -1,4 +1,4 @@
-"""Laws of the library of named functions: slopes, domains, texts and the flags that drop redundant constants."""
+"""Laws of the library of named functions: slopes, domains, texts, and the flags of redundant constants."""
 
 import math
 
@@ -20,7 +20,7 @@ def flagged(flag):
 
 
 def inside(f: NamedFunction, n: int = 200, margin: float = 0.01) -> torch.Tensor:
-    """Points of the domain, `margin` away from where it ends."""
+    """Points of the domain, at least `margin` from its ends."""
     low, high = max(f.low, -3.0) + margin, min(f.high, 3.0) - margin
     u = torch.linspace(low, high, n, dtype=torch.float64)
     return u[u.abs() > margin] if f.gap or f.name == "abs" else u
@@ -58,13 +58,13 @@ def test_the_text_is_the_function(f):
     """`expression`, read by our parser and evaluated by NumPy, which shares no code with `value`."""
     u = inside(f).numpy()
     by_text = expressions.to_numpy(expressions.parse(f.expression), ["x"])(u)
-    # torch's own Bessel function is not to the last digit: 1e-9 up to 5, 4e-7 just beyond
+    # the errors of torch's own Bessel function: 1e-9 up to 5, 4e-7 just beyond
     tolerance = 1e-9 if f.name == "J0" else 1e-12
     np.testing.assert_allclose(f.value(torch.tensor(u)).numpy(), by_text, rtol=tolerance, atol=tolerance / 100)
 
 
 @every_function
-def test_domain(f):
+def test_in_domain_is_true_inside_and_false_outside_and_at_the_ends(f):
     u = inside(f, margin=1e-6)
     assert f.in_domain(u).all() and f.value(u).isfinite().all() and f.slope(u).isfinite().all()
     zero = torch.zeros(1, dtype=torch.float64)
@@ -124,7 +124,7 @@ def test_flags_are_set_where_the_laws_hold():
         assert alike == (f.power is not None), f.name
 
 
-def test_names_and_aliases():
+def test_functions_are_found_by_name_and_alias():
     assert all(name == f.name for name, f in LIBRARY.items())
     assert named_function("sin") is LIBRARY["sin"]
     for alias, name in {"x**2": "x^2", "ln": "log", "asin": "arcsin", "atan": "arctan", "identity": "x"}.items():
@@ -140,7 +140,7 @@ def test_names_and_aliases():
         ("zzzzzz", "there is no function 'zzzzzz' in the library; it has: x, x^2, x^3,"),
     ],
 )
-def test_an_unknown_name_is_answered_with_the_closest(name, message):
+def test_an_unknown_name_raises_an_error_with_the_closest_one(name, message):
     with pytest.raises(SpecError) as caught:
         named_function(name)
     assert str(caught.value).startswith(message)

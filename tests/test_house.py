@@ -1,4 +1,4 @@
-"""The house stays one that can be lived in: short files and functions, settings with reasons, plain words."""
+"""The code stays readable: short files and functions, settings with reasons, plain words."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def is_number(node: ast.expr) -> bool:
-    """Whether an expression is made of numbers alone: 3, -0.5, 2**20, (5, 10, 20), {"lm": 100}."""
+    """Whether an expression consists of numbers only: 3, -0.5, 2**20, (5, 10, 20), {"lm": 100}."""
     if isinstance(node, ast.Constant):
         return isinstance(node.value, (int, float)) and not isinstance(node.value, bool)
     if isinstance(node, ast.UnaryOp):
@@ -33,7 +33,7 @@ def is_number(node: ast.expr) -> bool:
 
 
 def numbers_at_the_head(text: str) -> list[str]:
-    """The names that a module gives to numbers outside of functions and classes; `A, B = 1, 2` counts twice."""
+    """Names of numbers that a module defines outside functions and classes; `A, B = 1, 2` counts twice."""
     found = []
     for node in ast.parse(text).body:
         value = getattr(node, "value", None)
@@ -86,7 +86,7 @@ def test_functions_are_short():
 
 
 def test_numbers_that_decide_results_are_settings():
-    """Numbers stand with the settings of their engine, where each has its unit and its reason; figures aside."""
+    """They are defined in settings.py, where each has its unit and its reason; numbers of figures may stay."""
     elsewhere = {
         str(module.relative_to(PACKAGE)): found
         for module in MODULES
@@ -102,7 +102,7 @@ SETTINGS = [module for module in MODULES if module.name == "settings.py"]
 
 @pytest.mark.parametrize("module", SETTINGS, ids=lambda module: module.parent.name)
 def test_every_setting_has_its_reason(module):
-    """A field of a settings class is followed by a text that says what it is and why it has this value."""
+    """A text follows each field of a settings class: what the number is and why it has this value."""
     for node in ast.walk(ast.parse(module.read_text())):
         if not isinstance(node, ast.ClassDef) or node.name == "Options":  # the arguments of one call
             continue
@@ -114,7 +114,7 @@ def test_every_setting_has_its_reason(module):
 
 
 def test_no_two_files_of_one_name():
-    """A basename stands for one thing; what rooms have in common (__init__, settings) aside."""
+    """A file name has one meaning. Only __init__.py and settings.py exist in several folders."""
     where = defaultdict(list)
     for module in MODULES:
         if module.name not in ("__init__.py", "settings.py") and "cli" not in module.relative_to(PACKAGE).parts:
@@ -142,7 +142,7 @@ def test_lengths_are_found():
     assert dict(functions(text)) == {"f": 6} and dict(code_lines(text)) == {"f": 2}
 
 
-GONE = [  # words and names that this project does without, as patterns, with what stands in their place
+GONE = [  # patterns of words that this project does not use, with the word to write instead
     (r"whisper", "smoothness weight"),
     (r"\blouder\b", "larger smoothness weight"),
     (r"\bbent[_ ]step|\b_bent\b|\bBENT\b", "geodesic acceleration"),
@@ -177,7 +177,7 @@ TEXTS = [
 
 
 def gone_words(text: str) -> list[str]:
-    """Each line of a text that holds one of the words, with what to write."""
+    """Each line of a text that contains one of the words, with the word to write."""
     return [
         f"line {n}: {match[0]!r}, write {instead!r}"
         for n, line in enumerate(text.splitlines(), start=1)
@@ -191,7 +191,7 @@ def test_words_are_plain(file):
     assert gone_words(file.read_text()) == []
 
 
-def test_gone_words_are_found():
+def test_unwanted_words_are_found():
     assert gone_words("a whisper of roughness\nfine\nscout_error = SCOUT") == [
         "line 1: 'whisper', write 'smoothness weight'",
         "line 3: 'SCOUT', write 'baseline network'",

@@ -1,4 +1,4 @@
-"""The verbs of a KAN, as a user of the paper's library calls them."""
+"""Methods of a KAN that have the names of the paper's library."""
 
 import pytest
 
@@ -6,12 +6,12 @@ import knotwork as kw
 
 
 @pytest.mark.parametrize("verb", ["prune", "plot", "auto_symbolic", "symbolic_formula"])
-def test_a_verb_that_needs_samples_says_so(verb):
+def test_methods_that_need_samples_raise_an_error_without_them(verb):
     with pytest.raises(kw.KnotworkError, match="pass data="):
         getattr(kw.KAN([2, 1], seed=0), verb)()
 
 
-def test_scores_trace_and_figure_come_from_the_training_rows():
+def test_scores_trace_and_figure_use_the_training_rows():
     data = kw.sample("x + y**2", x=(-1, 1), y=(-1, 1), size=100, seed=0)
     model = kw.KAN([2, 1], seed=0)
     model.fit(data, progress=False)

@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "knotwork"
 
-FRONT_DOOR = "__init__"  # re-exports every room but the command line
+FRONT_DOOR = "__init__"  # it re-exports every folder except the command line
 ROOMS = {
     "errors": 0,
     "kernels": 1,
@@ -50,7 +50,7 @@ HEAVY_GUESTS = {
 
 
 def imported_names(file: Path, package: Path) -> Iterator[tuple[int, str]]:
-    """(line, dotted name) of every import in a file, wherever it stands; `from a import b` gives a.b."""
+    """(line, dotted name) of every import in a file, also inside functions; `from a import b` gives a.b."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
@@ -69,7 +69,7 @@ def only_for_types(file: Path) -> set[int]:
 
 
 def room_of(dotted: str) -> str:
-    """The room that knotwork.room.module.name lives in; a bare name of the package belongs to the front door."""
+    """The room (folder) of knotwork.room.module.name; other names of the package belong to __init__."""
     first = dotted.split(".")[1] if "." in dotted else ""
     return first if first in ROOMS else FRONT_DOOR
 
@@ -81,7 +81,7 @@ def allowed(source: str, target: str) -> bool:
 
 
 def inspect(package: Path) -> tuple[dict[str, set[str]], list[str]]:
-    """Which rooms each room imports, and a line for everything that is not where it belongs."""
+    """The rooms that each room imports, and a message for every import that is not allowed."""
     arrows, wrong = defaultdict(set), []
     for file in sorted(package.rglob("*.py")):
         source = file.relative_to(package).parts[0].removesuffix(".py")
@@ -130,14 +130,14 @@ def test_rooms_import_only_smaller_numbers():
         ("attic.py", "", "attic.py: room 'attic' has no number in ROOMS"),
     ],
 )
-def test_a_wrong_arrow_is_caught(tmp_path, file, text, complaint):
+def test_a_wrong_import_is_found(tmp_path, file, text, complaint):
     planted = tmp_path / "knotwork" / file
     planted.parent.mkdir(parents=True)
     planted.write_text(text)
     assert inspect(tmp_path / "knotwork")[1] == [complaint]
 
 
-def test_right_arrows_pass(tmp_path):
+def test_right_imports_are_accepted(tmp_path):
     room = tmp_path / "knotwork" / "experiments"
     room.mkdir(parents=True)
     (room / "a.py").write_text("import numpy\nimport knotwork as kw\nfrom .b import c\nfrom knotwork.pde import solve")
@@ -146,7 +146,7 @@ def test_right_arrows_pass(tmp_path):
     assert inspect(room.parent)[1] == []
 
 
-def test_importing_knotwork_invites_no_heavy_guest():
+def test_importing_knotwork_imports_no_large_library():
     program = "import sys, knotwork; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

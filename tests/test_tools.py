@@ -1,4 +1,4 @@
-"""The generator of the table of knots plans the knots that the packaged table holds (the rest of it needs SnapPy)."""
+"""The generator of the table of knots selects the knots of the packaged table. (Its other parts need SnapPy.)"""
 
 import pytest
 from tools.knots.selection import LIMIT, PLAN, SEED, choose, knots_with
@@ -11,7 +11,7 @@ def test_every_row_of_the_packaged_table_was_planned_with_its_mirror():
     table = read_packaged("knots")
     assert len(planned) == LIMIT
     assert all(planned[name] == bool(mirrored) for name, mirrored in zip(table["name"], table["mirrored"], strict=True))
-    assert LIMIT - len(table) == 102  # nine without a hyperbolic structure or with a crash, 93 repeats
+    assert LIMIT - len(table) == 102  # nine have no hyperbolic structure or crash, 93 are repeats
 
 
 def test_knots_are_named_as_in_the_table_of_hoste_and_thistlethwaite():
@@ -21,6 +21,6 @@ def test_knots_are_named_as_in_the_table_of_hoste_and_thistlethwaite():
 
 
 @pytest.mark.parametrize("plan", ["", "12", "2:all", "16:5", "11:some"])
-def test_another_plan_is_refused(plan):
+def test_a_malformed_plan_is_refused(plan):
     with pytest.raises(ValueError, match="wanted crossings from 3 to 15"):
         choose(plan, 0)

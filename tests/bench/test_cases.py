@@ -1,4 +1,4 @@
-"""Cases: the MLP has about as many parameters, counts agree with the networks built, names select cases."""
+"""Benchmark cases: KAN and MLP have about equally many parameters, counts are right, names select cases."""
 
 from itertools import pairwise
 
@@ -26,7 +26,7 @@ def test_parameters_match_those_of_the_networks_and_of_each_other(name):
     assert len(case.mlp_width) == max(len(case.width), 3)
 
 
-def test_sizes_known_from_the_literature_of_this_benchmark():
+def test_known_widths_of_the_mlp():
     widths = [CASES[name].mlp_width for name in ("small-G5", "medium-G20-step", "digits-B64-step", "laplacian")]
     assert widths == [(2, 34, 1), (64, 424, 424, 10), (784, 575, 10), (2, 105, 1)]
 
@@ -51,7 +51,7 @@ def test_multiplications_equal_a_count_by_loops(width, task):
     assert case.mlp_multiplications == count(case.mlp_width, 1, 1)
 
 
-def test_nobody_claims_a_count_for_laplacians():
+def test_multiplications_of_a_laplacian_are_not_counted():
     assert CASES["laplacian"].multiplications is None
 
 
@@ -63,7 +63,7 @@ def test_samples_fill_the_grid_and_are_the_same_every_time():
     assert samples(case)[0].equal(x)
 
 
-def test_a_name_stands_for_itself_and_for_all_that_it_begins():
+def test_a_name_selects_its_case_and_all_cases_that_begin_with_it():
     def names(*wanted):
         return [case.name for case in select(TIMES, wanted)]
 
@@ -80,13 +80,13 @@ def test_a_name_stands_for_itself_and_for_all_that_it_begins():
         ("s", "There is no case 's'; the cases are small-G5, small-G50, "),
     ],
 )
-def test_a_wrong_name_is_answered(name, message):
+def test_an_unknown_case_raises_an_error_with_suggestions(name, message):
     with pytest.raises(KnotworkError) as caught:
         select(TIMES, [name])
     assert str(caught.value).startswith(message)
 
 
-def test_names_are_unique_and_every_network_has_its_grids_compared():
+def test_names_are_unique_and_grids_are_compared_for_every_network():
     for table in (TIMES, GRIDS, MEMORY):
         assert len({case.name for case in table}) == len(table)
     assert {(c.width, c.rows, c.task) for c in GRIDS} == {(c.width, c.rows, c.task) for c in TIMES}

@@ -1,4 +1,4 @@
-"""`knotwork bench layers`: tables, JSON, and how it ends on bad input."""
+"""`knotwork bench layers`: tables, JSON, and error messages for bad input."""
 
 import json
 import subprocess
@@ -39,12 +39,12 @@ def test_json_on_stdout_holds_machine_versions_and_every_number(run):
         assert 0 < timing["minimum_ms"] <= timing["median_ms"] and timing["rounds"] == 3
         assert timing["gflops"] > 0
     assert {timing["family"] for timing in case["candidates"]} == {"knotwork", "MLP"}
-    # 16 multiply-adds an edge and row, without the six by the inputs in the first layer
+    # 16 multiply-adds for each edge and row; 10 in the first layer, which needs no gradient by its inputs
     ours = case["candidates"][0]
     assert ours["gflops"] == pytest.approx(2e-6 * 1000 * (10 * 10 + 16 * 5) / ours["median_ms"])
 
 
-def test_shares_of_the_peak(run, monkeypatch):
+def test_speeds_are_reported_as_shares_of_the_peak(run, monkeypatch):
     monkeypatch.setattr(kernels, "fma_peak", lambda dtype: 1e-3, raising=False)
     _, out, _ = run("--quick", "--no-rivals", "--cases", "small-G5", "--json", "-")
     (case,) = json.loads(out)["times"]
@@ -53,7 +53,7 @@ def test_shares_of_the_peak(run, monkeypatch):
         assert timing["share_of_peak"] == pytest.approx(1e3 * timing["gflops"])
 
 
-def test_the_table_and_a_file(run, tmp_path):
+def test_the_table_is_printed_and_the_json_file_written(run, tmp_path):
     file = tmp_path / "layers.json"
     status, out, _ = run("--quick", "--no-rivals", "--cases", "small-G5,medium-G5-forward", "--json", file)
     assert status == 0
@@ -63,7 +63,7 @@ def test_the_table_and_a_file(run, tmp_path):
     assert "Not installed" not in out
 
 
-def test_grids_in_place_of_times(run, tmp_path, monkeypatch):
+def test_the_option_grids_compares_grid_sizes_and_writes_no_file(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     status, out, _ = run("--quick", "--cases", "small", "--grids")
     assert status == 0
@@ -81,13 +81,13 @@ def test_grids_in_place_of_times(run, tmp_path, monkeypatch):
         (["--json", "no/such/file.json"], "--json 'no/such/file.json' cannot be written: 'no/such' is not a folder."),
     ],
 )
-def test_bad_input_is_one_sentence_and_status_two(run, arguments, message):
+def test_bad_input_ends_with_one_sentence_and_status_two(run, arguments, message):
     status, out, err = run(*arguments)
     assert (status, out) == (2, "")
     assert err.startswith(f"knotwork: {message}")
     assert len(err.splitlines()) == 1
 
 
-def test_importing_knotwork_does_not_bring_the_benchmarks():
+def test_importing_knotwork_does_not_import_the_benchmarks():
     program = "import sys, knotwork; assert not [name for name in sys.modules if name.startswith('knotwork.bench')]"
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,4 +1,4 @@
-"""Peak memory, counted in a fresh process."""
+"""Peak memory, measured in a new process."""
 
 from pathlib import Path
 
@@ -16,27 +16,28 @@ CASE = Case("any", (2, 1), 5, 10, torch.float64, "forward")
 
 @linux
 @pytest.mark.parametrize("mib", [20, 200])
-def test_what_a_call_touches_is_counted_even_if_it_is_given_back(mib):
+def test_peak_memory_includes_memory_that_was_freed_again(mib):
     def prepare(case, x, y):
         return lambda: torch.ones(mib * memory.MIB // 8 if len(x) == case.rows == 10 else 1).sum()
 
     with memory.default_dtype(torch.float64):
         peak = memory._peak_here(CASE, Implementation("a", "rival", prepare, compiles=False)) / memory.MIB
-    assert mib - 1 < peak < mib + 5  # pages that were free already, and those of Python and of the allocator
+    assert mib - 1 < peak < mib + 5  # some pages were free before; Python and the allocator need a few more
 
 
 @linux
-def test_a_fresh_process_answers_with_a_number_or_a_reason():
+def test_a_new_process_returns_its_peak_or_the_reason_of_its_failure():
     case = next(case for case in MEMORY if case.name == "refit")
     number = memory.peak(case, mlp(case), threads=1)
     parameters = case.mlp_parameters * 4 / memory.MIB
     assert isinstance(number, float)
-    assert 4 * parameters < number < 4 * parameters + 100  # values, gradients, two moments; then activations
+    # values, gradients and two moments of Adam, and the activations
+    assert 4 * parameters < number < 4 * parameters + 100
     reason = memory.peak(case, Implementation("nobody", "rival", mlp(case).prepare), threads=1)
     assert reason == "ended with status 1: StopIteration"
 
 
-def test_other_systems_are_told_to_use_linux(monkeypatch):
+def test_on_other_systems_the_error_recommends_linux(monkeypatch):
     monkeypatch.setattr(memory, "CLEAR", Path("/nowhere/clear_refs"))
     with pytest.raises(KnotworkError, match="which this system does not have; use Linux"):
         memory.peak(MEMORY[0], mlp(MEMORY[0]), threads=1)

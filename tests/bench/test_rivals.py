@@ -1,4 +1,4 @@
-"""Rivals: missing packages are excluded, and an adaptor builds the network of its library."""
+"""Rivals: packages that are not installed are excluded, and each adaptor builds the network of its library."""
 
 import sys
 import types
@@ -14,7 +14,7 @@ from knotwork.bench.timing import measure
 CASE = Case("any", (2, 3, 1), 4, 10, torch.float64, "gradient")
 
 
-def test_missing_packages_are_no_candidates(monkeypatch):
+def test_packages_that_are_not_installed_are_not_compared(monkeypatch):
     there = {"inkan": "0.5.2"}
 
     def version(package):
@@ -29,7 +29,7 @@ def test_missing_packages_are_no_candidates(monkeypatch):
     assert rivals.rivals() == []
 
 
-def test_a_package_that_cannot_be_imported_is_told(monkeypatch):
+def test_a_failed_import_is_reported(monkeypatch):
     monkeypatch.setitem(sys.modules, "inkan", None)
     inkan = rivals.RIVALS["inkan"][0]
     (timing,) = measure(CASE, [inkan], rounds=1)
@@ -40,7 +40,7 @@ def test_a_package_that_cannot_be_imported_is_told(monkeypatch):
     ("package", "module", "class_name"),
     [("pykan", "kan", "KAN"), ("inkan", "inkan", "KANNetwork"), ("flashkan", "flashkan", "KANNetwork")],
 )
-def test_adaptors_ask_for_the_network_of_the_case(package, module, class_name, monkeypatch):
+def test_adaptors_build_the_network_of_the_case(package, module, class_name, monkeypatch):
     asked = []
 
     class Network(nn.Linear):
@@ -59,6 +59,6 @@ def test_adaptors_ask_for_the_network_of_the_case(package, module, class_name, m
     assert [settings[:3] for settings in asked] == [[[2, 3, 1], 4, 3]] * len(timings)
 
 
-def test_the_inexact_one_is_marked():
+def test_only_flashkan_is_marked_as_inexact():
     marks = {c.name: c.exact for candidates in rivals.RIVALS.values() for c in candidates}
     assert [name for name, exact in marks.items() if not exact] == ["flashkan"]

@@ -1,4 +1,4 @@
-"""Each task does what its name says, and uneven grids are valid grids."""
+"""Each task computes what its name says, and uneven grids are valid grids."""
 
 import pytest
 import torch
@@ -45,11 +45,11 @@ def test_a_step_of_adam_moves_every_parameter_by_its_rate():
     torch.testing.assert_close(module.factors.detach(), torch.tensor([3.0, -1.0]) - 1e-3)
 
 
-def test_a_forward_pass_leaves_nothing_to_differentiate():
+def test_a_forward_pass_records_no_gradient_graph():
     assert not prepare(Quadratic(), torch.ones(1, 2), torch.ones(1, 1), "forward")().requires_grad
 
 
-def test_a_refit_lays_the_grid_over_the_rows_and_others_say_that_they_cannot():
+def test_a_refit_sets_the_grid_to_the_rows_and_is_refused_without_a_grid():
     case = Case("any", (2, 3), 4, 50, torch.float64, "refit")
     x, y = samples(case)
     layer = build(case)
@@ -70,7 +70,7 @@ def test_uneven_knots_keep_their_ends_and_increase(k):
 
 
 @pytest.mark.parametrize("task", ["gradient", "forward"])
-def test_grids_are_what_their_names_say(task, monkeypatch):
+def test_every_grid_has_the_size_and_spacing_of_its_name(task, monkeypatch):
     case = Case("any", (2, 3, 1), 7, 30, torch.float64, task)
     x, y = samples(case)
     built = []
@@ -86,8 +86,8 @@ def test_grids_are_what_their_names_say(task, monkeypatch):
 
 
 @pytest.mark.parametrize("even", [True, False])
-def test_one_call_gives_what_autograd_gives(even):
-    """All our ways to compute a loss and its gradients agree."""
+def test_all_implementations_return_the_same_loss_and_gradients(even):
+    """knotwork has several implementations of a loss with its gradients."""
     case = Case("any", (2, 5, 1), 5, 40, torch.float64, "gradient", even=even)
     x, y = samples(case)
     found = [candidate.prepare(case, x, y)() for candidate in ours(case)]

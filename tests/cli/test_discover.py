@@ -1,4 +1,4 @@
-"""The command line: what it prints, what it writes, and how it ends on bad input."""
+"""The command line: its output, its files, and its error messages for bad input."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def table(tmp_path):
     return path
 
 
-def test_the_result_names_accuracy_inputs_formula_and_files(table, tmp_path, capsys, monkeypatch):
+def test_the_output_shows_accuracy_inputs_formula_and_files(table, tmp_path, capsys, monkeypatch):
     out = tmp_path / "new" / "folder"
     status, text, progress = run(capsys, monkeypatch, "discover", table, "--target", "force", "--out", out)
     assert status == 0
@@ -49,7 +49,7 @@ def test_the_result_names_accuracy_inputs_formula_and_files(table, tmp_path, cap
     assert f"report: {out / 'report.html'}" in text
 
 
-def test_json_is_one_object_on_stdout_and_nothing_is_written_unasked(table, tmp_path, capsys, monkeypatch):
+def test_json_is_one_object_on_stdout_and_no_file_is_written_without_the_option(table, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     status, text, _ = run(capsys, monkeypatch, "discover", table, "--target", "force", "--json", "--time-budget", "0")
@@ -61,7 +61,7 @@ def test_json_is_one_object_on_stdout_and_nothing_is_written_unasked(table, tmp_
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_formulas_are_reported_as_they_are_found_without_control_characters(table, tmp_path, capsys, monkeypatch):
+def test_a_log_reports_formulas_when_found_without_control_characters(table, tmp_path, capsys, monkeypatch):
     place = tmp_path / "result.json"
     out = tmp_path / "out"
     status, text, progress = run(
@@ -79,13 +79,13 @@ def test_formulas_are_reported_as_they_are_found_without_control_characters(tabl
     assert str(place) in text
     status, _, err = run(capsys, monkeypatch, "discover", table, "--target", "force", "--json-file", tmp_path)
     assert status == 2 and "name a file" in err
-    place = tmp_path / f"{'long' * 100}.json"  # in a folder that is there, and not possible all the same
+    place = tmp_path / f"{'long' * 100}.json"  # the folder exists, but the name is too long
     status, _, err = run(capsys, monkeypatch, "discover", table, "--target", "force", "--json-file", place)
     assert status == 2 and "cannot be written" in err and "looking for inputs" not in err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo terminal")
-def test_a_terminal_shows_the_table_while_it_searches(table):
+def test_a_terminal_shows_the_table_during_the_search(table):
     import pty
 
     ours, theirs = pty.openpty()
@@ -97,7 +97,7 @@ def test_a_terminal_shows_the_table_while_it_searches(table):
         try:
             while piece := os.read(ours, 65536):
                 shown += piece
-        except OSError:  # Linux says so when the other end is closed
+        except OSError:  # raised by Linux when the other end is closed
             pass
         assert done.stdout is not None
         out = done.stdout.read()
@@ -108,7 +108,7 @@ def test_a_terminal_shows_the_table_while_it_searches(table):
     assert b"\x1b" not in out and b"force = a*b" in out
 
 
-def test_what_is_known_beforehand_is_passed_on(tmp_path, capsys, monkeypatch):
+def test_constraints_are_passed_to_the_search(tmp_path, capsys, monkeypatch):
     x = np.random.default_rng(0).uniform(-1, 1, (200, 2))
     path = tmp_path / "table.csv"
     rows = np.column_stack([x, np.tanh(2 * x[:, 0]) + x[:, 1] ** 2])
@@ -121,10 +121,10 @@ def test_what_is_known_beforehand_is_passed_on(tmp_path, capsys, monkeypatch):
     assert "tanh" in run(capsys, monkeypatch, *command)[1]
 
 
-def test_ctrl_c_ends_with_what_was_found_so_far(tmp_path):
+def test_ctrl_c_ends_with_the_formulas_found_so_far(tmp_path):
     x = np.random.default_rng(0).uniform(-1, 1, (300, 3))
     path = tmp_path / "table.csv"
-    rows = np.column_stack([x[:, :2], x.sum(1)])  # the third summand is noise: sums of curves are not read at once
+    rows = np.column_stack([x[:, :2], x.sum(1)])  # the third summand is noise, so no sum of curves is found immediately
     np.savetxt(path, rows, delimiter=",", header="a,b,force", comments="")
     done = subprocess.Popen(
         [str(Path(sys.executable).with_name("knotwork")), "discover", str(path), "--target", "force", "--json"],
@@ -162,7 +162,7 @@ def test_units_are_shown_and_columns_named_without_them(tmp_path, capsys, monkey
     assert facts["formula"]["units"] == facts["pareto"][-1]["units"]
 
 
-def test_columns_are_excluded_by_name_and_units_ignored_on_request(tmp_path, capsys, monkeypatch):
+def test_options_exclude_columns_and_ignore_units(tmp_path, capsys, monkeypatch):
     path = tmp_path / "table.csv"
     x = np.random.default_rng(0).uniform(1, 2, 60)
     rows = "".join(f"run{n},{v},{2 * v}\n" for n, v in enumerate(x))
@@ -176,7 +176,7 @@ def test_columns_are_excluded_by_name_and_units_ignored_on_request(tmp_path, cap
     assert status == 2 and "There is no input 'idd'" in err
 
 
-def test_a_header_with_units_leads_to_a_law_that_is_right_in_them(tmp_path, capsys, monkeypatch):
+def test_units_in_the_header_lead_to_a_formula_with_consistent_units(tmp_path, capsys, monkeypatch):
     rng = np.random.default_rng(0)
     mass, speed = rng.uniform(1, 5, (2, 100))
     path = tmp_path / "table.csv"
@@ -205,7 +205,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_is_one_sentence_and_status_two(name, tmp_path, capsys, monkeypatch):
+def test_bad_input_ends_with_one_sentence_and_status_two(name, tmp_path, capsys, monkeypatch):
     content, message = BAD[name]
     path = tmp_path / "table.csv"
     if content is not None:
@@ -222,7 +222,7 @@ def test_bad_input_is_one_sentence_and_status_two(name, tmp_path, capsys, monkey
     assert re.search(message, lines[0])
 
 
-def test_files_and_packaged_tables(tmp_path, monkeypatch):
+def test_a_file_takes_precedence_over_a_packaged_table_of_the_same_name(tmp_path, monkeypatch):
     data = _table("knots", "volume", ["cusp_volume"], test_size=1000, seed=0)
     assert data.rows() == (10530, 2633, 1000)
     (tmp_path / "knots").write_text("a,b\n1,2\n3,4\n5,7\n7,9\n8,9\n")
@@ -232,7 +232,7 @@ def test_files_and_packaged_tables(tmp_path, monkeypatch):
         _table("knots", None, None, test_size=0, seed=0)
 
 
-def test_a_binary_file_a_folder_and_an_unusable_out_folder(table, tmp_path, capsys, monkeypatch):
+def test_unusable_files_folders_and_options_end_with_one_sentence(table, tmp_path, capsys, monkeypatch):
     binary = tmp_path / "picture.csv"
     binary.write_bytes(bytes(range(256)) * 20)
     for arguments in (

@@ -1,4 +1,4 @@
-"""What the command does whatever its subcommand."""
+"""The command `knotwork` without a subcommand."""
 
 from importlib.metadata import version
 

@@ -1,4 +1,4 @@
-"""Laws of Dataset: splits, scaling, what it takes in, and what it refuses."""
+"""Laws of Dataset: splits, scaling, accepted types, and error messages."""
 
 import copy
 import dataclasses
@@ -18,7 +18,7 @@ from knotwork.errors import DataError, KnotworkWarning
 
 
 def table(rows=20, columns=2, seed=0):
-    """Inputs and a target that tell every row apart."""
+    """Inputs and a target, different in every row."""
     X = np.random.default_rng(seed).normal(size=(rows, columns))
     return X, X.sum(axis=1)
 
@@ -35,7 +35,7 @@ def test_parts_are_disjoint_and_cover_every_row(rows, test, validation, seed):
     assert bool(data.rows().validation) == bool(validation)
 
 
-def test_default_shares():
+def test_default_sizes_of_training_validation_and_test_rows():
     assert Dataset.from_arrays(*table(100)).rows() == Rows(train=64, validation=16, test=20)
     assert Dataset.from_arrays(*table(100), test_size=0, validation_size=0).rows() == Rows(100, 0, 0)
     X, y = table(10)
@@ -48,7 +48,7 @@ def test_whole_numbers_count_rows(test, validation, seed):
     data = Dataset.from_arrays(*table(100), test_size=test, validation_size=np.int64(validation), seed=seed)
     assert data.rows() == Rows(100 - test - validation, validation, test)
     shares = {"test_size": test / 100, "validation_size": validation / (100 - test)}
-    share = Dataset.from_arrays(*table(100), **shares, seed=seed)  # the same rows, as shares
+    share = Dataset.from_arrays(*table(100), **shares, seed=seed)  # the same numbers of rows, given as shares
     assert torch.equal(share.X_train, data.X_train)
     assert torch.equal(share.X_test, data.X_test)
 
@@ -60,7 +60,7 @@ def test_same_seed_same_split():
     assert not torch.equal(first.X_train, other.X_train)
 
 
-def test_the_global_generator_is_left_alone():
+def test_the_global_random_generator_does_not_change():
     before = torch.get_rng_state()
     Dataset.from_arrays(*table())
     assert torch.equal(torch.get_rng_state(), before)
@@ -85,7 +85,7 @@ def test_scaling_is_undone_and_uses_training_rows_alone(kind, seed, shift, size)
     assert torch.equal(scaled.y_train, plain.y_train)
 
 
-def test_scaling_takes_leading_axes_and_refuses_other_widths():
+def test_scaling_accepts_leading_axes_and_refuses_other_numbers_of_columns():
     scaling = Scaling(center=(1.0, 2.0), scale=(2.0, 4.0))
     assert scaling.apply([[3, 2]]).tolist() == [[1.0, 0.0]]
     assert scaling.undo(torch.ones(5, 4, 2)).shape == (5, 4, 2)
@@ -93,7 +93,7 @@ def test_scaling_takes_leading_axes_and_refuses_other_widths():
         scaling.apply([1.0, 2.0, 3.0])
 
 
-def test_constant_columns_warn_and_stay_harmless():
+def test_constant_columns_give_a_warning_and_are_scaled_to_zero():
     X, y = table()
     X[:, 1] = 7.0
     with pytest.warns(KnotworkWarning, match="Input 'b' is constant over the training rows"):
@@ -127,7 +127,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_of_a_table_gives_the_same_rows(form):
+def test_every_type_of_table_gives_the_same_rows(form):
     X, y = FORMS[form]
     before = copy.deepcopy((X, y)) if form not in ("torch", "arrow") else (X, y)
     data = Dataset.from_arrays(X, y, scale="range")
@@ -148,7 +148,7 @@ def as_numbers(values):
     return values.tolist() if torch.is_tensor(values) else np.asarray(values, dtype=float).tolist()
 
 
-def test_editing_the_callers_array_later_changes_nothing():
+def test_a_later_change_of_the_array_does_not_change_the_data_set():
     X, y = table()
     data = Dataset.from_arrays(X, y, test_size=0, validation_size=0)
     before = data.X_train.clone()
@@ -160,7 +160,7 @@ def test_editing_the_callers_array_later_changes_nothing():
     assert data.X_test.abs().sum() > 0
 
 
-def test_names():
+def test_names_of_inputs_and_targets():
     X, y = table(columns=3)
     assert Dataset.from_arrays(X, y).input_names == ("x_1", "x_2", "x_3")
     assert Dataset.from_arrays(X, y).target_names == ("y",)
@@ -173,7 +173,7 @@ def test_names():
     assert Dataset.from_arrays(frame, y, names=["p", "q", "r"]).input_names == ("p", "q", "r")
 
 
-def test_integers_and_truth_values_are_numbers():
+def test_integers_and_booleans_are_numbers():
     frame = pd.DataFrame({"n": range(10), "flag": [True, False] * 5, "m": pd.array(range(10), dtype="Int64")})
     data = Dataset.from_arrays(frame, frame["n"].rename("y"), validation_size=0)
     assert data.X_train.dtype == torch.float64
@@ -184,7 +184,7 @@ def test_integers_and_truth_values_are_numbers():
         Dataset.from_arrays(objects, range(4))
 
 
-def test_dtype():
+def test_a_data_set_has_the_requested_dtype():
     data = Dataset.from_arrays(*table(), dtype=torch.float32)
     assert {part.dtype for part in (data.X_train, data.y_train, data.X_val, data.X_test)} == {torch.float32}
     assert data.to(torch.float64).y_test.dtype == torch.float64
@@ -197,7 +197,7 @@ def test_dtype():
         Dataset.from_arrays(huge, huge[:, 0], dtype=torch.float32)
 
 
-def test_select():
+def test_select_returns_the_chosen_inputs():
     data = Dataset.from_arrays(*table(columns=3), names=["a", "b", "c"], scale="standard")
     data = dataclasses.replace(data, ranges=((0, 1), (2, 3), (4, 5)))
     picked = data.select(["c", 0])
@@ -220,14 +220,14 @@ def test_select():
         renamed.select(["velocty"])
 
 
-def test_repr_says_what_is_in_it():
+def test_repr_shows_sizes_names_and_dtype():
     data = Dataset.from_arrays(*table(100), names=["a", "b"], scale="range", title="demo")
     wanted = "Dataset(demo: 64 training, 16 validation and 20 test rows; 2 inputs (scaled) a, b -> y; float64)"
     assert repr(data) == wanted
     assert repr(Dataset.from_arrays(*table(columns=9))).count("x_") == 5
 
 
-def test_it_cannot_be_changed():
+def test_a_data_set_is_immutable():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Dataset.from_arrays(*table()).X_train = None  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -360,12 +360,12 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("arrays", "options", "said"), REFUSED)
-def test_refusals(arrays, options, said):
+def test_unusable_arrays_and_options_are_refused(arrays, options, said):
     with pytest.raises(DataError, match=said):
         Dataset.from_arrays(*arrays, **options)
 
 
-def test_parts_must_fit_together():
+def test_parts_of_different_shapes_are_refused():
     data = Dataset.from_arrays(*table())
     with pytest.raises(
         DataError, match=r"X_val and y_val have shapes \(3, 1\) and \(3, 1\), but \(N, 2\) and \(N, 1\)"
@@ -377,7 +377,7 @@ def test_parts_must_fit_together():
         dataclasses.replace(data, X_train=data.X_train[:0], y_train=data.y_train[:0])
 
 
-def test_from_dict_and_as_dataset():
+def test_dicts_and_pairs_are_converted_to_data_sets():
     X, y = (torch.tensor(part) for part in table(50))
     form = {"train_input": X, "train_label": y[:, None], "test_input": X[:9], "test_label": y[:9, None]}
     data = Dataset.from_dict(form)

@@ -1,4 +1,4 @@
-"""Names and units of columns: taken from headers, given, shown, and kept by copies of a data set."""
+"""Names and units of columns: read from headers or given, shown in labels, and kept in copies of a data set."""
 
 import dataclasses
 import pickle
@@ -40,7 +40,7 @@ ROWS = np.random.default_rng(0).normal(size=(20, 3))
         ("", "", ""),
     ],
 )
-def test_a_unit_stands_in_brackets_at_the_end(header, name, unit):
+def test_a_unit_is_read_from_brackets_at_the_end_of_a_header(header, name, unit):
     assert split_units([header]) == ((name,), {name: unit} if unit else {})
 
 
@@ -48,16 +48,16 @@ WORDS = st.text("abcxyz_0123456789 äß", min_size=1).map(str.strip).filter(bool
 
 
 @given(st.dictionaries(WORDS, st.sampled_from(["m", "m/s²", "kg·m", "%", "°C"]), min_size=1, max_size=5))
-def test_headers_made_of_names_and_units_come_apart_again(units):
+def test_headers_made_of_names_and_units_are_split_into_them_again(units):
     assert split_units([with_unit(name, units) for name in units]) == (tuple(units), units)
 
 
-def test_names_that_only_their_brackets_tell_apart_keep_them():
+def test_brackets_are_kept_where_names_without_them_would_be_equal():
     headers = ["T (mean)", "T (max)", "p [Pa]"]
     assert split_units(headers) == (("T (mean)", "T (max)", "p"), {"p": "Pa"})
 
 
-def test_a_data_set_knows_units_from_headers_and_from_what_is_said():
+def test_units_come_from_headers_or_from_the_argument():
     frame = pd.DataFrame(ROWS, columns=["speed [m/s]", "mass (kg)", "force [N]"])
     data = Dataset.from_arrays(frame.iloc[:, :2], frame["force [N]"])
     assert (data.input_names, data.target_names) == (("speed", "mass"), ("force",))
@@ -69,7 +69,7 @@ def test_a_data_set_knows_units_from_headers_and_from_what_is_said():
     assert "2 inputs speed [m/s], mass [kg] -> force [N];" in repr(data)
 
 
-def test_copies_keep_the_units_of_what_they_hold():
+def test_copies_keep_the_units_of_their_columns():
     data = Dataset.from_arrays(ROWS[:, :2], ROWS[:, 2], units={"x_1": "m", "y": "N"})
     assert data.select(["x_2"]).units == {"y": "N"}
     assert pickle.loads(pickle.dumps(data)).units == data.units
@@ -82,7 +82,7 @@ def test_scaled_inputs_are_not_labelled_with_a_unit():
     assert data.units["x_1"] == "m"  # what scaling.undo gives
 
 
-def test_test_rows_may_carry_units_too():
+def test_headers_of_test_rows_may_have_units_too():
     train, test = (pd.DataFrame(ROWS[:, :2], columns=names) for names in (["a [m]", "b"], ["b", "a [m]"]))
     with pytest.raises(DataError, match="The columns of X_test are in another order"):
         Dataset.from_arrays(train, ROWS[:, 2], X_test=test, y_test=ROWS[:, 2])
@@ -96,11 +96,11 @@ def test_test_rows_may_carry_units_too():
         ("m/s", "units='m/s' is not understood: give them by column, such as units={'speed': 'm/s'}"),
     ],
 )
-def test_units_that_cannot_be(units, said):
+def test_impossible_units_are_refused(units, said):
     with pytest.raises(DataError, match=said):
         Dataset.from_arrays(ROWS[:, :2], ROWS[:, 2], names=["speed", "mass"], units=units)
 
 
-def test_a_label_needs_a_column():
+def test_a_label_of_an_unknown_column_is_refused():
     with pytest.raises(DataError, match="There is no column 'z'"):
         Dataset.from_arrays(ROWS[:, :2], ROWS[:, 2]).label("z")

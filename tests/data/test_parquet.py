@@ -1,4 +1,4 @@
-"""Parquet: the same table as in CSV gives the same data set, whatever the types; other files raise errors."""
+"""Parquet: a table gives the same data set as in CSV, for all types of numbers; other files raise errors."""
 
 import datetime
 import decimal
@@ -44,7 +44,7 @@ def test_csv_and_parquet_of_one_table_give_equal_data_sets(tmp_path_factory, row
     assert csv.units == {"speed": "m/s", "force": "N"}
 
 
-# a few random rows may have constant columns, which give a warning that is no concern here
+# random rows may have a constant column; its warning does not matter here
 pytestmark = pytest.mark.filterwarnings("ignore:.*is constant over the training rows:knotwork.KnotworkWarning")
 
 
@@ -92,7 +92,7 @@ COLUMNS = [
 
 
 @pytest.mark.parametrize(("column", "said"), COLUMNS, ids=[str(column.type) for column, _ in COLUMNS])
-def test_columns_that_are_no_numbers(tmp_path, column, said):
+def test_columns_that_are_not_numbers_are_refused(tmp_path, column, said):
     pq.write_table(pa.table({"a": column, "b": [1, 2, 3], "y": [1, 2, 4]}), tmp_path / "t.parquet")
     with pytest.raises(DataError, match=said):
         Dataset.from_csv(tmp_path / "t.parquet", "y")
@@ -107,7 +107,7 @@ def test_row_labels_are_columns_if_they_have_a_name(tmp_path):
     assert sorted(read_file(tmp_path / "named.parquet").columns) == ["a", "time", "y"]
 
 
-def test_a_folder_is_its_files_one_after_another(tmp_path):
+def test_a_folder_is_read_as_its_files_in_order(tmp_path):
     rows = np.arange(12.0).reshape(6, 2)
     for n, part in enumerate(np.split(rows, 3)):
         pd.DataFrame(part, columns=["a", "y"]).to_parquet(tmp_path / f"part-{n}.parquet")
@@ -126,20 +126,20 @@ def test_a_folder_is_its_files_one_after_another(tmp_path):
         ({}, "has column names but no rows"),
     ],
 )
-def test_tables_with_nothing_to_learn(tmp_path, columns, said):
+def test_tables_without_rows_or_without_inputs_are_refused(tmp_path, columns, said):
     pd.DataFrame(columns).to_parquet(tmp_path / "t.parquet")
     with pytest.raises(DataError, match=said):
         read_file(tmp_path / "t.parquet")
 
 
-def test_names_that_come_twice(tmp_path):
+def test_duplicate_column_names_are_refused(tmp_path):
     pq.write_table(pa.table([[1], [2], [3]], names=["a", "a", "y"]), tmp_path / "t.parquet")
     with pytest.raises(DataError, match=r"The column names of '.*' are not unique: 'a' comes more than once"):
         read_file(tmp_path / "t.parquet")
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"a,y\n1,2\n"])
-def test_files_that_are_not_parquet(tmp_path, content):
+def test_files_that_are_not_parquet_are_refused(tmp_path, content):
     (tmp_path / "t.parquet").write_bytes(content)
     with pytest.raises(DataError, match=r"'.*' is not a Parquet file that can be read: "):
         read_file(tmp_path / "t.parquet")

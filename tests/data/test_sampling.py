@@ -1,4 +1,4 @@
-"""Laws of sample(): what is drawn, where, with how much noise, and what it refuses."""
+"""Laws of sample(): distribution of the inputs, targets, noise, and error messages."""
 
 import math
 
@@ -41,7 +41,7 @@ def test_inputs_are_uniform():
     assert (counts - 2500).abs().max() < 5 * math.sqrt(2500)
 
 
-def test_same_seed_same_data_and_parts_are_drawn_apart():
+def test_the_same_seed_gives_the_same_data_and_parts_are_independent():
     settings = {"x": (-1, 1), "seed": 3}
     data, again = sample("x**3", **settings), sample("x**3", **settings)
     assert torch.equal(data.X_train, again.X_train)
@@ -54,14 +54,14 @@ def test_same_seed_same_data_and_parts_are_drawn_apart():
     assert not set(data.X_train[:, 0].tolist()) & set(data.X_test[:, 0].tolist())
 
 
-def test_the_global_generator_is_left_alone():
+def test_the_global_random_generator_does_not_change():
     before = torch.get_rng_state()
     sample("x", x=(0, 1), noise=0.1)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("noise", [0.01, 0.5])
-def test_noise_is_relative_to_rms_and_spares_the_test_rows(noise):
+def test_noise_is_relative_to_rms_and_absent_from_test_rows(noise):
     clean, noisy = (sample("3 + 2*x", x=(-1, 1), size=20_000, noise=level) for level in (0, noise))
     rms = clean.y_train.square().mean().sqrt()
     for part in ("y_train", "y_val"):
@@ -72,14 +72,14 @@ def test_noise_is_relative_to_rms_and_spares_the_test_rows(noise):
     assert torch.equal(noisy.X_train, clean.X_train)
 
 
-def test_scaling_moves_the_ranges_too():
+def test_scaling_also_scales_the_ranges():
     plain, scaled = (sample("x*y", x=(2, 4), y=(0, 100), scale=scale) for scale in (False, "standard"))
     corners = torch.tensor(scaled.ranges, dtype=torch.float64).T
     torch.testing.assert_close(scaled.scaling.undo(corners).T, torch.tensor(plain.ranges, dtype=torch.float64))
     assert torch.equal(scaled.y_test, plain.y_test)
 
 
-def test_dtype():
+def test_samples_have_the_requested_dtype():
     data = sample("sin(x)", x=(0, 1), dtype=torch.float32)
     assert data.X_train.dtype == data.y_test.dtype == torch.float32
 
@@ -99,7 +99,7 @@ def test_functions_are_called_by_name():
     )
 
 
-def test_functions_may_return_several_targets_numpy_or_a_constant():
+def test_functions_may_return_several_targets_numpy_arrays_or_a_constant():
     data = sample(lambda x: torch.stack([x, x**2], dim=1), x=(0, 1))
     assert data.target_names == ("f_1", "f_2")
     assert sample(lambda x: np.sin(x.numpy()), x=(0, 1)).y_train.dtype == torch.float64
@@ -107,7 +107,7 @@ def test_functions_may_return_several_targets_numpy_or_a_constant():
         assert sample(lambda x: 2, x=(0, 1)).y_train.unique().tolist() == [2.0]
 
 
-def test_a_sympy_expression_is_as_good_as_its_text():
+def test_a_sympy_expression_gives_the_same_data_as_its_text():
     x = sympy.Symbol("x")
     assert torch.equal(sample(sympy.sin(x) ** 2, x=(0, 1)).y_test, sample("sin(x)**2", x=(0, 1)).y_test)
 
@@ -149,11 +149,11 @@ def test_constants_become_variables_when_given_a_range():
         (3, {"x": (0, 1)}, r"expression has type int: give a text such as 'sin\(x\) \+ y', or a function of tensors"),
     ],
 )
-def test_refusals(expression, settings, said):
+def test_impossible_arguments_are_refused(expression, settings, said):
     with pytest.raises(DataError, match=said):
         sample(expression, **settings)
 
 
-def test_a_bad_text_is_the_parsers_business():
+def test_a_bad_expression_raises_the_error_of_the_parser():
     with pytest.raises(ExpressionError, match="did you mean 'sin'"):
         sample("sine(x)", x=(0, 1))

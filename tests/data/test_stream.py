@@ -1,4 +1,4 @@
-"""Streams: each epoch gives every training row once, in an order that the seed decides, in little memory."""
+"""Streams: each epoch gives every training row once, in an order given by the seed, in limited memory."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ from knotwork.data.settings import DataSettings
 from knotwork.data.stream import shuffled
 from knotwork.errors import DataError
 
-# a handful of rows may well have a constant column
+# random rows may have a constant column
 pytestmark = pytest.mark.filterwarnings("ignore:.*is constant over the training rows:knotwork.KnotworkWarning")
 
 
@@ -58,7 +58,7 @@ def ids_of(batches):
     shares=st.sampled_from([(0.1, 0.0), (0.0, 0.0), (0.3, 0.2)]),
     seed=st.integers(0, 5),
 )
-def test_every_row_comes_once_an_epoch_or_is_held_out(tmp_path_factory, counts, group, size, buffer, shares, seed):
+def test_every_row_appears_once_in_an_epoch_or_is_held_out(tmp_path_factory, counts, group, size, buffer, shares, seed):
     folder = numbered(tmp_path_factory.mktemp("rows"), counts, group)
     source = stream_parquet(folder, "y", validation_size=shares[0], test_size=shares[1], buffer=buffer, seed=seed)
     data, total = source.sample, sum(counts)
@@ -68,7 +68,7 @@ def test_every_row_comes_once_an_epoch_or_is_held_out(tmp_path_factory, counts, 
     assert len(trained) == source.rows
     held_out = ids(data.X_val) + ids(data.X_test)
     assert sorted(trained + held_out) == list(range(total))
-    assert sorted(ids(data.X_train)) == sorted(trained)  # few enough to stay in memory, all of them
+    assert sorted(ids(data.X_train)) == sorted(trained)  # there are few rows, so all stay in memory
     assert (len(data.X_val), len(data.X_test)) == tuple(max(1, round(s * total)) if s else 0 for s in shares)
     for x, y in [*epoch(source, size, seed), (data.X_train, data.y_train), (data.X_val, data.y_val)]:
         assert x.dtype == y.dtype == torch.float64 and y.shape == (len(x), 1)
@@ -88,7 +88,7 @@ def test_the_order_depends_on_the_seed_alone(tmp_path):
     assert sorted(ids(stream_parquet(folder, "y", seed=1).sample.X_val)) != sorted(ids(source.sample.X_val))
 
 
-def test_batches_are_one_epoch_after_another_in_other_orders(tmp_path):
+def test_every_epoch_has_another_order(tmp_path):
     source = stream_parquet(numbered(tmp_path, [40]), "y", validation_size=0.0)
     batches = source.batches(16, torch.Generator().manual_seed(0))
     epochs = [ids_of(next(batches) for _ in range(3)) for _ in range(3)]  # 16 + 16 + 8
@@ -96,14 +96,14 @@ def test_batches_are_one_epoch_after_another_in_other_orders(tmp_path):
     assert epochs[0] != epochs[1] != epochs[2]
 
 
-def test_what_is_held_is_bounded_and_drawn_from_all_rows(tmp_path, monkeypatch):
+def test_rows_in_memory_are_limited_in_number_and_drawn_from_all_rows(tmp_path, monkeypatch):
     monkeypatch.setattr("knotwork.data.parquet_stream.DATA", DataSettings(rows_held=50))
     source = stream_parquet(numbered(tmp_path, [1000, 1000], group=300), "y", test_size=0.1)
     data = source.sample
     assert data.rows() == (50, 50, 50)
     assert source.rows == 1900
     for x in (data.X_train, data.X_val, data.X_test):
-        assert ids(x) != sorted(ids(x))  # in random order, as some look at the first rows alone
+        assert ids(x) != sorted(ids(x))  # in random order, because some functions use the first rows only
         assert 600 < np.mean(ids(x)) < 1400  # 1000 ± 82 is expected
     assert stream_parquet(tmp_path, "y", test_size=7, validation_size=50).sample.rows() == (50, 50, 7)
     with pytest.raises(DataError, match="test_size=51 is too large: at most 50 rows of a stream stay in memory"):
@@ -165,12 +165,12 @@ ROWS = {"a": [0.5 * i for i in range(30)], "y": [float(i) for i in range(30)]}
         ({"one": ROWS}, {"scale": "max"}, "scale='max' is not known: use 'standard', 'range' or False"),
     ],
 )
-def test_what_cannot_be_streamed(tmp_path, parts, options, said):
+def test_unusable_files_and_options_are_refused(tmp_path, parts, options, said):
     with pytest.raises(DataError, match=said):
         stream_parquet(write(tmp_path, **parts), "y", **options)
 
 
-def test_paths_without_parquet(tmp_path):
+def test_paths_without_parquet_files_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"There is no file '.*t.parquet'"):
         stream_parquet(tmp_path / "t.parquet", "y")
     with pytest.raises(DataError, match="is a folder without Parquet files"):
@@ -199,7 +199,7 @@ print(rows, peak() - before)
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path):
-    """60 MB of numbers, 75 times the buffer: they need less than half as much memory more than a tenth of them does."""
+    """60 MB of numbers, 75 times the buffer, need less than 30 MB more memory than a tenth of these numbers."""
     for name, pieces in (("small", 10), ("large", 100)):
         with pq.ParquetWriter(tmp_path / name, pa.schema([(c, pa.float64()) for c in "abcdy"])) as writer:
             for piece in range(pieces):
@@ -217,18 +217,18 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 30), max_size=8), st.integers(1, 20), st.integers(1, 60))
-def test_a_buffer_lets_every_row_through_once(counts, size, buffer):
+def test_shuffling_returns_every_row_once(counts, size, buffer):
     rows = torch.arange(sum(counts), dtype=torch.float64)[:, None]
     batches = list(shuffled(rows.split(counts), size, buffer, torch.Generator().manual_seed(0)))
     assert sorted(i for batch in batches for i in ids(batch)) == ids(rows)
     assert all(len(batch) == size for batch in batches[:-1])
 
 
-def test_a_buffer_mixes_as_far_as_it_is_long():
+def test_shuffling_mixes_rows_over_the_length_of_the_buffer():
     rows = torch.arange(10_000, dtype=torch.float64)[:, None]
     batches = list(shuffled(rows.split(10), 10, 1000, torch.Generator().manual_seed(0)))
     spread = np.array([batch.std().item() for batch in batches])
-    assert np.median(spread) > 100  # 3 in the order of the rows
+    assert np.median(spread) > 100  # it would be 3 without shuffling
     assert max(ids(batches[0])) < 1000
 
 
@@ -261,7 +261,7 @@ def test_batches_may_be_arrays_frames_and_lists():
         assert source.sample.target_names == ("z",)
 
 
-def test_validation_batches_and_what_is_held(monkeypatch):
+def test_all_validation_rows_and_the_first_training_rows_stay_in_memory(monkeypatch):
     monkeypatch.setattr(stream, "DATA", DataSettings(rows_held=20))
     loader = DataLoader(TensorDataset(X, Y), batch_size=8)
     data = stream_batches(loader, validation=[(X[:9], Y[:9])]).sample
@@ -269,7 +269,7 @@ def test_validation_batches_and_what_is_held(monkeypatch):
     assert torch.equal(data.X_train, X[:20].double())
 
 
-def test_a_loader_without_end_is_read_as_far_as_needed(monkeypatch):
+def test_an_endless_loader_is_read_only_as_far_as_needed(monkeypatch):
     monkeypatch.setattr(stream, "DATA", DataSettings(rows_held=20))
 
     class Endless:
@@ -281,7 +281,7 @@ def test_a_loader_without_end_is_read_as_far_as_needed(monkeypatch):
 
 
 class Emptied:
-    """Batches the first time, none later."""
+    """A loader that gives batches in its first pass and none later."""
 
     def __init__(self):
         self.left = [(X, Y)]
@@ -291,7 +291,7 @@ class Emptied:
             yield self.left.pop()
 
 
-def test_a_loader_that_runs_dry_is_told():
+def test_a_loader_without_batches_in_a_later_pass_raises_an_error():
     batches = stream_batches(Emptied()).batches(1, torch.Generator())
     with pytest.raises(DataError, match="The loader gave no batches in a later pass"):
         next(batches)
@@ -312,12 +312,12 @@ def test_a_loader_that_runs_dry_is_told():
         ([(X[:, :, None], Y)], r"x of a batch has shape \(50, 3, 1\), but needs rows and columns: flatten"),
     ],
 )
-def test_what_is_no_loader(batches, said):
+def test_objects_that_are_not_loaders_are_refused(batches, said):
     with pytest.raises(DataError, match=said):
         stream_batches(batches)
 
 
-def test_validation_of_another_width():
+def test_validation_batches_with_another_number_of_inputs_are_refused():
     with pytest.raises(DataError, match="Batches for validation have 2 inputs and 1 targets, but those for training 3"):
         stream_batches([(X, Y)], validation=[(X[:, :2], Y)])
     with pytest.raises(KnotworkError, match="no batches in validation="):

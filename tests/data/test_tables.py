@@ -1,4 +1,4 @@
-"""Reading files: what is understood, and the sentence for each thing that is not a table."""
+"""Reading files: accepted formats, and the error message for each file that is not a table."""
 
 import gzip
 import warnings
@@ -20,7 +20,7 @@ GOOD = "a,b,y\n" + ROWS
 
 @pytest.fixture
 def file(tmp_path):
-    """A function that writes content to a file of a name and returns its path."""
+    """A function that writes a file and returns its path."""
 
     def write(content, name="table.csv"):
         path = tmp_path / name
@@ -40,17 +40,17 @@ def file(tmp_path):
         GOOD.replace("a,", '"a",', 1),
     ],
 )
-def test_csv_dialects(file, content):
+def test_csv_dialects_give_the_same_table(file, content):
     frame = read_file(file(content))
     assert list(frame.columns) == ["a", "b", "y"]
     np.testing.assert_allclose(frame["y"], np.arange(10) / 7, rtol=1e-15)
 
 
-def test_compressed_files(file):
+def test_compressed_files_are_read(file):
     assert len(read_file(file(gzip.compress(GOOD.encode()), "table.csv.gz"))) == 10
 
 
-def test_dataset_from_csv(file):
+def test_a_data_set_is_read_from_csv(file):
     path = file(GOOD)
     data = Dataset.from_csv(path, "y", seed=1, test_size=0.3)
     assert (data.input_names, data.target_names, data.title) == (("a", "b"), ("y",), "table.csv")
@@ -59,7 +59,7 @@ def test_dataset_from_csv(file):
     assert Dataset.from_csv(path, ["a", "y"]).target_names == ("a", "y")
 
 
-def test_text_columns_can_be_left_out(file):
+def test_text_columns_can_be_excluded(file):
     path = file("name,a,y\n" + "".join(f"n{i},{i},{i}\n" for i in range(9)))
     assert Dataset.from_csv(path, "y", inputs=["a"]).n_inputs == 1
     with pytest.raises(
@@ -68,7 +68,7 @@ def test_text_columns_can_be_left_out(file):
         Dataset.from_csv(path, "y")
 
 
-def test_a_nameless_first_column_is_row_numbers(file):
+def test_a_first_column_without_a_name_is_read_as_row_numbers(file):
     pd.DataFrame({"a": [1.5, 2.5], "y": [3, 4]}).to_csv(path := file(""))
     with pytest.warns(KnotworkWarning, match="The first column of '.*' has no name: it is read as row numbers"):
         assert list(read_file(path).columns) == ["a", "y"]
@@ -76,7 +76,7 @@ def test_a_nameless_first_column_is_row_numbers(file):
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=10))
-def test_numbers_come_back_as_written(tmp_path_factory, values):
+def test_numbers_are_read_as_they_were_written(tmp_path_factory, values):
     path = tmp_path_factory.mktemp("csv") / "t.csv"
     pd.DataFrame({"a": values, "b": values}).to_csv(path, index=False)
     np.testing.assert_allclose(read_file(path)["a"], values, rtol=1e-15, atol=0)
@@ -100,7 +100,7 @@ def test_numbers_come_back_as_written(tmp_path_factory, values):
         ("größe,b,y\n".encode("latin-1") + ROWS.encode(), "is not text in UTF-8: save the table as CSV in UTF-8"),
     ],
 )
-def test_files_that_are_not_tables(file, content, said):
+def test_files_that_are_not_tables_are_refused(file, content, said):
     with pytest.raises(DataError, match=said):
         read_file(file(content))
 
@@ -113,12 +113,12 @@ def test_files_that_are_not_tables(file, content, said):
         ("t.parquet", b"PAR1", "is not a Parquet file that can be read"),
     ],
 )
-def test_other_kinds_of_files(file, name, content, said):
+def test_other_types_of_files_are_refused(file, name, content, said):
     with pytest.raises(DataError, match=said):
         read_file(file(content, name))
 
 
-def test_paths_that_are_not_files(file):
+def test_paths_that_are_not_files_are_refused(file):
     path = file(GOOD)
     with pytest.raises(DataError, match=r"There is no file '.*tabel.csv': did you mean 'table.csv'"):
         read_file(path.with_name("tabel.csv"))
@@ -141,7 +141,7 @@ def test_paths_that_are_not_files(file):
         ("energy", None, "Column 'label' holds text .* The numeric columns are 'mass', 'speed'"),
     ],
 )
-def test_choices_that_cannot_be_made(target, inputs, said):
+def test_impossible_choices_of_columns_are_refused(target, inputs, said):
     frame = pd.DataFrame({"mass": [1.0, 2.0], "speed": [3.0, 4.0], "label": ["p", "q"], "energy": [5.0, 6.0]})
     with pytest.raises(DataError, match=said):
         choose(frame, target, inputs)
@@ -156,7 +156,7 @@ def test_choices_that_cannot_be_made(target, inputs, said):
         ("a,b,y\n1,2,low\n1,3,high\n5,6,low\n", r"Column 'y' of y holds text \('low' in row 0"),
     ],
 )
-def test_values_that_cannot_be_used(file, content, said):
+def test_missing_infinite_and_text_values_are_refused(file, content, said):
     with pytest.raises(DataError, match=said):
         Dataset.from_csv(file(content), "y")
 
@@ -182,7 +182,7 @@ def test_a_plain_table_is_read_without_a_warning(file):
         ("Weg [m];Zeit, gemessen [s];y\n" + ROWS.replace(",", ";"), "separator=';'", "semicolons between its values"),
     ],
 )
-def test_a_warning_says_how_a_file_was_read_and_which_options_end_it(file, content, options, said):
+def test_a_warning_says_how_a_file_was_read_and_which_options_avoid_it(file, content, options, said):
     path = file(content)
     with pytest.warns(KnotworkWarning) as caught:
         found = read_file(path)
@@ -195,20 +195,20 @@ def test_a_warning_says_how_a_file_was_read_and_which_options_end_it(file, conte
     pd.testing.assert_frame_equal(found, given)
 
 
-def test_tabs_are_no_surprise_in_a_tsv_file(file):
+def test_tabs_in_a_tsv_file_give_no_warning(file):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(read_file(file(GOOD.replace(",", "\t"), "table.tsv"))) == 10
 
 
-def test_quoted_decimal_commas_between_commas(file):
+def test_quoted_decimal_commas_need_the_option_decimal(file):
     path = file('a,y\n"1,5",2\n"2,5",3\n"3,5",4\n')
     with pytest.raises(DataError, match=r"looks like numbers with decimal commas .* read the file with decimal=','"):
         Dataset.from_csv(path, "y")
     assert read_file(path, decimal=",")["a"].tolist() == [1.5, 2.5, 3.5]
 
 
-def test_decimal_commas_that_come_late(file):
+def test_decimal_commas_in_late_rows_need_the_option_decimal(file):
     path = file("a;y\n" + "1;2\n" * 50 + "1,5;2\n")
     with pytest.warns(KnotworkWarning, match="semicolons"), pytest.raises(DataError, match="decimal=','"):
         Dataset.from_csv(path, "y")
@@ -223,12 +223,12 @@ def test_decimal_commas_that_come_late(file):
         ({"separator": ",", "decimal": ","}, "separator=',' is not possible"),
     ],
 )
-def test_separators_that_cannot_be(file, options, said):
+def test_impossible_separators_are_refused(file, options, said):
     with pytest.raises(DataError, match=said):
         read_file(file(GOOD), **options)
 
 
-def test_columns_are_named_with_or_without_their_units(file):
+def test_columns_can_be_chosen_with_or_without_their_units(file):
     path = file("speed [m/s],mass (kg),force [N]\n" + ROWS)
     with_units = Dataset.from_csv(path, "force [N]", ["mass (kg)"])
     without = Dataset.from_csv(path, "force", ["mass"])
@@ -240,8 +240,8 @@ def test_columns_are_named_with_or_without_their_units(file):
         Dataset.from_csv(path, "force", ["mass", "mass (kg)"])
 
 
-def test_a_million_rows(file):
-    """Whole columns at a time: a loop over entries would take a minute."""
+def test_a_million_rows_are_read(file):
+    """Columns are converted as a whole; a loop over entries would take a minute."""
     x = np.arange(1_000_000) / 8
     pd.DataFrame({"a": x, "b": x > 5, "y": -x}).to_csv(path := file(""), index=False)
     data = Dataset.from_csv(path, "y", test_size=0, validation_size=0)

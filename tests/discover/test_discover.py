@@ -1,4 +1,4 @@
-"""The whole journey, on tables whose formula is known."""
+"""discover() on tables whose formula is known."""
 
 import importlib
 import itertools
@@ -28,14 +28,15 @@ def test_a_formula_without_noise_is_found_exactly(text, bounds):
     assert found.formula.r2 == pytest.approx(1.0, abs=1e-12)
 
 
-def test_a_table_with_names_noise_and_a_useless_column():
+def test_a_formula_is_found_in_noisy_rows_with_an_unused_column():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, (600, 3))
     y = 3 * X[:, 0] ** 2 - X[:, 2]
     found = kw.discover(X, y + 0.02 * rng.normal(size=600), names=["height", "noise", "speed"], seed=0)
     assert found.importance["noise"] < 0.02
     assert sum(found.importance.values()) == pytest.approx(1.0)
-    assert found.symbolic_model.spec.inputs == (0, 2)  # the network excludes it, and still takes all columns
+    # the network excludes the unused column, but still takes rows of all columns
+    assert found.symbolic_model.spec.inputs == (0, 2)
     assert found.spline_model(torch.as_tensor(X)).shape == (600, 1)
     fresh = rng.uniform(-1, 1, (500, len(found.formula.variables)))
     columns = dict(zip(found.formula.variables, fresh.T, strict=True))
@@ -43,14 +44,14 @@ def test_a_table_with_names_noise_and_a_useless_column():
     assert np.abs(found.formula.numpy()(*fresh.T) - truth).std() < 0.01
 
 
-def test_one_input_is_enough():
+def test_a_table_with_one_input_is_enough():
     x = np.linspace(0.1, 3, 300)
     found = kw.discover(x[:, None], np.log(x) + 2, names=["x"], seed=0)
     assert found.formula.expression == parse("log(x) + 2")
 
 
 @pytest.mark.filterwarnings("ignore:no formula that was tried explains")  # on a slow machine
-def test_the_front_holds_ever_longer_and_better_formulas_and_the_choice_is_on_it():
+def test_formulas_of_the_front_become_longer_and_more_accurate_and_one_is_chosen():
     data = kw.sample("tanh(3*x) * y + 0.3*y**2", x=(-1, 1), y=(-1, 1), size=300, noise=0.05, seed=0)
     found = kw.discover(data, time_budget=5, seed=0)
     complexity = [entry.formula.complexity for entry in found.front]
@@ -74,20 +75,20 @@ def test_the_same_seed_finds_the_same_formula():
     assert first == second
 
 
-def test_bad_tables_raise_before_any_work():
+def test_bad_tables_raise_an_error_before_any_work():
     with pytest.raises(kw.KnotworkError, match=r"NaN|missing"):
         kw.discover(np.array([[1.0], [np.nan], [2.0]]), np.ones(3))
 
 
 class Fronts(list):
-    """A callback that collects the fronts it is shown, each once."""
+    """A callback that collects the different fronts it receives."""
 
     def __call__(self, event):
         if event.front and (not self or event.front != self[-1]):
             self.append(event.front)
 
 
-def test_a_callback_is_shown_ever_better_fronts():
+def test_the_callback_receives_improving_fronts():
     data = kw.sample("x**2 + 0.3*sin(5*y)", x=(-1, 1), y=(-1, 1), size=200, noise=0.02, seed=0)
     shown = Fronts()
     kw.discover(data, seed=0, callback=shown, time_budget=10)
@@ -104,7 +105,7 @@ def test_a_callback_is_shown_ever_better_fronts():
     assert shown[-1][0] == shown[0][0]  # nothing is shorter than the mean
 
 
-def test_a_front_drops_what_is_beaten():
+def test_the_front_drops_formulas_that_are_longer_and_less_accurate():
     front, shown = (), []
     for text, error in [("x", 1.0), ("x*y + x", 0.5), ("x*y", 0.4), ("x*y + y", 0.45), ("x + y", float("nan"))]:
         longer = joined(front, Entry(complexity(parse(text)), error, parse(text), "a sum"))
@@ -119,7 +120,7 @@ def test_more_than_one_target_is_refused():
         kw.discover(np.zeros((10, 2)) + np.arange(10)[:, None], np.random.default_rng(0).normal(size=(10, 2)))
 
 
-def test_no_global_state_moves():
+def test_global_state_does_not_change():
     data = kw.sample("x + 0.1*x*y", x=(-1, 1), y=(-1, 1), size=100, seed=0)
     before = torch.get_rng_state(), torch.get_num_threads()
     kw.discover(data, time_budget=0.0, seed=0)
@@ -127,7 +128,7 @@ def test_no_global_state_moves():
     assert before[1] == torch.get_num_threads()
 
 
-def test_many_columns_do_not_hide_the_formula():
+def test_a_formula_is_found_among_many_columns():
     many = np.random.default_rng(1).uniform(-1, 1, (300, 10))
     found = kw.discover(many, 10 * many[:, 0] + 3 * many[:, 1] * many[:, 2], time_budget=10, seed=0)
     assert found.formula.r2 > 0.9
@@ -139,7 +140,7 @@ def test_columns_may_have_any_name():
     assert found.formula.r2 == pytest.approx(1)
 
 
-def test_where_nothing_explains_the_target_the_formula_is_its_mean():
+def test_the_formula_of_an_unexplained_target_is_its_mean():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(120, 3)), rng.normal(size=120)
     with pytest.warns(kw.KnotworkWarning, match="better than a constant does"):
@@ -149,7 +150,7 @@ def test_where_nothing_explains_the_target_the_formula_is_its_mean():
 
 
 @pytest.mark.parametrize("unit", [1e200, 1e-200])
-def test_targets_of_any_size_are_explained(unit):
+def test_very_large_and_very_small_targets_are_explained(unit):
     rng = np.random.default_rng(0)
     X = rng.uniform(1, 2, (200, 2))
     noise = 0.01 * rng.normal(size=200)
@@ -184,7 +185,7 @@ def test_a_weak_input_that_matters_is_not_excluded():
     assert found.formula.round(6).expression == parse("a + 0.005*b")
 
 
-def test_three_rows_and_absolute_values_end_in_a_formula():
+def test_three_rows_and_absolute_values_give_a_formula():
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (300, 1))
     found = kw.discover(x, np.abs(x[:, 0] - 0.3), names=["x"], seed=0)
@@ -195,7 +196,7 @@ def test_three_rows_and_absolute_values_end_in_a_formula():
     assert few.formula.r2_rows == "training"
 
 
-def test_an_interrupt_keeps_what_was_found(monkeypatch):
+def test_an_interrupt_keeps_the_formulas_found(monkeypatch):
     data = kw.sample("exp(x) + y", x=(-1, 1), y=(-1, 1), size=100, seed=0, noise=0.01)
 
     def stop(self, reading):
@@ -232,8 +233,8 @@ class CtrlC:
     ],
 )
 def test_an_interrupt_at_any_stage_ends_with_the_best_so_far(part, title, noise, monkeypatch):
-    """A constant before the search among structures, after it a straight line too, then what shapes gave."""
-    monkeypatch.setattr(Search, "formulas", lambda self: iter(()))  # as if no structure came close
+    """The front holds a constant at first, a straight line after the search, then the formulas of networks."""
+    monkeypatch.setattr(Search, "formulas", lambda self: iter(()))  # as if the search found no formula
     data = kw.sample(lambda x, y, z: torch.exp(x) + y, x=(-1, 1), y=(-1, 1), z=(-1, 1), size=100, seed=0, noise=noise)
     found = kw.discover(data, seed=0, callback=CtrlC(part, title))
     assert found.stop == StopReason.INTERRUPTED
@@ -274,21 +275,21 @@ def test_why_a_search_ended_is_reported():
         ({"lib": ["sinn"]}, "sinn"),
     ],
 )
-def test_settings_that_cannot_be_are_refused_before_any_work(settings, message):
+def test_impossible_settings_are_refused_before_any_work(settings, message):
     stages = []
     with pytest.raises(kw.KnotworkError, match=re.escape(message)):
         kw.discover(kw.sample("x", x=(0, 1), size=20), callback=stages.append, **settings)
     assert stages == []
 
 
-def test_a_stream_is_discovered_by_the_rows_it_holds():
+def test_a_stream_is_searched_by_its_rows_in_memory():
     x = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None]
     found = kw.discover(kw.stream_batches([(x, 2 * x)], validation=[(x, 2 * x)], names=["x"]), seed=0)
     assert found.formula.round(6).expression == parse("2*x")
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_law_is_seen_behind_more_noise_than_signal(seed):
+def test_a_formula_is_found_in_noise_larger_than_the_signal(seed):
     generator = torch.Generator().manual_seed(seed)
     rows = torch.rand(1000, 3, generator=generator).double() * 2 - 1
     y = rows[:, 0] ** 2 + 0.5 * torch.randn(1000, generator=generator).double()  # the signal has 0.3
@@ -299,7 +300,7 @@ def test_a_law_is_seen_behind_more_noise_than_signal(seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_straight_line_behind_noise_is_no_constant(seed):
+def test_a_straight_line_in_noise_is_not_taken_for_a_constant(seed):
     generator = torch.Generator().manual_seed(seed)
     rows = torch.randn(150, 3, generator=generator).double()
     y = rows[:, 0] - rows[:, 1] + 1.2 * torch.randn(150, generator=generator).double()
@@ -315,7 +316,7 @@ def test_a_callback_that_returns_true_ends_with_the_best_so_far(title):
     assert found.shape == "a constant" if title.startswith("looking") else found.shape != "a constant"
 
 
-def test_ctrl_c_while_entries_are_made_keeps_those_that_were_made(monkeypatch):
+def test_ctrl_c_while_entries_are_made_keeps_the_finished_entries(monkeypatch):
     parts = importlib.import_module("knotwork.discover.formula_search")
     every, made, calls = parts.best_candidates, parts.entry_from, []
 

@@ -1,4 +1,4 @@
-"""A discovery in a file, and as notebooks and terminals show it."""
+"""A discovery is saved to a file and loaded again, and shown in notebooks and terminals."""
 
 import json
 
@@ -18,7 +18,7 @@ def found():
     return kw.discover(X, y, names=["a<b", "c", "noise"], seed=1, forbid=["tan"], time_budget=20)
 
 
-def test_a_discovery_in_a_file_is_the_same_but_for_its_data(found, tmp_path):
+def test_a_saved_discovery_loads_equal_but_without_data(found, tmp_path):
     place = tmp_path / "law.json"
     found.save(place)
     again = kw.Discovery.load(place)
@@ -37,7 +37,7 @@ def test_a_discovery_in_a_file_is_the_same_but_for_its_data(found, tmp_path):
     assert (again.baseline.val_rmse, again.baseline.history) == (found.baseline.val_rmse, found.baseline.history)
 
 
-def test_what_is_loaded_needs_data_for_figures_and_reports(found, tmp_path):
+def test_a_loaded_discovery_needs_data_for_figures_and_reports(found, tmp_path):
     found.save(tmp_path / "law.json")
     again = kw.Discovery.load(tmp_path / "law.json")
     for verb in ("plot", "plot_predictions", "relations"):
@@ -70,7 +70,7 @@ def test_other_files_are_refused(found, tmp_path):
             kw.Discovery.load(tmp_path / "law.json")
 
 
-def test_text_and_html_name_the_formula_the_inputs_and_the_front(found):
+def test_text_and_html_show_the_formula_the_inputs_and_the_front(found):
     text, html = str(found), found._repr_html_()
     assert text.startswith(str(found.formula).splitlines()[0])
     assert text.count("\n→") == 1 and found.stop_reason in text and "noise" in text

@@ -1,4 +1,4 @@
-"""Small tables, fitted estimators that no test changes, and one torch thread, as fits of this size use."""
+"""Small tables, fitted estimators that no test changes, and one torch thread, as in fits of this size."""
 
 import numpy as np
 import pytest
@@ -16,14 +16,14 @@ def one_thread():
 
 
 def surface(rows, seed):
-    """Three columns of which the last says nothing, and a curved target with noise of 0.1."""
+    """Three columns, the last one unused, and a nonlinear target with noise of standard deviation 0.1."""
     rng = np.random.default_rng(seed)
     X = rng.uniform(-1, 1, (rows, 3))
     return X, np.sin(3 * X[:, 0]) + X[:, 1] ** 2 + 0.1 * rng.normal(size=rows)
 
 
 def rings(rows, seed):
-    """Points in the plane and their ring: "inner", "middle" or "outer", a tenth of them mistaken."""
+    """Points in the plane and their ring: "inner", "middle" or "outer"; a tenth of the labels is random."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(rows, 2))
     ring = np.digitize(np.hypot(*X.T), [0.8, 1.5])

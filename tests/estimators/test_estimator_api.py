@@ -15,5 +15,5 @@ def name(value):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
 @pytest.mark.parametrize(("estimator", "check"), CHECKS, ids=name)
-def test_the_checks_of_scikit_learn_pass(estimator, check):
+def test_every_check_of_scikit_learn_passes(estimator, check):
     check(estimator)

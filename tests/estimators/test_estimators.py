@@ -1,4 +1,4 @@
-"""What KANRegressor and KANClassifier promise beyond scikit-learn's own checks."""
+"""Properties of KANRegressor and KANClassifier beyond scikit-learn's own checks."""
 
 import pickle
 import re
@@ -22,28 +22,28 @@ from knotwork.estimators import KANClassifier, KANRegressor
 from knotwork.outputs.wording import explained, number
 from tests.estimators.conftest import rings, surface
 
-UNNOTICED = 1e-4  # a thousandth of the noise: steps let rounding grow, which is another where sums are taken otherwise
+UNNOTICED = 1e-4  # a thousandth of the noise: rounding errors grow during a fit, and depend on the order of sums
 
 BOTH = pytest.mark.parametrize(("kind", "table"), [(KANRegressor, surface), (KANClassifier, rings)])
 
 
 def said(estimator, X):
-    """What an estimator predicts, as numbers."""
+    """The numbers that an estimator predicts."""
     return estimator.predict(X) if isinstance(estimator, KANRegressor) else estimator.predict_log_proba(X)
 
 
 # --- how well ---
 
 
-def test_the_truth_is_found_behind_the_noise(regressor):
+def test_predictions_are_closer_to_the_truth_than_the_noise(regressor):
     X, _ = surface(500, 1)
     truth = np.sin(3 * X[:, 0]) + X[:, 1] ** 2
-    assert np.sqrt(np.mean((regressor.predict(X) - truth) ** 2)) < 0.05  # of noise of 0.1: no row is followed
+    assert np.sqrt(np.mean((regressor.predict(X) - truth) ** 2)) < 0.05  # half of the noise of 0.1
 
 
-def test_classes_are_found_behind_the_mistakes(classifier):
+def test_classes_are_predicted_in_spite_of_wrong_labels(classifier):
     X, y = rings(1000, 1)
-    assert classifier.score(X, y) > 0.85  # of 0.93 that can be had: a tenth was drawn anew among three
+    assert classifier.score(X, y) > 0.85  # at most 0.93 is possible: a tenth of the labels is random among three
 
 
 def test_noise_alone_is_not_learned():
@@ -53,14 +53,15 @@ def test_noise_alone_is_not_learned():
     assert np.std(model.predict(X)) < 0.3
 
 
-def test_what_is_exact_is_learned_exactly():
+def test_an_exact_linear_function_is_learned_exactly():
     X, _ = surface(400, 0)
     y = 2 + X[:, 0] - 3 * X[:, 1]
     model = KANRegressor(random_state=0).fit(X, y)
-    assert np.abs(model.predict(3 * X) - (2 + 3 * X[:, 0] - 9 * X[:, 1])).max() < 1e-4  # outside of the rows as well
+    # also outside the range of the rows
+    assert np.abs(model.predict(3 * X) - (2 + 3 * X[:, 0] - 9 * X[:, 1])).max() < 1e-4
 
 
-def test_mini_batches_learn_too():
+def test_mini_batches_of_adam_learn_the_function():
     X, y = make_friedman1(1000, noise=0.1, random_state=0)
     model = KANRegressor(optimizer="adam", random_state=0).fit(X, y)
     assert model.fit_result_.optimizer == "adam" and model.model_.spec.nodes(1) == 64
@@ -71,7 +72,7 @@ def test_mini_batches_learn_too():
 
 
 @BOTH
-def test_a_weight_is_as_many_copies_of_a_row(kind, table):
+def test_a_whole_weight_equals_that_number_of_copies_of_a_row(kind, table):
     X, y = table(120, 0)
     rng = np.random.default_rng(1)
     weights = rng.integers(0, 4, len(X))
@@ -82,7 +83,7 @@ def test_a_weight_is_as_many_copies_of_a_row(kind, table):
     np.testing.assert_array_equal(weighted.model_.layers[0].knots, copied.model_.layers[0].knots)
 
 
-def test_a_class_that_weighs_nothing_is_not_there():
+def test_a_class_of_weight_zero_is_absent():
     X, y = rings(90, 0)
     model = KANClassifier(random_state=0).fit(X, y, sample_weight=(y != "middle").astype(float))
     assert list(model.classes_) == ["inner", "outer"]
@@ -104,14 +105,14 @@ def test_units_of_targets_are_those_of_predictions(unit):
 
 
 @BOTH
-def test_a_seed_decides_everything(kind, table):
+def test_the_seed_determines_the_result(kind, table):
     X, y = table(80, 0)
     first, same, other = (kind(random_state=seed).fit(X, y) for seed in (0, 0, 1))
     assert np.array_equal(said(first, X), said(same, X)) and not np.array_equal(said(first, X), said(other, X))
 
 
 @BOTH
-def test_the_network_itself_answers(kind, table):
+def test_the_network_gives_the_predictions(kind, table):
     X, y = table(100, 0)
     model = kind(random_state=0).fit(X, y)
     outputs = model.model_(kw.sample("x", x=(0, 1), size=9).X_train.new_tensor(X)).detach().numpy()
@@ -128,7 +129,7 @@ def test_several_targets_keep_their_units_and_axes():
     assert KANRegressor(random_state=0).fit(X, y[:, None]).predict(X).shape == (150, 1)
 
 
-def test_probabilities_fit_together(classifier):
+def test_probabilities_logits_and_classes_are_consistent(classifier):
     X, _ = rings(50, 2)
     p = classifier.predict_proba(X)
     np.testing.assert_allclose(p.sum(1), 1)
@@ -146,24 +147,25 @@ def test_two_classes_have_one_logit():
     np.testing.assert_allclose(p[:, 1], 1 / (1 + np.exp(-logits)))
 
 
-def test_probabilities_mean_what_they_say():
+def test_mean_probabilities_are_the_frequencies_of_the_classes():
     X, y = rings(600, 0)
     p = KANClassifier(random_state=0).fit(X, y).predict_proba(X)
     shares = [np.mean(y == label) for label in ("inner", "middle", "outer")]
-    np.testing.assert_allclose(p.mean(0), shares, atol=0.02)  # exact without roughness, whose pull is small
+    # exact without a smoothness penalty, whose effect is small
+    np.testing.assert_allclose(p.mean(0), shares, atol=0.02)
 
 
 # --- figures, formulas, reports ---
 
 
-def test_importances_are_shares_and_find_the_idle_column(regressor, classifier):
+def test_importances_sum_to_one_and_are_small_for_an_unused_column(regressor, classifier):
     for model in (regressor, classifier):
         assert model.feature_importances_.shape == (model.n_features_in_,)
         assert model.feature_importances_.sum() == pytest.approx(1)
     assert regressor.feature_importances_[2] < 0.01 < 0.1 < regressor.feature_importances_[:2].min()
 
 
-def test_the_result_says_how_it_went(regressor, classifier):
+def test_the_result_reports_the_fit(regressor, classifier):
     for model in (regressor, classifier):
         result = model.fit_result_
         assert result.model is model.model_ and result.optimizer == "gauss-newton"
@@ -190,7 +192,7 @@ def test_a_deep_network_has_partial_dependence():
     np.testing.assert_allclose(ours.average, theirs.average, atol=1e-12)
 
 
-def test_pictures_carry_the_names_of_columns_and_classes():
+def test_figures_show_the_names_of_columns_and_classes():
     X, y = rings(80, 0)
     model = KANClassifier(hidden=2, random_state=0).fit(pd.DataFrame(X, columns=["east", "north"]), y)
     figure = model.plot(pd.DataFrame(X, columns=["east", "north"]))
@@ -199,7 +201,7 @@ def test_pictures_carry_the_names_of_columns_and_classes():
     assert all(name in texts for name in ("east", "north", "inner", "outer"))
 
 
-def test_a_network_of_the_right_shape_is_read_as_the_formula():
+def test_a_network_of_the_right_shape_gives_the_true_formula():
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.uniform(-1, 1, (300, 2)), columns=["x", "z"])
     y = np.exp(np.sin(np.pi * X["x"]) + X["z"] ** 2) + 0.02 * rng.normal(size=300)
@@ -209,11 +211,11 @@ def test_a_network_of_the_right_shape_is_read_as_the_formula():
     truth = np.exp(np.sin(np.pi * X["x"]) + X["z"] ** 2)
     assert np.sqrt(np.mean((found.numpy()(X["x"], X["z"]) - truth) ** 2)) < 0.02  # the noise
     assert model.fit(X, -y).formula_ is not found
-    again = model.formula(X, -y)  # the same rows and targets in the same order, as all of them are kept
+    again = model.formula(X, -y)  # all rows are kept, so these are the same rows in the same order
     assert again.rmse == pytest.approx(model.formula_.rmse, rel=1e-3)
 
 
-def test_formulas_of_a_classifier_are_its_logits():
+def test_the_formulas_of_a_classifier_are_its_logits():
     X, y = rings(150, 0)
     model = KANClassifier(hidden=(), random_state=0).fit(X, y)
     found = model.formula_
@@ -227,7 +229,7 @@ def test_formulas_of_a_classifier_are_its_logits():
 
 
 @pytest.mark.parametrize("labels", [["no", "yes"], [3, 7]])
-def test_each_of_two_classes_has_its_formula(labels):
+def test_the_formulas_of_two_classes_are_opposite(labels):
     X, y = rings(150, 0)
     y = np.where(y == "outer", *labels)
     model = KANClassifier(hidden=(), random_state=0).fit(X, y)
@@ -239,7 +241,7 @@ def test_each_of_two_classes_has_its_formula(labels):
     np.testing.assert_allclose(one.upper, -other.lower, atol=1e-9 * np.abs(other.mean).max())
     values, others = ([one.value for one in formula.constants] for formula in (first, second))
     assert sorted(map(abs, values)) == pytest.approx(sorted(map(abs, others)))
-    for formula in (first, second):  # all three in one order
+    for formula in (first, second):  # values, errors and covariance have the same order
         assert [one.value for one in formula.constants] == sorted(one.value for one in formula.constants)
         errors = [one.error for one in formula.constants]
         np.testing.assert_allclose(np.sqrt(np.diag(formula.covariance)), errors, rtol=1e-9)
@@ -250,7 +252,7 @@ def test_each_of_two_classes_has_its_formula(labels):
 
 
 @BOTH
-def test_early_stopping_holds_rows_out_and_keeps_the_best(kind, table):
+def test_early_stopping_uses_validation_rows_and_keeps_the_best_state(kind, table):
     X, y = table(200, 0)
     for optimizer in ("gauss-newton", "adam"):
         model = kind(early_stopping=True, n_iter_no_change=5, optimizer=optimizer, random_state=0).fit(X, y)
@@ -261,7 +263,7 @@ def test_early_stopping_holds_rows_out_and_keeps_the_best(kind, table):
 
 
 @BOTH
-def test_the_network_keeps_no_row_and_the_estimator_a_thousand(kind, table):
+def test_the_network_keeps_no_rows_and_the_estimator_keeps_a_thousand(kind, table):
     X, y = table(2000, 0)
     model = kind(hidden=2, max_iter=3, early_stopping=True, random_state=0).fit(X, y)
     assert len(pickle.dumps(model.model_)) < 20_000 < X.nbytes
@@ -274,7 +276,7 @@ def test_the_network_keeps_no_row_and_the_estimator_a_thousand(kind, table):
         np.testing.assert_allclose(targets, expected, rtol=0, atol=1e-12)
 
 
-def test_names_and_units_come_from_tables_and_are_told_apart():
+def test_names_and_units_come_from_tables_and_duplicate_names_get_a_number():
     X, y = surface(30, 0)
     frame = pd.DataFrame(X, columns=["mass [kg]", "y", "load"])
     model = KANRegressor(max_iter=2).fit(frame, pd.Series(y, name="load"))
@@ -287,7 +289,7 @@ def test_names_and_units_come_from_tables_and_are_told_apart():
     assert KANClassifier(max_iter=2).fit(frame, labels).rows_.target_names == ("load_2",)
 
 
-def test_a_report_judges_rows_that_were_held_out(classifier, regressor, tmp_path):
+def test_a_report_evaluates_held_out_rows(classifier, regressor, tmp_path):
     X, y = rings(100, 5)
     page = classifier.report(tmp_path / "rings.html", X, y, compared=0).read_text(encoding="utf-8")
     taken = pd.crosstab(y, classifier.predict(X))
@@ -305,7 +307,7 @@ def test_a_report_judges_rows_that_were_held_out(classifier, regressor, tmp_path
     assert "No test rows were held out" in page and "loss a row" in page
 
 
-def test_a_report_of_what_is_not_there_is_refused(classifier, tmp_path):
+def test_a_report_without_targets_or_of_unknown_classes_is_refused(classifier, tmp_path):
     X, _ = rings(3, 0)
     with pytest.raises(DataError, match="X and y together"):
         classifier.report(tmp_path / "page.html", X)
@@ -315,7 +317,7 @@ def test_a_report_of_what_is_not_there_is_refused(classifier, tmp_path):
         KANRegressor(max_iter=2).fit(*surface(20, 0)).formula(y=[1.0])
 
 
-def test_large_tables_are_left_to_mini_batches():
+def test_large_tables_are_fitted_in_mini_batches():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(300, 64)), rng.integers(0, 10, 300)
     model = KANClassifier(max_iter=1, random_state=0).fit(X, y)
@@ -326,7 +328,7 @@ def test_large_tables_are_left_to_mini_batches():
 # --- ugly things ---
 
 
-def test_a_constant_column_is_harmless():
+def test_a_constant_column_has_no_importance_and_predictions_stay_finite():
     X, y = surface(100, 0)
     X[:, 2] = 7
     model = KANRegressor(random_state=0).fit(X, y)
@@ -334,16 +336,16 @@ def test_a_constant_column_is_harmless():
     assert np.isfinite(KANRegressor(random_state=0).fit(X[:, 2:], y).predict(X[:3, 2:])).all()
 
 
-@pytest.mark.parametrize("seed", [0, 4, 32])  # far from zero where the steps stop, by up to 4e-7
+@pytest.mark.parametrize("seed", [0, 4, 32])  # with these seeds the steps stop up to 4e-7 away from the constant
 def test_a_constant_target_is_predicted(seed):
     X, _ = surface(20, 0)
     model = KANRegressor(random_state=seed).fit(X, np.full(20, 3e300))
     assert model.predict(X[:2]) == pytest.approx([3e300, 3e300], rel=1e-14)
-    assert model.feature_importances_.tolist() == [0.0] * X.shape[1]  # not shares of rounding
+    assert model.feature_importances_.tolist() == [0.0] * X.shape[1]  # and not shares of rounding errors
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "gauss-newton"])
-def test_a_fit_where_gradients_are_off_is_the_same(optimizer):
+def test_a_fit_under_no_grad_is_the_same(optimizer):
     X, y = surface(50, 0)
     settings = {"optimizer": optimizer, "max_iter": 3, "random_state": 0}
     with torch.no_grad():
@@ -351,7 +353,7 @@ def test_a_fit_where_gradients_are_off_is_the_same(optimizer):
     assert (off.predict(X) == KANRegressor(**settings).fit(X, y).predict(X)).all()
 
 
-def test_a_class_of_one_member_is_a_class():
+def test_a_class_with_one_member_can_be_fitted():
     X, y = rings(60, 0)
     y = y.astype("<U8")
     y[0] = "lonely"
@@ -381,7 +383,7 @@ def test_very_large_columns_work_and_larger_ones_are_refused():
 
 
 @pytest.mark.parametrize("bad", [np.inf, np.nan])
-def test_what_is_not_a_number_is_refused(bad, regressor):
+def test_missing_and_infinite_values_are_refused(bad, regressor):
     X, y = surface(20, 0)
     X[3, 1] = bad
     for attempt in (lambda: KANRegressor().fit(X, y), lambda: regressor.predict(X)):
@@ -433,13 +435,13 @@ def test_columns_in_another_order_are_refused():
         (KANClassifier, np.zeros((20, 2)), "y should be a 1d array"),
     ],
 )
-def test_targets_that_do_not_suit_are_refused(kind, y, message):
+def test_unsuitable_targets_are_refused(kind, y, message):
     with pytest.raises(ValueError, match=message):
         kind().fit(surface(20, 0)[0], y)
 
 
 @pytest.mark.parametrize("weights", [-np.ones(20), np.zeros(20), np.full(20, np.nan)], ids=["negative", "zero", "nan"])
-def test_weights_that_count_nothing_are_refused(weights):
+def test_negative_zero_and_missing_weights_are_refused(weights):
     with pytest.raises(ValueError, match=r"[wW]eight"):
         KANRegressor().fit(*surface(20, 0), sample_weight=weights)
 
@@ -468,8 +470,8 @@ def test_weights_that_count_nothing_are_refused(weights):
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
-def test_settings_that_make_no_sense_are_refused_by_fit(settings, error, message):
-    estimator = clone(KANRegressor(**settings))  # the constructor takes them as they are
+def test_impossible_settings_are_refused_by_fit(settings, error, message):
+    estimator = clone(KANRegressor(**settings))  # the constructor checks nothing
     with pytest.raises(error, match=message):
         estimator.fit(*surface(20, 0))
 
@@ -485,24 +487,24 @@ def test_settings_that_make_no_sense_are_refused_by_fit(settings, error, message
         {"alpha": 10.0},
     ],
 )
-def test_settings_that_make_sense_are_taken(settings):
+def test_possible_settings_are_accepted(settings):
     X, y = surface(100, 0)
     assert KANRegressor(random_state=0, **settings).fit(X, y).score(X, y) > 0.9
 
 
 @pytest.mark.parametrize("verb", ["predict", "plot", "formula", "report", "partial_dependence"])
-def test_before_fit_there_is_nothing_to_say(verb):
+def test_methods_raise_an_error_before_fit(verb):
     with pytest.raises(NotFittedError, match="Call 'fit' with appropriate arguments"):
         getattr(KANRegressor(), verb)(surface(20, 0)[0])
     assert not hasattr(KANRegressor(), "formula_")
 
 
-def test_partial_dependence_knows_its_features(regressor):
+def test_partial_dependence_of_an_unknown_feature_is_refused(regressor):
     for feature in (3, -1, "wind", True):
         with pytest.raises(DataError, match="there is no feature"):
             regressor.partial_dependence(feature)
 
 
 @pytest.mark.parametrize("name", ["KANRegressor", "KANClassifier"])
-def test_the_front_door_has_them(name):
+def test_the_package_exports_the_estimators(name):
     assert getattr(kw, name).__name__ == name and name in dir(kw)

@@ -1,4 +1,4 @@
-"""The parts of a smooth fit: likelihoods, roughness, Gauss-Newton steps, mini-batches."""
+"""Parts of a fit with smoothness penalty: likelihoods, roughness, Gauss-Newton steps, mini-batches."""
 
 import importlib
 from itertools import pairwise
@@ -43,7 +43,7 @@ LIKELIHOODS = pytest.mark.parametrize(
 
 
 @LIKELIHOODS
-def test_residuals_have_the_slopes_of_the_values(likelihood):
+def test_residuals_have_the_gradient_of_the_log_likelihood(likelihood):
     generator = torch.Generator().manual_seed(1)
     targets = targets_for(likelihood, 9, generator)
     outputs = 3 * torch.randn(targets.shape, generator=generator, dtype=torch.float64).requires_grad_()
@@ -57,7 +57,7 @@ def slopes(likelihood, outputs, targets):
 
 
 @LIKELIHOODS
-def test_derivatives_of_residuals_square_to_the_curvature_of_the_values(likelihood):
+def test_residual_derivatives_give_the_hessian_of_the_log_likelihood(likelihood):
     generator = torch.Generator().manual_seed(2)
     targets = targets_for(likelihood, 1, generator)
     outputs = torch.randn(targets.shape, generator=generator, dtype=torch.float64)
@@ -80,7 +80,8 @@ def test_probabilities_of_extreme_logits_stay_finite():
 
 @LIKELIHOODS
 def test_derivatives_are_those_of_the_weighted_loss(likelihood, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("knotwork.model.jacobian"), "CHUNK", 100)  # a few rows at a time
+    # so that rows are processed in several chunks
+    monkeypatch.setattr(importlib.import_module("knotwork.model.jacobian"), "CHUNK", 100)
     network, rows = problem(likelihood)
     free = FreeParameters(network)
     _, slope = derivatives(network, rows, free)
@@ -91,11 +92,11 @@ def test_derivatives_are_those_of_the_weighted_loss(likelihood, monkeypatch):
             free.set(at + sign * step * torch.eye(free.size, dtype=torch.float64)[i])
             losses.append(float(rows.loss(rows.outputs(network).detach())))
         expected.append((losses[0] - losses[1]) / (2 * step))
-    # central differences err by step² and by rounding/step, both near 1e-10 here
+    # errors of central differences are step² and rounding / step, both near 1e-10 here
     torch.testing.assert_close(slope, torch.tensor(expected, dtype=torch.float64), rtol=1e-6, atol=1e-8)
 
 
-def test_roughness_its_slope_and_its_curvature_agree():
+def test_the_roughness_has_the_gradient_and_the_hessian_of_autograd():
     network, _ = problem(Normal(), hidden=(3,), grid=3, k=3)
     roughness = Roughness(network, 0.7)
     at = torch.randn(FreeParameters(network).size, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -106,20 +107,20 @@ def test_roughness_its_slope_and_its_curvature_agree():
     torch.testing.assert_close(curvature, torch.autograd.functional.hessian(roughness.value, at))
 
 
-def test_a_straight_edge_is_not_bent_and_a_parabola_is():
+def test_the_roughness_of_a_line_is_zero_and_of_a_parabola_its_second_derivative_squared():
     network, _ = problem(Normal(), hidden=(), grid=4, k=3)
     roughness = Roughness(network)
     bent = roughness.squares(FreeParameters(network).get())[0, 1]
     assert float(bent) < 1e-20
-    with torch.no_grad():  # evenly spaced coefficients squared: every second difference is 2 h²
+    with torch.no_grad():  # squares of evenly spaced numbers: every second difference is 2 h²
         line = torch.arange(7, dtype=torch.float64) * 0.5
         network.layers[0].coefficients.copy_((line**2)[None, :, None].expand(2, -1, 2))
     bent = roughness.squares(FreeParameters(network).get())[0, 1]
     assert float(bent) == pytest.approx(4 * 2.0**2)  # four edges whose second derivative is 2
 
 
-def test_weights_of_roughness_are_learned_where_prior_and_squares_balance():
-    # coefficients drawn from the prior, about which the data say nothing beyond their values
+def test_smoothness_weights_converge_to_those_of_the_prior():
+    # the coefficients are drawn from the prior, and no data determine them
     network, _ = problem(Normal(), hidden=(40,), grid=3, k=3)
     roughness = Roughness(network)
     generator = torch.Generator().manual_seed(0)
@@ -130,20 +131,20 @@ def test_weights_of_roughness_are_learned_where_prior_and_squares_balance():
     at[places] = torch.randn(places.shape, generator=generator, dtype=torch.float64) @ root.T
     for _ in range(30):
         update_weights(roughness, at, torch.zeros(len(at), len(at), dtype=torch.float64))
-    # 80 edges: a variance is known to about sqrt(2 / 80 / 5), a tenth; three of those
+    # 80 edges of 5 values determine a variance to sqrt(2 / 80 / 5), about 10 %; three standard errors are allowed
     torch.testing.assert_close(roughness.weights[0], torch.tensor([5.0, 5.0], dtype=torch.float64), rtol=0.35, atol=0)
     assert float(roughness.weights[1, 0]) == 1
 
 
-def test_without_hidden_layer_a_fit_of_fixed_roughness_is_a_ridge_regression():
+def test_one_layer_with_fixed_smoothness_weights_is_a_ridge_regression():
     network, rows = problem(Normal(), n=30, hidden=(), grid=3, k=3)
     roughness, free, ridge = Roughness(network, 2.0), FreeParameters(network), network.copy()
-    curvature, slope = derivatives(network, rows, free)  # of a quadratic: the same everywhere, and where it began
+    curvature, slope = derivatives(network, rows, free)  # the loss is quadratic: its curvature is the same everywhere
     began, prior = free.get(), torch.zeros_like(curvature)
     roughness.add_to(prior)
     gauss_newton(network, rows, roughness, lambda *_: None, steps=300, tolerance=1e-10, learn=False)
     precision = 1.0
-    for _ in range(300):  # 1/σ² and the ridge regression it asks for, in turns
+    for _ in range(300):  # 1/σ² and the ridge regression for it, alternately
         matrix = precision * curvature + prior
         FreeParameters(ridge).set(began - torch.linalg.solve(matrix, precision * slope + prior @ began))
         determined = float(torch.linalg.solve(matrix, precision * curvature).trace())
@@ -152,7 +153,7 @@ def test_without_hidden_layer_a_fit_of_fixed_roughness_is_a_ridge_regression():
 
 
 @pytest.mark.parametrize("likelihood", [Bernoulli(), Categorical()], ids=lambda l: type(l).__name__)
-def test_a_fit_of_fixed_roughness_never_climbs(likelihood):
+def test_a_fit_with_fixed_smoothness_weights_never_raises_the_objective(likelihood):
     network, rows = problem(likelihood, n=40, hidden=(3,), grid=3, k=3)
     roughness, free, values = Roughness(network), FreeParameters(network), []
 
@@ -165,7 +166,7 @@ def test_a_fit_of_fixed_roughness_never_climbs(likelihood):
     assert len(values) > 3 and all(later <= before for before, later in pairwise(values))
 
 
-def test_steps_end_where_each_step_says_so():
+def test_the_callback_of_each_step_can_stop_the_fit():
     network, rows = problem(Normal(), n=40)
     settings = {"steps": 20, "tolerance": 1e-9, "learn": True}
     enough = Stop(StopReason.CALLBACK, "enough")
@@ -173,17 +174,17 @@ def test_steps_end_where_each_step_says_so():
     assert done == Ended(4, StopReason.CALLBACK, "enough")
 
 
-def test_mini_batches_approach_what_second_order_steps_find():
+def test_mini_batches_approach_the_optimum_of_second_order_steps():
     network, rows = problem(Bernoulli(), n=200, hidden=(), grid=3, k=3)
     other = network.copy()
     gauss_newton(network, rows, Roughness(network), lambda *_: None, steps=50, tolerance=1e-9, learn=False)
     pace = {"epochs": 300, "batch_size": 70, "learning_rate": 0.02, "generator": torch.Generator().manual_seed(0)}
     adam(other, rows, Roughness(other), lambda *_: None, **pace)
     difference = (network(rows.x) - other(rows.x)).detach().abs().max()
-    assert float(difference) < 0.02  # of logits that spread over about 1
+    assert float(difference) < 0.02  # the logits have a spread of about 1
 
 
-def test_networks_begin_as_straight_lines_over_the_rows():
+def test_initial_networks_are_linear_over_the_rows():
     x = torch.tensor(np.random.default_rng(0).normal(size=(20, 3)))
     network = linear_network([3, 4, 2], 5, 3, x, seed=1)
     low, high = grid_range(network.layers[0].knots, 3)
@@ -197,7 +198,7 @@ def test_networks_begin_as_straight_lines_over_the_rows():
 
 
 @pytest.mark.parametrize("hidden", [(), (3,)])
-def test_rescaled_outputs_are_exact_far_outside_the_grid_too(hidden):
+def test_rescaling_outputs_is_exact_also_far_outside_the_grid(hidden):
     network, rows = problem(Normal(), hidden=hidden, k=3)
     x = torch.cat([rows.x, 100 * rows.x])
     before = network(x)

@@ -45,14 +45,14 @@ def test_a_search_over_a_pipeline_with_a_column_of_text():
     assert search.best_estimator_.predict(frame).shape == (120,)
 
 
-def test_names_come_through_a_pipeline_of_frames():
+def test_names_of_columns_pass_through_a_pipeline_of_frames():
     X, y = surface(60, 0)
     pipeline = make_pipeline(StandardScaler(), KANRegressor(max_iter=5, random_state=0)).set_output(transform="pandas")
     pipeline.fit(pd.DataFrame(X, columns=["a", "b", "c"]), y)
     assert list(pipeline[-1].feature_names_in_) == ["a", "b", "c"]
 
 
-def test_predictions_across_folds():
+def test_cross_validated_predictions_have_the_cross_validated_score():
     X, y = rings(150, 0)
     model = KANClassifier(random_state=0)
     p = cross_val_predict(model, X, y, cv=3, method="predict_proba", n_jobs=2)
@@ -72,7 +72,7 @@ def test_a_saved_model_predicts_the_same_in_a_fresh_process(tmp_path, regressor)
     assert np.array_equal(np.load(tmp_path / "y.npy"), regressor.predict(X))
 
 
-def test_searches_take_settings_from_arrays():
+def test_searches_accept_settings_from_arrays():
     X, y = surface(90, 0)
     halving = HalvingGridSearchCV(KANRegressor(**BRIEF), {"hidden": [1, (2,)]}, min_resources=30, random_state=0)
     assert halving.fit(X, y).score(X, y) > 0.8
@@ -92,7 +92,7 @@ def test_the_best_of_a_search_in_a_pipeline_has_its_formula_and_its_report(tmp_p
     assert "height" in page and "<math" in page
 
 
-def test_weights_go_through_cross_validation():
+def test_sample_weights_pass_through_cross_validation():
     X, y = surface(90, 0)
     weights = np.random.default_rng(0).uniform(0, 1, 90)
     scores = [
@@ -102,7 +102,7 @@ def test_weights_go_through_cross_validation():
     assert not np.allclose(*scores) and min(map(min, scores)) > 0.7
 
 
-def test_other_estimators_may_be_built_on_it():
+def test_estimators_work_within_other_estimators_of_scikit_learn():
     X, y = surface(90, 0)
     model = KANRegressor(**BRIEF)
     assert StackingRegressor([("kan", model), ("ridge", Ridge())], cv=2).fit(X, y).score(X, y) > 0.8
@@ -116,7 +116,7 @@ def test_other_estimators_may_be_built_on_it():
     assert voting.fit(rows, labels).score(rows, labels) > 0.5
 
 
-def test_inspection_of_scikit_learn_works_and_agrees_on_the_idle_column(regressor):
+def test_inspection_tools_of_scikit_learn_find_the_unused_column(regressor):
     X, y = surface(400, 0)
     fallen = permutation_importance(regressor, X, y, n_repeats=2, random_state=0).importances_mean
     assert list(fallen.argsort()) == list(regressor.feature_importances_.argsort())
@@ -124,7 +124,7 @@ def test_inspection_of_scikit_learn_works_and_agrees_on_the_idle_column(regresso
     assert shown.pd_results[1].average.shape == (1, 4, 4)
 
 
-def test_what_is_kept_goes_into_the_verbs_of_a_network(regressor):
+def test_the_kept_rows_can_be_passed_to_methods_of_the_network(regressor):
     assert regressor.model_.prune(regressor.rows_).spec.nodes(0) >= 2
     assert isinstance(regressor.model_, kw.KAN)
     rows = regressor.rows_.X_train
@@ -133,7 +133,7 @@ def test_what_is_kept_goes_into_the_verbs_of_a_network(regressor):
 
 
 @pytest.mark.parametrize("kind", [list, np.float32, torch.tensor, pd.DataFrame])
-def test_tables_of_every_kind_are_taken(kind):
+def test_every_type_of_table_is_accepted(kind):
     X, y = surface(60, 0)
     X, y = X.astype(np.float32), y.astype(np.float32)
     converted = X.tolist() if kind is list else kind(X)

@@ -1,4 +1,4 @@
-"""Laws of the parser and the evaluators, with SymPy's own arithmetic as the judge, and every refusal's text."""
+"""Laws of the parser and the evaluators, compared with SymPy's own arithmetic, and every error message."""
 
 import contextlib
 import math
@@ -18,7 +18,7 @@ POINTS = st.lists(st.floats(-2, 2), min_size=2, max_size=2)
 
 
 def _inside_domains(inner):
-    """Texts whose every part is real and moderate wherever x and y are in [-2, 2]."""
+    """Texts of expressions whose parts are real and not large for x and y in [-2, 2]."""
     bounded = inner.map(lambda a: f"tanh({a})")
     names = ["sin", "cos", "tanh", "atan", "erf", "sigmoid", "gaussian", "silu", "J0", "J1", "abs", "sinh", "cosh"]
     one = st.sampled_from([*names, "exp", "asin", "asinh", "atanh"])
@@ -74,7 +74,7 @@ def test_printed_text_is_read_back_to_the_same_values(text, point):
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="xy012.+-*/^()[]{}'\",:=<>_ \\\nabsin@!%&|~\0é²", max_size=40))
-def test_any_text_is_read_or_refused_with_our_error(text):
+def test_any_text_is_parsed_or_refused_with_an_expression_error(text):
     with contextlib.suppress(KnotworkError):
         assert isinstance(ex.parse(text), sympy.Expr)
 
@@ -93,7 +93,7 @@ def test_any_text_is_read_or_refused_with_our_error(text):
         ("  E**x  ", sympy.exp(sympy.Symbol("x"))),
     ],
 )
-def test_precedence_and_names(text, wanted):
+def test_operator_precedence_and_function_names(text, wanted):
     assert ex.parse(text) == wanted
 
 
@@ -109,7 +109,7 @@ def test_constants_become_variables_when_listed():
     assert ex.text(sympy.exp(1) * ex.symbol("e")) == "exp(1)*e"
 
 
-def test_long_sums_are_fine():
+def test_sums_of_800_terms_are_parsed():
     assert ex.parse("+".join(["x"] * 800)) == 800 * ex.symbol("x")
 
 
@@ -179,19 +179,19 @@ def test_long_sums_are_fine():
         ("max(x)", "max\\(\\) takes 2 to 20 arguments, got 1"),
     ],
 )
-def test_refusals(text, said):
+def test_bad_texts_are_refused(text, said):
     with pytest.raises(ExpressionError, match=said):
         ex.parse(text)
 
 
-def test_unknown_variables_are_named_with_the_closest_known_one():
+def test_an_unknown_variable_raises_an_error_with_the_closest_known_one():
     with pytest.raises(ExpressionError, match=r"Unknown variable 'thata' .* did you mean 'theta'.* are: theta, x"):
         ex.parse("sin(thata)", ["x", "theta"])
     with pytest.raises(ExpressionError, match=r"is a text such as .* got int"):
         ex.parse(3)  # pyright: ignore[reportArgumentType]
 
 
-def test_results_take_the_broadcast_shape_and_are_new():
+def test_results_have_the_broadcast_shape_and_are_new_arrays():
     x, y = torch.rand(3, 1), torch.rand(4)
     f = ex.to_torch(ex.parse("x"), NAMES)
     assert f(x, y).shape == (3, 4)
@@ -244,7 +244,7 @@ def test_variables_may_have_any_name():
     assert ex.latex(ex.symbol("volume") * ex.symbol("theta")) == r"\theta \mathrm{volume}"
 
 
-def test_evaluators_refuse_what_they_cannot_evaluate():
+def test_evaluators_refuse_missing_inputs_and_unknown_functions():
     with pytest.raises(ExpressionError, match="uses 'y', but the variables given are: x"):
         ex.to_torch(ex.parse("x + y"), ["x"])
     with pytest.raises(ExpressionError, match="cannot be evaluated: gamma is not among the functions"):
@@ -284,7 +284,7 @@ def test_evaluators_refuse_what_they_cannot_evaluate():
         ("exp(sin(pi*x) + y**2)", 9),
     ],
 )
-def test_complexity_counts_what_one_writes(text, nodes):
+def test_complexity_counts_symbols_as_written(text, nodes):
     assert ex.complexity(ex.parse(text)) == nodes
 
 
@@ -297,7 +297,7 @@ def test_constants_are_listed_and_rounded():
         ex.round_constants(expr, 0)
 
 
-def test_numbers():
+def test_finite_numbers_are_converted_and_nan_is_refused():
     assert ex.number(np.float32(0.5)) == sympy.Float(0.5)
     assert ex.number(torch.tensor(3)) == sympy.Integer(3)
     with pytest.raises(ExpressionError, match="nan is not a finite real number"):

@@ -1,4 +1,4 @@
-"""What a browser is given to typeset is the expression, and nothing that a name smuggled in."""
+"""The MathML for a browser shows the expression, and names of variables add no markup."""
 
 import html
 import math
@@ -17,7 +17,7 @@ SIGNS = {"·": "*", "\u2062": "*", "+": "+", "−": "-", "(": "(", ")": ")", ","
 
 
 def python(node, names):
-    """What presentation MathML says, as Python: read by eye, element by element."""
+    """Presentation MathML as Python code, element by element."""
     children = list(node)
     parts = [python(child, names) for child in children]
     text = node.text or ""
@@ -69,7 +69,7 @@ def python(node, names):
         "-(x + 1)*(theta + 2) + 20000.0*x",
     ],
 )
-def test_what_is_typeset_is_the_expression(text):
+def test_the_typeset_formula_has_the_value_of_the_expression(text):
     expression = parse(text)
     values = {"x": 0.31, "theta": 0.72, "speed": 1.9, "x_1": 0.44, "y_12": 0.83}
     names = {name.replace("theta", "θ"): str(value) for name, value in values.items()}
@@ -79,7 +79,7 @@ def test_what_is_typeset_is_the_expression(text):
     assert typeset == pytest.approx(float(expected), rel=1e-12)
 
 
-def test_a_sum_comes_in_pieces_with_their_signs():
+def test_a_sum_is_split_into_terms_with_their_signs():
     assert [re.sub("<.*?>", "", piece) for piece in mathml(parse("x**2 - 3*y + 1"))] == [
         "x2",
         "−3&InvisibleTimes;y",
@@ -87,7 +87,7 @@ def test_a_sum_comes_in_pieces_with_their_signs():
     ]
 
 
-def test_a_product_is_broken_before_brackets_and_functions_alone():
+def test_a_product_is_split_only_before_brackets_and_functions():
     pieces = [
         re.sub("<.*?>", "", piece).replace("&InvisibleTimes;", "") for piece in mathml(parse("-2*x*y*(x + 1)*sin(y)"))
     ]
@@ -112,7 +112,7 @@ def test_bessel_functions_and_signs_have_their_usual_names():
         "<mn>-3</mn>",
     ],
 )
-def test_names_are_text_whatever_they_hold(name):
+def test_names_with_special_characters_are_plain_text(name):
     pieces = mathml(2 * sympy.Symbol(name) ** 2 + sympy.Symbol(name) / 3)
     parser = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False)
     tree = parser.parse(f"<!DOCTYPE html><title>t</title><p>{''.join(f'<math>{piece}</math>' for piece in pieces)}")
@@ -130,7 +130,7 @@ def test_names_are_text_whatever_they_hold(name):
     assert not any(e.tag.endswith(("script", "img", "b")) for e in elements)
 
 
-def test_words_are_kept_apart():
+def test_a_dot_separates_long_names():
     (piece,) = mathml(sympy.Symbol("voltage") * sympy.Symbol("current"))
     assert re.sub("<.*?>", "", piece) == "current&#xB7;voltage"
     long = mathml(sympy.Symbol("voltage") * (sympy.Symbol("current") + 1))

@@ -1,4 +1,4 @@
-"""Tidying a formula changes how it reads, never what it computes."""
+"""Simplifying a formula changes its form and not its values."""
 
 import math
 
@@ -32,11 +32,11 @@ formula = st.one_of(
 
 @settings(max_examples=150, deadline=None)
 @given(formula)
-def test_a_tidied_expression_has_the_same_values(text):
+def test_a_simplified_expression_has_the_same_values(text):
     expr = parse(text)
     before = to_numpy(expr, ["x", "y"])(X, Y)
     after = to_numpy(simplify(expr, SAMPLES), ["x", "y"])(X, Y)
-    # each sum may lose 1e-8 of itself; an exponential can magnify that by its argument
+    # terms below 1e-8 of a sum are dropped; an exponential multiplies that error by its argument
     np.testing.assert_allclose(after, before, rtol=1e-6, atol=1e-6 * np.abs(before).max())
 
 
@@ -51,7 +51,7 @@ def test_a_tidied_expression_has_the_same_values(text):
         ("(2.0*x + 4.0)*(1.0 - 0.5*y)", "-1.0*(x + 2.0)*(y - 2.0)"),
     ],
 )
-def test_known_rewritings(text, shorter):
+def test_known_simplifications(text, shorter):
     result = simplify(parse(text), SAMPLES)
     if shorter is not None:
         assert sympy.simplify(result - parse(shorter)) == 0
@@ -63,10 +63,11 @@ def test_known_rewritings(text, shorter):
 def test_a_product_of_sums_has_one_number_in_front():
     result = simplify(parse("(-2.0*x - 3.0)*(5.0*y + 1.0)*(7.0*sin(x) - 2.0)"), SAMPLES)
     assert sum(factor.is_Number for factor in result.args) == 1
-    assert len(result.atoms(sympy.Float)) == 4  # that number and one constant a factor: as many as data can tell apart
+    # that number and one constant in each factor, which is the number that data can determine
+    assert len(result.atoms(sympy.Float)) == 4
 
 
-def test_a_cosine_written_as_a_sine_is_read_as_a_cosine():
+def test_a_sine_with_a_phase_of_a_quarter_turn_becomes_a_cosine():
     assert simplify(parse(f"sin(2.5*x + {math.pi / 2!r})"), SAMPLES) == parse("cos(2.5*x)")
 
 
@@ -77,5 +78,5 @@ def test_constants_become_simple_numbers_only_where_that_is_accepted():
     assert simplify_constants(parse("2.001*x"), lambda e: True) == parse("2.001*x")
 
 
-def test_an_expression_is_put_in_place_of_x():
+def test_compose_substitutes_an_expression_for_x():
     assert compose("exp(-x**2)", parse("2*a + b")) == parse("exp(-(2*a + b)**2)")
