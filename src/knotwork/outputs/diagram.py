@@ -37,8 +37,8 @@ def diagram(
 
     Every active edge carries its curve over the range of its inputs, each scaled to its own frame; removed edges are
     not drawn. An edge's opacity is tanh(beta·score), at least 0.05, with `scores` as given or as `attribute` finds
-    them by `method` on x; `show_values` writes them at the frames. Named edges are red and carry their function's name.
-    A dot with a plus adds what arrives, a circle with a cross multiplies its factors; a grey one leads nowhere.
+    them by `method` on x; `show_values` writes them at the frames. Named edges are orange and carry their function's
+    name. A dot with a plus adds what arrives, a circle with a cross multiplies its factors; a grey one leads nowhere.
     `input_names` name the original columns, of which only those in use appear. Text is shown as it is, except that
     a name such as x or x_1 is set as a variable. Beyond 320 edges only lines are drawn. `scale` resizes everything.
 

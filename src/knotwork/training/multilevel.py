@@ -1,4 +1,4 @@
-"""Coarse to fine: fit, refine, fit again, and keep the grid that predicts held-out rows best (section 2.4)."""
+"""Coarse to fine: fit, refine, fit again, and keep a finer grid only where it helps (section 2.4)."""
 
 import time
 from collections.abc import Sequence
@@ -39,15 +39,15 @@ def fit_multilevel(
 ) -> FitResult:
     """Fit copies of `model` on finer and finer grids; `result.model` is a new model, the best of them.
 
-    The grid is chosen by the RMSE on the validation rows, or on the training rows if there are none (section 2.4 of
-    Liu et al. 2024). `model` itself is not changed.
+    A finer grid is kept only if the validation error (training error without validation rows) falls by more than a
+    tenth (grid extension: section 2.4 of Liu et al. 2024). `model` itself is not changed.
 
     Args:
         model: the KAN to begin with.
         data: as in `fit`.
         grids: numbers of intervals from coarse to fine, all of which are tried unless `patience` is given; "auto"
             doubles the model's own grid while there are fewer parameters than half the training rows.
-        patience: levels in a row without a gain of a tenth that are accepted before the series ends; None: 1 with
+        patience: levels in a row without such a gain that are accepted before the series ends; None: 1 with
             "auto", else all levels are tried.
         optimizer, steps, loss, lamb, lamb_l1, lamb_entropy, update_grid, grid_eps, sample_weight, seed: as in `fit`,
             for the fit on each level.
