@@ -158,7 +158,7 @@ def test_l_bfgs_searches_until_it_finds_a_lower_point(seed):
     with torch.no_grad():
         system.network.layers[1].coefficients *= 1e-3
     seen = []
-    minimise(system, "lbfgs", steps=40, update_grid=False, each_step=lambda step, value: seen.append(value))
+    minimise(system, kw.LBFGS(), steps=40, update_grid=False, each_step=lambda step, value: seen.append(value))
     assert len(seen) > 5
     assert all(b < a for a, b in pairwise(seen))
 

@@ -10,8 +10,6 @@ from knotwork.pde.problems.problem import Problem
 from knotwork.pde.solving.jets import refuse_named
 from knotwork.pde.solving.terms import make_terms
 
-OPTIMIZERS = ("lm", "lbfgs", "adam")
-
 
 def check_counts(**counts: object) -> None:
     """TrainingError for a number that is not a whole number of at least 1; None means that it was left open.
@@ -24,12 +22,6 @@ def check_counts(**counts: object) -> None:
         if not is_whole(value) or value < 1:  # type: ignore[operator]
             more = ", or the times between windows" if name == "windows" else ""
             raise TrainingError(f"{name}={value!r} is not possible: it must be a whole number of at least 1{more}.")
-
-
-def check_optimizer(optimizer: object) -> None:
-    """TrainingError for an optimiser that cannot solve equations."""
-    if optimizer not in OPTIMIZERS:
-        raise TrainingError(f"optimizer={optimizer!r} is not known here: choose one of {', '.join(OPTIMIZERS)}.")
 
 
 def check_windows(problem: Problem, windows: int | Sequence[float]) -> None:

@@ -39,6 +39,11 @@ class PDESettings:
 
     # Least squares
 
+    starts: int = 6
+    """Random starts where neither `starts` nor a value of `optimizer` says how many. Chosen, not measured."""
+    tolerance: float = 1e-3
+    """Share by which a step must lower the objective to count as progress, where neither `tolerance` nor a value of
+    `optimizer` says it. A grid is followed by a finer one, so its objective need not be exact. Chosen, not measured."""
     patience: int = 8
     """Steps in a row that bring the objective no lower by the tolerance before a minimisation ends. Chosen, not
     measured."""

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 from knotwork.kan import KAN
-from knotwork.pde.arguments import check_choices, check_counts, check_network, check_optimizer, check_windows
+from knotwork.pde.arguments import check_choices, check_counts, check_network, check_windows
 from knotwork.pde.problems.points import domain_points
 from knotwork.pde.problems.problem import Problem
 from knotwork.pde.solution import Estimate, Solution, other_points
+from knotwork.pde.solving.optimizers import chosen_optimizer
 from knotwork.pde.solving.standard_errors import standard_errors
 from knotwork.pde.strategies.coarse_to_fine import CoarseToFine, doubling_grids
 from knotwork.pde.strategies.from_initial_condition import FromInitialCondition
@@ -26,7 +27,7 @@ from knotwork.pde.strategies.separable_network import (
 )
 from knotwork.pde.strategies.strategy import Options, Part, Strategy, WindowRun
 from knotwork.pde.strategies.time_windows import solve_windows, window_edges
-from knotwork.training import Callback, reporting
+from knotwork.training import Callback, OptimizerLike, reporting
 
 
 @torch.enable_grad()
@@ -39,13 +40,13 @@ def solve(
     grid: int | Mapping[str, int] = 10,
     k: int = 5,
     seed: int = 0,
-    starts: int = 6,
+    starts: int | None = None,
     steps: int = 100,
     windows: int | Sequence[float] = 1,
     points: int | None = None,
-    optimizer: str = "lm",
+    optimizer: OptimizerLike = "lm",
     adaptive: bool = False,
-    tolerance: float = 1e-3,
+    tolerance: float | None = None,
     progress: bool | None = None,
     callback: Callback | None = None,
 ) -> Solution:
@@ -66,21 +67,24 @@ def solve(
         k: order of the splines, above the order of every derivative in the problem. 5 suits second derivatives; 7 is
             more accurate for smooth solutions.
         seed: of random starts and of the points.
-        starts: random starts, where there are any.
+        starts: random starts, where there are any; None: those of kw.LevenbergMarquardt if it is passed, else 6.
         steps: steps on each grid or in each round at most.
         windows: the number of equal time windows, or the times between windows. Each has a network of its own.
         points: points of the equation; by default three times the number of parameters, six times with `rank`.
-        optimizer: "lm" (Levenberg-Marquardt); "lbfgs" and "adam", which need many more steps, are for comparison.
+        optimizer: "lm" (Levenberg-Marquardt) or a value such as kw.LevenbergMarquardt(starts=8, tolerance=1e-4), whose
+            own defaults are 64 and 1e-5. "lbfgs", "adam" (here with a learning rate of 1e-3), kw.LBFGS(lr=...) and
+            kw.Adam(lr=...) need many more steps; they are for comparison.
         adaptive: adaptive refinement: more points and knots where the residual is large, or with `rank` where the
             solution bends. For solutions with thin layers.
-        tolerance: a step must lower the objective by this share to count; several steps below it end a grid.
+        tolerance: a step of Levenberg-Marquardt must lower the objective by this share to count; several steps below
+            it end a grid. None: that of kw.LevenbergMarquardt if it is passed, else 1e-3.
         progress: whether to show how far it is; None shows it on a terminal and in notebooks.
         callback: called with an `Event` as each stage begins and after every step, whose `record` is a `Step`.
             Returning True stops and keeps the best solution so far.
 
     Raises:
         SpecError: for a problem, a network or a combination of arguments that cannot be solved.
-        TrainingError: for settings that are not possible.
+        TrainingError: for settings that are not possible, and for optimisers or numbers in them that have no use here.
 
     Example:
         >>> from knotwork import pde
@@ -91,12 +95,12 @@ def solve(
     began = time.perf_counter()
     windows = windows.tolist() if isinstance(windows, np.ndarray) else windows
     check_counts(starts=starts, steps=steps, points=points, windows=windows)
-    check_optimizer(optimizer)
+    chosen, starts = chosen_optimizer(optimizer, starts, tolerance)
     check_windows(problem, windows)
     edges = window_edges(problem, windows)
     check_choices(problem, model, width, rank, grid, adaptive)
     intervals = intervals_by_coordinate(problem, grid)
-    options = Options(optimizer, steps, points, adaptive, tolerance, seed)
+    options = Options(chosen, steps, points, adaptive, seed)
     if model is not None:
         check_network(problem, model)
         start, placed = model.copy() if model.fitted else set_to_domain(model.copy(), problem), None

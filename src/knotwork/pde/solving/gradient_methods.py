@@ -8,25 +8,26 @@ from knotwork.pde.settings import PDE
 from knotwork.pde.solving.hidden_grids import update_hidden_grids
 from knotwork.pde.solving.system import System
 from knotwork.solvers import EachStep, Ended, StopReason
+from knotwork.training import LBFGS, Adam
 
 
 def minimise(
     system: System,
-    optimizer: str,
+    optimizer: LBFGS | Adam,
     *,
     steps: int,
     update_grid: bool = True,
     each_step: EachStep | None = None,
 ) -> Ended:
-    """Minimise the objective of a system in place by "lbfgs" or "adam"; the number of steps and why it ended."""
+    """Minimise the objective of a system in place by L-BFGS or Adam; the number of steps and why it ended."""
     parameters = torch.nn.Parameter(system.get())
-    if optimizer == "lbfgs":
+    if isinstance(optimizer, LBFGS):
         stepper: torch.optim.Optimizer = torch.optim.LBFGS(
-            [parameters], PDE.lbfgs_rate, max_iter=1, history_size=PDE.lbfgs_history, line_search_fn="strong_wolfe",
+            [parameters], optimizer.lr, max_iter=1, history_size=PDE.lbfgs_history, line_search_fn="strong_wolfe",
             tolerance_grad=0.0, tolerance_change=0.0, max_eval=PDE.line_search_evaluations,
         )  # fmt: skip
     else:
-        stepper = torch.optim.Adam([parameters], PDE.adam_rate)
+        stepper = torch.optim.Adam([parameters], optimizer.lr)
 
     def closure() -> float:
         system.set(parameters.detach())

@@ -25,8 +25,8 @@ def levenberg_marquardt(
     system: System,
     *,
     steps: int,
-    tolerance: float = 1e-3,
-    patience: int = 8,
+    tolerance: float | None = None,
+    patience: int | None = None,
     target: float = 0.0,
     update_grid: bool = True,
     each_step: EachStep | None = None,
@@ -39,8 +39,8 @@ def levenberg_marquardt(
     Args:
         system: the terms of a problem and the network, changed in place.
         steps: limit of accepted steps.
-        tolerance: relative decrease of the lowest objective so far that counts as progress.
-        patience: steps in a row without progress after which it has converged.
+        tolerance: relative decrease of the lowest objective so far that counts as progress; None: as in the settings.
+        patience: steps in a row without progress after which it has converged; None: as in the settings.
         target: objective at which only rounding errors are left.
         update_grid: whether hidden grids are adapted to the values at the points.
         each_step: called after every accepted step with its number and the objective; a `Stop` ends it.
@@ -50,6 +50,8 @@ def levenberg_marquardt(
     """
     if update_grid:
         update_hidden_grids(system.network, system.rows)
+    tolerance = PDE.tolerance if tolerance is None else tolerance
+    patience = PDE.patience if patience is None else patience
     options = Options(steps=steps, tolerance=tolerance, patience=patience, target=target, keep_best=True)
     return gauss_newton(SystemProblem(system, update_grid), options, each_step)
 

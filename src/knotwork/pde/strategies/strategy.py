@@ -14,21 +14,21 @@ from knotwork.pde.problems.problem import Problem
 from knotwork.pde.settings import PDE
 from knotwork.pde.solution import Step, residual_of
 from knotwork.pde.solving.gradient_methods import minimise
+from knotwork.pde.solving.optimizers import Chosen
 from knotwork.pde.solving.second_order import levenberg_marquardt
 from knotwork.pde.solving.system import System
 from knotwork.solvers import EachStep, Ended, Stop, StopReason
-from knotwork.training import Reporter
+from knotwork.training import LevenbergMarquardt, Reporter
 
 
 @dataclass(frozen=True)
 class Options:
     """The arguments of `solve` that every strategy needs; `points` is the number of points of the equation."""
 
-    optimizer: str
+    optimizer: Chosen
     steps: int
     points: int | None
     adaptive: bool
-    tolerance: float
     seed: int
 
     def equation_points(self, network: KAN, per_parameter: float) -> int:
@@ -62,19 +62,16 @@ class WindowRun:
 
     def minimise(self, system: System, title: str, tolerance: float | None = None, patience: int | None = None) -> None:
         """Minimise the objective of a system in place, by the optimiser asked for."""
-        options = self.options
-        self.reporter.stage(title, options.steps)
+        optimizer, steps = self.options.optimizer, self.options.steps
+        self.reporter.stage(title, steps)
         each_step = self._each_step(system.network.spec.grid)
-        if options.optimizer == "lm":
+        if isinstance(optimizer, LevenbergMarquardt):
+            tolerance = optimizer.tolerance if tolerance is None else tolerance
             self.ended = levenberg_marquardt(
-                system,
-                steps=options.steps,
-                tolerance=options.tolerance if tolerance is None else tolerance,
-                patience=PDE.patience if patience is None else patience,
-                each_step=each_step,
+                system, steps=steps, tolerance=tolerance, patience=patience, each_step=each_step
             )
         else:
-            self.ended = minimise(system, options.optimizer, steps=options.steps, each_step=each_step)
+            self.ended = minimise(system, optimizer, steps=steps, each_step=each_step)
         self.steps += self.ended.steps
 
     def _each_step(self, grid: int) -> EachStep:
