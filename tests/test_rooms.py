@@ -1,6 +1,8 @@
 """Imports go one way: every room of the package has a number, and imports only rooms of a smaller number."""
 
 import ast
+import importlib
+import pkgutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -8,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import knotwork
 
 PACKAGE = Path(__file__).parents[1] / "src" / "knotwork"
 
@@ -30,7 +34,7 @@ ROOMS = {
     "outputs": 9,
     "kan": 10,
     "estimators": 11,
-    "discover": 12,
+    "discovery": 12,
     "pde": 12,
     FRONT_DOOR: 13,
     "bench": 14,
@@ -152,3 +156,41 @@ def test_importing_knotwork_imports_no_large_library():
     assert done.returncode == 0, done.stderr
     heavy = {"sympy", "pandas", "matplotlib", "jinja2", "scipy", "typer", "sklearn", "pint"}
     assert not heavy & set(done.stdout.split())
+
+
+def hidden(package) -> list[str]:
+    """Modules and packages inside of a package for which `import a.b.c as m` gives something else.
+
+    A module may be named after the function that it holds, as `pde/solve.py` is: then that function stands for it.
+    """
+    found = []
+    names = [
+        m.name for m in pkgutil.walk_packages(package.__path__, f"{package.__name__}.") if "__main__" not in m.name
+    ]
+    modules = {name: importlib.import_module(name) for name in names}
+    for name, module in modules.items():
+        program = {}
+        try:
+            exec(f"import {name} as m", program)
+        except ImportError:
+            found.append(name)
+            continue
+        named_after = not hasattr(module, "__path__") and getattr(program["m"], "__module__", "") == name
+        if program["m"] is not module and not named_after:
+            found.append(name)
+    return found
+
+
+def test_no_function_hides_a_package():
+    assert hidden(knotwork) == []
+
+
+def test_a_hidden_package_is_found(tmp_path, monkeypatch):
+    room = tmp_path / "house_of_cards" / "find"
+    room.mkdir(parents=True)
+    (room.parent / "__init__.py").write_text("from house_of_cards.find.parts import find")
+    (room / "__init__.py").write_text("")
+    (room / "parts.py").write_text("def find(): ...")
+    (room.parent / "solve.py").write_text("def solve(): ...")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert hidden(importlib.import_module("house_of_cards")) == ["house_of_cards.find", "house_of_cards.find.parts"]

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from knotwork import kernels
 from knotwork.data import Dataset, Stream, as_dataset, load_dataset, sample, stream_batches, stream_parquet
-from knotwork.discover import Discovery, discover
+from knotwork.discovery import Discovery, discover
 from knotwork.errors import KnotworkError, KnotworkWarning
 from knotwork.formulas import Candidates, Formula, register_function
 from knotwork.kan import KAN, load, save

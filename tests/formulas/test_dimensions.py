@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import knotwork as kw
 from knotwork.data.units import Unit, base_units, unit_of
-from knotwork.discover.entries import built, entry_of
+from knotwork.discovery.entries import built, entry_of
 from knotwork.errors import DataError
 from knotwork.expressions import parse, solve_exactly
 from knotwork.formulas.agreement import agreement

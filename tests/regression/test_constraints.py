@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import knotwork as kw
-from knotwork.discover.task import Found
+from knotwork.discovery.task import Found
 from knotwork.expressions import contains, function_names, parse
 from knotwork.formulas.constants import Sample
 from knotwork.functions import named_function
@@ -89,7 +89,7 @@ def test_networks_have_straight_edges_for_linear_inputs(monkeypatch):
     def nothing(task, importance, front):
         return Found((), front, None)
 
-    monkeypatch.setattr(sys.modules["knotwork.discover.journey"], "formulas_in_columns", nothing)
+    monkeypatch.setattr(sys.modules["knotwork.discovery.journey"], "formulas_in_columns", nothing)
     data = kw.sample("x*exp(z)", x=(0, 2), z=(-1, 1), size=300, seed=0)
     found = kw.discover(data, seed=0, linear=["x"])
     assert found.formula.expression == parse("x*exp(z)")

@@ -18,7 +18,7 @@ from rich.text import Text
 from knotwork.data import Dataset, load_dataset, packaged_tables
 from knotwork.data.column_names import split_units, unknown_name
 from knotwork.data.table_files import read_file
-from knotwork.discover import Discovery, discover
+from knotwork.discovery import Discovery, discover
 from knotwork.errors import DataError
 from knotwork.formulas import Formula
 from knotwork.kan import save

@@ -7,12 +7,12 @@ from typing import Any
 
 from knotwork.data import Dataset
 from knotwork.data.column_names import listed
-from knotwork.discover.choice import exact, joined
-from knotwork.discover.discovery import Entry
-from knotwork.discover.entries import built, entry_of
-from knotwork.discover.settings import DISCOVERY
-from knotwork.discover.table import least_importance, sample_of, separated
-from knotwork.discover.task import Found, Task, late
+from knotwork.discovery.choice import exact, joined
+from knotwork.discovery.discovery import Entry
+from knotwork.discovery.entries import built, entry_of
+from knotwork.discovery.settings import DISCOVERY
+from knotwork.discovery.table import least_importance, sample_of, separated
+from knotwork.discovery.task import Found, Task, late
 from knotwork.errors import ExpressionError, SpecError
 from knotwork.formulas import simplest
 from knotwork.formulas.constants import Constants, Sample, fitted, simplified

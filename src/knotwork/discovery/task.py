@@ -6,9 +6,9 @@ from numbers import Real
 from typing import Any, NamedTuple
 
 from knotwork.data import Dataset, seeded
-from knotwork.discover.discovery import Entry
-from knotwork.discover.settings import DISCOVERY
-from knotwork.discover.target_scale import shown_in_own_unit
+from knotwork.discovery.discovery import Entry
+from knotwork.discovery.settings import DISCOVERY
+from knotwork.discovery.target_scale import shown_in_own_unit
 from knotwork.errors import TrainingError
 from knotwork.formulas.dimensions import Dimensions
 from knotwork.regression import Constraints

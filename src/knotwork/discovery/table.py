@@ -10,7 +10,7 @@ from torch import Tensor
 
 from knotwork.data import Dataset, as_dataset
 from knotwork.data.column_names import check_units
-from knotwork.discover.settings import DISCOVERY
+from knotwork.discovery.settings import DISCOVERY
 from knotwork.errors import DataError, KnotworkWarning
 from knotwork.formulas.constants import Sample
 from knotwork.formulas.dimensions import Dimensions

@@ -18,7 +18,7 @@ class DiscoverySettings:
 
     baseline_sparsity: float = 1e-3
     """Weight of the penalty in the baseline's first fit, in units of rms(y). The paper's lamb lies near it; with it
-    a column of noise keeps less than 2 % of the importance (tests/discover)."""
+    a column of noise keeps less than 2 % of the importance (tests/discovery)."""
 
     baseline_steps: int = 25
     """Steps of the baseline's first fit. Importance changes little after them; chosen, not measured."""
@@ -46,7 +46,7 @@ class DiscoverySettings:
 
     exclusion_ratio: float = 1.2
     """Times the baseline's validation error that a network without negligible inputs may have; otherwise they stay in
-    (a weak input that matters: tests/discover)."""
+    (a weak input that matters: tests/discovery)."""
 
     prune_ratio: float = 10.0
     """Times the baseline's error: a shape with a larger error on the coarse grid is not refined; not measured."""

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import torch
 
 from knotwork.data import Dataset
-from knotwork.discover.settings import DISCOVERY
-from knotwork.discover.table import least_importance
+from knotwork.discovery.settings import DISCOVERY
+from knotwork.discovery.table import least_importance
 from knotwork.kan import KAN
 from knotwork.model import Spec
 from knotwork.training import FitOptions, FitResult, LevenbergMarquardt, Reporter, fit_levels, fit_with, held_out

@@ -11,7 +11,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from knotwork.discover.discovery import Discovery, Entry
+from knotwork.discovery.discovery import Discovery, Entry
 from knotwork.errors import CheckpointError
 from knotwork.formulas import Formula
 from knotwork.kan import KAN, load, save

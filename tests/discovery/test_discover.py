@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import knotwork as kw
-from knotwork.discover import Entry
-from knotwork.discover.choice import joined
+from knotwork.discovery import Entry
+from knotwork.discovery.choice import joined
 from knotwork.expressions import complexity, parse
 from knotwork.regression.search import Search
 from knotwork.solvers import StopReason
@@ -317,7 +317,7 @@ def test_a_callback_that_returns_true_ends_with_the_best_so_far(title):
 
 
 def test_ctrl_c_while_entries_are_made_keeps_the_finished_entries(monkeypatch):
-    parts = importlib.import_module("knotwork.discover.formula_search")
+    parts = importlib.import_module("knotwork.discovery.formula_search")
     every, made, calls = parts.best_candidates, parts.entry_from, []
 
     def interrupted_at_the_second(candidate, data):

@@ -6,9 +6,9 @@ from dataclasses import replace
 import torch
 
 from knotwork.data import Dataset
-from knotwork.discover.discovery import Entry
-from knotwork.discover.entries import built
-from knotwork.discover.settings import DISCOVERY
+from knotwork.discovery.discovery import Entry
+from knotwork.discovery.entries import built
+from knotwork.discovery.settings import DISCOVERY
 from knotwork.kan import KAN
 from knotwork.training import FitResult
 

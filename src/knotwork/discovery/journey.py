@@ -4,21 +4,21 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from knotwork.discover.baseline import accurate_baseline, inputs_needed, sparse_baseline
-from knotwork.discover.choice import choice, front_of, warn_of_constant
-from knotwork.discover.discovery import Discovery, Entry
-from knotwork.discover.entries import constant_entry
-from knotwork.discover.formula_search import formulas_in_columns, formulas_in_groups
-from knotwork.discover.networks import formulas_of_networks
-from knotwork.discover.settings import DISCOVERY
-from knotwork.discover.table import dimensions_of, first_rows, table
-from knotwork.discover.target_scale import (
+from knotwork.discovery.baseline import accurate_baseline, inputs_needed, sparse_baseline
+from knotwork.discovery.choice import choice, front_of, warn_of_constant
+from knotwork.discovery.discovery import Discovery, Entry
+from knotwork.discovery.entries import constant_entry
+from knotwork.discovery.formula_search import formulas_in_columns, formulas_in_groups
+from knotwork.discovery.networks import formulas_of_networks
+from knotwork.discovery.settings import DISCOVERY
+from knotwork.discovery.table import dimensions_of, first_rows, table
+from knotwork.discovery.target_scale import (
     all_in_own_unit,
     baseline_in_own_unit,
     in_unit,
     target_unit,
 )
-from knotwork.discover.task import Task, asked_for, check_settings
+from knotwork.discovery.task import Task, asked_for, check_settings
 from knotwork.kan import KAN
 from knotwork.regression import Constraints
 from knotwork.simplify import input_shares

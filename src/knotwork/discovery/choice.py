@@ -5,8 +5,8 @@ import warnings
 from collections.abc import Sequence
 
 from knotwork.data import Dataset
-from knotwork.discover.discovery import Entry
-from knotwork.discover.table import rms
+from knotwork.discovery.discovery import Entry
+from knotwork.discovery.table import rms
 from knotwork.errors import KnotworkWarning
 from knotwork.formulas.constants import ROUNDING
 

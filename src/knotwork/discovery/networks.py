@@ -3,14 +3,14 @@
 import math
 from typing import NamedTuple
 
-from knotwork.discover.choice import exact, joined
-from knotwork.discover.discovery import Entry
-from knotwork.discover.entries import entry_of
-from knotwork.discover.network_shapes import Shape, shapes
-from knotwork.discover.settings import DISCOVERY
-from knotwork.discover.straight_edges import name_linear_edges
-from knotwork.discover.table import rms, sample_of
-from knotwork.discover.task import Found, Task, late
+from knotwork.discovery.choice import exact, joined
+from knotwork.discovery.discovery import Entry
+from knotwork.discovery.entries import entry_of
+from knotwork.discovery.network_shapes import Shape, shapes
+from knotwork.discovery.settings import DISCOVERY
+from knotwork.discovery.straight_edges import name_linear_edges
+from knotwork.discovery.table import rms, sample_of
+from knotwork.discovery.task import Found, Task, late
 from knotwork.errors import ExpressionError, SpecError
 from knotwork.kan import KAN
 from knotwork.solvers import StopReason

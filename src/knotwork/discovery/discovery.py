@@ -140,7 +140,7 @@ class Discovery:
         Raises:
             CheckpointError: the file cannot be written.
         """
-        from knotwork.discover.storage import write
+        from knotwork.discovery.storage import write
 
         write(self, path)
 
@@ -157,17 +157,17 @@ class Discovery:
         Raises:
             CheckpointError: for any other file, and for a file that was changed.
         """
-        from knotwork.discover.storage import read
+        from knotwork.discovery.storage import read
 
         return read(path)
 
     def __str__(self) -> str:
-        from knotwork.discover.display import as_text
+        from knotwork.discovery.display import as_text
 
         return as_text(self)
 
     def _repr_html_(self) -> str:
-        from knotwork.discover.display import as_html
+        from knotwork.discovery.display import as_html
 
         return as_html(self)
 

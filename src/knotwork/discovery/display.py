@@ -2,7 +2,7 @@
 
 from html import escape
 
-from knotwork.discover.discovery import Discovery, Entry
+from knotwork.discovery.discovery import Discovery, Entry
 from knotwork.formulas import Formula
 
 

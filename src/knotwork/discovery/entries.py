@@ -6,9 +6,9 @@ from typing import Any
 import torch
 
 from knotwork.data import Dataset
-from knotwork.discover.discovery import Entry
-from knotwork.discover.settings import DISCOVERY
-from knotwork.discover.table import rms
+from knotwork.discovery.discovery import Entry
+from knotwork.discovery.settings import DISCOVERY
+from knotwork.discovery.table import rms
 from knotwork.formulas import Formula, measured
 from knotwork.formulas.constants import ROUNDING
 from knotwork.kan import KAN
