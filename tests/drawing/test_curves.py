@@ -47,26 +47,26 @@ def test_every_change_of_the_grid_has_a_line_and_a_label():
     assert labels(figure) == ["training"]
 
 
-def test_labels_of_grids_never_collide():
+def test_labels_of_grids_never_overlap():
     records = [Record(step, 0.1, step + 1, 0.1) for step in range(40)]
     figure = result(*records).plot()
     assert len(lines(figure, "grid")) == 39
     assert len(figure.axes[0].texts) <= 11
 
 
-def test_the_axis_says_what_was_measured():
+def test_the_axis_label_is_the_measure():
     one = result(Record(1, 0.1, 5, 0.1))
     assert [one.plot(m).axes[0].get_ylabel() for m in (None, "log loss")] == ["RMSE", "log loss"]
     assert result(Record(1, 0.1, 5, 0.1, measure="loss")).plot().axes[0].get_ylabel() == "loss"
 
 
-def test_an_empty_history_says_so():
+def test_the_figure_of_an_empty_history_says_that_it_is_empty():
     figure = result().plot()
     figure.draw_without_rendering()
     assert [text.get_text() for text in figure.axes[0].texts] == ["no steps were recorded"]
 
 
-def test_losses_that_have_no_logarithm_are_not_drawn():
+def test_losses_without_a_logarithm_are_not_drawn():
     figure = result(Record(1, 0.1, 0, 0.0, None), Record(2, 0.1, 0, float("inf"), 0.5)).plot()
     figure.draw_without_rendering()
     training, validation = figure.axes[0].lines
@@ -83,7 +83,7 @@ def test_a_history_of_zero_losses_is_drawn_on_a_linear_scale():
     figure.draw_without_rendering()
 
 
-def test_candidates_draw_the_curve_that_they_were_fitted_to():
+def test_the_plot_of_candidates_shows_the_curve_that_they_were_fitted_to():
     data = kw.sample("exp(2*speed) + y", speed=(-1, 1), y=(-1, 1), size=200, seed=0)
     model = kw.KAN([2, 2, 1], seed=0)
     table = model.suggest_symbolic(0, 0, 1, data)
@@ -107,6 +107,6 @@ def test_candidates_of_a_sampled_curve_are_drawn_without_a_network():
     assert figure.axes[0].get_ylabel() == r"$\phi$"
 
 
-def test_candidates_that_cannot_be_drawn():
+def test_candidates_without_a_curve_are_refused():
     with pytest.raises(SpecError, match="do not hold the curve"):
         Candidates(()).plot()

@@ -1,4 +1,4 @@
-"""Predictions against the truth, as drawn."""
+"""Figures of predictions over true values."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ def summary(figure):
     return figure.axes[0].texts[0].get_text()
 
 
-def test_every_point_and_the_diagonal():
+def test_every_point_and_the_diagonal_are_drawn():
     true, predicted = torch.tensor([0.0, 1.0, 2.0]), torch.tensor([[0.0], [1.0], [3.0]])
     axes = predicted_vs_true(true, predicted, "price").axes[0]
     np.testing.assert_allclose(axes.collections[0].get_offsets(), [[0, 0], [1, 1], [2, 3]])
@@ -22,7 +22,7 @@ def test_every_point_and_the_diagonal():
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("price, true", "price, predicted")
 
 
-def test_r2_and_rmse():
+def test_r2_and_rmse_are_shown():
     figure = predicted_vs_true([0.0, 1.0, 2.0], np.array([0.0, 1.0, 3.0]), "y")
     assert summary(figure) == "$r^2$ = 0.5\nRMSE = 0.577"  # 1 - 1/2, and the root of 1/3
 
@@ -39,7 +39,7 @@ def test_r2_of_a_constant_is_undefined():
     assert summary(figure) == "$r^2$ undefined: the true values are all equal\nRMSE = 0"
 
 
-def test_many_points_are_counted_in_hexagons(tmp_path):
+def test_many_points_are_drawn_as_counts_in_hexagons(tmp_path):
     true = np.random.default_rng(0).normal(size=20_000)
     figure = predicted_vs_true(true, true, "y")
     counts = figure.axes[0].collections[0].get_array()
@@ -48,14 +48,14 @@ def test_many_points_are_counted_in_hexagons(tmp_path):
     assert (tmp_path / "figure.svg").stat().st_size < 500_000
 
 
-def test_hostile_names_are_literal():
+def test_names_with_special_characters_are_drawn_literally():
     figure = predicted_vs_true([0.0, 1.0], [0.0, 1.0], "<b>&$x_1$ in $")
     figure.draw_without_rendering()
     assert not figure.axes[0].xaxis.label.get_parse_math()
     assert figure.axes[0].get_xlabel() == "<b>&$x_1$ in $, true"
 
 
-def test_a_long_name_is_set_smaller_until_it_fits_its_axis():
+def test_a_long_name_is_drawn_smaller_until_it_fits_its_axis():
     figure = predicted_vs_true([0.0, 1.0], [0.0, 1.0], "a name of forty letters, more or less so")
     figure.draw_without_rendering()
     sheet = figure.bbox
@@ -77,7 +77,7 @@ def test_a_long_name_is_set_smaller_until_it_fits_its_axis():
         ),
     ],
 )
-def test_errors_say_what_to_do(true, predicted, message):
+def test_bad_arguments_raise_an_error_with_advice(true, predicted, message):
     with pytest.raises(DataError) as error:
         predicted_vs_true(true, predicted, "y")
     assert message in str(error.value)

@@ -1,4 +1,4 @@
-"""Figures need no display, leave no state, and show themselves in notebooks."""
+"""Figures need no display, change no global state, and are displayed in notebooks."""
 
 import os
 import pickle
@@ -38,13 +38,13 @@ def test_figures_build_without_a_display_and_without_pyplot():
     assert done.stdout == "no pyplot\n", done.stderr
 
 
-def test_the_other_rooms_do_not_import_matplotlib():
+def test_other_packages_do_not_import_matplotlib():
     script = "import sys, knotwork, knotwork.simplify; print(any(m.startswith('matplotlib') for m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 
 
-def test_notebooks_show_a_sheet_in_its_size():
+def test_notebooks_show_a_figure_in_its_own_size():
     sheet = Sheet(3, 2)
     sheet.set_dpi(100)
     picture, size = sheet._repr_png_()
@@ -53,7 +53,7 @@ def test_notebooks_show_a_sheet_in_its_size():
     assert sheet.dpi == 100
 
 
-def test_sheets_can_be_pickled():
+def test_figures_can_be_pickled():
     sheet = Sheet(3, 2)
     plain_axes(sheet)
     again = pickle.loads(pickle.dumps(sheet))
@@ -61,7 +61,7 @@ def test_sheets_can_be_pickled():
     assert list(again.get_size_inches()) == [3, 2]
 
 
-def test_single_letters_are_variables_and_everything_else_is_literal():
+def test_single_letters_are_typeset_as_variables_and_other_names_literally():
     assert typeset("x") == ("$x$", True)
     assert typeset("T_12") == ("$T_{12}$", True)
     for literal in ("", "alpha", "x_a", "x_1_2", "$x$", "E=mc^2", "x1", "_1"):
@@ -69,7 +69,7 @@ def test_single_letters_are_variables_and_everything_else_is_literal():
     assert typeset("two\nlines") == ("two lines", False)
 
 
-def test_powers_are_set_as_powers():
+def test_powers_are_typeset_as_exponents():
     assert typeset_function("x^2") == ("$x^{2}$", True)
     assert typeset_function("1/x^3") == ("$1/x^{3}$", True)
     assert typeset_function("x^1.5") == ("$x^{1.5}$", True)
@@ -77,7 +77,7 @@ def test_powers_are_set_as_powers():
 
 
 def drawn(name):
-    """The warnings of ours that drawing a name brings, and its family; any other warning is an error."""
+    """The warnings of knotwork when a name is drawn, and its fonts; any other warning is an error."""
     figure = Sheet(3, 2)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -88,23 +88,23 @@ def drawn(name):
     return {str(w.message) for w in caught}, text.get_fontfamily()
 
 
-def test_characters_that_the_usual_font_lacks_come_from_one_that_has_them():
+def test_characters_missing_in_the_usual_font_are_drawn_in_another_font():
     for name in ("speed", "скорость", "μ² ≤ ∑"):
         assert drawn(name) == (set(), families("x"))
-    said, fonts = drawn("a\u20dd")  # an enclosing circle: not in DejaVu Sans, but in STIX, which comes with matplotlib
+    said, fonts = drawn("a\u20dd")  # an enclosing circle: not in DejaVu Sans, but in STIX, which is part of matplotlib
     assert said == set()
     assert fonts[: len(families("x"))] == families("x")
     assert len(fonts) == len(families("x")) + 1
 
 
-def test_characters_that_no_font_has_are_said_once():
-    said, _ = drawn("\U0003fffd\U0003fffc and \U0003fffb")  # unassigned: no font can have them
+def test_characters_that_no_font_has_give_one_warning():
+    said, _ = drawn("\U0003fffd\U0003fffc and \U0003fffb")  # unassigned characters, which no font has
     (sentence,) = said
     assert sentence.startswith("no installed font has all characters of the names in a figure, which shows boxes")
 
 
 @pytest.mark.parametrize("character", ["\x00", "\x08", "\ud800", "\ufffe", "\x9f", "\U0010ffff"])
-def test_what_no_document_may_hold_is_shown_as_unknown(character, tmp_path):
+def test_characters_that_are_not_allowed_in_documents_are_shown_as_unknown(character, tmp_path):
     assert typeset(f"a{character}b") == ("a\ufffdb", False)
     figure = Sheet(3, 2)
     write(plain_axes(figure), 0, 0, typeset(f"a{character}b"), 10)

@@ -1,4 +1,4 @@
-"""For one edge: the true function is found, its constants up to symmetry, and no fit leaves a domain."""
+"""Candidates for one edge: the true function ranks first, with its constants up to symmetry, inside its domain."""
 
 import math
 
@@ -27,7 +27,7 @@ def test_a_function_of_the_library_is_fitted_to_rounding(function):
     a, b, c, d = INSIDE.get(function.name, (1.7, 0.4, -0.8, 0.5))
     y = c * function.value(a * X + b) + d
     (fit,) = candidates(X, y, [function])
-    # abs has a kink, which Gauss-Newton meets between samples; the others are smooth
+    # abs has a kink between samples, where Gauss-Newton is less accurate; the others are smooth
     assert fit.rmse < (1e-3 if function.name == "abs" else 1e-9)
 
 
@@ -45,7 +45,7 @@ def test_a_function_of_the_library_is_fitted_to_rounding(function):
         ("gaussian", torch.exp(-((2 * X) ** 2))),
     ],
 )
-def test_the_true_function_ranks_first_though_a_little_noise_hides_it(name, y):
+def test_the_true_function_ranks_first_with_weak_noise(name, y):
     noise = 1e-5 * torch.randn(len(X), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert candidates(X, y + noise * y.std(), select())[0].function == name
 
@@ -62,9 +62,9 @@ def test_a_sine_is_found_with_its_constants_up_to_symmetry():
     assert math.remainder(phase - 0.4, 2 * math.pi) == pytest.approx(0, abs=1e-8)
 
 
-def test_no_fit_leaves_the_domain_of_its_function():
+def test_fitted_functions_are_evaluated_only_inside_their_domain():
     x = torch.rand(200, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 4 - 2
-    y = torch.where(x > 0, x, 0.1 * x)  # fits nothing well, and pulls log and 1/x towards their edges
+    y = torch.where(x > 0, x, 0.1 * x)  # no function fits well; log and 1/x fit best near the ends of their domains
     fits = candidates(x, y, list(LIBRARY.values()))
     assert {fit.function for fit in fits} == set(LIBRARY)
     for fit in fits:
@@ -80,14 +80,14 @@ def test_a_constant_edge_and_a_constant_input_give_finite_fits():
         assert all(math.isfinite(v) for row in table for v in (*row.constants, row.rmse, row.score))
 
 
-def test_a_tiny_piece_of_a_huge_arc_ranks_below_the_parabola_it_imitates():
+def test_a_parabola_ranks_above_a_function_whose_constants_cancel():
     table = candidates(X, X**2 + 1e-6 * X**4, select())
     places = [row.function for row in table]
     assert places[0] == "x^2"
     assert next(row for row in table if row.function == "sin").cancellation > 50
 
 
-def test_the_table_prints_one_line_a_function_with_its_constants():
+def test_the_table_prints_one_line_for_each_function_with_its_constants():
     table = candidates(X, X**2, select(["x", "x^2"]))
     assert len(str(table).splitlines()) == 3
     assert str(table).splitlines()[1].startswith("x^2")

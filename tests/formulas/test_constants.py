@@ -12,15 +12,16 @@ from knotwork.expressions import number, parse, symbol
 from knotwork.formulas import Constant, Formula, measured
 from knotwork.symbolic import from_expression
 
-VALUES = st.floats(0.11, 9.9).filter(lambda value: len(repr(value)) > 10)  # whole numbers would count as known
+# short numbers would count as known constants
+VALUES = st.floats(0.11, 9.9).filter(lambda value: len(repr(value)) > 10)
 
 
 def lines(slopes, deviations, rows=60):
-    """The formula y_n = slope_n * x, measured on rows whose noise has these standard deviations, and its rows."""
+    """The formula y_n = slope_n * x with rows whose noise has these standard deviations, and the rows."""
     rng = np.random.default_rng(0)
     x = rng.uniform(1, 2, rows)
     noise = rng.normal(size=(rows, len(slopes)))
-    noise -= np.outer(x, x @ noise) / (x @ x)  # so that the slopes are those of least squares
+    noise -= np.outer(x, x @ noise) / (x @ x)  # so that least squares gives exactly these slopes
     y = x[:, None] * np.array(slopes) + noise * np.array(deviations)
     data = kw.Dataset.from_arrays(x[:, None], y, test_size=0, validation_size=0, names=["x"])
     expressions = tuple(number(slope) * symbol("x") for slope in slopes)
@@ -43,7 +44,7 @@ def test_equal_constants_of_several_outputs_keep_their_own_errors(slope, deviati
 
 @given(VALUES, st.integers(1, 4))
 @settings(deadline=None, max_examples=15)
-def test_constants_that_rounding_makes_equal_keep_their_own_errors(slope, digits):
+def test_constants_that_are_equal_after_rounding_keep_their_own_errors(slope, digits):
     formula, _, _ = lines([slope, slope * (1 + 1e-9)], [0.1, 2.0])
     rounded = formula.round(digits)
     assert len({one.value for one in rounded.constants}) == 1
@@ -60,7 +61,7 @@ def test_symbols_stand_in_the_places_of_the_constants():
     assert formula.round(2).parametric == formula.parametric
 
 
-def test_no_constant_is_called_like_a_variable():
+def test_no_constant_has_the_name_of_a_variable():
     data = kw.sample("1.2345*c_1 + 0.4567*c", c=(1, 2), c_1=(1, 2), size=60, noise=0.01, seed=0)
     formula = kw.KAN.from_expression("1.2345*c_1 + 0.4567*c", data=data).symbolic_formula(data)
     assert [one.symbol for one in formula.constants] == ["cc_1", "cc_2"]
@@ -86,20 +87,20 @@ def formula_with_units(text, units, target="s"):
         ("1.5*t", ["1"]),
         ("1.5*pi*sqrt(l)", ["s/m^(1/2)"]),
         ("0.2006*sqrt(l_cm)", ["10 s/m^(1/2)"]),
-        ("2.5*sqrt(l) + 2.5*m", [None]),  # one number in two places that need different units
+        ("2.5*sqrt(l) + 2.5*m", [None]),  # the same number in two places that need different units
         ("2.5*sqrt(l) - 2.5*m", ["s/kg", "s/m^(1/2)"]),
         ("t*exp(1.5*l) + m", [None]),  # units do not agree
         ("t*m**1.004", [None]),
         ("t**1.5", [None]),
     ],
 )
-def test_constants_have_the_units_that_they_need(text, expected):
+def test_constants_have_the_units_that_make_the_formula_consistent(text, expected):
     formula = formula_with_units(text, {"l": "m", "m": "kg", "t": "s", "l_cm": "cm"})
     assert [one.unit for one in formula.constants] == expected
     assert [one.unit for one in formula.round(2).constants] == expected
 
 
-def test_without_units_of_all_columns_constants_have_none():
+def test_constants_have_no_units_unless_all_columns_have_units():
     data = kw.sample("1.2345*x", x=(1, 2), size=60, noise=0.01, seed=0)
     (one,) = kw.KAN.from_expression("1.2345*x", data=data).symbolic_formula(data).constants
     assert one.unit is None and str(one) == f"{one.value:.4f} ± {one.error:.4f}"

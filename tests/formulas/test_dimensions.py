@@ -1,4 +1,4 @@
-"""Groups of inputs have no unit, whatever the units; formulas are judged by theirs."""
+"""Dimensionless groups of inputs have no unit, and formulas are checked for consistent units."""
 
 import math
 from fractions import Fraction
@@ -25,7 +25,7 @@ MATRICES = st.integers(1, 4).flatmap(
 
 
 def dimensions_of(matrix, target):
-    """Inputs x0, x1, ... whose units have these powers of a, b, ...; and a target."""
+    """Dimensions of inputs x0, x1, ... and of a target, as powers of the base units a, b, ..."""
 
     def unit(powers):
         return Unit({name: p for name, p in zip("abcd", powers, strict=False) if p}, 1.0)
@@ -34,7 +34,7 @@ def dimensions_of(matrix, target):
 
 
 def total(powers, dimensions):
-    """The unit of a product of powers, a plain sum over all of it."""
+    """The unit of a product of powers, by adding the powers of its factors."""
     found = {}
     for name, p in powers.items():
         for base, power in dimensions.inputs[name].powers.items():
@@ -62,7 +62,7 @@ def test_groups_are_dimensionless_and_the_target_scale_has_the_unit_of_the_targe
 
 @given(MATRICES, st.lists(POWERS, min_size=6, max_size=6))
 @settings(deadline=None)
-def test_systems_are_solved_exactly_or_not_at_all(columns, mixture):
+def test_linear_systems_are_solved_exactly_or_have_no_solution(columns, mixture):
     combined = [sum(c * column[b] for c, column in zip(mixture, columns, strict=False)) for b in range(len(columns[0]))]
     outside = [*columns[0][:-1], columns[0][-1] + 1]
     found, other, zero = solve_exactly(columns, [combined, outside, [Fraction(0)] * len(combined)])
@@ -75,7 +75,7 @@ def test_systems_are_solved_exactly_or_not_at_all(columns, mixture):
     assert (other is not None) == (ranks[0] == ranks[1])
 
 
-def test_the_groups_of_a_pendulum_with_a_swing():
+def test_the_dimensionless_groups_of_a_pendulum_with_its_amplitude():
     units = {"length": "m", "gravity": "m/s^2", "mass": "kg", "swing": "°"}
     dimensions = Dimensions({name: unit_of(unit) for name, unit in units.items()}, unit_of("s"))
     columns = {name: torch.linspace(0.1, 1, 9, dtype=torch.float64) for name in units}
@@ -89,18 +89,18 @@ def test_the_groups_of_a_pendulum_with_a_swing():
     np.testing.assert_allclose(one.group_values(columns)[0], columns["swing"] * math.pi / 180)
 
 
-def test_inputs_with_zeros_are_in_no_scaling_base_and_signs_are_kept():
+def test_inputs_with_zeros_are_not_in_a_scaling_base_and_signs_are_kept():
     units = {"x": "m", "y": "m", "a": "m^2"}
     dimensions = Dimensions({name: unit_of(unit) for name, unit in units.items()}, unit_of("m"))
     columns = {"x": torch.tensor([-1.0, 0.0, 2.0]), "y": torch.tensor([-1.0, 3.0, 2.0]), "a": torch.tensor([0.0, 1, 2])}
     assert [choice.target_scale for choice in group_choices(dimensions, columns)] == [{"y": 1}]
     assert group_choices(dimensions, {"x": columns["x"]}) == []
-    columns["a"] = torch.tensor([1.0, -2.0, 3.0])  # without a root
+    columns["a"] = torch.tensor([1.0, -2.0, 3.0])  # no root of these exists
     assert [choice.target_scale for choice in group_choices(dimensions, columns)] == [{"y": 1}]
     columns["a"] = torch.tensor([1.0, 2.0, 3.0])
     assert {"y": 1, "a": Fraction(-1, 2)} in group_choices(dimensions, columns)[
         -1
-    ].groups  # its square would lose the sign
+    ].groups  # a square would lose the sign
 
 
 @pytest.mark.parametrize(
@@ -132,13 +132,13 @@ def test_units_are_understood(text, expected, factor):
 @pytest.mark.parametrize(
     "text", ["people", "pH", "a.u.", "9**9**9", "m^1000", "(", "m/", "__import__('os')", "x" * 99, "bar(g)", "RH"]
 )
-def test_units_that_are_none_are_refused_by_name(text):
+def test_an_unknown_unit_raises_an_error_with_its_name(text):
     with pytest.raises(DataError, match=r"The unit .* is not known"):
         unit_of(text)
 
 
 @pytest.mark.parametrize("text", ["°C", "dB", "dB/m", "mV/dB"])
-def test_scales_that_do_not_begin_at_nothing_are_refused(text):
+def test_units_with_an_offset_and_logarithmic_units_are_refused(text):
     with pytest.raises(DataError, match=r"has an offset or is logarithmic.*°C to K"):
         unit_of(text)
 
@@ -171,7 +171,7 @@ def test_scales_that_do_not_begin_at_nothing_are_refused(text):
         ("8.2*t*m**1.004", "units do not agree: m to the power 1.004 takes a pure number, but it is in kg"),
     ],
 )
-def test_formulas_are_judged_by_units(text, words):
+def test_formulas_are_checked_for_consistent_units(text, words):
     units = {"l": "m", "g": "m/s^2", "m": "kg", "a": "rad", "t": "s", "l_cm": "cm"}
     dimensions = Dimensions({name: unit_of(unit) for name, unit in units.items()}, unit_of("s"))
     found = agreement(parse(text), dimensions, "T")
@@ -180,7 +180,7 @@ def test_formulas_are_judged_by_units(text, words):
 
 
 def pendulum(length="m", rows=200, seed=0):
-    """Periods timed to 0.02 s, of pendulums with a mass, under the gravity of several planets."""
+    """Periods of pendulums, measured to 0.02 s, for several masses and the gravity of several planets."""
     rng = np.random.default_rng(seed)
     l, g, m = rng.uniform(0.1, 2, rows), rng.uniform(3, 25, rows), rng.uniform(0.1, 1, rows)
     period = 2 * np.pi * np.sqrt(l / g) + 0.02 * rng.normal(size=rows)
@@ -189,7 +189,7 @@ def pendulum(length="m", rows=200, seed=0):
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_a_pendulum_is_found_from_200_noisy_rows_without_its_mass(seed):
+def test_the_law_of_the_pendulum_is_found_from_200_noisy_rows_without_its_mass(seed):
     table, units = pendulum(seed=seed)
     found = kw.discover(**table, units=units, seed=seed)
     assert (found.formula.expression / parse("2*pi*sqrt(l/g)")).equals(1)
@@ -208,7 +208,7 @@ def test_other_units_change_constants_only():
         assert float(ratio) == pytest.approx(1, rel=1e-9)
 
 
-def test_a_law_with_its_constant_as_a_column_or_hidden():
+def test_a_law_is_found_with_its_constant_as_a_column_or_unknown():
     rng = np.random.default_rng(0)
     m1, m2, r = rng.uniform(1, 5, (3, 200))
     G = np.full(200, 6.674e-11)
@@ -228,7 +228,7 @@ def test_a_law_with_its_constant_as_a_column_or_hidden():
     assert str(found.units[0]) == "units agree if 6.674e-11 has the unit m^3/(kg s^2)"
 
 
-def test_a_unit_that_is_not_known_is_named_and_the_search_goes_on():
+def test_an_unknown_unit_is_reported_and_the_search_continues():
     table, units = pendulum()
     said = "Column 'm': The unit 'stone wheels' is not known. The search goes on without units"
     with pytest.warns(kw.KnotworkWarning, match=said):
@@ -237,15 +237,15 @@ def test_a_unit_that_is_not_known_is_named_and_the_search_goes_on():
 
 
 @pytest.mark.parametrize("known", [{"linear": ["l"]}, {"forbid": ["sqrt"]}])
-def test_what_is_known_beforehand_holds_in_groups_too(known):
-    """The law itself is not allowed, so the search in groups explains nothing and the other one goes on."""
+def test_constraints_also_hold_in_the_search_with_dimensionless_groups(known):
+    """The true law is not allowed, so the search in groups explains nothing and the usual search follows."""
     table, units = pendulum()
     with_units = kw.discover(**table, units=units, **known, time_budget=20)
     without = kw.discover(**table, units=False, **known, time_budget=20)
     assert with_units.formula.rmse <= 1.02 * without.formula.rmse
 
 
-def test_a_unit_that_is_missing_among_those_told_is_named():
+def test_a_missing_unit_among_the_specified_ones_is_reported():
     table = pendulum()[0]
     with pytest.warns(kw.KnotworkWarning, match="'y' has no unit; pure numbers have 1. The search goes on"):
         kw.discover(**table, units={"l": "m", "g": "m/s^2", "m": "kg"}, time_budget=0)
@@ -253,7 +253,7 @@ def test_a_unit_that_is_missing_among_those_told_is_named():
         kw.discover(**table, units=True)
 
 
-def test_units_can_be_left_out_of_the_search_and_are_judged_all_the_same():
+def test_units_can_be_excluded_from_the_search_and_are_checked_afterwards():
     table, units = pendulum()
     data = kw.Dataset.from_arrays(**table, units=units)
 
@@ -271,7 +271,7 @@ def test_units_can_be_left_out_of_the_search_and_are_judged_all_the_same():
 
 
 @pytest.mark.parametrize(("text", "unit", "longer"), [("a", "m", 0), ("1.5*a", "s", 1), ("a", "s", 4)])
-def test_what_is_wrong_in_its_units_counts_as_longer(text, unit, longer):
+def test_a_formula_with_inconsistent_units_counts_as_longer(text, unit, longer):
     X = np.random.default_rng(0).uniform(1, 2, (100, 1))
     bits = []
     for units in (None, {"a": "m", "y": unit}):
@@ -281,7 +281,7 @@ def test_what_is_wrong_in_its_units_counts_as_longer(text, unit, longer):
     assert bits[1] - bits[0] == pytest.approx(longer * math.log2(80))
 
 
-def test_of_two_inputs_that_are_the_same_the_one_with_the_right_unit_is_taken():
+def test_of_two_equal_inputs_the_one_with_the_right_unit_is_chosen():
     rng = np.random.default_rng(0)
     a = rng.uniform(1, 2, 100)
     y = 2 * a + 0.01 * rng.normal(size=100)

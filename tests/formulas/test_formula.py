@@ -1,4 +1,4 @@
-"""The formula says what the network computes, in the user's units, with honest errors."""
+"""The formula has the values of the network, in the user's units, with standard errors of its constants."""
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def test_the_formula_of_a_pruned_network_uses_the_original_names():
     assert formula.variables == ("a", "useless", "b")
 
 
-def test_a_spline_edge_and_missing_data_are_said_in_a_sentence():
+def test_spline_edges_and_missing_data_raise_an_error():
     model, data = kw.KAN([2, 1, 1], seed=0), table(2)
     with pytest.raises(kw.KnotworkError, match="are still splines, which no formula can show"):
         model.symbolic_formula(data)
@@ -65,7 +65,7 @@ def test_a_spline_edge_and_missing_data_are_said_in_a_sentence():
         model.symbolic_formula()
 
 
-def test_rounding_latex_and_text():
+def test_a_formula_is_printed_rounded_as_text_and_as_latex():
     model, data = kw.KAN([1, 1], seed=0), table(1)
     model.fix_symbolic(0, 0, 0, "sin", params=(1.23456789, 0.0, 2.34567891, 0.0))
     formula = model.symbolic_formula(data)
@@ -88,18 +88,18 @@ def test_a_rounded_formula_keeps_the_errors_of_the_constants_it_shows():
     assert [one.value for one in exact.constants] == [-0.71234, 2.34561, 2.34567]
     assert [one.value for one in rounded.constants] == [-0.712, 2.35, 2.35]
     assert [one.error for one in rounded.constants] == [one.error for one in exact.constants]
-    # 2.3 is written 2, and remains a constant that was measured
+    # 2.3 is rounded to 2, and remains a measured constant
     assert [one.value for one in exact.round(1).constants] == [-0.7, 2.0, 2.0]
 
 
-def test_equations_of_several_outputs_stand_one_below_the_other():
+def test_equations_of_several_outputs_are_printed_below_each_other():
     model, data = kw.KAN([1, 2], seed=0), table(1, 2)
     for output in range(2):
         model.fix_symbolic(0, 0, output, "x", params=(1.0, 0.0, 2.0 + output, 0.0))
     assert model.symbolic_formula(data).equation() == r"y_{1} = 2 x_{1} \\ y_{2} = 3 x_{1}"
 
 
-def test_constants_become_simple_numbers_only_where_the_data_allow_it():
+def test_constants_become_simple_numbers_only_within_their_errors():
     model = kw.KAN([1, 1], seed=0)
     model.fix_symbolic(0, 0, 0, "sin", params=(np.pi * (1 + 1e-9), 0.0, 2 + 1e-9, 0.0))
     X = np.linspace(-1, 1, 100)[:, None]
@@ -127,7 +127,7 @@ def test_standard_errors_are_those_of_linear_regression():
     assert constant.error == pytest.approx(expected[1], rel=1e-4)
 
 
-def test_constants_that_the_data_cannot_tell_apart_have_infinite_errors():
+def test_constants_that_the_data_do_not_determine_have_infinite_errors():
     x = np.linspace(1, 3, 60)
     data = kw.Dataset.from_arrays(x[:, None], np.sin(x), test_size=0.0)
     model = kw.KAN([1, 1], seed=0)
@@ -146,7 +146,8 @@ def test_errors_of_a_formula_with_absolute_values_are_finite():
     model = kw.KAN([1, 1], seed=0)
     model.fix_symbolic(0, 0, 0, "abs", params=(1.3, -0.4, 1.7, 0.1))
     formula = model.symbolic_formula(data)
-    assert len(formula.constants) == 3  # factor, place of the kink, constant: as many as data can tell apart
+    # a factor, the place of the kink and a constant: the number that data can determine
+    assert len(formula.constants) == 3
     assert all(np.isfinite(one.error) for one in formula.constants)
 
 
@@ -154,7 +155,7 @@ def test_errors_of_a_formula_with_absolute_values_are_finite():
     ("text", "short"),
     [("3.00002559/sqrt(a**(-4))", "3.00002559*a**2"), ("sqrt(a**2*b**2)", "a*b"), ("2*sqrt(c**2)", None)],
 )
-def test_powers_of_powers_come_together_where_rows_allow_it(text, short):
+def test_powers_of_powers_are_combined_only_where_the_rows_allow_it(text, short):
     data = kw.sample("a + b + c", a=(1, 2), b=(1, 2), c=(-1, 1), size=50, seed=0)
     found = simplest(parse(text), data)
     assert found == parse(short) if short else "Abs" in str(found) or "sqrt" in str(found)
@@ -173,7 +174,7 @@ def line(noise=0.1, rows=100, seed=0):
     return model.symbolic_formula(data), data
 
 
-def test_formulas_are_keys():
+def test_formulas_can_be_keys_of_a_dict():
     formula, _ = line()
     again, _ = line()
     other, _ = line(seed=1)
@@ -181,7 +182,7 @@ def test_formulas_are_keys():
     assert {formula: 1}[again] == 1 and len({formula, again, other, formula.round(2)}) == 3
 
 
-def test_the_interval_of_a_rounded_formula_is_wider_by_what_rounding_moves():
+def test_the_interval_of_a_rounded_formula_includes_the_rounding_error():
     formula, data = line()
     for kind in ("prediction", "confidence"):
         exact = formula.predict(data.X_test.numpy(), interval=0.9, kind=kind)
@@ -212,7 +213,7 @@ def test_numbers_in_a_dict_give_numbers():
         formula.predict({"a": "one", "b": 2})
 
 
-def test_a_formula_without_variables_has_a_value_a_row():
+def test_a_formula_without_variables_has_a_value_for_every_row():
     rng = np.random.default_rng(0)
     data = kw.Dataset.from_arrays(rng.normal(size=(60, 2)), rng.normal(size=60), names=["a", "b"], seed=0)
     model = kw.KAN([2, 1], seed=0)
@@ -227,8 +228,8 @@ def test_a_formula_without_variables_has_a_value_a_row():
 
 
 @pytest.mark.parametrize("unit", [1e200, 1e-200])
-def test_sizes_are_those_of_numbers_of_any_scale(unit):
-    """The same as of the formula in other units, times the unit."""
+def test_r2_and_rmse_scale_with_the_unit_of_the_target(unit):
+    """R² is the same and the RMSE is proportional to the unit, also for very large and very small targets."""
     x = np.linspace(-1, 1, 50)[:, None]
     y = x[:, 0] + 0.1 * np.cos(20 * x[:, 0])
     found = []
@@ -241,7 +242,7 @@ def test_sizes_are_those_of_numbers_of_any_scale(unit):
     assert found[1].rmse / unit == pytest.approx(found[0].rmse, rel=1e-9)
 
 
-def test_one_output_of_several_is_a_formula():
+def test_each_of_several_outputs_is_a_formula():
     data = table(2, 2)
     formula = named_network([2, 2], seed=1).symbolic_formula(data)
     first, second = formula[0], formula[formula.targets[1]]

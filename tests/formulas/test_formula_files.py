@@ -1,4 +1,4 @@
-"""A formula comes back from its file exactly; what was changed or is no formula is refused, and nothing is executed."""
+"""A saved formula loads exactly; changed files and other content are refused, and nothing is executed."""
 
 import hashlib
 import json
@@ -44,18 +44,18 @@ def is_real(expression):
 
 @given(EXPRESSIONS.filter(is_real))
 @settings(deadline=None, max_examples=100)
-def test_expressions_come_back_equal(expression):
+def test_saved_expressions_load_equal(expression):
     try:
         tree = json.loads(json.dumps(to_tree(expression)))
         found = from_tree(tree, {"x", "y"})
-    except kw.KnotworkError:  # a constant part without a real value
+    except kw.KnotworkError:  # a constant part has no real value
         return
     assert found == expression and text(found) == text(expression)
     assert [type(node) for node in preorder_traversal(found)] == [type(node) for node in preorder_traversal(expression)]
 
 
-def test_a_product_with_a_sum_stays_one():
-    """As a text, 2*(x + 1) would be read as 2*x + 2."""
+def test_a_number_times_a_sum_is_saved_without_expanding_it():
+    """Parsed from text, 2*(x + 1) would become 2*x + 2."""
     expression = algebra.factor_terms(parse("2*x + 2"))
     assert text(expression) == "2*(x + 1)" != text(parse(text(expression)))
     assert from_tree(to_tree(expression), {"x"}) == expression
@@ -74,7 +74,7 @@ def example(texts=("1.2345*sqrt(l)/g + 0.01234*m", "0.5678*exp(-0.4321*l) + 0.33
 
 
 @pytest.mark.parametrize("digits", [None, 2])
-def test_a_formula_comes_back_from_its_file_to_the_bit(tmp_path, digits):
+def test_a_saved_formula_loads_bit_for_bit(tmp_path, digits):
     formula, X = example()
     formula = formula if digits is None else formula.round(digits)
     formula.save(tmp_path / "formula.json")
@@ -91,7 +91,7 @@ def test_a_formula_comes_back_from_its_file_to_the_bit(tmp_path, digits):
     np.testing.assert_array_equal(found[1].predict(X), formula[1].predict(X))
 
 
-def test_constants_that_are_open_come_back():
+def test_undetermined_constants_are_saved_and_loaded():
     x = np.linspace(1, 3, 60)[:, None]
     data = kw.Dataset.from_arrays(x, np.sin(x[:, 0]), test_size=0, names=["x"])
     model = kw.KAN([1, 1], seed=0)
@@ -103,7 +103,7 @@ def test_constants_that_are_open_come_back():
     np.testing.assert_array_equal(found.predict(x, 0.9).upper, formula.predict(x, 0.9).upper)
 
 
-def test_the_file_is_strict_json_that_a_person_can_read():
+def test_the_file_is_readable_standard_json():
     def refuse(name):
         raise AssertionError(name)
 
@@ -114,12 +114,12 @@ def test_the_file_is_strict_json_that_a_person_can_read():
 
 
 def signed(content):
-    """The content with the digest that it would have had."""
+    """The content with its valid digest."""
     known = {name: value for name, value in content.items() if name != "sha256"}
     return {**known, "sha256": hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()}
 
 
-def test_what_was_changed_is_refused(tmp_path):
+def test_a_changed_file_is_refused(tmp_path):
     formula, _ = example()
     content = formula.to_dict()
     for name, value in [("r2", 0.99), ("targets", ["T", "V"]), ("gap", "0"), ("more", 1)]:
@@ -158,7 +158,7 @@ def test_what_was_changed_is_refused(tmp_path):
         ({"uncertainty": [1, 2]}, "does not hold a formula"),
     ],
 )
-def test_a_content_that_is_no_formula_is_refused_though_its_digest_is_right(change, words):
+def test_invalid_content_is_refused_even_with_a_valid_digest(change, words):
     with pytest.raises(CheckpointError, match=words):
         kw.Formula.from_dict(signed({**example()[0].to_dict(), **change}))
 
@@ -173,14 +173,14 @@ def test_a_content_that_is_no_formula_is_refused_though_its_digest_is_right(chan
         ("expression", ["sin", "z"], "'z' is not one of the variables"),
     ],
 )
-def test_an_uncertainty_that_is_none_is_refused(field, value, words):
+def test_an_invalid_uncertainty_is_refused(field, value, words):
     content = example()[0].to_dict()
     content["uncertainty"][1][field] = value
     with pytest.raises(CheckpointError, match=words):
         kw.Formula.from_dict(signed(content))
 
 
-def test_other_files_are_refused(tmp_path):
+def test_files_that_are_not_formulas_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match="there is no file"):
         kw.Formula.load(tmp_path / "none.json")
     path = tmp_path / "other.json"

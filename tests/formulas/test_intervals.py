@@ -1,4 +1,4 @@
-"""Intervals hold what they promise, covariances are those of SciPy, and what data leave open is said to be open."""
+"""Intervals have their stated probability, covariances are those of SciPy, undetermined values have infinite errors."""
 
 import pickle
 
@@ -17,7 +17,7 @@ from knotwork.symbolic import from_expression
 
 
 def best(text, sample):
-    """The expression with its decimals at the least squares of the rows."""
+    """The expression with the decimal numbers that minimise the squared error of the rows."""
     general, symbols, values = parametrise(parse(text))
     return fitted(Template(general, dict(zip(symbols, values, strict=True))), sample).filled()
 
@@ -74,10 +74,10 @@ def test_intervals_are_those_of_linear_regression():
         np.testing.assert_allclose(mean - lower, half, rtol=1e-9)
 
 
-def test_intervals_hold_fresh_observations_and_true_means_as_often_as_they_say():
+def test_intervals_contain_new_observations_and_true_means_with_their_stated_probability():
     fresh, true, total = 0, 0, 0
     for seed in range(400):
-        x, y = noisy(rows=12, seed=seed)  # so few that Student's t is needed
+        x, y = noisy(rows=12, seed=seed)  # few rows, so that Student's t differs from the normal distribution
         formula = formula_of(TEXT, {"x": x}, y)
         rng = np.random.default_rng(10_000 + seed)
         new = rng.uniform(0, 2, 10)
@@ -92,7 +92,7 @@ def test_intervals_hold_fresh_observations_and_true_means_as_often_as_they_say()
     assert 0.93 <= true / total <= 0.97
 
 
-def test_without_noise_intervals_have_no_width():
+def test_intervals_of_rows_without_noise_have_width_zero():
     data = kw.sample("1.7*exp(sin(2.3*x) + 0.8*y**2)", x=(-1, 1), y=(-1, 1), size=300, seed=0)
     formula = kw.discover(data, seed=0).formula
     mean, lower, upper = formula.predict(data.X_test.numpy(), interval=0.95)
@@ -100,12 +100,12 @@ def test_without_noise_intervals_have_no_width():
     assert (upper - lower).max() < 1e-9
 
 
-def test_what_rows_leave_open_is_open_and_values_that_do_not_need_it_are_not():
+def test_only_values_that_depend_on_undetermined_constants_have_infinite_intervals():
     rng = np.random.default_rng(0)
     x = rng.uniform(1, 3, 60)
     formula = formula_of("1.3*log(0.5*x) + 0.7", {"x": x}, np.sin(x) + 0.01 * rng.normal(size=60))
     open_ = np.isinf(np.diag(formula.covariance))
-    assert open_.sum() == 2  # the factor within the logarithm and the constant are one
+    assert open_.sum() == 2  # the rows determine only the sum of the logarithm's factor and the constant
     assert np.isnan(formula.correlations[open_]).all()
     assert np.isfinite(formula.correlations[~open_][:, ~open_]).all()
     _, lower, upper = formula.predict(x[:, None], interval=0.95)
@@ -117,7 +117,7 @@ def test_what_rows_leave_open_is_open_and_values_that_do_not_need_it_are_not():
     assert np.isinf(width[1])
 
 
-def test_as_many_constants_as_rows_leave_no_degree_of_freedom():
+def test_intervals_are_infinite_for_as_many_constants_as_rows():
     formula = formula_of("1.7*x + 0.4", {"x": np.array([1.0, 2.0])}, np.array([1.0, 3.0]))
     _, lower, upper = formula.predict([[1.5]], interval=0.9)
     assert (lower, upper) == (-np.inf, np.inf)
@@ -132,19 +132,19 @@ def pendulums():
     return frame, kw.discover(frame, period, seed=0).formula
 
 
-def test_columns_come_by_place_or_by_name(pendulums):
+def test_columns_can_be_given_by_position_or_by_name(pendulums):
     frame, formula = pendulums
     expected = formula.predict(frame.to_numpy())
     assert formula.variables == ("mass", "length")
     np.testing.assert_array_equal(formula.predict(frame), expected)
     np.testing.assert_array_equal(formula.predict(frame[frame.columns[::-1]]), expected)
-    np.testing.assert_array_equal(formula.predict(frame[["length [m]"]]), expected)  # the mass is in no formula
+    np.testing.assert_array_equal(formula.predict(frame[["length [m]"]]), expected)  # the formula does not use the mass
     np.testing.assert_array_equal(formula.predict({"length": list(frame["length [m]"])}), expected)
     np.testing.assert_array_equal(formula.predict(torch.tensor(frame.to_numpy())), expected)
     assert formula.predict(frame, interval=0.5).mean.shape == (200,)
 
 
-def test_wrong_columns_and_probabilities_are_told(pendulums):
+def test_wrong_columns_and_probabilities_are_refused(pendulums):
     _, formula = pendulums
     with pytest.raises(kw.KnotworkError, match="did you mean 'lenght'"):
         formula.predict({"lenght": [1.0]})
@@ -189,7 +189,7 @@ def test_scaled_and_single_precision_rows_give_the_same_errors(options):
     np.testing.assert_allclose(errors[0], errors[1], rtol=1e-5)
 
 
-def test_several_outputs_have_blocks_of_their_own():
+def test_the_covariance_of_several_outputs_has_a_block_for_each():
     rng = np.random.default_rng(0)
     x = rng.uniform(0, 1, 100)
     targets = np.stack([1.7 * x + 0.1 * rng.normal(size=100), 0.3 * x**2 + 0.2 + rng.normal(size=100)], 1)
@@ -208,4 +208,5 @@ def test_several_outputs_have_blocks_of_their_own():
     )
     mean, lower, upper = formula.predict([[0.2], [0.5]], interval=0.95)
     assert mean.shape == (2, 2)
-    assert ((upper - lower)[:, 1] > 5 * (upper - lower)[:, 0]).all()  # the second target is ten times as noisy
+    # the noise of the second target is ten times as large
+    assert ((upper - lower)[:, 1] > 5 * (upper - lower)[:, 0]).all()

@@ -1,4 +1,4 @@
-"""A network that was fitted to labels is read as the logits of its classes."""
+"""The formulas of a network that was fitted to labels are the logits of its classes."""
 
 import numpy as np
 import pytest
@@ -34,33 +34,33 @@ def test_the_log_odds_are_found(rain):
     value, lower, upper = formula.predict(np.stack([x, y], 1), interval=0.95, kind="confidence")
     truth = 2 * x**2 - y
     assert np.abs(value - truth).max() < 1
-    assert 0.8 < ((lower <= truth) & (truth <= upper)).mean() <= 1  # of one fit, all rows err together
+    assert 0.8 < ((lower <= truth) & (truth <= upper)).mean() <= 1  # the errors of all rows of one fit are correlated
     expression = formula.expression
     assert expression.diff("y", 2) == 0 and expression.diff("x", 3) == 0 and expression.diff("x", "y") == 0
     assert float(expression.diff("x", 2)) == pytest.approx(4, rel=0.2)
     assert formula.latex() and str(formula).startswith("logit_rain = ")
 
 
-def test_accuracy_is_that_of_probabilities(rain):
+def test_the_accuracy_of_a_formula_is_that_of_its_probabilities(rain):
     data, formula = rain
     y = data.y_test[:, 0].numpy()
     p = 1 / (1 + np.exp(-formula.predict(data.X_test.numpy())))
     share = data.y_test.mean().item()
     null = -(share * np.log(share) + (1 - share) * np.log(1 - share))
     deviance = -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p))
-    assert formula.r2 == pytest.approx(1 - deviance / null, rel=1e-6)  # shares of classes are of single precision
+    assert formula.r2 == pytest.approx(1 - deviance / null, rel=1e-6)  # frequencies of classes are in single precision
     assert formula.rmse == pytest.approx(np.sqrt(np.mean((p - y) ** 2)), rel=1e-9)
     assert formula.gap < 1e-6
 
 
-def test_errors_are_those_of_logistic_regression():
+def test_standard_errors_are_those_of_logistic_regression():
     data = labels(500)
     model = kw.KAN([2, 1], seed=0)
     model.fix_symbolic(0, 0, 0, "x^2", data, params=(1.0, 0.0, 1.7, 0.3))
     model.fix_symbolic(0, 1, 0, "x", data, params=(1.0, 0.0, -0.9, 0.0))
     formula = model.symbolic_formula(data, loss="cross_entropy")
     x, y = data.X_train.numpy().T
-    design = np.stack([-0 * x + y, 0 * x + 1, x**2], 1)  # by -0.9, 0.3, 1.7
+    design = np.stack([-0 * x + y, 0 * x + 1, x**2], 1)  # derivatives by the constants -0.9, 0.3 and 1.7
     p = 1 / (1 + np.exp(-(design @ [-0.9, 0.3, 1.7])))
     expected = np.linalg.inv(design.T @ (design * (p * (1 - p))[:, None]))
     np.testing.assert_allclose([one.value for one in formula.constants], [-0.9, 0.3, 1.7])
@@ -73,7 +73,7 @@ def test_errors_are_those_of_logistic_regression():
         formula.predict(new, interval=0.95)
 
 
-def test_constants_of_several_classes_are_judged_together():
+def test_the_covariance_of_several_classes_is_that_of_their_joint_likelihood():
     rng = np.random.default_rng(0)
     rows = torch.as_tensor(rng.uniform(-1, 1, (200, 2)))
     classes = torch.as_tensor(rng.integers(0, 3, 200)).double()
@@ -95,7 +95,7 @@ def test_constants_of_several_classes_are_judged_together():
     np.testing.assert_allclose(formula.covariance, expected, rtol=1e-9)
 
 
-def test_a_network_with_an_output_a_class_has_a_logit_each():
+def test_a_network_with_one_output_for_each_class_has_a_logit_for_each():
     rng = np.random.default_rng(0)
     X = rng.uniform(-2, 2, (1500, 1))
     logits = np.stack([0 * X[:, 0], 2 * X[:, 0], X[:, 0] ** 2], 1)
@@ -133,5 +133,5 @@ def test_one_of_several_logits_is_zero_and_errors_are_finite():
     with torch.no_grad():
         expected = named(data.X_test).softmax(1).numpy()
     found = torch.as_tensor(formula.predict(data.X_test.numpy())).softmax(1).numpy()
-    np.testing.assert_allclose(found, expected, atol=1e-3)  # simple numbers for constants may move it
+    np.testing.assert_allclose(found, expected, atol=1e-3)  # replacing constants by simple numbers may change it
     assert formula.gap < 0.01

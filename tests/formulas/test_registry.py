@@ -1,4 +1,4 @@
-"""Functions of one's own: found, saved, and refused where they cannot be."""
+"""Registered functions of the user: found, saved, and refused if they are invalid."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from knotwork.functions import named_function, select
 
 @pytest.fixture(autouse=True)
 def own_library(monkeypatch):
-    """Leaves the library as it was."""
+    """Restores the library after each test."""
     before, names = list(library._ALL), dict(library.LIBRARY)
     yield
     library._ALL[:] = before
@@ -19,7 +19,7 @@ def own_library(monkeypatch):
     library.LIBRARY.update(names)
 
 
-def test_a_registered_function_names_an_edge_and_survives_a_file(tmp_path):
+def test_a_registered_function_can_be_fitted_saved_and_loaded(tmp_path):
     record = kw.register_function("bump", "exp(-x)*x**2", domain=(0, 20))
     x = torch.linspace(0.5, 6, 50, dtype=torch.float64, requires_grad=True)
     (slope,) = torch.autograd.grad(record.value(x).sum(), x)
@@ -35,7 +35,7 @@ def test_a_registered_function_names_an_edge_and_survives_a_file(tmp_path):
     assert torch.equal(kw.load(tmp_path / "bump.safetensors")(data.X_test), network(data.X_test))
 
 
-def test_it_is_tried_by_default_only_if_asked():
+def test_a_registered_function_is_tried_by_default_only_on_request():
     kw.register_function("hill", "1/(1 + x**4)")
     kw.register_function("ramp", "log(1 + exp(x))", default=True)
     assert "hill" not in {f.name for f in select()} and "ramp" in {f.name for f in select()}
@@ -55,7 +55,7 @@ def test_it_is_tried_by_default_only_if_asked():
         (("line", "y"), {}, "y"),
     ],
 )
-def test_what_cannot_be_a_function_is_refused(arguments, settings, message):
+def test_invalid_functions_are_refused(arguments, settings, message):
     with pytest.raises(kw.KnotworkError, match=message):
         kw.register_function(*arguments, **settings)
     assert arguments[0] not in library.LIBRARY or arguments[0] == "sin"

@@ -1,4 +1,4 @@
-"""Knots and samples, and the values of SciPy and SymPy for them: for every kernel's contract."""
+"""Knots and samples with the values of SciPy and SymPy, for the tests of all kernels."""
 
 from functools import cache
 
@@ -10,7 +10,7 @@ from scipy.interpolate import BSpline
 
 DTYPES = [pytest.param(torch.float32, id="f32"), pytest.param(torch.float64, id="f64")]
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
-BOUND = {torch.float32: 5e-6, torch.float64: 1e-13}  # of errors of sums relative to the largest one: the contract
+BOUND = {torch.float32: 5e-6, torch.float64: 1e-13}  # largest allowed error of sums, relative to the largest sum
 
 Z = sympy.Symbol("z")
 BASES = {"silu": Z / (1 + sympy.exp(-Z)), "identity": Z, "sine": sympy.sin(Z), "zero": sympy.Integer(0)}
@@ -26,7 +26,7 @@ def make_knots(k, grid=5, inputs=3, spacing="uneven", dtype=torch.float64, seed=
 
 
 def make_samples(knots, k, outside, seed=0):
-    """Random samples, every knot and its neighbours; far samples too when `outside`, else all of them in the grid."""
+    """Random samples, every knot and its neighbours; with `outside` also far samples, else only samples in the grid."""
     rng = np.random.default_rng(seed)
     low, high = knots[:, k], knots[:, -k - 1]
     random = torch.tensor(rng.uniform(-1.9, 1.9, (40, len(knots))), dtype=knots.dtype)
@@ -87,7 +87,7 @@ def base_derivative(base, order, modules):
 
 
 def sympy_base(x, knots, k, base, derivative):
-    """Derivatives by x of b((x - centre) / half the length of the grid), in float64: as x."""
+    """Derivatives by x of b((x - centre) / half the length of the grid) in float64, in the shape of x."""
     x, low, high = x.double(), knots[:, k].double(), knots[:, -k - 1].double()
     half = (high - low) / 2
     values = base_derivative(base, derivative, "numpy")(((x - (low + high) / 2) / half).numpy())

@@ -1,4 +1,4 @@
-"""active() says which kernels run and why, for each way to end up with them."""
+"""active() reports which kernels run and the reason, for each way to select them."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from knotwork import kernels
 REPORT = "from knotwork import kernels; print(kernels.active(), kernels.basis.__module__, sep='|')"
 
 
-def test_the_environment_chooses_the_reference():
+def test_an_environment_variable_selects_the_reference_kernels():
     done = subprocess.run(
         [sys.executable, "-c", REPORT],
         env=os.environ | {"KNOTWORK_KERNELS": "reference"},
@@ -22,14 +22,14 @@ def test_the_environment_chooses_the_reference():
     assert done.stdout.strip() == "reference: KNOTWORK_KERNELS=reference is set|knotwork.kernels.reference"
 
 
-def test_without_the_extension(monkeypatch):
+def test_the_reference_runs_without_the_compiled_extension(monkeypatch):
     monkeypatch.delenv("KNOTWORK_KERNELS", raising=False)
     monkeypatch.setitem(sys.modules, "knotwork.kernels._compiled", None)  # makes its import fail as if it were missing
     expected = "reference: no compiled extension in this installation (built without a compiler)"
     assert str(kernels._choose()) == expected
 
 
-def test_with_an_extension_that_does_not_load(monkeypatch):
+def test_the_reference_runs_if_the_extension_does_not_load(monkeypatch):
     class Broken:
         @staticmethod
         def find_spec(name, path=None, target=None):
@@ -43,7 +43,7 @@ def test_with_an_extension_that_does_not_load(monkeypatch):
     assert str(kernels._choose()) == expected
 
 
-def test_with_the_extension(monkeypatch):
+def test_the_compiled_kernels_run_if_the_extension_loads(monkeypatch):
     compiled = pytest.importorskip("knotwork.kernels._compiled")
     monkeypatch.delenv("KNOTWORK_KERNELS", raising=False)
     best = kernels._choose()
@@ -52,7 +52,7 @@ def test_with_the_extension(monkeypatch):
     )
 
 
-def test_instructions_can_be_chosen_and_an_impossible_choice_is_said():
+def test_the_instruction_set_can_be_chosen_and_an_impossible_choice_is_reported():
     pytest.importorskip("knotwork.kernels._compiled")
     for asked, expected in [
         ("baseline", "compiled: C++ for baseline, as KNOTWORK_KERNELS=baseline asks"),

@@ -1,4 +1,4 @@
-"""The contract of every basis kernel: SciPy's BSpline on the grid, three continuations outside, gradients by x."""
+"""Every basis kernel: SciPy's BSpline on the grid, three types of extrapolation, gradients by x."""
 
 import math
 import warnings
@@ -26,7 +26,7 @@ every_extrapolation = pytest.mark.parametrize("extrapolation", ["linear", "zero"
 
 
 def assert_close(actual, expected, dtype):
-    """Up to rounding: k <= 7 levels of sums, each losing a few units of the largest entry of its row."""
+    """Equal up to rounding: k <= 7 levels of sums, each with an error of a few eps of the row's largest entry."""
     scale = expected.abs().amax(-1, keepdim=True).clamp_min(1)
     assert ((actual.double() - expected).abs() / scale).max() < 200 * torch.finfo(dtype).eps
 
@@ -36,7 +36,7 @@ def assert_close(actual, expected, dtype):
 @every_extrapolation
 @pytest.mark.parametrize("spacing", ["even", "uneven"])
 @pytest.mark.parametrize("k", range(8))
-def test_equals_scipy(kernel, dtype, extrapolation, spacing, k):
+def test_the_basis_equals_that_of_scipy(kernel, dtype, extrapolation, spacing, k):
     for grid in (1, 5):
         knots = make_knots(k, grid, spacing=spacing, dtype=dtype)
         x = make_samples(knots, k, outside=extrapolation != "error")
@@ -52,7 +52,7 @@ def test_equals_scipy(kernel, dtype, extrapolation, spacing, k):
 @every_kernel
 @every_extrapolation
 @pytest.mark.parametrize("batch", [0, 1, 15, 16, 17, 63, 64, 65])
-def test_any_batch_and_number_of_inputs(kernel, extrapolation, batch):
+def test_any_number_of_rows_and_of_inputs(kernel, extrapolation, batch):
     for inputs in (0, 1, 2, 33):
         knots = make_knots(3, grid=50, inputs=inputs, seed=batch)
         x = torch.linspace(-1, 1, batch * inputs, dtype=torch.float64).reshape(batch, inputs)
@@ -78,8 +78,8 @@ def test_sums_to_one_and_slopes_to_zero(kernel, dtype, k):
 @every_kernel
 @pytest.mark.parametrize("extrapolation", ["linear", "zero"])
 @pytest.mark.parametrize("k", [2, 3, 5])
-def test_gradients_of_gradients(kernel, extrapolation, k):
-    """Autograd against finite differences, twice, between the knots (at a knot the k-th derivative jumps)."""
+def test_first_and_second_derivatives_are_those_of_finite_differences(kernel, extrapolation, k):
+    """By autograd, between the knots (at a knot the k-th derivative is discontinuous)."""
     knots = make_knots(k, inputs=2)
     x = torch.tensor([[-1.31, 1.47], [-0.77, 0.13], [0.55, -0.21], [0.98, -0.93]], dtype=torch.float64)
     x.requires_grad_()
@@ -90,21 +90,21 @@ def test_gradients_of_gradients(kernel, extrapolation, k):
 @every_kernel
 @every_extrapolation
 def test_autograd_gives_every_derivative(kernel, extrapolation):
-    """Differentiating k + 1 times by autograd equals asking for the derivative, on the knots and at the ends too."""
+    """Differentiating k + 1 times by autograd equals the argument `derivative`, also on the knots and at the ends."""
     k = 3
     knots = make_knots(k)
     x = make_samples(knots, k, outside=extrapolation != "error").requires_grad_()
     weights = torch.linspace(-1, 2, knots.shape[1] - k - 1, dtype=torch.float64)
     y = kernel.basis(x, knots, k, 0, extrapolation) @ weights
     for derivative in range(1, k + 2):
-        # Plain torch ends the graph where a polynomial has become constant, hence the `if`.
+        # Plain torch has no graph where the polynomial has become constant, hence the `if`.
         y = torch.autograd.grad(y.sum(), x, create_graph=True)[0] if y.requires_grad else torch.zeros_like(x)
         expected = kernel.basis(x.detach(), knots, k, derivative, extrapolation) @ weights
         torch.testing.assert_close(y.detach(), expected, rtol=1e-9, atol=1e-9)  # terms of 1e3 cancel at derivative 3
 
 
 @every_kernel
-def test_knots_are_constants(kernel):
+def test_knots_receive_no_gradient(kernel):
     knots = make_knots(3).requires_grad_()
     x = make_samples(knots.detach(), 3, outside=True)
     assert not kernel.basis(x, knots, 3).requires_grad
@@ -141,13 +141,13 @@ def test_layout_in_memory_does_not_matter(kernel):
     assert kernel.basis(x[::2], knots, 3).equal(expected[::2])
     assert kernel.basis(torch.nn.Parameter(x), knots, 3).equal(expected)
     one = x[:1, :1]
-    negative = torch.complex(one, -one).conj().imag  # torch keeps the sign of this view apart from its memory
+    negative = torch.complex(one, -one).conj().imag  # torch stores the sign of this view as a bit and not in memory
     assert negative.is_neg() and kernel.basis(negative, knots[:1], 3).equal(expected[:1, :1])
 
 
 @every_kernel
-def test_under_transforms(kernel):
-    """torch.func, forward mode, torch.compile and tracing all see the basis, not a constant."""
+def test_transforms_of_torch_differentiate_the_basis(kernel):
+    """torch.func, forward mode, torch.compile and tracing do not treat the basis as a constant."""
     knots, x = make_knots(3, inputs=2), torch.tensor([[0.3, -0.7], [1.4, 0.1]], dtype=torch.float64)
     values, slopes = kernel.basis_with_slope(x, knots, 3)
 
@@ -171,7 +171,7 @@ def test_under_transforms(kernel):
 
 
 @every_kernel
-def test_half_precision_and_mixed_dtypes_work(kernel):
+def test_half_precision_and_mixed_dtypes_are_accepted(kernel):
     knots, x = make_knots(3, inputs=1), torch.linspace(-1, 1, 9, dtype=torch.float64)[:, None]
     expected = kernel.basis(x, knots, 3)
     torch.testing.assert_close(kernel.basis(x.float(), knots, 3), expected, rtol=0, atol=1e-6)  # x rounded to float32
@@ -180,7 +180,7 @@ def test_half_precision_and_mixed_dtypes_work(kernel):
 
 
 @every_kernel
-def test_error_outside_names_the_sample(kernel):
+def test_the_error_for_a_sample_outside_the_grid_names_the_sample(kernel):
     knots = make_knots(3, spacing="even")
     x = torch.zeros(4, 3, dtype=torch.float64)
     x[2, 1] = 1.25
@@ -200,7 +200,7 @@ def test_error_outside_names_the_sample(kernel):
         ({"k": 6}, "12 knots an input are too few for order 6: pass at least 14."),
     ],
 )
-def test_arguments_that_do_not_fit(kernel, changes, message):
+def test_inconsistent_arguments_are_refused(kernel, changes, message):
     arguments = {"x": torch.zeros(4, 3), "knots": make_knots(3, dtype=torch.float32), "k": 3} | changes
     with pytest.raises(SpecError) as caught:
         kernel.basis(**arguments)

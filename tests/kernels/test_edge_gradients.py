@@ -1,4 +1,4 @@
-"""Gradients of whole layers: by everything, of every order, and only where they are asked for."""
+"""Gradients of whole layers: by every argument, of every order, and only those that are required."""
 
 from itertools import product
 
@@ -13,7 +13,7 @@ from tests.kernels.cases import make_case, make_knots, normal, relative_error
 
 NAMES = "x", "coefficients", "base_weights", "scale"
 EQUAL = (
-    1e-11  # two programs in float64 whose sums have other orders, derivatives of a grid of up to 70 intervals included
+    1e-11  # two programs in float64 with different orders of summation, and derivatives on grids of up to 70 intervals
 )
 
 
@@ -70,7 +70,7 @@ def test_gradients_of_gradients_are_those_of_plain_torch(edge_sums, layer, way):
         x, coefficients, base_weights, scale, g = leaves
         y = kernel(x, coefficients, base_weights, knots, layer["k"], scale=scale, **way)
         inputs = [t for t in leaves if t is not None]
-        zero = sum(t.sum() for t in inputs) * 0  # plain torch ends the graph where a derivative is zero
+        zero = sum(t.sum() for t in inputs) * 0  # plain torch has no graph where a derivative is zero
         first = torch.autograd.grad((y * g).sum() + zero, inputs, create_graph=True)
         total = sum((v * normal(*v.shape, seed=n)).sum() for n, v in enumerate(first))
         found.append([y, *first, *torch.autograd.grad(total + zero, inputs)])
@@ -80,7 +80,7 @@ def test_gradients_of_gradients_are_those_of_plain_torch(edge_sums, layer, way):
 
 @pytest.mark.parametrize("k", [2, 3, 5])
 @pytest.mark.parametrize("scaled", [False, True])
-def test_a_loss_on_third_derivatives_can_be_trained(edge_sums, k, scaled):
+def test_a_loss_of_third_derivatives_has_the_gradients_of_plain_torch(edge_sums, k, scaled):
     """Three nested derivatives by x, as for an equation of third order, then gradients by the parameters."""
     knots, tensors, _ = make_case(150, 2, 3, 5, k, torch.float64, scaled)
     found = []
@@ -97,7 +97,7 @@ def test_a_loss_on_third_derivatives_can_be_trained(edge_sums, k, scaled):
         assert relative_error(actual.detach(), expected.detach()) < EQUAL
 
 
-def test_derivatives_by_autograd_are_those_asked_for(edge_sums):
+def test_repeated_differentiation_equals_the_argument_derivative(edge_sums):
     """Repeated differentiation by x gives what `derivative` gives."""
     knots, (x, coefficients, base_weights, _), _ = make_case(40, 1, 1, 5, 3, torch.float64)
     x.requires_grad_()
@@ -109,7 +109,7 @@ def test_derivatives_by_autograd_are_those_asked_for(edge_sums):
 
 
 @pytest.mark.parametrize("derivative", [12, 13, 14, 20])
-def test_derivatives_of_very_high_order(edge_sums, derivative):
+def test_derivatives_of_very_high_order_are_those_of_plain_torch(edge_sums, derivative):
     """The same as in plain torch, which computes what the compiled kernels cannot."""
     knots, (x, coefficients, base_weights, _), _ = make_case(40, 1, 1, 5, 3, torch.float64)
     layer = coefficients, base_weights, knots, 3, "sine", "linear", derivative
@@ -124,7 +124,7 @@ def test_derivatives_of_very_high_order(edge_sums, derivative):
 
 
 @pytest.mark.parametrize("wanted", [w for w in product([False, True], repeat=4) if any(w)])
-def test_only_gradients_that_are_wanted_are_made(edge_sums, wanted):
+def test_only_the_required_gradients_are_computed(edge_sums, wanted):
     """Each gradient is the same alone as together with all others, also as a graph of its own."""
     knots, tensors, gradient = make_case(130, 3, 5, 5, 3, torch.float64)
 
@@ -143,10 +143,10 @@ def test_only_gradients_that_are_wanted_are_made(edge_sums, wanted):
     assert all((t.grad is None) != want for t, want in zip(some, wanted, strict=True))
 
 
-@pytest.mark.filterwarnings("ignore:Using backward:UserWarning")  # with create_graph: the ring below
+@pytest.mark.filterwarnings("ignore:Using backward:UserWarning")  # create_graph makes a reference cycle, see below
 @pytest.mark.parametrize("leaf", [True, False])
 @pytest.mark.parametrize("asked", [*NAMES, "all", "backward"])
-def test_one_gradient_of_many_as_a_graph(edge_sums, leaf, asked):
+def test_a_graph_can_be_made_of_some_of_the_gradients(edge_sums, leaf, asked):
     """`torch.autograd.grad` for a part of what requires a gradient, parameters of a layer or computed ones alike."""
     knots, tensors, gradient = make_case(130, 3, 5, 5, 3, torch.float64)
     found = []
@@ -165,12 +165,12 @@ def test_one_gradient_of_many_as_a_graph(edge_sums, leaf, asked):
         second = torch.autograd.grad(total, list(parameters.values()), materialize_grads=True)
         found.append([*first, *second])
         for p in parameters.values():
-            p.grad = None  # ends the ring from a gradient through its graph to its parameter
+            p.grad = None  # ends the reference cycle of a gradient, its graph and its parameter
     for expected, actual in zip(*found, strict=True):
         assert relative_error(actual.detach(), expected.detach()) < EQUAL
 
 
-def test_a_graph_can_be_used_twice_and_only_when_kept(edge_sums):
+def test_a_graph_can_be_used_twice_only_with_retain_graph(edge_sums):
     knots, tensors, gradient = make_case(130, 3, 5, 5, 3, torch.float64)
     leaves = leaves_of(tensors)
     y = edge_sums(*leaves[:3], knots, 3, scale=leaves[3])
@@ -182,8 +182,8 @@ def test_a_graph_can_be_used_twice_and_only_when_kept(edge_sums):
 
 
 @pytest.mark.parametrize("name", [*NAMES, "knots"])
-def test_changing_an_argument_in_place_is_noticed(edge_sums, name):
-    """A gradient at values that were overwritten raises an error, or the values were kept."""
+def test_changing_an_argument_in_place_is_detected(edge_sums, name):
+    """A gradient after an argument was overwritten raises an error or uses the saved values."""
     knots, tensors, gradient = make_case(130, 3, 5, 5, 3, torch.float64)
     arguments = dict(zip(NAMES, leaves_of(tensors), strict=True)) | {"knots": knots.clone()}
     leaves = [arguments[n] for n in NAMES]
@@ -200,8 +200,8 @@ def test_changing_an_argument_in_place_is_noticed(edge_sums, name):
         assert all(a.equal(b) for a, b in zip(found, expected, strict=True))
 
 
-def test_batched_gradients(edge_sums):
-    """Many gradients at once, as vectorised Jacobians and Hessians take them."""
+def test_batched_gradients_equal_single_ones(edge_sums):
+    """As vectorised Jacobians and Hessians compute them."""
     knots, tensors, _ = make_case(6, 3, 4, 5, 3, torch.float64)
     leaves = leaves_of(tensors)
     y = edge_sums(*leaves[:3], knots, 3, scale=leaves[3])
@@ -220,8 +220,8 @@ def test_batched_gradients(edge_sums):
         assert relative_error(actual, expected) < EQUAL
 
 
-def test_recomputing_instead_of_keeping(edge_sums):
-    """torch's checkpoint and its hooks for saved tensors give the same gradients."""
+def test_checkpointing_and_saved_tensor_hooks_give_the_same_gradients(edge_sums):
+    """torch.utils.checkpoint computes values again; hooks store saved tensors elsewhere."""
     knots, tensors, gradient = make_case(130, 3, 5, 5, 3, torch.float64)
     leaves = leaves_of(tensors)
 
@@ -236,8 +236,8 @@ def test_recomputing_instead_of_keeping(edge_sums):
         assert all(other.equal(value) for other in others)
 
 
-def test_results_outlive_what_they_came_from(edge_sums):
-    """Memory of a call is kept for its backward pass, whatever other calls do in between."""
+def test_saved_tensors_survive_other_calls_until_the_backward_pass(edge_sums):
+    """Other calls between forward and backward pass must not overwrite them."""
     knots, tensors, gradient = make_case(300, 4, 9, 5, 3, torch.float64)
     leaves = leaves_of(tensors)
     expected = torch.autograd.grad(edge_sums(*leaves[:3], knots, 3, scale=leaves[3]), leaves, gradient)

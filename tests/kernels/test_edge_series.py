@@ -11,7 +11,7 @@ from tests.kernels.cases import make_case, make_knots, normal, relative_error
 EQUAL = {
     torch.float64: 1e-11,
     torch.float32: 2e-3,
-}  # as in the contract of gradients; derivatives of order 4 in float32
+}  # as for gradients; derivatives of order 4 in float32
 
 layers = st.fixed_dictionaries(
     {
@@ -69,7 +69,7 @@ def test_gradients_are_those_of_finite_differences_twice(edge_series, k, extrapo
 
 
 @pytest.mark.parametrize("frozen", [0, 1, 2, 3])
-def test_only_what_is_asked_for_is_differentiated(edge_series, frozen):
+def test_only_the_required_gradients_are_computed(edge_series, frozen):
     knots, (x, coefficients, base_weights, _), _ = make_case(40, 2, 3, 5, 3, torch.float64)
     leaves = [x, coefficients, base_weights, normal(2, *x.shape)]
     every = [leaf.clone().requires_grad_() for leaf in leaves]
@@ -83,7 +83,7 @@ def test_only_what_is_asked_for_is_differentiated(edge_series, frozen):
             torch.testing.assert_close(one.grad, other.grad)
 
 
-def test_a_nan_spoils_its_own_rows(edge_series):
+def test_a_nan_affects_only_its_own_rows(edge_series):
     knots, (x, coefficients, base_weights, _), _ = make_case(600, 2, 3, 5, 3, torch.float64)
     x[7, 1] = float("nan")
     rows = edge_series(
@@ -93,7 +93,7 @@ def test_a_nan_spoils_its_own_rows(edge_series):
     assert spoilt[:, 7].all() and int(spoilt.sum()) == 2
 
 
-def test_arguments_in_other_layouts_give_the_same(edge_series):
+def test_the_memory_layout_of_arguments_does_not_matter(edge_series):
     knots, (x, coefficients, base_weights, _), _ = make_case(30, 2, 3, 5, 3, torch.float64)
     scales = normal(2, *x.shape)
     plain = edge_series(x, coefficients, base_weights, knots, 3, "silu", "linear", [0, 1, 2], scales)
@@ -101,7 +101,7 @@ def test_arguments_in_other_layouts_give_the_same(edge_series):
     torch.testing.assert_close(edge_series(*strided[:3], knots, 3, "silu", "linear", [0, 1, 2], strided[3]), plain)
 
 
-def test_empty_batches_have_empty_rows(edge_series):
+def test_an_empty_batch_gives_empty_results(edge_series):
     knots, (x, coefficients, base_weights, _), _ = make_case(3, 2, 3, 5, 3, torch.float64)
     rows = edge_series(x[:0], coefficients, base_weights, knots, 3, "silu", "linear", [0, 1], x[None, :0])
     assert rows.shape == (2, 0, 3)

@@ -1,4 +1,4 @@
-"""The contract of whole layers, in plain torch and for every instruction set: SciPy's splines, SymPy's bases."""
+"""Whole layers in plain torch and for every instruction set: SciPy's splines and SymPy's base functions."""
 
 import math
 from functools import cache
@@ -65,7 +65,7 @@ def test_splines_are_those_of_scipy(edge_sums, dtype, extrapolation, k):
 @pytest.mark.parametrize("derivative", range(9))
 @pytest.mark.parametrize("base", BASES)
 def test_bases_are_those_of_sympy(edge_sums, dtype, base, derivative):
-    """In the grid and far outside; derivatives of order above 5, which only k > 5 needs, to a digit less."""
+    """In the grid and far outside; derivatives of order above 5, needed only for k > 5, to one digit less."""
     knots = torch.stack([torch.linspace(*ends, 12, dtype=torch.float64) for ends in [(-4.4, 4.4), (-4.55, 11.95)]])
     knots = knots.to(dtype)  # of order 3, on [-2, 2] and [0.3, 7.1]
     low, high = knots[:, 3].double(), knots[:, -4].double()
@@ -86,8 +86,8 @@ def test_bases_are_those_of_sympy(edge_sums, dtype, base, derivative):
 
 @every_dtype
 @every_order
-def test_at_the_last_knot_the_last_interval_counts(edge_sums, dtype, k):
-    """Derivatives at the grid's last knot come from its left, at every other knot from its right."""
+def test_derivatives_at_the_last_knot_are_those_of_the_last_interval(edge_sums, dtype, k):
+    """At every other knot they are those of the interval to its right."""
     knots = make_knots(k, 5, 1, dtype=dtype)
     coefficients, base_weights = normal(1, 5 + k, 2, dtype=dtype), torch.zeros(1, 2, dtype=dtype)
     inner = knots[0, k:-k] if k else knots[0]
@@ -104,7 +104,7 @@ def test_at_the_last_knot_the_last_interval_counts(edge_sums, dtype, k):
 @every_dtype
 @both_ways_out
 @every_order
-def test_far_outside(edge_sums, dtype, extrapolation, k):
+def test_far_outside_the_grid_the_curve_is_a_line_or_zero(edge_sums, dtype, extrapolation, k):
     """A straight line through value and slope at the end of the grid, or zero beyond the last knot."""
     knots = make_knots(k, 5, 2, dtype=dtype)
     sizes = torch.tensor([1.01, 1.5, 3.0, 20.0, 1e4, 1e30], dtype=dtype)
@@ -119,7 +119,7 @@ def test_far_outside(edge_sums, dtype, extrapolation, k):
             assert not y.any()
 
 
-def test_an_error_outside_names_the_sample(edge_sums):
+def test_the_error_for_a_sample_outside_the_grid_names_the_sample(edge_sums):
     knots = make_knots(3, 5, 3, "even")
     layer = normal(3, 8, 2), normal(3, 2), knots, 3, "silu"
     x = make_samples(knots, 3, outside=False)
@@ -132,8 +132,8 @@ def test_an_error_outside_names_the_sample(edge_sums):
 @every_dtype
 @both_ways_out
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e30, -1e30])
-@pytest.mark.parametrize("grid", [5, 70])  # few and many intervals are sorted in different ways
-def test_bad_samples_stay_in_their_row(edge_sums, dtype, extrapolation, bad, grid):
+@pytest.mark.parametrize("grid", [5, 70])  # the search for an interval differs between few and many intervals
+def test_nan_and_infinity_affect_only_their_own_row(edge_sums, dtype, extrapolation, bad, grid):
     knots = make_knots(3, grid, 3, dtype=dtype)
     coefficients, base_weights = normal(3, grid + 3, 4, dtype=dtype), normal(3, 4, dtype=dtype)
     clean = torch.linspace(-1.2, 1.2, 600, dtype=dtype).reshape(200, 3)
@@ -159,8 +159,8 @@ def test_bad_samples_stay_in_their_row(edge_sums, dtype, extrapolation, bad, gri
 
 
 @every_dtype
-def test_splines_of_infinite_samples(edge_sums, dtype):
-    """A spline that has faded is zero, a line has no finite value; NaN is NaN at every order."""
+def test_splines_at_infinity_are_zero_infinite_or_nan(edge_sums, dtype):
+    """With extrapolation "zero" it is zero, with "linear" it is not finite; NaN gives NaN at every order."""
     x = torch.tensor([[-math.inf], [math.inf]], dtype=dtype)
     for k in range(8):
         knots, base_weights = make_knots(k, 5, 1, dtype=dtype), torch.zeros(1, 1, dtype=dtype)
@@ -197,7 +197,7 @@ def check(edge_sums, knots, k, tensors, gradient, base="silu", extrapolation="li
     expected = twin(*plain[:3], knots, k, base, extrapolation, derivative, plain[3], gradient)
     assert relative_error(y, expected.pop("sums")) < BOUND[x.dtype]
     for (name, value), leaf in zip(expected.items(), leaves, strict=True):
-        if leaf is not None:  # gradients are sums over thousands of samples: a digit less
+        if leaf is not None:  # gradients are sums over thousands of samples: one digit less
             assert leaf.grad.shape == leaf.shape
             assert relative_error(leaf.grad, value) < 10 * BOUND[x.dtype], name
 
@@ -226,7 +226,9 @@ def check(edge_sums, knots, k, tensors, gradient, base="silu", extrapolation="li
         (128, 32, 33, 3, 2, "sine", "zero", 1, True),
     ],
 )
-def test_any_shape(edge_sums, dtype, batch, n_in, n_out, grid, k, base, extrapolation, derivative, scaled):
+def test_sums_and_gradients_of_any_shape_are_those_of_scipy_and_sympy(
+    edge_sums, dtype, batch, n_in, n_out, grid, k, base, extrapolation, derivative, scaled
+):
     """Sizes around those of vectors, tiles and blocks: sums and gradients against SciPy and SymPy."""
     knots, tensors, gradient = make_case(batch, n_in, n_out, grid, k, dtype, scaled)
     check(edge_sums, knots, k, tensors, gradient, base, extrapolation, derivative)
@@ -255,7 +257,7 @@ def test_layout_in_memory_does_not_matter(edge_sums, dtype, layout):
     check(edge_sums, layout(knots), 3, [layout(t) for t in tensors], layout(gradient))
 
 
-def test_the_gradient_of_a_sum(edge_sums):
+def test_the_gradient_of_a_sum_is_that_of_ones(edge_sums):
     """`y.sum().backward()` passes one number, expanded."""
     knots, tensors, _ = make_case(150, 5, 16, 5, 3, torch.float64, scaled=False)
     leaves = [t.requires_grad_() for t in tensors[:3]]
@@ -266,7 +268,7 @@ def test_the_gradient_of_a_sum(edge_sums):
         assert relative_error(actual, value) < 1e-13
 
 
-def test_values_whose_sign_torch_keeps_apart(edge_sums):
+def test_views_with_a_negative_bit_are_accepted(edge_sums):
     """A view of a conjugate's imaginary part has the memory of its negative."""
 
     def negated_view(t):
@@ -288,7 +290,7 @@ def test_values_whose_sign_torch_keeps_apart(edge_sums):
 
 @every_dtype
 @pytest.mark.parametrize(("batch", "n_in", "n_out"), [(0, 3, 2), (4, 0, 2), (4, 3, 0), (0, 0, 0)])
-def test_nothing_in_nothing_out(edge_sums, dtype, batch, n_in, n_out):
+def test_empty_arguments_give_empty_or_zero_results(edge_sums, dtype, batch, n_in, n_out):
     knots, tensors, gradient = make_case(batch, n_in, n_out, 5, 3, dtype)
     leaves = [t.requires_grad_() for t in tensors]
     y = edge_sums(*leaves[:3], knots, 3, scale=leaves[3])
@@ -323,7 +325,7 @@ def test_nothing_in_nothing_out(edge_sums, dtype, batch, n_in, n_out):
         ({"x": (0, 2)}, "(0, 2)"),
     ],
 )
-def test_shapes_that_do_not_fit_are_said(edge_sums, changes, shape):
+def test_inconsistent_shapes_are_refused(edge_sums, changes, shape):
     shapes = {"x": (4, 3), "coefficients": (3, 8, 2), "base_weights": (3, 2), "knots": (3, 12), "scale": (4, 3)}
     with pytest.raises(SpecError) as caught:
         edge_sums(k=3, **{name: torch.ones(size) for name, size in (shapes | changes).items()})
@@ -339,7 +341,7 @@ def test_shapes_that_do_not_fit_are_said(edge_sums, changes, shape):
         ({"k": 6}, "12 knots an input are too few for order 6: pass at least 14."),
     ],
 )
-def test_settings_that_do_not_fit_are_said(edge_sums, changes, message):
+def test_impossible_settings_are_refused(edge_sums, changes, message):
     knots, tensors, _ = make_case(4, 3, 2, 5, 3, torch.float64)
     names = "x", "coefficients", "base_weights", "scale"
     with pytest.raises(SpecError) as caught:
@@ -349,8 +351,8 @@ def test_settings_that_do_not_fit_are_said(edge_sums, changes, message):
 
 @every_dtype
 @pytest.mark.parametrize("reach", [1e-3, 1.0, 1e3])
-def test_grids_of_any_size_anywhere(edge_sums, dtype, reach):
-    """Knots of every size and far from zero: the interval of a sample is found on the rounded knots."""
+def test_grids_of_any_size_and_position_are_accepted(edge_sums, dtype, reach):
+    """Knots of every magnitude and far from zero; the interval of a sample is that of the rounded knots."""
     k = 3
     unit = make_knots(k, 50, 3, dtype=torch.float64)
     knots = (unit * reach + torch.tensor([[0.0], [100 * reach], [-7 * reach]])).to(dtype)
@@ -363,8 +365,8 @@ def test_grids_of_any_size_anywhere(edge_sums, dtype, reach):
         assert relative_error(y, expected) < BOUND[dtype]
 
 
-def test_knots_in_disorder_do_no_harm(edge_sums):
-    """Equal, decreasing, infinite or missing knots: the result may be meaningless, but nothing crashes."""
+def test_unsorted_knots_cause_no_crash(edge_sums):
+    """Equal, decreasing, infinite or NaN knots may give a meaningless result of the right shape."""
     x = torch.linspace(-2, 2, 300, dtype=torch.float64).reshape(100, 3).requires_grad_()
     good = make_knots(3, 20, 3)
     for knots in (good.flip(1), good * 0, good * math.inf, good * math.nan, good.clamp(0, 0.5)):

@@ -1,4 +1,4 @@
-"""Whole layers among the rest of torch: modes, transforms, compilers, copies, processes, threads and memory."""
+"""Whole layers with other features of torch: modes, transforms, compilers, copies, processes, threads, memory."""
 
 import copy
 import pickle
@@ -33,7 +33,7 @@ def samples(*shape, dtype=torch.float32, seed=0):
 
 @pytest.fixture
 def threads():
-    """Sets the number of threads, and what it was in the end."""
+    """A function that sets the number of threads, which is restored after the test."""
     before = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(before)
@@ -42,8 +42,8 @@ def threads():
 # --- modes and transforms ---
 
 
-def test_without_gradients(edge_sums):
-    """Also on tensors that were made in inference mode."""
+def test_outputs_without_gradients_are_the_same(edge_sums):
+    """Also for tensors that were made in inference mode."""
     knots, tensors, _ = make_case(130, 3, 5, 5, 3, torch.float64)
     leaves = [t.requires_grad_() for t in tensors]
     expected = edge_sums(*leaves[:3], knots, 3, scale=leaves[3])
@@ -58,7 +58,7 @@ def test_without_gradients(edge_sums):
     assert edge_sums(*(t.detach() for t in leaves[:3]), knots, 3, scale=leaves[3].detach()).equal(expected)
 
 
-def test_a_layer_moves_in_and_out_of_inference_mode():
+def test_a_layer_can_be_used_inside_and_outside_inference_mode():
     made, x = layer(3, 4), samples(50, 3)
     expected = made(x)
     with torch.inference_mode():
@@ -85,8 +85,8 @@ def test_autocast_keeps_single_precision(edge_sums):
     assert all(a.equal(b) for a, b in zip(*found, strict=True))
 
 
-def test_autocast_around_a_network():
-    """Half-precision rows from another layer are read in the layer's own precision."""
+def test_a_network_under_autocast_computes_layers_in_single_precision():
+    """Half-precision rows of another layer are converted to the layer's own precision."""
     made, x = layer(3, 4), samples(50, 3)
     net = nn.Sequential(made, nn.Linear(4, 3), layer(3, 2, k=2))
     with torch.autocast("cpu", torch.bfloat16):
@@ -96,10 +96,10 @@ def test_autocast_around_a_network():
         assert net[:2](x).dtype == torch.bfloat16 and y.dtype == torch.float32
     y.square().sum().backward()
     assert all(p.grad.dtype == torch.float32 and p.grad.isfinite().all() for p in net.parameters() if p.numel())
-    assert relative_error(y, net(x).double()) < 0.05  # a Linear of 3 decimal digits is in between
+    assert relative_error(y, net(x).double()) < 0.05  # the Linear layer between them computes with 3 decimal digits
 
 
-def test_function_transforms(edge_sums):
+def test_function_transforms_give_the_values_and_gradients_of_autograd(edge_sums):
     """vmap over rows and over whole layers, Jacobians in both directions, gradients, and forward mode."""
     knots, tensors, gradient = make_case(6, 3, 4, 5, 3, torch.float64)
     x, coefficients, base_weights, scale = tensors
@@ -133,8 +133,8 @@ def test_function_transforms(edge_sums):
         assert equal(torch.autograd.forward_ad.unpack_dual(dual).tangent, slopes.sum(-1))
 
 
-def test_a_layer_as_a_function_of_its_parameters():
-    """An ensemble of layers through functional_call and vmap; gradients of every sample on its own."""
+def test_functional_call_and_vmap_give_the_outputs_and_gradients_of_the_layer():
+    """For an ensemble of layers, and for the gradient of each sample."""
     made, x = layer(3, 4, dtype=torch.float64), samples(20, 3, dtype=torch.float64)
     state = {name: p.detach() for name, p in made.named_parameters()}
     ensemble = {name: torch.stack([p, p + 1, -p]) for name, p in state.items()}
@@ -170,7 +170,7 @@ def test_a_network_compiled_by_torch_gives_the_outputs_and_gradients_of_the_orig
         assert relative_error(actual, expected.double()) < 10 * BOUND[x.dtype]
 
 
-def test_exported_and_traced():
+def test_exported_and_traced_layers_give_the_same_outputs():
     made, x = layer(3, 4, dtype=torch.float64), samples(20, 3, dtype=torch.float64)
     expected = made(x).detach()
     exported = torch.export.export(made, (x,), dynamic_shapes=({0: torch.export.Dim("batch")},))
@@ -183,7 +183,7 @@ def test_exported_and_traced():
 # --- copies, containers, processes ---
 
 
-def test_copies_are_the_same_layer():
+def test_copies_are_equal_and_independent():
     made, x = layer(3, 4), samples(50, 3)
     expected = made(x)
     for copied in (
@@ -198,7 +198,7 @@ def test_copies_are_the_same_layer():
     assert made(x).equal(expected) and made.coefficients.grad is None
 
 
-def test_training_among_other_modules():
+def test_a_network_of_kan_layers_and_other_modules_can_be_trained():
     net = nn.Sequential(nn.Linear(2, 8), layer(8, 8), nn.LayerNorm(8), layer(8, 1, k=5), nn.Flatten(0))
     x = samples(300, 2)
     y = (3 * x[:, 0]).sin() * x[:, 1]
@@ -230,7 +230,7 @@ class Rows(Dataset):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_worker_processes_after_threads(threads):
+def test_forked_worker_processes_compute_the_same_after_threads_were_used(threads):
     """A forked child has none of its parent's threads; it starts its own."""
     threads(2 if active().name == "compiled" else 1)
     made, x = layer(64, 64), samples(200, 64)
@@ -257,8 +257,8 @@ def step(made, x):
 
 @if_compiled
 @pytest.mark.parametrize("size", SIZES)
-def test_the_number_of_threads(threads, size):
-    """The same number gives the same bits again, another one the same sums in another order."""
+def test_results_do_not_depend_on_the_number_of_threads(threads, size):
+    """The same number gives the same bits; another number adds in another order."""
     batch, n_in, n_out = size
     made, x = layer(n_in, n_out, dtype=torch.float64), samples(batch, n_in, dtype=torch.float64)
     threads(1)
@@ -273,8 +273,8 @@ def test_the_number_of_threads(threads, size):
 
 
 @if_compiled
-def test_two_python_threads_at_once(threads):
-    """Threads that call at the same time get the same results as alone."""
+def test_simultaneous_calls_from_several_threads_give_the_same_results(threads):
+    """The same as without other threads."""
     threads(2)
     work = [
         (layer(n_in, n_out, grid, dtype=torch.float64), samples(batch, n_in, dtype=torch.float64))
@@ -316,7 +316,7 @@ print(resident("VmHWM") - before)
 @if_compiled
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("grid", [5, 50])
-def test_no_basis_is_ever_held(grid):
+def test_memory_of_a_step_is_too_small_for_a_basis(grid):
     """A training step of 1,000 rows takes at most 100 MiB above its data; a basis of G = 50 alone would take 159."""
     done = subprocess.run(
         [sys.executable, "-c", PEAK.replace("GRID", str(grid))], capture_output=True, text=True, check=True
@@ -347,6 +347,6 @@ print(small(x).equal(expected), large(rows).shape[1])
 
 @if_compiled
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_after_memory_ran_out_everything_works_again():
+def test_layers_work_again_after_an_out_of_memory_error():
     done = subprocess.run([sys.executable, "-c", TOO_LARGE], capture_output=True, text=True)
     assert done.stdout == "too large\nTrue 20001\n", done.stderr

@@ -10,7 +10,7 @@ from tests.model.twins import NAMED
 
 
 def random_network(seed, dtype="float64", *, named=True, pruned=True, orders=range(6)):
-    """A network whose every setting is drawn from `seed`, its grids laid unevenly around what enters them.
+    """A network with random settings drawn with `seed`, its uneven grids placed around the values that enter them.
 
     Half of them lost inputs, hidden nodes and edges through `knotwork.simplify.select`.
     """
@@ -83,7 +83,7 @@ def _lay_grids(network, rng):
 
 
 def every_kind():
-    """Networks picked by hand where a corner must not be left to chance."""
+    """Networks chosen by hand, so that unusual cases are certainly tested."""
     one_of_each = KANNetwork(
         Spec(
             ((3, 0), (1, 2), (0, 1)),

@@ -1,4 +1,4 @@
-"""Files: exact round trips, old files that still load, and every other file refused without running anything."""
+"""Files: saved models load exactly, old files load, and every other file is refused without executing it."""
 
 import json
 import pickle
@@ -39,7 +39,7 @@ def saved(tmp_path):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["f32", "f64"])
 @pytest.mark.parametrize("as_text", [True, False])
-def test_a_fitted_model_comes_back_whole(dtype, as_text, tmp_path):
+def test_a_fitted_model_is_saved_and_loaded_exactly(dtype, as_text, tmp_path):
     model = kw.KAN([2, 3, 1], seed=0, dtype=dtype, grid_range=(-2.0, 2.0))
     model.fix_symbolic(0, 1, 2, "sin", params=(1.0, 0.0, 0.5, 0.1), trainable=False)
     model.fitted.fill_(True)
@@ -56,26 +56,26 @@ def test_a_fitted_model_comes_back_whole(dtype, as_text, tmp_path):
 
 
 @pytest.mark.parametrize("kind", list(every_kind()))
-def test_corners_come_back_whole(kind, tmp_path):
+def test_unusual_networks_are_saved_and_loaded_exactly(kind, tmp_path):
     network = every_kind()[kind]
     kw.save(network, tmp_path / "m")
     x = rows(network)
     assert kw.load(tmp_path / "m")(x).equal(network(x))
 
 
-def test_a_model_trains_on_after_loading(saved):
+def test_a_loaded_model_can_be_trained(saved):
     model = kw.load(saved)
     model(rows(model)).square().sum().backward()
     assert all(p.requires_grad and p.is_leaf and p.grad is not None for p in model.parameters())
 
 
-def test_a_file_holds_structure_and_values_alone(saved):
+def test_a_file_contains_only_structure_and_values(saved):
     found = header(saved)
     assert set(found.pop("__metadata__")) == {"knotwork", "spec", "sha256"}
     assert set(found) == set(every_kind()["one of each"].state_dict())
 
 
-def test_loading_leaves_torchs_generator_and_the_file_alone(saved):
+def test_loading_changes_neither_the_random_generator_nor_the_file(saved):
     before, raw = torch.get_rng_state(), saved.read_bytes()
     kw.load(saved)
     assert torch.get_rng_state().equal(before) and saved.read_bytes() == raw
@@ -95,7 +95,7 @@ def test_tensors_of_any_layout_are_saved(tmp_path):
 
 
 def test_a_file_of_format_1_still_loads():
-    """Written once by format 1 and never again: (2 of 3 inputs) → 1 sum and 1 product → 1, edges of every kind."""
+    """A file written by format 1: 2 of 3 inputs → 1 sum and 1 product → 1 output, with edges of every kind."""
     model = kw.load(SAVED / "kan_format1.safetensors")
     assert model.spec == kw.Spec(
         width=((2, 0), (1, 1), (1, 0)),
@@ -109,7 +109,7 @@ def test_a_file_of_format_1_still_loads():
     )
     assert bool(model.fitted) and model.parameters_in_use() == 38
     x = torch.tensor([[-1.0, 7.0, 0.5], [0.0, 7.0, 0.0], [0.3, 7.0, -0.9], [1.4, 7.0, 1.2]], dtype=torch.float64)
-    # written down when the file was; rounding differs between machines in the last digits
+    # noted when the file was written; the last digits differ between machines
     expected = [1.1974828543732488, 1.644010969899088, 1.7021958301721618, 0.41623962197165354]
     assert (model(x).flatten() - torch.tensor(expected, dtype=torch.float64)).abs().max() < 1e-13
 
@@ -124,13 +124,13 @@ def refused(path, message):
     return str(caught.value)
 
 
-def test_a_missing_file_and_a_folder_are_told(tmp_path):
+def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     for path in (tmp_path / "none.safetensors", tmp_path):
         assert refused(path, "give the path that was passed to save().").startswith(f"there is no file {str(path)!r}")
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"hello, world", b"\0" * 64, b"\xff" * 64, b"PK\x03\x04" + b"\0" * 99])
-def test_a_file_of_another_kind_is_told(content, tmp_path):
+def test_a_file_of_another_type_is_refused(content, tmp_path):
     path = tmp_path / "other.bin"
     path.write_bytes(content)
     refused(path, f"{str(path)!r} is not a ")
@@ -165,7 +165,7 @@ def test_every_changed_byte_is_refused(saved):
         refused(saved, repr(str(saved)))
 
 
-def test_safetensors_of_others_are_told(tmp_path):
+def test_safetensors_files_of_other_programs_are_refused(tmp_path):
     path = tmp_path / "m"
     save_file({"weight": torch.zeros(3)}, path)
     refused(path, "is not a knotwork checkpoint of format 1 (it says None); only files written by knotwork.save() can")
@@ -178,7 +178,7 @@ def test_safetensors_of_others_are_told(tmp_path):
 
 @pytest.mark.parametrize("what", ["value", "name", "dtype", "shape", "left out", "structure"])
 def test_an_edited_file_is_refused(what, saved):
-    """With the tools that anyone has: read the tensors, change something, write them again."""
+    """Edited with the library of the format: read the tensors, change one, write them again."""
     metadata, state = header(saved)["__metadata__"], load_file(saved)
     name = "layers.0.base_weights"
     if what == "value":
@@ -198,11 +198,11 @@ def test_an_edited_file_is_refused(what, saved):
 
 
 def forge(path, spec, state):
-    """A file with a right digest over any structure and values, as a malicious writer would make it."""
+    """A file with a valid digest for any structure and values, as an attacker would make it."""
     kw.save(SimpleNamespace(state_dict=lambda: state, spec=SimpleNamespace(to_json=lambda: spec)), path)
 
 
-def test_forging_as_such_works(tmp_path):
+def test_a_forged_file_without_changes_loads(tmp_path):
     network = random_network(4)
     forge(tmp_path / "m", network.spec.to_json(), network.state_dict())
     assert kw.load(tmp_path / "m")(rows(network)).equal(network(rows(network)))

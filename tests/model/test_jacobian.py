@@ -1,4 +1,4 @@
-"""The Jacobian in closed form against autograd, parameter by parameter in the order that is documented."""
+"""The Jacobian in closed form equals that of autograd, with the parameters in the documented order."""
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=list(N
 
 
 def slow_jacobian(network, x):
-    """Autograd, one output of one row at a time; then columns picked edge by edge as `FreeParameters` says."""
+    """Autograd for one output of one row at a time; columns are selected edge by edge as `FreeParameters` documents."""
     y = network(x)
     parameters = [(layer.coefficients, layer.base_weights, layer.affine) for layer in network.layers]
     flat = [p for layer in parameters for p in layer]
@@ -40,7 +40,7 @@ def slow_jacobian(network, x):
 
 
 def _pick(network, tensors):
-    """One vector from (coefficients, base weights, constants) a layer, written as loops over edges."""
+    """One vector of the (coefficients, base weights, constants) of each layer, by loops over edges."""
     columns = []
     for l, layer in enumerate(network.layers):
         by_coefficient, by_base, by_constant = tensors[3 * l : 3 * l + 3]
@@ -53,7 +53,7 @@ def _pick(network, tensors):
 
 
 @every_network
-def test_equals_autograd(network):
+def test_the_jacobian_equals_that_of_autograd(network):
     x = rows(network, 7)
     outputs, derivatives = jacobian(network, x)
     expected = slow_jacobian(network, x)
@@ -67,7 +67,7 @@ def test_equals_autograd(network):
 
 
 @every_network
-def test_a_sweep_for_values_alone_sees_what_a_trace_sees(network):
+def test_a_sweep_without_derivatives_has_the_values_of_a_trace(network):
     x = rows(network, 300)
     seen = sweep(network, x, values_only=True)
     tolerance = 100 * torch.finfo(x.dtype).eps
@@ -92,8 +92,8 @@ def test_normal_equations_of_combined_outputs_are_those_of_the_jacobian(network)
         torch.testing.assert_close(found, wanted, rtol=0, atol=1000 * torch.finfo(x.dtype).eps * scale)
 
 
-def test_equals_finite_differences():
-    """For one network of every feature, a judge that uses no derivative of ours or torch's."""
+def test_the_jacobian_equals_finite_differences():
+    """For one network with every feature, because finite differences share no code with knotwork or autograd."""
     network = every_kind()["one of each"]
     x = rows(network, 5)
     free = FreeParameters(network)
@@ -122,14 +122,14 @@ def test_a_product_with_a_zero_factor_has_its_derivative():
 
 
 @pytest.mark.parametrize("f", [f for f in LIBRARY.values() if f.name != "0"], ids=lambda f: f.name)
-def test_every_named_function_in_two_layers(f):
+def test_the_jacobian_of_every_named_function_is_right_in_two_layers(f):
     network = KANNetwork(Spec(((1, 0), (1, 0), (1, 0)), named=(NamedEdge(0, 0, 0, f.name), NamedEdge(1, 0, 0, "x^2"))))
     network.layers[0].affine.data[0] = torch.tensor([0.5, 0.3, 1.2, -0.4])
     x = torch.tensor([[0.2], [0.9]], dtype=torch.float64)
     assert torch.allclose(jacobian(network, x)[1], slow_jacobian(network, x), rtol=1e-10, atol=1e-13)
 
 
-def test_a_fixed_edge_passes_derivatives_on_but_has_none():
+def test_a_fixed_edge_has_no_derivatives_but_transmits_those_of_others():
     def two_layers(trainable):
         named = (NamedEdge(1, 0, 0, "tanh", trainable),)
         return KANNetwork(Spec(((1, 0), (1, 0), (1, 0)), named=named), generator=torch.Generator().manual_seed(0))
@@ -141,7 +141,7 @@ def test_a_fixed_edge_passes_derivatives_on_but_has_none():
 
 
 @every_network
-def test_parameters_make_the_round_trip(network):
+def test_parameters_set_from_a_vector_give_the_same_vector(network):
     free = FreeParameters(network)
     values = free.get()
     assert values.shape == (free.size,) and values.dtype == network.spec.torch_dtype() and not values.requires_grad
@@ -157,7 +157,7 @@ def test_parameters_make_the_round_trip(network):
     changed.set(target)
     assert changed.get().equal(target)
     assert network.copy().state_dict()["layers.0.coefficients"].equal(before["layers.0.coefficients"])
-    # what is not free stays: removed and fixed edges, knots, masks
+    # other values do not change: removed and fixed edges, knots, masks
     for layer, l in zip(other.layers, range(other.spec.depth), strict=True):
         unused = layer.mask == 0
         old = before[f"layers.{l}.coefficients"]
@@ -168,7 +168,7 @@ def test_parameters_make_the_round_trip(network):
 
 
 @every_network
-def test_a_vector_for_each_layer_is_gathered_in_the_same_order(network):
+def test_vectors_of_layers_are_joined_in_the_order_of_the_parameters(network):
     free = FreeParameters(network)
     tensors = [
         tuple(torch.randn(p.shape, dtype=p.dtype) for p in (layer.coefficients, layer.base_weights, layer.affine))
@@ -183,8 +183,8 @@ def test_free_are_the_parameters_in_use_unless_constants_are_fixed():
         assert FreeParameters(network).size == network.parameters_in_use() - 4 * fixed
 
 
-def test_a_gradient_by_the_chain_rule_is_that_of_training():
-    """What second-order fits use: Jᵀ r is the gradient of half the squared error."""
+def test_residuals_times_the_jacobian_are_the_gradient_of_half_the_squared_error():
+    """Second-order fits use Jᵀ r as this gradient."""
     network = kw.KAN([3, (2, 1), 2], seed=0)
     x = rows(network, 40)
     y = torch.randn(40, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -197,7 +197,7 @@ def test_a_gradient_by_the_chain_rule_is_that_of_training():
 
 
 @every_network
-def test_a_gradient_pulled_back_is_the_jacobian_summed(network):
+def test_the_vjp_is_the_gradient_times_the_jacobian(network):
     x, free = rows(network, 9), FreeParameters(network)
     seen = sweep(network, x)
     by_outputs = torch.randn(seen.outputs.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype)
@@ -209,7 +209,7 @@ def test_a_gradient_pulled_back_is_the_jacobian_summed(network):
 
 
 @every_network
-def test_a_sweep_is_the_forward_pass(network):
+def test_a_sweep_has_the_values_and_slopes_of_the_forward_pass(network):
     x = rows(network, 9)
     seen = sweep(network, x)
     tolerance = 1000 * torch.finfo(x.dtype).eps
@@ -229,7 +229,7 @@ def test_a_sweep_is_the_forward_pass(network):
 
 
 @every_network
-def test_a_sweep_that_uses_an_earlier_one_is_the_same(network):
+def test_a_sweep_that_reuses_an_earlier_one_has_the_same_result(network):
     """Parameters may change in between; the rows and the input knots do not."""
     other, x = network.copy(), rows(network, 9)
     known, free = sweep(other, x), FreeParameters(other)
@@ -239,7 +239,7 @@ def test_a_sweep_that_uses_an_earlier_one_is_the_same(network):
     assert jacobian(other, x, free, again)[1].equal(jacobian(other, x, free, fresh)[1])
 
 
-def test_an_empty_batch_and_the_method_of_the_model():
+def test_the_method_jacobian_also_accepts_an_empty_batch():
     model = kw.KAN([2, 3, 2], seed=0)
     assert model.jacobian(torch.zeros(0, 2)).shape == (0, 2, model.parameters_in_use())
     x = rows(model, 4)
@@ -247,7 +247,7 @@ def test_an_empty_batch_and_the_method_of_the_model():
 
 
 @every_network
-def test_the_compiled_values_are_the_outputs(network):
+def test_compiled_values_are_the_outputs(network):
     compiled = FreeParameters(network).compiled()
     if compiled is not None:
         x = network.select_inputs(rows(network))

@@ -1,4 +1,4 @@
-"""Laws of one layer: what an edge is, what naming, removing and refining do to it, and how it stands in for Linear."""
+"""Laws of one layer: edges, naming, removing and refining them, and its use in place of Linear."""
 
 import copy
 
@@ -22,7 +22,7 @@ both_ways_out = pytest.mark.parametrize("extrapolation", ["linear", "zero"])
 
 
 def layer(n_in=3, n_out=4, grid=5, k=3, *, seed=0, dtype=torch.float64, uneven=True, **settings):
-    """A layer with curves of size 1 on knots as uneven as quantiles make them."""
+    """A layer with curves of size 1 on uneven knots, as quantiles give them."""
     generator = torch.Generator().manual_seed(seed)
     made = KANLayer(n_in, n_out, grid, k, dtype=dtype, generator=generator, **settings)
     with torch.no_grad():
@@ -36,7 +36,7 @@ def layer(n_in=3, n_out=4, grid=5, k=3, *, seed=0, dtype=torch.float64, uneven=T
 
 
 def rows(made, n=50, seed=1, stretch=1.0):
-    """Random rows in the grids, or around them with `stretch` above 1."""
+    """Random rows in the grids; with `stretch` above 1 also outside."""
     low, high = grid_range(made.knots, made.k)
     share = torch.rand(n, made.in_features, generator=torch.Generator().manual_seed(seed), dtype=low.dtype)
     return (low + high) / 2 + stretch * (high - low) * (share - 0.5)
@@ -58,7 +58,7 @@ def busy(**settings):
 
 @every_order
 @both_ways_out
-def test_equals_the_twin(k, extrapolation):
+def test_a_layer_equals_its_definition_by_scipy(k, extrapolation):
     """Every edge from its definition by SciPy, in and far outside the grid."""
     made = busy(k=k, extrapolation=extrapolation)
     x = rows(made, stretch=3.0)
@@ -70,11 +70,11 @@ def test_equals_the_twin(k, extrapolation):
 
 @every_base
 @every_dtype
-def test_every_base_equals_the_twin(base, dtype):
+def test_every_base_function_equals_its_definition(base, dtype):
     made = busy(base=base, dtype=dtype, grid_range=(-2.0, 3.0), uneven=False)
     x = rows(made, stretch=1.5)
     expected = twins.edges(made, twins.numbers(x))
-    tolerance = 100 * torch.finfo(dtype).eps * np.abs(expected).max()  # a few roundings of some ten terms
+    tolerance = 100 * torch.finfo(dtype).eps * np.abs(expected).max()  # a few roundings in sums of about ten terms
     assert made(x).dtype == dtype and made.edges(x).dtype == dtype
     assert np.abs(twins.numbers(made.edges(x)) - expected).max() < tolerance
     assert np.abs(twins.numbers(made(x)) - expected.sum(1)).max() < tolerance
@@ -91,13 +91,13 @@ def test_the_slope_of_the_base_is_its_derivative(base):
 
 @every_dtype
 @pytest.mark.parametrize("shape", [(), (1,), (7,), (2, 3), (0,), (4, 0, 2), (2, 1, 3, 2)])
-def test_any_leading_shape(shape, dtype):
+def test_rows_may_have_any_leading_shape(shape, dtype):
     made = busy(dtype=dtype)
     x = torch.linspace(-1, 1, 3 * int(np.prod(shape)), dtype=dtype).reshape(*shape, 3)
     y = made(x)
     assert y.shape == (*shape, 4) and y.dtype == dtype
     one_by_one = [made(row) for row in x.reshape(-1, 3)]
-    if one_by_one:  # other batch sizes may add up in another order
+    if one_by_one:  # the order of summation may depend on the batch size
         assert torch.allclose(y.reshape(-1, 4), torch.stack(one_by_one), atol=100 * torch.finfo(dtype).eps)
 
 
@@ -109,7 +109,7 @@ def test_edges_sum_to_the_output():
 
 
 @pytest.mark.parametrize("change", ["remove", "name"])
-def test_layers_without_any_spline(change):
+def test_layers_without_splines_equal_their_definition(change):
     made = layer(2, 2)
     for i in range(2):
         for j in range(2):
@@ -128,7 +128,7 @@ def test_layers_without_any_spline(change):
 # --- named and removed edges ---
 
 
-def test_a_removed_edge_is_exactly_zero_and_the_others_stay():
+def test_a_removed_edge_is_exactly_zero_and_the_others_do_not_change():
     made = layer()
     x = rows(made, stretch=2.0)
     before = made.edges(x)
@@ -146,7 +146,7 @@ def test_a_removed_edge_is_exactly_zero_and_the_others_stay():
 
 
 @pytest.mark.parametrize("f", LIBRARY.values(), ids=list(LIBRARY))
-def test_a_named_edge_is_its_formula(f):
+def test_a_named_edge_computes_its_formula(f):
     made = layer(2, 2)
     x = 0.1 + 0.4 * torch.rand(20, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     others = made.edges(x)
@@ -158,7 +158,7 @@ def test_a_named_edge_is_its_formula(f):
     assert made.active().all() and made.mask[1, 0] == 0
 
 
-def test_constants_keep_every_digit_of_the_layer():
+def test_constants_are_stored_in_the_precision_of_the_layer():
     made = layer()
     made.name_edge(0, 0, "sin", [0.1, 0.2, 0.3, 0.4])
     made.name_edge(0, 1, "sin", torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64))
@@ -178,7 +178,7 @@ def test_unnaming_restores_the_spline_exactly():
     assert all(value.equal(state[name]) for name, value in made.state_dict().items())
 
 
-def test_the_kept_spline_moves_with_the_grid():
+def test_unnaming_after_refining_gives_the_refined_spline():
     made, plain = layer(), layer()
     made.name_edge(0, 1, "sin", torch.ones(4))
     for one in (made, plain):
@@ -188,7 +188,7 @@ def test_the_kept_spline_moves_with_the_grid():
     assert made(rows(made)).equal(plain(rows(made)))
 
 
-def test_naming_again_replaces_and_unnaming_leaves_the_others():
+def test_naming_again_replaces_the_function_and_unnaming_keeps_the_other_names():
     made = busy()
     x = rows(made)
     before = made.edges(x)
@@ -201,14 +201,14 @@ def test_naming_again_replaces_and_unnaming_leaves_the_others():
     assert [edge[2] for edge in made.named] == ["x^2", "cos"] and len(made.affine) == 2
     again = made.edges(x)
     assert again[:, 2, 0].equal(before[:, 2, 0]) and again[:, 0, 1].equal(after[:, 0, 1])
-    made.unname_edge(0, 2)  # a spline already: nothing happens
+    made.unname_edge(0, 2)  # this edge is a spline already: nothing changes
     made.remove_edge(2, 0)
     assert made.edges(x)[:, 2, 0].eq(0).all() and len(made.affine) == len(made.named) == 1
     assert made.edges(x)[:, 0, 1].equal(after[:, 0, 1])
 
 
 @pytest.mark.parametrize(("function", "constants"), [("sni", [1, 0, 1, 0]), ("sin", [1, 0, 1])])
-def test_an_edge_that_cannot_be_named_stays_as_it_was(function, constants):
+def test_an_edge_does_not_change_if_naming_it_fails(function, constants):
     made = busy()
     x = rows(made)
     before, named = made(x), list(made.named)
@@ -229,12 +229,12 @@ def test_refining_by_a_multiple_keeps_every_edge(k, parts):
     before = made.edges(x)
     made.refine(5 * parts)
     assert made.grid == 5 * parts and made.coefficients.shape == (3, 5 * parts + k, 4)
-    # relative to each edge's largest value: far outside the grid that of a steep end slope
+    # relative to each edge's largest value, which is large far outside the grid if the slope at the end is steep
     assert ((made.edges(x) - before).abs() <= 1e-12 * before.abs().amax(0).clamp_min(1)).all()
 
 
-def test_with_zero_continuation_refining_keeps_the_grid_alone():
-    """Outside, the curve fades over k of today's intervals, which are shorter once refined."""
+def test_with_zero_extrapolation_refining_keeps_the_curve_inside_the_grid_only():
+    """Outside, the curve falls to zero over k intervals, which become shorter by refining."""
     made = layer(extrapolation="zero", base="zero")
     inside, outside = rows(made), grid_range(made.knots, 3)[1][None] + 0.2
     before, beyond = made(inside), made(outside)
@@ -243,7 +243,7 @@ def test_with_zero_continuation_refining_keeps_the_grid_alone():
     assert (made(outside) - beyond).abs().max() > 0.1
 
 
-def test_refining_in_float32():
+def test_refining_in_float32_keeps_the_curves():
     made = layer(dtype=torch.float32)
     x = rows(made)
     before = made(x)
@@ -252,8 +252,8 @@ def test_refining_in_float32():
     assert (made(x) - before).abs().max() < 1e-5  # eps 1.2e-7 times some 20 roundings of size 3
 
 
-def test_refining_by_no_multiple_is_close_and_closer_on_finer_grids():
-    """A knot lost in the middle of an interval of length h costs about h³, so 10 times finer is far better."""
+def test_refining_by_other_factors_approximates_the_curves_better_on_finer_grids():
+    """A missing knot in an interval of length h gives an error of about h³, so a grid 10 times finer is far better."""
     errors = []
     for grid in (7, 73, 737):
         made = layer(2, 2, uneven=False)
@@ -270,7 +270,7 @@ def test_refining_by_no_multiple_is_close_and_closer_on_finer_grids():
 
 
 @every_base
-def test_setting_knots_keeps_each_edge_as_close_as_its_spline_allows(base):
+def test_setting_knots_gives_the_best_approximation_of_every_edge(base):
     """The L² error of base and spline together, by midpoints of 2,000 pieces, only grows with any change."""
     made = layer(base=base)
     old = copy.deepcopy(made)
@@ -300,10 +300,11 @@ def test_setting_nested_knots_keeps_every_edge():
     x = rows(made)
     before = made.edges(x)
     made.set_knots(subdivide(made.knots, 3, 2))
-    assert torch.allclose(made.edges(x), before, atol=1e-11)  # least squares: rounding times a condition of 1e2
+    # least squares: rounding errors times a condition number of 1e2
+    assert torch.allclose(made.edges(x), before, atol=1e-11)
 
 
-def test_optimisers_keep_their_parameter_when_the_shape_stays():
+def test_parameters_stay_the_same_objects_if_their_shape_does_not_change():
     made = layer()
     parameter = made.coefficients
     made.set_knots(made.knots + 0.1)
@@ -314,7 +315,7 @@ def test_optimisers_keep_their_parameter_when_the_shape_stays():
     assert made.coefficients is not parameter and isinstance(made.coefficients, nn.Parameter)
 
 
-def test_knots_can_be_widened_although_outside_is_an_error():
+def test_knots_can_be_widened_with_extrapolation_error():
     made = layer(extrapolation="error")
     low, high = grid_range(made.knots, 3)
     with pytest.raises(SpecError, match="outside its grid"):
@@ -333,7 +334,7 @@ def test_moving_a_grid_and_its_inputs_together_changes_nothing(base, extrapolati
     scale = torch.tensor([0.01, 3.0, 250.0], dtype=torch.float64)
     shift = torch.tensor([5.0, -2.0, 40.0], dtype=torch.float64)
     made.knots = scale[:, None] * made.knots + shift[:, None]
-    # the moved inputs are rounded where their grid lies: 500 times its length from zero for the first
+    # rounding errors of the moved inputs: the first grid is 500 times its length away from zero
     assert (made.edges(scale * x + shift) - before).abs().max() < 1e-11
 
 
@@ -356,7 +357,7 @@ def test_gradients_are_those_of_finite_differences():
     torch.autograd.gradcheck(made.edges, x)
 
 
-def test_only_what_is_in_use_and_trainable_gets_a_gradient():
+def test_only_used_and_trainable_parameters_receive_gradients():
     made = busy()
     made(rows(made)).square().sum().backward()
     mask = made.mask > 0
@@ -367,7 +368,7 @@ def test_only_what_is_in_use_and_trainable_gets_a_gradient():
     assert made.affine.grad[1].eq(0).all() and (made.affine.grad[[0, 2]] != 0).all()
 
 
-def test_stands_in_for_linear_in_a_sequential():
+def test_a_layer_can_replace_linear_in_a_sequential():
     generator = torch.Generator().manual_seed(0)
     net = nn.Sequential(KANLayer(2, 8, generator=generator), nn.LayerNorm(8), KANLayer(8, 1, generator=generator))
     x = torch.rand(64, 2, generator=generator)
@@ -388,7 +389,7 @@ def test_stands_in_for_linear_in_a_sequential():
     assert again(x).equal(net(x))
 
 
-def test_dtype_is_that_of_torch_unless_given():
+def test_the_dtype_is_the_default_of_torch_unless_given():
     assert {v.dtype for v in KANLayer(2, 3).state_dict().values()} == {torch.float32}
     assert {v.dtype for v in KANLayer(2, 3, dtype=torch.float64).state_dict().values()} == {torch.float64}
     before = torch.get_default_dtype()
@@ -413,7 +414,7 @@ def test_resetting_gives_new_values_of_the_same_kind():
     assert after["knots"].equal(before["knots"]) and after["mask"].equal(before["mask"])
 
 
-def test_repr_tells_the_settings():
+def test_repr_shows_the_settings():
     assert repr(KANLayer(2, 3, grid=7, k=2)) == "KANLayer(2, 3, grid=7, k=2)"
 
 
@@ -446,7 +447,7 @@ def test_impossible_settings_are_refused(settings, message):
     assert message in str(caught.value)
 
 
-def test_update_grid_lays_the_grid_over_the_samples_and_keeps_the_curves():
+def test_update_grid_sets_the_grid_to_the_samples_and_keeps_the_curves():
     layer = KANLayer(2, 3, grid=8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     x = torch.rand(200, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) * 0.5 + 0.2
     before = layer(x).detach()
@@ -457,12 +458,12 @@ def test_update_grid_lays_the_grid_over_the_samples_and_keeps_the_curves():
     assert float((layer(x) - before).detach().abs().max()) < 1e-3
 
 
-def test_what_is_not_a_tensor_is_refused():
+def test_an_argument_that_is_not_a_tensor_is_refused():
     with pytest.raises(SpecError, match=r"this layer takes a tensor but got list: pass torch.as_tensor"):
         KANLayer(3, 2)([[0.0, 0.0, 0.0]])
 
 
-def test_moving_to_other_knots_does_not_depend_on_how_many_inputs_move_at_once(monkeypatch):
+def test_setting_knots_does_not_depend_on_the_size_of_batches_of_inputs(monkeypatch):
     from knotwork.model import layer as module
 
     generator = torch.Generator().manual_seed(0)

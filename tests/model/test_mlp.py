@@ -1,4 +1,4 @@
-"""The baseline: linear maps and SiLU, nothing else."""
+"""The MLP baseline: linear maps and SiLU only."""
 
 from itertools import pairwise
 
@@ -13,7 +13,7 @@ from knotwork.errors import SpecError
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["f32", "f64"])
 @pytest.mark.parametrize("width", [[3, 1], [2, 5, 1], [4, 3, 7, 2]])
-def test_equals_the_twin(width, dtype):
+def test_an_mlp_equals_its_definition(width, dtype):
     model = kw.MLP(width, seed=0, dtype=dtype)
     x = torch.randn(9, width[0], generator=torch.Generator().manual_seed(0), dtype=dtype)
     values = x.double().numpy()
@@ -27,7 +27,7 @@ def test_equals_the_twin(width, dtype):
     assert np.abs(y.detach().double().numpy() - values).max() < 100 * torch.finfo(dtype).eps
 
 
-def test_a_seed_decides_and_touches_no_other_generator():
+def test_the_seed_determines_the_values_and_no_other_generator_changes():
     before = torch.get_rng_state()
     first, second, third = (kw.MLP([2, 5, 1], seed=seed) for seed in (0, 0, 1))
     assert torch.get_rng_state().equal(before)
@@ -39,18 +39,18 @@ def test_a_seed_decides_and_touches_no_other_generator():
     assert not fourth(x).equal(fifth(x))
 
 
-def test_starts_as_linear_layers_do():
+def test_initial_values_are_those_of_linear_layers():
     """Uniform within ±1/sqrt(inputs), filling that range."""
     model = kw.MLP([100, 400, 25], seed=0)
     for linear, n_in in ((model.layers[0], 100), (model.layers[2], 400)):
         for values in (linear.weight, linear.bias):
             bound = n_in**-0.5
             assert values.abs().max() <= bound and values.abs().max() > 0.8 * bound
-            # standard deviation bound/sqrt(3); of 25 values the sample's is off by some 10 %, 3 of those
+            # the standard deviation is bound/sqrt(3), and of 25 values has an error of about 10 %; 30 % are allowed
             assert abs(values.std().item() / (bound / 3**0.5) - 1) < 0.3
 
 
-def test_leading_shapes_and_dtypes_of_rows():
+def test_rows_may_have_any_leading_shape_and_dtype():
     model = kw.MLP((2, 5, 3), seed=0)
     for shape in ((), (0,), (4,), (2, 3)):
         assert model(torch.zeros(*shape, 2)).shape == (*shape, 3)

@@ -1,4 +1,4 @@
-"""Laws of networks: the node-by-node twin, symmetries, exact copies, refining, construction without side effects."""
+"""Laws of networks: definition node by node, symmetries, exact copies, refining, construction without side effects."""
 
 import copy
 import io
@@ -22,7 +22,7 @@ TOLERANCE = {"float64": 1e-12, "float32": 1e-5}  # of the largest output; float3
 
 
 def equal_everywhere(first, second):
-    """The same structure and the same bits."""
+    """Whether two networks have the same structure and bit-for-bit the same values."""
     states = first.state_dict(), second.state_dict()
     assert first.spec == second.spec and list(states[0]) == list(states[1])
     for name, value in states[0].items():
@@ -35,7 +35,7 @@ def equal_everywhere(first, second):
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_equals_the_twin(seed):
+def test_a_network_equals_its_definition(seed):
     network = random_network(seed)
     x = rows(network)
     expected = twins.forward(network, x)
@@ -43,14 +43,14 @@ def test_equals_the_twin(seed):
 
 
 @every_corner
-def test_corners_equal_the_twin(kind):
+def test_unusual_networks_equal_their_definition(kind):
     network = every_kind()[kind]
     x = rows(network)
     assert np.allclose(twins.numbers(network(x)), twins.forward(network, x), rtol=1e-12, atol=1e-13)
 
 
 def test_the_random_networks_are_of_every_kind():
-    """What the laws below are tested on has all that a network can have, and does not output zeros."""
+    """The networks of the tests below include every feature of a network, and their outputs are not zero."""
     networks = [random_network(seed) for seed in SEEDS]
     specs = [network.spec for network in networks]
     assert any(len(s.inputs) < s.in_features for s in specs) and {s.arity for s in specs} == {2, 3}
@@ -62,7 +62,7 @@ def test_the_random_networks_are_of_every_kind():
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (5,), (0,), (2, 3), (3, 0, 2)])
-def test_any_leading_shape(shape):
+def test_rows_may_have_any_leading_shape(shape):
     for network in every_kind().values():
         n = network.spec.in_features
         x = torch.linspace(-1, 1, n * int(np.prod(shape)), dtype=torch.float64).reshape(*shape, n)
@@ -102,7 +102,7 @@ def test_a_product_node_multiplies_its_sums():
     assert network(x).tolist() == [[0.5, (2 * 0.5 + 1) * (3 - 0.5)], [-2.0, (2 * -2.0 + 1) * (3 + 2.0)]]
 
 
-def test_inputs_choose_columns():
+def test_inputs_select_columns():
     narrow = KANNetwork(Spec(((2, 0), (3, 0), (1, 0))), generator=torch.Generator().manual_seed(0))
     wide = KANNetwork(Spec(((2, 0), (3, 0), (1, 0)), in_features=4, inputs=(3, 1)))
     wide.load_state_dict(narrow.state_dict())
@@ -185,14 +185,14 @@ def test_refining_by_a_multiple_keeps_the_function(seed, dtype):
 
 
 @pytest.mark.parametrize("seed", [s for s in SEEDS if random_network(s).spec.extrapolation == "linear"])
-def test_with_linear_continuation_it_does_so_outside_the_grids_too(seed):
+def test_refining_by_a_multiple_keeps_the_linear_extrapolation(seed):
     network = random_network(seed)
     x = 4 * rows(network)
     before = network(x)
     assert (network.refine(2 * network.spec.grid)(x) - before).abs().max() <= 1e-12 * before.abs().max()
 
 
-def test_refining_by_no_multiple_is_close():
+def test_refining_by_other_factors_approximates_the_function():
     network = kw.KAN([2, 3, 1], grid=5, seed=0)
     x = rows(network)
     assert (network.refine(8)(x) - network(x)).abs().max() < 0.02 * network(x).abs().max()
@@ -210,7 +210,7 @@ def test_refining_to_no_grid_is_refused(grid):
 # --- construction ---
 
 
-def test_a_seed_decides_every_value_and_touches_no_other_generator():
+def test_the_seed_determines_every_value_and_no_other_generator_changes():
     before, hidden = torch.get_rng_state(), np.random.get_state()[1].copy()
     first, second, third = (kw.KAN([2, (3, 1), 1], seed=seed) for seed in (7, 7, 8))
     equal_everywhere(first, second)
@@ -221,7 +221,7 @@ def test_a_seed_decides_every_value_and_touches_no_other_generator():
     assert torch.get_rng_state().equal(before) and (np.random.get_state()[1] == hidden).all()
 
 
-def test_without_a_seed_torchs_own_generator_decides():
+def test_without_a_seed_the_generator_of_torch_is_used():
     with torch.random.fork_rng():
         torch.manual_seed(3)
         first, second = kw.KAN([2, 3, 1]), kw.KAN([2, 3, 1])
@@ -230,7 +230,7 @@ def test_without_a_seed_torchs_own_generator_decides():
     assert first(torch.ones(2)).equal(third(torch.ones(2))) and not first(torch.ones(2)).equal(second(torch.ones(2)))
 
 
-def test_construction_leaves_arguments_and_files_alone(tmp_path, monkeypatch):
+def test_construction_changes_no_arguments_and_writes_no_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     inner = [3, 1]
     width = [2, inner, 1]
@@ -240,7 +240,7 @@ def test_construction_leaves_arguments_and_files_alone(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("init", ["paper", "power"])
-def test_settings_arrive(init):
+def test_settings_are_passed_to_the_layers(init):
     network = kw.KAN(
         [2, (1, 1), 1],
         grid=4,
@@ -269,7 +269,7 @@ def test_settings_arrive(init):
 
 @pytest.mark.parametrize("seed", range(15))
 def test_parameters_in_use_are_those_that_the_output_depends_on(seed):
-    """One by one: a parameter counts exactly if some output notices it (in one layer, whose outputs hide nothing)."""
+    """A parameter counts exactly if changing it changes an output. (Tested in one layer, where nothing cancels.)"""
     spec = Spec(((3, 0), (2, 0)), grid=3, k=seed % 4, base=["silu", "zero"][seed % 2])
     network = KANNetwork(spec, generator=torch.Generator().manual_seed(seed))
     layer, rng = network.layers[0], np.random.default_rng(seed)
@@ -292,7 +292,7 @@ def test_parameters_in_use_are_those_that_the_output_depends_on(seed):
     assert network.parameters_in_use() == count
 
 
-def test_parameters_in_use_by_hand():
+def test_parameters_in_use_of_small_networks_counted_by_hand():
     network = kw.KAN([2, 3, 1], grid=5, k=3, seed=0)
     assert network.parameters_in_use() == 9 * (8 + 1) == sum(p.numel() for p in network.parameters())
     network.layers[0].remove_edge(0, 0)
@@ -313,7 +313,7 @@ def test_parameters_in_use_by_hand():
         (torch.tensor(1.0), "a single number"),
     ],
 )
-def test_a_wrong_number_of_columns_is_told(x, came):
+def test_a_wrong_number_of_columns_is_refused(x, came):
     network = kw.KAN([3, 1], seed=0)
     for call in (network, network.trace, network.jacobian):
         with pytest.raises(SpecError) as caught:
@@ -324,14 +324,14 @@ def test_a_wrong_number_of_columns_is_told(x, came):
         )
 
 
-def test_a_network_with_pruned_inputs_still_asks_for_the_original_rows():
+def test_a_network_with_pruned_inputs_still_takes_rows_of_all_columns():
     network = every_kind()["one of each"]
     assert network(torch.zeros(2, 5)).shape == (2, 1)
     with pytest.raises(SpecError, match="takes rows of 5 values but got 3 input columns"):
         network(torch.zeros(2, 3))
 
 
-def test_no_sample_is_kept():
+def test_a_network_keeps_no_samples():
     network = random_network(4)
     kinds = {name: type(value) for name, value in vars(network).items()}
     sizes = {name: value.shape for name, value in network.state_dict().items()}

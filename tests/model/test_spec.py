@@ -1,4 +1,4 @@
-"""The structure of a network: what is refused and how it reads, and the trip through JSON."""
+"""The structure of a network: error messages, text form, and JSON."""
 
 import contextlib
 import dataclasses
@@ -26,7 +26,7 @@ def test_counts_of_nodes_and_sums():
     assert str(spec) == "KAN width=[2, (3, 1), 1] grid=5 k=3"
 
 
-def test_is_a_frozen_value():
+def test_a_spec_is_immutable_and_compared_by_value():
     assert Spec(WIDTH) == Spec(WIDTH) and hash(Spec(WIDTH)) == hash(Spec(WIDTH)) and Spec(WIDTH) != Spec(WIDTH, grid=6)
     with pytest.raises(dataclasses.FrozenInstanceError):
         Spec(WIDTH).grid = 7
@@ -58,11 +58,11 @@ def test_json_returns_the_same_structure():
         (torch.tensor([2, 1]), ((2, 0), (1, 0))),
     ],
 )
-def test_width_is_read(width, parsed):
+def test_a_width_is_parsed(width, parsed):
     assert parse_width(width) == parsed
 
 
-def test_the_width_of_the_caller_is_left_alone():
+def test_parsing_does_not_change_the_width_of_the_caller():
     inner = [3, 1]
     width = [2, inner, 1]
     assert parse_width(width) == ((2, 0), (3, 1), (1, 0))
@@ -73,7 +73,7 @@ def test_the_width_of_the_caller_is_left_alone():
     "width",
     [5, None, "25", [2, "5", 1], [2, 2.5, 1], [2, True], [2, np.True_], [2, (3, 1, 1)], [2, (3, None)], np.ones(2)],
 )
-def test_a_width_that_is_none_is_shown(width):
+def test_an_invalid_width_is_shown_in_the_error(width):
     with pytest.raises(SpecError) as caught:
         parse_width(width)
     assert str(caught.value) == (
@@ -82,7 +82,7 @@ def test_a_width_that_is_none_is_shown(width):
     )
 
 
-def test_whole_numbers_are_told_from_what_only_looks_like_one():
+def test_only_integers_count_as_whole_numbers():
     for value in (3, np.int64(3), np.array(3)):
         assert is_whole(value)
     for value in (True, np.True_, 3.0, "3", None, [3], np.array([3]), np.array([3, 4])):
@@ -124,14 +124,14 @@ def test_whole_numbers_are_told_from_what_only_looks_like_one():
         ({"named": (NamedEdge(0, 0, 0, "sni"),)}, "there is no function 'sni' in the library; did you mean 'sin'"),
     ],
 )
-def test_what_describes_no_network_is_refused(settings, message):
+def test_an_impossible_structure_is_refused(settings, message):
     with pytest.raises(SpecError) as caught:
         Spec(**{"width": WIDTH, **settings})
     assert str(caught.value).startswith(message)
 
 
 @pytest.mark.parametrize("edge", [(-1, 0, 0), (2, 0, 0), (0, 2, 0), (0, 0, 5), (0, -1, 0), (1, 0, 1)])
-def test_edges_outside_are_refused(edge):
+def test_edges_that_do_not_exist_are_refused(edge):
     with pytest.raises(SpecError, match=r"^there is no (layer|edge)"):
         Spec(WIDTH).check_edge(*edge)
 
@@ -185,7 +185,7 @@ def changed(**fields):
     ],
     ids=lambda text: text[:10] if len(text) < 20 else text[-40:],
 )
-def test_text_that_is_no_structure_is_refused(text):
+def test_invalid_json_is_refused(text):
     with pytest.raises(SpecError, match="this is not the structure of a KAN: ") as caught:
         Spec.from_json(text)
     assert isinstance(caught.value, KnotworkError) and len(str(caught.value)) < 1000

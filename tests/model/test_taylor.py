@@ -1,4 +1,4 @@
-"""Derivatives of a network in one sweep are those of nested autograd, along any line and to any order."""
+"""Derivatives of a network in one Taylor sweep are those of nested autograd, along any line and of any order."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=list(N
 
 
 def nested(network, x, order, lines):
-    """The twin: rows moved along each line, differentiated again and again by how far they moved."""
+    """The definition: rows are moved along each line, and outputs differentiated repeatedly by the distance."""
     steps = torch.zeros(len(lines), len(x), dtype=x.dtype, requires_grad=True)
     outputs = network(x + torch.einsum("dn,di->ni", steps, lines))
     found = [outputs]
@@ -73,7 +73,7 @@ def test_mixed_derivatives_come_from_two_diagonals():
     agree((plus - minus) / 4, hessians[:, 0, 1])
 
 
-def test_no_graph_is_kept_without_gradients():
+def test_derivatives_without_gradients_record_no_graph():
     model, x = kw.KAN([2, (1, 1), 1], seed=0), torch.rand(4, 2, dtype=torch.float64)
     model.layers[0].name_edge(0, 0, "sin", torch.tensor([1.0, 0.0, 1.0, 0.0]))
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""A trace is what the pass computed: edges sum to sums, sums combine to nodes, nodes enter the next layer."""
+"""A trace holds the values of a forward pass: edges add to sums, sums give nodes, nodes enter the next layer."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=list(N
 
 
 @every_network
-def test_each_stage_follows_from_the_one_before(network):
+def test_sums_nodes_and_next_inputs_follow_from_the_edges(network):
     x = rows(network)
     seen = trace(network, x)
     spec = network.spec
@@ -47,7 +47,7 @@ def test_removed_edges_are_inactive_and_zero(network):
 
 
 @every_network
-def test_gradients_flow_through_it(network):
+def test_gradients_of_a_trace_are_those_of_the_network(network):
     x = rows(network)
     parameters = [p for p in network.parameters() if p.numel()]
     options = {"allow_unused": True, "materialize_grads": True}
@@ -57,7 +57,7 @@ def test_gradients_flow_through_it(network):
         assert torch.allclose(one, other, rtol=1e-9, atol=1e-11)
 
 
-def test_an_empty_batch_is_traced():
+def test_the_trace_of_an_empty_batch_is_empty():
     network = every_kind()["one of each"]
     seen = trace(network, torch.zeros(0, 5))
     assert [tuple(layer.edges.shape) for layer in seen.layers] == [(0, 3, 7), (0, 3, 3)]

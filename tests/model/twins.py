@@ -1,4 +1,4 @@
-"""Slow twins: layers and networks written from the definitions with SciPy and loops, sharing no code with the fast."""
+"""Slow versions: layers and networks from their definitions by SciPy and loops; no code is shared with knotwork."""
 
 import numpy as np
 from scipy.interpolate import BSpline
@@ -18,7 +18,7 @@ NAMED = {
 
 
 def spline(x, t, c, k, extrapolation):
-    """Σ_m c_m B_m(x), continued outside the grid as asked."""
+    """Σ_m c_m B_m(x), extrapolated outside the grid as specified."""
     low, high = t[k], t[-k - 1]
     inside = np.clip(x, low, high)
     curve = BSpline(t, c, k)

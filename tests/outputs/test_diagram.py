@@ -1,4 +1,4 @@
-"""What a diagram shows is the network: its edges, how much they matter, their names, and nothing that was removed."""
+"""A diagram shows the edges of a network, their scores and their names, and no removed edges."""
 
 import matplotlib
 import numpy as np
@@ -75,7 +75,7 @@ def test_a_line_goes_from_its_source_through_its_frame_to_its_target():
     starts, ends = np.array([line[0] for line in lines]), np.array([line[-1] for line in lines])
     source, target = model.layers[0].active().nonzero().numpy().T
     for points, nodes in ((starts, source), (ends, target)):
-        places = np.unique(points.round(9), axis=0)  # one a node, from left to right
+        places = np.unique(points.round(9), axis=0)  # one for each node, from left to right
         np.testing.assert_allclose(points, places[nodes])
     assert np.allclose([line[1, 0] for line in lines], [x for x, _ in centres])
     assert (starts[:, 1] < min(y for _, y in centres)).all()
@@ -92,7 +92,7 @@ def test_a_curve_is_the_edge_over_the_sampled_inputs():
         unit = (drawn - drawn.min(0)) / np.ptp(drawn, axis=0)
         at = inputs[0].item() + unit[:, 0] * (inputs[-1] - inputs[0]).item()
         values = seen.edges[order, source, target].detach().numpy()
-        expected = np.interp(at, inputs.numpy(), values)  # exact, since curves pass through samples
+        expected = np.interp(at, inputs.numpy(), values)  # exact, because the drawn points are samples
         np.testing.assert_allclose(unit[:, 1], (expected - values.min()) / np.ptp(values), atol=1e-9)
 
 
@@ -108,7 +108,7 @@ def test_opacity_is_tanh_of_beta_times_the_score(beta):
 
 
 @pytest.mark.parametrize(("width", "least"), [([30, 5, 1], 0.9), ([2, 1], 0.9), ([30, 30, 1], 0.0)])
-def test_a_telling_beta_lets_the_strongest_edge_of_every_layer_be_seen(width, least):
+def test_the_automatic_beta_makes_the_strongest_edge_of_every_layer_visible(width, least):
     model, x = network(width), rows(width[0])
     beta = telling_beta(attribute(model, x))
     strongest = [float(layer.max()) for layer in opacities(diagram(model, x, beta=beta), "lines")]
@@ -117,7 +117,7 @@ def test_a_telling_beta_lets_the_strongest_edge_of_every_layer_be_seen(width, le
     assert telling_beta(nothing) == 3
 
 
-def test_scores_may_be_given_and_an_edge_without_any_stays_visible():
+def test_scores_may_be_given_and_an_edge_of_score_zero_stays_visible():
     model, x = network([2, 2, 1]), rows(2)
     edges = (torch.tensor([[0.0, 0.1], [float("nan"), 9.0]]), torch.tensor([[1.0], [0.0]]))
     scores = Scores(edges, (torch.ones(2), torch.ones(2), torch.ones(1)), torch.ones(2), "paper")
@@ -167,7 +167,7 @@ def test_a_named_edge_is_red_and_labelled():
     assert "$x^{2}$" in texts(figure)
 
 
-def test_named_edges_of_a_large_network_are_labelled_at_their_lines():
+def test_named_edges_of_a_large_network_are_labelled_next_to_their_lines():
     model = network([20, 20, 1])
     model.layers[0].name_edge(3, 4, "gaussian", torch.tensor([3.0, 0.0, 1.0, 0.0]))
     figure = diagram(model, rows(20, 20), show_values=True)
@@ -176,26 +176,27 @@ def test_named_edges_of_a_large_network_are_labelled_at_their_lines():
     assert texts(figure).count("gaussian") == 1
 
 
-def test_products_are_crosses_over_their_factors():
+def test_a_product_node_is_a_cross_above_its_factors():
     model = network([3, (1, 2), 1], arity=3)
     figure = diagram(model, rows(3))
     crosses = next(c for c in figure.axes[0].collections if c.get_gid() == "products")
     assert len(crosses.get_offsets()) == 2
     factors = paths(figure, "factors")
     assert len(factors) == 6
-    ends = np.array([line[-1] for line in paths(figure, "lines")[:7]])  # of the first input: one sum and six factors
+    # the lines of the first input, to one sum and six factors
+    ends = np.array([line[-1] for line in paths(figure, "lines")[:7]])
     np.testing.assert_allclose(ends[1:], [stem[0] for stem in factors])
     assert ends[0, 1] == pytest.approx(crosses.get_offsets()[0, 1])
 
 
-def test_nodes_that_add_have_a_plus():
+def test_nodes_that_add_several_edges_have_a_plus():
     model = network([2, 2, 1])
-    model.layers[0].remove_edge(0, 1)  # one edge is left to add
+    model.layers[0].remove_edge(0, 1)  # one edge remains, so nothing is added
     figure = diagram(model, rows(2))
     assert sum(len(c.get_offsets()) for c in figure.axes[0].collections if c.get_gid() == "sums") == 2
 
 
-def test_only_inputs_in_use_appear_under_their_own_names():
+def test_only_used_inputs_are_drawn_with_their_own_names():
     model = KANNetwork(Spec(((2, 0), (1, 0)), in_features=4, inputs=(1, 3)))
     assert texts(diagram(model, rows(4))) == ["$x_{2}$", "$x_{4}$", "$y$"]
     named = diagram(model, rows(4), input_names=["mass", "length", "time", "charge"], output_names=["energy"])
@@ -206,9 +207,9 @@ def test_outputs_are_numbered_where_there_are_several():
     assert texts(diagram(network([1, 2]), rows(1))) == ["$x_{1}$", "$y_{1}$", "$y_{2}$"]
 
 
-@pytest.mark.parametrize("width", [[2, 1], [8, 1]])  # names side by side, and upright
+@pytest.mark.parametrize("width", [[2, 1], [8, 1]])  # names are drawn horizontally, and vertically
 @pytest.mark.parametrize("suffix", ["svg", "pdf", "png"])
-def test_hostile_names_are_drawn_letter_by_letter(tmp_path, suffix, width):
+def test_names_with_special_characters_are_drawn_literally(tmp_path, suffix, width):
     names = [HOSTILE, r"\frac{", *(f"a long name {n}" for n in range(width[0] - 2))]
     with matplotlib.rc_context({"svg.fonttype": "none"}):
         figure = diagram(network(width), rows(width[0]), input_names=names, output_names=["$"], title="100 % $ ^_{")
@@ -223,7 +224,7 @@ def test_hostile_names_are_drawn_letter_by_letter(tmp_path, suffix, width):
         assert data.startswith({"pdf": b"%PDF", "png": b"\x89PNG"}[suffix])
 
 
-def test_names_that_are_too_wide_stand_upright_and_very_long_ones_are_cut():
+def test_wide_names_are_drawn_vertically_and_very_long_ones_are_cut():
     figure = diagram(network([8, 1]), rows(8), input_names=["n" * 200] + ["m"] * 7)
     first = figure.axes[0].texts[0]
     assert first.get_rotation() == 90
@@ -231,7 +232,7 @@ def test_names_that_are_too_wide_stand_upright_and_very_long_ones_are_cut():
     assert figure.get_size_inches()[1] < 8
 
 
-def test_a_style_in_force_changes_neither_paper_nor_layout():
+def test_a_matplotlib_style_changes_neither_background_nor_layout():
     style = {"figure.facecolor": "black", "axes.facecolor": "black", "figure.autolayout": True, "text.usetex": True}
     with matplotlib.rc_context(style):
         figure = diagram(network([2, 1]), rows(2), input_names=["$", "b"])
@@ -246,7 +247,7 @@ def test_scale_resizes_the_whole_figure():
     assert large.axes[0].texts[0].get_fontsize() == 2 * small.axes[0].texts[0].get_fontsize()
 
 
-def test_drawing_fifty_edges_takes_few_artists_and_passes(monkeypatch):
+def test_drawing_fifty_edges_needs_few_artists_and_forward_passes(monkeypatch):
     model, x = network([5, 8, 1]), rows(5, 2000)
     passes = []
     edges = type(model.layers[0]).edges
@@ -258,7 +259,7 @@ def test_drawing_fifty_edges_takes_few_artists_and_passes(monkeypatch):
     assert max(len(p) for p in paths(figure, "curves")) <= 100
 
 
-def test_data_that_do_not_vary_or_are_not_numbers_give_level_lines():
+def test_constant_and_missing_values_are_drawn_as_horizontal_lines():
     model = network([2, 1])
     x = torch.zeros(3, 2, dtype=torch.float64)
     x[:, 1] = torch.tensor([float("nan"), 1.0, -1.0])
@@ -268,7 +269,7 @@ def test_data_that_do_not_vary_or_are_not_numbers_give_level_lines():
     assert len(paths(diagram(model, x[1:2]), "curves")) == 2
 
 
-def test_the_network_and_the_rows_are_left_alone():
+def test_drawing_changes_neither_the_network_nor_the_rows():
     model, x = network([2, 2, 1]), rows(2)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     kept = x.clone()
@@ -278,11 +279,11 @@ def test_the_network_and_the_rows_are_left_alone():
     assert all(p.grad is None for p in model.parameters())
 
 
-def test_rows_may_be_numpy():
+def test_rows_may_be_a_numpy_array():
     assert len(paths(diagram(network([2, 1]), rows(2).numpy()), "curves")) == 2  # type: ignore[arg-type]
 
 
-def test_thinning_keeps_both_ends_and_the_order():
+def test_a_thinned_curve_keeps_both_ends_and_the_order():
     x = np.array([3.0, np.nan, -1.0, 2.0, 0.0, 2.0])
     assert list(x[thinned(x, 10)]) == [-1, 0, 2, 3]
     many = np.random.default_rng(0).normal(size=1000)
@@ -316,7 +317,7 @@ def test_thinning_keeps_both_ends_and_the_order():
         ({"method": "guess"}, "method='guess' is not known"),
     ],
 )
-def test_errors_say_what_to_do(settings, message):
+def test_bad_arguments_raise_an_error_with_advice(settings, message):
     x = settings.pop("x", rows(2))
     with pytest.raises(SpecError) as error:
         diagram(network([2, 1]), x, **settings)

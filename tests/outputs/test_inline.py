@@ -1,4 +1,4 @@
-"""A figure inside of a page is the figure, and touches nothing else on it."""
+"""A figure inside a page looks like the figure and does not affect other parts of the page."""
 
 import re
 from xml.etree import ElementTree
@@ -18,7 +18,7 @@ def scatter(n=30, name="y"):
     return predicted_vs_true(x, x**2, name)
 
 
-def test_two_figures_share_no_id_and_each_reference_stays_within_its_own():
+def test_two_figures_share_no_id_and_references_stay_within_each_figure():
     first, second = (inline_svg(scatter(), name, "label") for name in ("one", "two"))
     assert first.replace("one-", "two-") == second
     for name, text in (("one", first), ("two", second)):
@@ -29,7 +29,7 @@ def test_two_figures_share_no_id_and_each_reference_stays_within_its_own():
         assert all(i.startswith(f"{name}-") for i in ids)
 
 
-def test_nothing_in_it_reaches_the_page_or_the_world():
+def test_an_inline_figure_contains_only_drawing_elements_and_plain_text():
     text = inline_svg(scatter(name="<b>&\"' $x$"), "a", "<script>\"'")
     root = ElementTree.fromstring(text)
     assert {e.tag for e in root.iter()} <= {"svg", "g", "path", "defs", "use", "text", "tspan", "clipPath", "rect"}
@@ -41,7 +41,7 @@ def test_nothing_in_it_reaches_the_page_or_the_world():
     ]
 
 
-def test_points_are_where_they_were():
+def test_an_inline_figure_has_the_points_of_the_original():
     figure = scatter()
     root = ElementTree.fromstring(inline_svg(figure, "a", "label"))
     marks = [(float(e.get("x", 0)), float(e.get("y", 0))) for e in root.iter("use") if e.get("style") is None]
@@ -51,7 +51,7 @@ def test_points_are_where_they_were():
     np.testing.assert_allclose(marks, np.column_stack([places[:, 0], height - places[:, 1]]), atol=0.006)
 
 
-def test_our_colours_become_those_of_the_page_and_others_stay():
+def test_colours_of_knotwork_become_those_of_the_page_and_others_stay():
     figure = Sheet(2, 2)
     axes = plain_axes(figure)
     axes.plot([0, 1], [0, 1], color=BLUE)
@@ -61,7 +61,7 @@ def test_our_colours_become_those_of_the_page_and_others_stay():
     assert BLUE not in text and INK not in text
 
 
-def test_names_in_any_script_stay_text_for_the_fonts_of_the_reader():
+def test_names_in_any_alphabet_remain_text():
     network = KANNetwork(Spec(((2, 0), (1, 0))), generator=torch.Generator().manual_seed(0))
     x = torch.rand(20, 2, generator=torch.Generator().manual_seed(0))
     text = inline_svg(diagram(network, x, input_names=["Ж שלום", "a_b"], output_names=["µ"]), "a", "label")

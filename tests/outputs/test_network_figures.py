@@ -44,7 +44,7 @@ def test_the_edge_is_drawn_over_its_samples():
     np.testing.assert_allclose(line.get_ydata(), expected, atol=1e-12)
 
 
-def test_at_most_three_candidates_lie_over_it():
+def test_at_most_three_candidates_are_drawn():
     fits = [candidate("sin", 0.99996, 3.0, 0.5, 2.0, 1.0), candidate("x^2", 0.5, 1, 0, 1, 0)]
     fits += [candidate("log", 0.123456, 1, 0, 1, 0), candidate("exp", 0.1, 1, 0, 1, 0)]
     figure = edge_curve(network([2, 1]), rows(2), 0, 0, 0, fits)
@@ -57,7 +57,7 @@ def test_at_most_three_candidates_lie_over_it():
     figure.draw_without_rendering()
 
 
-def test_a_poor_candidate_does_not_shrink_the_edge():
+def test_a_poor_candidate_does_not_change_the_range_of_the_axis():
     model, x = network([2, 1]), rows(2)
     alone, with_candidate = (
         edge_curve(model, x, 0, 0, 0, fits).axes[0].get_ylim() for fits in ([], [candidate("x", 0.0, 1, 0, 1e6, 0)])
@@ -70,7 +70,7 @@ def test_r2_is_never_rounded_up_to_one():
     assert labels(figure)[1] == "sin   $r^2$ = 0.9999999960"
 
 
-def test_a_named_edge_says_so_and_pruned_inputs_keep_their_numbers():
+def test_the_title_shows_the_name_of_an_edge_and_pruned_inputs_keep_their_numbers():
     model = KANNetwork(Spec(((1, 0), (1, 0)), in_features=3, inputs=(2,)))
     model.layers[0].name_edge(0, 0, "sin", torch.tensor([1.0, 0.0, 1.0, 0.0]))
     axes = edge_curve(model, rows(3), 0, 0, 0).axes[0]
@@ -96,7 +96,7 @@ def test_a_constant_edge_is_drawn_in_the_middle_and_an_undefined_one_as_a_gap():
     undefined.draw_without_rendering()
 
 
-def test_edges_that_cannot_be_drawn():
+def test_edges_that_cannot_be_drawn_are_refused():
     model = network([2, 1])
     model.layers[0].remove_edge(1, 0)
     with pytest.raises(SpecError, match=r"edge \(0, 1, 0\) was removed from this KAN and has no curve to draw"):
@@ -109,7 +109,7 @@ def test_edges_that_cannot_be_drawn():
         edge_curve(model, rows(2, 0), 0, 0, 0)
 
 
-def test_a_model_draws_an_edge_of_its_own():
+def test_plot_edge_draws_an_edge_of_the_model():
     data = kw.sample("sin(x)", x=(-1, 1), size=50, seed=0)
     model = kw.KAN([1, 1], seed=0)
     model.fit(data, steps=3)

@@ -1,4 +1,4 @@
-"""The page says what is so, holds together alone, and lets no name out of its place."""
+"""A report is correct, needs no other files, and escapes all names."""
 
 import dataclasses
 import itertools
@@ -28,13 +28,13 @@ TARGET = "</title><img src=x onerror=alert(1)>"
 
 @pytest.fixture(scope="module")
 def hostile():
-    """A table of hostile names, a KAN that was never fitted, and the page about them."""
+    """A table whose names contain special characters, a KAN that was never fitted, and their report."""
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, (120, len(NAMES)))
     X[:, -1] = 3.0
     units = {NAMES[0]: "m² & <b>", TARGET: "</p>"}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", kw.KnotworkWarning)  # of the constant column
+        warnings.simplefilter("ignore", kw.KnotworkWarning)  # the constant column gives a warning
         data = kw.Dataset.from_arrays(
             X, X[:, 0] + 1, names=NAMES, target_names=[TARGET], units=units, title="<table>.csv", seed=0
         )
@@ -46,7 +46,7 @@ def hostile():
 
 @pytest.fixture(scope="module")
 def found():
-    """What is found in a small table of three columns with units."""
+    """The discovery of a small table of three columns with units."""
     rng = np.random.default_rng(0)
     X = rng.uniform(1, 2, (300, 3))
     y = 2.5 * X[:, 0] * X[:, 1] + 0.01 * rng.normal(size=300)
@@ -96,7 +96,7 @@ def page(request):
     return request.getfixturevalue(request.param)
 
 
-def test_the_page_needs_nothing_and_nobody(page):
+def test_the_page_loads_no_scripts_and_no_other_files(page):
     tree, text = page
     tags = {e.tag.split("}")[-1] for e in tree.iter() if isinstance(e.tag, str)}
     assert not tags & {"script", "img", "image", "iframe", "link", "object", "embed", "base", "form", "foreignObject"}
@@ -111,7 +111,7 @@ def test_the_page_needs_nothing_and_nobody(page):
     assert policy == "default-src 'none'; style-src 'unsafe-inline'"
 
 
-def test_every_id_is_there_once_and_every_reference_leads_somewhere(page):
+def test_every_id_is_unique_and_every_reference_has_a_target(page):
     tree, text = page
     ids = [e.get("id") for e in tree.iter() if e.get("id")]
     assert len(ids) == len(set(ids)) > 10
@@ -120,7 +120,7 @@ def test_every_id_is_there_once_and_every_reference_leads_somewhere(page):
     assert set(referred) <= set(ids)
 
 
-def test_headings_descend_step_by_step_and_the_contents_list_the_sections(page):
+def test_heading_levels_are_not_skipped_and_the_contents_list_the_sections(page):
     tree, _ = page
     levels = [int(e.tag[1]) for e in tree.iter() if e.tag in ("h1", "h2", "h3", "h4")]
     assert levels[0] == 1 and levels.count(1) == 1
@@ -130,7 +130,7 @@ def test_headings_descend_step_by_step_and_the_contents_list_the_sections(page):
     assert [e.get("href") for e in all_of(contents, "a")] == [f"#{name}" for name in sections]
 
 
-def test_figures_are_described_and_take_the_colours_of_the_page(page):
+def test_figures_have_a_description_and_the_colours_of_the_page(page):
     tree, text = page
     figures = all_of(tree, "svg")
     assert len(figures) >= 4
@@ -142,7 +142,7 @@ def test_figures_are_described_and_take_the_colours_of_the_page(page):
     assert re.findall(r"(?:fill|stroke): #[0-9a-f]+", drawn) == []
 
 
-def test_names_are_shown_letter_by_letter(hostile_page):
+def test_names_with_special_characters_are_shown_literally(hostile_page):
     tree, _ = hostile_page
     shown = [re.sub("[\x00\x08\ud800\ufffe]", "\ufffd", " ".join(name.split())) for name in NAMES]
     table = rows(tree, "data")
@@ -153,7 +153,7 @@ def test_names_are_shown_letter_by_letter(hostile_page):
     assert words(all_of(tree, "header")[0]).startswith("<table>.csv </title><img src=x onerror=alert(1)> as a")
 
 
-def test_names_that_are_read_from_the_right_are_set_apart(hostile, tmp_path):
+def test_right_to_left_names_are_isolated(hostile, tmp_path):
     model, data = hostile
     named = model.copy()
     for column in (0, 1, 2, 6):
@@ -166,7 +166,7 @@ def test_names_that_are_read_from_the_right_are_set_apart(hostile, tmp_path):
     assert words(text).startswith(f"{TARGET} = 0.7*")
 
 
-def test_the_same_input_gives_the_same_bytes_but_for_the_time(hostile, tmp_path):
+def test_the_same_input_gives_the_same_bytes_except_for_the_time(hostile, tmp_path):
     model, data = hostile
     pages = []
     for name in ("first.html", "second.html"):
@@ -179,7 +179,7 @@ def test_the_same_input_gives_the_same_bytes_but_for_the_time(hostile, tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["first.html", "second.html"]
 
 
-def test_accuracy_is_what_the_predictions_give(found, found_page):
+def test_the_accuracy_shown_is_that_of_the_predictions(found, found_page):
     tree, _ = found_page
     table = {row[0]: row[1:] for row in rows(tree, "accuracy")}
     data = found.data
@@ -202,7 +202,7 @@ def test_accuracy_is_what_the_predictions_give(found, found_page):
     assert f"r² = {explained(found.formula.r2)} " in words(all_of(tree, "header")[0]).replace("\xa0", " ")
 
 
-def test_the_discovery_is_on_the_page(found, found_page):
+def test_the_page_shows_the_discovery(found, found_page):
     tree, text = found_page
     made = words(tree)
     formula = found.formula
@@ -235,7 +235,7 @@ def test_columns_are_described_in_their_own_units(tmp_path):
     assert "inputs that were scaled first" in words(tree)
 
 
-def test_a_constant_column_is_flagged(hostile_page):
+def test_a_constant_column_is_marked(hostile_page):
     tree, _ = hostile_page
     assert [row[-1] for row in rows(tree, "data")] == ["note", *[""] * 6, "constant in training", ""]
 
@@ -247,7 +247,7 @@ def test_every_edge_has_its_curve_and_the_best_functions(hostile, hostile_page):
     table = [[words(cell) for cell in row] for row in all_of(cards["0, 1, 0"], "tr")][1:]
     best = model.suggest_symbolic(0, 1, 0, data, LIB)[:3]
     assert [row[1:] for row in table] == [[explained(c.r2), number(c.cost)] for c in best]
-    assert all_of(cards["0, 4, 0"], "table") == []  # it has a name
+    assert all_of(cards["0, 4, 0"], "table") == []  # this edge is named already
     assert all_of(cards["0, 6, 0"], "table") == []
     assert "It is constant on these rows." in words(cards["0, 6, 0"])
 
@@ -260,7 +260,7 @@ def test_only_the_edges_that_matter_most_are_drawn_and_the_page_says_so(hostile,
     assert "The 2 edges that matter most, of 8: grey is" in words(tree)
 
 
-def test_several_outputs_each_have_their_numbers_and_their_figure(tmp_path):
+def test_every_one_of_several_outputs_has_its_numbers_and_its_figure(tmp_path):
     data = kw.Dataset.from_arrays(
         np.random.default_rng(0).uniform(-1, 1, (80, 2)),
         np.random.default_rng(1).normal(size=(80, 2)),
@@ -280,7 +280,7 @@ def test_several_outputs_each_have_their_numbers_and_their_figure(tmp_path):
     assert ("Seed", "7") in zip(map(words, all_of(tree, "dt")), map(words, all_of(tree, "dd")), strict=True)
 
 
-def test_predictions_that_are_not_numbers_are_counted(tmp_path):
+def test_missing_predictions_are_counted(tmp_path):
     x = np.linspace(-1, 1, 50)[:, None]
     data = kw.Dataset.from_arrays(x, x[:, 0], names=["x"], test_size=0.0, validation_size=0.0)
     model = kw.KAN([1, 1], seed=0)
@@ -290,7 +290,7 @@ def test_predictions_that_are_not_numbers_are_counted(tmp_path):
     assert rows(tree, "accuracy")[2] == ["the formula", "undefined", "undefined"]
 
 
-def test_where_nothing_explains_the_target_the_page_says_so(found, tmp_path):
+def test_the_page_reports_an_unexplained_target(found, tmp_path):
     constant = found.front[0]
     nothing = dataclasses.replace(
         found,
@@ -304,7 +304,7 @@ def test_where_nothing_explains_the_target_the_page_says_so(found, tmp_path):
 
 
 @pytest.mark.parametrize("place", [".", "missing/page.html", "file.txt/page.html", "n" * 300, "a\0b"])
-def test_a_place_that_cannot_be_written_is_refused_in_a_sentence(place, tmp_path, monkeypatch):
+def test_a_path_that_cannot_be_written_is_refused_in_one_sentence(place, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data = kw.sample("x", x=(0, 1), size=20, seed=0)
     (tmp_path / "file.txt").write_text("kept")
@@ -315,16 +315,16 @@ def test_a_place_that_cannot_be_written_is_refused_in_a_sentence(place, tmp_path
     assert (tmp_path / "file.txt").read_text() == "kept"
 
 
-def test_a_report_without_data_is_refused_in_a_sentence(hostile, tmp_path):
+def test_a_report_without_data_is_refused_in_one_sentence(hostile, tmp_path):
     with pytest.raises(kw.KnotworkError, match="a model keeps none: pass data="):
         hostile[0].report(tmp_path / "page.html")
 
 
-def test_a_file_that_exists_is_written_anew(hostile, tmp_path):
+def test_an_existing_file_is_overwritten(hostile, tmp_path):
     (tmp_path / "page.html").write_text("old")
     assert hostile[0].report(tmp_path / "page.html", hostile[1], lib=["x"]) == tmp_path / "page.html"
     assert (tmp_path / "page.html").read_text().startswith("<!DOCTYPE html>")
 
 
-def test_fifty_edges_stay_far_below_two_megabytes(page):
+def test_a_report_of_fifty_edges_is_smaller_than_two_megabytes(page):
     assert max(map(len, re.findall(r"<svg.*?</svg>", page[1]))) < 35_000

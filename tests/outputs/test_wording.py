@@ -1,4 +1,4 @@
-"""Numbers as a page says them."""
+"""Numbers and shares in the words of a report."""
 
 import math
 
@@ -26,11 +26,11 @@ from knotwork.outputs.wording import count, explained, number, percent, right, s
         (math.inf, 4, "undefined"),
     ],
 )
-def test_numbers(value, digits, text):
+def test_numbers_are_rounded_for_reading(value, digits, text):
     assert number(value, digits) == text
 
 
-def test_a_number_is_what_was_rounded():
+def test_a_rounded_number_is_close_to_the_original():
     for value in np.random.default_rng(0).normal(size=500) * 10.0 ** np.random.default_rng(1).integers(-30, 30, 500):
         mantissa, _, exponent = number(value, 5).replace("−", "-").partition("·10")
         power = int(exponent.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")) or 0)
@@ -52,11 +52,11 @@ def test_a_number_is_what_was_rounded():
         (math.nan, "undefined"),
     ],
 )
-def test_r2_is_1_only_where_nothing_is_left(r2, text):
+def test_r2_is_1_only_where_the_residual_is_zero(r2, text):
     assert explained(r2) == text
 
 
-def test_shares_counts_and_names():
+def test_shares_counts_and_names_in_words():
     assert [percent(s) for s in (0.0, 0.0001, 0.004, 0.63, 1.0, 14.3)] == [
         "0 %",
         "< 0.1 %",
@@ -70,7 +70,7 @@ def test_shares_counts_and_names():
     assert short("a" * 61) == "a" * 59 + "…"
 
 
-def test_right_answers_are_never_rounded_up():
+def test_shares_of_right_answers_are_never_rounded_up():
     assert [right(s) for s in (0.0, 0.95, 0.9739, 0.99999, 1.0, 29 / 30)] == [
         "0 %",
         "95 %",
