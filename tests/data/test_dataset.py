@@ -213,7 +213,7 @@ def test_select_returns_the_chosen_inputs():
         data.select([3])
     with pytest.raises(DataError, match="no inputs: name at least one of 'a', 'b', 'c'"):
         data.select([])
-    with pytest.raises(DataError, match="'a' comes more than once"):
+    with pytest.raises(DataError, match="'a' occurs more than once"):
         data.select(["a", 0])
     renamed = Dataset.from_arrays(*table(), names=["velocity", "mass"])
     with pytest.raises(DataError, match="There is no input 'velocty': did you mean 'velocity'"):
@@ -330,7 +330,7 @@ REFUSED = [
     ((np.ones((1, 2)), [1.0]), {}, "1 row cannot be split into training rows, 1 test and 1 validation rows"),
     ((np.eye(2), [1.0, 2.0]), {}, "2 rows cannot be split"),
     (table(), {"names": ["a"]}, "names has 1 names, but X has 2 columns"),
-    (table(), {"names": ["a", "a"]}, "The names of inputs and targets are not unique: 'a' comes more than once"),
+    (table(), {"names": ["a", "a"]}, "The names of inputs and targets are not unique: 'a' occurs more than once"),
     (table(), {"target_names": ["p", "q"]}, "target_names has 2 names, but y has 1 columns"),
     ((FRAME, FRAME["a"]), {}, "The names of inputs and targets are not unique: 'a'"),
     ((FRAME.set_axis(["a", "a"], axis=1), TARGET), {}, "The columns of X are not unique: 'a'"),
@@ -345,7 +345,7 @@ REFUSED = [
     (table(), {"test_size": True}, "test_size=True is not possible"),
     (table(), {"validation_size": "half"}, "validation_size='half' is not possible"),
     (table(), {"test_size": float("nan")}, "test_size=nan is not possible"),
-    (table(), {"test_size": 0.99, "validation_size": 0.5}, "20 rows cannot be split .* or set smaller sizes"),
+    (table(), {"test_size": 0.99, "validation_size": 0.5}, "20 rows cannot be split .* or choose smaller sizes"),
     (table(), {"test_size": 15, "validation_size": 5}, "20 rows cannot be split into training rows, 15 test and 5 val"),
     (table(), {"seed": None}, "seed=None is not possible: give a whole number of 0 or more, such as seed=0"),
     *((table(), {"seed": seed}, f"seed={seed!r} is not possible") for seed in (-1, 1.5, "0", True, 2**63)),

@@ -134,7 +134,7 @@ def test_tables_without_rows_or_without_inputs_are_refused(tmp_path, columns, sa
 
 def test_duplicate_column_names_are_refused(tmp_path):
     pq.write_table(pa.table([[1], [2], [3]], names=["a", "a", "y"]), tmp_path / "t.parquet")
-    with pytest.raises(DataError, match=r"The column names of '.*' are not unique: 'a' comes more than once"):
+    with pytest.raises(DataError, match=r"The column names of '.*' are not unique: 'a' occurs more than once"):
         read_file(tmp_path / "t.parquet")
 
 

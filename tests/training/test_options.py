@@ -266,8 +266,8 @@ def test_outputs_that_would_be_broadcast():
     ("settings", "message"),
     [
         ({"lambda_": 0.1}, r"\(\) has no argument lambda_=: did you mean lamb(_l1)?=\?"),
-        ({"opt": "LBFGS"}, r"opt='LBFGS' is pykan's word: here it is optimizer='LBFGS'\."),
-        ({"batch": 32}, r"batch=32 is pykan's word and belongs to the optimiser: pass .*kw\.Adam\(batch_size=32\)\."),
+        ({"opt": "LBFGS"}, r"opt='LBFGS' is pykan's name: here it is optimizer='LBFGS'\."),
+        ({"batch": 32}, r"batch=32 is pykan's name and belongs to the optimiser: pass .*kw\.Adam\(batch_size=32\)\."),
         (
             {"lr": 0.1},
             r"lr=0\.1 belongs to the optimiser: pass optimizer=kw\.Adam\(lr=0\.1\), kw\.LBFGS\(lr=0\.1\) or kw",

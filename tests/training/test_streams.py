@@ -193,7 +193,7 @@ def test_what_needs_all_rows_says_so(table, optimizer):
         KAN([2, 1]).fit(stream_parquet(table, "f"), optimizer=optimizer)
     assert str(caught.value) == (
         f"optimizer={optimizer.lower()!r} needs all rows at once, but these come in batches; use 'adam', or fit the "
-        "sample that is held, data.sample."
+        "sample in memory, data.sample."
     )
 
 

@@ -1,4 +1,4 @@
-"""Data sets: a table split and ready for fitting, sampled functions, streams, and the tables that are packaged."""
+"""Data sets: tables that are split for fitting, sampled functions, streams, and packaged tables."""
 
 from knotwork.data.catalogue import PackagedTable, load_dataset, packaged_tables, read_packaged
 from knotwork.data.conversion import as_dataset, dataset_or_stream

@@ -21,7 +21,7 @@ def assemble(
     ranges: Sequence[tuple[float, float]] | None = None,
     units: Mapping[str, str] | None = None,
 ) -> Dataset:
-    """The Dataset of six float64 parts (X_train, y_train, X_val, ...) in original units, scaled and cast as given.
+    """The Dataset of six float64 parts (X_train, y_train, X_val, ...) in original units, scaled and cast as specified.
 
     Warns about inputs and targets that are constant over the training rows.
     """

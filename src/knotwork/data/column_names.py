@@ -1,4 +1,4 @@
-"""Names of columns: whether they are unique and known, their units, as in `speed [m/s]`, and default names."""
+"""Names of columns: uniqueness, unknown names, units as in `speed [m/s]`, and default names."""
 
 import difflib
 import re
@@ -15,7 +15,7 @@ def check_unique(names: Sequence[str], what: str) -> None:
     """Raises DataError if a name occurs twice."""
     repeated = [name for name in dict.fromkeys(names) if list(names).count(name) > 1]
     if repeated:
-        raise DataError(f"{what} are not unique: {listed(repeated)} comes more than once. Rename or drop the repeats.")
+        raise DataError(f"{what} are not unique: {listed(repeated)} occurs more than once. Rename or drop one.")
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:
@@ -25,17 +25,17 @@ def listed(names: Sequence[str], most: int = 8) -> str:
 
 
 def unknown_name(name: str, known: Sequence[str], what: str) -> str:
-    """The message for a name that is not there, with the closest one that is."""
+    """The message for an unknown name, with the most similar known name."""
     close = difflib.get_close_matches(str(name), list(known), n=1)
     hint = f"did you mean '{close[0]}'? The {what}s are" if close else f"the {what}s are"
     return f"There is no {what} '{name}': {hint} {listed(known, 20) or 'none'}."
 
 
 def split_units(headers: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Names, and the units of those that have one: `speed [m/s]` and `speed (m/s)` are speed, in m/s.
+    """Names of columns, and the units in them: `speed [m/s]` and `speed (m/s)` are speed, in m/s.
 
-    What is in the brackets is a unit if it has a letter, % or °; - and 1 stand for the unit 1, that of pure numbers,
-    and empty ones for none that is known. Where names would not be unique without their brackets, they keep them.
+    The text in brackets is a unit if it has a letter, % or °. The texts - and 1 are the unit of pure numbers, and empty
+    brackets mean that no unit is known. Where names would not be unique without their brackets, they keep them.
     """
     parts = [_split(header) for header in headers]
     short = [name for name, _ in parts]
@@ -46,12 +46,12 @@ def split_units(headers: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]
 
 
 def with_unit(name: str, units: Mapping[str, str]) -> str:
-    """`speed [m/s]`, or the name alone of a pure number and where no unit is known."""
+    """`speed [m/s]`; the name alone for a pure number and where no unit is known."""
     return f"{name} [{units[name]}]" if units.get(name, NONE) != NONE else name
 
 
 def check_units(units: Any, names: Sequence[str]) -> None:
-    """Raises DataError unless these are texts by name of a column."""
+    """Raises DataError unless `units` maps names of columns to texts."""
     if not isinstance(units, Mapping):
         raise DataError(f"units={units!r} is not understood: give them by column, such as units={{'speed': 'm/s'}}.")
     for name, unit in units.items():
@@ -73,7 +73,7 @@ def _split(header: str) -> tuple[str, str]:
 
 
 def default_target(names: Sequence[str], wanted: str = "y") -> str:
-    """A name for the target that no input has."""
+    """A name for the target that differs from all inputs."""
     return next(name for name in (wanted, "y", "f", "target", "_".join(("target", *names))) if name not in names)
 
 
@@ -84,7 +84,10 @@ def resolved_names(
     targets: int,
     units: Mapping[str, str] | None = None,
 ) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, str]]:
-    """Names of inputs and targets, by default x_1, x_2, ... and y, and the units found in names or given as `units`."""
+    """Names of inputs and targets, and the units found in them or given as `units`.
+
+    The default names are x_1, x_2, ... and y.
+    """
     target_names = (target_names,) if isinstance(target_names, str) else target_names
     names = _named(names, [f"x_{i + 1}" for i in range(inputs)], "names", "X")
     target_names = _named(target_names, _default_targets(targets, names), "target_names", "y")

@@ -1,4 +1,4 @@
-"""One column as numbers, or an error that says what it holds and what to do."""
+"""One column as numbers, or an error that says what the column holds and what to do."""
 
 import datetime
 import math
@@ -21,9 +21,9 @@ _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 
 
 def numbers(values: Any, subject: str, first_row: int = 0) -> Tensor:
-    """A float64 copy of an array of numbers, with NaN for what is missing; DataError for entries of other types.
+    """A float64 copy of an array of numbers, with NaN for missing values. DataError for entries of other types.
 
-    Truth values count as 0 and 1. `subject` and the number of the first row serve the error messages.
+    Truth values count as 0 and 1. `subject` and `first_row`, the number of the first row, are used in error messages.
     """
     kind = getattr(getattr(values, "dtype", None), "kind", "O")
     if hasattr(values, "cat"):

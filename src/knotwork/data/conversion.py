@@ -1,4 +1,4 @@
-"""Converting what a user passes as data to a Dataset or a Stream."""
+"""Conversion of what a user passes as data to a Dataset or a Stream."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ def as_dataset(
     target_names: Sequence[str] | str | None = None,
     seed: int = 0,
 ) -> Dataset:
-    """A Dataset from what every `fit` takes as data; a Dataset comes back unchanged.
+    """A Dataset from any data that `fit` accepts. A Dataset is returned unchanged.
 
     Args:
         data: A Dataset, a pair (X, y), pykan's dict of four arrays, or a stream or loader of batches, of which the
@@ -44,7 +44,7 @@ def as_dataset(
 
 
 def dataset_or_stream(data: Any, *, test_size: float = 0, **options: Any) -> Dataset | Stream:
-    """The Dataset of `as_dataset`, except that a stream or a loader of batches is a Stream."""
+    """As `as_dataset`, except that a stream or a loader of batches gives a Stream."""
     if isinstance(data, (Dataset, Stream)):
         return data
     if isinstance(data, Mapping):

@@ -1,4 +1,4 @@
-"""Reading a CSV file: its separator, its decimal mark and its column names."""
+"""Reading of CSV files: separator, decimal mark and column names."""
 
 import re
 import warnings
@@ -19,7 +19,7 @@ _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
 
 
 def read_delimited(path: Path, separator: str | None = None, decimal: str | None = None) -> "pd.DataFrame":
-    """The table in a CSV file, compressed or not; see `read_file` for the forms that are read.
+    """The table in a CSV file, compressed or not; `read_file` describes the forms that are read.
 
     Raises DataError for a file that is not a table.
     """
@@ -86,14 +86,17 @@ def _read(path: Path, separator: str | None, decimal: str | None) -> "pd.DataFra
 
 
 def _head(path: Path, separator: str, lines: int) -> "pd.DataFrame":
-    """The first lines as text."""
+    """The first lines of the file, as text."""
     import pandas as pd
 
     return pd.read_csv(path, header=None, nrows=lines, dtype=str, skipinitialspace=True, sep=separator)
 
 
 def _separator(path: Path) -> str:
-    """The separator that splits the first lines into two or more columns, if possible without gaps; else the comma."""
+    """The separator that splits the first lines into two or more columns, if possible without missing values.
+
+    The comma where there is none.
+    """
     import pandas as pd
 
     with_gaps = []
@@ -109,14 +112,14 @@ def _separator(path: Path) -> str:
 
 
 def _decimal(path: Path, separator: str) -> tuple[str, str]:
-    """The decimal mark, and the first number written with it where it is the comma."""
+    """The decimal mark, and where it is the comma the first number written with it."""
     cells: Iterable[Any] = _head(path, separator, DATA.lines_examined).iloc[1:].to_numpy().ravel()
     commas = [cell.strip() for cell in cells if isinstance(cell, str) and _DECIMAL_COMMA.fullmatch(cell)]
     return (",", commas[0]) if commas else (".", "")
 
 
 def _column_names(path: Path, header: Any) -> list[str]:
-    """The names in the first line of a file; only the first may be empty."""
+    """The names in the first line of a file. Only the first one may be empty."""
     names = ["" if cell != cell else str(cell).strip() for cell in header]
     if len(names) == 1:
         raise DataError(
@@ -139,7 +142,7 @@ def _warn(text: str) -> None:
 
 
 def _is_binary(path: Path) -> bool:
-    """True if the first line has a zero byte, which text has in UTF-16 only."""
+    """True if the first line has a zero byte, which occurs in no text except UTF-16."""
     with path.open("rb") as file:
         line = file.readline(2**16)
     return b"\0" in line and not line.startswith((b"\xff\xfe", b"\xfe\xff"))

@@ -75,7 +75,7 @@ class Dataset:
             if len(X) != len(y):
                 raise DataError(f"X_{part} has {len(X)} rows and y_{part} has {len(y)}: they must be the same rows.")
         if not len(self.X_train):
-            raise DataError("There are no training rows: at least one is needed.")
+            raise DataError("There are no training rows: at least one row is needed.")
         check_unique((*self.input_names, *self.target_names), "The names of inputs and targets")
         check_units(self.units, (*self.input_names, *self.target_names))
 

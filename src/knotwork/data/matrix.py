@@ -1,4 +1,4 @@
-"""Arrays, tensors, data frames and lists as a matrix of finite floats, and the checks of such matrices."""
+"""Arrays, tensors, data frames and lists as a matrix of finite floats, and checks of such matrices."""
 
 import warnings
 from collections.abc import Sequence
@@ -16,10 +16,11 @@ from knotwork.errors import DataError, KnotworkWarning
 def matrix(
     values: Any, what: str, names: Sequence[str] | None = None, first_row: int = 0
 ) -> tuple[Tensor, tuple[str, ...] | None]:
-    """A float64 copy of shape (N, columns) on the CPU, and the column names that came with it (None: it had none).
+    """A float64 copy of shape (N, columns) on the CPU, and its column names; None where it has none.
 
-    `what` ("X", "y_test", ...), `names` and the number of the first row serve the error messages; where `what` begins
-    with y, a single axis is one column. Raises DataError for anything but rows and columns of finite real numbers.
+    `what` ("X", "y_test", ...), `names` and `first_row`, the number of the first row, are used in error messages. Where
+    `what` begins with y, an array of one axis is one column. Raises DataError unless all values are finite real
+    numbers.
     """
     if hasattr(values, "to_pandas"):  # tables of pyarrow and polars
         values = values.to_pandas()
@@ -43,7 +44,7 @@ def matrix(
 
 
 def check_finite(table: Tensor, what: str, names: Sequence[str] | None = None, first_row: int = 0) -> None:
-    """Raises DataError naming the first column of (N, columns) with a NaN or infinity, how many, and the rows."""
+    """Raises DataError with the first column that holds a NaN or infinity, their number, and the rows."""
     bad = ~torch.isfinite(table)
     if not bad.any():
         return
@@ -82,7 +83,7 @@ def check_dtype(dtype: Any) -> None:
 
 
 def warn_of_constants(table: Tensor, names: Sequence[str], what: str, consequence: str) -> None:
-    """Warns of the columns of (N, columns) that have one value in all rows."""
+    """Warns of the columns of (N, columns) that have the same value in all rows."""
     if len(table) < 2:
         return
     constant = [name for name, same in zip(names, (table == table[0]).all(dim=0).tolist(), strict=True) if same]
@@ -118,12 +119,12 @@ def _whole(values: Any, what: str, names: Sequence[str] | None) -> Tensor:
     if array.ndim == 0:
         raise DataError(f"{what} has type {type(values).__name__}: pass an array, tensor, data frame or list of rows.")
     if array.dtype.kind == "U" and not isinstance(values, np.ndarray):
-        array = np.array(values, dtype=object)  # NumPy turned the numbers beside a text into text
+        array = np.array(values, dtype=object)  # NumPy would convert numbers to text where a column holds both
     if array.dtype.kind in "iufb" or array.ndim != 2:
         return numbers(array, what)
     return torch.stack([numbers(array[:, j], _subject(what, names, j)) for j in range(array.shape[1])], dim=1)
 
 
 def _subject(what: str, names: Sequence[str] | None, column: int) -> str:
-    """How to call a column in a message: by its name, or as one would index it."""
+    """The name of a column in a message, or its index where it has no name."""
     return f"{what}[:, {column}]" if names is None or column >= len(names) else f"Column '{names[column]}' of {what}"

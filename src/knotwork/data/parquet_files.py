@@ -1,4 +1,4 @@
-"""Reading Parquet files, and folders of them."""
+"""Reading of Parquet files, and of folders of them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ _ROW_LABELS = "__index_level_"  # columns in which pandas keeps row labels witho
 
 
 def read_parquet(path: Path) -> "pd.DataFrame":
-    """The table in a Parquet file, or the tables of all Parquet files of a folder, joined row after row."""
+    """The table in a Parquet file, or the joined tables of all Parquet files of a folder."""
     import pyarrow as pa
 
     tables = [opened(file).read() for file in parquet_files(path)]
@@ -36,7 +36,7 @@ def parquet_files(path: Path) -> list[Path]:
 
 
 def opened(path: Path, **options: Any) -> Any:
-    """The file as a pyarrow.parquet.ParquetFile; only its metadata are read."""
+    """The file as a pyarrow.parquet.ParquetFile. Only its metadata are read."""
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 

@@ -46,14 +46,14 @@ def stream_parquet(
         inputs: The input columns. Default: every column that is no target.
         validation_size: Validation rows: an int counts rows, a float is a share, of which at most 10,000 are drawn.
         test_size: Test rows, in the same form.
-        buffer: Rows from which a batch is drawn at random. Each epoch reads the row groups in another order; rows that
-            are sorted over many more rows than this stay roughly sorted.
+        buffer: Rows from which a batch is drawn at random. Each epoch reads the row groups in another order.
+            Batches of a file that is sorted over many more rows than this are still roughly sorted.
         scale: "standard", "range" or False, as in `Dataset.from_arrays`, computed from the sample.
         seed: Seed of the rows drawn, a whole number from 0.
         units: Units of columns by name.
 
     Raises:
-        DataError: The files are no table of finite numbers; the message names the file and the row.
+        DataError: The files are not a table of finite numbers. The message names the file and the row.
 
     Example:
         >>> import knotwork as kw, pandas, pathlib, tempfile
@@ -109,7 +109,7 @@ def stream_parquet(
 
 @dataclass(frozen=True)
 class _Group:
-    """A row group: its rows begin with row `first` of its file and row `place` of all files."""
+    """A row group. Its first row has number `first` in its file and number `place` in all files."""
 
     file: Path
     description: Any
@@ -135,7 +135,7 @@ class _Group:
 def _layout(
     path: Path, target: str | Sequence[str], inputs: Sequence[str] | None
 ) -> tuple[list[_Group], list[str], int]:
-    """The row groups, the columns to read, inputs before targets, and how many of them are inputs."""
+    """The row groups, the columns to read (inputs before targets), and the number of inputs."""
     groups: list[_Group] = []
     columns: list[str] = []
     n_inputs = place = 0
@@ -160,7 +160,7 @@ def _layout(
 
 
 def _drawn(count: int, validation_size: float, test_size: float, generator: torch.Generator) -> list[np.ndarray]:
-    """Row numbers of the rows kept in memory for training, validation and test, each in the order of the file."""
+    """Numbers of the rows kept in memory for training, validation and test, each in the order of the file."""
     n_val = _at_most_held("validation_size", validation_size, count)
     n_test = _at_most_held("test_size", test_size, count)
     check_split(count, n_test, n_val, test_size, validation_size)
@@ -171,7 +171,7 @@ def _drawn(count: int, validation_size: float, test_size: float, generator: torc
 
 
 def _at_most_held(name: str, size: float, count: int) -> int:
-    """The number of rows for `size`: a share gives at most `DATA.rows_held`; a larger number of rows is refused."""
+    """The number of rows for `size`. A share gives at most `DATA.rows_held`; a larger number of rows is an error."""
     rows = row_count(name, size, count)
     if rows > DATA.rows_held and not isinstance(size, float):
         raise DataError(f"{name}={size} is too large: at most {DATA.rows_held:,} rows of a stream stay in memory.")
@@ -179,12 +179,12 @@ def _at_most_held(name: str, size: float, count: int) -> int:
 
 
 def _within(numbers: np.ndarray, first: int, count: int) -> slice:
-    """Where the numbers first, ..., first + count - 1 are among sorted row numbers."""
+    """The slice of the sorted row numbers that lie in first, ..., first + count - 1."""
     return slice(*np.searchsorted(numbers, [first, first + count]).tolist())
 
 
 def _without(rows: Tensor, numbers: np.ndarray, first: int) -> Tensor:
-    """The rows, of which the first has number `first`, without those of the sorted row numbers."""
+    """The rows except those with the given sorted numbers. The first row has number `first`."""
     keep = torch.ones(len(rows), dtype=torch.bool)
     keep[numbers[_within(numbers, first, len(rows))] - first] = False
     return rows if bool(keep.all()) else rows[keep]

@@ -8,7 +8,7 @@ from knotwork.errors import DataError
 
 
 def seeded(seed: object) -> torch.Generator:
-    """A new generator of torch; DataError unless the seed is a whole number from 0 on, below 2**63."""
+    """A new generator of torch; DataError unless the seed is an integer from 0 to 2**63 - 1."""
     try:
         number = -1 if isinstance(seed, bool) else operator.index(seed)  # type: ignore[arg-type]
     except TypeError:

@@ -98,7 +98,7 @@ def _interval(name: str, interval: Any) -> tuple[float, float]:
 
 
 def _function(expression: Any, ranges: Mapping[str, Any]) -> Callable[..., Any]:
-    """A function of one tensor a range, in that order, after checking that its variables and the ranges agree."""
+    """A function of one tensor for each range, in that order. Its variables are compared with the ranges."""
     if isinstance(expression, str):
         from knotwork import expressions
 

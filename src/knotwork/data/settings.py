@@ -1,4 +1,4 @@
-"""The numbers of this room that decide what is read and kept, each with its reason."""
+"""Settings of this room: which rows and texts are read and kept, each with its reason."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""How many rows, and which, are for training, for validation and for the test."""
+"""The numbers of training, validation and test rows, and the random split."""
 
 from numbers import Integral, Real
 from typing import NamedTuple
@@ -18,9 +18,9 @@ class Rows(NamedTuple):
 
 
 def row_count(name: str, size: object, of: int) -> int:
-    """The number of rows that `size` stands for: an int counts rows, a float is a share of `of` rows.
+    """The number of rows for `size`: an int counts rows, a float is a share of `of` rows.
 
-    A share above zero gives at least one row. `name` serves the message.
+    A share above zero gives at least one row. `name` is used in the message.
     Raises DataError for a negative or boolean `size`, and for a float outside [0, 1).
     """
     if isinstance(size, Integral) and not isinstance(size, bool) and int(size) >= 0:
@@ -55,5 +55,5 @@ def check_split(count: int, n_test: int, n_val: int, test_size: float, validatio
         rows = "1 row" if count == 1 else f"{count} rows"
         raise DataError(
             f"{rows} cannot be split into training rows, {n_test} test and {n_val} validation rows "
-            f"(test_size={test_size}, validation_size={validation_size}): bring more rows or set smaller sizes."
+            f"(test_size={test_size}, validation_size={validation_size}): add rows or choose smaller sizes."
         )

@@ -116,7 +116,7 @@ def stream_batches(
 def shuffled(chunks: Iterable[Tensor], size: int, buffer: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Batches of `size` rows (the last may be smaller) in random order, through a buffer of about `buffer` rows.
 
-    Whenever the buffer is full, half of its rows go out, drawn at random.
+    Whenever the buffer is full, half of its rows are drawn at random and returned.
     """
     waiting, rows = [], 0
     for chunk in chunks:

@@ -1,4 +1,4 @@
-"""Reading a table from a file, and choosing its inputs and targets."""
+"""Reading of a table from a file, and the choice of its inputs and targets."""
 
 import difflib
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ _NOT_TABLES = {".xlsx", ".xls", ".ods"}
 
 
 def read_file(path: str | PathLike, separator: str | None = None, decimal: str | None = None) -> "pd.DataFrame":
-    """The table in a CSV file (also .gz, .bz2, .xz, .zip), a Parquet file or a folder of those, with names as text.
+    """The table in a CSV file (also .gz, .bz2, .xz, .zip), a Parquet file or a folder of these, with names as text.
 
     The first line of a CSV file names the columns. Values are separated by commas, semicolons or tabs, and the decimal
-    mark is a point or a comma. What is not comma and point gives a warning, unless `separator` and `decimal` name it.
-    A first column without a name is read as row numbers and excluded, with a warning.
+    mark is a point or a comma. Anything else than comma and point gives a warning, unless `separator` and `decimal`
+    specify it. A first column without a name is taken as row numbers and excluded, with a warning.
     Raises DataError for anything else.
     """
     path = existing(path)
@@ -41,7 +41,7 @@ def read_file(path: str | PathLike, separator: str | None = None, decimal: str |
 
 
 def existing(path: str | PathLike) -> Path:
-    """The path of a file or folder; DataError with the closest name beside it where there is none."""
+    """The path of a file or folder; DataError with the most similar name in that folder if it does not exist."""
     path = Path(path)
     if not path.exists():
         close = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*")], n=1, cutoff=0.85)
@@ -52,9 +52,9 @@ def existing(path: str | PathLike) -> Path:
 def choose(
     frame: "pd.DataFrame", target: str | Sequence[str], inputs: Sequence[str] | None = None
 ) -> tuple["pd.DataFrame", "pd.DataFrame"]:
-    """The inputs and the targets of a table, as two tables; the inputs default to every column but the targets.
+    """The inputs and the targets of a table, as two tables. By default all columns except the targets are inputs.
 
-    A column is named with or without its unit. Raises DataError for names that are not in the table, a target among
+    Columns are named with or without their unit. Raises DataError for names that are not in the table, a target among
     the inputs, and inputs that are not numbers.
     """
     columns = [str(name) for name in frame.columns]
@@ -63,7 +63,7 @@ def choose(
     chosen = _columns(columns, [inputs] if isinstance(inputs, str) else others if inputs is None else inputs, "inputs")
     both = [name for name in targets if name in chosen]
     if both:
-        raise DataError(f"{listed(both)} cannot be both target and input: take it out of inputs=.")
+        raise DataError(f"{listed(both)} cannot be both target and input: remove it from inputs=.")
     for name in (name for name in chosen if not _is_numeric(frame[name])):
         try:
             numbers(frame[name], f"Column '{name}'")
@@ -74,7 +74,7 @@ def choose(
 
 
 def _columns(columns: list[str], chosen: Sequence[str], what: str) -> list[str]:
-    """The full names of the chosen columns, which are given with or without units, in the order chosen."""
+    """The full names of the chosen columns, in the order chosen. They are given with or without units."""
     short, _ = split_units(columns)
     places = {name: place for names in (short, columns) for place, name in enumerate(names)}
     for name in chosen:

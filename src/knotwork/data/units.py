@@ -1,4 +1,4 @@
-"""Units of measurement as powers of base dimensions, read by Pint."""
+"""Units of measurement as powers of base dimensions; Pint reads them."""
 
 import functools
 import re
@@ -14,8 +14,8 @@ NONE = "1"  # the unit of a pure number
 _OTHERWISE = ("a.u.", "pH", "arb.", "RH", "%RH", "AU")  # Pint would read these as years, henries and other units
 _MEANT = {"Nm": "N*m", "kNm": "kN*m", "Pas": "Pa*s", "mPas": "mPa*s", "Ohm": "ohm", "deg C": "degC"}
 _MEANT |= dict.fromkeys(("–", "—", "none", "unitless", "dimensionless"), NONE)
-_TOWER = re.compile(r"(\^|\*\*)[^*^/]*(\^|\*\*)|\d{4}")  # 9**9**9 would never end
-_NO_PRODUCT = re.compile(r"[^\W\d_]\(|[,;]")  # bar(g) is a pressure, kg(N)/ha has no newton in it
+_TOWER = re.compile(r"(\^|\*\*)[^*^/]*(\^|\*\*)|\d{4}")  # Pint would compute 9**9**9 for ever
+_NO_PRODUCT = re.compile(r"[^\W\d_]\(|[,;]")  # bar(g) is a pressure, and the N in kg(N)/ha is no newton
 _BARE_POWER = re.compile(r"(?<=[^\W\d_])([+-]?\d+)")  # m s-1 and m2, as in climate tables
 BASE_UNITS = {
     "[mass]": "kg",
@@ -38,10 +38,10 @@ class Unit:
 
 @functools.cache
 def unit_of(text: str) -> Unit:
-    """The Unit that a text such as m/s, kg·m², J kg⁻¹ K⁻¹, m s-1, %, ° or 1 stands for.
+    """The Unit of a text such as m/s, kg·m², J kg⁻¹ K⁻¹, m s-1, %, ° or 1.
 
     Raises DataError for an unknown unit, for one with an offset, such as °C, and for a logarithmic one, such as dB:
-    physical laws do not hold for products of those.
+    physical laws do not hold for products of these.
     """
     text = text.strip().replace("−", "-")
     text = _MEANT.get(text, text)
@@ -70,7 +70,7 @@ def unit_of(text: str) -> Unit:
 
 
 def _quantity(text: str) -> Any:
-    """The quantity 1 in this unit, as Pint reads it; None where it cannot."""
+    """The quantity 1 in this unit, as Pint reads it; None for a text that Pint cannot read."""
     registry = _registry()
     try:
         return registry.Quantity(1.0, registry.parse_units(text))
@@ -99,7 +99,7 @@ def _power(name: str, power: Fraction) -> str:
 
 
 def simple_factor(value: float) -> Fraction | None:
-    """A factor between units as an exact fraction, where it or its reciprocal has few digits; otherwise None."""
+    """A factor between units as an exact fraction, if it or its reciprocal has few digits; else None."""
     for turned in (False, True):
         size = 1 / value if turned else value
         near = Fraction(f"{size:.{DATA.factor_digits - 1}e}")

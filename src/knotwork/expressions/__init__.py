@@ -1,4 +1,4 @@
-"""Text to expression to torch and NumPy, and formulas made readable: the only home of SymPy.
+"""Expressions: parsed from text, evaluated with torch and NumPy, simplified and written. Only this room imports SymPy.
 
 Everything here is real-valued: outside the domain of a function the value is NaN, never complex.
 """

@@ -1,4 +1,4 @@
-"""What other rooms need of SymPy to put expressions together and to take them apart."""
+"""The parts of SymPy that other rooms need to build expressions and to take them apart."""
 
 from sympy import (
     Abs,

@@ -1,4 +1,4 @@
-"""Expressions as numbers: functions of torch tensors and of NumPy arrays, real-valued everywhere."""
+"""Expressions as functions of torch tensors and of NumPy arrays, real-valued everywhere."""
 
 import functools
 import math
@@ -18,10 +18,11 @@ INVERSE = [sympy.asin, sympy.acos, sympy.atan, sympy.asinh, sympy.acosh, sympy.a
 
 
 def to_torch(expr: sympy.Expr, variables: Sequence[str | sympy.Symbol]) -> Callable[..., Tensor]:
-    """A function of one tensor a variable, in that order, which returns the values of the expression.
+    """A function of torch tensors that returns the values of the expression.
 
-    The inputs broadcast against each other, and the result is a new tensor of the broadcast shape even where the
-    expression is constant. Integers become float64. Differentiable, to any order, on any device.
+    The function takes one tensor for each of `variables`, in that order. The tensors broadcast against each other, and
+    the result is a new tensor of the broadcast shape, even where the expression is constant. Integers become float64.
+    The function can be differentiated to any order and runs on any device.
     """
     names, program = _compiled(expr, variables, TORCH)
 
@@ -39,7 +40,7 @@ def to_torch(expr: sympy.Expr, variables: Sequence[str | sympy.Symbol]) -> Calla
 
 
 def to_numpy(expr: sympy.Expr, variables: Sequence[str | sympy.Symbol]) -> Callable[..., np.ndarray]:
-    """The same for NumPy: a function of one array a variable; the result has their broadcast shape."""
+    """The same with NumPy: a function of one array for each variable. The result has their broadcast shape."""
     names, program = _compiled(expr, variables, NUMPY)
 
     def evaluate(*inputs: Any) -> np.ndarray:
@@ -54,7 +55,7 @@ def to_numpy(expr: sympy.Expr, variables: Sequence[str | sympy.Symbol]) -> Calla
 
 
 def constant_value(expr: sympy.Expr) -> float:
-    """The float that an expression without variables stands for; NaN or infinite where there is no such number."""
+    """The value of an expression without variables, as a float. NaN or infinite where there is no finite real value."""
     if expr.is_Number or expr.is_NumberSymbol:
         try:
             return float(expr)
@@ -74,8 +75,8 @@ def _compiled(
 ) -> tuple[list[str], Callable]:
     """The names of the variables, and a function from the list of their values to the value of the expression.
 
-    Every distinct subexpression is one step, which appends its result to the list; an operand is a place in that list
-    (int) or a constant (float).
+    Every distinct subexpression is one step, which appends its result to the list. An operand is an index into that
+    list (int) or a constant (float).
     """
     names = [str(getattr(variable, "name", variable)) for variable in variables]
     places: dict[sympy.Basic, int | float] = {}
@@ -111,7 +112,7 @@ def _compiled(
 
 
 def operation_of(node: Any, operations: dict) -> tuple[Callable, Sequence[Any]]:
-    """How to evaluate a node of an expression, and the nodes it needs."""
+    """The function that evaluates a node of an expression, and the nodes of its operands."""
     if node.func is sympy.besselj and node.args[0] in (0, 1):
         return operations[f"J{node.args[0]}"], node.args[1:]
     if node.func not in operations:
@@ -131,7 +132,7 @@ def _real_dtype(x: Any) -> torch.dtype:
 
 
 class _J0(torch.autograd.Function):
-    """Bessel function of order 0; torch has the values but no derivatives."""
+    """Bessel function of order 0. torch computes its values, but no derivatives."""
 
     generate_vmap_rule = True
 
@@ -165,7 +166,7 @@ class _J1(_J0):
 
 
 def _torch_fold(function: Callable) -> Callable:
-    """An n-ary form of torch.maximum or minimum whose arguments may also be floats."""
+    """torch.maximum or torch.minimum for any number of arguments, which may also be floats."""
 
     def fold(*arguments: Any) -> Tensor:
         like = next(x for x in arguments if isinstance(x, Tensor))

@@ -1,4 +1,4 @@
-"""Linear systems of fractions, solved exactly."""
+"""Linear systems of fractions, with exact solutions."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -10,9 +10,9 @@ Vector = Sequence[Fraction]
 
 
 def solve_exactly(columns: Sequence[Vector], targets: Sequence[Vector]) -> list[list[Fraction] | None]:
-    """For every target the coefficients with which the columns add up to it, or None where they do not.
+    """For every target the coefficients of the linear combination of columns that equals it; None where there is none.
 
-    Columns and targets are vectors of the same length; of dependent columns the later ones get 0.
+    Columns and targets are vectors of the same length. Where columns are linearly dependent, the later ones get 0.
     """
     rows = len((*columns, *targets)[0])
     table = [[vector[row] for vector in (*columns, *targets)] for row in range(rows)]

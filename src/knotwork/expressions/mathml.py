@@ -1,4 +1,4 @@
-"""Expressions as presentation MathML, which browsers typeset by themselves."""
+"""Expressions as presentation MathML, which browsers display as mathematics."""
 
 import html
 import re
@@ -13,14 +13,14 @@ TIMES = '<mo form="infix" lspace="0" rspace="0.15em">&InvisibleTimes;</mo>'
 
 
 class _Exponential(sympy.Function):
-    """exp under another name: SymPy would write a·exp(-x) as a fraction."""
+    """exp under another name, because SymPy would write a·exp(-x) as a fraction."""
 
 
 def mathml(expr: sympy.Expr) -> list[str]:
-    """The content of <math> elements, one after the other: a long formula can be broken between any two of them.
+    """The contents of several <math> elements. A browser can break the line of a long formula between any two of them.
 
-    They are the terms of the outermost sum, and the brackets and functions that a term multiplies. Names are escaped:
-    whatever a variable is called, nothing but MathML elements comes out.
+    They are the terms of the outermost sum, and the brackets and functions that a term multiplies. Names of variables
+    are escaped, so that the result holds MathML elements only.
     """
     words = any(isinstance(s, sympy.Symbol) and not _variable(s.name) for s in expr.free_symbols)
     printer = _Printer({"mul_symbol": "dot" if words else None})
@@ -38,7 +38,7 @@ def mathml(expr: sympy.Expr) -> list[str]:
 
 
 def _groups(term: sympy.Expr) -> list[sympy.Expr]:
-    """The factors of a term, numbers and variables together; a fraction is not taken apart."""
+    """The factors of a term, with numbers and variables in one group. A fraction stays whole."""
     if not isinstance(term, sympy.Mul) or sympy.fraction(term)[1] != 1:
         return [term]
     groups: list[sympy.Expr] = []
@@ -52,7 +52,7 @@ def _groups(term: sympy.Expr) -> list[sympy.Expr]:
 
 
 def _variable(name: str) -> tuple[str, str] | None:
-    """Letter and index of a name that is set as a variable: x, x_1, x12, theta, theta_1."""
+    """Letter and index of a name that is shown as a variable: x, x_1, x12, theta, theta_1."""
     found = re.fullmatch(r"([^\W\d_]+)_?(\d*)", name)
     if found and (len(found[1]) == 1 or found[1] in greek_unicode):
         return greek_unicode.get(found[1]) or found[1], found[2]
@@ -60,10 +60,10 @@ def _variable(name: str) -> tuple[str, str] | None:
 
 
 class _Printer(MathMLPresentationPrinter):
-    """SymPy's printer, which puts texts into the page as they are, with names escaped."""
+    """SymPy's printer, with texts unchanged and names escaped."""
 
     def content(self, expr: sympy.Expr, factor: bool) -> str:
-        """MathML of an expression, in brackets where it is a `factor` that needs them."""
+        """MathML of an expression. A `factor` is put in brackets where it needs them."""
         if factor and isinstance(expr, sympy.Add):
             written = self._bracketed(expr).toxml()
         else:

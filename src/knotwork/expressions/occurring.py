@@ -1,4 +1,4 @@
-"""What occurs in an expression: functions by name, and the shape of one."""
+"""Which functions occur in an expression, and whether an expression contains a pattern."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ import sympy
 
 
 def function_names(expr: sympy.Expr) -> set[str]:
-    """Names of the functions in it that depend on a variable; of a sine and a cosine, "sin"."""
+    """Names of the functions in an expression that depend on a variable. A cosine counts as "sin"."""
     found = {node.func.__name__ for node in sympy.preorder_traversal(expr) if node.is_Function and node.free_symbols}
     return {"sin" if name == "cos" else name for name in found}
 
 
 def contains(expr: Any, pattern: Any) -> bool:
-    """Whether a function of one variable, such as exp(-x**2), occurs in it: of anything, with any constants.
+    """Whether a function of one variable, such as exp(-x**2), occurs in an expression.
 
-    Functions and powers of the pattern must be there, one inside the other as in the pattern.
+    Arguments and constants may differ. The functions and powers of the pattern must be nested as in the pattern.
     """
     if pattern.is_Symbol:
         return bool(expr.free_symbols)

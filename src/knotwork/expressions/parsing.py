@@ -1,4 +1,4 @@
-"""Text to expression: our own safe parser. Nothing in a text is ever executed."""
+"""Text to expression with a safe parser. Nothing in a text is ever executed."""
 
 import ast
 import difflib
@@ -17,13 +17,13 @@ from knotwork.expressions.evaluation import CIRCULAR, INVERSE, constant_value, s
 LONGEST_TEXT = 10_000
 DEEPEST_NESTING = 100
 LARGEST_EXPONENT = 100
-LONGEST_INTEGER = 4_096  # bits that a power may reach while it is computed
+LONGEST_INTEGER = 4_096  # largest size of an integer power in bits
 
 CONSTANTS = {"pi": sympy.pi, "e": sympy.E, "E": sympy.E}
 
 
 def _without_parts(expr: Any) -> Any:
-    """The expression without re(...) and im(...), which SymPy brings in for Abs(exp(x)): everything here is real."""
+    """The expression without re(...) and im(...), which SymPy introduces for Abs(exp(x)). All values here are real."""
     return expr.replace(sympy.re, lambda x: x).replace(sympy.im, lambda x: sympy.Integer(0))
 
 
@@ -46,12 +46,22 @@ FUNCTIONS = tuple(_FUNCTIONS)
 
 
 def parse(text: str, variables: Iterable[str] | None = None) -> sympy.Expr:
-    """The expression that a text such as "exp(sin(pi*x) + y^2)" stands for; nothing in it is executed.
+    """The expression that a text such as "exp(sin(pi*x) + y^2)" describes. Nothing in the text is executed.
 
-    Understood are numbers, + - * / ** (or ^), parentheses, variables, pi and e, and the functions in `FUNCTIONS`.
-    With `variables` given, any other name is an error, and a variable called e or pi is that variable; without,
-    every name is a variable but those two. Raises ExpressionError for all else, and for constants that have no real
-    value or are too large for a float.
+    The text may hold numbers, + - * / ** (or ^), parentheses, variables, pi, e, and the functions in `FUNCTIONS`.
+
+    Args:
+        text: the text.
+        variables: names of the variables; any other name is then an error. A variable may be called e or pi. None:
+            every name except e and pi is a variable.
+
+    Raises:
+        ExpressionError: for any other text, and for constants that have no real value or are too large for a float.
+
+    Example:
+        >>> from knotwork.expressions import parse
+        >>> parse("2*x + y^2")
+        2*x + y**2
     """
     names = None if variables is None else {str(name) for name in variables}
     tree = _tree(text)
@@ -62,7 +72,7 @@ def parse(text: str, variables: Iterable[str] | None = None) -> sympy.Expr:
         raise
     except (ArithmeticError, MemoryError, RecursionError, TypeError, ValueError) as error:
         raise ExpressionError(
-            f"'{shortened(text)}' cannot be worked out ({type(error).__name__}): simplify it."
+            f"'{shortened(text)}' cannot be evaluated ({type(error).__name__}): simplify it."
         ) from error
     if not finite:
         raise ExpressionError(
@@ -105,7 +115,7 @@ def _normal(text: str) -> str:
 def _syntax_hint(text: str, error: Exception) -> str:
     reserved = [name for name in re.findall(r"[^\W\d]\w*", text) if keyword.iskeyword(name)]
     if reserved:
-        return f": '{reserved[0]}' is a word of the Python language and cannot be a variable, try '{reserved[0]}_'."
+        return f": '{reserved[0]}' is a keyword of Python and cannot be a variable: try '{reserved[0]}_'."
     if "=" in text:
         return ": write the right-hand side alone, without '='."
     place = f" near character {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
@@ -113,7 +123,7 @@ def _syntax_hint(text: str, error: Exception) -> str:
 
 
 class _Reader:
-    """Turns the syntax tree of one text into an expression, node by node, refusing what is not on the list."""
+    """Turns the syntax tree of a text into an expression, node by node. Nodes that are not allowed are errors."""
 
     def __init__(self, text: str, names: set[str] | None) -> None:
         self.text = _normal(text)
@@ -145,7 +155,7 @@ class _Reader:
         return self.checked(node, expr)
 
     def chain(self, node: ast.expr, plain: type, inverse: type, invert: Callable, depth: int) -> list[sympy.Expr]:
-        """The operands of a run of operators of one rank, such as a + b - c, however long."""
+        """The operands of a chain of operators of equal precedence, such as a + b - c, of any length."""
         operands = []
         while isinstance(node, ast.BinOp) and isinstance(node.op, (plain, inverse)):
             right = self.read(node.right, depth + 1)
@@ -159,7 +169,7 @@ class _Reader:
         return 1 / expr
 
     def power(self, base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
-        """base ** exponent, unless it would take too long to compute, as 9**9**9 would."""
+        """base ** exponent; an error where it would take too long to compute, as 9**9**9 would."""
         check_power(base, exponent, f"'{shortened(self.text)}'")
         if base.is_zero and not exponent.free_symbols and constant_value(exponent) < 0:
             return self.reciprocal(base)
@@ -193,7 +203,7 @@ class _Reader:
         return build(*arguments)
 
     def checked(self, node: ast.expr, expr: sympy.Expr) -> sympy.Expr:
-        """The expression itself, unless it is a constant without a finite real value."""
+        """The expression itself; an error if it is a constant without a finite real value."""
         if not expr.free_symbols and not math.isfinite(constant_value(expr)):
             raise ExpressionError(f"{self.piece(node)} is not a finite real number: rewrite that part.")
         return expr
@@ -239,5 +249,5 @@ def number(value: Any) -> sympy.Expr:
 
 
 def symbol(name: str) -> sympy.Symbol:
-    """The variable of that name, which may be any text: a column called "Z/2 + Z/2" is one variable."""
+    """The variable with this name. Any text is a name: a column called "Z/2 + Z/2" is one variable."""
     return sympy.Symbol(str(name))

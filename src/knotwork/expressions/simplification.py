@@ -1,4 +1,4 @@
-"""Making the expression of a network readable without changing what it computes."""
+"""Simplification of the expression of a network, with unchanged values."""
 
 import math
 from collections.abc import Callable
@@ -15,9 +15,9 @@ Samples = dict[str, np.ndarray]
 
 
 def simplify(expr: sympy.Expr, samples: Samples, negligible: float = 1e-8) -> sympy.Expr:
-    """The expression with constants gathered and terms dropped that add less than `negligible` of their sum.
+    """The expression with constants collected, and without terms that are smaller than `negligible` times their sum.
 
-    `samples` holds one array a variable; what is dropped is judged on them alone.
+    `samples` holds one array for each variable. The size of terms is measured on these samples alone.
     """
     for _ in range(3):
         new = drop_negligible_terms(collect_constants(expr), samples, negligible)
@@ -28,7 +28,7 @@ def simplify(expr: sympy.Expr, samples: Samples, negligible: float = 1e-8) -> sy
 
 
 def collect_constants(expr: sympy.Expr) -> sympy.Expr:
-    """Constants collected: exp(x + 2) as e²·exp(x), log(3x) as log x + log 3, phases into (-π/2, π/2]."""
+    """Collect constants: exp(x + 2) → e²·exp(x), log(3x) → log x + log 3, phases into (-π/2, π/2]."""
     if expr.is_Atom:
         return expr
     args = [collect_constants(cast(sympy.Expr, argument)) for argument in expr.args]
@@ -53,7 +53,7 @@ def collect_constants(expr: sympy.Expr) -> sympy.Expr:
 
 
 def _collect_product(args: list[sympy.Expr]) -> sympy.Expr:
-    """A product with one number in front, each sum measured in its first term; a single sum is multiplied out."""
+    """A product with one number in front. Each sum is divided by its first coefficient; a single sum is expanded."""
     numbers = [a for a in args if a.is_Number]
     others = [a for a in args if not a.is_Number]
     if len(others) == 1 and isinstance(others[0], sympy.Add):
@@ -67,7 +67,7 @@ def _collect_product(args: list[sympy.Expr]) -> sympy.Expr:
 
 
 def _collect_exp(inner: sympy.Expr) -> sympy.Expr:
-    """exp of a sum: its constant as a factor, and logarithms in it as powers."""
+    """exp of a sum: its constant becomes a factor, and logarithms in it become powers."""
     terms = sympy.Add.make_args(inner)
     factors, rest = [], []
     for term in terms:
@@ -82,9 +82,9 @@ def _collect_exp(inner: sympy.Expr) -> sympy.Expr:
 
 
 def _collect_phase(function: Callable, inner: sympy.Expr) -> sympy.Expr:
-    """sin or cos with a positive leading term and a phase of at most a quarter turn."""
+    """sin or cos with a positive leading term and a phase of at most π/2."""
     phase, rest = inner.as_coeff_Add()
-    shift = float(phase) + (math.pi / 2 if function is sympy.cos else 0.0)  # everything as a sine
+    shift = float(phase) + (math.pi / 2 if function is sympy.cos else 0.0)  # the phase of a sine
     sign = 1
     if rest.could_extract_minus_sign():
         rest, shift, sign = -rest, -shift, -1
@@ -99,7 +99,7 @@ def _collect_phase(function: Callable, inner: sympy.Expr) -> sympy.Expr:
 
 
 def _common_factor(expr: sympy.Expr, signed: bool = False) -> tuple[sympy.Expr, sympy.Expr]:
-    """A number that divides the expression, and the rest: of a sum, the size of its first variable term."""
+    """A number that divides the expression, and the rest. For a sum it is the size of its first variable term."""
     number, rest = expr.as_coeff_Mul()
     if number != 1 or not isinstance(rest, sympy.Add):
         return number, rest
@@ -112,13 +112,13 @@ def _common_factor(expr: sympy.Expr, signed: bool = False) -> tuple[sympy.Expr, 
 
 
 def drop_negligible_terms(expr: sympy.Expr, samples: Samples, share: float) -> sympy.Expr:
-    """Without the terms of sums whose largest value on the samples is below `share` of the sum's."""
+    """The expression without terms whose largest value on the samples is below `share` times that of their sum."""
     if expr.is_Atom:
         return expr
     args = [drop_negligible_terms(cast(sympy.Expr, argument), samples, share) for argument in expr.args]
     if isinstance(expr, sympy.Add):
         sizes = [_largest(term, samples) for term in args]
-        # against the spread of the sum where it has one: a small difference of large terms matters
+        # relative to the range of the sum, where it varies: a small difference of large terms matters
         whole = _largest(sympy.Add(*args), samples)
         kept = [term for term, size in zip(args, sizes, strict=True) if not size < share * whole]
         return sympy.Add(*kept)
@@ -132,9 +132,9 @@ def _largest(expr: sympy.Expr, samples: Samples) -> float:
 
 
 def simplify_constants(expr: sympy.Expr, keeps: Callable[[sympy.Expr], bool], tolerance: float = 1e-7) -> sympy.Expr:
-    """Float constants replaced by simple numbers (integers, small fractions, multiples of π) they lie next to.
+    """Replace float constants by nearby simple numbers: integers, small fractions, multiples of π.
 
-    A constant is replaced if it is within `tolerance` of the simple number, relative to it, and `keeps` accepts
+    A constant is replaced if its relative difference from the simple number is at most `tolerance`, and `keeps` accepts
     the result.
     """
     for constant in sorted(expr.atoms(sympy.Float), key=lambda c: -abs(float(c))):
@@ -148,7 +148,7 @@ def simplify_constants(expr: sympy.Expr, keeps: Callable[[sympy.Expr], bool], to
 
 
 def _simple(value: float, tolerance: float) -> sympy.Expr | None:
-    """The simple number next to `value`, if there is one."""
+    """The simple number close to `value`; None if there is none."""
     for unit, of in ((1.0, sympy.Integer(1)), (math.pi, sympy.pi)):
         for denominator in (1, 2, 3, 4, 6):
             numerator = round(value / unit * denominator)
@@ -171,5 +171,5 @@ def parametrise(expr: sympy.Expr) -> tuple[sympy.Expr, list[sympy.Symbol], list[
 
 
 def compose(text: str, inner: sympy.Expr) -> sympy.Expr:
-    """The expression that `text` (in the variable x) stands for, with `inner` in place of x."""
+    """The expression that `text` describes, with `inner` substituted for its variable x."""
     return cast(sympy.Expr, parse(text, ["x"]).xreplace({sympy.Symbol("x"): inner}))

@@ -1,4 +1,4 @@
-"""Expressions as nested lists for files, and back, exactly. Nothing in a list is ever executed."""
+"""Expressions as nested lists for files, and the exact inverse. Nothing in a list is ever executed."""
 
 import math
 from typing import Any, cast
@@ -24,10 +24,12 @@ _OPERANDS = {"Add": math.inf, "Mul": math.inf, "Max": math.inf, "Min": math.inf,
 
 
 def to_tree(expr: sympy.Expr) -> Tree:
-    """The expression as nested lists of operations, numbers and names of variables, ready for JSON.
+    """The expression as nested lists of operations, numbers and names of variables, for JSON.
 
-    Unlike a text it keeps every detail: `from_tree` gives an equal expression, which has the same values to the bit.
-    Raises ExpressionError for what is no real expression of the known functions.
+    Unlike a text it is exact: `from_tree` gives an equal expression, with the same values to the bit.
+
+    Raises:
+        ExpressionError: the expression is not real, or holds unknown functions.
 
     Example:
         >>> from knotwork.expressions import parse
@@ -55,7 +57,7 @@ def to_tree(expr: sympy.Expr) -> Tree:
 
 
 def from_tree(tree: Tree, variables: set[str]) -> sympy.Expr:
-    """The expression that `to_tree` wrote, of these variables; ExpressionError for anything else."""
+    """The expression that `to_tree` wrote, with these variables; ExpressionError for anything else."""
     return _read(tree, variables, 0)
 
 

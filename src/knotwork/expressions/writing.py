@@ -1,4 +1,4 @@
-"""Expressions as text: for our parser, in LaTeX, rounded, and how long they are."""
+"""Expressions as text for `parse` and as LaTeX; rounding, and the complexity of an expression."""
 
 import re
 import string
@@ -12,12 +12,12 @@ from knotwork.errors import ExpressionError
 
 
 def text(expr: sympy.Expr) -> str:
-    """The expression as a text for `parse`, which reads the same values back; decimals are given to the last digit."""
+    """The expression as a text. `parse` reads the same values back; decimals have all their digits."""
     return _Printer().doprint(expr)
 
 
 class _Printer(StrPrinter):
-    """SymPy's printer with our names of functions, and floats as Python writes them."""
+    """SymPy's printer with knotwork's names of functions, and floats as Python writes them."""
 
     def _print_Float(self, expr: sympy.Float) -> str:
         return repr(float(expr))
@@ -36,13 +36,13 @@ class _Printer(StrPrinter):
 
 
 def latex(expr: sympy.Expr) -> str:
-    """LaTeX for the expression; variables of several letters are set upright, word for word."""
+    """LaTeX of the expression. Variables of several letters are upright and taken literally."""
     names = {s: _latex_name(s.name) for s in expr.free_symbols if isinstance(s, sympy.Symbol)}
     return sympy.latex(expr, symbol_names={s: name for s, name in names.items() if name is not None})
 
 
 def _latex_name(name: str) -> str | None:
-    """How to set a column name; None where SymPy sets it well: x, x_1, x12, theta, theta_1."""
+    """LaTeX of a column name; None for names that SymPy writes well: x, x_1, x12, theta, theta_1."""
     letters = re.fullmatch(r"([^\W\d_]+)_?\d*", name)
     if letters and (len(letters[1]) == 1 or letters[1].lower() in greek_letters_set):
         return None
@@ -52,7 +52,7 @@ def _latex_name(name: str) -> str | None:
 
 
 def complexity(expr: sympy.Expr) -> int:
-    """How many nodes the expression has as one would write it: each operator, function, constant and variable is one.
+    """Number of operators, functions, constants and variables of the expression as it is usually written.
 
     x - y, x / y and x**2 are 3, sin(x) and -x are 2, 2*sin(x) + 1 is 6, 1/x is 3, sqrt(x) is 2;
     -3, 1/2 and pi are 1; a maximum of three counts as two maxima of two.
@@ -92,14 +92,14 @@ def _is_reciprocal(factor: sympy.Expr) -> bool:
 
 
 def float_constants(expr: sympy.Expr) -> list[sympy.Float]:
-    """The different decimal constants of the expression, in the order in which a walk through it meets them."""
+    """The different decimal constants of the expression, in the order of a traversal."""
     return list(dict.fromkeys(n for n in sympy.preorder_traversal(expr) if isinstance(n, sympy.Float)))
 
 
 def round_constants(expr: sympy.Expr, digits: int) -> sympy.Expr:
     """The expression with its decimal constants rounded to `digits` significant digits.
 
-    A constant that becomes a whole number of at most `digits` digits is written as an integer: 2.0004 at 3 digits is 2.
+    A constant that rounds to an integer of at most `digits` digits is written as an integer: 2.0004 at 3 digits is 2.
     """
     if digits < 1:
         raise ExpressionError(f"Constants are rounded to 1 or more significant digits, got digits={digits}.")

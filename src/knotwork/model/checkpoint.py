@@ -14,7 +14,7 @@ FORMAT = "1"
 
 
 def save(network: KANNetwork, path: str | Path) -> None:
-    """Write structure and values to `path`; no training data is in the file. CheckpointError if it cannot be."""
+    """Write structure and values to `path`, without training data. CheckpointError if the file cannot be written."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
@@ -52,7 +52,7 @@ def read(path: str | Path) -> tuple[Spec, dict[str, Tensor]]:
         spec = Spec.from_json(text)
     except SpecError as error:
         raise CheckpointError(f"the structure in {str(path)!r} was changed or damaged: {error}") from error
-    for l in range(spec.depth):  # before anything of that size is built
+    for l in range(spec.depth):  # before a network of that size is built
         found = state.get(f"layers.{l}.coefficients")
         wanted = (spec.nodes(l), spec.grid + spec.k, spec.sums(l + 1))
         if found is None or found.shape != wanted:
@@ -73,7 +73,7 @@ def restore(network: KANNetwork, state: dict[str, Tensor], path: str | Path) -> 
 
 
 def _digest(spec: str, state: dict[str, Tensor]) -> str:
-    """SHA-256 of structure and values, so that damage is noticed (it is no signature)."""
+    """SHA-256 of structure and values. It detects damage, but it is no signature."""
     digest = hashlib.sha256(spec.encode())
     for name, value in sorted(state.items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())

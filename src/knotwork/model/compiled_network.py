@@ -1,4 +1,4 @@
-"""Networks of splines alone as one call of the compiled kernels, found again as long as nothing moved."""
+"""A network of splines alone as one call of the compiled kernels, cached until the network changes."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from knotwork.model.network import KANNetwork
 
 @dataclass(frozen=True)
 class KnownNetwork:
-    """A network of splines for the compiled kernels, which read the parameters where they lie and keep that memory.
+    """A network of splines for the compiled kernels, which use the memory of its parameters.
 
-    It stays right until `places` are others: until a parameter is put elsewhere or frozen, or a mask changes.
+    It is valid as long as `places` are the same: until a parameter is moved or frozen, or a mask changes.
     """
 
     network: kernels.Network
     places: list[object]
-    masks: list[Tensor]  # kept, so that no other can take the place of one
+    masks: list[Tensor]  # kept, so that no other tensor can get the id of one
     parameters: Sequence[Tensor]
-    trained: bool  # every one of them
+    trained: bool  # whether all parameters are trained
 
 
 _known: WeakKeyDictionary[KANNetwork, KnownNetwork] = WeakKeyDictionary()
 
 
 def _places(network: KANNetwork) -> list[object]:
-    """Where the arrays of a network lie, and the states of its masks and parameters."""
+    """Addresses of the arrays of a network, and the states of its masks and parameters."""
     found: list[object] = []
     for layer in network.layers:
-        own, buffers = layer._parameters, layer._buffers  # a tenth of the time that attributes of modules take
+        own, buffers = layer._parameters, layer._buffers  # ten times faster than attributes of modules
         coefficients, base_weights, mask = own["coefficients"], own["base_weights"], buffers["mask"]
         found += coefficients.data_ptr(), base_weights.data_ptr(), buffers["knots"].data_ptr()  # type: ignore[union-attr]
         found += coefficients.requires_grad, base_weights.requires_grad  # type: ignore[union-attr]
@@ -42,13 +42,13 @@ def _places(network: KANNetwork) -> list[object]:
 
 
 def known_network(network: KANNetwork) -> KnownNetwork | None:
-    """What is known of a network whose edges all are splines, if it has not changed since."""
+    """The cached network of splines; None if there is none or the network has changed."""
     known = _known.get(network)
     return known if known is not None and known.places == _places(network) else None
 
 
 def compiled_splines(network: KANNetwork) -> kernels.Network | None:
-    """A network without named edges for the compiled kernels, if they can take it."""
+    """A network without named edges for the compiled kernels; None if they cannot evaluate it."""
     known = known_network(network)
     if known is not None:
         return known.network
@@ -72,7 +72,7 @@ def compiled_splines(network: KANNetwork) -> kernels.Network | None:
 
 
 class CompiledNetwork:
-    """One call for a whole network of splines, by its free parameters (P,)."""
+    """A network of splines that one compiled call evaluates, as a function of its free parameters (P,)."""
 
     def __init__(self, network: kernels.Network, places: Tensor | None) -> None:
         self.network, self.places = network, places
@@ -100,7 +100,11 @@ class CompiledNetwork:
         return outputs, derivatives if self.places is None else derivatives[..., self.places]
 
     def normal_equations(self, x: Tensor, residuals: Tensor, directions: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """JᵀJ (P, P) and Jᵀr (P,) of residuals (batch, R) with derivatives (batch, R, out) by the outputs, or ones."""
+        """JᵀJ (P, P) and Jᵀr (P,) of residuals (batch, R).
+
+        `directions` (batch, R, out) are their derivatives by the outputs; None: one residual per output, with
+        derivative 1.
+        """
         matrix, vector = self.network.normal_equations(x, residuals, directions)
         if self.places is None:
             return matrix, vector

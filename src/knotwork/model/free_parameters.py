@@ -12,16 +12,17 @@ from knotwork.model.network import KANNetwork
 
 
 class FreeParameters:
-    """The parameters that second-order methods move, as one vector of size P.
+    """The parameters that second-order methods change, as one vector of size P.
 
-    Frozen tensors (requires_grad=False) are left out. Layer by layer: coefficients of every spline edge in the order of
-    their tensor (in, basis, out), base weights (in, out) of these edges (unless the base is zero), then (a, b, c, d) of
-    every trainable named edge. With `reached` (in, basis) coefficients of the first layer are those of these functions.
+    Frozen tensors (requires_grad=False) are not part of it. For each layer the vector holds the coefficients of every
+    spline edge in the order of their tensor (in, basis, out), the base weights (in, out) of these edges (unless the
+    base is zero), then (a, b, c, d) of every trainable named edge. With `reached` (in, basis) it holds only those
+    coefficients of the first layer whose basis functions are True there.
     """
 
     def __init__(self, network: KANNetwork, reached: Tensor | None = None) -> None:
         self.network = network
-        self.coefficients: list[Tensor] = []  # places of the free ones in the flattened tensor, layer by layer
+        self.coefficients: list[Tensor] = []  # indices of the free ones in the flattened tensor of each layer
         self.base_weights: list[Tensor] = []
         self.named: list[list[int]] = []
         for layer in network.layers:
@@ -36,7 +37,7 @@ class FreeParameters:
         self.size = sum(map(len, self.coefficients)) + sum(map(len, self.base_weights)) + 4 * sum(map(len, self.named))
 
     def coefficient_places(self) -> list[Tensor]:
-        """Where the coefficients of every free spline edge stand in the vector, layer by layer: (edges, grid + k)."""
+        """Indices in the vector of the coefficients of every free spline edge, layer by layer: (edges, grid + k)."""
         found, at = [], 0
         for layer, coefficients, base_weights, named in zip(
             self.network.layers, self.coefficients, self.base_weights, self.named, strict=True
@@ -53,7 +54,7 @@ class FreeParameters:
         return self.gather([(la.coefficients, la.base_weights, la.affine) for la in self.network.layers])
 
     def gather(self, tensors: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
-        """One vector (P,) from a layer-by-layer list shaped like (coefficients, base_weights, affine)."""
+        """One vector (P,) from one tuple of (coefficients, base_weights, affine) for each layer."""
         parts = []
         for (coefficients, base_weights, affine), *places in zip(
             tensors, self.coefficients, self.base_weights, self.named, strict=True
@@ -66,14 +67,14 @@ class FreeParameters:
 
     @torch.no_grad()
     def set(self, values: Tensor) -> None:
-        """Write a vector (P,) back into the network."""
+        """Write a vector (P,) into the network."""
         at = 0
         for layer, coefficients, base_weights, named in zip(
             self.network.layers, self.coefficients, self.base_weights, self.named, strict=True
         ):
             for tensor, places in ((layer.coefficients, coefficients), (layer.base_weights, base_weights)):
                 part = values[at : at + len(places)]
-                if len(places) == tensor.numel():  # all of them, in their order
+                if len(places) == tensor.numel():  # all are free
                     tensor.copy_(part.view_as(tensor))
                 else:
                     tensor.put_(places, part)
@@ -83,12 +84,12 @@ class FreeParameters:
                 at += 4 * len(named)
 
     def compiled(self) -> CompiledNetwork | None:
-        """The network as one compiled call takes it; None with named edges, or where no compiled kernel can go."""
+        """The network for one compiled call; None with named edges, or where no compiled kernel can evaluate it."""
         found = compiled_splines(self.network)
         return None if found is None else CompiledNetwork(found, self._places(found.size))
 
     def _places(self, size: int) -> Tensor | None:
-        """Where the free parameters stand among all `size` of a network of splines; None if all are free."""
+        """Indices of the free parameters among all `size` of a network of splines; None if all are free."""
         if size == self.size:
             return None
         parts, at = [], 0

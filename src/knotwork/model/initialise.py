@@ -21,7 +21,10 @@ def paper(coefficients: Tensor, base_weights: Tensor, generator: torch.Generator
 
 
 def power(coefficients: Tensor, base_weights: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-    """Normal with deviation (n_in (G + k + 1))^-α: α = 0.25 for base weights, 1.75 for splines (arXiv 2509.03417)."""
+    """Normal with standard deviation (n_in (G + k + 1))^-α (arXiv 2509.03417).
+
+    α is 0.25 for base weights and 1.75 for splines.
+    """
     size = base_weights.shape[0] * (coefficients.shape[1] + 1)
     return (
         _normal(coefficients.shape, size**-1.75, generator, coefficients),

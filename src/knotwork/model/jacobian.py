@@ -1,4 +1,4 @@
-"""Outputs and their derivatives by every free parameter, in closed form: one forward and one backward sweep."""
+"""Outputs and their derivatives by every free parameter, by one forward and one backward pass in closed form."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from knotwork.model.free_parameters import FreeParameters
 from knotwork.model.layer import KANLayer
 from knotwork.model.network import KANNetwork
 
-CHUNK = 2**24  # entries of the Jacobian, or of what its rows are combined with, held at once
+CHUNK = 2**24  # largest number of entries of the Jacobian, or of its products, in memory at once
 
 
 @dataclass(frozen=True)
 class LayerSweep:
-    """One layer of a sweep.
+    """The values of one layer in a forward pass.
 
-    `inputs` (batch, in), basis values `splines` (batch, in, basis), base values `base` (batch, in), `sums` (batch,
-    sums), and the edges' `slopes` (batch, in, sums), empty for the first layer, where nothing needs them.
+    `inputs` (batch, in), basis functions `splines` (batch, in, basis), base functions `base` (batch, in), `sums`
+    (batch, sums), and the derivatives `slopes` (batch, in, sums) of the edges, empty for the first layer, which needs
+    none.
     """
 
     inputs: Tensor
@@ -37,7 +38,7 @@ class LayerSweep:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a forward sweep leaves for a backward one, layer by layer, and the outputs (batch, out)."""
+    """The values that a forward pass keeps for a backward pass, layer by layer, and the outputs (batch, out)."""
 
     layers: tuple[LayerSweep, ...]
     outputs: Tensor
@@ -45,9 +46,9 @@ class Sweep:
 
 @torch.no_grad()
 def sweep(network: KANNetwork, x: Tensor, known: Sweep | None = None, values_only: bool = False) -> Sweep:
-    """One pass through the network that keeps the values and slopes of its edges, or nothing but the nodes' values.
+    """One forward pass that keeps the values and derivatives of the edges; with `values_only` only the values of nodes.
 
-    `known` is an earlier sweep over the same rows with the same input knots, whose first basis is used again.
+    `known` is an earlier pass over the same rows with the same input knots. Its first basis is used again.
     """
     values = network.select_inputs(x)
     seen: list[LayerSweep] = []
@@ -90,7 +91,7 @@ def sweep(network: KANNetwork, x: Tensor, known: Sweep | None = None, values_onl
 def jacobian(
     network: KANNetwork, x: Tensor, free: FreeParameters | None = None, seen: Sweep | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Outputs (batch, out) and their derivatives by the free parameters (batch, out, P); `seen` is a sweep at hand."""
+    """Outputs (batch, out) and their derivatives by the free parameters (batch, out, P); `seen` is a forward pass."""
     free = free or FreeParameters(network)
     compiled = None if seen else free.compiled()
     if compiled is not None:
@@ -116,10 +117,11 @@ Residuals = Callable[[Tensor, slice], tuple[Tensor, Tensor | None]]
 def normal_equations(
     network: KANNetwork, x: Tensor, residuals: Residuals, free: FreeParameters, seen: Sweep | None = None
 ) -> tuple[Tensor, Tensor]:
-    """JᵀJ (P, P) and Jᵀr (P,), a chunk of rows at a time, by the free parameters.
+    """JᵀJ (P, P) and Jᵀr (P,) for the free parameters, computed in chunks of rows.
 
     `residuals(outputs, rows)` gives for outputs (batch, out) of these rows r (batch, R) and their derivatives by the
-    outputs (batch, R, out), None if they are one an output. `seen` is a sweep over all rows, if there is one.
+    outputs (batch, R, out), or None for one residual per output with derivative 1. `seen` is a forward pass over all
+    rows, if there is one.
     """
     compiled, inputs = free.compiled(), network.select_inputs(x)
     matrix = torch.zeros(free.size, free.size, dtype=inputs.dtype, device=inputs.device)
@@ -145,12 +147,12 @@ def normal_equations(
 
 
 def rows_at_once(free: FreeParameters) -> int:
-    """Of the Jacobian, where it is held as it is."""
+    """Number of rows whose Jacobian fits in one chunk."""
     return max(1, CHUNK // max(1, sum(free.network.structure.width[-1]) * free.size))
 
 
 def loss_and_grad(network: KANNetwork, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Mean squared error and its gradients by every parameter, as `parameters()` has them; see `KAN.loss_and_grad`."""
+    """Mean squared error and its gradients in the order of `parameters()`; `KAN.loss_and_grad` says more."""
     known = known_network(network)
     x = network.select_inputs(x)
     y = y.to(x.dtype)
@@ -214,7 +216,7 @@ def _to_sums(network: KANNetwork, layer: int, sums: Tensor, sensitivity: Tensor)
     factors = sums[:, n_sums:].unflatten(-1, (n_products, arity))
     others = torch.stack(
         [factors[..., [m for m in range(arity) if m != r]].prod(-1) for r in range(arity)], dim=-1
-    )  # the product of all factors but one, without dividing by it
+    )  # the product of all factors but one, without a division
     by_factor = sensitivity[..., n_sums:].unsqueeze(-1) * others.unsqueeze(1)
     return torch.cat([sensitivity[..., :n_sums], by_factor.flatten(-2)], dim=-1)
 

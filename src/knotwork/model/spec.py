@@ -93,7 +93,7 @@ class Spec:
             ("k", self.k, 0, 7),
             ("arity", self.arity, 2, 64),
         ):
-            if is_whole(value):  # NumPy's whole numbers are as good as Python's
+            if is_whole(value):  # integers of NumPy as of Python
                 value = operator.index(value)
                 object.__setattr__(self, name, value)
             if not is_whole(value) or not least <= value <= most:

@@ -1,4 +1,4 @@
-"""Derivatives of a network by its inputs in one forward sweep: Taylor series carried through the layers."""
+"""Derivatives of a network by its inputs in one forward pass: Taylor series propagated through the layers."""
 
 from math import comb
 
@@ -17,9 +17,9 @@ Series = list[Tensor]
 def derivatives(network: KANNetwork, x: Tensor, order: int = 2, directions: Tensor | None = None) -> tuple[Tensor, ...]:
     """Outputs (batch, out) for x (batch, in_features), and their derivatives up to `order`, each (batch, in, out).
 
-    The derivatives are those along `directions` (D, in_features) at each row, in place of `in` then D; without them
-    along every input: ∂u_o/∂x_i, ∂²u_o/∂x_i² and so on. A mixed one is (D²_{e+f} - D²_{e-f}) / 4, for directions e ± f.
-    All can be differentiated by the parameters. Raises SpecError for wrong shapes and orders.
+    The derivatives are those along `directions` (D, in_features) at each row, each (batch, D, out). Without directions
+    they are those by every input: ∂u_o/∂x_i, ∂²u_o/∂x_i² and so on. A mixed derivative is (D²_{e+f} - D²_{e-f}) / 4
+    with directions e ± f. All can be differentiated by the parameters. Raises SpecError for wrong shapes and orders.
     """
     spec = network.structure
     if not is_whole(order) or order < 1:
@@ -42,7 +42,10 @@ def derivatives(network: KANNetwork, x: Tensor, order: int = 2, directions: Tens
 
 
 def _from_inputs(layer: KANLayer, x: Tensor, directions: Tensor, order: int) -> Series:
-    """Sums of the first layer, whose inputs move in straight lines: D^m of Σ_i φ_i(x_i) is Σ_i v_i^m φ_i^(m)(x_i)."""
+    """Sums of the first layer, whose inputs change along straight lines.
+
+    The m-th derivative of Σ_i φ_i(x_i) is Σ_i v_i^m φ_i^(m)(x_i).
+    """
     found = [layer.sums(x)]
     for m in range(1, order + 1):
         parts = []
@@ -60,7 +63,7 @@ def _from_inputs(layer: KANLayer, x: Tensor, directions: Tensor, order: int) -> 
 def _through(layer: KANLayer, series: Series) -> Series:
     """Sums of a layer from the series of its inputs, by Faà di Bruno's formula.
 
-    The n-th derivative of φ(h) is Σ_m φ^(m)(h)·B_nm, where the Bell polynomials B_nm are of the derivatives of h.
+    The n-th derivative of φ(h) is Σ_m φ^(m)(h)·B_nm, where B_nm are the Bell polynomials of the derivatives of h.
     """
     order, d = len(series) - 1, len(series[1])
     bell = bell_polynomials(series)
@@ -73,7 +76,7 @@ def _through(layer: KANLayer, series: Series) -> Series:
 
 
 def bell_polynomials(series: Series) -> list[list[Tensor]]:
-    """Partial Bell polynomials B_nm of the derivatives in `series`, entry [n][m] for 1 <= m <= n, each as they are.
+    """Partial Bell polynomials B_nm of the derivatives in `series`, entry [n][m] for 1 <= m <= n, without factorials.
 
     B_nm = Σ_i C(n-1, i-1)·h_i·B_(n-i)(m-1) (Comtet 1974, section 3.3); entry [n][0] is not used.
     """

@@ -1,4 +1,4 @@
-"""One curve at a time: knots, splines on them, and moving a spline to other knots."""
+"""Splines: knots, values of curves, and the transfer of a spline to other knots."""
 
 from knotwork.splines.curve import evaluate, fit_coefficients
 from knotwork.splines.knots import adaptive_knots, extend_knots, grid_range, resample, subdivide, uniform_knots

@@ -1,4 +1,4 @@
-"""Splines as values: evaluating many at once, and fitting them to points."""
+"""Splines: values of many at once, and least-squares fits to points."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from knotwork.kernels import basis
 def evaluate(
     x: Tensor, knots: Tensor, coefficients: Tensor, k: int, derivative: int = 0, extrapolation: str = "linear"
 ) -> Tensor:
-    """Every output's spline of every input, or a derivative of it: shape (batch, in, out) (eq. 2.12).
+    """The spline of every output and input, or a derivative of it, (batch, in, out) (eq. 2.12).
 
     `x` (batch, in), `knots` (in, G + 2k + 1), `coefficients` (in, G + k, out).
     """
@@ -18,10 +18,10 @@ def evaluate(
 
 
 def fit_coefficients(points: Tensor, values: Tensor, knots: Tensor, k: int, weights: Tensor | None = None) -> Tensor:
-    """Least-squares coefficients of splines through `values` at `points`: shape (in, G + k, out).
+    """Least-squares coefficients of the splines through `values` at `points`, (in, G + k, out).
 
-    `points` (n, in), `values` (n, in, out), `weights` (n, in) non-negative. Where the points leave a coefficient
-    undetermined the smallest one is taken (LAPACK's gelsd; torch's default driver is wrong on such systems).
+    `points` (n, in), `values` (n, in, out), non-negative `weights` (n, in). Where the points do not determine the
+    coefficients, the solution of smallest norm is taken (LAPACK's gelsd; torch's default driver is wrong there).
     """
     design = basis(points, knots, k).transpose(0, 1)
     target = values.transpose(0, 1)

@@ -1,4 +1,4 @@
-"""Knot vectors: G intervals an input, continued by k knots on both sides (section 2.4 of the paper)."""
+"""Knot vectors: G intervals for each input, and k more knots on both sides (section 2.4 of the paper)."""
 
 import torch
 from torch import Tensor
@@ -7,22 +7,22 @@ from knotwork.errors import SpecError
 
 
 def uniform_knots(low: Tensor, high: Tensor, grid: int, k: int) -> Tensor:
-    """Equally spaced knots on [low, high] and k more on each side: shape (in, grid + 2k + 1).
+    """Equally spaced knots on [low, high] and k more on each side, (in, grid + 2k + 1).
 
     `low` and `high` have shape (in,) and low < high.
     """
     _check_range(low, high)
     steps = torch.arange(grid + 1, dtype=low.dtype, device=low.device) / grid
     inner = low[:, None] + (high - low)[:, None] * steps
-    inner[:, -1] = high  # the end exactly, whatever the rounding
+    inner[:, -1] = high  # exactly the end, without rounding error
     return extend_knots(inner, k)
 
 
 def adaptive_knots(samples: Tensor, low: Tensor, high: Tensor, grid: int, k: int, grid_eps: float = 1.0) -> Tensor:
-    """Knots between the sample quantiles (grid_eps=0) and equal spacing (grid_eps=1): shape (in, grid + 2k + 1).
+    """Knots between the sample quantiles (grid_eps=0) and equal spacing (grid_eps=1), (in, grid + 2k + 1).
 
     `samples` has shape (n, in); samples outside [low, high] are clamped. Every interval keeps at least a hundredth of
-    its uniform length, so that repeated values never make two knots meet.
+    its uniform length, so that repeated values never give two equal knots.
     """
     _check_range(low, high)
     uniform = uniform_knots(low, high, grid, 0)
@@ -42,7 +42,7 @@ def adaptive_knots(samples: Tensor, low: Tensor, high: Tensor, grid: int, k: int
 
 
 def subdivide(knots: Tensor, k: int, parts: int) -> Tensor:
-    """Each of the G intervals cut into `parts` equal ones: shape (in, parts * G + 2k + 1)."""
+    """Each of the G intervals divided into `parts` equal intervals, (in, parts * G + 2k + 1)."""
     inner = knots[:, k : knots.shape[-1] - k]
     share = torch.arange(parts, dtype=knots.dtype, device=knots.device) / parts
     cut = inner[:, :-1, None] + inner.diff(dim=-1)[..., None] * share
@@ -50,7 +50,7 @@ def subdivide(knots: Tensor, k: int, parts: int) -> Tensor:
 
 
 def resample(knots: Tensor, k: int, grid: int) -> Tensor:
-    """Knots with `grid` intervals on the same range, as dense here and there as the old: shape (in, grid + 2k + 1)."""
+    """Knots with `grid` intervals on the same range and with the same local density, (in, grid + 2k + 1)."""
     inner = knots[:, k : knots.shape[-1] - k]
     old = inner.shape[-1] - 1
     place = torch.arange(grid + 1, dtype=knots.dtype, device=knots.device) * old / grid
@@ -66,7 +66,7 @@ def grid_range(knots: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def extend_knots(inner: Tensor, k: int) -> Tensor:
-    """Grid points (in, G + 1) continued on both sides by k steps as long as the outermost interval of that side."""
+    """Grid points (in, G + 1) and k more on both sides, with the spacing of the outermost interval of that side."""
     far = torch.arange(1, k + 1, dtype=inner.dtype, device=inner.device)
     first, last = inner[:, 1:2] - inner[:, :1], inner[:, -1:] - inner[:, -2:-1]
     return torch.cat([inner[:, :1] - far.flip(0) * first, inner, inner[:, -1:] + far * last], dim=-1)

@@ -1,4 +1,4 @@
-"""The same curve on other knots: exactly where the new knots contain the old, in L² otherwise (eq. 2.16)."""
+"""A spline on other knots: the same function if the new knots contain the old, else the closest in L² (eq. 2.16)."""
 
 import functools
 
@@ -11,11 +11,11 @@ from knotwork.splines.knots import grid_range
 
 
 def insert_knots(coefficients: Tensor, knots: Tensor, finer: Tensor, k: int) -> Tensor:
-    """Coefficients on `finer` knots of the same splines, equal on the grid to rounding: shape (in, G' + k, out).
+    """Coefficients of the same splines on `finer` knots, (in, G' + k, out); values on the grid are equal to rounding.
 
     `finer` must have the same first and last grid point and contain every knot between them. A coefficient is the
-    blossom of its polynomial piece at the k knots inside the support of its basis function (Ramshaw 1989), so the
-    knots beyond the grid may move freely.
+    blossom of its polynomial piece at the k knots inside the support of its basis function (Ramshaw 1989). Therefore
+    the knots outside the grid may differ.
     """
     n_fine = finer.shape[-1] - k - 1
     function = torch.arange(n_fine, device=knots.device)
@@ -37,13 +37,13 @@ def insert_knots(coefficients: Tensor, knots: Tensor, finer: Tensor, k: int) -> 
 
 
 def project(coefficients: Tensor, knots: Tensor, target: Tensor, k: int, extrapolation: str = "linear") -> Tensor:
-    """Coefficients on `target` knots of the closest splines in L² over the target grid: shape (in, G' + k, out)."""
+    """Coefficients of the closest splines in L² over the target grid, on `target` knots, (in, G' + k, out)."""
     points, weights = quadrature(knots, target, k)
     return fit_coefficients(points, evaluate(points, knots, coefficients, k, 0, extrapolation), target, k, weights)
 
 
 def quadrature(knots: Tensor, target: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Gauss points and weights, each (n, in), exact for products of the two splines on the target grid."""
+    """Gauss points and weights, each (n, in). They are exact for products of splines on the two grids."""
     low, high = grid_range(target, k)
     breaks = torch.cat([knots, target], dim=-1)
     breaks = torch.minimum(torch.maximum(breaks, low[:, None]), high[:, None]).sort(dim=-1).values
@@ -56,6 +56,6 @@ def quadrature(knots: Tensor, target: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 @functools.cache
 def _gauss(n: int) -> tuple[Tensor, Tensor]:
-    """Nodes and weights of Gauss and Legendre on [0, 1], (n,) each."""
+    """Nodes and weights of Gauss-Legendre quadrature on [0, 1], (n,) each."""
     nodes, shares = np.polynomial.legendre.leggauss(n)
     return torch.as_tensor((nodes + 1) / 2), torch.as_tensor(shares / 2)

@@ -1,4 +1,4 @@
-"""Fitting: objectives, optimisers, knots that follow the data, many starts, coarse to fine."""
+"""Fitting: objectives, optimisers, knots that follow the data, several starting points, grids from coarse to fine."""
 
 from knotwork.training.callbacks import Callback, Event, Reporter, reporting
 from knotwork.training.fit_result import FitResult, Record, held_out, rmse

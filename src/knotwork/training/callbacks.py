@@ -97,7 +97,7 @@ class Reporter:
         event = Event(self._stage, self._step, self._steps, seconds, record, run.front, self._within)
         for callback in run.callbacks:
             answer: Any = callback(event)
-            run.stopped |= answer is True or (hasattr(answer, "dtype") and bool(answer))  # of NumPy or torch
+            run.stopped |= answer is True or (hasattr(answer, "dtype") and bool(answer))  # also of NumPy, torch
 
 
 @contextmanager

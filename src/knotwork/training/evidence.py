@@ -1,8 +1,8 @@
-"""The weights of roughness and the noise that make the data most probable: the evidence framework.
+"""The evidence framework: the smoothness weights and the noise variance for which the data are most probable.
 
-MacKay (1992) chooses the precisions of prior and noise by maximising the evidence, the probability of the data once the
-coefficients are integrated out; Foresee and Hagan (1997) do so between Gauss-Newton steps. All functions take the
-covariance of the coefficients given the data, the inverse of the matrix of that step.
+MacKay (1992) chooses the precisions of prior and noise by maximising the evidence, the probability of the data
+integrated over the coefficients. Foresee and Hagan (1997) do so between Gauss-Newton steps. All functions take the
+covariance of the coefficients given the data, which is the inverse of the matrix of such a step.
 """
 
 import torch
@@ -18,10 +18,10 @@ def determined(roughness: Roughness, covariance: Tensor) -> float:
 
 
 def update_weights(roughness: Roughness, coefficients: Tensor, covariance: Tensor) -> None:
-    """Move the weights of a roughness, in place, towards those under which the data are most probable.
+    """Change the weights of a roughness, in place, towards those that maximise the evidence.
 
-    A weight becomes (degrees of freedom of the prior - those left given the data) / squares: the fixed point of MacKay
-    (1992), for several weights (Wood and Fasiolo 2017). It changes at most by `EVIDENCE.fastest_change`.
+    A weight becomes (degrees of freedom of the prior - those left given the data) / squares. This is the fixed point of
+    MacKay (1992), for several weights (Wood and Fasiolo 2017). It changes at most by `EVIDENCE.fastest_change`.
     """
     taken = (roughness.prior_freedom() - roughness.posterior_freedom(covariance)).clamp_min(1e-10)
     moved = roughness.weights * taken / roughness.squares(coefficients).clamp_min(1e-300)
@@ -31,10 +31,10 @@ def update_weights(roughness: Roughness, coefficients: Tensor, covariance: Tenso
 
 
 def noise_precision(loss: float, determined: float, count: float) -> float:
-    """1/σ² of normal noise, from the residual and the degrees of freedom that the coefficients leave.
+    """The noise precision 1/σ² of normal noise, from the residuals and the degrees of freedom of the residuals.
 
     Args:
-        loss: half of the squared residuals, summed.
+        loss: half of the sum of squared residuals.
         determined: the number of coefficients that the data determine.
         count: the number of targets.
     """
@@ -43,6 +43,6 @@ def noise_precision(loss: float, determined: float, count: float) -> float:
 
 
 def updated_precision(precision: float, loss: float, determined: float, count: float) -> float:
-    """The noise precision moved towards `noise_precision`, at most by `EVIDENCE.fastest_change`."""
+    """The noise precision, changed towards `noise_precision` at most by `EVIDENCE.fastest_change`."""
     wanted, fastest = noise_precision(loss, determined, count), EVIDENCE.fastest_change
     return min(max(wanted, precision / fastest), precision * fastest)

@@ -1,4 +1,4 @@
-"""Knots that follow the values they see: input grids set to the data, hidden grids re-fitted as training goes."""
+"""Knots that follow the data: input grids are placed over the rows, hidden grids over the activations."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from knotwork.training.settings import TRAINING
 
 @contextmanager
 def going_on(model: nn.Module) -> Iterator[None]:
-    """While a network is fitted and judged, inputs outside a grid that refuses them go on as straight lines."""
+    """While a network is fitted and evaluated, extrapolation="error" is replaced by straight lines."""
     layers = [layer for layer in model.modules() if isinstance(layer, KANLayer) and layer.extrapolation == "error"]
     for layer in layers:
         layer.extrapolation = "linear"
@@ -25,9 +25,9 @@ def going_on(model: nn.Module) -> Iterator[None]:
 
 
 def set_input_grid(network: KANNetwork, ranges: list[tuple[float, float]], x: Tensor, grid_eps: float = 1.0) -> None:
-    """Lay the input knots over `ranges` (one pair a used input), blended with the quantiles of x by `grid_eps`.
+    """Place the input knots over `ranges`, one pair for each input in use, blended with quantiles of x by `grid_eps`.
 
-    The curves keep their coefficients and move with their knots, so the units of an input make no difference.
+    The curves keep their coefficients and scale with their knots, so that the unit of an input has no effect.
     """
     layer = network.layers[0]
     low, high = (torch.tensor(v, dtype=layer.knots.dtype) for v in zip(*ranges, strict=True))
@@ -37,11 +37,11 @@ def set_input_grid(network: KANNetwork, ranges: list[tuple[float, float]], x: Te
 
 @torch.no_grad()
 def adapt_hidden_grids(network: KANNetwork, x: Tensor, grid_eps: float = 1.0, within: float | None = None) -> bool:
-    """Re-fit hidden grids that the values on x leave or fill badly, first layer to last; True if any moved.
+    """Refit hidden grids that the activations on x leave or fill badly, first layer to last; True if any changed.
 
-    A grid reaches beyond the values on x to where other rows of the same box of inputs may lead. With `within` every
-    grid is re-fitted whose ends are further than this share of it from there. The outgoing curves are kept in L² over
-    the new grid, so the loss may change a little.
+    A grid is wider than the activations on x, so that it covers other rows within the ranges of the inputs. With
+    `within` every grid is refitted whose ends differ from the wanted ones by more than this share of it. The outgoing
+    curves change as little as possible in L² over the new grid, so the loss may change a little.
     """
     moved = False
     values = network.select_inputs(x)
@@ -64,7 +64,7 @@ def adapt_hidden_grids(network: KANNetwork, x: Tensor, grid_eps: float = 1.0, wi
 
 
 def _wanted(values: Tensor, least: Tensor, most: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the grids of nodes should end whose values (batch, nodes) may also be from `least` to `most`, (nodes,)."""
+    """Ends (nodes,) of the grids for nodes with values (batch, nodes), which may range from `least` to `most`."""
     low, high = values.amin(0), values.amax(0)
     beyond = TRAINING.grid_reach * (high - low)
     low = torch.where(least.isfinite(), least, low).clamp(low - beyond, low)
@@ -74,7 +74,7 @@ def _wanted(values: Tensor, least: Tensor, most: Tensor) -> tuple[Tensor, Tensor
 
 
 def _reach(network: KANNetwork, l: int, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    """The least and greatest values of the nodes behind layer l for inputs from low to high; NaN: not worth knowing."""
+    """The least and greatest values of the nodes after layer l for inputs from low to high; NaN where not computed."""
     layer = network.layers[l]
     if layer.in_features > TRAINING.inputs_near_corners:
         unknown = low.new_full((network.structure.nodes(l + 1),), float("nan"))
@@ -94,30 +94,30 @@ def _reach(network: KANNetwork, l: int, low: Tensor, high: Tensor) -> tuple[Tens
 
 
 def hidden_grids_fit(network: KANNetwork, x: Tensor, seen: Sweep | None = None) -> bool:
-    """False if `adapt_hidden_grids` would move a grid; `seen` is a sweep over x at the present parameters."""
+    """False if `adapt_hidden_grids` would change a grid; `seen` is a forward pass over x at the present parameters."""
     seen = seen or sweep(network, x, values_only=True)
     layers = zip(list(network.layers)[1:], seen.layers[1:], strict=True)
     return all(bool(_fits(layer, saw.inputs).all()) for layer, saw in layers)
 
 
 def _fits(layer: KANLayer, values: Tensor) -> Tensor:
-    """Whether values (batch, in) stay in each input's grid and fill it well: (in,)."""
+    """Whether values (batch, in) stay in each input's grid and fill enough of it, (in,)."""
     low, high = values.amin(0), values.amax(0)
     grid_low, grid_high = grid_range(layer.knots, layer.k)
     size = grid_high - grid_low
     full = (high - low >= TRAINING.grid_coverage * size) | (
         high - low <= 1e-6 * size
-    )  # no grid suits a constant better than another
+    )  # for a constant every grid is as good
     return (low >= grid_low) & (high <= grid_high) & full
 
 
 def _usable(values: Tensor) -> bool:
-    """False where a fit went astray: NaN, infinity, or numbers whose squares are."""
+    """False where a fit has diverged: NaN, infinity, or numbers whose squares are infinite."""
     return bool(values.square().isfinite().all())
 
 
 def _widen(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    """A grid for every input: a constant column gets half a unit, or half its size, on both sides."""
+    """A grid for every input. A constant column gets half a unit, or half its size, on both sides."""
     least = 1e3 * torch.finfo(low.dtype).eps * torch.maximum(low.abs(), high.abs()) + 1e-300
     flat = high - low <= least
     half = torch.where(low.abs() > 1, 0.5 * low.abs(), torch.full_like(low, 0.5))

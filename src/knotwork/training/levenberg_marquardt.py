@@ -1,4 +1,4 @@
-"""Damped Gauss-Newton steps on all residuals at once: the optimiser that reaches the accuracy splines allow."""
+"""Damped Gauss-Newton steps on all residuals: the optimiser that reaches the accuracy of splines."""
 
 import torch
 from torch import Tensor
@@ -43,12 +43,13 @@ def levenberg_marquardt(
 ) -> Ended:
     """Minimise the loss (plus penalty) over the free parameters, in place.
 
-    The loss is that of the `likelihood`, the mean squared error by default, and its second derivatives are those of
-    Gauss and Newton. The damped and accelerated steps are those of `knotwork.solvers.gauss_newton`: the acceleration
-    saves most of the steps of a network whose layers must change together. A step is accepted only if it lowers the
-    loss plus `smoothness` times the roughness of the curves (`Smoothness`), which determines coefficients that no
-    sample determines, and continues curves more closely once the loss is so small that it can hardly be noise. Hidden
-    grids follow the activations between steps.
+    The loss is that of the `likelihood`, by default the mean squared error. Its second derivatives are approximated by
+    the Gauss-Newton matrix. The damped and accelerated steps are those of `knotwork.solvers.gauss_newton`. The
+    acceleration saves most of the steps of a network whose layers must change together.
+
+    A step is accepted only if it lowers the loss plus `smoothness` times the roughness of the curves (`Smoothness`).
+    This weak penalty determines coefficients that no sample determines. Its weight grows once the loss is so small that
+    it can hardly be noise. Hidden grids follow the activations between steps.
 
     Args:
         network: the network, trained in place.
@@ -61,9 +62,9 @@ def levenberg_marquardt(
         target: loss at which only rounding errors are left.
         penalty: added to the loss.
         update_grid: whether hidden grids follow the activations.
-        smoothness: weight of the roughness of the curves, relative to how much the outputs depend on them; None: that
-            of the settings.
-        likelihood: what the loss is.
+        smoothness: weight of the roughness of the curves, relative to the sensitivity of the outputs to them; None:
+            that of the settings.
+        likelihood: defines the loss.
 
     Returns:
         The number of accepted steps and why the fit ended.
@@ -78,7 +79,7 @@ def levenberg_marquardt(
 class NetworkProblem(Problem):
     """The loss of a network on all rows, plus penalty and a weak smoothness penalty, at its present parameters.
 
-    The `loss` holds no smoothness penalty: it decides on acceptance alone.
+    Acceptance of a step depends on `loss`, which does not include the smoothness penalty.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class NetworkProblem(Problem):
         exact = self.loss <= self.spline_error and not self.falling
         if self.smooth is None or exact > self.smooth.exact:
             self.smooth = Smoothness(self.network, self.free, matrix.diagonal(), self.weight, exact)
-        # curves rougher than that are what the rows ask for
+        # the rows require curves that are rougher than that
         self.rough = self.smooth.weaken(self.start, TRAINING.most_roughness * self.loss)
         return NormalEquations(*self.smooth.add_to(matrix, gradient, self.start))
 
@@ -166,7 +167,7 @@ class NetworkProblem(Problem):
             self._changed()
 
     def restart(self, stop: Stop | None, remaining: int | None) -> bool:
-        """Adapt the hidden grids once more before the last steps, more exactly than between steps."""
+        """Adapt the hidden grids once more before the last steps, with a smaller tolerance than between steps."""
         if self.grids_final or not (stop or remaining == TRAINING.final_steps):
             return False
         self.grids_final = True
@@ -176,12 +177,12 @@ class NetworkProblem(Problem):
         return True
 
     def _changed(self) -> None:
-        """Evaluate the loss on other grids, on which smoothness is measured anew."""
+        """Evaluate the loss on changed grids, where the smoothness penalty has new weights."""
         self.loss, self.seen = self._evaluate(self.seen)
         self.smooth = None
 
     def _evaluate(self, known: Sweep | None = None) -> tuple[float, Sweep | None]:
-        """The loss, and the sweep it came from where all rows fit in one chunk."""
+        """The loss, and its forward pass where all rows fit in one chunk."""
         network, x, free = self.network, self.x, self.free
         compiled = free.compiled() is not None  # then the normal equations need no sweep
         if not compiled and len(x) > rows_at_once(free):
@@ -215,9 +216,9 @@ def half_derivatives(
     seen: Sweep | None = None,
     likelihood: Goal = NORMAL,
 ) -> tuple[Tensor, Tensor]:
-    """Half the second derivatives (P, P) of the objective, those of Gauss and Newton, and half the first (P,).
+    """Half the second derivatives (P, P) of the objective in the Gauss-Newton approximation, and half the first (P,).
 
-    `seen` is a sweep over all rows at the present parameters, if there is one.
+    `seen` is a forward pass over all rows at the present parameters, if there is one.
     """
     half = likelihood.scale(y) / 2
     sums = normal_equations(network, x, lambda outputs, rows: likelihood.residuals(outputs, y[rows]), free, seen)

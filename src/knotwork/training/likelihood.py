@@ -1,4 +1,4 @@
-"""What a fit believes of its targets: the negative log-likelihood of rows, and as residuals for second-order steps."""
+"""Models of the targets: the negative log-likelihood of rows, and its residuals for second-order steps."""
 
 from typing import Protocol
 
@@ -8,15 +8,15 @@ from torch.nn.functional import log_softmax, one_hot, softplus
 
 from knotwork.errors import TrainingError
 
-TINY = 1e-300  # the least variance or probability whose root a residual is divided by
+TINY = 1e-300  # smallest variance or probability under a root by which a residual is divided
 
 
 class Likelihood(Protocol):
     """How outputs and targets, both (n, K), are compared.
 
-    `values` is the negative log-likelihood (n,), differentiable. `residuals` are r (n, R) with their derivatives D
-    (n, R, K) by the outputs, or None where these are one an output: Dᵀr is the slope of the values, DᵀD their
-    curvature.
+    `values` is the negative log-likelihood (n,), differentiable. `residuals` are r (n, R) and their derivatives D
+    (n, R, K) by the outputs, or None for one residual per output with derivative 1. Dᵀr is the gradient of the values
+    by the outputs, and DᵀD their curvature.
     """
 
     def values(self, outputs: Tensor, targets: Tensor) -> Tensor: ...
@@ -24,9 +24,9 @@ class Likelihood(Protocol):
 
 
 class Goal(Likelihood, Protocol):
-    """A likelihood that `fit` can make large: `scale` times the sum of values is the loss that it reports.
+    """A likelihood that `fit` can maximise. The loss that it reports is `scale` times the sum of `values`.
 
-    `spread` is the loss of the best constant, of rows that count `weights` (n,) times if they are given.
+    `spread` is the loss of the best constant; rows count `weights` (n,) times where these are given.
     """
 
     def scale(self, targets: Tensor) -> float: ...
@@ -34,7 +34,7 @@ class Goal(Likelihood, Protocol):
 
 
 class Normal:
-    """Targets scatter about the outputs with deviation 1; the loss is the mean squared error."""
+    """Targets are normal about the outputs with standard deviation 1. The loss is the mean squared error."""
 
     def values(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return 0.5 * (outputs - targets).square().sum(1)
@@ -53,7 +53,7 @@ class Normal:
 
 
 class Bernoulli:
-    """Targets are 0 or 1, and the one output is the logit of 1."""
+    """Targets are 0 or 1, and the single output is the logit of 1."""
 
     def values(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return (softplus(outputs) - targets * outputs).sum(1)
@@ -64,7 +64,7 @@ class Bernoulli:
 
 
 class Categorical:
-    """Targets are one-hot rows, and the outputs the logits of their classes."""
+    """Targets are one-hot rows, and the outputs are the logits of the classes."""
 
     def values(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return -(targets * log_softmax(outputs, 1)).sum(1)
@@ -77,9 +77,9 @@ class Categorical:
 
 
 class CrossEntropy:
-    """Targets are labels from 0, (n, 1): one output is the logit of 1, several are those of their classes.
+    """Targets are labels from 0, (n, 1).
 
-    The loss is the mean over rows.
+    A single output is the logit of label 1; several outputs are those of their labels. The loss is the mean over rows.
     """
 
     def values(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ class CrossEntropy:
         return float(-torch.xlogy(shares, shares).sum() * sums.sum()) / len(targets)
 
     def truth(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The labels as probabilities, in the shape of the outputs; TrainingError for those that are none."""
+        """The labels as probabilities, in the shape of the outputs; TrainingError for targets that are no labels."""
         classes = max(2, outputs.shape[1])
         wrong = (targets != targets.round()) | (targets < 0) | (targets >= classes)
         if targets.shape[1] != 1 or bool(wrong.any()):
@@ -109,7 +109,7 @@ class CrossEntropy:
         return targets if outputs.shape[1] == 1 else one_hot(targets[:, 0].long(), classes).to(outputs)
 
     def probabilities(self, outputs: Tensor) -> Tensor:
-        """What the logits say, in their shape."""
+        """The probabilities of the logits, in their shape."""
         return outputs.sigmoid() if outputs.shape[1] == 1 else outputs.softmax(1)
 
     def _of(self, outputs: Tensor) -> Likelihood:
@@ -117,7 +117,7 @@ class CrossEntropy:
 
 
 class Weighted:
-    """Another goal, of rows that count differently: how often, with mean 1, is the last column of the targets."""
+    """Another goal with weighted rows. The last column of the targets holds the weights, whose mean is 1."""
 
     def __init__(self, goal: Goal) -> None:
         self.goal = goal
@@ -136,7 +136,7 @@ class Weighted:
 
 
 def weigh(r: Tensor, directions: Tensor | None, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Residuals (n, R) and their derivatives by the outputs, of rows that count `weights` (n,) times."""
+    """Residuals (n, R) and their derivatives by the outputs, for rows that count `weights` (n,) times."""
     root = weights.unsqueeze(1).sqrt()
     if directions is None:
         directions = torch.eye(r.shape[1], dtype=r.dtype, device=r.device).expand(len(r), -1, -1)

@@ -1,4 +1,4 @@
-"""Fitting a model to data: choose an optimiser, run it, keep the best, say how it went."""
+"""Fitting a model to data: choose an optimiser, run it, keep the best state, and report the result."""
 
 import time
 from collections.abc import Sequence
@@ -50,9 +50,9 @@ def fit(
         model: a KAN, or any torch module that maps (n, inputs) to (n, outputs).
         data: a `Dataset`, a pair (X, y) of arrays, a dict in pykan's form, a `Stream` or a torch DataLoader.
         optimizer: a value such as kw.LevenbergMarquardt(starts=8), kw.LBFGS(), kw.Adam(lr=1e-3) or
-            kw.TorchOptimizer(torch.optim.SGD, lr=0.1); "lm", "lbfgs", "adam" or a class of torch.optim for one with its
-            defaults; "auto": "lm" for a KAN of at most 3,000 parameters and not too many rows, else "adam".
-        steps: most steps; None: 100 for "lm" and "lbfgs", 2,000 for gradient steps.
+            kw.TorchOptimizer(torch.optim.SGD, lr=0.1); "lm", "lbfgs", "adam" or a class of torch.optim, with default
+            settings; "auto": "lm" for a KAN of at most 3,000 parameters and not too many rows, else "adam".
+        steps: largest number of steps; None: 100 for "lm" and "lbfgs", 2,000 for gradient steps.
         loss: "mse"; "cross_entropy" for labels from 0 (one output is the logit of label 1, several are those of their
             labels, and errors are those of probabilities); or a function of (outputs, targets).
         lamb: weight of the penalty of eq. 2.20 (Liu et al. 2024), which makes a KAN sparse, in units of the targets'
@@ -61,9 +61,9 @@ def fit(
         lamb_entropy: weight of the entropies in it (μ2 of eq. 2.20).
         update_grid: whether grids are placed over the data and hidden grids follow the activations.
         grid_eps: 1: even knots; 0: knots at the quantiles of the data; values between blend the two.
-        patience: end after that many evaluations of the losses in a row without a better validation loss.
+        patience: end after this number of evaluations of the losses in a row without a lower validation loss.
         sample_weight: how often each training row of a Dataset counts, or each row of a pair (X, y), in the loss and
-            in reported errors, (n,). A row of weight 0 is absent. In the penalty all rows that are left count once.
+            in reported errors, (n,). A row of weight 0 is absent. In the penalty all other rows count once.
         seed: determines starting points and mini-batches; torch's own generator is not touched.
         progress: None shows a bar on a terminal and in a notebook, True everywhere, False nowhere.
         callback: called with an `Event` when a stage begins and after each evaluation; returning True ends the fit.
@@ -93,14 +93,14 @@ def fit(
 
 
 def fit_with(model: nn.Module, data: object, options: FitOptions, reporter: Reporter) -> FitResult:
-    """`fit` as a part of something larger, which reports through its `reporter`."""
+    """`fit` as a part of a larger calculation, which reports through its `reporter`."""
     began = time.perf_counter()
     generator = seeded(options.seed)
     data, weights = weighed(data, options.sample_weight)
     rows = as_dataset(data)
     penalty = options.lamb, options.lamb_l1, options.lamb_entropy
     labels = options.loss in ("cross_entropy", cross_entropy)
-    spread = 1.0 if labels else deviation(rows.y_train, weights and weights[0]) or 1.0  # a constant has no scale
+    spread = 1.0 if labels else deviation(rows.y_train, weights and weights[0]) or 1.0  # 1 for a constant
     objective = make_objective(model, options.loss, *penalty, weights is not None, spread)
     optimizer, why = chosen(model, data, objective, options)
     train, validation, test = shares(rows, next(p.dtype for p in model.parameters()))
@@ -142,12 +142,12 @@ def run(
     watch: Watch,
     generator: torch.Generator,
 ) -> Ended:
-    """Place the first grids, and let the optimiser minimise the objective."""
+    """Place the first grids, then minimise the objective with the optimiser."""
     x, y = train
     first, title = False, f"fit ({optimizer.name})"
     if isinstance(model, KANNetwork):
         first, title = not bool(model.fitted), f"{title}, G={model.spec.grid}"
-        model.fitted.fill_(True)  # part of the state: a fit that ends where it began leaves a new network new
+        model.fitted.fill_(True)  # part of the state: a fit that ends in its first state leaves a new network unfitted
         if first and options.update_grid:
             place_grids(model, as_dataset(data).ranges, x, options.grid_eps)
     steps = optimizer.most_steps if options.steps is None else options.steps
@@ -165,7 +165,7 @@ def deviation(y: Tensor, weights: Tensor | None = None) -> float:
 
 @torch.no_grad()
 def error_of(model: nn.Module, objective: Objective, x: Tensor, y: Tensor) -> float | None:
-    """RMSE of the outputs, or of probabilities where they are logits; None without rows."""
+    """RMSE of the outputs, or of probabilities where the outputs are logits; None without rows."""
     if not len(x):
         return None
     outputs, weights = model(x), None
@@ -178,7 +178,7 @@ def error_of(model: nn.Module, objective: Objective, x: Tensor, y: Tensor) -> fl
 
 
 def shares(data: Dataset, dtype: torch.dtype) -> tuple[Batch, Batch, Batch]:
-    """Training, validation and test rows as (x, y) in the type of the model."""
+    """Training, validation and test rows as (x, y) in the dtype of the model."""
     return (
         (data.X_train.to(dtype), data.y_train.to(dtype)),
         (data.X_val.to(dtype), data.y_val.to(dtype)),
@@ -187,7 +187,7 @@ def shares(data: Dataset, dtype: torch.dtype) -> tuple[Batch, Batch, Batch]:
 
 
 def place_grids(network: KANNetwork, ranges: Sequence[tuple[float, float]] | None, x: Tensor, grid_eps: float) -> None:
-    """Place the first grids over known ranges or rows, unless grid_range= fixed them, and over hidden values."""
+    """Place the first grids over known ranges or rows, unless grid_range= fixed them, and over activations."""
     if network.spec.grid_range is None:
         lows, highs = x.amin(0).tolist(), x.amax(0).tolist()
         known = ranges or list(zip(lows, highs, strict=True))

@@ -37,7 +37,7 @@ def fit_multilevel(
     callback: Callback | None = None,
     **unknown: object,
 ) -> FitResult:
-    """Fit copies of `model` on finer and finer grids; `result.model` is a new model, the best of them.
+    """Fit copies of `model` on finer and finer grids; `result.model` is a new model, the best copy.
 
     A finer grid is kept only if the validation error (training error without validation rows) falls by more than a
     tenth (grid extension: section 2.4 of Liu et al. 2024). `model` itself is not changed.
@@ -47,8 +47,8 @@ def fit_multilevel(
         data: as in `fit`.
         grids: numbers of intervals from coarse to fine, all of which are tried unless `patience` is given; "auto"
             doubles the model's own grid while there are fewer parameters than half the training rows.
-        patience: levels in a row without such a gain that are accepted before the series ends; None: 1 with
-            "auto", else all levels are tried.
+        patience: the series ends after more than this number of levels in a row that lower the error by less than a
+            tenth; None: 1 with "auto", else all levels are tried.
         optimizer, steps, loss, lamb, lamb_l1, lamb_entropy, update_grid, grid_eps, sample_weight, seed: as in `fit`,
             for the fit on each level.
         progress, callback: as in `fit`; a callback that returns True ends the series.
@@ -82,7 +82,7 @@ def fit_levels(
     reporter: Reporter,
     patience: int | None = None,
 ) -> FitResult:
-    """`fit_multilevel` as a part of something larger, which reports through its `reporter`."""
+    """`fit_multilevel` as a part of a larger calculation, which reports through its `reporter`."""
     began = time.perf_counter()
     data = dataset_or_stream(data)
     level = model.copy()

@@ -1,4 +1,4 @@
-"""Many cheap starts, of which the best continues: most starts of a minimal shape end in poor local minima."""
+"""Several starting points, of which the best continues. From most of them a minimal network ends in a poor minimum."""
 
 from collections.abc import Sequence
 
@@ -27,13 +27,14 @@ def screen(
     n_jobs: int = 1,
     reporter: Reporter | None = None,
 ) -> None:
-    """Leave in `network` the best of `starts` starting points after a few Levenberg-Marquardt steps each.
+    """Put the best of `starts` starting points into `network`, after a few Levenberg-Marquardt steps from each.
 
-    A single layer has one optimum, so its own start is left as it is. Groups of eight race one after the other on the
-    first 1,000 rows, each halved again and again, the network's own values in the first one. The race ends once enough
-    starts have reached the same minimum (consensus stopping, `race_consensus`). On grids finer than 5 intervals the
-    race is run at G = 5 and the winner refined. `n_jobs` processes share the work (-1: one a core) and change nothing
-    else. Ctrl-C or a callback ends the race, and the best at that moment wins.
+    A single layer has one optimum, so its own start is not changed. Groups of eight starts compete, one group after the
+    other, on the first 1,000 rows. In each round the better half of a group continues. The network's own values are in
+    the first group. The search ends once enough starts have reached the same minimum (consensus stopping,
+    `race_consensus`). On grids finer than 5 intervals the starts compete at G = 5 and the best one is refined. `n_jobs`
+    processes share the work (-1: one for each core) and do not change the result. Ctrl-C or a callback ends the search,
+    and the best start at that moment is taken.
     """
     if network.spec.depth == 1 and not network.spec.width[1][1] and not network.spec.named:
         return
@@ -42,7 +43,7 @@ def screen(
     coarse = network.refine(TRAINING.race_grid) if network.spec.grid > TRAINING.race_grid else network
     spread = likelihood.spread(race_y)
     settings = {"penalty": penalty, "update_grid": update_grid, "likelihood": likelihood}
-    ahead: list[tuple[float, KANNetwork]] = []  # the group that races now, then the winners of those before
+    ahead: list[tuple[float, KANNetwork]] = []  # the present group, then the winners of earlier groups
 
     def ranked(rivals: Sequence[KANNetwork]) -> list[tuple[float, KANNetwork]]:
         losses = []
@@ -75,7 +76,7 @@ def screen(
     finally:
         winner = (
             ranked([rival for _, rival in ahead])[0][1] if ahead else coarse
-        )  # anew: Ctrl-C may have come in a step
+        )  # evaluated again: Ctrl-C may have interrupted a step
         if coarse is not network:
             winner = winner.refine(network.spec.grid)
             for l, (layer, own) in enumerate(zip(winner.layers, network.layers, strict=True)):
@@ -87,7 +88,7 @@ def screen(
 
 
 def _start(network: KANNetwork, generator: torch.Generator | None) -> KANNetwork:
-    """A copy with new initial values where it is not frozen, or with its own."""
+    """A copy with new initial values for parameters that are not frozen; without a generator, with its own."""
     rival = network.copy()
     if generator is not None:
         for layer in rival.layers:
@@ -108,7 +109,7 @@ def _advanced(
     n_jobs: int,
     reporter: Reporter,
 ) -> list[KANNetwork]:
-    """The rivals after some steps more."""
+    """The rivals after some more steps."""
     if n_jobs != 1:
         from joblib import Parallel, delayed
 

@@ -1,4 +1,4 @@
-"""What a fit minimises: a loss of the outputs plus a penalty of the edges (eq. 2.20)."""
+"""The objective of a fit: a loss of the outputs plus a penalty of the edges (eq. 2.20)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ GOALS: list[tuple[Loss, Goal]] = [(mean_squared_error, Normal()), (cross_entropy
 
 @dataclass(frozen=True)
 class Objective:
-    """Loss and penalty of a model on a batch, whose targets end with the weights of its rows if it is `weighted`."""
+    """Loss and penalty of a model on a batch. If `weighted`, the last column of the targets holds weights of rows."""
 
     loss: Loss = mean_squared_error
     penalty: Penalty | None = None
@@ -48,7 +48,7 @@ class Objective:
 
     @property
     def likelihood(self) -> Goal | None:
-        """What the loss says of the targets, where that is known."""
+        """The likelihood that belongs to the loss; None for a function of the user."""
         goal = next((goal for loss, goal in GOALS if loss is self.loss), None)
         return Weighted(goal) if goal and self.weighted else goal
 
@@ -70,7 +70,7 @@ class Objective:
         return value + self.penalty.value(model, x)
 
     def report(self, model: nn.Module, x: Tensor, y: Tensor) -> float:
-        """The loss alone, for a history: RMSE for the squared error, else the loss as it is."""
+        """The loss alone, for a history: the RMSE for the squared error, else the loss itself."""
         with torch.no_grad():
             value = float(self.of(model(x), y))
         return value**0.5 if self.loss is mean_squared_error else value
@@ -85,10 +85,10 @@ def make_objective(
     weighted: bool = False,
     spread: float = 1.0,
 ) -> Objective:
-    """The objective that the arguments of `fit` describe; TrainingError if they make no sense.
+    """The objective that the arguments of `fit` describe; TrainingError if they are not possible.
 
-    The weights of the penalty are in units of `spread`, the standard deviation of the targets: norms of edges have the
-    unit of the targets, entropies none, and the squared error has that unit squared.
+    The weights of the penalty are in units of `spread`, the standard deviation of the targets. Norms of edges have the
+    unit of the targets, entropies have none, and the squared error has that unit squared.
     """
     if not callable(loss) and not (isinstance(loss, str) and loss in LOSSES):
         raise TrainingError(

@@ -1,4 +1,4 @@
-"""The arguments of `fit` as one value, and whether they can be met."""
+"""The arguments of `fit` as one value, and the checks whether they are possible."""
 
 import difflib
 from collections.abc import Collection, Mapping
@@ -28,7 +28,7 @@ ON_OPTIMIZERS = {
 
 @dataclass(frozen=True)
 class FitOptions:
-    """The arguments of `fit` except for the model, the data and what reports: see there."""
+    """The arguments of `fit` except the model, the data, `progress` and `callback`."""
 
     optimizer: OptimizerLike | Auto = "auto"
     steps: int | None = None
@@ -44,17 +44,18 @@ class FitOptions:
 
 
 def refuse(given: Mapping[str, object], verb: str, known: Collection[str]) -> None:
-    """Raise TrainingError for the first argument that a function does not have, with the one that was probably meant.
+    """Raise TrainingError for the first unknown argument, with the argument that was probably meant.
 
-    One of pykan's is answered with its name here, and one that belongs to an optimiser with the optimiser.
+    An argument of pykan raises an error that gives its name here, and a setting of an optimiser one that names the
+    optimiser.
     """
     for name, value in given.items():
         if name in ON_OPTIMIZERS:
-            theirs = " is pykan's word and" if name in PYKAN else ""
+            theirs = " is pykan's name and" if name in PYKAN else ""
             where = ON_OPTIMIZERS[name].format(repr(value))
             raise TrainingError(f"{name}={value!r}{theirs} belongs to the optimiser: pass optimizer=kw.{where}.")
         if name in PYKAN:
-            raise TrainingError(f"{name}={value!r} is pykan's word: here it is {PYKAN[name]}={value!r}.")
+            raise TrainingError(f"{name}={value!r} is pykan's name: here it is {PYKAN[name]}={value!r}.")
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]}=?" if close else f"its arguments are {', '.join(sorted(known))}."
         raise TrainingError(f"{verb}() has no argument {name}=: {hint}")

@@ -32,7 +32,7 @@ class Penalty:
     entropy: float = 1.0
 
     def of_norms(self, norms: list[Tensor]) -> Tensor:
-        """The penalty of given edge norms, one tensor a layer."""
+        """The penalty of given edge norms, one tensor for each layer."""
         parts = [self.l1 * layer.sum() + self.entropy * entropy(layer) for layer in norms]
         return self.lamb * torch.stack(parts).sum()
 
@@ -50,17 +50,17 @@ class Penalty:
     def quadratic(self, network: KANNetwork, x: Tensor, free: FreeParameters) -> tuple[Tensor, Tensor]:
         """Curvature (P, P) and gradient (P,) of the penalty, for second-order steps.
 
-        The gradient is exact. The curvature is that of the parabolas that touch each |φ(x)| from above today
-        (iteratively reweighted least squares), edge by edge, so it is never negative.
+        The gradient is exact. The curvature replaces each |φ(x)| by the parabola that touches it from above at the
+        present value (iteratively reweighted least squares), edge by edge, so it is never negative.
         """
         with torch.enable_grad():
             layers = trace(network, x).layers
             norms = [edge_norms(layer) for layer in layers]
             value = self.of_norms(norms)
-            seen_norms = [norm.detach().requires_grad_() for norm in norms]  # those of fixed edges have no graph
+            seen_norms = [norm.detach().requires_grad_() for norm in norms]  # norms of fixed edges have no graph
             by_norm = torch.autograd.grad(self.of_norms(seen_norms), seen_norms)
             gradient = _gradient(value, network, free)
-        curvature = x.new_zeros(free.size + 1, free.size + 1)  # the last ones take what is not free
+        curvature = x.new_zeros(free.size + 1, free.size + 1)  # the last row and column collect fixed entries
         at = 0
         for l, layer in enumerate(network.layers):
             seen, n_free = layers[l], len(free.coefficients[l])

@@ -14,10 +14,10 @@ FIRST_PICTURE, PAUSE = 0.5, 0.1  # seconds before the first picture in a noteboo
 
 
 def display(show: bool | None = None) -> AbstractContextManager[Callback | None]:
-    """The display: `show=None` shows it on a terminal and in a notebook, True everywhere, False nowhere (then None).
+    """The built-in display. None shows it on a terminal and in a notebook, True everywhere, False nowhere (then None).
 
-    On a terminal and in a notebook it is gone afterwards; elsewhere, such as in a log, every stage leaves a line of
-    plain text on stderr. Raises TrainingError for anything else.
+    On a terminal and in a notebook the display disappears afterwards. Elsewhere, such as in a log, every stage writes a
+    line of plain text to stderr. Raises TrainingError for anything else.
     """
     if show is not None and not isinstance(show, bool):
         raise TrainingError(f"progress={show!r} is not understood: pass True, False, or None to show it on a terminal.")
@@ -31,7 +31,7 @@ def display(show: bool | None = None) -> AbstractContextManager[Callback | None]
 
 
 class _Log:
-    """Plain text on stderr, one line a stage, when the stage is over."""
+    """Plain text on stderr: one line for each stage, when the stage is over."""
 
     def __init__(self) -> None:
         self.last: Event | None = None
@@ -41,7 +41,7 @@ class _Log:
         if last is not None and (last.stage, last.within) != (event.stage, event.within):
             if last.step or not _begins(event, last):
                 self.end()
-        elif last is not None and not event.step and last.step:  # the same stage anew
+        elif last is not None and not event.step and last.step:  # the same stage again
             self.end()
         self.last = event
 
@@ -94,7 +94,7 @@ def _numbers(event: Event, before: str = "") -> str:
 
 
 def _bar(**options: Any) -> Any:
-    """Rich's progress bar for one task, under a title where it has one."""
+    """Rich's progress bar for one task, with a title where the task has one."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
     from rich.text import Text
 
@@ -120,7 +120,7 @@ def _terminal() -> Iterator[Callback]:
 
 @contextmanager
 def _notebook() -> Iterator[Callback]:
-    """Rich draws the bar as HTML, which replaces the one before; that needs nothing but IPython."""
+    """Rich writes the bar as HTML, which replaces the previous one. Only IPython is needed."""
     from IPython.display import display as show  # type: ignore[import-not-found]
 
     bar = _bar(auto_refresh=False)
@@ -140,7 +140,7 @@ def _notebook() -> Iterator[Callback]:
         yield _Bar(bar, draw)
     finally:
         if handle is not None:
-            handle.update({}, raw=True)  # an output of no type: notebooks and pages show nothing in its place
+            handle.update({}, raw=True)  # an output without a type: notebooks and pages show nothing
 
 
 def _in_notebook() -> bool:

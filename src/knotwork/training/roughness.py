@@ -1,4 +1,4 @@
-"""How rough the curves of a network are: a penalty for networks with even grids, and the normal prior it stands for."""
+"""The roughness of the curves of a network: a penalty for networks with even grids, and the prior it is equal to."""
 
 import torch
 from torch import Tensor
@@ -8,12 +8,12 @@ from knotwork.training.settings import EVIDENCE
 
 
 class Roughness:
-    """Mean squared slopes and curvatures of all edges, weighted layer by layer.
+    """Mean squared slopes and curvatures of all edges, with one weight of each for every layer.
 
     Both are differences of neighbouring coefficients (P-splines, Eilers and Marx 1996) in coordinates where every grid
-    is [-1, 1], so that the units of an input make no difference. Half their weighted sum is the negative logarithm of a
+    is [-1, 1], so that the unit of an input has no effect. Half their weighted sum is the negative logarithm of a
     normal prior on the coefficients, whose precisions are `weights` (layers, 2). The slopes of layers after the first
-    keep weight 1: a layer can stretch what the one before it shrank, so two free weights would have no limit.
+    keep weight 1. A layer can stretch what the layer before it has shrunk, so two free weights would have no limit.
     `knotwork.training.evidence` chooses the other weights from the data.
 
     It is for networks with even grids, no base function and no named edge. Coefficients (P,) have the order of
@@ -30,7 +30,7 @@ class Roughness:
         slope, bend = level.diff(dim=0) / step, level.diff(n=2, dim=0) / step**2
         slopes = slope.T @ slope / max(len(slope), 1) + EVIDENCE.level_share * level / size
         self.measures = torch.stack([slopes, bend.T @ bend / max(len(bend), 1)])
-        self.places: list[Tensor] = []  # of the coefficients of each edge, layer by layer: (edges, basis)
+        self.places: list[Tensor] = []  # indices of the coefficients of each edge, layer by layer: (edges, basis)
         taken = 0
         for layer in network.layers:
             places = taken + torch.arange(layer.coefficients.numel()).view_as(layer.coefficients)
@@ -60,11 +60,11 @@ class Roughness:
             curvature[places[:, :, None], places[:, None, :]] += matrix
 
     def precisions(self) -> list[Tensor]:
-        """The matrix (basis, basis) that each edge of a layer has in the prior, layer by layer."""
+        """The prior precision matrix (basis, basis) of each edge of a layer, layer by layer."""
         return [torch.einsum("w,wij->ij", weights, self.measures) for weights in self.weights]
 
     def squares(self, coefficients: Tensor) -> Tensor:
-        """Slopes and curvatures squared, summed over the edges of each layer: (layers, 2)."""
+        """Sums of squared slopes and curvatures over the edges of each layer, (layers, 2)."""
         edges = [coefficients[places] for places in self.places]
         return torch.stack([torch.einsum("ei,wij,ej->w", c, self.measures, c) for c in edges])
 

@@ -1,4 +1,4 @@
-"""Several shapes of network, coarse to fine: on every grid the better half goes on."""
+"""Several shapes of networks, coarse to fine: on every finer grid the better half continues."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -37,27 +37,27 @@ def fit_shapes(
     callback: Callback | None = None,
     **unknown: object,
 ) -> list[FitResult]:
-    """Fit copies of networks of several shapes; a new model for each, on its best grid, the best shape first.
+    """Fit copies of networks of several shapes; one new model for each, on its best grid, the best first.
 
-    All of `models` are fitted on the first grid, with 30 steps each. On every finer grid the better half goes on, at
-    least two. The error that decides, between networks and between grids, is the RMSE on the validation rows, or on the
+    All of `models` are fitted on the first grid, with 30 steps each. On every finer grid the better half
+    continues, at least two. Networks and grids are compared by the RMSE on the validation rows, or on the
     training rows if there are none. `models` themselves are not changed.
 
     Args:
         models: KANs of the shapes to try.
         data: as in `fit`; no stream.
         grids: numbers of intervals from coarse to fine.
-        max_parameters: largest number of parameters in use; a network that has more on the first grid has no result.
+        max_parameters: largest number of parameters in use; a network with more on the first grid has no result.
         optimizer, steps, loss, lamb, lamb_l1, lamb_entropy, update_grid, grid_eps, patience, sample_weight, seed: as in
             `fit`, for each fit; `steps` holds on the first grid too.
-        progress, callback: as in `fit`; a callback that returns True ends the race with what there is.
+        progress, callback: as in `fit`; a callback that returns True ends the comparison and keeps its results.
 
     Returns:
         One `FitResult` for each network, the best first, with the steps, seconds and history of the fit on that grid.
 
     Raises:
-        TrainingError: for what is no KAN, for grids that are not whole numbers from coarse to fine, and if no network
-            is small enough.
+        TrainingError: for models that are no KAN, for grids that are not whole numbers from coarse to fine, and if no
+            network is small enough.
 
     Example:
         >>> import knotwork as kw
@@ -72,7 +72,7 @@ def fit_shapes(
     other = next((type(m).__name__ for m in models if not isinstance(m, KANNetwork)), None)
     if other is not None or not models:
         raise TrainingError(
-            f"fit_shapes() races KANs, but got {other or 'none'}: pass models such as [kw.KAN(...), ...]."
+            f"fit_shapes() compares KANs, but got {other or 'none'}: pass models such as [kw.KAN(...), ...]."
         )
     data = as_dataset(data)
     grids = [int(grids)] if is_whole(grids) else list(grids)  # type: ignore[call-overload]

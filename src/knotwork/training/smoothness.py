@@ -10,16 +10,17 @@ from knotwork.training.settings import TRAINING
 class Smoothness:
     """Σ_e w_e |Δ^(k+1) c_e|² over the curves e of a network, to be added to a mean squared error.
 
-    Coefficients that no row or hardly one determines, between rows and beyond the last ones, would be arbitrary. This
-    makes them continue the polynomial beside them. Δ^(k+1) c are the jumps of the k-th derivative from interval to
-    interval, on even knots differences of coefficients (Eilers and Marx 1996). They vanish for polynomials, and where
-    splines follow a smooth curve their squares are so small beside the squared error of any spline of this order that
-    the weight leaves the error as it is. w_e is `weight` times how much the outputs depend on the curve,
-    from `curvature`, the diagonal (P,) of the matrix of normal equations, so that units make no difference.
+    Without it, coefficients that hardly any row determines, between rows and beyond the last ones, would be arbitrary.
+    With it they continue the neighbouring polynomial. Δ^(k+1) c are the jumps of the k-th derivative between intervals;
+    on even knots they are differences of coefficients (Eilers and Marx 1996). They vanish for polynomials. Where
+    splines follow a smooth curve, their squares are much smaller than the squared error of any spline of this order, so
+    the weight does not change the error. w_e is `weight` times the sensitivity of the outputs to the curve, from
+    `curvature`, the diagonal (P,) of the matrix of normal equations. So units have no effect.
 
-    With `exact` rows, whose error is the spline's own, the jumps follow the next derivative of a smooth curve and are
-    best continued along a straight line: the sum is then over differences of the jumps, of higher order and with a
-    larger smoothness weight (`exact_order`, `exact_smoothness`). With noise such a line would lead away from the curve.
+    With `exact` rows, whose error is that of the spline itself, the jumps follow the next derivative of a smooth curve
+    and are best continued along a straight line. The sum is then over differences of the jumps, of higher order and
+    with a larger smoothness weight (`exact_order`, `exact_smoothness`). With noise such a line would deviate from the
+    curve.
     """
 
     def __init__(
@@ -29,7 +30,7 @@ class Smoothness:
         weight, higher = (weight * TRAINING.exact_smoothness, TRAINING.exact_order) if exact else (weight, 0)
         places, roots = [], []
         for layer, found in zip(network.layers, free.coefficient_places(), strict=True):
-            sources = (layer.mask > 0).nonzero()[: len(found), 0]  # all of them, or none if they are frozen
+            sources = (layer.mask > 0).nonzero()[: len(found), 0]  # all edges, or none if the coefficients are frozen
             differences = _differences(layer.knots, layer.k, higher)[sources]
             places.append(found)
             roots.append((weight * curvature[found].sum(1)).sqrt().view(-1, 1, 1) * differences.to(curvature))
@@ -43,7 +44,7 @@ class Smoothness:
     def weaken(self, parameters: Tensor, most: float) -> float:
         """Reduce the weights so that no curve adds more than its share of `most`; the sum for parameters (P,) after it.
 
-        Where the rows require a rough curve its weight falls. The weights of the other curves fall with the power
+        Where the rows require a rough curve, its weight falls. The weights of the other curves fall with the power
         `smoothness_together` of the common factor, so that no weight stays too large for an exact fit.
         """
         rough, share = self._by_curve(parameters), most / max(len(self.places), 1)
@@ -56,14 +57,14 @@ class Smoothness:
         return float(less @ rough)
 
     def add_to(self, matrix: Tensor, gradient: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """Half of its second and first derivatives added to JᵀJ (P, P) and Jᵀr (P,)."""
+        """Add half of its second and first derivatives to JᵀJ (P, P) and Jᵀr (P,)."""
         matrix, gradient, places = matrix.clone(), gradient.clone(), self.places
         gradient[places] += (self.squares @ parameters[places].unsqueeze(2)).squeeze(2)
         matrix[places.unsqueeze(2), places.unsqueeze(1)] += self.squares
         return matrix, gradient
 
     def _by_curve(self, parameters: Tensor) -> Tensor:
-        """What every curve adds to the sum: (curves,)."""
+        """The contribution of every curve to the sum, (curves,)."""
         return (self.roots @ parameters[self.places].unsqueeze(2)).square().sum((1, 2))
 
     def _square(self) -> None:
@@ -71,11 +72,11 @@ class Smoothness:
 
 
 def _differences(knots: Tensor, k: int, higher: int = 0) -> Tensor:
-    """How far the k-th derivative jumps from interval to interval, from the coefficients: (in, G - 1, G + k).
+    """The jumps of the k-th derivative between intervals, as a matrix on the coefficients: (in, G - 1, G + k).
 
-    For knots (in, G + 2k + 1); in units of the mean interval and over 2^(k+1), so that on even knots these are
-    differences of order k + 1. With `higher` they are so many times divided by the distance of their knots and
-    subtracted again, as far as there are enough: of order k + 1 + higher, at least one row.
+    Knots are (in, G + 2k + 1). The jumps are in units of the mean interval and divided by 2^(k+1), so that on even
+    knots they are differences of order k + 1. With `higher` they are divided by the distance of their knots and
+    subtracted again this number of times, as long as at least one row is left: differences of order k + 1 + higher.
     """
     grid = knots.shape[1] - 2 * k - 1
     mean = (knots[:, grid + k, None] - knots[:, k, None]) / grid
@@ -86,7 +87,7 @@ def _differences(knots: Tensor, k: int, higher: int = 0) -> Tensor:
         found = found.diff(dim=1) * ((k - m + 1) / gap.maximum(tiny)).unsqueeze(2)
     found = found.diff(dim=1) * (mean**k / 2 ** (k + 1)).unsqueeze(2)
     found = found.expand(len(knots), -1, -1)
-    places = (knots[:, k + 1 : grid + k + 1] + knots[:, k : grid + k]) / 2  # of the k-th derivative
+    places = (knots[:, k + 1 : grid + k + 1] + knots[:, k : grid + k]) / 2  # centres of intervals
     for _ in range(min(higher, grid - 2)):
         found = (found * (mean / places.diff().maximum(tiny)).unsqueeze(2)).diff(dim=1) / 2
         places = (places[:, 1:] + places[:, :-1]) / 2

@@ -1,4 +1,4 @@
-"""How many threads a fit uses: one where its tensors are too small for two to help."""
+"""The number of threads of a fit: one where its tensors are too small for two threads to help."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from knotwork.training.settings import TRAINING
 
 @contextmanager
 def threads_for(entries: float) -> Iterator[None]:
-    """One torch thread for work on fewer entries than pay for sharing; the caller's number comes back afterwards.
+    """One torch thread for work on few entries. The caller's number of threads is restored afterwards.
 
     Threads of OpenMP wait for each other by spinning, so on a busy machine two threads on tiny tensors can
     take ten times as long as one.

@@ -1,4 +1,4 @@
-"""What observes the steps of a fit: it keeps the history and the best state, and says when to stop."""
+"""The observer of a fit: it keeps the history and the best state, and decides when to stop."""
 
 import time
 
@@ -16,11 +16,11 @@ NAN = float("nan")
 
 
 class Watch:
-    """Called by an optimiser after its steps, with the objective on all training rows where it knows it.
+    """An optimiser calls it after each step, with the objective on all training rows where it knows this value.
 
-    Keeps the state with the lowest objective, or with the lowest validation loss where `patience` is given, the state
-    before the fit included. Where rows hold no noise, the last of all states is kept whose squared error is within the
-    factor `alike` of the lowest and no worse than the first. Returns a `Stop` where the fit is to end.
+    It keeps the state with the lowest objective, or with the lowest validation loss where `patience` is given. The
+    state before the fit counts too. Where rows hold no noise, it keeps the last state whose squared error is within the
+    factor `alike` of the lowest and no larger than the first. It returns a `Stop` where the fit is to end.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Watch:
         return self.stopped_by_callback() if stopped else None
 
     def stopped_by_callback(self) -> Stop:
-        """What ends a fit that a callback asked to stop."""
+        """The `Stop` of a fit that a callback asked to stop."""
         return Stop(StopReason.CALLBACK, StopReason.CALLBACK.value)
 
     @property
@@ -73,13 +73,13 @@ class Watch:
         return self.history[-1].step if self.history else 0
 
     def restore_best(self) -> float:
-        """Put the best state into the model, the present one included; its objective on the training rows."""
+        """Put the best state (or the present one) into the model, and return its objective on the training rows."""
         self._offer(self._judged())
         self.model.load_state_dict(self.state)
         return self._value()
 
     def _offer(self, value: float) -> bool:
-        """Keep the present state if `value` is the lowest so far, or like it; whether it is the lowest."""
+        """Keep the present state if `value` is the lowest so far, or close to it; whether it is the lowest."""
         better = value < self.best
         if better or (self.best < self.clean and value < self.alike * self.best and value <= self.first):
             self._keep()
@@ -91,7 +91,7 @@ class Watch:
         self.state = {name: v.detach().clone() for name, v in self.model.state_dict().items()}
 
     def _judged(self) -> float:
-        """What the present state is judged by."""
+        """The value by which the present state is compared with others."""
         validation = None if self.patience is None else self._validation()
         return self._value() if validation is None else validation
 

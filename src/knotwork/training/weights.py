@@ -1,4 +1,4 @@
-"""How often each row counts in a fit."""
+"""Weights of rows in a fit."""
 
 import warnings
 from dataclasses import replace
@@ -12,10 +12,10 @@ from knotwork.errors import KnotworkWarning, TrainingError
 
 
 def weighed(data: object, sample_weight: object) -> tuple[Dataset | Stream, tuple[Tensor, Tensor] | None]:
-    """The data without rows that weigh nothing, and the weights of training and validation rows; None if all are equal.
+    """The data without rows of weight zero, and the weights of training and validation rows; None if all are equal.
 
-    Of a Dataset `sample_weight` weighs the training rows, of a pair (X, y) all rows, those that validate too.
-    Raises TrainingError for anything but a number from 0 for each of them.
+    For a Dataset `sample_weight` holds the weights of the training rows, for a pair (X, y) those of all rows.
+    Raises TrainingError for anything but one finite number from 0 on for each row.
     """
     rows = dataset_or_stream(data)
     if sample_weight is None:
@@ -42,16 +42,16 @@ def weighed(data: object, sample_weight: object) -> tuple[Dataset | Stream, tupl
 
 
 def with_weights(rows: Batch, weights: Tensor | None = None) -> Batch:
-    """Rows (x, y) whose targets have one column more, the weights (n,), or ones, over their mean."""
+    """Rows (x, y) with one more column of targets: the weights (n,) divided by their mean, or ones."""
     x, y = rows
     weights = y.new_ones(len(y)) if weights is None else weights.to(y)
     return x, torch.cat([y, (weights / weights.mean()).unsqueeze(1)], 1)
 
 
 def _places(X: object) -> tuple[Tensor, Tensor]:
-    """Which rows of X a pair (X, y) trains on and which validate."""
+    """The rows of X that train and the rows that validate, for a pair (X, y)."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", KnotworkWarning)  # of constants: said already
+        warnings.simplefilter("ignore", KnotworkWarning)  # the warning of constant columns was given already
         numbered = dataset_or_stream((X, torch.arange(len(X))))  # type: ignore[arg-type]
     assert isinstance(numbered, Dataset)
     return numbered.y_train[:, 0].long(), numbered.y_val[:, 0].long()

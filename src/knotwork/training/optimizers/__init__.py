@@ -1,4 +1,4 @@
-"""Optimisers as values: one file each, and one line each in `OPTIMIZERS` for those that have a name."""
+"""Optimisers as values: one file for each. Those with a name have a line in `OPTIMIZERS`."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ OptimizerLike = str | Optimizer | type[torch.optim.Optimizer]
 
 
 def optimizer_of(asked: object, starts: int | None = None) -> Optimizer | Auto:
-    """The optimiser that a value, a name or a class of torch stands for; `starts` are those of "auto" and "lm".
+    """The optimiser for a value, a name or a class of torch; `starts` are those of "auto" and "lm".
 
     Raises TrainingError for anything else.
     """

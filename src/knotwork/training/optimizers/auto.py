@@ -1,4 +1,4 @@
-"""The choice of an optimiser where none is asked for."""
+"""The choice of an optimiser where none is specified."""
 
 from dataclasses import dataclass, field
 
@@ -30,7 +30,7 @@ class Auto:
             return Adam(), "the loss is a function that was passed"
         residuals, size = as_dataset(data).y_train.numel(), FreeParameters(model).size
         edges = sum(int(layer.active().sum()) for layer in model.layers)
-        in_a_row = edges * (model.spec.k + 2)  # parameters that one row depends on, at most
+        in_a_row = edges * (model.spec.k + 2)  # largest number of parameters that one row depends on
         products = residuals * min(size**2, KERNELS.sparse_rows_factor * in_a_row**2)
         few = products <= TRAINING.most_products and size <= TRAINING.most_parameters
         how_many = "few enough" if few else "too many"

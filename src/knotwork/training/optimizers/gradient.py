@@ -16,10 +16,10 @@ from knotwork.training.settings import TRAINING
 
 @torch.enable_grad()
 def by_gradient(optimizer: type[torch.optim.Optimizer], task: Task, lr: float, batch_size: int | None) -> Ended:
-    """Steps of a torch optimiser on one batch each, in place.
+    """Steps of a torch optimiser, each on one batch, in place.
 
     Hidden grids follow the training rows in the first half of the steps. The losses are evaluated after every step or,
-    where the rows are many, every few steps.
+    where there are many rows, every few steps.
     """
     if task.begin():
         return task.watch.stopped_by_callback().after(0)
@@ -48,20 +48,20 @@ def by_gradient(optimizer: type[torch.optim.Optimizer], task: Task, lr: float, b
 
 
 def check_batches(batch_size: int | None, data: Dataset | Stream) -> None:
-    """TrainingError for a size of batches where a loader has already chosen one."""
+    """TrainingError for a batch size where a loader already determines it."""
     if batch_size is not None and isinstance(data, Stream) and not data.sized:
         raise TrainingError(f"batch_size={batch_size} is not possible: these batches have the size their loader gives.")
 
 
 def rows_of_batch(batch_size: int | None, task: Task) -> int | None:
-    """The rows of a batch; None: all."""
+    """The number of rows of a batch; None: all rows."""
     if batch_size is None and (isinstance(task.data, Stream) or len(task.x) > TRAINING.rows_without_batches):
         return TRAINING.batch_rows
     return batch_size
 
 
 def batches(task: Task, size: int | None) -> Iterator[Batch]:
-    """Mini-batches without end, in the type of `task.x`: of the training rows, or those of the stream."""
+    """Mini-batches without end, in the dtype of `task.x`: of the training rows, or of the stream."""
     x, y = task.x, task.y
     if isinstance(task.data, Stream):
         return ((x_.to(x.dtype), y_.to(y.dtype)) for x_, y_ in task.data.batches(size or len(x), task.generator))
@@ -69,7 +69,7 @@ def batches(task: Task, size: int | None) -> Iterator[Batch]:
 
 
 def minibatches(n: int, size: int | None, generator: torch.Generator) -> Iterator[Tensor]:
-    """Row numbers of one batch after another, without end: each epoch a new permutation; all rows if size is None."""
+    """Row numbers of the batches, without end. Each epoch is a new permutation; size None: all rows."""
     while True:
         order = torch.randperm(n, generator=generator)
         yield from order.split(size or n)
@@ -78,14 +78,14 @@ def minibatches(n: int, size: int | None, generator: torch.Generator) -> Iterato
 def evaluation_interval(rows: int, batch: int, steps: int) -> int:
     """The number of steps between two evaluations of the losses on `rows`, so that these cost no more than the steps.
 
-    It is 1 where the rows are few or all in a batch, and small enough for 20 evaluations in a fit.
+    It is 1 where there are few rows or all are in a batch, and small enough for 20 evaluations in a fit.
     """
     often = rows // max(batch, TRAINING.rows_worth_evaluating)
     return max(1, min(often, steps // TRAINING.least_evaluations))
 
 
 def _fixed_constants(model: nn.Module) -> list[tuple[nn.Parameter, list[int], Tensor]]:
-    """Constants of named edges that do not train, with their values: weight decay would move them all the same."""
+    """Constants of named edges that are not trained, with their values. Weight decay would change them."""
     if not isinstance(model, KANNetwork):
         return []
     rows = [[n for n, edge in enumerate(layer.named) if not edge[3]] for layer in model.layers]

@@ -1,4 +1,4 @@
-"""L-BFGS on all rows, in coordinates where the loss of a KAN is nearly round."""
+"""L-BFGS on all rows, in coordinates where the loss of a KAN is nearly isotropic."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,13 +19,14 @@ from knotwork.training.settings import TRAINING
 
 @dataclass(frozen=True)
 class LBFGS(Optimizer):
-    """L-BFGS with strong Wolfe line search on all rows, 20 iterations a step.
+    """L-BFGS with strong Wolfe line search on all rows, 20 iterations in each step.
 
     It takes any model and any loss. For the squared error of a KAN of at most 2,000 parameters the variables of each
-    step are L'θ, where LL' is the damped Gauss-Newton matrix at its start: there the loss is nearly round.
+    step are L'θ, where LL' is the damped Gauss-Newton matrix at its start. In these the
+    loss is nearly isotropic.
 
     Args:
-        lr: the first length that the line search tries, relative to the quasi-Newton step, so 1.
+        lr: the first step length of the line search, relative to the quasi-Newton step, whose own length is 1.
 
     Raises:
         TrainingError: for a length that is not positive.
@@ -73,7 +74,7 @@ def by_lbfgs(task: Task, lr: float) -> Ended:
         moved = False
         if task.update_grid and step <= min(steps // 2, TRAINING.lbfgs_grid_steps) and isinstance(model, KANNetwork):
             moved = adapt_hidden_grids(model, x)
-            plain = None if moved else plain  # the curvature it remembers is that of the old grids
+            plain = None if moved else plain  # its approximate curvature is that of the old grids
         stop = task.watch(step, float("nan"))
         if stop:
             return stop.after(step)
@@ -112,7 +113,7 @@ def _plain(model: nn.Module, x: Tensor, y: Tensor, objective: Objective, lr: flo
 
 
 def _preconditioned(network: KANNetwork, x: Tensor, y: Tensor, objective: Objective, lr: float) -> float:
-    """One step in the coordinates of the present Gauss-Newton matrix; the loss before it."""
+    """One step in the coordinates of the present Gauss-Newton matrix; returns the loss before it."""
     free = FreeParameters(network)
     goal = objective.likelihood
     assert goal is not None

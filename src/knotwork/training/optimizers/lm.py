@@ -1,4 +1,4 @@
-"""Levenberg-Marquardt, the default for KANs of moderate size, with a race of starting points before the first fit."""
+"""Levenberg-Marquardt, the default for KANs of moderate size, with several starting points before the first fit."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -19,17 +19,17 @@ from knotwork.training.settings import TRAINING
 
 @dataclass(frozen=True)
 class LevenbergMarquardt(Optimizer):
-    """Damped Gauss-Newton steps on all rows: the optimiser that reaches the accuracy splines allow.
+    """Damped Gauss-Newton steps on all rows: the optimiser that reaches the accuracy of splines.
 
     It fits a KAN to the squared error or to labels. The steps are those of Madsen, Nielsen, Tingleff 2004 (section 3.2)
     with the geodesic acceleration of Transtrum and Sethna 2012.
 
     Args:
-        starts: starting points that a KAN of more than one layer races before its first fit, its own among them. The
-            race ends early once several reach the same place. 64 is chosen so that minimal shapes, most of whose starts
-            end in poor local minima, are found reliably.
-        tolerance: the fit has converged when ten steps in a row bring no loss that is lower by this share of it.
-        n_jobs: processes that share the race; None: one, -1: one for each core. The result is the same.
+        starts: number of starting points before the first fit of a KAN of more than one layer, its own among them. Few
+            steps are made from each, and the best one continues. The search ends early once several reach the same
+            minimum. 64 is enough for minimal shapes, where most starts end in poor local minima.
+        tolerance: the fit has converged when ten steps in a row do not lower the loss by this share of it.
+        n_jobs: processes that share the starting points; None: one, -1: one for each core. The result is the same.
 
     Raises:
         TrainingError: for values that are not possible.

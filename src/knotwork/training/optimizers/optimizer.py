@@ -1,4 +1,4 @@
-"""What an optimiser is: a value with its own settings, which minimises the objective of one fit."""
+"""The interface of optimisers: a value with its own settings, which minimises the objective of one fit."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from knotwork.training.watch import Watch
 
 @dataclass(frozen=True)
 class Task:
-    """One fit, as an optimiser receives it: the model is trained in place.
+    """One fit, as an optimiser receives it. The model is trained in place.
 
-    `x` (n, in) and `y` (n, out) are the training rows, and `data` is what they come from. `watch(step, loss)` is called
-    after every step, with the loss where it is known; it keeps the best state and returns a `Stop` where the fit is to
-    end. `first` is True for a KAN that was never fitted. `title` names the stage of the steps.
+    `x` (n, in) and `y` (n, out) are the training rows, and `data` is their source. `watch(step, loss)` is called after
+    every step, with the loss where it is known. It keeps the best state and returns a `Stop` where the fit is to end.
+    `first` is True for a KAN that was never fitted. `title` names the stage of the steps.
     """
 
     model: nn.Module
@@ -43,16 +43,16 @@ class Task:
 
 
 class Optimizer(ABC):
-    """An optimiser with its settings. A new one is a class of this kind, and a line in `OPTIMIZERS` if it has a name.
+    """An optimiser with its settings. A new optimiser is a subclass, and a line in `OPTIMIZERS` if it has a name.
 
-    `most_steps` is the number of steps that `fit` makes at most unless `steps=` says otherwise.
+    `most_steps` is the largest number of steps of a fit where `steps=` is not given.
     """
 
     most_steps: ClassVar[int] = 2000
 
     @property
     def name(self) -> str:
-        """What `FitResult.optimizer` says."""
+        """The name in `FitResult.optimizer`."""
         return type(self).__name__
 
     def check(self, model: nn.Module, data: Dataset | Stream, objective: Objective) -> None:  # noqa: B027
@@ -86,5 +86,5 @@ def refuse_stream(name: str, data: Dataset | Stream) -> None:
     if isinstance(data, Stream):
         raise TrainingError(
             f"optimizer={name!r} needs all rows at once, but these come in batches; use 'adam', or fit the "
-            "sample that is held, data.sample."
+            "sample in memory, data.sample."
         )
