@@ -1,4 +1,4 @@
-"""A problem whose residual presses Ctrl-C."""
+"""A problem whose residual raises KeyboardInterrupt."""
 
 from collections.abc import Sequence
 

@@ -21,11 +21,11 @@ def test_points_are_dense_where_the_residual_is_large():
             parameter.zero_()
     x = adaptive_points(layer_at_half(), model, NONE, 400, seed=0)
     near = float(((x[:, 0] - 0.5).abs() < 0.05).double().mean())
-    assert x.shape == (400, 2) and 0.3 < near < 0.7  # of evenly spread points 0.1
+    assert x.shape == (400, 2) and 0.3 < near < 0.7  # 0.1 for evenly distributed points
     assert torch.equal(x, adaptive_points(layer_at_half(), model, NONE, 400, seed=0))
 
 
-def test_knots_are_dense_where_points_are_and_the_function_stays():
+def test_knots_are_dense_where_points_are_dense_and_the_function_is_kept():
     model = kw.KAN([2, 3, 1], grid=5, k=5, seed=0, grid_range=(0.0, 1.0))
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -41,7 +41,7 @@ def test_knots_are_dense_where_points_are_and_the_function_stays():
     torch.testing.assert_close(finer(at), model(at), rtol=1e-11, atol=1e-11)
 
 
-def test_solving_with_adaptive_refinement():
+def test_adaptive_refinement_solves_an_equation_with_a_thin_layer():
     problem = pde.Problem(
         lambda u, x: u.d("x") - 2 * x, {"x": (-1, 1)}, [pde.dirichlet(1.0, on={"x": -1})], exact=lambda x: x**2
     )

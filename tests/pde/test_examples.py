@@ -1,4 +1,4 @@
-"""The examples in the docstrings of what users call run and print what they say."""
+"""The examples in the docstrings of public functions run and print the documented output."""
 
 import doctest
 
@@ -21,7 +21,7 @@ FRONT_DOORS = {
 
 
 @pytest.mark.parametrize("thing", FRONT_DOORS.values(), ids=list(FRONT_DOORS))
-def test_the_example_runs(thing):
+def test_the_example_runs_and_prints_the_documented_output(thing):
     examples = [test for test in doctest.DocTestFinder(recurse=False).find(thing, thing.__name__) if test.examples]
     assert examples, f"{thing.__name__} has no example"
     for test in examples:

@@ -20,7 +20,7 @@ every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=list(N
 
 
 def partial(values, x, multi):
-    """The twin: nested autograd, one coordinate after the other."""
+    """The definition by nested autograd, one coordinate after the other."""
     for i, times in enumerate(multi):
         for _ in range(times):
             if not values.requires_grad:
@@ -99,7 +99,7 @@ def test_the_jacobian_of_a_residual_is_that_of_autograd(network):
     torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-9 * scale)
 
 
-def test_rows_of_copies_are_added():
+def test_jacobian_rows_of_repeated_points_are_added():
     network = kw.KAN([2, 3, 1], seed=0)
     x, directions, free = rows(network, 8), directions_for([(1, 0)]), FreeParameters(network)
     sweep = swept(network, x, directions)
@@ -116,18 +116,18 @@ def test_rows_of_copies_are_added():
         ((2, 1), {(2, 1): 1 / 6, (1, 1): -1 / 3, (1, 0): -1.0, (0, 1): 1 / 6}),
     ],
 )
-def test_polarisation(multi, expected):
+def test_mixed_derivatives_are_sums_of_directional_derivatives(multi, expected):
     found = {line: factor for factor, line, _ in polarisation(multi)}
     assert found == pytest.approx(expected)
 
 
-def test_only_the_directions_that_are_needed():
+def test_only_the_required_directions_are_computed():
     directions = directions_for([(0, 0), (1, 0), (0, 2)])
     assert directions.vectors == ((1, 0), (0, 1)) and directions.orders == (1, 2) and directions.size == 4
 
 
 @pytest.mark.parametrize("layer", [0, 1])
-def test_named_edges_of_the_first_layer_and_trainable_ones_are_refused(layer):
+def test_named_edges_in_the_first_layer_and_trainable_named_edges_are_refused(layer):
     network = kw.KAN([1, 1, 1], seed=0)
     network.fix_symbolic(layer, 0, 0, "sin", params=(1, 0, 1, 0), trainable=layer == 1)
     with pytest.raises(SpecError, match="trainable=False"):

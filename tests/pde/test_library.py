@@ -1,4 +1,4 @@
-"""The exact solutions of the library solve its problems, and its references have converged."""
+"""The exact solutions of the library solve its problems, and its reference solutions have converged."""
 
 import math
 
@@ -66,7 +66,7 @@ def check(problem, step=1e-3, tolerance=1e-4):
         (library.inverse_diffusivity, 1e-3),
     ],
 )
-def test_exact_solutions_leave_no_residual(make, tolerance):
+def test_the_residual_of_exact_solutions_is_zero(make, tolerance):
     check(make(), tolerance=tolerance)
 
 
@@ -79,7 +79,7 @@ def test_the_reference_of_burgers_has_converged():
     check(library.burgers(), step=1e-4, tolerance=2.0)
 
 
-def test_burgers_slope_at_the_layer_is_the_published_one():
+def test_the_slope_of_burgers_solution_at_the_layer_is_the_published_one():
     h = 1e-6
     x = torch.tensor([h, -h], dtype=torch.float64)
     u = references.burgers(x, torch.full_like(x, 1.6037 / math.pi))
@@ -92,4 +92,5 @@ def test_the_reference_of_allen_cahn_has_converged():
     coarse, fine = references.allen_cahn(x, t, 512, 500), references.allen_cahn(x, t)
     assert float((coarse - fine).norm() / fine.norm()) < 3e-6
     start = references.allen_cahn(x, torch.zeros_like(x))
-    torch.testing.assert_close(start, x**2 * (math.pi * x).cos(), rtol=0, atol=3e-4)  # a kink at the ends, at t = 0
+    # the periodic solution has a kink at the ends for t = 0
+    torch.testing.assert_close(start, x**2 * (math.pi * x).cos(), rtol=0, atol=3e-4)

@@ -1,4 +1,4 @@
-"""Problems as users state them: what residuals are evaluated with, and error messages."""
+"""Problems as users state them: values and derivatives in residuals, and error messages."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def term_of(problem, model, n=9):
 
 
 def nested(model, x, *coordinates):
-    """The twin: nested autograd."""
+    """The definition by nested autograd."""
     x = x.clone().requires_grad_()
     values = model(x)[:, 0]
     for i in coordinates:
@@ -97,7 +97,7 @@ def test_a_hard_condition_holds_exactly():
     torch.testing.assert_close(found, at[:, 1].cos())
 
 
-def test_faces_of_conditions():
+def test_conditions_hold_on_the_faces_they_specify():
     heat = pde.Problem(
         lambda u: u.d("t") - u.d("x", "x"),
         {"x": (0, 1), "t": (0, 2)},
@@ -110,7 +110,7 @@ def test_faces_of_conditions():
     assert mine[0].x.tolist() == [[0.5, 0.5]]
 
 
-def test_points_are_even_on_every_axis():
+def test_points_are_evenly_distributed_along_every_axis():
     x = sobol_points(256, torch.tensor([[0.0, 0.0], [1.0, 2.0]], dtype=torch.float64), 3)
     for column, length in zip(x.T, (1, 2), strict=True):
         assert len(set(column.tolist())) == 256
@@ -118,14 +118,14 @@ def test_points_are_even_on_every_axis():
     assert torch.equal(x, sobol_points(256, torch.tensor([[0.0, 0.0], [1.0, 2.0]], dtype=torch.float64), 3))
 
 
-def test_the_corners_and_faces_of_the_box_are_among_the_points():
+def test_points_include_the_corners_and_faces_of_the_box():
     ends = torch.tensor([[-1.0, 0.0, 2.0], [1.0, 3.0, 5.0]], dtype=torch.float64)
     x = points_with_faces(1000, ends, 0)
     corners = {tuple(p) for p in torch.cartesian_prod(*ends.T).tolist()}
     assert len(x) == 1000 and corners <= {tuple(p) for p in x.tolist()}
     assert bool(((x >= ends[0]) & (x <= ends[1])).all())
     on_faces = (x.unsqueeze(0) == ends.unsqueeze(1)).sum(1)
-    assert bool(((on_faces > 80) & (on_faces < 125)).all())  # a lattice of ten points an axis has 100
+    assert bool(((on_faces > 80) & (on_faces < 125)).all())  # a lattice with ten points along each axis has 100
     assert len(points_with_faces(1000, torch.stack([torch.zeros(20), torch.ones(20)]).double(), 0)) == 1000
     start = condition_points(laplace(), pde.dirichlet(0.0, on={"y": 0}), 10, 0)[0].x
     assert {-1.0, 1.0} <= set(start[:, 0].tolist())
@@ -154,7 +154,7 @@ PROBLEMS = [
 
 
 @pytest.mark.parametrize(("make", "message"), PROBLEMS)
-def test_solving_reports_what_is_wrong_with_a_problem(make, message):
+def test_errors_in_a_problem_are_reported_by_solve(make, message):
     with pytest.raises(SpecError, match=message):
         pde.solve(make(), width=[2, 3, 1])
 
@@ -191,6 +191,6 @@ def test_an_inconsistent_problem_is_refused(make, message):
         ({"model": kw.KAN([2, 2, 1], dtype=torch.float32)}, "solved in float64"),
     ],
 )
-def test_settings_that_are_not_possible(settings, message):
+def test_impossible_settings_are_refused(settings, message):
     with pytest.raises((SpecError, TrainingError), match=message):
         pde.solve(laplace(), **settings)

@@ -1,4 +1,4 @@
-"""A problem that cannot be solved is refused, with a message that tells what to do."""
+"""A problem that cannot be solved is refused, with a message that says what to do."""
 
 import pytest
 import torch
@@ -24,22 +24,22 @@ LATER = torch.linspace(0, 4, 9, dtype=torch.float64)[:, None]
         (decay(pde.hard(lambda t: t, 1.0)), r"hard\(\) holds for all of them"),
     ],
 )
-def test_windows_are_for_initial_conditions(problem, message):
+def test_windows_are_refused_for_other_conditions_at_given_times(problem, message):
     with pytest.raises(SpecError, match=f"windows=2 cuts time into parts, but {message}"):
         pde.solve(problem, width=[1, 1], windows=2, starts=1, steps=1)
 
 
-def test_adaptive_refinement_is_for_boxes():
+def test_adaptive_refinement_is_refused_for_points_of_the_user():
     with pytest.raises(SpecError, match="points of its own"):
         pde.solve(decay(pde.initial(1.0), points=LATER), width=[1, 1], adaptive=True)
 
 
-def test_there_are_no_faces_of_space_where_there_is_no_space():
+def test_a_dirichlet_condition_without_a_space_coordinate_is_refused():
     with pytest.raises(SpecError, match=r"dirichlet\(\) holds on the faces of space, and there is none beside t"):
         pde.solve(decay(pde.dirichlet(1.0)), width=[1, 1], starts=1, steps=1)
 
 
-def test_networks_that_do_not_fit_are_refused():
+def test_networks_of_another_structure_are_refused():
     line = pde.Problem(lambda u, x, y: u.d("x") + u.d("y"), {"x": (0, 1), "y": (0, 1)}, [pde.dirichlet(0.0)])
     with pytest.raises(SpecError, match="fits a KAN, but got a MLP"):
         pde.solve(line, MLP([2, 3, 1]))  # type: ignore[arg-type]
@@ -51,7 +51,7 @@ def test_networks_that_do_not_fit_are_refused():
         pde.solve(line, pruned)
 
 
-def test_a_hard_condition_is_the_same_where_gradients_are_off():
+def test_a_hard_condition_is_the_same_under_no_grad():
     problem = pde.Problem(lambda u, x: u.d("x", "x") + 1, {"x": (0, 3)}, [pde.hard(lambda x: x * (3 - x))])
     with torch.no_grad():
         solution = pde.solve(problem, width=[1, 1], grid=5, starts=1, steps=5)
@@ -83,12 +83,12 @@ def test_fields_can_be_compared_and_stand_in_exponents():
     ("values", "message"),
     [(torch.ones(8), "8 values for 9 points"), (torch.full((9,), torch.nan), "values that are not finite")],
 )
-def test_measured_values_belong_to_points(values, message):
+def test_measured_values_must_be_finite_and_one_for_each_point(values, message):
     with pytest.raises(SpecError, match=message):
         pde.data(LATER, values)
 
 
-def test_the_callback_ends_all_windows():
+def test_a_callback_that_returns_true_ends_all_windows():
     seen = []
     problem = decay(pde.initial(1.0))
     solution = pde.solve(

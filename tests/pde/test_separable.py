@@ -28,7 +28,7 @@ def heat():
 
 
 def advection():
-    """A wave at rest and moving at x = 0, so that its initial values and its velocity must both be fixed."""
+    """A wave equation with initial values and initial velocities, which must both be fixed."""
     return pde.Problem(
         lambda u: u.d("t", "t") - u.d("x", "x"),
         {"x": (0, 1), "t": (2, 4)},
@@ -51,7 +51,7 @@ def exchange():
 
 
 @pytest.mark.parametrize("problem", [heat(), exchange()])
-def test_each_factor_sees_one_coordinate_and_each_product_one_field(problem):
+def test_each_factor_depends_on_one_coordinate_and_each_product_belongs_to_one_field(problem):
     model = set_to_domain(separable_network(problem, 3, 6, 4, 0), problem)
     draw_first_values(model, torch.Generator().manual_seed(1))
     fields, x = len(problem.fields), rows(problem)
@@ -65,7 +65,7 @@ def test_each_factor_sees_one_coordinate_and_each_product_one_field(problem):
     assert model.parameters_in_use() == 3 * fields * (2 * 10 + 4)
 
 
-def test_the_initial_condition_is_fixed_and_continues_at_its_velocity():
+def test_initial_values_and_initial_velocities_are_fixed():
     problem = advection()
     model = set_to_domain(separable_network(problem, 5, 10, 5, 0), problem, (10, 4))
     terms = [term for term in make_terms(problem, 10, 60, 0) if term.name == "initial"]
@@ -76,14 +76,14 @@ def test_the_initial_condition_is_fixed_and_continues_at_its_velocity():
     torch.testing.assert_close(model(x)[:, 0], expected, rtol=0, atol=1e-5)
 
 
-def test_a_coordinate_with_fewer_intervals_has_the_rest_beyond_its_end():
+def test_unused_knots_of_a_coordinate_with_fewer_intervals_lie_beyond_its_end():
     problem = heat()
     knots = set_to_domain(separable_network(problem, 1, 12, 3, 0), problem, (12, 4)).layers[0].knots[:, 3:-3]
     torch.testing.assert_close(knots[0], torch.linspace(0, 1, 13, dtype=torch.float64))
     torch.testing.assert_close(knots[1, :5], torch.linspace(0, 1, 5, dtype=torch.float64))
 
 
-def test_splines_beyond_the_end_of_a_coordinate_neither_count_nor_move():
+def test_splines_beyond_the_end_of_a_coordinate_are_not_trained():
     problem = heat()
     model = set_to_domain(separable_network(problem, 2, 12, 3, 0), problem, (12, 4))
     draw_first_values(model, torch.Generator().manual_seed(1))
@@ -99,7 +99,7 @@ def test_splines_beyond_the_end_of_a_coordinate_neither_count_nor_move():
     assert torch.equal(moved[7:], kept[..., ::2][1][7:]) and moved[:7].abs().max() > 0
 
 
-def test_residuals_are_evened_out_but_not_those_reported():
+def test_row_equilibration_scales_residuals_but_not_the_reported_ones():
     problem = pde.Problem(
         lambda u, x: u.d("t") * torch.where(x > 0.5, 1e3, 1.0), heat().domain, heat().conditions, exact=None
     )
@@ -145,11 +145,11 @@ def test_equidistributed_knots_resolve_a_thin_layer():
         problem, model, graded = fitted_layer(new)
     inner = new[5:-5]
     assert bool((inner.diff() > 0).all()) and inner[0] == 0 and inner[-1] == 1
-    assert int(((inner - 0.3).abs() < 0.1).sum()) > 15  # of 31; evenly 6
+    assert int(((inner - 0.3).abs() < 0.1).sum()) > 15  # of 31 knots; 6 if they were uniform
     assert graded < even / 300
 
 
-def test_knots_are_moved_with_the_closest_curves():
+def test_moving_knots_keeps_the_curves_as_closely_as_possible():
     knots = extend_knots(torch.linspace(0, 1, 31, dtype=torch.float64).pow(1.1).unsqueeze(0), 5)[0]
     problem, smooth, _ = fitted_layer(knots)
     with torch.no_grad():
@@ -160,7 +160,7 @@ def test_knots_are_moved_with_the_closest_curves():
     torch.testing.assert_close(moved(x), smooth(x), rtol=0, atol=1e-4)
 
 
-def test_points_follow_the_knots_on_free_coordinates_only():
+def test_points_are_distributed_like_the_knots_on_free_coordinates_only():
     problem, model, _ = fitted_layer(None)
     points = torch.linspace(0, 1, 31, dtype=torch.float64) ** 3
     model.layers[0].knots[0, 5:-5] = points
@@ -174,14 +174,14 @@ def test_points_follow_the_knots_on_free_coordinates_only():
     assert bool((kept.x[:, 0] == 0.5).all()) and kept.opposite is not None and bool((kept.opposite[:, 0] == 0.5).all())
 
 
-def test_few_products_solve_heat_and_windows_may_be_listed():
+def test_few_products_solve_the_heat_equation_in_listed_windows():
     whole = pde.solve(heat(), rank=2, grid={"x": 10, "t": 4}, steps=30)
     parts = pde.solve(heat(), rank=2, grid={"x": 10, "t": 4}, steps=30, windows=[0.2], adaptive=True)
     assert whole.relative_l2 < 1e-5 and parts.relative_l2 < 1e-5
     assert parts.windows == ((0.0, 0.2), (0.2, 1.0)) and parts.parameters == 2 * whole.parameters == 2 * 2 * (15 + 9)
 
 
-def test_adaptive_refinement_resolves_a_layer_that_even_knots_do_not():
+def test_adaptive_refinement_resolves_a_layer_that_uniform_knots_do_not():
     """Burgers' equation at ν = 0.03 until t = 0.5, whose layer is a thirtieth of the domain."""
     burgers = pde.library.burgers(0.03)
     problem = pde.Problem(burgers.residual, {"x": (-1, 1), "t": (0, 0.5)}, burgers.conditions, exact=burgers.exact["u"])
@@ -220,13 +220,13 @@ def test_inconsistent_settings_are_refused(settings, message):
         pde.solve(heat(), **settings)
 
 
-def test_one_coordinate_has_no_products():
+def test_products_for_a_problem_of_one_coordinate_are_refused():
     line = pde.Problem(lambda u: u.d("t") + u, {"t": (0, 1)}, [pde.initial(1.0)])
     with pytest.raises(SpecError, match="there is one: pass width="):
         pde.solve(line, rank=2)
 
 
-def test_windows_that_were_solved_are_kept_when_the_next_is_interrupted(monkeypatch):
+def test_solved_windows_are_kept_when_the_next_one_is_interrupted(monkeypatch):
     solved = FromInitialCondition.solve
 
     def interrupted(self, problem, start, run):

@@ -1,4 +1,4 @@
-"""Solving small problems whose solutions are known, and the laws that hold on the way."""
+"""Solving small problems with known solutions, and laws that hold during the solution."""
 
 import importlib
 import math
@@ -51,14 +51,14 @@ def small_system(seed=0, points=150):
     return system
 
 
-def test_an_oscillator_in_one_layer():
+def test_one_layer_solves_an_oscillator():
     solution = pde.solve(oscillator(), width=[1, 1], grid=10, starts=1)
     assert solution.relative_l2 < 1e-5
     assert solution(1.0) == pytest.approx(math.sin(1.0), abs=1e-5)
     assert solution.stop_reason.startswith("converged") and "relative L2 error" in str(solution)
 
 
-def test_heat_and_its_time_windows():
+def test_the_heat_equation_is_solved_at_once_and_in_time_windows():
     whole = pde.solve(heat(), width=[2, 2, 1], grid=5, starts=2, steps=25, points=300)
     parts = pde.solve(heat(), width=[2, 2, 1], grid=5, starts=2, steps=25, points=300, windows=2)
     assert whole.relative_l2 < 1e-4 and parts.relative_l2 < 1e-3
@@ -88,7 +88,7 @@ def test_a_solution_takes_numbers_arrays_and_tensors():
         solution(0.5)
 
 
-def test_systems_hard_conditions_and_periodic_ones():
+def test_a_system_with_hard_and_periodic_conditions_is_solved():
     exchange = pde.Problem(
         lambda u, v: (u.d("x") - v, v.d("x") + u),
         {"x": (0, 2 * PI)},
@@ -102,7 +102,7 @@ def test_systems_hard_conditions_and_periodic_ones():
     assert solution(1.0)["v"] == pytest.approx(math.cos(1.0), abs=1e-6)
 
 
-def test_an_unknown_coefficient_with_its_standard_error():
+def test_an_unknown_coefficient_is_found_within_its_standard_error():
     rng = np.random.default_rng(0)
     t = rng.uniform(0, 3, 200)
     noisy = np.sin(1.3 * t) / 1.3 + rng.normal(0, 0.01, 200)
@@ -118,7 +118,7 @@ def test_an_unknown_coefficient_with_its_standard_error():
     assert w.interval[0] < w.value < w.interval[1] and "±" in str(w)
 
 
-def test_refining_changes_no_objective():
+def test_refining_does_not_change_the_objective():
     system = small_system()
     levenberg_marquardt(system, steps=15)
     before = system.objective()
@@ -132,7 +132,7 @@ def test_moving_the_ends_of_hidden_grids_keeps_the_function():
     network, x = system.network, system.rows
     first, last = network.layers[1].knots[:, 5].clone(), network.layers[1].knots[:, -6].clone()
     with torch.no_grad():
-        network.layers[0].coefficients *= 0.9  # values fill their grids less
+        network.layers[0].coefficients *= 0.9  # the values cover less of their grids
     before = network(x).detach()
     slope = network.derivatives(x)[2].detach()
     assert update_hidden_grids(network, x) or bool((first == network.layers[1].knots[:, 5]).all())
@@ -151,7 +151,7 @@ def test_steps_never_raise_the_objective():
 
 
 @pytest.mark.parametrize("seed", [3, 5])
-def test_l_bfgs_searches_until_it_finds_a_lower_point(seed):
+def test_l_bfgs_lowers_the_objective_in_every_step(seed):
     system = small_system(seed)
     for term in system.terms[1:]:
         term.weight = 1e3
@@ -169,7 +169,7 @@ def test_other_optimisers_lower_the_objective(optimizer, steps):
     assert solution.history[-1].objective < 0.5 * solution.history[0].objective
 
 
-def test_a_callback_stops_it():
+def test_a_callback_that_returns_true_stops_the_solution():
     solution = pde.solve(heat(), width=[2, 2, 1], grid=5, starts=1, callback=lambda event: event.step == 2)
     assert solution.stop_reason == "stopped by the callback" and solution.steps == 2
 
@@ -184,17 +184,17 @@ def test_an_interrupt_keeps_the_best_so_far(optimizer, calls):
     assert math.isfinite(solution.residual) and len(solution.models) in (1, 2)
     if solution.history and len(solution.models) == 1:
         unit = math.sqrt(solution.history[-1].objective)
-        assert solution.residual <= 1.01 * unit  # what was shown last, and not a step on trial
+        assert solution.residual <= 1.01 * unit  # the last reported state, and not a trial step
 
 
-def test_a_model_goes_on_from_where_it_is():
+def test_a_given_model_is_trained_from_its_current_state():
     first = pde.solve(heat(), width=[2, 2, 1], grid=5, starts=1, steps=20, points=300)
     finer = pde.solve(heat(), first.model.refine(10), steps=20, points=300)
     assert finer.relative_l2 < first.relative_l2 and finer.model.spec.grid == 10
     assert first.model.spec.grid == 5
 
 
-def test_a_tenth_of_the_users_points_is_set_aside_to_judge():
+def test_a_tenth_of_the_users_points_is_held_out():
     square = torch.rand(400, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     disc = square[((square - 0.5) ** 2).sum(1) < 0.25]
     problem, settings = heat(points=disc), {"width": [2, 2, 1], "grid": 5, "starts": 1, "steps": 20}
@@ -208,7 +208,7 @@ def test_a_tenth_of_the_users_points_is_set_aside_to_judge():
     assert math.isnan(few.held_out) and few.relative_l2 > 0 and "elsewhere" not in str(few)
 
 
-def test_plots_of_curves_and_maps():
+def test_solutions_are_plotted_as_curves_and_maps():
     solution = pde.solve(heat(), width=[2, 2, 1], grid=5, starts=1, steps=3, points=200)
     titles = [text.get_text() for axes in solution.plot(points=20).axes for text in axes.texts]
     assert titles == ["$u$", "error", "residual"]

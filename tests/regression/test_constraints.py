@@ -57,8 +57,8 @@ def test_formulas_contain_only_functions_of_the_library():
 @pytest.mark.parametrize(
     ("text", "least"),
     [
-        ("(1 + 0.5*sin(3*z))*x + z**2", 0.98),  # is linear in x
-        ("x**3 + 2*z", 0.9),  # is not
+        ("(1 + 0.5*sin(3*z))*x + z**2", 0.98),  # linear in x
+        ("x**3 + 2*z", 0.9),  # not linear in x
         ("z*exp(x)", 0.8),
     ],
 )
@@ -70,7 +70,7 @@ def test_a_linear_input_enters_linearly(text, least):
     assert found.formula.r2 > least
 
 
-def test_the_search_has_straight_curves_for_linear_inputs():
+def test_curves_of_linear_inputs_are_straight_lines_in_the_search():
     data = kw.sample("x**3 + 2*z", x=(-1, 1), z=(-1, 1), size=400, test_size=1, validation_size=100, noise=0.05, seed=0)
     rows, y = torch.cat([data.X_train, data.X_val]), torch.cat([data.y_train, data.y_val])[:, 0]
     sample = Sample(dict(zip("xz", rows.unbind(1), strict=True)), y)
@@ -85,7 +85,7 @@ def best_line(rows, y):
     return design @ torch.linalg.lstsq(design, y[:, None]).solution[:, 0]
 
 
-def test_networks_have_straight_edges_for_linear_inputs(monkeypatch):
+def test_edges_of_linear_inputs_are_straight_lines_in_networks(monkeypatch):
     def nothing(task, importance, front):
         return Found((), front, None)
 
@@ -110,7 +110,7 @@ def test_constraints_are_tested_on_the_rows():
         "sin(x)": False,
         "x + exp(y)": False,
         "exp(2) + x": True,
-        "sqrt(x - 2)": False,  # nowhere a number
+        "sqrt(x - 2)": False,  # no real value in any row
     }.items():
         assert constraints.allows(parse(text), sample) is answer, text
 

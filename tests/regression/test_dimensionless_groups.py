@@ -28,7 +28,7 @@ def table(units, target):
         ({"a": "m", "b": "m"}, "m", "inputs with zeros or of both signs cannot be divided by"),
     ],
 )
-def test_the_reason_names_what_is_missing(units, target, reason):
+def test_the_reason_for_no_groups_names_the_missing_condition(units, target, reason):
     data, dimensions, _ = table(units, target)
     assert re.search(reason, reason_for_no_groups(dimensions, data))
 

@@ -1,4 +1,4 @@
-"""The search for formulas, part by part, on cases whose answer is known."""
+"""Each part of the search for formulas, on cases with known answers."""
 
 import math
 
@@ -39,7 +39,7 @@ def table(text, rows=400, noise=0.0, seed=0, **ranges):
         ("cos(2*x) + 1", "", "sin"),
     ],
 )
-def test_a_curve_gets_its_name(text, outer, function):
+def test_a_curve_is_recognised_as_its_function(text, outer, function):
     (x,), y = table(text, x=(1, 4))
     best = names_of_curve(x, y, LIBRARY)[0]
     assert best.error < 1e-8
@@ -48,7 +48,7 @@ def test_a_curve_gets_its_name(text, outer, function):
 
 @pytest.mark.parametrize("text", ["1/(exp(x) - 1)", "sqrt(7 - x)", "log(3*x + 1)", "(x - 2)**2 + 3", "-2*x**1.5"])
 @pytest.mark.parametrize("factor", [False, True])
-def test_the_expression_of_a_name_has_the_error_of_the_name(text, factor):
+def test_the_expression_of_a_named_curve_has_the_error_of_the_name(text, factor):
     (x,), y = table(text, x=(1, 4))
     t = sympy.Symbol("t")
     names = names_of_curve(x, y, LIBRARY)[:12]
@@ -64,7 +64,7 @@ def test_the_expression_of_a_name_has_the_error_of_the_name(text, factor):
 
 
 @pytest.mark.parametrize("outer", USUAL_OUTER)
-def test_an_outer_function_is_undone_and_its_slope_is_its_derivative(outer):
+def test_an_outer_function_is_inverted_and_has_the_slope_of_autograd(outer):
     y = torch.linspace(0.3, 2, 50, dtype=torch.float64)
     inner = outer.undo(y).requires_grad_()
     values = outer.apply(inner)
@@ -110,7 +110,7 @@ def test_the_right_structure_fits_and_a_wrong_one_does_not(text, structure, boun
 # --- ridges ---
 
 
-def test_the_powers_of_a_ridge_are_found():
+def test_the_powers_of_inputs_in_a_ridge_are_found():
     columns, y = table("m/sqrt(1 - v**2/c**2)", m=(1, 5), v=(1, 2), c=(3, 10))
     found = fit_ridges(Rows.of(columns, y, 320), 1, torch.Generator().manual_seed(0))
     assert found is not None and found.validation_error < 1e-3
@@ -132,7 +132,7 @@ def test_the_directions_of_two_ridges_are_found():
 # --- symmetries and noise ---
 
 
-def test_differences_sums_and_factors_are_recognised_and_nothing_else():
+def test_only_true_symmetries_in_differences_sums_and_factors_are_recognised():
     columns, y = table("g/((a - b)**2 + (c + d))", g=(1, 2), a=(3, 4), b=(1, 2), c=(1, 2), d=(1, 2), rows=800)
     assert power_factors(columns, y) == {0: 1.0}
     assert set(combined_pairs(columns[1:], y / columns[0])) == {(0, 1, -1), (2, 3, 1)}
@@ -140,16 +140,16 @@ def test_differences_sums_and_factors_are_recognised_and_nothing_else():
     assert combined_pairs(columns, y) == [] and power_factors(columns, y) == {}
 
 
-def test_only_random_residuals_look_random():
+def test_only_random_residuals_are_recognised_as_random():
     generator = torch.Generator().manual_seed(0)
     columns = [torch.rand(500, generator=generator).double() for _ in range(3)]
     wrong = sum(not looks_random(columns, torch.randn(500, generator=generator).double()) for _ in range(200))
-    assert wrong <= 8  # 2 are expected
+    assert wrong <= 8  # the expected number is 2
     hidden = torch.randn(500, generator=generator).double() + columns[0] * columns[1] * 2
     assert not looks_random(columns, hidden)
-    hidden[0] = 1e9  # a single row does not hide it
+    hidden[0] = 1e9  # one outlier does not hide the dependence
     assert not looks_random(columns, hidden)
-    assert not looks_random(columns, torch.sin(60 * columns[2]))  # no polynomial of low degree
+    assert not looks_random(columns, torch.sin(60 * columns[2]))  # this dependence is not a polynomial of low degree
 
 
 # --- constants ---
@@ -186,7 +186,7 @@ def test_constants_become_simple_numbers_only_within_their_errors():
         assert all(abs(found.values[s] - v) < 0.05 for s, v in zip((c, p, d), truth, strict=True) if s in left)
 
 
-def test_equal_constants_become_one():
+def test_constants_with_equal_values_become_one_constant():
     generator = torch.Generator().manual_seed(0)
     x, y = torch.rand(2, 1000, generator=generator).double() + 1
     target = 1.2345 * (x**2 + y**2) + 0.01 * torch.randn(1000, generator=generator).double()
@@ -197,7 +197,7 @@ def test_equal_constants_become_one():
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_constants_that_are_equal_by_chance_make_no_formula_shorter(seed):
+def test_constants_that_are_equal_by_chance_do_not_shorten_a_formula(seed):
     """cosh(2.3 y) + 2.4 is near 1.03·exp(0.8 y²). It is shorter if its 2.3 equals that of the sine, by chance."""
     columns, y = table("1.7*exp(sin(2.3*x) + 0.8*y**2)", rows=1000, noise=0.05, seed=seed, x=(-1, 1), y=(-1, 1))
     sample = Sample(dict(zip("xy", columns, strict=True)), y)
@@ -211,7 +211,7 @@ def test_constants_that_are_equal_by_chance_make_no_formula_shorter(seed):
     assert formulas[0].bits < formulas[1].bits
 
 
-def test_an_exact_constant_costs_no_doubt():
+def test_an_exact_constant_adds_no_bits_of_doubt():
     x = torch.linspace(1, 2, 100, dtype=torch.float64)
     a, b, t = sympy.symbols("a b t", real=True)
     sample = Sample({"t": x}, 2.7183 * x**3)
@@ -219,7 +219,7 @@ def test_an_exact_constant_costs_no_doubt():
 
 
 @pytest.mark.parametrize(("low", "exponents"), [(-1.0, 0), (0.5, 1)])
-def test_an_exponent_stays_whole_for_inputs_of_both_signs(low, exponents):
+def test_an_exponent_is_a_free_constant_only_for_positive_inputs(low, exponents):
     t = torch.linspace(low, 2, 100, dtype=torch.float64)
     name = next(n for n in names_of_curve(t, 3 * t**2 + 1, LIBRARY) if n.outer is IDENTITY and n.function is None)
     constant = Constants()
@@ -259,7 +259,7 @@ def test_formulas_are_found_exactly(text, ranges):
     assert values == pytest.approx(truth, rel=1e-8)
 
 
-def test_with_noise_the_true_formula_is_found_and_the_search_ends():
+def test_the_true_formula_is_found_in_noisy_rows_and_the_search_ends():
     columns, y = table("q/(4*pi*w*r**2)", rows=800, noise=0.01, q=(1, 5), w=(1, 5), r=(1, 5))
     sample = Sample(dict(zip("qwr", columns, strict=True)), y)
     search = Search(sample, 640, LIBRARY)

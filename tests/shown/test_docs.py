@@ -1,4 +1,4 @@
-"""The documentation names every public object and nothing that is not there. `make docs` runs its pages."""
+"""The documentation describes every public object and no other names. `make docs` runs its pages."""
 
 import importlib
 import inspect
@@ -17,7 +17,7 @@ RUNNING = [name for name, text in TEXTS.items() if "{code-cell}" in text]
 
 
 def described(text: str) -> set[str]:
-    """Full names of what the autodoc directives of a page describe, members included."""
+    """Full names that the autodoc directives of a page describe, including members."""
     names = set()
     for block in re.findall(r"```\{eval-rst\}\n(.*?)```", text, re.DOTALL):
         directives = r"\.\. auto(\w+):: (\S+)\n((?:   .*\n)*)"
@@ -32,7 +32,7 @@ DESCRIBED = set().union(*map(described, TEXTS.values()))
 
 
 def found(name: str) -> object:
-    """The object of that dotted name, or None."""
+    """The object with that dotted name, or None."""
     parts = name.split(".")
     for cut in range(len(parts), 0, -1):
         try:
@@ -47,7 +47,7 @@ def found(name: str) -> object:
 
 
 def public_names(thing: type) -> set[str]:
-    """Methods and properties of a class that are its own or come from another class of ours."""
+    """Methods and properties of a class that it defines or inherits from a class of knotwork."""
     ours = [base for base in thing.__mro__ if base.__module__.startswith("knotwork")]
     members = {name: value for base in ours for name, value in vars(base).items()}
     kinds = (property, classmethod, staticmethod)
@@ -69,26 +69,26 @@ def test_every_method_is_described(name):
     assert {f"knotwork.{name}.{member}" for member in public_names(getattr(kw, name))} <= DESCRIBED
 
 
-def test_what_is_described_exists():
+def test_every_described_name_exists():
     assert len(DESCRIBED) > 100
     assert [name for name in sorted(DESCRIBED) if found(name) is None] == []
 
 
 @pytest.mark.parametrize("page", TEXTS)
-def test_references_to_names_lead_to_a_description(page):
+def test_every_referenced_name_is_described(page):
     targets = re.findall(r"\{py:\w+\}`(?:[^`<]*<)?~?([\w.]+)>?`", TEXTS[page])
     modules = {name.rpartition(".")[0] for name in DESCRIBED}
     assert [target for target in targets if target not in DESCRIBED | modules] == []
 
 
 def docstrings(name: str) -> list[str]:
-    """The docstring of what has that name, and of a class those of its members."""
-    thing = getattr(kw, name.removeprefix("knotwork."), None) or found(name)  # discover is a function and a room
+    """The docstring of the object with that name; for a class also those of its members."""
+    thing = getattr(kw, name.removeprefix("knotwork."), None) or found(name)  # discover is a function and a package
     members = [vars(thing).get(part) for part in public_names(thing)] if inspect.isclass(thing) else []
     return [inspect.getdoc(one) or "" for one in (thing, *members)]
 
 
-def test_names_in_docstrings_lead_to_a_description():
+def test_every_name_referenced_in_docstrings_is_described():
     modules = {name.rpartition(".")[0] for name in DESCRIBED}
     texts = {name: "\n".join(docstrings(name)) for name in sorted(DESCRIBED)}
     named = {(name, other) for name, text in texts.items() for other in re.findall(r"`(knotwork\.\w[\w.]*)`", text)}
@@ -97,13 +97,13 @@ def test_names_in_docstrings_lead_to_a_description():
 
 
 @pytest.mark.parametrize("page", TEXTS)
-def test_links_between_pages_lead_somewhere(page):
+def test_links_between_pages_have_targets(page):
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", TEXTS[page])
     assert [target for target in targets if not (DOCS / page).parent.joinpath(target).is_file()] == []
 
 
 @pytest.mark.parametrize("page", RUNNING)
-def test_the_cells_of_a_page_are_python(page):
+def test_the_code_cells_of_every_page_are_valid_python(page):
     """`make docs` runs them."""
     cells = re.findall(r"^```\{code-cell\} python\n(.*?)^```", TEXTS[page], re.MULTILINE | re.DOTALL)
     assert len(cells) == TEXTS[page].count("{code-cell}")

@@ -1,4 +1,4 @@
-"""What README shows is what happens."""
+"""The examples and commands of README work as shown, and its links exist."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
-def test_there_is_something_to_run():
+def test_the_readme_has_two_examples():
     assert len(EXAMPLES) == 2
 
 
@@ -22,18 +22,18 @@ def test_an_example_prints_what_its_comment_says(code, capsys):
     assert capsys.readouterr().out.strip() == expected[1].strip()
 
 
-def test_the_ten_lines_are_ten_or_fewer():
+def test_the_first_example_has_at_most_ten_lines():
     assert len([line for line in EXAMPLES[0].splitlines() if line.strip()]) <= 10
 
 
-def test_the_commands_shown_exist():
+def test_make_commands_in_the_readme_exist():
     targets = set(re.findall(r"^make (\w+)", README, re.MULTILINE))
     makefile = (ROOT / "Makefile").read_text()
     assert targets == {"demo", "test"}
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
 
 
-def test_ci_runs_only_what_is_written_down():
+def test_ci_runs_only_documented_commands():
     commands = re.findall(r"^make (.*)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
     assert commands == ["check test test-reference docs"]
     shown = README + (ROOT / "CONTRIBUTING.md").read_text()
@@ -41,7 +41,7 @@ def test_ci_runs_only_what_is_written_down():
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!https)([^)]+)\)", README))))
-def test_files_that_are_linked_exist(link):
+def test_linked_files_exist(link):
     assert (ROOT / link).is_file()
 
 
@@ -52,7 +52,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize(("page", "place"), [(page, place) for page, places in PLACES.items() for place in places])
-def test_places_in_the_code_that_are_named_exist(page, place):
+def test_files_and_folders_that_pages_mention_exist(page, place):
     assert any((ROOT / folder / place).exists() for folder in ("src/knotwork", ".", "tests"))
 
 
@@ -66,5 +66,5 @@ def test_contributing_names_every_room():
 @pytest.mark.parametrize(
     "link", sorted(set(re.findall(r"\]\((?!https)([^)]+)\)", (ROOT / "CONTRIBUTING.md").read_text())))
 )
-def test_links_of_contributing_exist(link):
+def test_files_linked_in_contributing_exist(link):
     assert (ROOT / link).is_file()

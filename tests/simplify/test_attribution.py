@@ -1,4 +1,4 @@
-"""Attribution: the scores of eq. 2.21 and the propagated ones, by hand on small networks and by law on random ones."""
+"""Scores of eq. 2.21 and propagated scores: computed by hand for small networks, and laws for random ones."""
 
 import dataclasses
 
@@ -19,7 +19,7 @@ X = torch.tensor([[-1.0, 1.0], [0.0, 0.0], [0.5, -1.0], [1.0, 0.2]], dtype=torch
 
 
 def lines(width, *slopes, **settings):
-    """A network of straight lines through zero, in the shapes (in, sums) of `slopes`."""
+    """A network whose edges are straight lines through zero, with slopes of shapes (in, sums)."""
     network = KAN(width, grid=1, k=1, base="zero", seed=0, **settings)
     with torch.no_grad():
         for layer, slope in zip(network.layers, slopes, strict=True):
@@ -43,7 +43,7 @@ def same(scores, other, rtol=1e-10):
 
 
 def test_paper_scores_by_hand():
-    """Inputs of mean magnitude 0.625 and 0.55; h1 = 2x - y and h2 = 0.5x; then 0.1·h1 + 3·h2."""
+    """h1 = 2x - y and h2 = 0.5x, then 0.1·h1 + 3·h2; the inputs have mean magnitudes 0.625 and 0.55."""
     network = lines([2, 2, 1], [[2.0, 0.5], [-1.0, 0.0]], [[0.1], [3.0]])
     scores = attribute(network, X, "paper")
     h1 = (abs(-2 - 1) + 0 + abs(1 + 1) + abs(2 - 0.2)) / 4  # mean |2x - y| over the four rows
@@ -51,7 +51,7 @@ def test_paper_scores_by_hand():
     expected = [[[1.25, 0.3125], [0.55, 0.0]], [[0.1 * h1], [3 * h2]]]
     for edges, wanted in zip(scores.edges, expected, strict=True):
         torch.testing.assert_close(edges, torch.tensor(wanted, dtype=torch.float64))
-    # eq. 2.21: a node scores the smaller of its largest incoming and its largest outgoing edge
+    # eq. 2.21: the score of a node is the smaller of its largest incoming and its largest outgoing edge
     hidden = [min(1.25, 0.1 * h1), min(0.3125, 3 * h2)]
     torch.testing.assert_close(scores.nodes[1], torch.tensor(hidden, dtype=torch.float64))
     torch.testing.assert_close(scores.nodes[0], torch.tensor([1.25, 0.55], dtype=torch.float64))
@@ -61,7 +61,7 @@ def test_paper_scores_by_hand():
 
 
 def test_propagated_scores_by_hand():
-    """Spreads are those of NumPy; scores flow back from the output, each edge with its share of the sum it feeds."""
+    """By standard deviations of NumPy, from the output to the inputs: each edge has its share of the sum it enters."""
     slopes = np.array([[2.0, 0.5], [-1.0, 0.0]]), np.array([[0.1], [3.0]])
     scores = attribute(lines([2, 2, 1], slopes[0].tolist(), slopes[1].tolist()), X)
     x = X.numpy()
@@ -77,7 +77,7 @@ def test_propagated_scores_by_hand():
     assert scores.method == "propagated"
 
 
-def test_propagated_scores_of_deep_networks_are_the_loop_over_edges():
+def test_propagated_scores_of_deep_networks_equal_a_loop_over_edges():
     network, x = KAN([3, (2, 1), 3, 2], seed=0, init="paper"), rows(inputs=3)
     scores = attribute(network, x)
     node_scores = [1.0, 1.0]
@@ -94,8 +94,8 @@ def test_propagated_scores_of_deep_networks_are_the_loop_over_edges():
         np.testing.assert_allclose(scores.nodes[l].numpy(), node_scores, rtol=1e-9)
 
 
-def test_products():
-    """x·y and a sum: each factor counts as much as its product; by eq. 2.21 the stronger factor speaks for it."""
+def test_scores_of_factors_and_products():
+    """x·y and a sum: each factor has the score of its product; in eq. 2.21 the stronger factor determines it."""
     network = lines([2, (1, 1), 1], [[1.0, 3.0, 0.0], [1.0, 0.0, 0.5]], [[0.2], [1.0]])
     propagated, paper = attribute(network, X), attribute(network, X, "paper")
     assert [edges.shape for edges in propagated.edges] == [(2, 3), (2, 1)]
@@ -107,7 +107,7 @@ def test_products():
     assert float(weak.nodes[1][0]) == pytest.approx(0.1 * 0.625, rel=1e-12)
 
 
-def test_named_edges_score_as_their_curves_do():
+def test_a_named_edge_has_the_score_of_its_curve():
     network, x = KAN([2, 2, 1], seed=0, init="paper"), rows()
     a, b, c, d = 1.5, 0.25, 0.75, 0.125
     network.fix_symbolic(0, 1, 0, "sin", params=(a, b, c, d))
@@ -124,7 +124,7 @@ def test_named_edges_score_as_their_curves_do():
 
 @every_method
 @pytest.mark.parametrize("width", [[2, 1], [2, 3, 1], [3, (2, 2), 2, 2]])
-def test_shapes_and_signs(width, method):
+def test_scores_have_the_shapes_of_the_network_and_are_not_negative(width, method):
     network, x = KAN(width, seed=0, init="paper"), rows(inputs=width[0])
     scores, spec = attribute(network, x, method), network.spec
     assert [edges.shape for edges in scores.edges] == [(spec.nodes(l), spec.sums(l + 1)) for l in range(spec.depth)]
@@ -151,7 +151,7 @@ def test_an_unused_input_scores_zero(method):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_what_never_varies_scores_zero(dtype):
+def test_the_score_of_constant_inputs_and_edges_is_zero(dtype):
     """A constant column, a constant edge and a constant network: B-splines sum to one only up to rounding."""
     network, x = KAN([3, 2, 1], seed=0, init="paper", dtype=dtype), rows(inputs=3)
     with torch.no_grad():
@@ -167,7 +167,7 @@ def test_what_never_varies_scores_zero(dtype):
     assert not any(part.any() for part in (*scores.edges, *scores.nodes[:-1], scores.inputs))
 
 
-def test_what_cancels_scores_zero_rather_than_without_bound():
+def test_the_score_of_cancelling_edges_is_zero_and_not_infinite():
     scores = attribute(lines([2, 1], [[1.0], [1.0]]), torch.stack([X[:, 0], -X[:, 0]], 1))
     assert scores.inputs.tolist() == [0.0, 0.0]
 
@@ -194,14 +194,14 @@ def test_permuting_hidden_nodes_permutes_their_scores(method):
 
 
 @every_method
-def test_permuting_rows_changes_nothing(method):
+def test_scores_do_not_depend_on_the_order_of_rows(method):
     network, x = KAN([2, (2, 1), 1], seed=0, init="paper"), rows()
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(1))
     same(attribute(network, x[order], method), attribute(network, x, method))
 
 
-def test_scores_have_no_units_and_no_offset():
-    """Outputs times a hundred plus a constant: the same shares. The paper's scores grow with the outputs."""
+def test_propagated_scores_do_not_depend_on_the_unit_and_offset_of_outputs():
+    """For outputs times a hundred plus a constant they are the same. The paper's scores grow with the outputs."""
     network, x = KAN([2, 3, 1], seed=0, init="paper"), rows()
     other = network.copy()
     with torch.no_grad():
@@ -215,8 +215,8 @@ def test_scores_have_no_units_and_no_offset():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_shares_of_a_sum_add_up_to_one_or_more(seed):
-    """The spread of a sum is at most the sum of the spreads, so the inputs hold at least the score of the outputs."""
+def test_the_scores_of_inputs_add_up_to_at_least_those_of_the_outputs(seed):
+    """Because the standard deviation of a sum is at most the sum of the standard deviations."""
     network, x = KAN([3, 4, 2], seed=seed, init="paper"), rows(inputs=3, seed=seed)
     scores = attribute(network, x)
     for edges, nodes in zip(scores.edges, scores.nodes[1:], strict=True):
@@ -224,16 +224,16 @@ def test_shares_of_a_sum_add_up_to_one_or_more(seed):
     assert float(scores.inputs.sum()) >= 2 * (1 - 1e-12)
 
 
-def test_a_deep_node_that_the_output_does_not_see_scores_zero():
-    """Propagated scores know it; the paper's look one layer ahead, and do not."""
+def test_the_propagated_score_of_a_node_that_does_not_affect_the_output_is_zero():
+    """The paper's scores depend on the next layer only, so there the score is not zero."""
     network, x = KAN([2, 2, 2, 1], seed=0, init="paper"), rows()
     network.layers[2].remove_edge(1, 0)
     network.layers[1].remove_edge(0, 0)
-    assert attribute(network, x).nodes[1][0] == 0  # node 0 feeds node 1 of the next layer alone, which feeds nothing
+    assert attribute(network, x).nodes[1][0] == 0  # node 0 enters only node 1 of the next layer, which enters nothing
     assert attribute(network, x, "paper").nodes[1][0] > 0
 
 
-def test_inputs_are_counted_by_their_original_columns():
+def test_scores_of_inputs_are_numbered_by_the_original_columns():
     network, x = KAN([4, 2, 1], seed=0, init="paper"), rows(inputs=4)
     silence(network, 0)
     silence(network, 2)
@@ -245,13 +245,13 @@ def test_inputs_are_counted_by_their_original_columns():
     torch.testing.assert_close(scores.inputs, attribute(network, x).inputs)
 
 
-def test_the_network_is_left_alone_and_knows_the_verb():
+def test_attribution_does_not_change_the_network():
     network, x = KAN([2, 3, 1], seed=0), rows()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     scores = attribute(network, x)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     y = network(x).detach()
-    data_rows = network.attribute((x, y))  # the training rows of the pair alone
+    data_rows = network.attribute((x, y))  # only the training rows of the pair
     assert data_rows.edges[0].shape == scores.edges[0].shape
     assert not torch.equal(data_rows.edges[0], scores.edges[0])
     with pytest.raises(dataclasses.FrozenInstanceError):

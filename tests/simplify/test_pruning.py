@@ -1,4 +1,4 @@
-"""Pruning: smaller networks that compute the same, from an original that stays as it was."""
+"""Pruning gives smaller networks with the same outputs and does not change the original."""
 
 import re
 
@@ -20,7 +20,7 @@ def rows(n=150, inputs=2, seed=0):
 
 
 def own_data(network, x, validation=0.2):
-    """The network's own outputs as targets; pruning reads the training rows of them."""
+    """Data whose targets are the outputs of the network."""
     return Dataset.from_arrays(x, network(x).detach(), test_size=0, validation_size=validation)
 
 
@@ -29,7 +29,7 @@ def random_network(width, seed=0, **settings):
 
 
 def make_constant(network, layer, source, target, value=0.0):
-    """Make an edge the constant `value`, which B-splines of equal coefficients are inside and outside the grid."""
+    """Set an edge to a constant: B-splines with equal coefficients are constant inside and outside the grid."""
     with torch.no_grad():
         network.layers[layer].coefficients[source, :, target] = value
         network.layers[layer].base_weights[source, target] = 0
@@ -44,7 +44,7 @@ def same(one, other):
 
 
 def overwide(**settings):
-    """A network that is wider than exp(sin(3x) + y²), fitted, and its data; a third input means nothing."""
+    """A fitted network that is wider than exp(sin(3x) + y²), and its data with an unused third input."""
 
     def function(x, y, z):
         return torch.exp(torch.sin(3 * x) + y**2) + 0 * z
@@ -59,7 +59,7 @@ def overwide(**settings):
 
 
 @pytest.mark.parametrize("settings", [{}, {"node_threshold": 0.5, "edge_threshold": 0.3}, {"budget": 0.5}])
-def test_the_original_is_untouched(settings):
+def test_pruning_does_not_change_the_original(settings):
     network, x = random_network([2, (2, 1), 1]), rows(60)
     network.fix_symbolic(0, 0, 0, "sin", params=(1.5, 0.25, 1.0, 0.0))
     network.fitted.fill_(True)
@@ -73,7 +73,7 @@ def test_the_original_is_untouched(settings):
     assert same(network.state_dict(), before), "they share memory"
 
 
-def test_the_class_and_the_settings_stay():
+def test_pruning_keeps_the_class_and_the_settings():
     network = KANNetwork(random_network([2, 3, 1], base="sine", extrapolation="zero", k=2, dtype=torch.float32).spec)
     smaller = prune(network, own_data(network, rows()), node_threshold=0.3)
     assert type(smaller) is KANNetwork
@@ -84,7 +84,7 @@ def test_the_class_and_the_settings_stay():
     assert prune(network, own_data(network, rows()), node_threshold=0.3).fitted
 
 
-def test_the_global_generator_is_left_alone():
+def test_pruning_does_not_change_the_global_random_generator():
     network = random_network([2, 3, 1])
     data, before = own_data(network, rows()), torch.get_rng_state()
     network.prune(data)
@@ -113,7 +113,7 @@ def test_pruning_a_constant_edge_keeps_the_outputs(edge, value, method):
 
 
 def test_pruning_dead_nodes_keeps_the_outputs():
-    """Nodes that nothing feeds, that feed nothing, that are constant, and a product with a constant factor of zero."""
+    """Dead nodes have no incoming or no outgoing edges, are constant, or are a product with a factor zero."""
     network, x = random_network([2, (4, 1), 3, 1]), rows()
     for target, value in ((0, 0.4), (1, 0.0)):
         for source in (0, 1):
@@ -127,7 +127,7 @@ def test_pruning_dead_nodes_keeps_the_outputs():
     torch.testing.assert_close(smaller(2 * x), network(2 * x), **EXACT)
 
 
-def test_thresholds_of_zero_remove_nothing_that_matters():
+def test_thresholds_of_zero_keep_the_outputs():
     network, x = random_network([3, (3, 1), 2]), rows(inputs=3)
     smaller = network.prune(own_data(network, x), node_threshold=0, edge_threshold=0)
     assert smaller.spec == network.spec
@@ -136,8 +136,8 @@ def test_thresholds_of_zero_remove_nothing_that_matters():
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("width", [[2, 5, 1], [3, (2, 2), 3, 1]])
-def test_pruning_twice_is_pruning_once(width, seed):
-    """Edges are almost dead or alive, and none lies near the thresholds: the second time nothing is left to do."""
+def test_pruning_twice_equals_pruning_once(width, seed):
+    """No score is near the thresholds, so the second pruning removes nothing."""
     network, x = random_network(width, seed), rows(inputs=width[0])
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -154,11 +154,11 @@ def test_pruning_twice_is_pruning_once(width, seed):
     assert float((once(x) - network(x)).abs().max().detach()) < 1e-3 * float(network(x).std().detach())
 
 
-def test_the_thresholds_are_those_of_the_scores():
+def test_edges_and_nodes_with_scores_below_the_thresholds_are_removed():
     network, x = random_network([2, 5, 1]), rows()
     data = own_data(network, x)
     scores = attribute(network, data.X_train)
-    middle = float(scores.nodes[1].sort().values[1:3].mean())  # between the second and the third of five
+    middle = float(scores.nodes[1].sort().values[1:3].mean())  # between the second and the third of five scores
     smaller = network.prune(data, node_threshold=middle, edge_threshold=0)
     kept = (scores.nodes[1] > middle).nonzero().flatten()
     assert smaller.spec.width == ((2, 0), (3, 0), (1, 0))
@@ -170,8 +170,8 @@ def test_the_thresholds_are_those_of_the_scores():
     assert int(smaller.layers[0].active().sum()) <= int(wanted.sum())
 
 
-def test_what_goes_is_kept_on_average():
-    """Removed edges leave their mean over the training rows, so the mean output of one layer stays."""
+def test_the_mean_of_removed_edges_is_kept():
+    """A removed edge is replaced by its mean over the training rows, so the mean output of one layer is kept."""
     network, x = random_network([3, 1]), rows(inputs=3)
     data = own_data(network, x, validation=0)
     scores = attribute(network, data.X_train).edges[0][:, 0]
@@ -184,7 +184,7 @@ def test_what_goes_is_kept_on_average():
 # --- inputs ---
 
 
-def test_pruned_inputs_are_no_longer_read():
+def test_outputs_do_not_depend_on_pruned_inputs():
     network, x = random_network([4, 3, 1]), rows(inputs=4)
     for source in (0, 2):
         for target in range(3):
@@ -199,7 +199,8 @@ def test_pruned_inputs_are_no_longer_read():
     again = smaller.copy()
     for target in range(smaller.layers[0].out_features):
         make_constant(again, 0, 0, target)
-    assert again.prune(own_data(again, x)).spec.inputs == (3,)  # counted by the original columns, the second time too
+    # numbered by the original columns, also after the second pruning
+    assert again.prune(own_data(again, x)).spec.inputs == (3,)
 
 
 # --- what must not go ---
@@ -208,8 +209,8 @@ def test_pruned_inputs_are_no_longer_read():
 @pytest.mark.parametrize("width", [[2, 1], [2, 4, 1], [2, 3, 3, 2], [3, (1, 1), 1], [2, (0, 2), (1, 1), 2]])
 @pytest.mark.parametrize("settings", [{"edge_threshold": 1e9}, {"node_threshold": 1e9}, {"budget": 1e9}])
 @pytest.mark.parametrize("method", METHODS)
-def test_every_output_keeps_a_path_from_the_inputs(width, settings, method):
-    """However high the threshold: the strongest edge, the strongest edge into its source, and every factor's."""
+def test_every_output_stays_connected_to_the_inputs(width, settings, method):
+    """For any threshold, the strongest edge stays, the strongest edge into its source, and one edge of each factor."""
     network, x = random_network(width), rows(80, width[0])
     network.fitted.fill_(True)
     noise = 0.1 * torch.randn(80, width[-1], generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -229,7 +230,7 @@ def test_every_output_keeps_a_path_from_the_inputs(width, settings, method):
             assert [int(layer.active().sum()) for layer in smaller.layers] == [1] * spec.depth
 
 
-def test_the_strongest_edges_are_the_ones_kept():
+def test_the_edges_with_the_largest_scores_are_kept():
     network, x = random_network([3, 4, 1]), rows(inputs=3)
     data = own_data(network, x)
     scores = attribute(network, data.X_train)
@@ -241,8 +242,8 @@ def test_the_strongest_edges_are_the_ones_kept():
 
 
 @pytest.mark.parametrize("threshold", [0.2, 0.9])
-def test_factors_of_a_product_keep_an_edge_each(threshold):
-    """x times 1 + 1e-3·y: the second factor hardly varies, yet without it the product would be zero."""
+def test_every_factor_of_a_product_keeps_an_edge(threshold):
+    """x·(1 + 1e-3·y): the second factor hardly varies, but without it the product would be zero."""
     network, x = random_network([2, (0, 1), 1]), rows()
     with torch.no_grad():
         network.layers[0].coefficients[:, :, 1] *= 1e-3
@@ -253,8 +254,8 @@ def test_factors_of_a_product_keep_an_edge_each(threshold):
     assert bool(smaller.layers[0].active().any(0).all())
 
 
-def test_a_product_that_matters_keeps_its_factors_though_each_of_their_edges_is_below_the_threshold():
-    """(x + y)(x - y) beside a stronger sum: an edge holds 0.7 of its factor, so 0.7 of the product's score."""
+def test_a_product_above_the_threshold_keeps_its_factors_with_edges_below_it():
+    """(x + y)(x - y) next to a stronger sum: the score of an edge is 0.7 of that of its factor and product."""
     network, x = KAN([2, (1, 1), 1], grid=1, k=1, base="zero", seed=0), rows()
     slopes = torch.tensor([[3.0, 1.0, 1.0], [0.0, 1.0, -1.0]], dtype=torch.float64), torch.tensor([[1.0], [0.9]])
     with torch.no_grad():
@@ -270,7 +271,7 @@ def test_a_product_that_matters_keeps_its_factors_though_each_of_their_edges_is_
     assert smaller.layers[0].active()[:, 1:].sum(0).tolist() == [1, 1]
 
 
-def test_an_output_that_nothing_feeds_stays_zero():
+def test_an_output_without_edges_stays_zero():
     network, x = random_network([2, 2]), rows()
     network.layers[0].remove_edge(0, 1)
     network.layers[0].remove_edge(1, 1)
@@ -282,12 +283,12 @@ def test_an_output_that_nothing_feeds_stays_zero():
 # --- named edges ---
 
 
-def test_named_edges_come_along_with_their_new_numbers():
+def test_named_edges_are_kept_with_their_new_numbers():
     network, x = random_network([3, 3, 1]), rows(inputs=3)
     constants = {
         (0, 1, 1): ("sin", (1.5, 0.25, 1.0, 0.5), True),
         (0, 2, 2): ("x^2", (1.0, 0.5, 2.0, 0.0), False),
-        (0, 0, 0): ("exp", (1.0, 0.0, 1.0, 0.0), True),  # goes: input 0 and node 0 do
+        (0, 0, 0): ("exp", (1.0, 0.0, 1.0, 0.0), True),  # removed, because input 0 and node 0 are removed
         (1, 2, 0): ("tanh", (1.0, 0.125, 1.0, 0.25), True),
     }
     for edge, (function, params, trainable) in constants.items():
@@ -303,7 +304,7 @@ def test_named_edges_come_along_with_their_new_numbers():
     torch.testing.assert_close(smaller(2 * x), network(2 * x), **EXACT)
 
 
-def test_a_constant_goes_into_d_where_every_edge_is_named():
+def test_a_removed_constant_is_added_to_d_if_every_edge_is_named():
     network, x = random_network([2, 1]), rows()
     network.fix_symbolic(0, 0, 0, "sin", params=(1.5, 0.25, 1.0, 0.5))
     network.fix_symbolic(0, 1, 0, "x^2", params=(0.0, 0.5, 2.0, 0.125))  # 2 · 0.5² + 0.125 = 0.625
@@ -312,7 +313,7 @@ def test_a_constant_goes_into_d_where_every_edge_is_named():
     torch.testing.assert_close(smaller(2 * x), network(2 * x), **EXACT)
 
 
-def test_without_edges_takes_the_edges_it_is_told_to():
+def test_without_edges_removes_the_given_edges():
     network, x = random_network([2, 2, 1]), rows()
     keep = [torch.tensor([[True, False], [True, True]]), torch.tensor([[True], [True]])]
     other = without_edges(network, keep, x)
@@ -324,23 +325,24 @@ def test_without_edges_takes_the_edges_it_is_told_to():
 
 
 @pytest.mark.parametrize("budget", [0.05, 0.5])
-def test_pruning_within_a_budget(budget):
+def test_pruning_within_a_budget_raises_the_error_by_at_most_the_budget(budget):
     network, data = overwide()
     before, state_before = rmse(network, data.X_val, data.y_val), state(network)
     smaller = network.prune(data, budget=budget)
-    assert rmse(smaller, data.X_val, data.y_val) <= (1 + budget) * before * (1 + 1e-9)  # dropping dead parts rounds
+    # removing constant parts causes rounding errors
+    assert rmse(smaller, data.X_val, data.y_val) <= (1 + budget) * before * (1 + 1e-9)
     assert sum(int(layer.active().sum()) for layer in smaller.layers) < 12
     assert same(network.state_dict(), state_before)
 
 
-def test_a_larger_budget_leaves_no_more():
+def test_a_larger_budget_never_gives_a_larger_network():
     network, data = overwide()
     sizes = [network.prune(data, budget=budget).parameters_in_use() for budget in (0.0, 0.2, 1e9)]
     assert sizes == sorted(sizes, reverse=True)
-    assert sizes[-1] == 2 * (network.spec.grid + network.spec.k + 1)  # a single path through two layers
+    assert sizes[-1] == 2 * (network.spec.grid + network.spec.k + 1)  # one edge in each of two layers
 
 
-def test_a_budget_is_measured_on_the_training_rows_where_there_are_no_others():
+def test_a_budget_without_validation_rows_uses_the_training_rows():
     network, data = overwide()
     x, y = torch.cat([data.X_train, data.X_val]), torch.cat([data.y_train, data.y_val])
     data = Dataset.from_arrays(x, y, test_size=0, validation_size=0)
@@ -349,8 +351,8 @@ def test_a_budget_is_measured_on_the_training_rows_where_there_are_no_others():
     assert smaller.parameters_in_use() < network.parameters_in_use()
 
 
-def test_ctrl_c_ends_pruning_with_what_was_reached(monkeypatch):
-    """The fit it falls into swallows it; no further edge is tried."""
+def test_ctrl_c_ends_pruning_and_keeps_the_network_reached(monkeypatch):
+    """The interrupted fit handles the interrupt; no further edge is tried."""
     network, data = overwide()
     fits = []
 
@@ -378,13 +380,13 @@ def test_a_pruned_network_can_be_fitted(optimizer):
     smaller = network.prune(data)
     assert smaller.spec.inputs == (0, 1)
     before = rmse(smaller, data.X_train, data.y_train)
-    # steps of Adam are to be small against the values of the hidden node, which the penalty has made small
+    # steps of Adam must be small compared with the values of the hidden node, which the penalty has made small
     result = smaller.fit(data, optimizer=Adam(lr=1e-4) if optimizer == "adam" else optimizer, steps=30)
     assert result.train_rmse < before
     assert smaller.fitted
 
 
-def test_refining_copying_and_tracing_a_pruned_network():
+def test_a_pruned_network_can_be_refined_copied_and_traced():
     network, data = overwide(lamb=1e-2)
     smaller = network.prune(data)
     finer = smaller.refine(2 * network.spec.grid)
@@ -396,7 +398,7 @@ def test_refining_copying_and_tracing_a_pruned_network():
 # --- errors ---
 
 
-def test_pruning_needs_data():
+def test_pruning_without_data_is_refused():
     with pytest.raises(
         TrainingError, match=re.escape("prune() measures importance on samples, and a model keeps none: pass data=.")
     ):
@@ -404,7 +406,7 @@ def test_pruning_needs_data():
 
 
 @pytest.mark.parametrize("budget", [-0.1, float("nan")])
-def test_budgets_that_cannot_be(budget):
+def test_impossible_budgets_are_refused(budget):
     network = random_network([2, 1])
     with pytest.raises(TrainingError) as caught:
         network.prune(own_data(network, rows()), budget=budget)

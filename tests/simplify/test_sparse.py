@@ -1,4 +1,4 @@
-"""fit_sparse: from an over-wide network to the shape of the function, without a penalty left in it."""
+"""fit_sparse reduces a network that is too wide to the shape of the function, and fits it without a penalty."""
 
 import importlib
 
@@ -22,7 +22,7 @@ def edges(network):
 
 @pytest.mark.parametrize("unit", [1.0, 1e4])
 def test_the_shape_of_the_function_is_found_whatever_the_unit(unit):
-    """exp(sin πx + y²) needs three edges, and z none."""
+    """exp(sin πx + y²) needs three edges, and none from z."""
     data = table(unit=unit)
     model = kw.KAN([3, 4, 1], seed=0)
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -36,8 +36,8 @@ def test_the_shape_of_the_function_is_found_whatever_the_unit(unit):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_nodes_that_do_the_work_of_another_go_though_no_penalty_sees_them(monkeypatch, seed):
-    """On five intervals three nodes predict better than one, which makes up for that on a finer grid."""
+def test_redundant_nodes_are_removed_although_each_lowers_the_error_on_a_coarse_grid(monkeypatch, seed):
+    """On five intervals three nodes predict better than one; on a finer grid one is sufficient."""
     sparse = importlib.import_module("knotwork.simplify.sparse")
     monkeypatch.setattr(sparse, "prune", lambda network, data, *thresholds: network)
     data = table()
@@ -49,7 +49,7 @@ def test_nodes_that_do_the_work_of_another_go_though_no_penalty_sees_them(monkey
     assert result.model.refine(20).fit(data).val_rmse < whole.val_rmse
 
 
-def test_a_node_that_is_needed_stays(monkeypatch):
+def test_a_required_node_is_kept(monkeypatch):
     sparse = importlib.import_module("knotwork.simplify.sparse")
     monkeypatch.setattr(sparse, "prune", lambda network, data, *thresholds: network)
     data = kw.sample("x*y", x=(-1, 1), y=(-1, 1), size=400)
@@ -68,8 +68,8 @@ def test_the_last_fit_has_no_penalty():
     assert steps == list(range(1, result.steps + 1))
 
 
-def test_noise_keeps_no_edge_alive():
-    """A tenth of rms(y) is noise: curves fitted to it are pruned all the same, and the truth is met the better."""
+def test_edges_fitted_to_noise_are_removed():
+    """The noise is a tenth of rms(y). Without edges fitted to it, the error from the true function is smaller."""
     data, clean = table(noise=0.1), table()
     sigma = 0.1 * float(clean.y_train.square().mean().sqrt())
     result = kw.fit_sparse(kw.KAN([3, 4, 1], seed=0), data)
@@ -77,7 +77,7 @@ def test_noise_keeps_no_edge_alive():
     assert result.test_rmse < sigma / 2 < kw.KAN([3, 4, 1], seed=0).fit(data).test_rmse
 
 
-def test_the_caller_may_end_it():
+def test_a_callback_that_returns_true_ends_it():
     data = table()
     result = kw.fit_sparse(
         kw.KAN([3, 4, 1], seed=0), data, callback=lambda event: event.record is not None and event.step == 5
@@ -87,6 +87,6 @@ def test_the_caller_may_end_it():
 
 
 @pytest.mark.parametrize("sparsity", [0, -1.0, "much", float("nan")])
-def test_a_sparsity_that_is_none_is_refused(sparsity):
+def test_an_impossible_sparsity_is_refused(sparsity):
     with pytest.raises(TrainingError, match="sparsity="):
         kw.fit_sparse(kw.KAN([3, 1]), table(), sparsity)

@@ -1,4 +1,4 @@
-"""Least-squares problems whose answers are known, with derivatives by autograd."""
+"""Least-squares problems with known solutions, with derivatives by autograd."""
 
 from collections.abc import Callable
 
@@ -63,7 +63,7 @@ MISRA_Y = (10.07, 14.73, 17.94, 23.93, 29.61, 35.18, 40.02, 44.82, 50.76, 55.05,
 
 
 def misra(p):
-    """Misra1a of the statistical reference datasets of NIST: residuals do not vanish at the solution."""
+    """Misra1a of the statistical reference datasets of NIST: residuals are not zero at the solution."""
     x, y = torch.tensor(MISRA_X, dtype=torch.float64), torch.tensor(MISRA_Y, dtype=torch.float64)
     return p[0] * (1 - torch.exp(-p[1] * x)) - y
 

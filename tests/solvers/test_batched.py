@@ -1,4 +1,4 @@
-"""Many least-squares problems at once: each ends where it ends alone, and where SciPy ends."""
+"""Many least-squares problems at once: each has the solution that it has alone, which is that of SciPy."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Damping falls where the quadratic model is right and rises where steps fail; the step solves the damped system."""
+"""Damping falls where the quadratic model predicts well and rises where steps fail; steps solve the damped system."""
 
 from dataclasses import replace
 
@@ -18,18 +18,18 @@ def test_an_accepted_step_changes_the_damping_by_how_well_its_decrease_was_predi
     assert damping.value == pytest.approx(SOLVER.first_damping * factor)
 
 
-def test_rejected_steps_are_damped_faster_and_faster_until_there_is_none():
+def test_damping_grows_faster_with_every_rejected_step_up_to_the_largest_number_of_them():
     damping, values = Damping(1.0), []
     while not damping.rejected():
         values.append(damping.value)
     assert values[:4] == [2, 8, 64, 1024]
     assert len(values) == SOLVER.most_rejected
     before = damping.value
-    damping.accepted(1.0, 1.0)  # and slowly again
+    damping.accepted(1.0, 1.0)  # after an accepted step the growth starts again
     assert not damping.rejected() and damping.value == pytest.approx(2 * before / 3)
 
 
-def test_damping_has_limits():
+def test_damping_stays_within_its_limits():
     damping = Damping()
     for _ in range(100):
         damping.accepted(1.0, 1.0)
@@ -59,7 +59,7 @@ def test_the_step_solves_the_damped_system_and_predicts_the_decrease_of_the_quad
     assert step.predicted == pytest.approx(decrease, rel=1e-9)
 
 
-def test_parameters_that_no_residual_depends_on_stay():
+def test_parameters_that_no_residual_depends_on_do_not_change():
     equations = NormalEquations(torch.diag(torch.tensor([4.0, 0.0])).double(), torch.tensor([2.0, 0.0]).double())
     step = equations.step(1e-3)
     assert step is not None and float(step.vector[1]) == 0.0
@@ -90,7 +90,7 @@ def test_second_differences_are_those_of_a_cubic():
 @pytest.mark.parametrize(("size", "used"), [(0.74, True), (0.76, False), (torch.nan, False)])
 def test_half_the_acceleration_is_added_unless_it_is_long(size, used):
     step = Step(torch.tensor([3.0, 4.0]), 1.0, lambda vector: vector / 2)
-    vjp = torch.tensor([-2.0, 0.0]) * 5 * size  # the acceleration is `size` times as long as the step
+    vjp = torch.tensor([-2.0, 0.0]) * 5 * size  # its length is `size` times that of the step
     expected = step.vector + torch.tensor([5 * size / 2, 0.0]) if used else step.vector
     torch.testing.assert_close(accelerated_step(step, vjp), expected)
 

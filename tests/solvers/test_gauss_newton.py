@@ -1,4 +1,4 @@
-"""The loop finds known solutions, never rises, puts rejected steps back exactly, and says why it ended."""
+"""The loop finds known solutions, never raises the loss, undoes rejected steps exactly, and reports why it ended."""
 
 import math
 from dataclasses import replace
@@ -15,7 +15,7 @@ TO_THE_END = Options(steps=200, tolerance=0.0, patience=None, target=1e-24)
 
 
 def line(seed=0, n=20, p=4):
-    """A linear least-squares problem with a residual that does not vanish, and its solution by NumPy's normal way."""
+    """A linear least-squares problem whose residual is not zero at the solution, and its solution by NumPy."""
     generator = torch.Generator().manual_seed(seed)
     matrix = torch.randn(n, p, generator=generator, dtype=torch.float64)
     target = torch.randn(n, generator=generator, dtype=torch.float64)
@@ -38,7 +38,7 @@ def test_known_problems_end_at_their_solutions_and_at_those_of_scipy(name, accel
     problem = Residual(residuals, start, acceleration)
     ended = gauss_newton(problem, TO_THE_END)
     assert ended.converged or ended.reason is StopReason.STEP_LIMIT
-    tolerance = 1e-3 if name == "powell" else 1e-7  # there r falls with the square of the distance
+    tolerance = 1e-3 if name == "powell" else 1e-7  # there the residual falls with the square of the distance
     torch.testing.assert_close(problem.at, torch.tensor(solution, dtype=torch.float64), rtol=1e-7, atol=tolerance)
     theirs = least_squares(in_numpy(residuals), start, xtol=1e-15, ftol=1e-15, gtol=1e-15, x_scale="jac")
     assert problem.loss <= 2 * theirs.cost * (1 + 1e-9) + 1e-15
@@ -58,7 +58,7 @@ def test_the_loss_falls_with_every_step_and_the_callback_sees_each():
 
 
 def test_geodesic_acceleration_saves_steps_in_a_curved_valley():
-    def valley(p):  # Rosenbrock's, ten times as narrow
+    def valley(p):  # Rosenbrock's valley, ten times as narrow
         return torch.stack([100 * (p[1] - p[0] ** 2), 1 - p[0]])
 
     steps = []
@@ -73,7 +73,7 @@ def test_geodesic_acceleration_saves_steps_in_a_curved_valley():
 # --- rejected steps ---
 
 
-def test_a_rejected_step_is_put_back_exactly_and_the_quadratic_model_is_used_again():
+def test_a_rejected_step_is_undone_exactly_and_the_quadratic_model_is_used_again():
     problem = Residual(rosenbrock, [-1.2, 1.0])
     before, attempts = problem.at.clone(), []
 
@@ -86,13 +86,13 @@ def test_a_rejected_step_is_put_back_exactly_and_the_quadratic_model_is_used_aga
     assert (ended.steps, ended.reason) == (0, StopReason.NO_STEP)
     assert ended.sentence == "converged: no step lowers the loss any more"
     assert torch.equal(problem.at, before) and problem.linearised == 1
-    assert len(attempts) == 26  # one more than so many rejections in a row
+    assert len(attempts) == 26  # one more than the largest number of rejections
     lengths = [float(step.norm()) for step in attempts]
     assert all(after < before for before, after in pairwise(lengths))
 
 
 class InPlace(Problem):
-    """Rosenbrock's valley whose parameters live in a list that attempts overwrite, as a network's do."""
+    """Rosenbrock's valley with parameters that trial steps overwrite in place, as in a network."""
 
     name = "objective"
 
@@ -126,7 +126,7 @@ class InPlace(Problem):
         self.store[0] = self.start
 
 
-def test_rejected_steps_are_put_back_in_problems_that_change_in_place():
+def test_rejected_steps_are_undone_in_problems_that_change_in_place():
     problem = InPlace(uphill=True)
     ended = gauss_newton(problem)
     assert (ended.steps, ended.sentence) == (0, "converged: no step lowers the objective any more")
@@ -137,7 +137,7 @@ def test_rejected_steps_are_put_back_in_problems_that_change_in_place():
 
 
 def test_steps_to_nan_are_rejected():
-    def root(p):  # NaN left of zero, where the full step leads
+    def root(p):  # NaN for negative numbers, which the full step reaches
         return p.sqrt() - 0.1
 
     problem = Residual(root, [4.0])
@@ -146,7 +146,7 @@ def test_steps_to_nan_are_rejected():
     assert ended.converged and float(problem.at) == pytest.approx(0.01, rel=1e-7)
 
 
-def test_equal_steps_are_accepted_only_where_the_options_say_so():
+def test_steps_that_do_not_change_the_loss_are_accepted_only_with_that_option():
     def flat(p):
         return p[:1] * 0 + 1 + 0 * p[1:]
 
@@ -160,7 +160,7 @@ def test_equal_steps_are_accepted_only_where_the_options_say_so():
 # --- why it ends ---
 
 
-def test_the_limit_of_steps():
+def test_the_loop_ends_at_the_limit_of_steps():
     ended = gauss_newton(Residual(rosenbrock, [-1.2, 1.0]), Options(steps=3))
     assert (ended.steps, ended.reason) == (3, StopReason.STEP_LIMIT) and not ended.converged
     assert ended.sentence == "the limit of 3 steps was reached"
@@ -170,7 +170,7 @@ def test_the_limit_of_attempts_counts_rejected_steps():
     problem = Residual(rosenbrock, [-1.2, 1.0])
     ended = gauss_newton(problem, Options(steps=None, attempts=6, first_damping=1e-15))
     assert ended.reason is StopReason.STEP_LIMIT and ended.steps < 6
-    assert problem.evaluated == 1 + 6  # the start, and every attempt
+    assert problem.evaluated == 1 + 6  # at the start and for every attempt
     assert ended.sentence == "the limit of 6 attempts was reached"
 
 
@@ -184,7 +184,7 @@ def test_patience_counts_steps_without_progress():
     assert max(shares[-2:]) <= 0.2 < shares[-3]
 
 
-def test_the_target():
+def test_the_loop_ends_at_the_target():
     problem, losses = Residual(rosenbrock, [-1.2, 1.0]), []
     ended = gauss_newton(problem, Options(target=1e-2), lambda step, loss: losses.append(loss))
     assert (ended.reason, ended.sentence) == (StopReason.ROUNDING, "only rounding errors are left")
@@ -192,19 +192,19 @@ def test_the_target():
     assert gauss_newton(problem, Options(target=1e-2)) == ended.__class__(0, ended.reason, ended.sentence)
 
 
-def test_near_the_target_every_end_is_due_to_rounding():
+def test_near_the_target_the_reason_is_always_rounding():
     problem = Residual(misra, [500.0, 1e-4])
-    ended = gauss_newton(problem, Options(target=0.12, patience=3))  # the least is 0.1246
+    ended = gauss_newton(problem, Options(target=0.12, patience=3))  # the minimum is 0.1246
     assert ended.reason is StopReason.ROUNDING and problem.loss > 0.12
 
 
-def test_the_callback_stops_it():
+def test_a_callback_stops_the_loop():
     asked = Stop(StopReason.PATIENCE, "enough")
     ended = gauss_newton(Residual(rosenbrock, [-1.2, 1.0]), each_step=lambda step, loss: asked if step == 3 else None)
     assert ended == asked.after(3) and not ended.converged
 
 
-def test_a_start_at_nan_is_left_alone():
+def test_a_start_with_a_loss_of_nan_is_returned_unchanged():
     problem = Residual(lambda p: p.log(), [-1.0])
     ended = gauss_newton(problem)
     assert (ended.steps, ended.reason) == (0, StopReason.NOT_FINITE)
@@ -212,12 +212,12 @@ def test_a_start_at_nan_is_left_alone():
     assert problem.linearised == 0
 
 
-def test_nothing_to_train():
+def test_a_problem_without_parameters_ends_at_once():
     ended = gauss_newton(Residual(lambda p: p, []))
     assert (ended.steps, ended.reason) == (0, StopReason.NOTHING_TO_TRAIN) and ended.converged
 
 
-def test_ctrl_c_keeps_the_best_state_or_goes_through():
+def test_ctrl_c_keeps_the_best_state_or_is_raised():
     def stopping(step, loss):
         if step == 4:
             raise KeyboardInterrupt
@@ -236,7 +236,7 @@ def test_ctrl_c_keeps_the_best_state_or_goes_through():
 
 
 class Moving(Residual):
-    """A problem that is moved away after its third step, as hidden grids move."""
+    """A problem whose state changes after its third step, as when hidden grids change."""
 
     def follow(self):
         self.steps = getattr(self, "steps", 0) + 1
@@ -245,7 +245,7 @@ class Moving(Residual):
             self.begin()
 
 
-def test_the_best_state_is_kept_though_the_loss_rises_between_steps():
+def test_the_best_state_is_kept_if_the_loss_rises_between_steps():
     losses = []
     problem = Moving(rosenbrock, [-1.2, 1.0])
     gauss_newton(problem, Options(steps=3, keep_best=True), lambda step, loss: losses.append(loss))
@@ -257,7 +257,7 @@ def test_the_best_state_is_kept_though_the_loss_rises_between_steps():
 
 
 class Refined(Residual):
-    """A problem that offers another one before the loop ends."""
+    """A problem that is replaced by another one before the loop ends."""
 
     def restart(self, stop, remaining):
         if stop is None or hasattr(self, "asked"):

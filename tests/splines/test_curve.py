@@ -1,4 +1,4 @@
-"""Laws of splines as values: SciPy's curve, its derivatives, and least squares through points."""
+"""Laws of splines: the curve and derivatives of SciPy, and least squares through points."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def rows(knots, k, n=200, seed=1):
 
 
 def scipy_curves(x, knots, coefficients, k, derivative=0):
-    """(batch, in, out), one SciPy spline an input and output."""
+    """(batch, in, out), by one SciPy spline for each input and output."""
     values = torch.zeros(len(x), len(knots), coefficients.shape[2], dtype=torch.float64)
     if derivative <= k:
         for i in range(len(knots)):
@@ -47,15 +47,15 @@ def test_values_and_derivatives_are_those_of_scipy(k):
         assert (actual - expected).abs().max() <= 1e-12 * expected.abs().max().clamp_min(1)
 
 
-def test_the_slope_is_a_finite_difference():
+def test_the_slope_equals_a_finite_difference():
     knots, coefficients = make(4)
     x, step = rows(knots, 4), 1e-5
     slope = (evaluate(x + step, knots, coefficients, 4) - evaluate(x - step, knots, coefficients, 4)) / (2 * step)
-    # step² times a third derivative of some 1e3, and rounding 1e-16 / step
+    # error: step² times a third derivative of about 1e3, and rounding errors of 1e-16 / step
     assert (evaluate(x, knots, coefficients, 4, 1) - slope).abs().max() < 1e-5
 
 
-def test_outside_the_grid_the_curve_goes_on_as_asked():
+def test_outside_the_grid_the_curve_is_extrapolated_as_specified():
     knots, coefficients = make(3)
     low, high = grid_range(knots, 3)
     for end, sign in ((low, -1), (high, 1)):
@@ -74,7 +74,7 @@ def test_fitting_samples_of_a_spline_returns_its_coefficients(k, weighted):
     x = rows(knots, k, n=120)
     weights = torch.rand(x.shape, generator=torch.Generator().manual_seed(2), dtype=x.dtype) + 0.1
     found = fit_coefficients(x, evaluate(x, knots, coefficients, k), knots, k, weights if weighted else None)
-    # rounding times the condition of the basis, which grows about as 2^k
+    # rounding errors times the condition number of the basis, which grows about as 2^k
     assert (found - coefficients).abs().max() < 1e-11 * 4**k
 
 
@@ -91,7 +91,7 @@ def test_a_fit_is_the_least_squares_solution():
         assert abs(found[i, :, 0].numpy() - expected).max() < 1e-10
 
 
-def test_points_of_weight_zero_do_not_matter():
+def test_points_of_weight_zero_have_no_effect():
     knots, coefficients = make(3)
     x = rows(knots, 3, n=100)
     y, weights = evaluate(x, knots, coefficients, 3), torch.ones_like(x)
@@ -102,7 +102,7 @@ def test_points_of_weight_zero_do_not_matter():
 @pytest.mark.parametrize("n", [0, 1, 3, 7])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["f32", "f64"])
 def test_too_few_points_give_the_smallest_coefficients_through_them(n, dtype):
-    """Fewer points than coefficients: finite, exact at the points, and no larger than another solution."""
+    """With fewer points than coefficients: finite, exact at the points, and not larger than another solution."""
     knots, coefficients = (v.to(dtype) for v in make(3))
     x = rows(knots, 3, n=n)
     y = evaluate(x, knots, coefficients, 3)
@@ -114,8 +114,8 @@ def test_too_few_points_give_the_smallest_coefficients_through_them(n, dtype):
     assert (found.norm(dim=1) <= slack * coefficients.norm(dim=1)).all()
 
 
-def test_repeated_points_and_an_empty_interval_stay_small():
-    """All samples in the first of five intervals: what they do not see is zero, not noise."""
+def test_coefficients_that_no_point_determines_are_zero():
+    """All samples lie in the first of five intervals; coefficients of the others are zero and not noise."""
     knots = uniform_knots(torch.zeros(1).double(), torch.ones(1).double(), 5, 3)
     x = torch.tensor([0.02, 0.05, 0.05, 0.1, 0.1, 0.15, 0.19], dtype=torch.float64)[:, None]
     found = fit_coefficients(x, torch.ones(7, 1, 1, dtype=torch.float64), knots, 3)
@@ -123,7 +123,7 @@ def test_repeated_points_and_an_empty_interval_stay_small():
     assert found[:, 4:].abs().max() < 1e-12 and found.abs().max() < 1.5
 
 
-def test_gradients_reach_points_and_coefficients():
+def test_points_and_coefficients_receive_gradients():
     knots, coefficients = make(3, inputs=2, outputs=1)
     x = rows(knots, 3, n=4).requires_grad_()
     coefficients.requires_grad_()

@@ -1,4 +1,4 @@
-"""Laws of knot vectors: increasing, ends exact, k more on each side, never two that meet."""
+"""Laws of knot vectors: strictly increasing, with exact ends and k more knots on each side."""
 
 import math
 
@@ -18,7 +18,7 @@ few = settings(max_examples=60, deadline=None, derandomize=True)
 
 @st.composite
 def ranges(draw):
-    """Ends of 1 to 3 grids, each wider than a ten-thousandth of where it lies."""
+    """Ends of 1 to 3 grids, each wider than 1e-4 of its distance from zero."""
     inputs = draw(st.integers(1, 3))
     low = [draw(st.floats(-1e6, 1e6)) for _ in range(inputs)]
     width = [draw(st.floats(1e-4, 1e6)) * max(1.0, abs(v)) for v in low]
@@ -31,14 +31,14 @@ def inner(knots, k):
 
 
 def check(knots, low, high, grid, k):
-    """What every knot vector keeps: its shape, its order, its exact ends, and padding like the outermost intervals."""
+    """Every knot vector has the right shape, increases, has exact ends, and padding like the outermost intervals."""
     assert knots.shape == (len(low), grid + 2 * k + 1) and knots.dtype == low.dtype
     assert (knots.diff(dim=-1) > 0).all()
     assert inner(knots, k)[:, 0].equal(low) and inner(knots, k)[:, -1].equal(high)
     ends = grid_range(knots, k)
     assert ends[0].equal(low) and ends[1].equal(high)
     steps = knots.diff(dim=-1)
-    # a difference of two knots is known to a rounding of the knots themselves
+    # a difference of two knots has the rounding error of the knots themselves
     slack = 8 * torch.finfo(knots.dtype).eps * knots.abs().amax()
     if k:
         assert (steps[:, :k] - steps[:, k : k + 1]).abs().max() <= slack
@@ -73,8 +73,8 @@ def test_uniform_knots_in_both_dtypes(dtype):
 
 @few
 @given(ranges(), st.integers(1, 12), st.integers(0, 5), st.floats(0, 1), st.integers(0, 3), st.integers(0, 10**6))
-def test_adaptive_knots_keep_their_distance(ends, grid, k, grid_eps, repeats, seed):
-    """Whatever the samples (few, repeated, outside), no interval is shorter than 1 % of its uniform length."""
+def test_adaptive_knots_have_a_smallest_distance(ends, grid, k, grid_eps, repeats, seed):
+    """For any samples (few, repeated, outside) no interval is shorter than 1 % of its uniform length."""
     low, high = ends
     rng = np.random.default_rng(seed)
     spread = rng.choice([0.0, 1e-9, 0.1, 3.0])
@@ -113,7 +113,7 @@ def test_samples_outside_the_range_are_clamped():
 
 @pytest.mark.parametrize("k", [0, 1, 3, 7])
 @pytest.mark.parametrize("parts", [1, 2, 3, 7])
-def test_subdivide_contains_every_knot_and_cuts_evenly(k, parts):
+def test_subdivide_keeps_every_knot_and_divides_intervals_evenly(k, parts):
     knots = random_knots(5, k)
     finer = subdivide(knots, k, parts)
     check(finer, *grid_range(knots, k), 5 * parts, k)
@@ -122,7 +122,7 @@ def test_subdivide_contains_every_knot_and_cuts_evenly(k, parts):
     assert (lengths - lengths.mean(-1, keepdim=True)).abs().max() < 1e-14
 
 
-def test_subdivide_twice_is_once():
+def test_subdividing_twice_equals_subdividing_once():
     knots = random_knots(3, 2)
     twice = subdivide(subdivide(knots, 2, 2), 2, 3)
     assert (twice - subdivide(knots, 2, 6)).abs().max() < 1e-14
@@ -131,7 +131,7 @@ def test_subdivide_twice_is_once():
 @pytest.mark.parametrize("k", [0, 3])
 @pytest.mark.parametrize("grid", [1, 2, 4, 7, 13, 50])
 def test_resample_keeps_the_range_and_the_density(k, grid):
-    """The knots are the old ones read as a curve of knot over place: exact at the old knots, linear between."""
+    """New knots interpolate the old ones linearly as a function of their index."""
     knots = random_knots(5, k)
     other = resample(knots, k, grid)
     check(other, *grid_range(knots, k), grid, k)
@@ -140,7 +140,7 @@ def test_resample_keeps_the_range_and_the_density(k, grid):
         assert abs(new - expected).max() < 1e-14
 
 
-def test_resample_to_a_multiple_is_to_subdivide():
+def test_resampling_to_a_multiple_equals_subdividing():
     knots = random_knots(5, 3)
     assert (resample(knots, 3, 5) - knots)[:, 3:-3].abs().max() == 0
     assert (resample(knots, 3, 15) - subdivide(knots, 3, 3)).abs().max() < 1e-14

@@ -1,4 +1,4 @@
-"""Laws of moving a spline: exact where the new knots contain the old, closest in L² where they do not."""
+"""Laws of moving splines to other knots: exact if these contain the old knots, otherwise closest in L²."""
 
 import numpy as np
 import pytest
@@ -30,20 +30,20 @@ def make(k, grid=4, inputs=3, outputs=2, seed=0, dtype=torch.float64):
 
 
 def rows(knots, k, n=300):
-    """Random points of the grid, its ends and its knots."""
+    """Random points in the grid, its ends and its knots."""
     low, high = grid_range(knots, k)
     share = torch.rand(n, len(knots), generator=torch.Generator().manual_seed(9), dtype=knots.dtype)
     return torch.cat([low + (high - low) * share, knots[:, k : knots.shape[1] - k].T])
 
 
 def with_inner(knots, k, inner):
-    """Knots with other inner ones, and padding of any increasing kind."""
+    """Knots with other inner knots and random increasing padding."""
     far = torch.arange(1, k + 1, dtype=knots.dtype) ** 1.5
     return torch.cat([inner[:, :1] - far.flip(0) / 3, inner, inner[:, -1:] + far / 7], dim=-1)
 
 
 def nested(knots, k, more, seed=0):
-    """The same knots and `more` others at random between them."""
+    """The same knots and `more` random others between them."""
     low, high = grid_range(knots, k)
     share = torch.rand(len(knots), more, generator=torch.Generator().manual_seed(seed), dtype=knots.dtype)
     inner = torch.cat([knots[:, k : knots.shape[1] - k], low[:, None] + (high - low)[:, None] * share], dim=-1)
@@ -64,7 +64,7 @@ def test_subdividing_keeps_every_curve(k, parts):
 @every_order
 @pytest.mark.parametrize("more", [1, 2, 9])
 def test_knots_inserted_anywhere_keep_every_curve_and_its_derivatives(k, more):
-    """Not only the values: the polynomial pieces are the same. The padding may be any."""
+    """The polynomial pieces are the same, for any padding."""
     knots, coefficients = make(k)
     finer = nested(knots, k, more)
     moved = insert_knots(coefficients, knots, finer, k)
@@ -75,7 +75,7 @@ def test_knots_inserted_anywhere_keep_every_curve_and_its_derivatives(k, more):
         assert (actual - expected).abs().max() < 1e-12 * expected.abs().max().clamp_min(1) * 100**derivative
 
 
-def test_equals_the_knot_insertion_of_scipy():
+def test_insertion_equals_that_of_scipy():
     knots, coefficients = make(3, inputs=1, outputs=1)
     at = float(knots[0, 4] * 0.3 + knots[0, 5] * 0.7)
     t, c, _ = insert(at, (knots[0].numpy(), np.append(coefficients[0, :, 0].numpy(), [0] * 4), 3))
@@ -84,7 +84,7 @@ def test_equals_the_knot_insertion_of_scipy():
 
 
 @every_order
-def test_padding_may_move_alone(k):
+def test_changing_only_the_padding_keeps_the_curve(k):
     knots, coefficients = make(k)
     other = with_inner(knots, k, knots[:, k : knots.shape[1] - k])
     x = rows(knots, k)
@@ -92,7 +92,7 @@ def test_padding_may_move_alone(k):
     assert (evaluate(x, other, moved, k) - evaluate(x, knots, coefficients, k)).abs().max() < 1e-12
 
 
-def test_insertion_in_float32():
+def test_insertion_in_float32_keeps_the_curve():
     knots, coefficients = make(3, dtype=torch.float32)
     finer = subdivide(knots, 3, 4)
     moved = insert_knots(coefficients, knots, finer, 3)
@@ -108,14 +108,15 @@ def test_projecting_onto_nested_knots_is_exact(k):
     for target in (subdivide(knots, k, 3), nested(knots, k, 4)):
         x = rows(knots, k)
         error = evaluate(x, target, project(coefficients, knots, target, k), k) - evaluate(x, knots, coefficients, k)
-        assert error.abs().max() < 1e-12 * 4**k  # least squares: rounding times the condition of the basis
+        # least squares: rounding errors times the condition number of the basis
+        assert error.abs().max() < 1e-12 * 4**k
 
 
 @pytest.mark.parametrize("extrapolation", ["linear", "zero"])
 @pytest.mark.parametrize("k", [0, 1, 2, 3, 5])
 @pytest.mark.parametrize("where", ["same range", "wider", "shifted"])
 def test_projecting_onto_other_knots_is_the_minimiser(k, where, extrapolation):
-    """Every change of a coefficient makes the L² error on the target grid larger."""
+    """Every change of a coefficient increases the L² error on the target grid."""
     knots, coefficients = make(k, inputs=2, outputs=1)
     low, high = grid_range(knots, k)
     length = high - low
@@ -126,7 +127,7 @@ def test_projecting_onto_other_knots_is_the_minimiser(k, where, extrapolation):
     }[where]
     best = project(coefficients, knots, target, k, extrapolation)
 
-    # midpoints of 4,000 pieces an input: sums over them stand for the integral, by another rule than the one tested
+    # the midpoint rule with 4,000 pieces for each input is independent of the quadrature that is tested
     low, high = grid_range(target, k)
     x = low + (high - low) * ((torch.arange(4000, dtype=torch.float64) + 0.5) / 4000)[:, None]
     wanted = evaluate(x, knots, coefficients, k, 0, extrapolation)
@@ -140,7 +141,7 @@ def test_projecting_onto_other_knots_is_the_minimiser(k, where, extrapolation):
         change = torch.randn(best.shape, generator=generator, dtype=best.dtype)
         assert (error(best + 0.1 * change) > least).all()
         assert (error(best - 0.1 * change) > least).all()
-    # at the minimum the slope in every coefficient is zero, up to the midpoint rule (1 / 4000 where the curve jumps)
+    # at the minimum the gradient is zero, up to the error of the midpoint rule (1 / 4000 where the curve jumps)
     for m in range(best.shape[1]):
         one = torch.zeros_like(best)
         one[:, m] = 1e-3
@@ -150,7 +151,7 @@ def test_projecting_onto_other_knots_is_the_minimiser(k, where, extrapolation):
 
 @pytest.mark.parametrize("k", [0, 1, 3, 6])
 def test_quadrature_integrates_products_of_both_splines_exactly(k):
-    """Against SciPy's integral of the antiderivative: x^m for m <= 2k + 1, and the splines themselves."""
+    """Compared with SciPy's antiderivative: x^m for m <= 2k + 1, and the splines themselves."""
     knots, coefficients = make(k, inputs=2, outputs=1)
     target = resample(knots, k, 7)
     points, weights = quadrature(knots, target, k)
@@ -166,7 +167,7 @@ def test_quadrature_integrates_products_of_both_splines_exactly(k):
         assert abs(float(by_us) - float(curve.integrate(float(low[i]), float(high[i])))) < 1e-12
 
 
-def test_projecting_there_and_back_is_the_identity():
+def test_projecting_to_finer_knots_and_back_is_the_identity():
     knots, coefficients = make(3)
     finer = subdivide(knots, 3, 2)
     back = project(project(coefficients, knots, finer, 3), finer, knots, 3)

@@ -1,4 +1,4 @@
-"""The way back: networks that compute an expression exactly, on any expression of the library."""
+"""From formula to network: networks that compute any expression of the library exactly."""
 
 import csv
 from pathlib import Path
@@ -30,7 +30,7 @@ def test_the_network_of_a_formula_gives_its_values(formula, ranges):
 
 
 @pytest.mark.parametrize("text", ["x*exp(x + 2*y)", "pi*exp(x + y)", "sin(2*pi*y*exp(x + y))", "3*exp(x + y)*(x + y)"])
-def test_exponentials_of_sums_in_products_do_not_cancel(text):
+def test_exponentials_of_sums_in_products_lose_no_accuracy(text):
     data = kw.sample(text, x=(0, 1), y=(0, 1), size=50, test_size=1)
     network = kw.KAN.from_expression(text, ["x", "y"])
     assert torch.allclose(network(data.X_train).detach(), data.y_train, rtol=1e-11, atol=1e-12)
@@ -50,11 +50,12 @@ GROWN = st.recursive(
 
 @settings(max_examples=60, deadline=None)
 @given(GROWN)
-@example("exp((5 + tanh(exp(pi)))**3 - (5 + tanh(y + pi))**7)")  # whose constant factor is not what division leaves
-def test_any_expression_is_built_and_read_back(text):
+# here the constant factor differs from the quotient that division gives
+@example("exp((5 + tanh(exp(pi)))**3 - (5 + tanh(y + pi))**7)")
+def test_the_network_of_any_expression_gives_the_expression(text):
     try:
         expression = parse(f"x + y*({text})")
-    except kw.KnotworkError:  # a constant that is too large for a float
+    except kw.KnotworkError:  # a constant is too large for a float
         return
     x = torch.linspace(-0.9, 0.9, 20, dtype=torch.float64)
     rows = torch.stack([x, x.flip(0) * 0.7], 1)
@@ -68,7 +69,7 @@ def test_any_expression_is_built_and_read_back(text):
     assert torch.allclose(to_torch(back, ["x", "y"])(*rows.unbind(1)), truth, rtol=1e-9, atol=1e-9)
 
 
-def test_the_known_shape_comes_out():
+def test_the_network_of_a_formula_has_the_known_shape():
     network = kw.KAN.from_expression("exp(sin(pi*x) + y**2)")
     assert network.spec.width == ((2, 0), (1, 0), (1, 0))
     assert sorted(edge.function for edge in network.spec.named) == ["exp", "sin", "x^2"]
@@ -80,7 +81,7 @@ def test_several_outputs_keep_their_order():
     assert network(torch.tensor([[2.0, 5.0]]).double()).tolist() == [[10.0, 3.0, 3.0]]
 
 
-def test_scaled_rows_are_read_in_the_units_of_their_columns():
+def test_scaled_rows_give_the_values_in_original_units():
     rows = torch.rand(100, 3, generator=torch.Generator().manual_seed(0)).double() + 1
     data = kw.Dataset.from_arrays(rows, rows[:, 0] * rows[:, 2], names=["a", "b", "c"], scale="standard")
     for variables in (None, ["a", "c"]):
@@ -88,7 +89,7 @@ def test_scaled_rows_are_read_in_the_units_of_their_columns():
         assert torch.allclose(network(data.X_train).detach(), data.y_train)
 
 
-def test_it_can_be_perturbed_and_trained_on():
+def test_a_constructed_network_can_be_perturbed_and_trained():
     data = kw.sample("exp(sin(pi*x) + y**2)", x=(-1, 1), y=(-1, 1), size=300, seed=0)
     network = kw.KAN.from_expression("exp(sin(3*x) + 1.2*y**2)", data=data)
     before = float((network(data.X_test) - data.y_test).detach().square().mean())
@@ -96,7 +97,7 @@ def test_it_can_be_perturbed_and_trained_on():
     assert float((network(data.X_test) - data.y_test).detach().square().mean()) < 1e-12 < before
 
 
-def test_its_splines_follow_its_curves():
+def test_named_edges_can_be_replaced_by_splines_of_the_same_curves():
     data = kw.sample("exp(sin(pi*x) + y**2)", x=(-1, 1), y=(-1, 1), size=500, seed=0)
     network = kw.KAN.from_expression("exp(sin(pi*x) + y**2)", data=data, grid=40)
     splines = splines_of(network, data.X_train)
@@ -118,6 +119,6 @@ def test_its_splines_follow_its_curves():
         ("erf(x)", None, "no edge can be erf"),
     ],
 )
-def test_what_cannot_be_built_is_refused(expression, variables, message):
+def test_expressions_that_no_network_computes_are_refused(expression, variables, message):
     with pytest.raises(kw.KnotworkError, match=message):
         kw.KAN.from_expression(expression, variables)

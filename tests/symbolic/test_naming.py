@@ -1,4 +1,4 @@
-"""Naming edges: one by choice, all of them in the context of the network, and back to splines."""
+"""Naming edges: one edge, all edges with a refit of the network, and back to splines."""
 
 import pytest
 import torch
@@ -35,7 +35,7 @@ def test_a_named_edge_computes_the_fit_that_is_returned(fitted, data):
     assert fit.r2 > 0.9999
 
 
-def test_unnaming_gives_back_the_spline_exactly(fitted, data):
+def test_unnaming_restores_the_spline_exactly(fitted, data):
     model, before = fitted.copy(), state_of(fitted)
     model.fix_symbolic(0, 1, 0, "x^2", data)
     model.fix_symbolic(1, 0, 0, "exp", data)
@@ -46,7 +46,7 @@ def test_unnaming_gives_back_the_spline_exactly(fitted, data):
         model.unfix_symbolic(0, 1, 0)
 
 
-def test_given_constants_are_taken_as_they_are_and_stay_if_not_trainable(fitted, data):
+def test_given_constants_are_used_and_stay_fixed_if_not_trainable(fitted, data):
     model = fitted.copy()
     model.fix_symbolic(0, 0, 0, "sin", data, params=(3.0, 0.1, 1.0, 0.0), trainable=False)
     model.fit(data, steps=3, progress=False)
@@ -54,7 +54,7 @@ def test_given_constants_are_taken_as_they_are_and_stay_if_not_trainable(fitted,
     torch.testing.assert_close(model.layers[0].affine[0], torch.tensor([3.0, 0.1, 1.0, 0.0], dtype=torch.float64))
 
 
-def test_trainable_constants_move_in_a_fit(fitted, data):
+def test_trainable_constants_change_in_a_fit(fitted, data):
     model = fitted.copy()
     model.fix_symbolic(0, 0, 0, "sin", data, params=(3.0, 0.1, 1.0, 0.0))
     model.fit(data, steps=3, progress=False)
@@ -66,7 +66,7 @@ def test_without_data_an_edge_is_sampled_over_its_grid(fitted):
     assert fitted.copy().fix_symbolic(0, 1, 0, "x^2").r2 > 0.999
 
 
-def test_errors_say_what_to_do(fitted, data):
+def test_bad_arguments_raise_an_error_with_advice(fitted, data):
     model = fitted.copy()
     with pytest.raises(kw.KnotworkError, match="there is no edge \\(0, 5, 0\\)"):
         model.fix_symbolic(0, 5, 0, "sin", data)
@@ -82,7 +82,7 @@ def test_errors_say_what_to_do(fitted, data):
         model.suggest_symbolic(0, 0, 0, data, lib=[])
 
 
-def test_all_edges_are_named_none_removed_and_the_original_untouched(fitted, data):
+def test_all_edges_are_named_and_the_original_does_not_change(fitted, data):
     before = state_of(fitted)
     named = fitted.auto_symbolic(data)
     assert same_state(fitted, before)
@@ -90,10 +90,10 @@ def test_all_edges_are_named_none_removed_and_the_original_untouched(fitted, dat
     assert all(bool(layer.active().all()) for layer in named.layers)
     assert (
         float((named(data.X_test) - data.y_test).detach().abs().max()) < 1e-9
-    )  # the true functions, refitted to rounding
+    )  # the true functions, fitted up to rounding errors
 
 
-def test_a_noisy_edge_is_named_and_never_deleted():
+def test_a_noisy_edge_is_named_and_not_removed():
     data = kw.sample("sin(4*x)", x=(-1, 1), size=300, noise=0.03, seed=1)
     model = kw.KAN([1, 1], seed=0)
     model.fit(data, progress=False)
@@ -101,14 +101,14 @@ def test_a_noisy_edge_is_named_and_never_deleted():
     assert edge.function == "sin"
 
 
-def test_edges_below_the_threshold_stay_splines(data):
-    # a curve that no function of the library resembles
+def test_edges_with_a_fit_below_the_threshold_stay_splines(data):
+    # no function of the library is similar to this curve
     wild = kw.sample("sin(9*x) * exp(2*x) + abs(x - 0.3)", x=(-1, 1), size=400, seed=0)
     model = kw.fit_multilevel(kw.KAN([1, 1], seed=0), wild, [5, 10, 20], progress=False).model
     assert model.auto_symbolic(wild, lib=["x", "x^2"], r2_threshold=0.99).spec.named == ()
 
 
-def test_only_edges_above_the_threshold_are_named():
+def test_only_edges_with_a_fit_above_the_threshold_are_named():
     mixed = kw.sample("x**2 + sin(9*y) * exp(2*y)", x=(-1, 1), y=(-1, 1), size=400, seed=0)
     model = kw.fit_multilevel(kw.KAN([2, 1], seed=0), mixed, [5, 10, 20], progress=False).model
     (edge,) = model.auto_symbolic(mixed, lib=["x", "x^2", "x^3"], r2_threshold=0.9).spec.named

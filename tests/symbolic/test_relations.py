@@ -1,4 +1,4 @@
-"""What is measured of networks whose formula is known, in any units, and of one that was trained on noise."""
+"""Relations of networks with known formulas, in any units, and of a network trained on noisy rows."""
 
 import math
 
@@ -36,7 +36,7 @@ def test_sums_products_and_combinations_are_found(text, terms, factors, symmetri
     assert [str(symmetry) for symmetry in found.symmetries if symmetry.off < 1e-3] == symmetries
 
 
-def test_numbers_are_what_splitting_leaves():
+def test_the_numbers_of_relations_are_the_residuals_of_splitting():
     found = of("x*y + 2*z", x=(-1, 1), y=(-1, 1), z=(-1, 1), rows=5000)
     variances = {"xy": 1 / 9, "z": 4 / 3}
     spread = math.sqrt(sum(variances.values()))
@@ -45,18 +45,18 @@ def test_numbers_are_what_splitting_leaves():
     np.testing.assert_allclose(found.sums, found.sums.T)
     expected = [math.sqrt(v) / spread for v in (1 / 9, 1 / 9, 4 / 3)]
     np.testing.assert_allclose(found.effects, expected, rtol=0.1)
-    # without product: (xy + 2z)·(…) differ by 2(xy - x'y)(z' - z) over twice the size of f and its spread
+    # product: (xy + 2z)·(…) differ by 2(xy - x'y)(z' - z), divided by twice the size of f and its standard deviation
     np.testing.assert_allclose(found.products[0, 2], math.sqrt(4 * (2 / 9) * (2 / 3)) / 2 / spread**2, rtol=0.1)
 
 
-def test_signs_may_change_along_a_power():
+def test_a_product_of_inputs_of_both_signs_is_recognised():
     found = of("cos(x*y) + z", x=(-2, 2), y=(-1, 1), z=(-1, 1))
     (one,) = found.symmetries
     assert (one.kind, one.first, one.second) == ("scale", "x", "y")
     assert one.factor == pytest.approx(1, abs=1e-3)
 
 
-def test_factors_are_in_the_units_of_the_columns():
+def test_factors_have_the_units_of_the_columns():
     rng = np.random.default_rng(0)
     X = rng.uniform(0, 1, (500, 2)) * [1.0, 1000.0]
     y = np.exp(-X[:, 0] + 0.003 * X[:, 1])
@@ -68,11 +68,11 @@ def test_factors_are_in_the_units_of_the_columns():
         assert one.factor == pytest.approx(-0.003, rel=0.01)
 
 
-def test_a_network_trained_on_noise_shows_what_it_has_learned():
+def test_relations_of_a_network_trained_on_noisy_rows_are_found():
     data = kw.sample("exp(sin(x) + y)*z", x=(-1, 1), y=(-1, 1), z=(1, 2), size=800, noise=0.05, seed=0)
     model = kw.KAN([3, 2, 1], seed=0)
     spread = float(data.y_train.std(correction=0))
-    model.fit(data, lamb=1e-3 / spread, progress=False)  # a weak penalty, 1e-3 in units of the targets
+    model.fit(data, lamb=1e-3 / spread, progress=False)  # a weak penalty: 1e-3 in units of the targets
     found = model.relations(data)
     assert found.factors == (("x",), ("y",), ("z",))
     assert found.terms == (("x", "y", "z"),)
@@ -81,7 +81,7 @@ def test_a_network_trained_on_noise_shows_what_it_has_learned():
     assert found.error == pytest.approx(float(off), rel=0.02)
 
 
-def test_it_prints_as_a_table_with_sentences():
+def test_relations_are_printed_as_a_table_with_sentences():
     shown = str(of("x*y + z**2 + 0*w", x=(-1, 1), y=(-1, 1), z=(-1, 1), w=(0, 1))).splitlines()
     assert shown[1].split() == ["inputs", "sum", "product", "x", "+", "c*y", "x*y^c"]
     assert shown[3].startswith("x, z") and shown[3].split()[2] == "0.000"
@@ -97,7 +97,7 @@ def test_it_prints_as_a_table_with_sentences():
         assert str(of("0*x + 2", x=(0, 1))) == "f moves with no input"
 
 
-def test_a_constant_column_and_two_values_are_harmless():
+def test_constant_columns_and_columns_of_two_values_are_accepted():
     x = np.random.default_rng(0).uniform(0, 1, (200, 3))
     x[:, 1], x[:, 2] = 3.0, x[:, 2] > 0.5
     with pytest.warns(kw.KnotworkWarning):
@@ -109,7 +109,7 @@ def test_a_constant_column_and_two_values_are_harmless():
     assert torch.isfinite(found.sums).all() and torch.isfinite(found.products).all()
 
 
-def test_discoveries_and_their_reports_show_them(tmp_path):
+def test_discoveries_and_their_reports_show_relations(tmp_path):
     data = kw.sample("x*y + z**2", x=(-1, 1), y=(-1, 1), z=(-1, 1), size=300, seed=0)
     found = kw.discover(data, seed=0)
     assert found.relations().terms == (("x", "y"), ("z",))
@@ -117,7 +117,7 @@ def test_discoveries_and_their_reports_show_them(tmp_path):
     assert "f is a sum of functions of x, y; z" in page
 
 
-def test_what_is_not_there_is_told():
+def test_unknown_outputs_impossible_thresholds_and_missing_data_are_refused():
     data = kw.sample("x*y", x=(0, 1), y=(0, 1), size=50, seed=0)
     model = kw.KAN.from_expression("x*y", ["x", "y"], data)
     with pytest.raises(kw.KnotworkError, match=r"output=1 is not there: give a number from 0 to 0"):
@@ -128,7 +128,7 @@ def test_what_is_not_there_is_told():
         model.relations()
 
 
-def test_every_logit_has_its_relations_and_no_error_of_labels():
+def test_every_logit_has_its_relations_without_a_comparison_to_labels():
     rows = torch.rand(300, 2, generator=torch.Generator().manual_seed(0)).double()
     labels = (3 * rows[:, 0]).floor().long()
     network = kw.KAN([2, 3], seed=0)
@@ -140,8 +140,8 @@ def test_every_logit_has_its_relations_and_no_error_of_labels():
 
 
 @pytest.mark.parametrize(("text", "kind"), [("100 + x + y", "sum"), ("100*exp(0.01*x + 0.01*y)", "product")])
-def test_two_inputs_are_split_one_way(text, kind):
+def test_two_inputs_are_split_in_one_way_only(text, kind):
     found = of(text, x=(-1, 1), y=(-1, 1))
-    assert float(found.sums[0, 1]) < 0.05 and float(found.products[0, 1]) < 0.05  # both are near
+    assert float(found.sums[0, 1]) < 0.05 and float(found.products[0, 1]) < 0.05  # both splits are nearly exact
     assert [len(found.terms), len(found.factors)] == ([2, 1] if kind == "sum" else [1, 2])
     assert [line for line in found.sentences() if " is a " in line] == [f"f is a {kind} of functions of x; y"]

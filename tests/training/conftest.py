@@ -1,4 +1,4 @@
-"""One torch thread, as `fit` uses on tensors of this size: two would mostly wait for each other."""
+"""One torch thread, as `fit` uses for tensors of this size; two threads would mostly wait for each other."""
 
 import pytest
 import torch

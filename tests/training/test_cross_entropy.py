@@ -1,4 +1,4 @@
-"""Labels: second-order steps on the cross-entropy of logits."""
+"""Fits to labels: second-order steps on the cross-entropy of logits."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from knotwork.training.likelihood import CrossEntropy
 
 
 def labelled(classes, n=400, seed=0):
-    """Rings about the origin, with labels that are drawn at random near their borders."""
+    """Rings around the origin, with random labels near their borders."""
     generator = torch.Generator().manual_seed(seed)
     x = 2 * torch.rand(n, 2, generator=generator, dtype=torch.float64) - 1
     radius = x.square().sum(1) + 0.1 * torch.randn(n, generator=generator, dtype=torch.float64)
@@ -29,7 +29,7 @@ def mean_loss(network, x, y):
 
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_derivatives_are_those_of_torchs_cross_entropy(outputs):
-    """A single layer is linear in its parameters, so that its Gauss-Newton curvature is all there is."""
+    """One layer is linear in its parameters, so its Gauss-Newton curvature is the exact Hessian."""
     x, y = labelled(max(2, outputs), n=50)
     network = kw.KAN([2, outputs], grid=2, k=2, base="zero", seed=0)
     free = FreeParameters(network)
@@ -56,10 +56,10 @@ def test_labels_are_fitted_by_second_order_steps_better_than_by_adam(outputs):
     assert [result.optimizer for result in results] == ["lm", "adam"]
     assert losses[0] < 0.95 * losses[1]
     assert losses[0] == pytest.approx(results[0].objective, rel=1e-9) == min(r.train for r in results[0].history)
-    assert results[0].val_rmse < 0.4  # of probabilities: 0.5 would be a coin's
+    assert results[0].val_rmse < 0.4  # the RMSE of probabilities; guessing would give 0.5
 
 
-def test_a_line_is_the_logistic_regression_of_scikit_learn():
+def test_straight_edges_give_the_logistic_regression_of_scikit_learn():
     x, y = labelled(2)
     x = x.abs()
     network = kw.KAN([2, 1], grid=1, k=1, base="zero", grid_range=(0, 1), seed=0)
@@ -70,7 +70,7 @@ def test_a_line_is_the_logistic_regression_of_scikit_learn():
     torch.testing.assert_close(network(x).detach()[:, 0], expected, rtol=1e-3, atol=1e-3)
 
 
-def test_classes_that_can_be_told_apart_leave_no_loss():
+def test_separable_classes_are_fitted_with_a_loss_of_nearly_zero():
     x, _ = labelled(2)
     data = kw.Dataset.from_arrays(x, (x[:, 0] > 0).double(), seed=0)
     result = kw.KAN([2, 1], seed=0).fit(data, loss="cross_entropy")
@@ -86,7 +86,7 @@ def test_classes_that_can_be_told_apart_leave_no_loss():
         ([0.5, 1, 1], [1, 3], "but y holds 0.5"),
     ],
 )
-def test_labels_that_are_none_are_refused(labels, width, message):
+def test_invalid_labels_are_refused(labels, width, message):
     y = torch.tensor(labels * 5, dtype=torch.float64)
     with pytest.raises(TrainingError, match=message):
         kw.KAN(width, seed=0).fit((torch.rand(len(y), 1), y), loss="cross_entropy")
@@ -98,7 +98,7 @@ def test_one_hot_targets_are_refused_with_the_reason():
         kw.KAN([1, 2], seed=0).fit((torch.rand(20, 1), y), loss="cross_entropy")
 
 
-def test_labels_that_come_later_or_to_other_models_are_checked_too():
+def test_labels_are_also_checked_for_other_models():
     x, y = torch.rand(40, 1), torch.tensor([0.0, 1.0, 2.0, 1.0] * 10)
     with pytest.raises(TrainingError, match="labels from 0 to 1 for 1 outputs, but y holds 2"):
         kw.fit(kw.MLP([1, 3, 1]), (x, y), loss="cross_entropy", steps=2)
@@ -115,8 +115,8 @@ def test_pruning_within_a_budget_keeps_the_accuracy():
     assert after > before - 0.03 > 0.7
 
 
-def test_how_classes_are_numbered_makes_no_difference_to_sparsity():
-    """Labels have no unit: the penalty is that of eq. 2.20 as it stands."""
+def test_the_penalty_does_not_depend_on_the_numbering_of_classes():
+    """Labels have no unit, so the penalty is that of eq. 2.20 without a scale."""
     x, y = labelled(3)
     for names in (torch.tensor([0.0, 1.0, 2.0]), torch.tensor([1.0, 0.0, 2.0])):
         data = kw.Dataset.from_arrays(x, names[y.long()], seed=0)

@@ -110,7 +110,7 @@ def test_lamb_is_in_units_of_the_targets(outputs, weights):
 
 
 @pytest.mark.parametrize("lr", [1e10, 1e300])
-def test_a_fit_that_got_nowhere_leaves_a_new_network_new(lr):
+def test_a_fit_without_progress_leaves_a_new_network_unfitted(lr):
     data = bumps()
     network = KAN([2, 2, 1], seed=0)
     before = state(network)
@@ -122,7 +122,7 @@ def test_a_fit_that_got_nowhere_leaves_a_new_network_new(lr):
 
 
 @every_optimizer
-def test_a_start_that_is_not_a_number_is_told_and_kept(settings):
+def test_a_start_with_a_loss_of_nan_is_reported_and_kept(settings):
     network = KAN([2, 1, 1], seed=0)
     network.fix_symbolic(0, 0, 0, "log", params=(1.0, 0.0, 1.0, 0.0))  # half of the inputs are negative
     before = state(network)
@@ -136,7 +136,7 @@ def test_a_start_that_is_not_a_number_is_told_and_kept(settings):
 
 
 @every_optimizer
-def test_same_seed_same_result_bit_for_bit(settings):
+def test_the_same_seed_gives_the_same_result_bit_for_bit(settings):
     states, results = [], []
     for _ in range(2):
         network = KAN([2, 3, 1], seed=0)
@@ -149,7 +149,7 @@ def test_same_seed_same_result_bit_for_bit(settings):
 
 
 @pytest.mark.parametrize("name", ["lm", "adam"])
-def test_another_seed_another_result(name):
+def test_another_seed_gives_another_result(name):
     states = []
     for seed in (0, 1):
         network = KAN([2, 1, 1], seed=9)
@@ -159,7 +159,7 @@ def test_another_seed_another_result(name):
 
 
 @every_optimizer
-def test_the_global_generator_and_the_data_are_left_alone(settings):
+def test_a_fit_changes_neither_the_global_random_generator_nor_the_data(settings):
     data = bumps()
     before, rows = torch.get_rng_state(), [data.X_train.clone(), data.y_train.clone(), data.X_val.clone()]
     KAN([2, 2, 1], seed=0).fit(data, **settings)
@@ -186,7 +186,7 @@ def test_the_errors_reported_are_those_of_the_model(settings):
 
 @pytest.mark.parametrize("lamb", [0.0, 0.1])
 @every_optimizer
-def test_history(settings, lamb):
+def test_the_history_has_a_record_for_every_step(settings, lamb):
     """A line a step: its number, time, grid, and the errors without the penalty, as the callback saw them."""
     data, lines, network = bumps(), [], KAN([2, 2, 1], grid=4, seed=0)
 
@@ -218,7 +218,7 @@ def test_steps_without_a_loss_are_not_counted():
     assert result.steps == len(result.history) > 0
 
 
-def test_a_loss_of_ones_own_is_reported_as_it_is():
+def test_a_loss_function_of_the_user_is_reported_unchanged():
     def mean_absolute(outputs, targets):
         return (outputs - targets).abs().mean()
 
@@ -232,13 +232,13 @@ def test_a_loss_of_ones_own_is_reported_as_it_is():
     assert result.objective < result.history[0].train
 
 
-def test_the_result_in_words():
+def test_the_result_is_printed_in_one_sentence():
     result = FitResult(KAN([1, 1]), "lm", "as asked", StopReason.CONVERGED, "enough", 1e-4, 0.01, None, 0.0234, 7, 1.25)
     assert str(result) == "lm (as asked), 7 steps in 1.2 s\nRMSE: training 0.01, test 0.0234\nstopped: enough"
     assert "validation 0.5" in str(dataclasses.replace(result, val_rmse=0.5))
 
 
-def test_no_validation_and_no_test_rows():
+def test_a_fit_without_validation_and_test_rows_reports_no_such_errors():
     data = without_validation(bumps())
     data = dataclasses.replace(data, X_test=data.X_test[:0], y_test=data.y_test[:0])
     for settings in OPTIMIZERS.values():
@@ -251,7 +251,7 @@ def test_no_validation_and_no_test_rows():
 
 
 @every_optimizer
-def test_the_callback_stops_it(settings):
+def test_a_callback_stops_the_fit(settings):
     result = KAN([2, 2, 1], seed=0).fit(
         bumps(), **settings, callback=lambda event: event.record is not None and event.step == 2
     )
@@ -273,7 +273,7 @@ def test_ctrl_c_returns_the_best_so_far(settings):
     assert rmse(network, data.X_train, data.y_train) == pytest.approx(best, rel=1e-9)
 
 
-def test_other_exceptions_of_the_callback_come_through():
+def test_other_exceptions_of_the_callback_are_raised():
     def broken(event):
         raise RuntimeError("mine")
 
@@ -309,7 +309,7 @@ def test_patience_stops_and_keeps_the_best_validation_state(settings):
     assert same(network.state_dict(), states[best])
 
 
-def test_patience_counts_the_start():
+def test_patience_counts_from_the_loss_at_the_start():
     data, network = bumps(), KAN([2, 2, 1], seed=0)
     network.fit(data, steps=8, optimizer=ONE_START)
     before = state(network)
@@ -320,7 +320,7 @@ def test_patience_counts_the_start():
     assert better.val_rmse < result.val_rmse and better.steps > 4
 
 
-def test_patience_counts_validation_losses_that_are_not_numbers():
+def test_patience_counts_validation_losses_of_nan():
     data = bumps()
 
     def loss(outputs, targets):
@@ -331,7 +331,7 @@ def test_patience_counts_validation_losses_that_are_not_numbers():
     assert (result.steps, result.stop_reason) == (4, "4 steps brought no better validation loss")
 
 
-def test_convergence_and_limits_in_words():
+def test_convergence_and_limits_are_reported_in_words():
     data = bumps()
     assert (
         KAN([2, 2, 1], seed=0).fit(data, steps=2, optimizer=ONE_START).stop_reason == "the limit of 2 steps was reached"
@@ -350,7 +350,7 @@ def test_convergence_and_limits_in_words():
 # --- what it takes ---
 
 
-def test_forms_of_data():
+def test_every_form_of_data_gives_the_same_fit():
     data = bumps()
     x, y = data.X_train, data.y_train
     pairs = {
@@ -367,7 +367,7 @@ def test_forms_of_data():
 
 
 @every_optimizer
-def test_float32(settings):
+def test_a_float32_network_stays_in_float32(settings):
     data, network = bumps(), KAN([2, 3, 1], seed=0, dtype=torch.float32)
     result = network.fit(data, **{**settings, "optimizer": faster(settings["optimizer"])})
     assert result.train_rmse < 0.6 * data.y_train.std()
@@ -376,7 +376,7 @@ def test_float32(settings):
     assert KAN([2, 3, 1], seed=0).fit(data.to(torch.float32), **settings).train_rmse > 0
 
 
-def test_several_targets_and_product_nodes():
+def test_several_targets_and_product_nodes_can_be_fitted():
     x = bumps().X_train
     data = Dataset.from_arrays(x, torch.stack([x.prod(1), x.sum(1), x[:, 0] ** 2], dim=1))
     result = KAN([2, (2, 1), 3], seed=0).fit(data, steps=30, optimizer=LevenbergMarquardt(starts=2))
@@ -395,7 +395,7 @@ def test_the_mlp_baseline_trains(optimizer, steps):
 
 
 @pytest.mark.parametrize(("optimizer", "steps", "near"), [("lm", 40, 1.05), ("lbfgs", 20, 1.05), ("adam", 400, 1.5)])
-def test_every_optimizer_minimises_the_penalty_too(optimizer, steps, near):
+def test_every_optimizer_also_minimises_the_penalty(optimizer, steps, near):
     """A network that fits the data without a penalty gives up some of that for smaller edges."""
     data, penalty, ratios = bumps(), Penalty(0.1), []
     for seed in range(5):  # the penalty has many minima, and none of the optimisers always finds the best one
@@ -409,7 +409,7 @@ def test_every_optimizer_minimises_the_penalty_too(optimizer, steps, near):
     assert median(ratios) < near
 
 
-def test_removed_and_fixed_edges_stay_as_they_are():
+def test_removed_and_fixed_edges_do_not_change():
     data = bumps()
     for settings in OPTIMIZERS.values():
         network = KAN([2, 2, 1], seed=0)
@@ -425,12 +425,12 @@ def test_removed_and_fixed_edges_stay_as_they_are():
 # --- what it leaves behind ---
 
 
-def test_nothing_is_shown_away_from_a_terminal(capsys):
+def test_no_progress_is_shown_without_a_terminal(capsys):
     KAN([2, 2, 1], seed=0).fit(bumps(), steps=3, optimizer=ONE_START)
     assert capsys.readouterr() == ("", "")
 
 
-def test_the_progress_line_goes_to_stderr_alone(capsys):
+def test_the_progress_line_is_written_to_stderr_only(capsys):
     KAN([2, 2, 1], seed=0).fit(bumps(), steps=3, optimizer=ONE_START, progress=True)
     out, err = capsys.readouterr()
     assert out == ""
@@ -440,7 +440,7 @@ def test_the_progress_line_goes_to_stderr_alone(capsys):
     assert "validation" not in capsys.readouterr().err
 
 
-def test_a_terminal_gets_the_line_unasked_but_not_against_its_will(capsys, monkeypatch):
+def test_a_terminal_shows_progress_by_default_but_not_with_progress_false(capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     KAN([2, 2, 1], seed=0).fit(bumps(), steps=3, optimizer=ONE_START, progress=False)
     assert capsys.readouterr() == ("", "")
@@ -459,7 +459,7 @@ def two_threads():
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_the_number_of_threads_comes_back():
+def test_the_number_of_threads_is_restored():
     inside = []
 
     def callback(event):
@@ -477,13 +477,13 @@ def test_the_number_of_threads_comes_back():
 
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize(("entries", "threads"), [(1e3, 1), (1e9, 2)])
-def test_only_large_tensors_are_shared_between_threads(entries, threads):
+def test_only_fits_of_large_tensors_use_several_threads(entries, threads):
     with threads_for(entries):
         assert torch.get_num_threads() == threads
     assert torch.get_num_threads() == 2
 
 
-def test_no_data_stay_on_the_model():
+def test_a_fit_leaves_no_data_on_the_model():
     network = KAN([2, 2, 1], seed=0)
     names = set(vars(network)), set(network.state_dict())
     network.fit(bumps(), steps=3, optimizer=LevenbergMarquardt(starts=2))
@@ -492,7 +492,7 @@ def test_no_data_stay_on_the_model():
 
 
 @every_optimizer
-def test_a_fit_where_gradients_are_off_is_the_same(settings):
+def test_a_fit_under_no_grad_is_the_same(settings):
     data, models = bumps(), [KAN([2, 2, 1], seed=0) for _ in range(2)]
     models[0].fit(data, **settings)
     with torch.no_grad():
@@ -501,7 +501,7 @@ def test_a_fit_where_gradients_are_off_is_the_same(settings):
 
 
 @pytest.mark.parametrize("answer", [True, np.bool_(True), torch.tensor(True)])
-def test_true_of_python_numpy_and_torch_stops(answer):
+def test_true_of_python_numpy_and_torch_stops_the_fit(answer):
     x = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None]
     result = knotwork.fit(
         KAN([1, 1], seed=0), (x, (3 * x).sin()), steps=20, callback=lambda event: event.step == 2 and answer
@@ -509,7 +509,7 @@ def test_true_of_python_numpy_and_torch_stops(answer):
     assert result.stop is StopReason.CALLBACK and result.steps == 2
 
 
-def test_the_penalty_counts_where_targets_are_constant():
+def test_the_penalty_has_an_effect_for_constant_targets():
     x = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None]
     with pytest.warns(KnotworkWarning, match="constant"):
         data = Dataset.from_arrays(x, torch.full_like(x, 3.0), validation_size=0, test_size=0)

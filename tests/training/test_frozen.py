@@ -32,7 +32,7 @@ def test_a_frozen_tensor_is_not_trained_and_the_others_are(optimizer, name):
         lambda network: fit_multilevel(network, DATA, [5, 10], steps=2).model,
     ],
 )
-def test_copies_remember_what_is_frozen(way):
+def test_copies_keep_tensors_frozen(way):
     network = KAN([2, 2, 1], seed=0)
     network.layers[0].coefficients.requires_grad_(False)
     network.layers[1].base_weights.requires_grad_(False)
@@ -40,14 +40,14 @@ def test_copies_remember_what_is_frozen(way):
     assert [parameter.requires_grad for parameter in way(network).parameters()] == flags
 
 
-def test_pruning_remembers_what_is_frozen():
+def test_pruning_keeps_tensors_frozen():
     network = KAN([2, 3, 1], seed=0)
     network.layers[0].coefficients.requires_grad_(False)
     small = fit_sparse(network, DATA).model
     assert [parameter.requires_grad for parameter in small.parameters()] == [False, True, True, True, True, True]
 
 
-def test_masks_of_zeros_are_never_taken_for_whole():
+def test_a_mask_with_zeros_is_never_taken_for_a_full_one():
     """Another mask may lie where an old one was."""
     for _ in range(50):
         layer = KAN([3, 3], seed=0).layers[0]
@@ -59,7 +59,7 @@ def test_masks_of_zeros_are_never_taken_for_whole():
         assert twin.is_whole()
 
 
-def test_grids_that_refuse_rows_outside_are_fitted_from_many_starts_and_pruned():
+def test_networks_with_extrapolation_error_can_be_raced_and_pruned():
     network = KAN([2, 2, 1], seed=0, grid_range=(-0.5, 0.5), extrapolation="error")
     assert network.fit(DATA, optimizer=LevenbergMarquardt(starts=4), steps=3).steps == 3
     assert fit_sparse(network, DATA).steps > 3
@@ -70,7 +70,7 @@ def test_grids_that_refuse_rows_outside_are_fitted_from_many_starts_and_pruned()
         network.loss_and_grad(DATA.X_train, DATA.y_train)
 
 
-def test_knots_of_the_users_stay_through_a_race():
+def test_knots_set_by_the_user_are_kept_in_a_race():
     network = KAN([2, 2, 1], grid=7, seed=0)
     for layer in network.layers:
         layer.set_knots(layer.knots + 0.1 * layer.knots**2)

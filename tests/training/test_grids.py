@@ -36,14 +36,14 @@ def one_start(optimizer):
 
 
 @pytest.mark.parametrize("optimizer", ["lm", "lbfgs", "adam"])
-def test_the_first_fit_lays_the_input_grid_over_the_training_rows(optimizer):
+def test_the_first_fit_sets_the_input_grid_to_the_range_of_the_training_rows(optimizer):
     x = uniform() * torch.tensor([3.0, 0.01], dtype=torch.float64) + torch.tensor([5.0, 0.0], dtype=torch.float64)
     network = KAN([2, 2, 1], seed=0)
     network.fit(table(x), optimizer=one_start(optimizer), steps=3)
     assert ends(network) == (x.amin(0).tolist(), x.amax(0).tolist())
 
 
-def test_known_ranges_win_over_the_rows_inside_them():
+def test_the_first_grid_covers_known_ranges_and_all_rows():
     x = uniform()
     network = KAN([2, 2, 1], seed=0)
     network.fit(table(x, ranges=((-2.0, 4.0), (-0.5, 0.5))), steps=3, optimizer=ONE_START)
@@ -54,7 +54,7 @@ def test_known_ranges_win_over_the_rows_inside_them():
     assert ends(network) == ([-3.0], [2.0])
 
 
-def test_a_grid_of_the_users_stays_and_so_does_that_of_a_second_fit():
+def test_a_grid_set_by_the_user_or_by_an_earlier_fit_is_kept():
     network = KAN([2, 2, 1], grid_range=(-5, 7), seed=0)
     network.fit(table(uniform()), steps=3, optimizer=ONE_START)
     assert ends(network) == ([-5.0, -5.0], [7.0, 7.0])
@@ -66,14 +66,14 @@ def test_a_grid_of_the_users_stays_and_so_does_that_of_a_second_fit():
 
 
 @pytest.mark.parametrize("optimizer", ["lm", "lbfgs", "adam"])
-def test_update_grid_false_leaves_every_knot(optimizer):
+def test_update_grid_false_keeps_every_knot(optimizer):
     network = KAN([2, 3, 1], seed=0)
     before = [layer.knots.clone() for layer in network.layers]
     network.fit(table(4 * uniform()), optimizer=optimizer, steps=8, update_grid=False)
     assert all(torch.equal(layer.knots, knots) for layer, knots in zip(network.layers, before, strict=True))
 
 
-def test_grid_eps_draws_the_knots_to_the_quantiles():
+def test_grid_eps_moves_the_knots_towards_the_quantiles():
     x = uniform(300, 1) ** 3  # dense around zero
     even, drawn = KAN([1, 1], seed=0), KAN([1, 1], seed=0)
     even.fit(table(x), steps=1)
@@ -88,7 +88,7 @@ def test_grid_eps_draws_the_knots_to_the_quantiles():
 
 @pytest.mark.parametrize("optimizer", ["lm", "adam"])
 @pytest.mark.parametrize("units", [1e-3, 1e6])
-def test_the_units_of_an_input_make_no_difference(units, optimizer):
+def test_a_fit_does_not_depend_on_the_units_of_inputs(units, optimizer):
     """Millimetres or metres, and from whichever zero: the same network, on other knots."""
     x = uniform()
     y = torch.exp(torch.sin(3 * x[:, 0]) + x[:, 1] ** 2)
@@ -100,7 +100,7 @@ def test_the_units_of_an_input_make_no_difference(units, optimizer):
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, -1e-9, 1e6, -1e12])
-def test_a_constant_column_is_harmless(value):
+def test_a_constant_column_gives_a_finite_fit(value):
     x = uniform()
     x[:, 1] = value
     with pytest.warns(KnotworkWarning, match="constant"):
@@ -113,7 +113,7 @@ def test_a_constant_column_is_harmless(value):
     assert bool(network(x).isfinite().all())
 
 
-def test_pruned_inputs_are_not_asked_for_a_grid():
+def test_pruned_inputs_need_no_grid():
     x = uniform(inputs=3)
     network = KAN([3, 2, 1], seed=0)
     with torch.no_grad():
@@ -131,7 +131,7 @@ def test_pruned_inputs_are_not_asked_for_a_grid():
 
 
 @pytest.mark.parametrize(("optimizer", "tolerance"), [("lm", 0.0), ("lbfgs", 0.2), ("adam", 0.2)])
-def test_hidden_grids_follow_the_activations_of_a_fit(optimizer, tolerance):
+def test_hidden_grids_cover_the_activations_after_a_fit(optimizer, tolerance):
     """Levenberg-Marquardt looks after every step, the others now and then in the first half."""
     data = sample(lambda x, y: torch.exp(torch.sin(3 * x) + y**2), x=(-1, 1), y=(-1, 1), size=150, test_size=0)
     network = KAN([2, 3, 2, 1], seed=0)
@@ -151,7 +151,7 @@ def far_off(seed=0):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_adapting_covers_the_values_and_is_done_at_once(seed):
+def test_adapting_covers_the_values_and_a_second_time_changes_nothing(seed):
     x = uniform()
     network = far_off(seed)
     assert adapt_hidden_grids(network, x)
@@ -164,14 +164,14 @@ def test_adapting_covers_the_values_and_is_done_at_once(seed):
     assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
 
 
-def test_nothing_moves_where_the_grids_fit_and_input_grids_never_do():
+def test_grids_that_fit_and_input_grids_are_not_changed():
     network = KAN([2, 1], seed=0)
     before = network.layers[0].knots.clone()
     assert not adapt_hidden_grids(network, 100 * uniform())
     assert torch.equal(network.layers[0].knots, before)
 
 
-def test_only_the_grids_that_fit_badly_move():
+def test_only_grids_that_fit_badly_are_changed():
     x = uniform()
     network = KAN([2, 2, 1], seed=0, init="paper")
     adapt_hidden_grids(network, x)
@@ -204,7 +204,7 @@ def test_the_new_grid_leaves_a_margin_around_the_values():
         )
 
 
-def test_the_function_is_kept_where_a_spline_can_keep_it():
+def test_changing_grids_keeps_a_cubic_function_exactly():
     """A cubic is a spline on any grid: laid anew over wider values, it stays to rounding."""
     x = uniform()
     network = KAN([2, 1, 1], seed=0, base="zero", init="paper")
@@ -221,7 +221,7 @@ def test_the_function_is_kept_where_a_spline_can_keep_it():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_function_is_kept_closely(seed):
+def test_changing_grids_keeps_the_function_to_a_few_percent(seed):
     """The values fill their grids, and 5 intervals follow 5 narrower ones: a few percent of the outputs' spread."""
     x = uniform(300)
     network = KAN([2, 3, 1], seed=seed, init="paper")
@@ -232,7 +232,7 @@ def test_the_function_is_kept_closely(seed):
 
 
 @pytest.mark.parametrize("value", [0.0, 0.9, -40.0])
-def test_a_constant_node_has_a_grid_around_it_and_moves_once_at_most(value):
+def test_the_grid_of_a_constant_node_contains_the_constant_and_changes_at_most_once(value):
     network = KAN([2, 2, 1], seed=0, init="paper", base="zero")
     network.layers[0].remove_edge(1, 1)
     with torch.no_grad():
@@ -244,7 +244,7 @@ def test_a_constant_node_has_a_grid_around_it_and_moves_once_at_most(value):
     assert not adapt_hidden_grids(network, x)
 
 
-def test_activations_that_are_not_finite_move_nothing():
+def test_activations_that_are_not_finite_change_no_grid():
     network = KAN([1, 1, 1], seed=0)
     network.fix_symbolic(0, 0, 0, "log", params=(1.0, 0.0, 1.0, 0.0))
     before = network.layers[1].knots.clone()

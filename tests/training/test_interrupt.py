@@ -39,7 +39,7 @@ def error(model):
 
 
 @pytest.mark.parametrize("after", [1, 3, 6])
-def test_a_race_that_is_interrupted_has_the_winner_of_that_moment(after):
+def test_an_interrupted_race_returns_the_best_start_so_far(after):
     """The own start races first, so that whoever leads later is no worse than it was then."""
     network = KAN([2, 2, 1], seed=0, grid_range=(-1, 1))
     own = network.copy()
@@ -55,7 +55,7 @@ def test_a_race_that_is_interrupted_has_the_winner_of_that_moment(after):
 
 
 @pytest.mark.parametrize("patience", [None, 5])
-def test_a_fit_interrupted_before_it_began_leaves_the_model_as_it_was(monkeypatch, patience):
+def test_a_fit_interrupted_at_its_start_does_not_change_the_model(monkeypatch, patience):
     def interrupt(*args):
         raise KeyboardInterrupt
 
@@ -69,7 +69,7 @@ def test_a_fit_interrupted_before_it_began_leaves_the_model_as_it_was(monkeypatc
 
 @pytest.mark.parametrize("patience", [None, 50])
 @pytest.mark.parametrize("settings", [{"optimizer": ONE_START}, {"optimizer": "lbfgs"}, {"optimizer": "adam"}])
-def test_steps_that_are_interrupted_leave_the_best_of_them(settings, patience):
+def test_interrupted_steps_keep_the_best_state(settings, patience):
     network = KAN([2, 2, 1], seed=0)
     result = network.fit(DATA, steps=20, **settings, patience=patience, callback=CtrlC("fit", 5))
     assert result.stop is StopReason.INTERRUPTED
@@ -78,7 +78,7 @@ def test_steps_that_are_interrupted_leave_the_best_of_them(settings, patience):
     assert (result.train_rmse if patience is None else result.val_rmse) == pytest.approx(min(judged), rel=1e-9)
 
 
-def test_with_patience_the_leader_of_a_race_is_kept_by_its_validation_loss():
+def test_with_patience_an_interrupted_race_keeps_the_start_of_the_lowest_validation_loss():
     network = KAN([2, 2, 1], seed=0)
     with torch.no_grad():
         before = float((network(DATA.X_val) - DATA.y_val).square().mean().sqrt())
@@ -87,7 +87,7 @@ def test_with_patience_the_leader_of_a_race_is_kept_by_its_validation_loss():
     assert result.val_rmse < 0.5 * before
 
 
-def test_other_models_are_interrupted_too():
+def test_fits_of_other_models_can_be_interrupted():
     result = fit(MLP([2, 5, 1], seed=0), DATA, steps=20, callback=CtrlC("fit", 3))
     assert result.stop is StopReason.INTERRUPTED and result.steps == 3
 
@@ -96,7 +96,7 @@ def test_other_models_are_interrupted_too():
 
 
 @pytest.mark.parametrize(("title", "grid"), [("fit (lm), G=3", 3), ("fit (lm), G=6", 6)])
-def test_levels_that_are_interrupted(title, grid):
+def test_an_interrupted_multilevel_fit_keeps_the_best_so_far(title, grid):
     result = fit_multilevel(
         KAN([2, 2, 1], grid=3, seed=0),
         DATA,
@@ -123,7 +123,7 @@ def test_an_interrupt_between_two_levels_keeps_the_first(monkeypatch):
         fit_multilevel(network, DATA, [6], optimizer=ONE_START, steps=9)
 
 
-def test_a_race_of_shapes_keeps_what_there_is(monkeypatch):
+def test_an_interrupted_race_of_shapes_keeps_the_finished_fits(monkeypatch):
     models = [KAN(width, grid=3, seed=0) for width in ([2, 1, 1], [2, 2, 1])]
     results = fit_shapes(models, DATA, (3, 6), optimizer=ONE_START, steps=9, callback=CtrlC("fit (lm), G=3", 4))
     assert [result.stop for result in results] == [StopReason.INTERRUPTED]

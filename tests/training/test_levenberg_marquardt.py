@@ -87,7 +87,7 @@ def test_one_step_solves_a_linear_problem():
 
 
 @pytest.mark.parametrize("width", [[2, 2, 1], [2, (1, 1), 2]])
-def test_data_that_the_network_can_represent_are_met_to_rounding(width):
+def test_targets_of_a_network_of_the_same_shape_are_fitted_to_rounding(width):
     x = rows(300)
     teacher = KAN(width, grid=3, seed=3, init="paper")
     adapt_hidden_grids(teacher, x)
@@ -148,14 +148,14 @@ def test_the_predicted_decrease_is_that_of_the_quadratic_model():
 # --- why it stops ---
 
 
-def test_the_limit_of_steps():
+def test_the_fit_ends_at_the_limit_of_steps():
     x = rows()
     assert levenberg_marquardt(KAN([2, 2, 1], seed=0), x, bumps(x), steps=4) == Ended(
         4, StopReason.STEP_LIMIT, LIMIT.format(4)
     )
 
 
-def test_slow_progress():
+def test_slow_progress_ends_the_fit():
     x = rows()
     noisy = bumps(x) + torch.randn(120, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     network = KAN([2, 1], seed=0)
@@ -169,7 +169,7 @@ def test_slow_progress():
     assert max(shares[-3:]) < 0.01 <= shares[-4]
 
 
-def test_the_target():
+def test_the_fit_ends_at_the_target():
     x = rows()
     network, losses = KAN([2, 3, 1], seed=1), []
     ended = levenberg_marquardt(network, x, bumps(x), lambda step, loss: losses.append(loss), steps=60, target=1e-2)
@@ -179,7 +179,7 @@ def test_the_target():
     assert levenberg_marquardt(network, x, bumps(x), target=1e-2) == replace(ended, steps=0)
 
 
-def test_each_step_can_stop_it():
+def test_the_callback_of_each_step_can_stop_the_fit():
     x = rows()
     network = KAN([2, 3, 1], seed=0)
     enough = Stop(StopReason.CALLBACK, "enough")
@@ -187,7 +187,7 @@ def test_each_step_can_stop_it():
     assert ended == Ended(3, StopReason.CALLBACK, "enough")
 
 
-def test_nothing_lowers_the_loss_at_the_optimum():
+def test_at_the_optimum_no_step_lowers_the_loss():
     x = rows()
     network = KAN([2, 1], seed=0)
     noisy = bumps(x) + torch.randn(120, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -196,7 +196,7 @@ def test_nothing_lowers_the_loss_at_the_optimum():
     assert ended.steps < 200
 
 
-def test_nothing_to_train():
+def test_a_network_without_free_parameters_ends_at_once():
     x = rows(inputs=1)
     network = KAN([1, 1], seed=0)
     network.fix_symbolic(0, 0, 0, "sin", params=(1.0, 0.0, 1.0, 0.0), trainable=False)
@@ -228,7 +228,7 @@ def test_a_step_to_nan_is_rejected():
     assert mse(network, x, y) < 1e-28
 
 
-def test_a_start_at_nan_is_left_alone():
+def test_a_start_with_a_loss_of_nan_is_returned_unchanged():
     x = rows(80, 1)
     network = logarithm(0.0)
     before = network.layers[0].affine.detach().clone()
@@ -283,7 +283,7 @@ def test_half_of_the_geodesic_acceleration_is_added_to_a_step(named, labels):
     torch.testing.assert_close(free.get(), start, rtol=0, atol=0)
 
 
-def test_a_long_acceleration_is_not_used(monkeypatch):
+def test_an_acceleration_that_is_too_long_is_not_used(monkeypatch):
     x = rows(80)
     network = KAN([2, 2, 1], seed=0, init="paper")
     problem = module.NetworkProblem(network, x, bumps(x), update_grid=False)

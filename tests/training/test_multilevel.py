@@ -37,7 +37,7 @@ QUICK = {"steps": 12, "optimizer": LevenbergMarquardt(starts=1), "update_grid": 
 
 
 @pytest.mark.parametrize("grids", ["auto", [3, 6, 12]])
-def test_the_model_given_is_left_as_it_was(grids):
+def test_the_given_model_does_not_change(grids):
     network = KAN([1, 2, 1], grid=3, seed=0)
     before, spec = state(network), network.spec
     result = fit_multilevel(network, wave(), grids, **QUICK)
@@ -47,7 +47,7 @@ def test_the_model_given_is_left_as_it_was(grids):
 
 @pytest.mark.parametrize("noise", [0.0, 0.2])
 @pytest.mark.parametrize("grids", ["auto", [2, 4, 9, 30]])
-def test_no_grid_walked_is_better_by_a_tenth_than_the_one_chosen(grids, noise):
+def test_no_tried_grid_is_more_than_a_tenth_better_than_the_chosen_one(grids, noise):
     result = fit_multilevel(KAN([1, 1], grid=2, seed=0), wave(noise=noise), grids, **QUICK)
     levels = best_of_each_grid(result)
     assert len(levels) > 1
@@ -63,7 +63,7 @@ def test_no_grid_walked_is_better_by_a_tenth_than_the_one_chosen(grids, noise):
             assert chosen.validation < TRAINING.level_gain * record.validation
 
 
-def test_the_result_is_that_of_the_model_chosen():
+def test_the_result_describes_the_chosen_model():
     data = wave(noise=0.1)
     result = fit_multilevel(KAN([1, 1], grid=2, seed=0), data, "auto", **QUICK)
     with torch.no_grad():
@@ -80,7 +80,7 @@ def test_the_result_is_that_of_the_model_chosen():
     assert times == sorted(times)
 
 
-def test_smooth_data_choose_a_fine_grid_and_noisy_data_do_not():
+def test_a_fine_grid_is_chosen_for_exact_rows_and_not_for_noisy_rows():
     smooth = fit_multilevel(KAN([1, 1], grid=2, seed=0), wave(), "auto", **QUICK)
     noisy = fit_multilevel(KAN([1, 1], grid=2, seed=0), wave(noise=0.5), "auto", **QUICK)
     assert smooth.model.spec.grid >= 16
@@ -90,7 +90,7 @@ def test_smooth_data_choose_a_fine_grid_and_noisy_data_do_not():
     assert finest.test_rmse < 0.3  # of the noise of 0.5 · rms(y) = 0.35 little was learned
 
 
-def test_training_errors_decide_where_there_are_no_validation_rows():
+def test_without_validation_rows_the_training_errors_decide():
     data = wave(noise=0.5)
     data = dataclasses.replace(data, X_val=data.X_val[:0], y_val=data.y_val[:0])
     result = fit_multilevel(KAN([1, 1], grid=2, seed=0), data, [2, 4, 8, 16, 32, 64], **QUICK)
@@ -100,7 +100,7 @@ def test_training_errors_decide_where_there_are_no_validation_rows():
     assert all(record.train >= TRAINING.level_gain * chosen.train for record in levels.values())
 
 
-def test_refining_goes_on_from_the_coarser_level():
+def test_each_level_starts_from_the_result_of_the_coarser_one():
     """With a multiple of the grid the first step already starts from what the coarser level reached."""
     result = fit_multilevel(KAN([1, 2, 1], grid=3, seed=0), wave(), [3, 6, 12], **QUICK)
     lines = {grid: [r.train for r in result.history if r.grid == grid] for grid in (3, 6, 12)}
@@ -108,12 +108,12 @@ def test_refining_goes_on_from_the_coarser_level():
     assert lines[12][0] <= lines[6][-1] * (1 + 1e-9)
 
 
-def test_a_list_is_walked_to_its_end_and_starts_at_its_first_grid():
+def test_every_grid_of_a_list_is_tried_in_order():
     result = fit_multilevel(KAN([1, 1], grid=5, seed=0), wave(noise=1.0), [3, 5, 10, 20, 40], **QUICK)
     assert list(best_of_each_grid(result)) == [3, 5, 10, 20, 40]
 
 
-def test_patience_ends_the_walk():
+def test_patience_ends_the_refinement():
     """Noise alone: no grid gains anything, so patience + 1 levels after the first are walked."""
     noise = wave(noise=20.0)
     for patience in (0, 1, 2):
@@ -122,7 +122,7 @@ def test_patience_ends_the_walk():
         assert result.model.spec.grid == 3
 
 
-def test_auto_doubles_the_own_grid_while_rows_allow_it():
+def test_auto_doubles_the_grid_while_there_are_more_rows_than_parameters():
     """2 (G + k + 1) parameters and base weights must stay below the training rows."""
     result = fit_multilevel(KAN([1, 1], grid=5, seed=0), wave(size=100, frequency=60.0), patience=10, **QUICK)
     assert list(best_of_each_grid(result)) == [5, 10, 20, 40]  # 2 · (40 + 4) < 100 <= 2 · (80 + 4)
@@ -133,13 +133,13 @@ def test_auto_doubles_the_own_grid_while_rows_allow_it():
     assert list(best_of_each_grid(result)) == [5]
 
 
-def test_one_level_is_a_fit():
+def test_one_level_equals_a_fit():
     data, network = wave(), KAN([1, 2, 1], seed=0)
     result = fit_multilevel(network, data, [5], **QUICK)
     assert same(result.model.state_dict(), fit(network, data, **QUICK).model.state_dict())
 
 
-def test_the_model_kept_is_not_fitted_on():
+def test_the_kept_model_is_not_changed_by_later_levels():
     """The same grid twice: the second level gains less than a tenth, and leaves the model of the first alone."""
     data = wave(noise=0.3)
     result = fit_multilevel(KAN([1, 3, 1], seed=0), data, [5, 5], **{**QUICK, "steps": 25})
@@ -150,13 +150,13 @@ def test_the_model_kept_is_not_fitted_on():
     assert error == pytest.approx(result.history[24].train, rel=1e-9)
 
 
-def test_settings_reach_every_level():
+def test_settings_are_used_on_every_level():
     result = fit_multilevel(KAN([1, 1], grid=3, seed=0), wave(), [3, 6], optimizer="adam", steps=4)
     assert result.optimizer == "adam"
     assert [record.grid for record in result.history] == [3] * 4 + [6] * 4
 
 
-def test_same_seed_same_result():
+def test_the_same_seed_gives_the_same_result():
     states = [
         state(
             fit_multilevel(
@@ -169,7 +169,7 @@ def test_same_seed_same_result():
 
 
 @pytest.mark.parametrize("stop", [True, KeyboardInterrupt])
-def test_the_caller_ends_the_whole_walk(stop):
+def test_a_callback_or_ctrl_c_ends_all_levels(stop):
     """A callback that stops, or Ctrl-C, during the second level: the third is not begun."""
     seen = []
 
@@ -197,7 +197,7 @@ def test_the_caller_ends_the_whole_walk(stop):
         ),
     ],
 )
-def test_grids_that_cannot_be(grids, message):
+def test_impossible_grids_are_refused(grids, message):
     with pytest.raises(TrainingError) as caught:
         fit_multilevel(KAN([1, 1]), wave(), grids)
     assert str(caught.value) == message

@@ -38,7 +38,7 @@ def same(one, other):
 
 @pytest.mark.parametrize("penalty", [None, Penalty(1e-2)])
 @pytest.mark.parametrize("seed", range(4))
-def test_the_winner_is_no_worse_than_the_own_start_after_the_first_round(seed, penalty):
+def test_the_winner_is_no_worse_than_the_start_of_the_network_itself(seed, penalty):
     """Whoever is kept was at least as good as the own start then, and with fixed grids no loss rises later."""
     x, y = table()
     network = KAN([2, 1, 1], seed=seed)
@@ -48,7 +48,7 @@ def test_the_winner_is_no_worse_than_the_own_start_after_the_first_round(seed, p
     assert objective_value(network, x, y, penalty) <= objective_value(own, x, y, penalty)
 
 
-def test_with_one_start_the_race_is_a_fit(monkeypatch):
+def test_a_race_with_one_start_equals_a_fit(monkeypatch):
     monkeypatch.setattr(multistart, "TRAINING", replace(TRAINING, race_consensus=()))
     x, y = table()
     network, own = KAN([2, 2, 1], seed=0), KAN([2, 2, 1], seed=0)
@@ -68,7 +68,7 @@ def counted(monkeypatch, x, y, starts):
     return len(seen)
 
 
-def test_a_race_ends_when_three_starts_have_met(monkeypatch):
+def test_a_race_ends_when_three_starts_have_reached_the_same_minimum(monkeypatch):
     """exp(sin πx + y²) has one basin that most starts find; where no place is good enough, every start races."""
     x, y = table(300)
     assert counted(monkeypatch, x, y, 32) == TRAINING.race_group
@@ -87,14 +87,14 @@ def test_a_single_layer_of_splines_needs_no_race():
     assert not same(state(product), state(KAN([2, (0, 1)], seed=0)))
 
 
-def test_processes_change_nothing():
+def test_the_result_does_not_depend_on_the_number_of_processes():
     x, y = table()
     alone, together = (race(KAN([2, 1, 1], seed=1), x, y, n_jobs=n) for n in (1, 2))
     for name, value in together.state_dict().items():
         torch.testing.assert_close(value, alone.state_dict()[name], rtol=0, atol=0)
 
 
-def test_more_starts_find_what_one_start_misses():
+def test_several_starts_find_a_minimum_that_one_start_misses():
     """x·y on a single product node: alone one of six networks is stuck, with rivals none is."""
     x = table()[0]
     y = x.prod(1, keepdim=True)
@@ -129,7 +129,7 @@ def rivals_of(monkeypatch, network, **settings):
     return states
 
 
-def test_the_own_values_race_first_and_every_rival_has_others(monkeypatch):
+def test_the_values_of_the_network_are_the_first_start_and_all_starts_differ(monkeypatch):
     network = KAN([2, 2, 1], seed=3)
     before = state(network)
     rivals = rivals_of(monkeypatch, network, starts=6)
@@ -142,7 +142,7 @@ def test_the_own_values_race_first_and_every_rival_has_others(monkeypatch):
         assert torch.equal(rival["layers.1.knots"], rivals[0]["layers.1.knots"])
 
 
-def test_rivals_come_from_the_generator_passed_and_from_no_other(monkeypatch):
+def test_starts_are_drawn_from_the_given_generator_only(monkeypatch):
     before = torch.get_rng_state()
     races = [rivals_of(monkeypatch, KAN([2, 2, 1], seed=3), starts=3, seed=seed) for seed in (7, 7, 8)]
     assert all(same(one, other) for one, other in zip(races[0], races[1], strict=True))
@@ -155,7 +155,7 @@ def test_the_race_is_the_same_every_time():
     assert same(state(race(KAN([2, 1, 1], seed=1), x, y)), state(race(KAN([2, 1, 1], seed=1), x, y)))
 
 
-def test_removed_and_named_edges_race_as_they_are():
+def test_removed_and_named_edges_are_the_same_in_all_starts():
     x, y = table()
     network = KAN([2, 2, 1], seed=0)
     network.layers[0].remove_edge(1, 0)
@@ -167,7 +167,7 @@ def test_removed_and_named_edges_race_as_they_are():
     assert network.layers[0].active().tolist() == [[True, True], [False, True]]
 
 
-def test_fine_grids_race_on_a_coarse_one_and_come_back_to_their_own():
+def test_networks_with_fine_grids_are_raced_on_a_coarse_grid_and_refined_again():
     x, y = table(200)
     network = KAN([2, 2, 1], grid=20, seed=0)
     parameters = [id(parameter) for parameter in network.parameters()]
@@ -179,7 +179,7 @@ def test_fine_grids_race_on_a_coarse_one_and_come_back_to_their_own():
     torch.testing.assert_close(network(x), coarse(x), rtol=0, atol=1e-10)  # 20 is a multiple of 5: the same function
 
 
-def test_the_race_looks_at_the_first_thousand_rows():
+def test_the_race_uses_only_the_first_thousand_rows():
     x, y = table(TRAINING.race_rows + 50)
     other = y.clone()
     other[TRAINING.race_rows :] = 1e6
@@ -188,7 +188,7 @@ def test_the_race_looks_at_the_first_thousand_rows():
     assert same(one.state_dict(), two.state_dict())
 
 
-def test_rivals_that_are_not_numbers_lose():
+def test_starts_with_a_loss_of_nan_never_win():
     """Where every start is NaN the own one stays."""
     x, y = table()
     network = KAN([2, 1, 1], seed=0)
@@ -198,7 +198,7 @@ def test_rivals_that_are_not_numbers_lose():
     assert same(network.state_dict(), before)
 
 
-def test_a_fit_races_once_and_only_with_second_order_steps():
+def test_only_the_first_fit_with_second_order_steps_races():
     """The second fit goes on from where the first ended."""
     data = sample(lambda x, y: torch.sin(3 * x) * y, x=(-1, 1), y=(-1, 1), size=80, test_size=0)
     network = KAN([2, 2, 1], seed=0)
@@ -218,7 +218,7 @@ def test_a_fit_races_once_and_only_with_second_order_steps():
         ("adam", []),
     ],
 )
-def test_a_fit_races_sixty_four_unless_told(optimizer, expected, monkeypatch):
+def test_a_fit_races_64_starts_by_default(optimizer, expected, monkeypatch):
     races = []
     monkeypatch.setattr(lm, "screen", lambda network, x, y, *, starts, **settings: races.append(starts))
     data = sample(lambda x, y: torch.sin(3 * x) * y, x=(-1, 1), y=(-1, 1), size=60, test_size=0)

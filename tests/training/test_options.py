@@ -36,7 +36,7 @@ def choice(model, data=DATA, **settings):
     return result.optimizer, result.why
 
 
-def test_auto_takes_second_order_steps_where_they_are_affordable():
+def test_auto_chooses_second_order_steps_for_small_problems():
     assert choice(KAN([2, 3, 1])) == ("lm", "60 residuals and 81 parameters are few enough for second-order steps")
     two = Dataset.from_arrays(DATA.X_train, DATA.X_train, test_size=0, validation_size=0)
     assert choice(KAN([2, 2]), two)[1].startswith("120 residuals and 36 parameters")  # one a row and target
@@ -49,7 +49,7 @@ def test_auto_takes_second_order_steps_where_they_are_affordable():
         pytest.param(KAN([2, 50, 1], grid=10), 20000, id="both"),  # a row holds 750 of 2,100
     ],
 )
-def test_auto_takes_gradient_steps_where_there_is_too_much(model, rows):
+def test_auto_chooses_gradient_steps_for_large_problems(model, rows):
     data = sample(lambda x, y: x * y, x=(-1, 1), y=(-1, 1), size=rows, test_size=0, validation_size=0)
     size = model.parameters_in_use()
     held = 5 * sum(layer.in_features * layer.out_features for layer in model.layers)
@@ -68,7 +68,7 @@ def test_auto_takes_gradient_steps_where_there_is_too_much(model, rows):
         (Linear(2, 1), {}, "this is not a KAN"),
     ],
 )
-def test_auto_takes_gradient_steps_where_nothing_is_squared(model, settings, why):
+def test_auto_chooses_gradient_steps_for_losses_that_are_not_squared_errors(model, settings, why):
     assert choice(model, **settings) == ("adam", why)
 
 
@@ -86,12 +86,12 @@ def test_auto_takes_gradient_steps_where_nothing_is_squared(model, settings, why
         (torch.optim.RMSprop, "RMSprop"),
     ],
 )
-def test_what_is_asked_for_is_taken(optimizer, name):
+def test_a_requested_optimizer_is_used(optimizer, name):
     assert choice(KAN([2, 2, 1]), optimizer=optimizer) == (name, "as asked")
 
 
 @pytest.mark.parametrize(("optimizer", "limit"), [("lm", 100), ("lbfgs", 100), ("adam", 2000), (torch.optim.SGD, 2000)])
-def test_steps_by_default(optimizer, limit):
+def test_the_default_number_of_steps(optimizer, limit):
     """The first event says how many there will be at most; a callback that returns True there ends the fit."""
     events = []
     optimizer = LevenbergMarquardt(starts=1) if optimizer == "lm" else optimizer
@@ -101,7 +101,7 @@ def test_steps_by_default(optimizer, limit):
     assert (result.steps, result.stop_reason) == (0, "stopped by the callback")
 
 
-def test_the_learning_rate_arrives():
+def test_the_learning_rate_is_passed_to_the_optimizer():
     """One step of SGD from the start, done by hand; torch makes the step, so that only the rate can differ."""
     ways = []
     for lr in (1e-3, 1e-2):
@@ -116,7 +116,7 @@ def test_the_learning_rate_arrives():
 
 
 @pytest.mark.parametrize(("n", "size"), [(10, 3), (12, 4), (7, 7), (5, 9), (6, None), (9, 1)])
-def test_an_epoch_visits_every_row_once(n, size):
+def test_an_epoch_contains_every_row_once(n, size):
     generator = torch.Generator().manual_seed(0)
     batches = minibatches(n, size, generator)
     orders = []
@@ -131,7 +131,7 @@ def test_an_epoch_visits_every_row_once(n, size):
     assert orders[0] != orders[1] != orders[2]
 
 
-def test_the_fit_visits_every_row_once_an_epoch():
+def test_a_fit_uses_every_row_once_in_an_epoch():
     x = torch.linspace(-1, 1, 50, dtype=torch.float64)[:, None]
     seen = []
 
@@ -146,7 +146,7 @@ def test_the_fit_visits_every_row_once_an_epoch():
     assert seen[:50] != seen[50:]
 
 
-def test_large_tables_are_cut_into_batches_unless_told_otherwise():
+def test_large_tables_are_divided_into_batches_by_default():
     x = torch.linspace(-1, 1, 4097, dtype=torch.float64)[:, None]
     data, sizes = Dataset.from_arrays(x, x, test_size=0, validation_size=0), set()
 
@@ -210,7 +210,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("settings", "message"), WRONG, ids=lambda value: str(value)[:40])
-def test_settings_that_cannot_be(settings, message):
+def test_impossible_settings_are_refused(settings, message):
     network = KAN([2, 2, 1], seed=0)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     with pytest.raises((TrainingError, DataError)) as caught:
@@ -219,7 +219,7 @@ def test_settings_that_cannot_be(settings, message):
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
-def test_data_that_do_not_fit_the_network():
+def test_data_with_other_numbers_of_columns_than_the_network_are_refused():
     three = Dataset.from_arrays(np.random.default_rng(0).normal(size=(20, 3)), np.arange(20.0))
     with pytest.raises(TrainingError) as caught:
         KAN([2, (3, 1), 1]).fit(three)
@@ -237,7 +237,7 @@ def test_data_that_do_not_fit_the_network():
         KAN([2, 1]).fit(3)
 
 
-def test_patience_without_validation_rows():
+def test_patience_without_validation_rows_is_refused():
     with pytest.raises(TrainingError) as caught:
         KAN([2, 2, 1]).fit(NO_VALIDATION, patience=5)
     assert str(caught.value) == (
@@ -245,7 +245,7 @@ def test_patience_without_validation_rows():
     )
 
 
-def test_what_only_a_kan_can_do():
+def test_options_for_kans_are_refused_for_other_models():
     with pytest.raises(TrainingError) as caught:
         knotwork.fit(MLP([2, 3, 1]), DATA, optimizer="lm")
     message = "optimizer='lm' fits a KAN with loss='mse' or 'cross_entropy', but this is not a KAN (MLP); use 'lbfgs' "
@@ -255,7 +255,7 @@ def test_what_only_a_kan_can_do():
     assert str(caught.value) == "lamb=0.1 penalises the edges of a KAN, but this is a MLP; use lamb=0."
 
 
-def test_outputs_that_would_be_broadcast():
+def test_outputs_of_another_shape_than_the_targets_are_refused():
     with pytest.raises(
         TrainingError, match=re.escape("outputs have shape (60, 2), but the targets (60, 1): build the")
     ):
@@ -282,13 +282,13 @@ def test_outputs_that_would_be_broadcast():
     ],
 )
 @pytest.mark.parametrize("verb", [knotwork.fit, KAN.fit, knotwork.fit_multilevel, knotwork.fit_sparse])
-def test_a_setting_that_is_not_there_is_refused(settings, message, verb):
+def test_an_unknown_setting_is_refused(settings, message, verb):
     with pytest.raises(TrainingError, match=message):
         verb(KAN([2, 1]), DATA, **settings)
 
 
 @pytest.mark.parametrize("verb", [KAN.fit, knotwork.fit_multilevel, knotwork.fit_shapes, knotwork.fit_sparse])
-def test_every_verb_passes_its_arguments_on(verb, monkeypatch):
+def test_every_function_passes_its_arguments_to_fit(verb, monkeypatch):
     """Each argument that `fit` has too arrives in the options of the first fit, under the same name."""
     received = []
 
@@ -342,7 +342,7 @@ def test_every_verb_passes_its_arguments_on(verb, monkeypatch):
         (lambda: TorchOptimizer("adam"), "'adam' is no class of optimisers: pass one such as torch.optim.AdamW."),
     ],
 )
-def test_an_optimiser_that_cannot_be_is_refused_where_it_is_made(make, message):
+def test_an_impossible_optimiser_is_refused_when_it_is_created(make, message):
     with pytest.raises(TrainingError) as caught:
         make()
     assert str(caught.value) == message
@@ -357,7 +357,7 @@ def test_an_optimiser_that_cannot_be_is_refused_where_it_is_made(make, message):
         (TorchOptimizer(torch.optim.AdamW), "AdamW"),
     ],
 )
-def test_an_optimiser_is_a_value(value, name):
+def test_optimisers_are_compared_by_value(value, name):
     assert choice(KAN([2, 2, 1]), optimizer=value) == (name, "as asked")
     assert value == dataclasses.replace(value) and hash(value) == hash(dataclasses.replace(value))
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -365,12 +365,12 @@ def test_an_optimiser_is_a_value(value, name):
 
 
 @pytest.mark.parametrize(("short", "value"), [("lbfgs", LBFGS()), ("adam", Adam()), (SGD, TorchOptimizer(SGD))])
-def test_a_name_is_the_value_with_its_defaults(short, value):
+def test_the_name_of_an_optimiser_means_its_default_value(short, value):
     errors = [knotwork.fit(KAN([2, 1], seed=0), DATA, optimizer=way, steps=3).train_rmse for way in (short, value)]
     assert errors[0] == errors[1]
 
 
-def test_an_optimiser_of_ones_own():
+def test_an_optimiser_of_the_user_needs_one_method():
     """A class with one method is enough; what it knows of the fit is in the task."""
 
     class Doubling(Optimizer):
@@ -396,7 +396,7 @@ def test_an_optimiser_of_ones_own():
 @pytest.mark.parametrize(
     ("verb", "wrong", "right"), [("fit_multilevel", "grid", "grids"), ("fit_shapes", "max_parameter", "max_parameters")]
 )
-def test_arguments_of_their_own_are_suggested(verb, wrong, right):
+def test_errors_suggest_misspelt_arguments_of_each_function(verb, wrong, right):
     data = sample("x**2", x=(-1, 1), size=50)
     models = KAN([1, 1]) if verb == "fit_multilevel" else [KAN([1, 1])]
     with pytest.raises(TrainingError, match=rf"no argument {wrong}=: did you mean {right}=\?"):

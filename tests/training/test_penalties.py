@@ -28,7 +28,7 @@ def random_network(width=(2, 3, 1), seed=0, **settings):
     return network, torch.rand(60, width[0], generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 2 - 1
 
 
-def test_penalty_by_hand():
+def test_the_penalty_computed_by_hand():
     network = by_hand()
     first, second = (edge_norms(layer) for layer in trace(network, X).layers)
     torch.testing.assert_close(first[:, 0], torch.tensor([0.625, 0.25], dtype=torch.float64))
@@ -40,7 +40,7 @@ def test_penalty_by_hand():
     assert Penalty(0.1, l1=3.0, entropy=0.5).value(network, X).item() == pytest.approx(expected, rel=1e-14)
 
 
-def test_penalty_is_the_loop_over_edges():
+def test_the_penalty_equals_a_loop_over_edges():
     network, x = random_network((2, (2, 1), 2))
     total = 0.0
     for layer in trace(network, x).layers:
@@ -57,7 +57,7 @@ def test_penalties_are_never_negative(seed):
         assert penalty.value(network, x).item() >= 0
 
 
-def test_entropy_lies_between_one_edge_and_all_alike():
+def test_the_entropy_is_zero_for_one_edge_and_largest_for_equal_edges():
     assert float(entropy(torch.tensor([0.0, 3.0, 0.0]))) == 0
     assert float(entropy(torch.full((2, 4), 0.3, dtype=torch.float64))) == pytest.approx(math.log(8), rel=1e-14)
     norms = torch.rand(3, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -169,7 +169,7 @@ def test_the_quadratic_model_lies_above_the_penalty_of_an_edge(make):
     free.set(start)
 
 
-def test_a_layer_of_fixed_named_edges_has_a_penalty_too():
+def test_a_layer_of_fixed_named_edges_also_has_a_penalty():
     network, x = random_network((1, 1, 1))
     network.fix_symbolic(0, 0, 0, "sin", params=(3.0, 0.0, 1.0, 0.0), trainable=False)
     free = FreeParameters(network)

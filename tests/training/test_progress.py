@@ -44,7 +44,7 @@ def test_a_fit_reports_its_stages_and_every_step_with_its_losses(monkeypatch):
     assert {(event.within, event.front) for event in events} == {("", ())}
 
 
-def test_a_record_in_words():
+def test_a_record_is_printed_in_words():
     data = KAN([2, 2, 1], seed=0).fit(DATA, steps=1, optimizer=ONE_START).history[0]
     assert str(data) == f"RMSE {data.train:.2e}, validation {data.validation:.2e}"
     assert str(dataclasses.replace(data, validation=None)) == f"RMSE {data.train:.2e}"
@@ -77,7 +77,7 @@ def test_a_stage_may_have_stages():
     ]
 
 
-def test_who_asks_to_stop_is_heard_everywhere_and_the_others_still_receive_the_event():
+def test_one_callback_stops_all_stages_and_the_others_still_receive_the_event():
     events = []
     reporter = Reporter([lambda event: event.step == 2, events.append])
     inner = reporter.within("a")
@@ -87,7 +87,7 @@ def test_who_asks_to_stop_is_heard_everywhere_and_the_others_still_receive_the_e
     assert not Reporter([lambda event: 1]).stage("only True stops")  # type: ignore[list-item]
 
 
-def test_the_front_stays_with_later_events():
+def test_later_events_contain_the_front():
     events = []
     reporter = Reporter([events.append])
     reporter.within("a").front(["x"])
@@ -95,7 +95,7 @@ def test_the_front_stays_with_later_events():
     assert [(event.stage, event.front) for event in events] == [("a", ()), ("", ("x",)), ("b", ("x",))]
 
 
-def test_what_cannot_be_called_is_refused():
+def test_a_callback_that_is_not_callable_is_refused():
     with pytest.raises(TrainingError, match=r"callback=3 cannot be called: pass a function of an Event, or None\."):
         small().fit(DATA, callback=3)  # type: ignore[arg-type]
 
@@ -118,7 +118,7 @@ def test_a_callback_ends_a_race_and_the_fit_after_it(n_jobs):
 # --- where it is shown ---
 
 
-def test_a_log_gets_a_line_a_stage_of_plain_text_if_asked(capsys, monkeypatch):
+def test_a_log_receives_one_line_of_plain_text_for_each_stage_on_request(capsys, monkeypatch):
     monkeypatch.setattr(multistart, "TRAINING", dataclasses.replace(TRAINING, race_consensus=()))
     fit_multilevel(small(), DATA, [3, 6], steps=2, optimizer=LevenbergMarquardt(starts=4), progress=True)
     out, err = capsys.readouterr()
@@ -133,7 +133,7 @@ def test_a_log_gets_a_line_a_stage_of_plain_text_if_asked(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("show", [None, False])
-def test_a_log_gets_nothing_unasked(show, capsys):
+def test_a_log_receives_nothing_by_default(show, capsys):
     with reporting(show) as reporter:
         reporter.stage("fit", 3)
         reporter(1, "RMSE 1")
@@ -180,7 +180,7 @@ def on_a_terminal(show, **environment):
     return received.decode(), out.decode()
 
 
-def test_a_terminal_gets_a_bar_that_is_gone_afterwards():
+def test_a_terminal_shows_a_bar_that_is_removed_afterwards():
     received, out = on_a_terminal(None)
     assert out == "after\n"
     frames = [re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", frame) for frame in received.split("\x1b[2K")]
@@ -218,7 +218,7 @@ def notebook(monkeypatch):
     return shown
 
 
-def test_a_notebook_gets_a_bar_as_html_that_is_emptied_afterwards(notebook, capsys):
+def test_a_notebook_shows_a_bar_as_html_that_is_removed_afterwards(notebook, capsys):
     small().fit(DATA, steps=3, optimizer=ONE_START)
     assert capsys.readouterr() == ("", "")
     pictures = [re.sub("<[^>]+>", "", picture) for picture in notebook[:-1]]
@@ -229,13 +229,13 @@ def test_a_notebook_gets_a_bar_as_html_that_is_emptied_afterwards(notebook, caps
     assert notebook == []
 
 
-def test_a_notebook_is_not_bothered_with_what_is_over_soon(notebook, monkeypatch):
+def test_a_notebook_shows_no_bar_for_short_work(notebook, monkeypatch):
     monkeypatch.setattr(progress, "FIRST_PICTURE", 60.0)
     small().fit(DATA, steps=3, optimizer=ONE_START)
     assert notebook == []
 
 
-def test_an_interrupt_takes_the_bar_away(notebook):
+def test_an_interrupt_removes_the_bar(notebook):
     def interrupt(event):
         raise KeyboardInterrupt
 

@@ -41,7 +41,7 @@ def fitted(data, outputs, **settings):
 
 @pytest.mark.parametrize(("optimizer", "settings"), OPTIMIZERS)
 @pytest.mark.parametrize(("loss", "outputs"), [("mse", 1), ("mse", 2), ("cross_entropy", 1), ("cross_entropy", 2)])
-def test_whole_weights_are_repeated_rows(optimizer, settings, loss, outputs):
+def test_integer_weights_equal_repeated_rows(optimizer, settings, loss, outputs):
     data, weights = rows(outputs=outputs if loss == "mse" else 1, labels=loss == "cross_entropy")
     settings = {**settings, "optimizer": optimizer, "loss": loss}
     if optimizer in (ONE_START, "lbfgs"):  # before rounding errors have grown along flat directions
@@ -70,7 +70,7 @@ def test_a_row_of_weight_zero_is_absent(optimizer, settings):
     assert all(torch.equal(a, b) for a, b in zip(*(m.state_dict().values() for m in models), strict=True))
 
 
-def test_equal_weights_change_nothing_but_rounding():
+def test_equal_weights_change_only_rounding_errors():
     data, weights = rows()
     weighted, result = fitted(data, 1, sample_weight=torch.full_like(weights, 7.0), optimizer=ONE_START, steps=8)
     plain, expected = fitted(data, 1, optimizer=ONE_START, steps=8)
@@ -79,7 +79,7 @@ def test_equal_weights_change_nothing_but_rounding():
 
 
 @pytest.mark.parametrize("starts", [1, 8])
-def test_noisy_rows_that_count_less_spoil_less(starts):
+def test_small_weights_of_noisy_rows_give_smaller_errors(starts):
     """Half of the rows have a hundred times the noise; weights of 1/variance give nearly what the others alone give."""
     generator = torch.Generator().manual_seed(1)
     data = kw.sample("exp(sin(pi*x) + y**2)", x=(-1, 1), y=(-1, 1), size=400, test_size=500, seed=0)
@@ -95,7 +95,7 @@ def test_noisy_rows_that_count_less_spoil_less(starts):
     assert errors[1] < errors[0] / 10
 
 
-def test_weights_of_a_pair_go_with_their_rows_and_count_in_validation():
+def test_weights_of_a_pair_are_split_like_its_rows_and_used_in_validation():
     data, weights = rows(100)
     x, y = data.X_train, torch.where((weights > 0)[:, None], data.y_train, 1e6)
     model = kw.KAN([2, 2, 1], grid=3, seed=0)
@@ -113,7 +113,7 @@ def test_weights_of_a_pair_go_with_their_rows_and_count_in_validation():
     assert result.val_rmse < 1
 
 
-def test_weights_go_through_multilevel_and_mini_batches():
+def test_weights_are_used_in_multilevel_fits_and_mini_batches():
     data, weights = rows(200)
     spoilt = replace(data, y_train=torch.where((weights > 0)[:, None], data.y_train, 1e6))
     coarse = kw.KAN([2, 2, 1], grid=2, seed=0)
@@ -131,13 +131,13 @@ def test_weights_go_through_multilevel_and_mini_batches():
         ([0.0] * 60, "zero for every training row"),
     ],
 )
-def test_weights_that_are_none_are_refused(weights, message):
+def test_impossible_weights_are_refused(weights, message):
     data, _ = rows()
     with pytest.raises(TrainingError, match=message):
         fitted(data, 1, sample_weight=weights)
 
 
-def test_what_cannot_be_weighed_says_so():
+def test_weights_are_refused_where_they_cannot_be_used():
     data, weights = rows()
     with pytest.raises(TrainingError, match="sample_weight= needs loss='mse' or 'cross_entropy'"):
         fitted(data, 1, sample_weight=weights, loss=lambda outputs, targets: (outputs - targets).abs().mean())

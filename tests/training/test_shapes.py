@@ -22,13 +22,13 @@ def held_out(result, data):
     return float((result.model(data.X_val) - data.y_val).detach().square().mean().sqrt())
 
 
-def test_the_shape_of_the_function_comes_first():
+def test_the_shape_of_the_true_function_is_the_first_result():
     results = fit_shapes(models(), product(), (3, 6), optimizer=LevenbergMarquardt(starts=2), steps=40)
     assert results[0].model.spec.width == ((2, 0), (0, 1), (1, 0)) and results[0].test_rmse < 1e-9
     assert len(results) == len(WIDTHS)
 
 
-def test_results_are_in_order_and_say_what_their_models_do():
+def test_results_are_sorted_and_report_the_errors_of_their_models():
     data = product()
     results = fit_shapes(models(), data, (3, 6), **QUICK)
     errors = [result.val_rmse for result in results]
@@ -36,7 +36,7 @@ def test_results_are_in_order_and_say_what_their_models_do():
     assert errors == pytest.approx([held_out(result, data) for result in results], rel=1e-9, abs=1e-15)
 
 
-def test_the_better_half_but_at_least_two_go_on_to_the_next_grid():
+def test_the_better_half_and_at_least_two_models_reach_the_next_grid():
     begun = []
 
     def seen(event):
@@ -47,7 +47,7 @@ def test_the_better_half_but_at_least_two_go_on_to_the_next_grid():
     assert [begun.count(grid) for grid in (3, 6, 12, 24)] == [8, 4, 2, 2]
 
 
-def test_models_stay_as_they_were():
+def test_the_given_models_do_not_change():
     given = models()
     before = [{name: value.clone() for name, value in model.state_dict().items()} for model in given]
     results = fit_shapes(given, product(), (3, 6), **QUICK)
@@ -56,7 +56,7 @@ def test_models_stay_as_they_were():
     assert not {id(result.model) for result in results} & {id(model) for model in given}
 
 
-def test_no_network_grows_beyond_the_most_parameters():
+def test_no_network_exceeds_the_largest_number_of_parameters():
     results = fit_shapes(models(), product(), (3, 6, 12), max_parameters=60, **QUICK)
     assert results and all(result.model.parameters_in_use() <= 60 for result in results)
     with pytest.raises(TrainingError, match="none of 4 networks has at most max_parameters=5 parameters at G=3"):
@@ -68,18 +68,18 @@ def test_one_model_is_fitted_on_every_grid():
     assert result.model.spec.grid in (3, 6)
 
 
-def test_the_callback_ends_it_with_what_there_is():
+def test_a_callback_ends_the_race_and_keeps_the_finished_fits():
     results = fit_shapes(models(), product(), (3, 6), callback=lambda event: True, **QUICK)
     assert len(results) == 1 and results[0].stopped_by_caller
 
 
 @pytest.mark.parametrize("grids", [(), (5, 3), (3, 3), (0, 5), (2.5,)])
-def test_grids_go_from_coarse_to_fine(grids):
+def test_grids_are_tried_from_coarse_to_fine(grids):
     with pytest.raises(TrainingError, match=r"grids=.* must be whole numbers from coarse to fine"):
         fit_shapes(models(), product(), grids)
 
 
-def test_without_validation_rows_the_training_rows_tell():
+def test_without_validation_rows_the_training_errors_decide():
     data = sample("x*y", x=(-1, 1), y=(-1, 1), size=200, validation_size=0, test_size=50)
     results = fit_shapes(models(), data, (3,), **QUICK)
     assert [r.train_rmse for r in results] == sorted(r.train_rmse for r in results)

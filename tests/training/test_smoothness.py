@@ -27,7 +27,7 @@ def a_network():
     return network, 2 * torch.rand(50, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
 
 
-def test_places_of_coefficients_are_where_the_vector_has_them():
+def test_coefficient_places_are_the_positions_in_the_parameter_vector():
     network, _ = a_network()
     free = FreeParameters(network)
     with torch.no_grad():
@@ -39,7 +39,7 @@ def test_places_of_coefficients_are_where_the_vector_has_them():
         torch.testing.assert_close(vector[places], torch.stack([layer.coefficients[i, :, j] for i, j in edges]))
 
 
-def test_what_is_added_are_half_the_derivatives_of_the_value():
+def test_the_added_terms_are_half_the_derivatives_of_the_penalty():
     network, x = a_network()
     free, smoothness, matrix, gradient = smooth(network, x)
     at = free.get()
@@ -53,7 +53,7 @@ def test_what_is_added_are_half_the_derivatives_of_the_value():
 
 @pytest.mark.parametrize("even", [True, False])
 @pytest.mark.parametrize("k", [0, 1, 2, 3, 5])
-def test_polynomials_of_the_order_are_smooth_and_others_are_not(k, even):
+def test_the_penalty_of_polynomials_up_to_its_order_is_zero(k, even):
     network = KAN([1, 1], grid=6, k=k, base="zero", grid_range=(-1, 1), seed=0)
     if not even:
         network.layers[0].set_knots(network.layers[0].knots + 0.1 * network.layers[0].knots ** 2)
@@ -68,12 +68,12 @@ def test_polynomials_of_the_order_are_smooth_and_others_are_not(k, even):
 
 
 @pytest.mark.parametrize("k", [0, 1, 3])
-def test_one_interval_is_a_polynomial_and_costs_nothing(k):
+def test_the_penalty_of_a_grid_with_one_interval_is_zero(k):
     free, smoothness, _, _ = smooth(KAN([1, 1], grid=1, k=k, grid_range=(-1, 1), seed=0), torch.rand(9, 1).double())
     assert smoothness.value(free.get()) == 0
 
 
-def test_the_units_of_targets_and_inputs_make_no_difference():
+def test_the_penalty_does_not_depend_on_the_units_of_targets_and_inputs():
     ratios = []
     for unit in (1.0, 1e3):
         network, x = a_network()
@@ -87,7 +87,7 @@ def test_the_units_of_targets_and_inputs_make_no_difference():
     assert ratios[1] == pytest.approx(ratios[0], rel=1e-9)
 
 
-def test_a_curve_goes_on_as_a_polynomial_where_no_row_is():
+def test_a_curve_is_a_polynomial_where_there_are_no_rows():
     """Rows leave out a gap and both ends of the grid; a cubic is found there all the same, by the smoothness alone."""
     x = 2 * torch.rand(200, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
     x = x[(x[:, 0] < 0.2) | (x[:, 0] > 0.6)][:, :1]
@@ -108,7 +108,7 @@ def two_curves():
     return x, beyond, lambda x: (4 * torch.pi * x[:, :1]).sin() + (2 * x[:, 1:]).exp()
 
 
-def test_the_roughness_of_a_curve_is_bounded_and_silences_no_other():
+def test_the_penalty_of_one_rough_curve_does_not_dominate_that_of_others():
     x, _, f = two_curves()
     network = KAN([2, 1], grid=10, grid_range=(-1, 1), base="zero", seed=0)
     levenberg_marquardt(network, x, f(x))
@@ -126,7 +126,7 @@ def test_the_roughness_of_a_curve_is_bounded_and_silences_no_other():
     assert smoothness.weaken(free.get(), most) == pytest.approx(float(after.sum()), rel=1e-12)
 
 
-def test_what_is_added_after_weakening_are_half_the_derivatives_still():
+def test_the_added_terms_are_half_the_derivatives_also_after_weakening():
     network, x = a_network()
     free, smoothness, matrix, gradient = smooth(network, x)
     at = free.get()
@@ -136,7 +136,7 @@ def test_what_is_added_after_weakening_are_half_the_derivatives_still():
     assert float(at @ (more - matrix) @ at) == pytest.approx(value, rel=1e-9)
 
 
-def test_a_curve_goes_on_as_closely_beside_a_rougher_one(monkeypatch):
+def test_a_curve_is_continued_equally_well_next_to_a_rougher_one(monkeypatch):
     x, beyond, f = two_curves()
     errors = []
     for together in (TRAINING.smoothness_together, 1.0):
@@ -149,7 +149,7 @@ def test_a_curve_goes_on_as_closely_beside_a_rougher_one(monkeypatch):
     assert errors[0] < errors[1] / 2
 
 
-def test_where_rows_decide_the_error_stays_that_of_the_closest_spline():
+def test_where_rows_determine_the_curve_the_error_is_that_of_the_best_spline():
     data = sample("exp(sin(pi*x))", x=(-1, 1), size=1000, test_size=0, seed=0)
     network = KAN([1, 1], grid=20, base="zero", seed=0)
     result = network.fit(data)
@@ -161,7 +161,7 @@ def test_where_rows_decide_the_error_stays_that_of_the_closest_spline():
 
 @pytest.mark.parametrize("even", [True, False])
 @pytest.mark.parametrize(("k", "grid"), [(1, 8), (3, 8), (5, 9)])
-def test_among_exact_rows_jumps_may_follow_a_line(k, grid, even):
+def test_with_exact_rows_the_penalty_of_linear_jumps_is_zero(k, grid, even):
     """The jumps of a spline whose k-th derivative has values of a parabola at the middles of its intervals."""
     network = KAN([1, 1], grid=grid, k=k, base="zero", grid_range=(-1, 1), seed=0)
     layer = network.layers[0]
@@ -180,7 +180,7 @@ def test_among_exact_rows_jumps_may_follow_a_line(k, grid, even):
     assert [len(step) for step in steps] == [grid - 1, grid - 2, grid - 3]
 
 
-def test_fewer_intervals_than_orders_leave_the_order_that_there_is():
+def test_the_order_of_the_penalty_is_limited_by_the_number_of_intervals():
     for grid, left in ((1, 0), (2, 1), (3, 1), (4, 1)):
         assert _differences(torch.arange(7.0 + grid).expand(2, -1), k=3, higher=2).shape == (2, left, grid + 3)
 
@@ -201,11 +201,11 @@ def errors_beyond_the_rows(monkeypatch, noise):
     return errors
 
 
-def test_exact_rows_are_continued_more_closely(monkeypatch):
+def test_exact_rows_are_extrapolated_more_accurately(monkeypatch):
     higher, lower = errors_beyond_the_rows(monkeypatch, 0.0)
     assert higher < lower / 3
 
 
-def test_rows_with_noise_are_continued_as_ever(monkeypatch):
+def test_noisy_rows_are_extrapolated_with_the_lower_order(monkeypatch):
     higher, lower = errors_beyond_the_rows(monkeypatch, 1e-3)
     assert higher == lower

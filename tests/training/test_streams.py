@@ -48,7 +48,7 @@ def timeless(result):
 # --- the same as in memory ---
 
 
-def test_a_stream_trains_like_torch_by_hand(table):
+def test_training_on_a_stream_equals_a_training_loop_in_torch(table):
     """Plain Adam on the batches of two epochs, done here, ends in the very state that the fit passes through."""
     source = stream_parquet(table, "f", buffer=500)
     network = KAN([2, 3, 1], seed=0, grid_range=(-1, 1))
@@ -74,7 +74,7 @@ def test_a_stream_trains_like_torch_by_hand(table):
 
 
 @pytest.mark.parametrize("model", [lambda: KAN([2, 3, 1], seed=0), lambda: MLP([2, 8, 1], seed=0)])
-def test_an_epoch_from_a_stream_is_an_epoch_in_memory(model):
+def test_an_epoch_from_a_stream_equals_an_epoch_in_memory(model):
     """The same batches in the same order, watched on the same rows: the same fit, bit for bit."""
     data = bumps()
     order = torch.randperm(300, generator=torch.Generator().manual_seed(5)).split(64)
@@ -86,7 +86,7 @@ def test_an_epoch_from_a_stream_is_an_epoch_in_memory(model):
     assert results[0].test_rmse == results[1].test_rmse
 
 
-def test_a_loader_is_fitted_like_its_batches():
+def test_a_loader_is_fitted_like_a_list_of_its_batches():
     data = bumps()
     loader = DataLoader(TensorDataset(data.X_train.float(), data.y_train[:, 0].float()), batch_size=32)
     results = [KAN([2, 3, 1], seed=0).fit(form, steps=30) for form in (loader, stream_batches(list(loader)))]
@@ -94,7 +94,7 @@ def test_a_loader_is_fitted_like_its_batches():
     assert results[0].why == "the rows come in batches"
 
 
-def test_same_seed_same_result_bit_for_bit(table):
+def test_the_same_seed_gives_the_same_result_bit_for_bit(table):
     results = [
         KAN([2, 3, 1], seed=0).fit(stream_parquet(table, "f"), steps=40, optimizer=Adam(batch_size=64), seed=seed)
         for seed in (3, 3, 4)
@@ -107,7 +107,7 @@ def test_same_seed_same_result_bit_for_bit(table):
 # --- what a fit makes of it ---
 
 
-def test_a_streamed_table_is_learned(table):
+def test_a_streamed_table_is_fitted(table):
     source = stream_parquet(table, "f", validation_size=0.2)
     network = KAN([2, 5, 1], seed=0)
     result = network.fit(source, steps=400, optimizer=Adam(lr=0.02, batch_size=256))
@@ -118,7 +118,7 @@ def test_a_streamed_table_is_learned(table):
     assert result.val_rmse == pytest.approx(error, rel=1e-12)
 
 
-def test_grids_lie_over_all_rows_and_not_those_held_alone(table, monkeypatch):
+def test_grids_cover_all_rows_and_not_only_those_in_memory(table, monkeypatch):
     monkeypatch.setattr("knotwork.data.parquet_stream.DATA", DataSettings(rows_held=20))
     source = stream_parquet(table, "f")
     network = KAN([2, 3, 1], seed=0)
@@ -132,7 +132,7 @@ def test_grids_lie_over_all_rows_and_not_those_held_alone(table, monkeypatch):
     assert len(trained) == source.rows == 2980
 
 
-def test_patience_and_float32(table):
+def test_streams_can_be_fitted_with_patience_and_in_float32(table):
     network = KAN([2, 2, 1], seed=0, dtype=torch.float32)
     result = network.fit(stream_parquet(table, "f"), steps=300, optimizer=Adam(lr=0.5, batch_size=128), patience=2)
     assert result.stop_reason == "2 steps brought no better validation loss"
@@ -140,12 +140,12 @@ def test_patience_and_float32(table):
     assert all(p.dtype == torch.float32 for p in network.parameters())
 
 
-def test_coarse_to_fine_on_a_stream(table):
+def test_a_stream_is_fitted_from_coarse_to_fine_grids(table):
     result = fit_multilevel(KAN([2, 2, 1], grid=3, seed=0), stream_parquet(table, "f"), [3, 6], steps=5)
     assert [record.grid for record in result.history] == [3] * 5 + [6] * 5
 
 
-def test_verbs_take_the_rows_that_are_held(table):
+def test_methods_use_the_rows_of_a_stream_in_memory(table):
     source = stream_parquet(table, "f")
     network = KAN([2, 3, 1], seed=0)
     network.fit(source, steps=20)
@@ -168,12 +168,12 @@ def test_verbs_take_the_rows_that_are_held(table):
         (10, 10, 1, 1),
     ],
 )
-def test_looking_costs_no_more_than_the_steps(watched, batch, steps, every):
+def test_evaluations_cost_no_more_than_the_steps(watched, batch, steps, every):
     assert evaluation_interval(watched, batch, steps) == every
     assert every == steps // 20 or watched / every < 2 * max(batch, 1000)
 
 
-def test_the_history_of_many_rows_has_a_line_a_look_and_the_last_step():
+def test_the_history_of_many_rows_has_a_record_for_each_evaluation_and_the_last_step():
     data = bumps(4000)
     result = KAN([2, 1], seed=0).fit(data, optimizer=Adam(batch_size=100), steps=85)
     assert [record.step for record in result.history] == [*range(4, 85, 4), 85]
@@ -188,7 +188,7 @@ def test_the_history_of_many_rows_has_a_line_a_look_and_the_last_step():
 
 
 @pytest.mark.parametrize("optimizer", ["lm", "lbfgs", "LBFGS"])
-def test_what_needs_all_rows_says_so(table, optimizer):
+def test_methods_that_need_all_rows_refuse_a_stream(table, optimizer):
     with pytest.raises(TrainingError) as caught:
         KAN([2, 1]).fit(stream_parquet(table, "f"), optimizer=optimizer)
     assert str(caught.value) == (
@@ -197,7 +197,7 @@ def test_what_needs_all_rows_says_so(table, optimizer):
     )
 
 
-def test_loaders_decide_the_size_of_their_batches():
+def test_options_that_a_loader_does_not_allow_are_refused():
     loader = DataLoader(TensorDataset(torch.rand(20, 2), torch.rand(20)), batch_size=5)
     with pytest.raises(TrainingError, match="batch_size=7 is not possible: these batches have the size their loader g"):
         KAN([2, 1]).fit(loader, optimizer=Adam(batch_size=7))

@@ -41,7 +41,7 @@ class Bias(nn.Module):
         (1.1, [float("nan")], 0),
     ],
 )
-def test_the_last_of_states_like_the_best_is_kept(alike, values, kept):
+def test_the_last_state_that_is_nearly_as_good_as_the_best_is_kept(alike, values, kept):
     model = Bias()
     watch = watching(model, alike=alike)
     for step, value in enumerate(values, start=1):
@@ -52,7 +52,7 @@ def test_the_last_of_states_like_the_best_is_kept(alike, values, kept):
 
 
 @pytest.mark.parametrize("seed", [0, 18])
-def test_ends_of_curves_are_those_of_settled_grids(seed):
+def test_the_kept_state_is_accurate_at_the_ends_of_the_grid(seed):
     """States before had a lower loss by a few percent, and corners where no row was were wrong by forty times that."""
     data = sample("exp(sin(pi*x) + y**2)", x=(-1, 1), y=(-1, 1), size=1000, test_size=2000, seed=seed)
     model = KAN([2, 1, 1], grid=5, seed=seed)
