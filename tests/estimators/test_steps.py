@@ -12,6 +12,7 @@ from knotwork.estimators.large_tables import adam
 from knotwork.estimators.linear_start import linear_network, rescale_outputs
 from knotwork.estimators.rows import Rows
 from knotwork.model import FreeParameters
+from knotwork.model.settings import ModelSettings
 from knotwork.solvers import Ended, Stop, StopReason
 from knotwork.splines import grid_range
 from knotwork.training.evidence import update_weights
@@ -81,7 +82,8 @@ def test_probabilities_of_extreme_logits_stay_finite():
 @LIKELIHOODS
 def test_derivatives_are_those_of_the_weighted_loss(likelihood, monkeypatch):
     # so that rows are processed in several chunks
-    monkeypatch.setattr(importlib.import_module("knotwork.model.jacobian"), "CHUNK", 100)
+    few = ModelSettings(jacobian_entries=100)  # a few rows at a time
+    monkeypatch.setattr(importlib.import_module("knotwork.model.jacobian"), "MODEL", few)
     network, rows = problem(likelihood)
     free = FreeParameters(network)
     _, slope = derivatives(network, rows, free)

@@ -465,11 +465,12 @@ def test_an_argument_that_is_not_a_tensor_is_refused():
 
 def test_setting_knots_does_not_depend_on_the_size_of_batches_of_inputs(monkeypatch):
     from knotwork.model import layer as module
+    from knotwork.model.settings import ModelSettings
 
     generator = torch.Generator().manual_seed(0)
     found = []
     for at_once in (1, 2**20):
-        monkeypatch.setattr(module, "AT_ONCE", at_once)
+        monkeypatch.setattr(module, "MODEL", ModelSettings(refitted_values=at_once))
         moved = KANLayer(5, 3, dtype=torch.float64, generator=generator.manual_seed(0))
         moved.set_knots(moved.knots * torch.linspace(0.5, 2, 5)[:, None])
         found.append(moved.coefficients.detach())

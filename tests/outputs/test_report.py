@@ -223,6 +223,21 @@ def test_the_page_shows_the_discovery(found, found_page):
     assert "which took no part in fitting or choosing" in made
 
 
+@pytest.mark.parametrize("with_units", [True, False])
+def test_constants_have_the_units_that_the_formula_needs(tmp_path, with_units):
+    names, target = (["time [s]"], "height [m]") if with_units else (["time"], "height")
+    t = np.linspace(0, 2, 100)
+    data = kw.Dataset.from_arrays(t[:, None], 1.75 * np.exp(0.375 * t), names=names, target_names=[target], seed=0)
+    model = kw.KAN([1, 1], seed=0)
+    model.fix_symbolic(0, 0, 0, "exp", params=(0.371, 0.0, 1.753, 0.0))
+    tree, _ = page_of(model, tmp_path, data)
+    head, *found = rows(tree, "formula")
+    assert head == ["constant", "standard error", *(["unit"] if with_units else []), "relative"]
+    assert {tuple(row[::2]) if with_units else (row[0],) for row in found} == (
+        {("1.753", "m"), ("0.371", "1/s")} if with_units else {("1.753",), ("0.371",)}
+    )
+
+
 def test_columns_are_described_in_their_own_units(tmp_path):
     rng = np.random.default_rng(0)
     X = rng.uniform(100, 200, (60, 2))

@@ -12,6 +12,7 @@ from scipy.interpolate import BSpline
 
 from knotwork import KAN
 from knotwork.model import FreeParameters, jacobian
+from knotwork.model.settings import ModelSettings
 from knotwork.solvers import SOLVER, Ended, NormalEquations, Stop, StopReason
 from knotwork.training import Penalty, levenberg_marquardt
 from knotwork.training.grids import adapt_hidden_grids
@@ -110,7 +111,8 @@ def test_normal_equations_do_not_depend_on_the_chunk(chunk, monkeypatch):
     free = FreeParameters(network)
     y = torch.cat([bumps(x), x[:, :1]], dim=1)
     whole = module.half_derivatives(network, x, y, free, Penalty(0.1))
-    monkeypatch.setattr(importlib.import_module("knotwork.model.jacobian"), "CHUNK", chunk)
+    settings = ModelSettings(jacobian_entries=chunk)
+    monkeypatch.setattr(importlib.import_module("knotwork.model.jacobian"), "MODEL", settings)
     for part, wanted in zip(module.half_derivatives(network, x, y, free, Penalty(0.1)), whole, strict=True):
         torch.testing.assert_close(part, wanted, rtol=1e-12, atol=1e-14)
 

@@ -8,12 +8,12 @@ from knotwork.data import Dataset
 from knotwork.discovery.discovery import Entry
 from knotwork.discovery.table import rms
 from knotwork.errors import KnotworkWarning
-from knotwork.formulas.constants import ROUNDING
+from knotwork.formulas.settings import FORMULAS
 
 
 def exact(entry: Entry, data: Dataset) -> bool:
     """Whether the entry explains the validation rows to rounding."""
-    return entry.error <= ROUNDING * rms(data)
+    return entry.error <= FORMULAS.exact_error * rms(data)
 
 
 def choice(constant: Entry, others: Sequence[Entry], data: Dataset) -> Entry:

@@ -10,7 +10,7 @@ from knotwork.discovery.discovery import Entry
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import rms
 from knotwork.formulas import Formula, measured
-from knotwork.formulas.constants import ROUNDING
+from knotwork.formulas.settings import FORMULAS
 from knotwork.kan import KAN
 from knotwork.model import Spec
 from knotwork.symbolic import from_expression
@@ -50,4 +50,5 @@ def description_length(formula: Formula, error: float, rows: int, scale: float) 
     """Bits of a number of rows with this error, plus those of the formula, in which disagreeing units count."""
     disagreement = sum(len(one.constants) if one.agree else DISCOVERY.disagreement_cost for one in formula.units)
     n = float(rows)
-    return n * math.log2(error + ROUNDING * scale + 1e-300) + (formula.complexity + disagreement) * math.log2(n)
+    bits = math.log2(error + FORMULAS.exact_error * scale + 1e-300)
+    return n * bits + (formula.complexity + disagreement) * math.log2(n)

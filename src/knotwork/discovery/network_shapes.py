@@ -5,12 +5,10 @@ from typing import TypeVar
 
 import torch
 
+from knotwork.discovery.settings import DISCOVERY
 from knotwork.model import KANNetwork, Spec
 
 Network = TypeVar("Network", bound=KANNetwork)
-
-
-MOST_FACTORS = 8  # a product of more splines has values of any size off the training rows
 
 
 @dataclass(frozen=True)
@@ -58,4 +56,4 @@ def shapes(inputs: int) -> list[Shape]:
         Shape("two functions of sums", (n, (2, 0), sum_only)),
         Shape("a product of two sums", (n, (0, 1))),
     ]
-    return [shape for shape in found if shape.arity <= MOST_FACTORS]
+    return [shape for shape in found if shape.arity <= DISCOVERY.most_factors]

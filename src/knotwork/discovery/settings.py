@@ -80,6 +80,10 @@ class DiscoverySettings:
     """Symbols by which a formula counts as longer where units do not agree in it; 1 for each constant with a unit
     (`benchmarks/feynman.py`, with units)."""
 
+    most_factors: int = 8
+    """Largest number of splines that one product node multiplies. A product of more has values of any size between the
+    training rows. Chosen, not measured."""
+
     largest_target: float = 1e100
     """Largest target that is fitted in its own unit; larger ones, and smaller ones than one over it, are scaled.
     Squares and their sums then stay between 1e-308 and 1e308."""

@@ -13,11 +13,7 @@ import sympy
 
 from knotwork.errors import ExpressionError
 from knotwork.expressions.evaluation import CIRCULAR, INVERSE, constant_value, shortened
-
-LONGEST_TEXT = 10_000
-DEEPEST_NESTING = 100
-LARGEST_EXPONENT = 100
-LONGEST_INTEGER = 4_096  # largest size of an integer power in bits
+from knotwork.expressions.settings import EXPRESSIONS
 
 CONSTANTS = {"pi": sympy.pi, "e": sympy.E, "E": sympy.E}
 
@@ -95,8 +91,10 @@ def _tree(text: str) -> ast.expr:
     """The syntax tree of a text, with ^ read as **."""
     if not isinstance(text, str):
         raise ExpressionError(f"An expression is a text such as 'sin(x) + y**2', got {type(text).__name__}.")
-    if len(text) > LONGEST_TEXT:
-        raise ExpressionError(f"The expression has {len(text):,} characters; at most {LONGEST_TEXT:,} are read.")
+    if len(text) > EXPRESSIONS.longest_text:
+        raise ExpressionError(
+            f"The expression has {len(text):,} characters; at most {EXPRESSIONS.longest_text:,} are read."
+        )
     text = _normal(text)
     if not text:
         raise ExpressionError("The expression is empty: write something such as 'sin(x) + y**2'.")
@@ -130,8 +128,10 @@ class _Reader:
         self.names = names
 
     def read(self, node: ast.expr, depth: int = 0) -> sympy.Expr:
-        if depth > DEEPEST_NESTING:
-            raise ExpressionError(f"'{shortened(self.text)}' is nested over {DEEPEST_NESTING} levels deep: split it.")
+        if depth > EXPRESSIONS.deepest_nesting:
+            raise ExpressionError(
+                f"'{shortened(self.text)}' is nested over {EXPRESSIONS.deepest_nesting} levels deep: split it."
+            )
         match node:
             case ast.Constant(value=bool() | str() | bytes() | complex() | None):
                 raise self.refusal(node, "only real numbers can stand in a formula")
@@ -223,10 +223,10 @@ def check_power(base: sympy.Expr, exponent: sympy.Expr, where: str) -> None:
     size = abs(constant_value(exponent))
     rationals = [n for n in base.atoms(sympy.Rational) if abs(n) != 1]
     bits = max((max(int(n.p).bit_length(), int(n.q).bit_length()) for n in rationals), default=0)
-    if size > LARGEST_EXPONENT or size * bits > LONGEST_INTEGER:
+    if size > EXPRESSIONS.largest_exponent or size * bits > EXPRESSIONS.longest_power:
         raise ExpressionError(
-            f"{where} holds a power too large to compute: keep exponents within {LARGEST_EXPONENT} and constants "
-            "within a float."
+            f"{where} holds a power too large to compute: keep exponents within {EXPRESSIONS.largest_exponent} "
+            "and constants within a float."
         )
 
 

@@ -7,7 +7,8 @@ import sympy
 
 from knotwork.errors import ExpressionError
 from knotwork.expressions.evaluation import CIRCULAR, INVERSE, constant_value, shortened
-from knotwork.expressions.parsing import DEEPEST_NESTING, check_power, number, symbol
+from knotwork.expressions.parsing import check_power, number, symbol
+from knotwork.expressions.settings import EXPRESSIONS
 
 Tree = Any  # a number, the name of a variable, or [name of an operation, operands ...]
 
@@ -62,8 +63,8 @@ def from_tree(tree: Tree, variables: set[str]) -> sympy.Expr:
 
 
 def _read(tree: Tree, variables: set[str], depth: int) -> sympy.Expr:
-    if depth > DEEPEST_NESTING:
-        raise ExpressionError(f"the expression is nested over {DEEPEST_NESTING} levels deep.")
+    if depth > EXPRESSIONS.deepest_nesting:
+        raise ExpressionError(f"the expression is nested over {EXPRESSIONS.deepest_nesting} levels deep.")
     if isinstance(tree, str):
         if tree not in variables:
             raise ExpressionError(f"{shortened(repr(tree))} is not one of the variables.")

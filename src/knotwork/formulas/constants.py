@@ -12,8 +12,6 @@ from torch import Tensor
 from knotwork.formulas.settings import FORMULAS
 from knotwork.solvers import NormalEquations, Options, VectorProblem, gauss_newton
 
-ROUNDING = 1e-9  # of rms(y): smaller residuals count as rounding errors, so that the formula is exact
-
 
 @dataclass(frozen=True)
 class Sample:
@@ -223,7 +221,7 @@ def _equals(template: Template, symbol: Any) -> list[tuple[float, Any]]:
 
 def _allowed(mse: float, sample: Sample) -> float:
     """What a constant less may cost: a likelihood ratio of three standard errors, and rounding."""
-    return mse * math.exp(FORMULAS.sigmas**2 / len(sample)) + (ROUNDING * sample.scale) ** 2
+    return mse * math.exp(FORMULAS.sigmas**2 / len(sample)) + (FORMULAS.exact_error * sample.scale) ** 2
 
 
 def replaced(template: Template, symbol: Any, value: Any) -> Template | None:

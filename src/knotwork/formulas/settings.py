@@ -38,6 +38,9 @@ class FormulaSettings:
     """Gauss-Newton steps after one constant became a simple number: the others start near their optimum."""
     smallest_residual: float = 1e-13
     """Residuals, relative to rms(y), at which a fit ends: they are rounding errors in double precision."""
+    exact_error: float = 1e-9
+    """Root mean squared error, relative to rms(y), below which a formula counts as exact: larger than the rounding
+    errors of long expressions in double precision, where terms may cancel. Chosen, not measured."""
     sigmas: float = 3.0
     """Standard errors that a simple number may lie away from a constant: 0.3 % of true ones are missed (normal law)."""
     chance: float = 0.25

@@ -16,8 +16,7 @@ from knotwork.model.compiled_network import compiled_splines, known_network
 from knotwork.model.free_parameters import FreeParameters
 from knotwork.model.layer import KANLayer
 from knotwork.model.network import KANNetwork
-
-CHUNK = 2**24  # largest number of entries of the Jacobian, or of its products, in memory at once
+from knotwork.model.settings import MODEL
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ def normal_equations(
     matrix = torch.zeros(free.size, free.size, dtype=inputs.dtype, device=inputs.device)
     vector = torch.zeros(free.size, dtype=inputs.dtype, device=inputs.device)
     out = sum(network.structure.width[-1])
-    length = max(1, CHUNK // out**2) if compiled else rows_at_once(free) if seen is None else len(x)
+    length = max(1, MODEL.jacobian_entries // out**2) if compiled else rows_at_once(free) if seen is None else len(x)
     for at in range(0, len(x), length):
         rows = slice(at, at + length)
         if compiled is not None:
@@ -147,8 +146,8 @@ def normal_equations(
 
 
 def rows_at_once(free: FreeParameters) -> int:
-    """Number of rows whose Jacobian fits in one chunk."""
-    return max(1, CHUNK // max(1, sum(free.network.structure.width[-1]) * free.size))
+    """Number of rows whose Jacobian is held in memory at once."""
+    return max(1, MODEL.jacobian_entries // max(1, sum(free.network.structure.width[-1]) * free.size))
 
 
 def loss_and_grad(network: KANNetwork, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:

@@ -9,6 +9,7 @@ from knotwork.errors import SpecError
 from knotwork.functions import named_function
 from knotwork.kernels import base_values, basis, edge_series, edge_sums
 from knotwork.model.initialise import initialiser
+from knotwork.model.settings import MODEL
 from knotwork.model.spec import Spec
 from knotwork.splines import (
     adaptive_knots,
@@ -19,8 +20,6 @@ from knotwork.splines import (
     subdivide,
     uniform_knots,
 )
-
-AT_ONCE = 2**20  # largest number of edge values at once, while curves are fitted on new knots
 
 
 class KANLayer(nn.Module):
@@ -264,7 +263,8 @@ class KANLayer(nn.Module):
         Args:
             knots: the new knots, (in, G' + 2k + 1).
         """
-        found, size = [], max(1, AT_ONCE // (self.out_features * (knots.shape[1] + self.knots.shape[1]) * (self.k + 1)))
+        values_of_one_input = self.out_features * (knots.shape[1] + self.knots.shape[1]) * (self.k + 1)
+        found, size = [], max(1, MODEL.refitted_values // values_of_one_input)
         with torch.no_grad():
             for i in range(0, self.in_features, size):
                 some = slice(i, i + size)

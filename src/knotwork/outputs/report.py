@@ -233,8 +233,8 @@ def _typeset(formula: Formula) -> list[tuple[Markup, list[Markup]]]:
     return [(_markup("".join(mathml(symbol(name)))), [_markup(term) for term in mathml(e)]) for name, e in pairs]
 
 
-def _constants(formula: Formula | None) -> list[tuple[str, str, str]]:
-    """Each constant as it is typeset, its standard error, and that as a share, in the order of the text."""
+def _constants(formula: Formula | None) -> list[tuple[str, str, str, str]]:
+    """Each constant as it is typeset, its standard error, its unit, and the error as a share, in the text's order."""
     if formula is None:
         return []
     text = _written(formula)["text"]
@@ -242,7 +242,8 @@ def _constants(formula: Formula | None) -> list[tuple[str, str, str]]:
     for one in sorted(formula.constants, key=lambda one: text.find(repr(abs(one.value)))):
         known = math.isfinite(one.error)
         share = percent(abs(one.error / one.value)) if known and one.value else ""
-        rows.append((number(one.value, DIGITS), number(one.error, 2) if known else "these rows cannot tell", share))
+        error = number(one.error, 2) if known else "these rows cannot tell"
+        rows.append((number(one.value, DIGITS), error, one.unit or "", share))
     return rows
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from knotwork.formulas.constants import ROUNDING, Constants, Sample, Template, fitted, simplified, values_of
+from knotwork.formulas.constants import Constants, Sample, Template, fitted, simplified, values_of
+from knotwork.formulas.settings import FORMULAS
 from knotwork.functions import NamedFunction
 from knotwork.regression.curve_names import EXPONENTIAL, IDENTITY, CurveName, names_of_curve
 from knotwork.regression.ridges import Ridges, equivalent_powers
@@ -41,7 +42,7 @@ class CandidateFormula:
         from knotwork.expressions import complexity
 
         n = len(sample)
-        error = math.sqrt(template.mse) + ROUNDING * sample.scale
+        error = math.sqrt(template.mse) + FORMULAS.exact_error * sample.scale
         length = complexity(template.expression) + len(template.values)
         return cls(structure, template, n * math.log2(error) + length * math.log2(n) + template.doubt, length)
 
@@ -207,7 +208,7 @@ def _best(
     enough = min(settings.as_good_as_curves * error, settings.noisy_fit * sample.scale)
     for number, (behind, n, m) in enumerate(rivals[: settings.most_combinations]):
         fits = best.error <= enough and number >= settings.combinations_when_fitting
-        if best.error <= ROUNDING * sample.scale or fits:
+        if best.error <= FORMULAS.exact_error * sample.scale or fits:
             break
         if behind > settings.largest_score_gap and best.error < math.inf:
             continue
@@ -228,7 +229,7 @@ def _with_rounded_constants(
     A formula that is a little longer than the best may lose more constants, so the best few take part.
     """
     near = sorted((t for t in tried if t.bits < best.bits + REGRESSION.largest_bits_gap), key=lambda t: t.bits)
-    exact = best.error <= ROUNDING * sample.scale
+    exact = best.error <= FORMULAS.exact_error * sample.scale
     wholes = [fitted(t.template, sample) for t in near[: 1 if exact else REGRESSION.most_rounded]]
     rounded = [simplified(whole, sample) for whole in wholes if math.isfinite(whole.mse)]
     found = [CandidateFormula.of(best.structure, template, sample) for template in rounded]

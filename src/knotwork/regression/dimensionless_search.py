@@ -9,8 +9,9 @@ from typing import Any
 from torch import Tensor
 
 from knotwork.data.units import simple_factor
-from knotwork.formulas.constants import ROUNDING, Constants, Sample, Template, fitted, simplified, values_of
+from knotwork.formulas.constants import Constants, Sample, Template, fitted, simplified, values_of
 from knotwork.formulas.dimensions import Powers
+from knotwork.formulas.settings import FORMULAS
 from knotwork.regression.candidate_formulas import CandidateFormula
 from knotwork.regression.dimensionless_groups import DimensionlessGroups
 from knotwork.regression.residual_randomness import looks_random
@@ -53,7 +54,7 @@ class DimensionlessSearch:
             for formula in self.of(choice):
                 found.append(formula)
                 yield formula
-                if formula.error <= ROUNDING * self.sample.scale:
+                if formula.error <= FORMULAS.exact_error * self.sample.scale:
                     self.done = True
                     return
             if self.ended and found and self.leaves_noise(min(found, key=lambda formula: formula.bits)):

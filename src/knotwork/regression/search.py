@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from knotwork.formulas.constants import ROUNDING, Sample, fitted, simplified, values_of
+from knotwork.formulas.constants import Sample, fitted, simplified, values_of
+from knotwork.formulas.settings import FORMULAS
 from knotwork.functions import NamedFunction
 from knotwork.regression.candidate_formulas import CandidateFormula, formula_of_structure, formulas_of_ridges
 from knotwork.regression.curve_names import EXPONENTIAL, IDENTITY, UNUSUAL_OUTER, USUAL_OUTER, OuterFunction
@@ -228,7 +229,7 @@ class Search:
 
     def judge(self, formula: CandidateFormula) -> None:
         """Decide whether this formula ends the search, now or soon."""
-        if formula.error <= ROUNDING * self.sample.scale:
+        if formula.error <= FORMULAS.exact_error * self.sample.scale:
             self.done = True
         elif self.remaining is None and self.leaves_noise(formula):
             self.remaining = self.after_noise

@@ -13,7 +13,8 @@ from knotwork.model import KANNetwork
 from knotwork.symbolic.construction import from_expression
 from knotwork.symbolic.extraction import symbolic_formula
 from knotwork.symbolic.naming import auto_symbolic, fix_symbolic, suggest_symbolic, unfix_symbolic
-from knotwork.symbolic.relations import THRESHOLD, Relations, relations
+from knotwork.symbolic.relations import Relations, relations
+from knotwork.symbolic.settings import SYMBOLIC
 
 
 class NameableNetwork(KANNetwork):
@@ -171,7 +172,9 @@ class NameableNetwork(KANNetwork):
         """
         return symbolic_formula(self, data, simplify=simplify, loss=loss)
 
-    def relations(self, data: object = None, output: int = 0, threshold: float = THRESHOLD) -> Relations:
+    def relations(
+        self, data: object = None, output: int = 0, threshold: float = SYMBOLIC.relation_threshold
+    ) -> Relations:
         """How the inputs act together in one output: as sums, as products, by x + c·y or by x·y^c.
 
         Args:

@@ -15,7 +15,6 @@ from knotwork.model import KANNetwork, is_whole
 from knotwork.symbolic.settings import SYMBOLIC
 
 KINDS = ("shift", "scale")
-THRESHOLD = 0.05  # share of the standard deviation of the output below which a relation holds; chosen, not measured
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class Relations:
     symmetries: tuple[Symmetry, ...]
     tried: tuple[Symmetry, ...] = field(repr=False)
     error: float
-    threshold: float = THRESHOLD
+    threshold: float = SYMBOLIC.relation_threshold
 
     @property
     def used(self) -> tuple[str, ...]:
@@ -151,7 +150,9 @@ class Relations:
         return tuple(tuple(self.inputs[i] for i in group) for group in sorted(groups))
 
 
-def relations(network: KANNetwork, data: object, output: int = 0, threshold: float = THRESHOLD) -> Relations:
+def relations(
+    network: KANNetwork, data: object, output: int = 0, threshold: float = SYMBOLIC.relation_threshold
+) -> Relations:
     """How the inputs of a trained network act together in one output, measured on up to 1,000 training rows.
 
     Values of two inputs are exchanged between rows drawn at random. Where inputs depend on each other, the network is
@@ -176,7 +177,9 @@ def relations(network: KANNetwork, data: object, output: int = 0, threshold: flo
     if not is_whole(output) or not 0 <= output < outputs:
         raise SpecError(f"output={output!r} is not there: give a number from 0 to {outputs - 1}.")
     if not threshold > 0:
-        raise SpecError(f"threshold={threshold!r} is not possible: give a share above 0, such as {THRESHOLD}.")
+        raise SpecError(
+            f"threshold={threshold!r} is not possible: give a share above 0, such as {SYMBOLIC.relation_threshold}."
+        )
     probe = _Probe(network, data, output)
     count = data.n_inputs
     effects = torch.tensor([probe.effect(i) for i in range(count)])

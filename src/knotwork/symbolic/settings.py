@@ -20,6 +20,9 @@ class SymbolicSettings:
     """Residuals, relative to rms(y), at which a formula counts as exact: below are rounding errors of refits."""
 
     # relations between inputs
+    relation_threshold: float = 0.05
+    """Share of the standard deviation of the output below which a relation holds, unless the call says otherwise.
+    Chosen, not measured."""
     exchanged_rows: int = 1000
     """Training rows between which values are exchanged. Shares are then known to some 3 %; chosen, not measured."""
     factor_step: float = 0.35
