@@ -25,7 +25,10 @@ def entropy(norms: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Penalty:
-    """λ (μ1 Σ_l |Φ_l|₁ + μ2 Σ_l S(Φ_l)) (eq. 2.20); `l1` is μ1 and `entropy` is μ2."""
+    """λ (μ1 Σ_l |Φ_l|₁ + μ2 Σ_l S(Φ_l)) (eq. 2.20); `lamb` is λ, `l1` is μ1 and `entropy` is μ2.
+
+    Nothing is scaled here: `fit` passes λ and μ2 times the standard deviation of the targets.
+    """
 
     lamb: float
     l1: float = 1.0
