@@ -1,4 +1,4 @@
-"""Named curves that an edge can become: c·f(a·x + b) + d (section 2.5.1), one record each, one library for all."""
+"""The library of named functions that an edge can become, c·f(a·x + b) + d (section 2.5.1): one record for each."""
 
 import difflib
 import math
@@ -16,13 +16,20 @@ Curve = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class NamedFunction:
-    """One named curve f of one real variable.
+    """One named function f of one real variable.
 
-    `value` and `slope` are f and f' in torch; `expression` is f in text with `x` as its variable, as our parser reads
-    it. f is real and smooth for low < x < high (but for the corner of abs), with a `gap` at x = 0 excepted. `cost` says
-    how much simpler another function would have to fit to be preferred. With `power` p, f(s·x) is s^p·f(x) for s > 0,
-    plus a constant for log, so the inner factor a is redundant; with `shift_free`, f(x + s) is f(x) times or plus a
-    constant, so b is. `periodic` means f(x + 2π) = f(x).
+    Attributes:
+        name: its name in `lib=` and on edges.
+        expression: f as a text in x, for `knotwork.expressions.parse`.
+        value: f in torch.
+        slope: f' in torch.
+        cost: complexity in bits. A function that costs one bit more must halve the unexplained variance.
+        low, high: f is real and smooth for low < x < high (except at the corner of abs).
+        gap: whether x = 0 is excluded from the domain.
+        power: p where f(s·x) is s^p·f(x) for s > 0, plus a constant for log. The inner factor a is then redundant.
+        shift_free: whether f(x + s) is f(x) times or plus a constant. The inner constant b is then redundant.
+        periodic: whether f(x + 2π) = f(x).
+        default: whether it belongs to the default library.
     """
 
     name: str
@@ -63,7 +70,7 @@ def _power(p: float) -> tuple[Curve, Curve]:
 
 
 class _Bessel(torch.autograd.Function):
-    """Bessel function of order 0 or 1; torch has the values but no derivatives."""
+    """Bessel function of order 0 or 1. torch computes its values, but no derivatives."""
 
     generate_vmap_rule = True
 
@@ -124,7 +131,7 @@ _ALL = [
         torch.sigmoid,
         lambda u: torch.sigmoid(u) * (1 - torch.sigmoid(u)),
         cost=3,
-        default=False,  # tanh with other constants
+        default=False,  # equal to tanh with other constants
     ),
     NamedFunction("arctan", "atan(x)", torch.atan, lambda u: 1 / (1 + u**2), cost=3),
     NamedFunction("arcsin", "asin(x)", torch.asin, lambda u: (1 - u**2) ** -0.5, cost=3, low=-1.0, high=1.0),
@@ -153,7 +160,7 @@ _ALIASES = {
 
 
 def named_function(name: str) -> NamedFunction:
-    """The record called `name`; SpecError with the closest names if there is none."""
+    """The record with this name; SpecError with the most similar names if there is none."""
     name = _ALIASES.get(name, name)
     if name not in LIBRARY:
         close = difflib.get_close_matches(name, LIBRARY, n=3, cutoff=0.5)
@@ -163,7 +170,7 @@ def named_function(name: str) -> NamedFunction:
 
 
 def add(function: NamedFunction) -> None:
-    """Put one more function into the library, for the rest of this process; SpecError if its name is taken."""
+    """Add a function to the library, until the process ends; SpecError if its name is taken."""
     if function.name in LIBRARY or function.name in _ALIASES:
         raise SpecError(f"the library has a function {function.name!r} already; choose another name.")
     _ALL.append(function)
@@ -171,7 +178,7 @@ def add(function: NamedFunction) -> None:
 
 
 def select(lib: Iterable[str] | None = None) -> list[NamedFunction]:
-    """The named functions of `lib`, or the default library, the cheapest first."""
+    """The functions that `lib` names, or the default library, the cheapest first."""
     chosen = [f for f in _ALL if f.default] if lib is None else [named_function(name) for name in lib]
     if not chosen:
         raise SpecError("lib=[] leaves no function to choose from; pass names such as ['x', 'x^2', 'sin'] or lib=None.")

@@ -299,7 +299,7 @@ def test_a_report_evaluates_held_out_rows(classifier, regressor, tmp_path):
     assert counts == taken.to_numpy().tolist()
     right, loss = classifier.score(X, y), log_loss(y, classifier.predict_proba(X))
     assert f"{100 * right:g} %" in page.replace(" %", " %")
-    assert number(loss, 3) in page and "took no part in fitting" in page
+    assert number(loss, 3) in page and "were not used for fitting" in page
     X, y = surface(100, 5)
     page = regressor.report(tmp_path / "surface.html", X, y, compared=0).read_text(encoding="utf-8")
     assert explained(regressor.score(X, y)) in page

@@ -298,7 +298,7 @@ def test_a_thinned_curve_keeps_both_ends_and_the_order():
     [
         (
             {"input_names": ["a", "b", "c"]},
-            "input_names needs one name for each of the 2 inputs of this KAN, those that were pruned away included, "
+            "input_names needs one name for each of the 2 inputs of this KAN, including the pruned ones, "
             "but got 3 names (a, b, c).",
         ),
         ({"input_names": "ab"}, "but got the text 'ab'."),
@@ -330,5 +330,5 @@ def test_scores_of_another_network_are_refused():
         diagram(network([2, 1]), rows(2), scores=other)
     assert str(error.value) == (
         "scores of edges with shapes [(2, 3), (3, 1)] do not belong to this KAN, whose layers have [(2, 1)]. "
-        "Pass attribute(network, x) of this very network, or leave scores out."
+        "Pass attribute(network, x) of this network, or no scores."
     )

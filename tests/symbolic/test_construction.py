@@ -116,7 +116,7 @@ def test_named_edges_can_be_replaced_by_splines_of_the_same_curves():
         ([], ["x"], "no expression"),
         ({}, ["x"], "is no expression"),
         ("x", ["x", "x"], "names an input twice"),
-        ("erf(x)", None, "no edge can be erf"),
+        ("erf(x)", None, "erf is not in the library"),
     ],
 )
 def test_expressions_that_no_network_computes_are_refused(expression, variables, message):

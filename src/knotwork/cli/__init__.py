@@ -1,4 +1,4 @@
-"""The command line: `knotwork discover`. Progress goes to stderr, results to stdout, bad input ends with status 2."""
+"""The command line, `knotwork discover`. Progress goes to stderr, results to stdout; wrong input ends with status 2."""
 
 from knotwork.cli.main import main
 

@@ -1,4 +1,4 @@
-"""`knotwork bench layers`: tables on the terminal, the same and more as JSON."""
+"""`knotwork bench layers`: measurements as tables on the terminal and as JSON."""
 
 import json
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def run_layers(
     of_memory: bool,
     to: str | None,
 ) -> None:
-    """Measure, print, and write what was asked for; raises KnotworkError, before it measures, if that cannot be."""
+    """Measure, print and write as specified. Raises KnotworkError before it measures, if a file cannot be written."""
     if rounds < 1:
         raise KnotworkError(f"rounds={rounds} is not possible: it must be at least 1.")
     if to is not None and to != "-" and not Path(to).parent.is_dir():

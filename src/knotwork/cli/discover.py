@@ -1,4 +1,4 @@
-"""`knotwork discover`: what the journey found, on the terminal, as JSON, and in files where a folder is named."""
+"""`knotwork discover`: results on the terminal, as JSON, and in files where a folder is specified."""
 
 import json
 import math
@@ -38,7 +38,7 @@ def run(
     seed: int,
     **settings: Any,
 ) -> None:
-    """Read the table, discover with these settings, print, and write what was asked for."""
+    """Read the table, discover with these settings, print, and write the files."""
     folder = None if out is None else _folder(out)
     if json_file is not None:
         _writable(json_file)
@@ -86,7 +86,7 @@ def _table(
 
 
 def _kept(inputs: list[str] | None, exclude: list[str] | None) -> list[str] | None:
-    """The inputs without those that are excluded; DataError for a name that is no input."""
+    """The inputs without the excluded ones; DataError for a name that is no input."""
     for name in exclude or ():
         if name not in (inputs or ()):
             raise DataError(unknown_name(name, inputs or (), "input"))
@@ -118,14 +118,14 @@ class _Log:
 
 @contextmanager
 def _live() -> Iterator[Callback]:
-    """A callback that shows the formulas so far and what is tried on the terminal; both are gone afterwards."""
+    """A callback that shows the formulas so far and the present stage on the terminal, and removes both at the end."""
     screen = _Screen()
     with Live(screen, console=Console(stderr=True), transient=True, refresh_per_second=8):
         yield screen
 
 
 class _Screen:
-    """The formulas so far above the stage of the search, as Rich draws them."""
+    """The formulas so far above the present stage, drawn by Rich."""
 
     def __init__(self) -> None:
         self.began = time.perf_counter()
@@ -153,7 +153,7 @@ class _Screen:
 
 
 def _finite(value: Any) -> Any:
-    """The same facts with null for what JSON has no number for."""
+    """The same facts with null for numbers that JSON does not have."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -162,7 +162,7 @@ def _finite(value: Any) -> Any:
 
 
 def _folder(name: str) -> Path:
-    """The folder to write to, made before any work is done."""
+    """The folder for the files, created before any work is done."""
     try:
         Path(name).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -171,7 +171,7 @@ def _folder(name: str) -> Path:
 
 
 def _writable(name: str) -> None:
-    """Refuse a file that cannot be written, before any work is done; a new one is not left behind."""
+    """Raise DataError for a file that cannot be written, before any work is done. A new file is removed again."""
     place = Path(name)
     try:
         new = not place.exists()
@@ -180,7 +180,7 @@ def _writable(name: str) -> None:
             place.unlink()
     except OSError as error:
         raise DataError(
-            f"--json-file {name!r} cannot be written ({error.strerror}): name a file in a folder that is there."
+            f"--json-file {name!r} cannot be written ({error.strerror}): name a file in an existing folder."
         ) from None
 
 
@@ -192,7 +192,7 @@ def _put(name: str, text: str) -> None:
 
 
 def _accuracy(model: torch.nn.Module, data: Dataset) -> tuple[float, float, str]:
-    """r² and RMSE of a model, and on which rows: test rows, or others where there are fewer than two."""
+    """r² and RMSE of a model, and the rows: test rows, or others where there are fewer than two."""
     shares = (("test", data.X_test, data.y_test), ("validation", data.X_val, data.y_val))
     rows, x, y = next((share for share in shares if len(share[1]) > 1), ("training", data.X_train, data.y_train))
     with torch.no_grad():
@@ -249,7 +249,7 @@ def _facts(found: Discovery, data: Dataset, files: dict[str, str]) -> dict[str, 
 
 
 def _units(formula: Formula) -> str | None:
-    """What units say of the one output, if all are known."""
+    """Whether the units of the output agree, as words, if all units are known."""
     return str(formula.units[0]) if formula.units else None
 
 
@@ -305,7 +305,7 @@ def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
 
 
 def _write(found: Discovery, folder: Path) -> dict[str, str]:
-    """Report, diagram, formula and network in the folder; their paths by what they are."""
+    """Write report, diagram, formula and network to the folder; their paths by description."""
     places = {
         "report": folder / "report.html",
         "network diagram": folder / "diagram.svg",
@@ -332,12 +332,12 @@ def _width(model: Any) -> list[int]:
 
 
 def _four(r2: float) -> str:
-    """r² with four digits, never rounded up to 1 while something is unexplained."""
+    """r² with four digits, not rounded up to 1."""
     return "1" if r2 >= 1 - 1e-12 else f"{min(r2, 0.9999):.4f}" if r2 > 0.99995 else f"{r2:.4f}"
 
 
 def _plain(text: str) -> str:
-    """Text that Rich shows as it is."""
+    """Text that Rich shows unchanged."""
     from rich.markup import escape
 
     return escape(text)

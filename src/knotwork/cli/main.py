@@ -1,4 +1,4 @@
-"""The command, its subcommands, and how errors end."""
+"""The command, its subcommands, and the handling of errors."""
 
 import sys
 import warnings
@@ -14,7 +14,7 @@ app.add_typer(bench, name="bench")
 
 
 def _size(text: object) -> float:
-    """A number of rows (int) or a share of them (float), as scikit-learn tells the two apart."""
+    """A number of rows (int) or a share of them (float), distinguished as in scikit-learn."""
     return int(str(text)) if str(text).isdigit() else float(str(text))
 
 
@@ -40,24 +40,26 @@ def discover(
     file: Annotated[str, typer.Argument(help="CSV or Parquet file, or the name of a packaged table such as 'knots'.")],
     target: Annotated[str | None, typer.Option(help="Column to explain (packaged tables have a default).")] = None,
     inputs: Annotated[str | None, typer.Option(help="Input columns, separated by commas; default: all others.")] = None,
-    exclude: Annotated[str | None, typer.Option(help="Columns that are no inputs, separated by commas.")] = None,
+    exclude: Annotated[str | None, typer.Option(help="Columns that are not inputs, separated by commas.")] = None,
     out: Annotated[
-        str | None, typer.Option(help="Folder for report, diagram, formula and network; made if needed.")
+        str | None, typer.Option(help="Folder for report, diagram, formula and network; created if needed.")
     ] = None,
     lib: Annotated[str | None, typer.Option(help="Functions allowed in the formula, separated by commas.")] = None,
-    forbid: Annotated[str | None, typer.Option(help="Functions that no formula may hold, separated by commas.")] = None,
+    forbid: Annotated[
+        str | None, typer.Option(help="Functions that formulas must not use, separated by commas.")
+    ] = None,
     linear: Annotated[str | None, typer.Option(help="Inputs that enter linearly, separated by commas.")] = None,
     test_size: Annotated[
         float,
         typer.Option(parser=_size, metavar="SIZE", help="Test rows for the report: a number (500) or a share (0.2)."),
     ] = 0.2,
-    time_budget: Annotated[float | None, typer.Option(help="Seconds after which no other shape is tried.")] = None,
+    time_budget: Annotated[float | None, typer.Option(help="Seconds after which no new step begins.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split and of the starting points.")] = 0,
     units: Annotated[bool, typer.Option(help="Whether the units in headers guide the search.")] = True,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the text.")] = False,
     json_file: Annotated[str | None, typer.Option(help="File for the same JSON object.")] = None,
 ) -> None:
-    """Find a formula for a column of a table, and show what it rests on."""
+    """Find a formula for a column of a table, and show the evidence for it."""
     from knotwork.cli.discover import run
 
     run(
@@ -86,17 +88,17 @@ def measurements() -> None:
 @bench.command()
 def layers(
     cases: Annotated[str | None, typer.Option(help="Cases or beginnings of their names, separated by commas.")] = None,
-    rounds: Annotated[int, typer.Option(help="How often every candidate has its turn.")] = 20,
-    threads: Annotated[int, typer.Option(help="Threads; the process keeps to as many cores.")] = 1,
+    rounds: Annotated[int, typer.Option(help="Number of measurements of every candidate.")] = 20,
+    threads: Annotated[int, typer.Option(help="Number of threads, and of cores that the process uses.")] = 1,
     no_rivals: Annotated[bool, typer.Option("--no-rivals", help="Exclude other KAN libraries.")] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="Three short rounds: to see that it runs.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Three short rounds, as a test that it runs.")] = False,
     grids: Annotated[
-        bool, typer.Option("--grids", help="Ours alone: even and uneven grids, 5 and 200 intervals.")
+        bool, typer.Option("--grids", help="Only knotwork: even and uneven grids, 5 and 200 intervals.")
     ] = False,
     memory: Annotated[bool, typer.Option("--memory", help="Peak memory in place of times.")] = False,
     json: Annotated[str | None, typer.Option(help="File for every number, or - for stdout in place of tables.")] = None,
 ) -> None:
-    """Compare KAN layers with MLPs of as many parameters, and with other KAN libraries that are installed."""
+    """Compare KAN layers with MLPs of equal numbers of parameters, and with other installed KAN libraries."""
     from knotwork.cli.bench import run_layers
 
     run_layers(_list(cases), rounds, threads, no_rivals, quick, grids, memory, json)
@@ -107,7 +109,7 @@ def _list(text: str | None) -> list[str] | None:
 
 
 def main() -> None:
-    """Run the command; an error of ours is one line on stderr and exit status 2."""
+    """Run the command. An error of knotwork is one line on stderr and exit status 2."""
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)

@@ -1,7 +1,7 @@
-"""Figures of numbers: errors against steps, a curve with its candidates, predictions, fields. Needs no network.
+"""Figures of numbers, which need no network: errors against steps, curves with candidates, predictions, fields.
 
-Results draw themselves with it: `FitResult.plot`, `Candidates.plot` and `Solution.plot` each call one function of this
-room. It uses matplotlib without pyplot, and is imported when something is drawn.
+`FitResult.plot`, `Candidates.plot` and `Solution.plot` each call one function of this room. It uses matplotlib without
+pyplot, and is imported when something is drawn.
 """
 
 from knotwork.drawing.curves import candidates_curve, training_curves

@@ -26,17 +26,17 @@ from knotwork.drawing.figure import (
 )
 from knotwork.functions import named_function
 
-POINTS = 400  # of a curve
-TICKS = 100  # where samples are
+POINTS = 400  # number of points of a curve
+TICKS = 100  # number of ticks at samples
 
 
 def training_curves(
     steps: Sequence[int], errors: Mapping[str, Sequence[float | None]], grids: Sequence[int], measure: str = "RMSE"
 ) -> Figure:
-    """Errors against step, on a logarithmic scale; a thin line wherever the grid changed.
+    """Errors against step on a logarithmic scale, with a thin line where the grid changed.
 
-    `errors` holds those of the training rows and, where there are any, of the validation rows, None where a step has
-    none, `grids` the number of intervals at each step. `measure` says what the errors are.
+    `errors` holds those of the training rows and, if there are any, of the validation rows; None where a step has none.
+    `grids` holds the number of intervals at each step. `measure` is the name of the errors.
     """
     figure = Sheet(5.2, 3.2)
     axes = plain_axes(figure, left=0.9)
@@ -62,7 +62,7 @@ def training_curves(
 
 
 def _mark_grids(axes: Axes, steps: Sequence[int], grids: Sequence[int]) -> None:
-    """A vertical line and G=... where the grid changed, the first G too; labels that would overlap are omitted."""
+    """A vertical line and G=... where the grid changed, also for the first G. Labels that would overlap are omitted."""
     current, labelled = 0, -np.inf
     for step, grid in zip(steps, grids, strict=True):
         if grid == current or not grid:
@@ -83,10 +83,10 @@ def candidates_curve(
     name: str,
     edge: tuple[int, int, int] | None = None,
 ) -> Figure:
-    """A curve on samples (n,) with the first three candidates drawn over it; its input is called `name`.
+    """A curve on samples (n,) with the first three candidates drawn over it. `name` is the label of its input.
 
     A candidate has `function` (a name of the library), `constants` (a, b, c, d) of c·f(a·x + b) + d, and `r2`. Ticks
-    at the bottom show where samples are. `edge` (layer, source, target) is what the vertical axis names.
+    at the bottom show the samples. `edge` (layer, source, target) is the index in the label of the vertical axis.
     """
     x, y = (v.detach().double().cpu().numpy() for v in (inputs, values))
     chosen = thinned(x, POINTS)
@@ -111,8 +111,8 @@ def candidates_curve(
 
 
 def thinned(x: np.ndarray, most: int) -> np.ndarray:
-    """Places of at most `most` of the finite values of x (n,), ascending, spread over their range with both ends."""
-    order = np.argsort(x, kind="stable")  # what is not a number comes last
+    """Indices of at most `most` finite values of x (n,), ascending, spread over their range with both ends."""
+    order = np.argsort(x, kind="stable")  # NaN comes last
     order = order[np.isfinite(x[order])]
     if not len(order):
         return order
@@ -130,7 +130,7 @@ def _values(candidate: Any, u: np.ndarray) -> np.ndarray:
 
 
 def _keep_in_view(axes: Axes, values: np.ndarray) -> None:
-    """The edge fills the axes, wherever a poor candidate runs off to."""
+    """Set the limits so that the edge fills the axes, even if a poor candidate leaves them."""
     values = values[np.isfinite(values)]
     if len(values):
         room = 0.12 * np.ptp(values) or 0.1 * max(np.abs(values).max(), 1.0)

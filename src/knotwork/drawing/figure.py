@@ -1,4 +1,4 @@
-"""What our figures share: a white sheet that notebooks show, colours for every kind of eye, text taken literally."""
+"""Common parts of all figures: a white sheet for notebooks, colours, and text that is taken literally."""
 
 import io
 import re
@@ -19,12 +19,12 @@ from matplotlib.textpath import text_to_path
 
 from knotwork.errors import KnotworkWarning
 
-# after Okabe and Ito: distinguishable with any kind of colour vision, and in grey
+# after Okabe and Ito: distinguishable for colour-blind readers, and in grey
 INK, GREY, SHADE, PALE, PAPER = "#1a1a1a", "#6e6e6e", "#9a9a9a", "#c4c4c4", "#ffffff"
 BLUE, RED, GREEN = "#0072b2", "#d55e00", "#009e73"
-LABEL = 10  # points
+LABEL = 10  # font size of labels in points
 LONGEST = 48  # characters of a name that are shown
-# what neither SVG nor HTML may hold: control characters, halves of surrogate pairs, numbers that are no characters
+# forbidden in SVG and HTML: control characters, single surrogates, code points that are no characters
 UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
     + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
@@ -33,18 +33,18 @@ UNPRINTABLE = re.compile(
 
 
 class Sheet(Figure):
-    """A white matplotlib Figure, made without pyplot: no display is needed and no global state is touched."""
+    """A white matplotlib Figure made without pyplot. It needs no display and changes no global state."""
 
     def __init__(self, width: float, height: float) -> None:
         super().__init__(figsize=(width, height), facecolor=PAPER, edgecolor=PAPER)
-        self.set_layout_engine("none")  # whatever style is in force
+        self.set_layout_engine("none")  # independent of the style in use
 
     def draw(self, renderer: Any) -> None:
         with boxes_for_missing_glyphs():
             super().draw(renderer)
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-        """The picture that notebooks show, twice as fine as the screen; its size is in screen pixels."""
+        """The picture that notebooks show, with twice the resolution of the screen; its size is in screen pixels."""
         file = io.BytesIO()
         self.savefig(file, format="png", dpi=2 * self.dpi)
         width, height = self.get_size_inches() * self.dpi
@@ -52,7 +52,7 @@ class Sheet(Figure):
 
 
 def plain_axes(figure: Figure, left: float = 0.7, bottom: float = 0.55, right: float = 0.15, top: float = 0.3) -> Axes:
-    """Axes with margins in inches, a thin frame on two sides and our colours whatever style is in force."""
+    """Axes with margins in inches, a thin frame on two sides and fixed colours, independent of the style in use."""
     width, height = figure.get_size_inches()
     box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height)
     axes = figure.add_axes(box, facecolor=PAPER)
@@ -60,7 +60,7 @@ def plain_axes(figure: Figure, left: float = 0.7, bottom: float = 0.55, right: f
     for side, spine in axes.spines.items():
         spine.set(visible=side in ("left", "bottom"), color=GREY, linewidth=0.8)
     axes.tick_params(which="both", colors=GREY, labelcolor=INK, labelsize=9)
-    axes.ticklabel_format(style="sci", scilimits=(-3, 4))  # a power of ten once, so that labels have room
+    axes.ticklabel_format(style="sci", scilimits=(-3, 4))  # one common power of ten, so that labels are short
     for axis in (axes.xaxis, axes.yaxis):
         axis.label.set(color=INK, fontsize=LABEL)
         axis.get_offset_text().set(color=INK, fontsize=8)
@@ -68,7 +68,7 @@ def plain_axes(figure: Figure, left: float = 0.7, bottom: float = 0.55, right: f
 
 
 def typeset(name: str) -> tuple[str, bool]:
-    """A name as it is drawn, and whether that is mathematics: x and x_1 are variables, all else is taken literally."""
+    """The text of a name, and whether it is mathematics: x and x_1 are variables, all other names are literal."""
     name = UNPRINTABLE.sub("\ufffd", " ".join(str(name).split()))
     variable = re.fullmatch(r"([A-Za-z])(?:_(\d+))?", name)
     if variable:
@@ -78,13 +78,13 @@ def typeset(name: str) -> tuple[str, bool]:
 
 
 def typeset_function(name: str) -> tuple[str, bool]:
-    """The same for a function of the library: powers of x are set as powers."""
+    """The same for a function of the library: powers of x have superscripts."""
     power = re.fullmatch(r"(1/)?x(?:\^([\d.]+))?", name)
     return (f"${power[1] or ''}x^{{{power[2] or ''}}}$", True) if power else (name, False)
 
 
 def label(axis: Axis, typed: tuple[str, bool], after: str = "") -> None:
-    """Typeset text, and plain words `after` it, as the label of an axis, smaller where it would be longer than that."""
+    """Put typeset text and plain words `after` it on an axis, in a smaller font where it would not fit."""
     text, mathematics = f"{typed[0]}{after}", typed[1]
     box = axis.axes.get_window_extent().transformed(axis.axes.figure.dpi_scale_trans.inverted())
     room = box.width if axis is axis.axes.xaxis else box.height
@@ -93,7 +93,7 @@ def label(axis: Axis, typed: tuple[str, bool], after: str = "") -> None:
 
 
 def rounded_down(r2: float) -> str:
-    """r² with as many digits as show how far from 1 it is; never rounded up to 1."""
+    """r² with enough digits to show its distance from 1; never rounded up to 1."""
     missing = 1 - float(r2)
     if not 0 < missing < 0.1:
         return f"{float(r2):.3g}"
@@ -102,7 +102,7 @@ def rounded_down(r2: float) -> str:
 
 
 def write(axes: Axes, x: float, y: float, typed: tuple[str, bool], size: float, **style: object) -> Text:
-    """Typeset text at a point; $, _ and backslashes mean themselves unless it is mathematics."""
+    """Typeset text at a point. The characters $, _ and backslash are literal unless the text is mathematics."""
     text, mathematics = typed
     plain = {"parse_math": mathematics, "usetex": False, "fontsize": size, "color": INK, "family": families(text)}
     return axes.text(x, y, text, **(plain | style))  # type: ignore[arg-type]
@@ -117,9 +117,9 @@ def text_width(typed: tuple[str, bool], size: float) -> float:
 
 
 def families(text: str) -> list[str]:
-    """Font families for a text: the usual ones, then installed ones that have the characters which those lack.
+    """Font families for a text: the usual ones, then installed ones that have the missing characters.
 
-    A KnotworkWarning says if some characters are in no font at all.
+    Gives a KnotworkWarning for characters that no font has.
     """
     usual = list(rcParams["font.family"])
     lacking = set() if text.isascii() else set(map(ord, text)) - set(get_font(findfont(FontProperties())).get_charmap())
@@ -128,7 +128,7 @@ def families(text: str) -> list[str]:
     found, left = _fonts_with(frozenset(lacking))
     if left:
         warnings.warn(
-            "no installed font has all characters of the names in a figure, which shows boxes in their place; "
+            "no installed font has all characters of the names in a figure; missing ones are drawn as boxes; "
             "install one that has them, such as Noto Sans of the script in question.",
             KnotworkWarning,
             stacklevel=2,
@@ -138,12 +138,12 @@ def families(text: str) -> list[str]:
 
 @cache
 def _fonts_with(characters: frozenset[int]) -> tuple[list[str], set[int]]:
-    """Installed families that together have as many of the characters as can be, and the characters that none has."""
+    """Installed families that together have as many of the characters as possible, and the characters that none has."""
     found, left = [], set(characters)
     for entry in sorted(fontManager.ttflist, key=lambda entry: (entry.name, entry.fname)):
         if not left:
             break
-        if (entry.style, entry.weight) != ("normal", 400) or entry.name.startswith("Last Resort"):  # boxes alone
+        if (entry.style, entry.weight) != ("normal", 400) or entry.name.startswith("Last Resort"):  # has boxes only
             continue
         has = left & set(get_font(entry.fname).get_charmap())
         if has:
@@ -154,7 +154,7 @@ def _fonts_with(characters: frozenset[int]) -> tuple[list[str], set[int]]:
 
 @contextmanager
 def boxes_for_missing_glyphs() -> Iterator[None]:
-    """matplotlib's warnings of single glyphs kept silent; `families` says once what is missing."""
+    """Suppress matplotlib's warnings of single glyphs; `families` warns once of all."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from")
         yield

@@ -1,4 +1,4 @@
-"""Fields over one or two coordinates: what was solved for, how far it is off, what the equation leaves."""
+"""Fields over one or two coordinates, such as a solution, its error, and the residual of the equation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,17 +11,18 @@ from matplotlib.ticker import MaxNLocator
 from knotwork.drawing.figure import BLUE, GREY, INK, Sheet, label, plain_axes, typeset, write
 from knotwork.errors import DataError
 
-WIDTH, HEIGHT, BAR = 3.5, 3.0, 0.12  # inches of a panel, and of its colour bar
-FEW, FAR = 0.005, 3.0  # share of values that may be beyond the colours; times the range of the others, how far
-SIGNED = 0.05  # of the largest value, that the other sign must reach
+WIDTH, HEIGHT, BAR = 3.5, 3.0, 0.12  # width and height of a panel, width of its colour bar, in inches
+FEW, FAR = 0.005, 3.0  # largest share of outliers, and how many times the range of the others they exceed
+SIGNED = 0.05  # share of the largest value that the other sign must reach for a scale around zero
 
 
 def field_maps(coordinates: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Figure:
-    """A panel a field, side by side: curves over one coordinate, maps over two, with a colour bar each.
+    """One panel for each field, side by side: curves over one coordinate, or maps over two with a colour bar.
 
-    `coordinates` maps names to values along each axis, `fields` titles to values at all their combinations, shape (n,)
-    or (n, m). Fields of both signs have colours around zero. Where few values are far beyond all others, as residuals
-    are in a corner, colours end before them and the colour bar is pointed. Raises DataError for other shapes.
+    `coordinates` maps names to values along each axis, and `fields` titles to values at all combinations of these, (n,)
+    or (n, m). Fields of both signs have colours around zero. Where a few values are far beyond all others, such as
+    residuals in a corner, the colour scale excludes them and the colour bar is pointed. Raises DataError for other
+    shapes.
     """
     axes_values = list(coordinates.values())
     shape = tuple(len(values) for values in axes_values)
@@ -49,7 +50,7 @@ def field_maps(coordinates: Mapping[str, np.ndarray], fields: Mapping[str, np.nd
 
 
 def _ends(values: np.ndarray) -> tuple[float, float]:
-    """Least and greatest of values, or of all but a few that are far away."""
+    """Smallest and largest of the values, or of all except a few that are far away."""
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     least, greatest = (float(v) for v in np.nanquantile(values, (FEW, 1 - FEW)))
     size = FAR * (greatest - least)

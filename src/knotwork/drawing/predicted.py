@@ -1,4 +1,4 @@
-"""How close predictions come to the truth."""
+"""Predictions against true values."""
 
 import numpy as np
 import torch
@@ -9,16 +9,16 @@ from matplotlib.ticker import MaxNLocator
 from knotwork.drawing.figure import BLUE, GREY, INK, Sheet, label, plain_axes, rounded_down, typeset
 from knotwork.errors import DataError
 
-CROWD = 2000  # points beyond which their density is drawn instead
-DENSITY = LinearSegmentedColormap.from_list("density", [to_rgba(BLUE, 0.15), to_rgba(BLUE, 1.0)])  # on any paper
+CROWD = 2000  # number of points above which their density is drawn
+DENSITY = LinearSegmentedColormap.from_list("density", [to_rgba(BLUE, 0.15), to_rgba(BLUE, 1.0)])  # for any background
 
 
 def predicted_vs_true(y_true: object, y_pred: object, name: str) -> Figure:
-    """Predictions of the target called `name` against its true values (n,) or (n, 1), the diagonal, r² and the RMSE.
+    """Predictions of the target called `name` against its true values, (n,) or (n, 1), with the diagonal, r² and RMSE.
 
     More than 2,000 points are shown as the density of points in hexagons.
 
-    Raises DataError where the two differ in length, are empty or hold values that are not finite.
+    Raises DataError where the lengths differ, there are no values, or some are not finite.
     """
     true, predicted = _column(y_true, "y_true"), _column(y_pred, "y_pred")
     if len(true) != len(predicted):

@@ -1,4 +1,4 @@
-"""What a formula is: its constants with errors, intervals and units; and named functions that fit one sampled curve."""
+"""Formulas: constants with errors, intervals and units, and named functions that fit a sampled curve."""
 
 from knotwork.formulas.agreement import Agreement
 from knotwork.formulas.candidates import Candidate, Candidates, candidates

@@ -1,4 +1,4 @@
-"""Whether a formula is right in its units, and which units its constants need for that."""
+"""Whether the units of a formula agree, and which units its constants need for that."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from knotwork.data.units import Unit, base_units
 from knotwork.formulas.dimensions import Dimensions
 from knotwork.formulas.settings import FORMULAS
 
-DIGITS = 4  # of constants in a sentence
+DIGITS = 4  # significant digits of constants in a sentence
 KEEPING = ("Abs", "Max", "Min")  # functions whose values have the unit of their arguments
-LONGEST = 60  # characters of a part of a formula in a sentence
+LONGEST = 60  # characters of a part of a formula in a sentence, at most
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """What units say of a formula: whether they `agree`, which `constants` need a unit for that, and `words` for it.
+    """Whether the units of a formula agree: `agree`, a sentence about it in `words`, and which `constants` need a unit.
 
     `constant_units` gives the unit that each decimal constant needs: "1" for a pure number, None for a number that
-    would need different units in different places; it is empty where units do not agree. Metres plus kilometres agree:
-    what counts is that both are lengths.
+    would need different units in different places. It is empty where units do not agree. Metres plus kilometres agree,
+    because both are lengths.
     """
 
     agree: bool
@@ -33,7 +33,7 @@ class Agreement:
 
     @property
     def strict(self) -> bool:
-        """Whether units agree with pure numbers as constants."""
+        """Whether units agree if all constants are pure numbers."""
         return self.agree and not self.constants
 
     def __str__(self) -> str:
@@ -41,7 +41,7 @@ class Agreement:
 
 
 def agreement(expression: Any, dimensions: Dimensions, target: str = "the target") -> Agreement:
-    """Whether the units of the inputs make that of the target, with pure numbers as constants or with other ones.
+    """Whether the units of the inputs give that of the target, if constants are pure numbers or if some have a unit.
 
     Numbers that are added or multiplied may be constants with a unit, but powers are pure numbers.
     """
@@ -68,13 +68,13 @@ def agreement(expression: Any, dimensions: Dimensions, target: str = "the target
 def _constant_units(
     expression: Any, numbers: Sequence[Any], units: Sequence[_Form]
 ) -> tuple[tuple[float, str | None], ...]:
-    """The unit of each decimal constant, from the units of the numbers, such as 2.5*pi, that hold it."""
+    """The unit of each decimal constant, from the units of the numbers, such as 2.5*pi, that contain it."""
     from knotwork.expressions import algebra, float_constants
 
     found: dict[Any, set[str]] = {constant: set() for constant in float_constants(expression)}
     for number, unit in zip(numbers, units, strict=True):
         for constant in number.atoms(algebra.Float):
-            # a constant of a product may come with the other sign than it has in the expression
+            # in a product a constant may have the opposite sign of that in the expression
             found.setdefault(constant if constant in found else -constant, set()).add(_unit_text(unit))
     return tuple(
         (float(constant), None if len(every) > 1 else next(iter(every), "1")) for constant, every in found.items()
@@ -82,7 +82,7 @@ def _constant_units(
 
 
 def _unit_text(unit: _Form) -> str:
-    """Such as "s/m^(1/2)"; "10 s/m^(1/2)" where the columns' units differ from base units by a factor."""
+    """For example "s/m^(1/2)"; "10 s/m^(1/2)" where the units of columns differ from base units by a factor."""
     if not unit.powers:
         return "1"
     base = base_units(unit.powers)
@@ -90,12 +90,12 @@ def _unit_text(unit: _Form) -> str:
 
 
 def powers_of(expression: Any, inputs: Mapping[str, Unit]) -> Mapping[str, Fraction]:
-    """The powers of base units in which an expression comes out, its constants pure numbers and itself right."""
+    """The powers of base units of an expression whose constants are pure numbers and whose units agree."""
     return _Walk(inputs).unit(expression).powers
 
 
 class _Form(NamedTuple):
-    """A unit in which those of some constants are still open: powers of base units and of them, and log of a factor."""
+    """A unit that may depend on unknown units of constants: powers of base units and of these, and log of a factor."""
 
     powers: Mapping[str, Fraction]
     open: Mapping[int, Fraction]
@@ -106,7 +106,7 @@ class _Form(NamedTuple):
         return cls(unit.powers, {}, math.log(unit.factor))
 
     def times(self, other: _Form, power: Fraction = Fraction(1)) -> _Form:
-        """This times the other to a power."""
+        """This unit times a power of the other."""
         factor = self.factor + float(power) * other.factor
         return _Form(_total(self.powers, other.powers, power), _total(self.open, other.open, power), factor)
 
@@ -128,12 +128,12 @@ def _fraction(power: Any) -> Fraction:
 
 
 class _Walk:
-    """Goes through an expression; `equations` are forms that must be pure numbers, each with what is wrong if not."""
+    """Traverses an expression. `equations` are forms that must be pure numbers, each with the error message if not."""
 
     def __init__(self, inputs: Mapping[str, Unit]) -> None:
         self.inputs = inputs
         self.constants: list[float] = []
-        self.numbers: list[Any] = []  # the constants as they stand in the expression
+        self.numbers: list[Any] = []  # the constants as they are written in the expression
         self.equations: list[tuple[_Form, str]] = []
 
     def equate(self, one: _Form, other: _Form, otherwise: str) -> None:
@@ -176,9 +176,9 @@ class _Walk:
         return PURE
 
     def without_logarithms(self, terms: Sequence[Any]) -> Sequence[Any]:
-        """Terms of a sum with 1 for their multiples of logarithms, which are one of a product.
+        """Terms of a sum, with multiples of logarithms replaced by 1; together these are the logarithm of a product.
 
-        A number beside them may stand for that of a unit: 3·log(t) + 2.1 is 3·log(t/t0).
+        A number beside them may include the logarithm of a unit: 3·log(t) + 2.1 is 3·log(t/t0).
         """
         from knotwork.expressions import algebra
 
@@ -196,7 +196,7 @@ class _Walk:
         return [*others, algebra.Integer(1)] if any(term.free_symbols for term in others) else [algebra.Integer(1)]
 
     def alike(self, parts: Sequence[Any]) -> _Form:
-        """The unit of all of these, which must be the same."""
+        """The common unit of all these parts, which must be the same."""
         if not any(part.free_symbols for part in parts):
             return PURE
         first, *rest = self.forms(parts)
@@ -205,14 +205,14 @@ class _Walk:
         return first[1]
 
     def forms(self, parts: Sequence[Any]) -> Iterator[tuple[Any, _Form]]:
-        """The parts with variables first, and their units."""
+        """The parts and their units, those with variables first."""
         for part in sorted(parts, key=lambda part: not part.free_symbols):
             yield part, self.unit(part)
 
 
 def _solved(equations: Sequence[tuple[_Form, str]], count: int) -> tuple[str, list[_Form]]:
-    """The first contradiction, or "" and the units of `count` constants: pure numbers where nothing determines them."""
-    pivots: list[tuple[int, _Form]] = []  # each constant's unit by those of later ones
+    """The first contradiction, or "" and the units of `count` constants; undetermined ones are pure numbers."""
+    pivots: list[tuple[int, _Form]] = []  # each constant's unit as a function of those of later ones
     for form, words in equations:
         for n, unit in pivots:
             form = form._replace(open={k: p for k, p in form.open.items() if k != n}).times(

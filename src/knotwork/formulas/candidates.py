@@ -1,4 +1,4 @@
-"""Which named functions, as c·f(a·x + b) + d, describe one sampled curve, and how well each one fits."""
+"""Named functions c·f(a·x + b) + d fitted to one sampled curve, and how well each one fits."""
 
 import functools
 import math
@@ -119,10 +119,10 @@ def candidates(
 ) -> Candidates:
     """Fit every function to the points (x, y), each of shape (n,), and rank the fits.
 
-    (a, b) come from a grid that suits the function, with c and d by linear regression, then all four are polished by
-    damped Gauss-Newton steps. All see the rows thinned evenly, the last steps 1,000 at most; c, d and the errors are
-    those of all rows. `weights` (n,) say how much each point counts. Only the `finished` best are polished to the end.
-    Constants that lead outside a function's real domain on the samples are never used.
+    (a, b) are searched on a grid that suits the function, with c and d by linear regression. Then all four are improved
+    by damped Gauss-Newton steps, of which only the `finished` best functions get the full number. Searches use evenly
+    chosen rows, the last steps at most 1,000 of them; c, d and the errors are those of all rows. `weights` (n,) are the
+    weights of the points. Constants for which samples are outside the real domain of a function are never used.
     """
     target = Target(y, functions, weights)
     return Candidates(tuple(candidates_of_many(x, [target], finished)[0]), edge, (x.detach(), y.detach()))
@@ -130,7 +130,7 @@ def candidates(
 
 @dataclass(frozen=True)
 class Target:
-    """Values (n,) that a curve has at common places, how much each counts, and the functions it may be."""
+    """Values (n,) of a curve at common points, their weights, and the functions to try."""
 
     y: Tensor
     functions: Sequence[NamedFunction]
@@ -141,7 +141,7 @@ class Target:
 def candidates_of_many(
     x: Tensor, targets: Sequence[Target], finished: int = FORMULAS.finished_functions
 ) -> list[list[Candidate]]:
-    """The ranked fits of every target over the points x (n,), as `candidates` says, a function's fits all at once."""
+    """The ranked fits of every target over the points x (n,), as in `candidates`; all fits of a function at once."""
     x = x.detach().double()
     y = torch.stack([target.y.detach().double() for target in targets])
     w = torch.stack([torch.ones_like(x) if t.weights is None else t.weights.double() for t in targets])
@@ -186,7 +186,7 @@ def candidates_of_many(
 
 @dataclass(frozen=True)
 class _Rows:
-    """Places z (n,) with the values y (k, n) and weights w (k, n), which add up to 1, of k curves."""
+    """Points z (n,) with the values y (k, n) of k curves and weights w (k, n), which sum to 1."""
 
     z: Tensor
     y: Tensor
@@ -194,12 +194,12 @@ class _Rows:
 
     @staticmethod
     def of(z: Tensor, y: Tensor, w: Tensor, most: int) -> "_Rows":
-        """The rows at `most` of the places."""
+        """The rows at `most` of the points."""
         rows = _thinned(z, most)
         return _Rows(z[rows], y[:, rows], w[:, rows] / w[:, rows].sum(1, keepdim=True))
 
     def only(self, curves: Sequence[int]) -> "_Rows":
-        """Some of the curves, or one several times."""
+        """Some of the curves; a curve may occur several times."""
         return _Rows(self.z, self.y[list(curves)], self.w[list(curves)])
 
 
@@ -210,12 +210,12 @@ def _thinned(z: Tensor, most: int) -> Tensor:
 
 @functools.cache
 def _grid(function: NamedFunction) -> tuple[Tensor, Tensor]:
-    """Values of (a, b) worth trying for samples in [-1, 1], as two equally long vectors."""
+    """Values of (a, b) to try for samples in [-1, 1], as two vectors of equal length."""
 
     def geometric(low: float, high: float, n: int) -> Tensor:
         return torch.logspace(low, high, n, dtype=torch.float64)
 
-    if function.power is not None:  # only where x is measured from matters
+    if function.power is not None:  # only the shift of x matters
         if function.shift_free:
             return torch.ones(1).double(), torch.zeros(1).double()
         beyond = 1 + torch.cat([torch.tensor([1e-9]).double(), geometric(-5, 1.3, 40)])
@@ -247,14 +247,14 @@ def _values(function: NamedFunction, z: Tensor, a: Tensor, b: Tensor) -> tuple[T
     """f(a·z + b) of shape (m, n), NaN in rows that leave the domain, and a·z + b itself."""
     u = a[:, None] * z + b[:, None]
     legal = function.in_domain(u).all(-1, keepdim=True)
-    if function.gap:  # a pole must not lie between samples either
+    if function.gap:  # no pole may lie between samples
         legal = legal & ((u > 0).all(-1, keepdim=True) | (u < 0).all(-1, keepdim=True))
     return torch.where(legal, function.value(u), torch.full_like(u, torch.nan)), u
 
 
 def _explained(values: Tensor, rows: _Rows) -> Tensor:
-    """Squared correlations (k, m) of rows of values (m, n) with every curve, -1 where one is not a number."""
-    values = values - values.mean(1, keepdim=True)  # so that squares of means do not cancel
+    """Squared correlations (k, m) of rows of values (m, n) with every curve; -1 where one is not a number."""
+    values = values - values.mean(1, keepdim=True)  # avoids cancellation of squares of means
     target = rows.w * (rows.y - (rows.w * rows.y).sum(1, keepdim=True))
     mean, square = rows.w @ values.T, rows.w @ values.square().T
     variance = (target * rows.y).sum(1, keepdim=True)
@@ -302,7 +302,7 @@ def _polish(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Damped Gauss-Newton steps from all starts (a, b), each (k, m), at once.
 
-    Returns a, b and the mean squared error (k,) of every curve's best start.
+    Returns a, b and the mean squared error (k,) of the best start of every curve.
     """
     count, starts = a.shape
     every = rows.only([k for k in range(count) for _ in range(starts)])

@@ -1,4 +1,4 @@
-"""The constants of an expression: fitted to data, with their covariance, and made simple where data allow it."""
+"""Constants of an expression: fitted to data, with their covariance, and replaced by simple numbers where possible."""
 
 import functools
 import math
@@ -22,7 +22,7 @@ class Sample:
 
     @property
     def scale(self) -> float:
-        """Root mean square of the targets about their mean, and a little for the rounding of large ones."""
+        """Root mean square of the targets about their mean, plus a small part for rounding errors of large targets."""
         spread = float((self.y - self.y.mean()).square().mean().sqrt())
         return max(spread, 1e-6 * float(self.y.abs().max()), 1e-300)
 
@@ -38,7 +38,8 @@ class Sample:
 class Template:
     """An expression whose constants are the symbols of `values`, all of them free.
 
-    `doubt` is by how many bits it is too cheap, as constants became simple numbers that may lie there by chance.
+    `doubt` is a correction of the description length in bits. Constants that became simple numbers save bits, but they
+    may be close to such numbers by chance.
     """
 
     expression: Any
@@ -54,14 +55,14 @@ class Template:
         return self.expression.xreplace({symbol: number(value) for symbol, value in self.values.items()})
 
     def errors(self) -> dict[Any, float]:
-        """The standard error of every constant; infinite where the rows leave it open."""
+        """The standard error of every constant; infinite where the rows do not determine it."""
         if self.covariance is None:
             return {}
         return dict(zip(self.values, self.covariance.diagonal().sqrt().tolist(), strict=True))
 
 
 class Constants:
-    """Makes new symbols for constants, each with its value."""
+    """Makes a new symbol for each constant, and keeps its value."""
 
     def __init__(self) -> None:
         self.values: dict[Any, float] = {}
@@ -74,13 +75,13 @@ class Constants:
         return symbol
 
     def template(self, expression: Any) -> Template:
-        """The expression with those of the constants that are in it."""
+        """The expression with those of the constants that occur in it."""
         left = expression.free_symbols
         return Template(expression, {s: v for s, v in self.values.items() if s in left})
 
 
 def values_of(template: Template, sample: Sample) -> Tensor:
-    """What the expression gives on the rows: (n,)."""
+    """Values of the expression on the rows, (n,)."""
     from knotwork.expressions import to_torch
 
     names = [*sample.columns, *(s.name for s in template.values)]
@@ -100,7 +101,7 @@ def values_and_slopes(template: Template, sample: Sample) -> tuple[Any, Any]:
             return function(*columns, *constants.unbind()) * torch.ones(n, dtype=constants.dtype)
 
     def slopes(constants: Tensor) -> tuple[Tensor, Tensor]:
-        # one constant a row, so that the gradient of the sum is the Jacobian
+        # the constants once per row, so that the gradient of the sum is the Jacobian
         with torch.enable_grad():
             rows = [constants[i].expand(n).clone().requires_grad_() for i in range(len(constants))]
             found = function(*columns, *rows)
@@ -113,7 +114,7 @@ def values_and_slopes(template: Template, sample: Sample) -> tuple[Any, Any]:
 def fitted(
     template: Template, sample: Sample, steps: int = FORMULAS.fit_steps, target: float | None = None
 ) -> Template:
-    """The template with its constants at the least mean squared error near by, and their covariance.
+    """The template with its constants at the nearest minimum of the mean squared error, and their covariance.
 
     Damped Gauss-Newton steps; `mse` is infinite where the expression is not finite at the start.
     """
@@ -131,7 +132,7 @@ def fitted(
 
 
 class _ConstantsFit(VectorProblem):
-    """The constants (P,) of an expression, for the solver."""
+    """The constants (P,) of an expression as a problem for the solver."""
 
     def __init__(self, start: Tensor, sample: Sample, values: Any, slopes: Any) -> None:
         super().__init__(start)
@@ -154,7 +155,7 @@ def _mean_square(residuals: Tensor) -> float:
 
 
 def _covariance(jacobian: Tensor, mse: float, n: int) -> Tensor:
-    """s² (JᵀJ)⁻¹ (P, P), with infinite variances of constants that the rows cannot tell apart."""
+    """s² (JᵀJ)⁻¹ (P, P), with infinite variances of constants that the rows do not determine separately."""
     count = jacobian.shape[1]
     scale = jacobian.norm(dim=0).clamp_min(1e-300)
     _, singular, right = torch.linalg.svd(jacobian / scale, full_matrices=False)
@@ -167,12 +168,12 @@ def _covariance(jacobian: Tensor, mse: float, n: int) -> Tensor:
 
 
 def simplified(template: Template, sample: Sample) -> Template:
-    """The fitted template with constants replaced by simple numbers where the rows cannot tell the difference.
+    """The fitted template with constants replaced by simple numbers, where the data are compatible with them.
 
-    One at a time, the clearest first, and the others are fitted anew: zero and one, whole numbers, halves, thirds,
-    quarters, fifths, simple multiples of π and 1/π, and the other constants. A number is taken if it lies within three
-    standard errors, if few simple numbers lie that near to any value, and if the error does not grow by more than
-    chance allows.
+    Constants are replaced one at a time, the most probable first, and the others are fitted again. Simple numbers are
+    zero and one, integers, halves, thirds, quarters, fifths, simple multiples of π and 1/π, and the other constants. A
+    number is taken if it is within three standard errors, if few simple numbers are that close to any value, and if the
+    error does not grow by more than chance allows.
     """
     refused: set[tuple[Any, Any]] = set()
     equality = FORMULAS.equality_chance
@@ -199,12 +200,12 @@ def simplified(template: Template, sample: Sample) -> Template:
 
 
 def _doubt(chance: float, n: int) -> float:
-    """The bits that a constant less saves beyond what it tells, -log2 of the chance of it."""
+    """Bits that the omission of a constant saves in excess of its information: -log2 of the probability of chance."""
     return max(0.0, math.log2(n) + math.log2(max(chance, 1 / n)))
 
 
 def _equals(template: Template, symbol: Any) -> list[tuple[float, Any]]:
-    """Later constants of the same or opposite value, for all that the rows tell, with the chance of that."""
+    """Later constants of the same or opposite value within the errors, each with the probability of chance."""
     assert template.covariance is not None
     symbols, covariance = list(template.values), template.covariance
     i, found = symbols.index(symbol), []
@@ -220,12 +221,12 @@ def _equals(template: Template, symbol: Any) -> list[tuple[float, Any]]:
 
 
 def _allowed(mse: float, sample: Sample) -> float:
-    """What a constant less may cost: a likelihood ratio of three standard errors, and rounding."""
+    """Largest mean squared error with one constant fewer: likelihood ratio of three standard errors, and rounding."""
     return mse * math.exp(FORMULAS.sigmas**2 / len(sample)) + (FORMULAS.exact_error * sample.scale) ** 2
 
 
 def replaced(template: Template, symbol: Any, value: Any) -> Template | None:
-    """The template with a number in place of one constant; None where that makes no finite expression of ours."""
+    """The template with a number in place of one constant; None where the result is no finite expression."""
     from knotwork.expressions import algebra
 
     expression = template.expression.xreplace({symbol: value})
@@ -237,10 +238,10 @@ def replaced(template: Template, symbol: Any, value: Any) -> Template | None:
 
 
 def _simple_numbers(value: float, error: float) -> list[tuple[float, Any]]:
-    """Simple numbers near a value known to ±`error`, each with the probability that one lies so near by chance."""
+    """Simple numbers near a value known to ±`error`, each with the probability that one is so near by chance."""
     from knotwork.expressions import algebra
 
-    if error == math.inf:  # the rows leave it open: any value does
+    if error == math.inf:  # the rows do not determine it: any value is possible
         return [(0.01 * n, algebra.Integer(value)) for n, value in enumerate((0, 1, -1))]
     near = FORMULAS.sigmas * error + 1e-7 * abs(value)
     found: list[tuple[float, Any]] = []

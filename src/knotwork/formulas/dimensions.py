@@ -14,14 +14,14 @@ Powers = Mapping[str, Fraction]
 
 @dataclass(frozen=True)
 class Dimensions:
-    """The units of all columns of a table, understood."""
+    """The units of all columns of a table as powers of base dimensions."""
 
     inputs: Mapping[str, Unit]
     target: Unit
 
     @classmethod
     def of(cls, data: Dataset, output: int = 0) -> "Dimensions":
-        """Those of a target and all inputs; DataError that names a column without a unit, or one that is not known."""
+        """The units of a target and all inputs; DataError with the first column whose unit is missing or unknown."""
         names = (*data.input_names, data.target_names[output])
         missing = [name for name in names if name not in data.units]
         if missing:

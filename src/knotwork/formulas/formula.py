@@ -34,19 +34,19 @@ class Formula:
     A formula is made by `KAN.symbolic_formula` or `discover`; no method changes it.
 
     Args:
-        expressions: SymPy expressions. Of a network that was fitted to labels they are logits: the log-odds of the
-            second of two classes, or one logit for each class, of which only differences matter and one is 0.
+        expressions: SymPy expressions. For a network that was fitted to labels they are logits: the log-odds of the
+            second of two classes, or one logit for each class. Only differences of these matter, so one is 0.
         variables: names of the inputs, in the order in which `numpy` and `predict` take them.
         targets: names of the outputs.
         gap: root mean squared difference between formula and network over all rows, in units of the target.
-        r2: share of the variance explained on the rows that `r2_rows` names; of labels, of the deviance.
-        rmse: root mean squared error on the same rows; of labels, that of probabilities.
-        r2_rows: "test", or "validation" or "training" where fewer than two rows were set apart for the test.
+        r2: share of the variance explained on the rows that `r2_rows` names; for labels, of the deviance.
+        rmse: root mean squared error on the same rows; for labels, that of probabilities.
+        r2_rows: "test", or "validation" or "training" where there are fewer than two test rows.
         constants: the decimal constants, each a `Constant` with symbol, value, standard error and unit. Numbers that
             are written as whole numbers, fractions or multiples of pi count as known and are not among them. Errors
             come from the Gauss-Newton matrix of the expression on the training rows; they are infinite where the data
-            do not determine a constant. Two places of one output that hold the same number hold one constant.
-        uncertainty: what the training rows say of the constants of each output; intervals need it.
+            do not determine a constant. Equal numbers in one output are one constant.
+        uncertainty: the covariance of the constants of each output; intervals need it.
         loss: "mse" for numbers, "cross_entropy" for labels.
         units: whether the units of target and inputs agree in each output; empty where some units are not known.
 
@@ -154,7 +154,7 @@ class Formula:
         check_interval(interval, kind)
         if self.loss != "mse" and kind == "prediction":
             raise SpecError(
-                "this formula gives logits, and labels have no intervals: kind='confidence' is for the logits."
+                "this formula gives logits, and labels have no intervals: pass kind='confidence' for the logits."
             )
         if not self.uncertainty:
             raise SpecError(

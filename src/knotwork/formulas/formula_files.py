@@ -1,4 +1,4 @@
-"""Formulas as plain values for JSON, and back, exactly. Reading runs no code from a file."""
+"""Formulas as plain values for JSON, and the exact inverse. Reading runs no code from a file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 def formula_to_dict(formula: Formula) -> dict[str, Any]:
-    """Everything that a formula holds, as lists, dicts, texts and numbers that JSON can hold."""
+    """Everything that a formula holds, as lists, dicts, texts and numbers for JSON."""
     from knotwork.expressions import text, to_tree
 
     content = {
@@ -60,7 +60,7 @@ def formula_to_dict(formula: Formula) -> dict[str, Any]:
 
 
 def formula_from_dict(kind: type[Formula], content: Any, where: str = "this") -> Formula:
-    """The formula that `formula_to_dict` wrote; CheckpointError for anything else, with `where` it came from."""
+    """The formula that `formula_to_dict` wrote; CheckpointError for anything else. `where` names the source."""
     if not isinstance(content, Mapping) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, Mapping) else type(content).__name__
         raise CheckpointError(
@@ -87,7 +87,7 @@ def formula_from_json(kind: type[Formula], text: str, where: str = "this text") 
 
 
 def _read(kind: type[Formula], content: Mapping[str, Any]) -> Formula:
-    """The formula of a content whose digest is right; ValueError, TypeError or KeyError where it is no formula."""
+    """The formula of a content whose digest is right; ValueError, TypeError or KeyError where it is none."""
     from knotwork.expressions import from_tree, text
 
     variables, targets = _texts(content["variables"]), _texts(content["targets"])
@@ -103,7 +103,7 @@ def _read(kind: type[Formula], content: Mapping[str, Any]) -> Formula:
         for one in content["units"]
     )  # fmt: skip
     if len(set(variables)) < len(variables):
-        _refuse("a variable is there twice")
+        _refuse("a variable occurs twice")
     if not 0 < len(expressions) == len(targets):
         _refuse(f"{len(expressions)} expressions for {len(targets)} targets")
     if len(uncertainty) not in (0, len(targets)) or len(units) not in (0, len(targets)):
@@ -111,7 +111,7 @@ def _read(kind: type[Formula], content: Mapping[str, Any]) -> Formula:
     if uncertainty and len(constants) != sum(len(one.values) for one in uncertainty):
         _refuse(f"{len(constants)} constants, but covariances of {sum(len(one.values) for one in uncertainty)}")
     if [text(expression) for expression in expressions] != content["text"]:
-        _refuse("the text of the expressions is that of others")
+        _refuse("the text does not belong to the expressions")
     return kind(
         expressions, variables, targets,
         _number(content["gap"]), _number(content["r2"]), _number(content["rmse"]),
@@ -139,7 +139,7 @@ def _uncertainty_from_dict(content: Mapping[str, Any], variables: Sequence[str])
 
     symbols, values = _texts(content["symbols"]), [_number(value) for value in content["values"]]
     if len(set(symbols)) < len(symbols) or set(symbols) & set(variables):
-        _refuse("two constants, or a constant and a variable, have one name")
+        _refuse("two constants, or a constant and a variable, have the same name")
     expression = from_tree(content["expression"], {*variables, *symbols})
     template = Template(expression, dict(zip(map(symbol, symbols), values, strict=True)))
     if type(content["degrees"]) is not int:
@@ -153,7 +153,7 @@ def _uncertainty_from_dict(content: Mapping[str, Any], variables: Sequence[str])
 
 
 def _written(value: float) -> float | str:
-    """A number for JSON, which has none that is infinite or not a number."""
+    """A number for JSON; infinite numbers and NaN, which JSON does not have, as texts."""
     value = float(value)
     return value if math.isfinite(value) else str(value)
 
@@ -206,5 +206,5 @@ def _refuse(reason: str) -> NoReturn:
 
 
 def _digest(content: Mapping[str, Any]) -> str:
-    """SHA-256 of the content, so that damage is noticed (it is no signature)."""
+    """SHA-256 of the content. It detects damage, but it is no signature."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

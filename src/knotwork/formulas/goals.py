@@ -1,4 +1,4 @@
-"""What a formula is fitted to: numbers, or labels whose logits it gives."""
+"""The targets of a formula: numbers, or labels whose logits the formula gives."""
 
 from torch import Tensor
 
@@ -10,14 +10,17 @@ LABELS = CrossEntropy()
 
 
 def goal_of(loss: str) -> Goal:
-    """What the `loss` of a fit says of targets; SpecError for another than "mse" and "cross_entropy"."""
+    """The likelihood of targets for the `loss` of a fit; SpecError for other losses than "mse" and "cross_entropy"."""
     if loss not in ("mse", "cross_entropy"):
         raise SpecError(f"loss={loss!r} is not known to formulas: 'mse' is for numbers, 'cross_entropy' for labels.")
     return NORMAL if loss == "mse" else LABELS
 
 
 def targets_of(y: Tensor, goal: Goal) -> Tensor:
-    """Targets (n, outputs) as the goal takes them: labels from 0, (n, 1), also from one column of 0 and 1 a class."""
+    """Targets (n, outputs) for the likelihood.
+
+    Labels from 0, (n, 1), may also be given as one column of 0 and 1 for each class.
+    """
     if goal is NORMAL or y.shape[1] == 1:
         return y
     return y.argmax(1, keepdim=True).to(y)

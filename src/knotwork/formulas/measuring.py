@@ -1,4 +1,4 @@
-"""A formula from expressions, measured on data: its gap to a model, its r², its constants' errors and units."""
+"""A formula from expressions, measured on data: difference to a model, r², errors of constants, and units."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ from knotwork.training.levenberg_marquardt import NORMAL
 def measured(
     expressions: Sequence[Any], model: Callable[[Tensor], Tensor], data: Dataset, loss: str = "mse"
 ) -> Formula:
-    """A `Formula` of these expressions: its gap to `model`, its r² and its constants' errors on `data`.
+    """A `Formula` of these expressions: its difference to `model`, its r² and the errors of its constants on `data`.
 
     `model` maps rows (batch, in), as the data set stores them, to outputs (batch, out).
     """
@@ -30,7 +30,7 @@ def measured(
     with torch.no_grad():
         difference = (evaluate(expressions, data, x) - model(x)).double()
     if goal is LABELS and len(expressions) > 1:
-        difference = difference - difference.mean(1, keepdim=True)  # what all logits share says nothing
+        difference = difference - difference.mean(1, keepdim=True)  # a common constant of all logits has no effect
     shares = {
         "test": (data.X_test, data.y_test),
         "validation": (data.X_val, data.y_val),
@@ -39,7 +39,7 @@ def measured(
     rows = next((name for name, (inputs, _) in shares.items() if len(inputs) > 1), "training")
     inputs, target = shares[rows]
     values, target = evaluate(expressions, data, inputs), targets_of(target, goal)
-    unit = 1.0 if goal is LABELS else float(target.double().abs().max()) or 1.0  # squares of 1e200 are no numbers
+    unit = 1.0 if goal is LABELS else float(target.double().abs().max()) or 1.0  # squares of 1e200 overflow
     values, target = values.double() / unit, target.double() / unit
     best = goal.spread(target)  # the loss of a constant
     r2 = 1 - goal.scale(target) * float(goal.values(values, target).sum()) / best if best > 0 else float("nan")
@@ -65,14 +65,14 @@ def measured(
 
 
 def logit_names(data: Dataset, outputs: int) -> tuple[str, ...]:
-    """What logits are called: logit_y of the one output for a column y of 0 and 1, else logit_0, logit_1, ..."""
+    """Names of logits: logit_y for the one output of a column y of 0 and 1, else logit_0, logit_1, ..."""
     if data.n_outputs > 1:
         return tuple(f"logit_{name}" for name in data.target_names)
     return (f"logit_{data.target_names[0]}",) if outputs == 1 else tuple(f"logit_{n}" for n in range(outputs))
 
 
 def agreements(expressions: Sequence[Any], data: Dataset) -> tuple[Agreement, ...]:
-    """What units say of each expression; nothing where those of some column are not known."""
+    """The agreement of units for each expression; empty where the unit of some column is not known."""
     try:
         every = [Dimensions.of(data, output) for output in range(len(expressions))]
     except DataError:

@@ -1,4 +1,4 @@
-"""A function of your own for the library, with which edges can then be named."""
+"""Functions of the user for the library, with which edges can then be named."""
 
 import math
 from collections.abc import Callable
@@ -24,19 +24,19 @@ def register_function(
     value: Curve | None = None,
     slope: Curve | None = None,
 ) -> NamedFunction:
-    """The new record of a function that the library has from now on, until the process ends.
+    """Add a function to the library until the process ends, and return its record.
 
-    Edges can be named with it, it can be asked for in `lib=`, and networks with it can be saved. A process that loads
-    such a network must register the function first.
+    Edges can be named with it, `lib=` can name it, and networks with it can be saved. A process that loads such a
+    network must register the function first.
 
     Args:
-        name: what the function is called in `lib=` and on edges.
+        name: the name of the function in `lib=` and on edges.
         expression: text in x, as `knotwork.expressions.parse` reads it. Its derivative is computed symbolically.
-        cost: in bits. A function that costs one bit more must halve the unexplained variance to be preferred; a square
-            costs 2, a Gaussian 3. The default is that of most functions of the library.
-        domain: (low, high). The function must be real and finite strictly inside; no fit leaves it.
-        default: whether it is tried wherever `lib` is not given.
-        periodic: whether f(x + 2π) = f(x), so that many frequencies and few phases are tried.
+        cost: complexity in bits. A function that costs one bit more must halve the unexplained variance to be
+            preferred. A square costs 2, a Gaussian 3, and most functions of the library the default.
+        domain: (low, high). The function must be real and finite strictly inside. No fit uses values outside.
+        default: whether it belongs to the default library, which is used where `lib` is not given.
+        periodic: whether f(x + 2π) = f(x). Then many frequencies and few phases are tried.
         value: f in torch, elementwise and differentiable, where the expression itself loses accuracy or overflows.
         slope: f' in torch, for the same reason.
 
@@ -82,7 +82,7 @@ def _check_inside(name: str, used: tuple[Curve, Curve], own: tuple[Curve, Curve]
     """Raise SpecError where value or slope is not finite, or not that of the expression: 1,000 points and integers."""
     ends = max(low, -10.0), min(high, 10.0)
     ends = ends if ends[0] < ends[1] else ((low, low + 1) if math.isfinite(low) else (high - 1, high))
-    whole = torch.arange(-9.0, 10.0, dtype=torch.float64)  # where poles are likely
+    whole = torch.arange(-9.0, 10.0, dtype=torch.float64)  # poles are likely at integers
     x = torch.cat([whole[(whole > low) & (whole < high)], torch.linspace(*ends, 1003, dtype=torch.float64)[1:-1]])
     values, expected = ([function(x) for function in pair] for pair in (used, own))
     wrong = ~(values[0].isfinite() & values[1].isfinite())

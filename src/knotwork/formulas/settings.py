@@ -42,7 +42,7 @@ class FormulaSettings:
     """Root mean squared error, relative to rms(y), below which a formula counts as exact: larger than the rounding
     errors of long expressions in double precision, where terms may cancel. Chosen, not measured."""
     sigmas: float = 3.0
-    """Standard errors that a simple number may lie away from a constant: 0.3 % of true ones are missed (normal law)."""
+    """Largest distance of a simple number from a constant, in standard errors. 0.3 % of true ones are missed."""
     chance: float = 0.25
     """Probability of lying so near a simple number by chance above which none is taken. Chosen, not measured."""
     equality_chance: float = 0.05
@@ -60,15 +60,15 @@ class FormulaSettings:
 
     # errors and intervals
     unseen_direction: float = 1e-10
-    """Of the largest singular value: directions of the constants below it the rows do not determine (rounding)."""
+    """Share of the largest singular value below which the rows do not determine a direction of constants (rounding)."""
     open_share: float = 1e-6
     """Squared share of such directions from which a constant, or a value, counts as not determined."""
     rows_at_once: int = 65_536
-    """Rows whose slopes are computed together: bounds memory, decides no result."""
+    """Rows whose derivatives are computed together. Limits memory; results do not depend on it."""
 
     # units
     largest_denominator: int = 1000
-    """Of a power in a formula, read as a fraction. Chosen, not measured."""
+    """Largest denominator of a power in a formula that is read as a fraction. Chosen, not measured."""
     largest_root: int = 12
     """Denominator of a power of something with a unit; powers with a larger one take pure numbers only."""
     same_factor: float = 1e-9

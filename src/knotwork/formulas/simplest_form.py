@@ -15,9 +15,9 @@ from knotwork.training.likelihood import Goal
 
 
 def simplest(expression: Any, data: Dataset) -> Any:
-    """The expression with its constants gathered and its terms put together where that makes it shorter.
+    """The expression with constants collected and terms combined, where that makes it shorter.
 
-    All ways must give the same values on the training rows, to 1e-9 of their size.
+    The result must have the same values on the training rows, to 1e-9 of their size.
     """
     from knotwork.expressions import algebra, complexity, simplify, simplify_constants
 
@@ -34,8 +34,8 @@ def simplest(expression: Any, data: Dataset) -> Any:
     best: Any = expression
     ways: tuple[Callable[[Any], Any], ...] = (
         lambda e: simplify(e, samples, 1e-10),
-        lambda e: simplify_constants(e, same, 1e-11),  # factors that have come together to 1
-        lambda e: algebra.powdenest(e, force=True),  # as if variables were positive, which `same` judges
+        lambda e: simplify_constants(e, same, 1e-11),  # factors that have combined to 1
+        lambda e: algebra.powdenest(e, force=True),  # valid for positive variables; `same` checks the values
         algebra.together,
         algebra.cancel,
         algebra.factor_terms,
@@ -74,6 +74,6 @@ def simplified_output(expressions: Sequence[Any], data: Dataset, output: int, go
         shorter = expression
     allowed = FORMULAS.error_growth * error(shorter) + rounding
     replaced = simplify_constants(shorter, lambda candidate: error(candidate) <= allowed)
-    # a replaced constant can be a power or a factor that lets more of the expression come together
+    # after the replacement of a power or a factor, more terms may combine
     again = simplify(replaced, samples)
     return again if error(again) <= allowed else replaced

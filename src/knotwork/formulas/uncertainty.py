@@ -1,4 +1,4 @@
-"""How sure a formula is: its constants with their standard errors, their covariance, and intervals."""
+"""Uncertainty of a formula: standard errors and covariance of its constants, and intervals."""
 
 import math
 import re
@@ -19,17 +19,17 @@ from knotwork.training.likelihood import Goal
 
 KINDS = ("prediction", "confidence")
 Kind = Literal["prediction", "confidence"]
-LARGE = 2**62  # degrees of freedom where no noise is estimated
+LARGE = 2**62  # number of degrees of freedom where no noise is estimated
 
 
 @dataclass(frozen=True)
 class Constant:
     """A decimal constant of a formula: `value` with its standard `error`, in a `unit`.
 
-    `symbol` (c_1, c_2, ...) stands in its place in `Formula.parametric`. `error` is infinite where the data do not
-    determine the constant. `unit` is the unit that the constant needs for the units of the formula to agree: "1" for a
-    pure number; None where units are not known, do not agree, or would differ from place to place. A number in front,
-    as in "10 s/m^(1/2)", converts from the units of the columns.
+    `symbol` (c_1, c_2, ...) stands for it in `Formula.parametric`. `error` is infinite where the data do not determine
+    the constant. `unit` is the unit that the constant needs for the units of the formula to agree: "1" for a pure
+    number; None where units are not known, do not agree, or would differ between places. A number in front, as in "10
+    s/m^(1/2)", converts from the units of the columns.
 
     Example:
         >>> print(Constant("c_1", 2.00612, 0.0031, "s/m^(1/2)"))
@@ -50,7 +50,7 @@ class Constant:
 
 
 def _with_error(value: float, error: float) -> tuple[str, str]:
-    """A value and its error as text, both to the last digit that the error determines."""
+    """A value and its error as text, both with the digits that the error determines."""
     if not math.isfinite(error):
         return f"{value:.6g}", "∞"
     if error == 0:
@@ -65,7 +65,7 @@ def _with_error(value: float, error: float) -> tuple[str, str]:
 
 
 class Prediction(NamedTuple):
-    """Values of a formula and the interval around each; arrays (n,), or (n, outputs) of several outputs."""
+    """Values of a formula and the ends of the interval of each, arrays (n,), or (n, outputs) with several outputs."""
 
     mean: np.ndarray
     lower: np.ndarray
@@ -74,12 +74,12 @@ class Prediction(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Uncertainty:
-    """What rows tell about the decimal constants of one expression, from its slopes there (Gauss-Newton).
+    """The uncertainty of the decimal constants of one expression, from its derivatives on rows (Gauss-Newton).
 
-    `template` is the expression with its constants as symbols; `factor` (r, P) with s²·factorᵀ·factor as their
-    covariance, in the directions that the rows see; `blind` (m, P) are the others, in constants measured by `scale`
-    (P,). `deviation` is s, the standard deviation of the noise, from `degrees` of freedom (Seber and Wild, Nonlinear
-    Regression, 1989, section 2.1).
+    `template` is the expression with its constants as symbols. In the directions that the rows determine, their
+    covariance is s²·factorᵀ·factor with `factor` (r, P). `blind` (m, P) are the other directions, for constants in
+    units of `scale` (P,). `deviation` is s, the standard deviation of the noise, with `degrees` of freedom (Seber and
+    Wild, Nonlinear Regression, 1989, section 2.1).
     """
 
     template: Template = field(repr=False)
@@ -91,21 +91,22 @@ class Uncertainty:
 
     @classmethod
     def of(cls, expression: Any, sample: Sample) -> "Uncertainty":
-        """That of an expression whose constants were fitted to these rows by least squares."""
+        """The uncertainty of an expression whose constants were fitted to these rows by least squares."""
         template = _template(expression)
         found, jacobian = _slopes(template, sample)
         n, count = len(sample), jacobian.shape[1]
         residuals = found - sample.y
-        unit = float(residuals.abs().max()) or 1.0  # squares of 1e200 are no numbers
+        unit = float(residuals.abs().max()) or 1.0  # squares of 1e200 overflow
         squares = float((residuals / unit).square().sum())
         deviation = unit * math.sqrt(squares / (n - count)) if n > count else math.inf
         return cls(template, *_inverse_root(jacobian), deviation, n - count)
 
     @classmethod
     def of_logits(cls, expressions: Sequence[Any], sample: Sample, goal: Goal) -> tuple["Uncertainty", ...]:
-        """Those of expressions for the logits of labels, whose constants were fitted together; the sample has labels.
+        """The uncertainties of logits of labels, whose constants were fitted together; the sample has labels.
 
-        The information is Fisher's, so there is no noise to be estimated, and quantiles are those of a normal.
+        The covariance is the inverse of the Fisher information. No noise is estimated, so quantiles are those of a
+        normal.
         """
         templates = [_template(expression) for expression in expressions]
         values, slopes = zip(*(_slopes(template, sample) for template in templates), strict=True)
@@ -119,7 +120,7 @@ class Uncertainty:
         return tuple(cls(*one, 1.0, LARGE) for one in zip(templates, *parts, strict=True))
 
     def negated(self) -> "Uncertainty":
-        """That of the expression with its sign changed, which changes the signs of some of its constants."""
+        """The uncertainty of the negative expression. The signs of some constants change."""
         template, old = _template(-self.template.filled()), list(self.values)
         places = [(old.index(v), 1.0) if v in old else (old.index(-v), -1.0) for v in template.values.values()]
         order, signs = [place for place, _ in places], torch.tensor([sign for _, sign in places], dtype=torch.float64)
@@ -128,13 +129,14 @@ class Uncertainty:
 
     @property
     def values(self) -> tuple[float, ...]:
-        """The values of the constants, in the order of the covariance: from the smallest to the largest."""
+        """The values of the constants in the order of the covariance, from the smallest to the largest."""
         return tuple(self.template.values.values())
 
     def covariance(self, other: "Uncertainty | None" = None) -> np.ndarray:
-        """Covariance (P, P) of the constants; infinite variances, and NaN beside, where the rows leave one open.
+        """Covariance (P, P) of the constants.
 
-        With those of another output, (P, Q), of logits; the constants of other outputs count as independent.
+        Variances are infinite, and covariances NaN, where the rows do not determine a constant. With `other`, the
+        covariance (P, Q) with the constants of another logit; constants of other outputs count as independent.
         """
         right = self if other is None else other
         if right is not self and self.degrees != LARGE:
@@ -147,7 +149,7 @@ class Uncertainty:
         return found.numpy()
 
     def errors(self) -> list[float]:
-        """The standard error of each constant, infinite where the rows leave it open; of any size."""
+        """The standard error of each constant; infinite where the rows do not determine it."""
         return torch.where(self._open(), torch.inf, self.deviation * self.factor.norm(dim=0)).tolist()
 
     def _open(self) -> Tensor:
@@ -158,15 +160,15 @@ class Uncertainty:
     def deviations(self, columns: Mapping[str, Tensor], kind: Kind) -> Tensor:
         """Standard deviations (n,) of the value at other rows, or of an observation there.
 
-        Infinite where the value depends on what the rows of the fit left open.
+        Infinite where the value depends on constants that the rows of the fit did not determine.
         """
         parts = zip(*(column.split(FORMULAS.rows_at_once) for column in columns.values()), strict=True)
         variance = torch.cat([self._variance(dict(zip(columns, part, strict=True))) for part in parts])
         found = self.deviation * (variance + 1 if kind == "prediction" else variance).sqrt()
-        return torch.where(variance.isinf(), torch.inf, found)  # also where there is no noise at all
+        return torch.where(variance.isinf(), torch.inf, found)  # also where the noise is zero
 
     def _variance(self, columns: Mapping[str, Tensor]) -> Tensor:
-        """Variances (n,) of the value, in those of the noise."""
+        """Variances (n,) of the value, in units of the variance of the noise."""
         like = next(iter(columns.values()))
         if self.degrees <= 0:
             return torch.full_like(like, torch.inf)
@@ -182,7 +184,7 @@ def constants_of(
     """The constants of all outputs, in the order of their covariance; `units` are those of each output, if known."""
     prefix = "c"
     while any(re.fullmatch(rf"{prefix}_\d+", name) for name in variables):
-        prefix += "c"  # no constant is called like a variable
+        prefix += "c"  # no constant has the name of a variable
     found: list[Constant] = []
     for n, one in enumerate(uncertainty):
         known = dict(units[n].constant_units) if units else {}
@@ -192,7 +194,7 @@ def constants_of(
 
 
 def quantile(interval: float, degrees: int) -> float:
-    """Student's t that |t| stays below with this probability; infinite without a degree of freedom."""
+    """The value that Student's |t| does not exceed with this probability; infinite without a degree of freedom."""
     from scipy.stats import t
 
     return float(t.ppf((1 + interval) / 2, min(degrees, 1e12))) if degrees > 0 else math.inf
@@ -225,10 +227,13 @@ def _template(expression: Any) -> Template:
 
 
 def _inverse_root(jacobian: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """factor (r, P), factorᵀ·factor as the inverse of JᵀJ where rows see; directions (m, P) they do not; scale (P,)."""
+    """A root of the inverse of JᵀJ: factor (r, P), undetermined directions (m, P), and scale (P,).
+
+    factorᵀ·factor is the inverse in the directions that the rows determine.
+    """
     norms = jacobian.norm(dim=0)
     scale = torch.where(norms > 0, norms, 1.0)
-    # the triangle has the singular values of the whole, and a square of right vectors
+    # the triangular matrix has the same singular values and right vectors
     _, singular, right = torch.linalg.svd(torch.linalg.qr(jacobian / scale, "r").R)
     singular = torch.cat([singular, singular.new_zeros(jacobian.shape[1] - len(singular))])
     seen = singular > FORMULAS.unseen_direction * singular.amax() if len(singular) else singular > 0
@@ -236,7 +241,7 @@ def _inverse_root(jacobian: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _slopes(template: Template, sample: Sample) -> tuple[Tensor, Tensor]:
-    """Values (n,) and their derivatives by the constants (n, P), 0 where there is none."""
+    """Values (n,) and their derivatives by the constants (n, P); 0 where there is none."""
     constants = torch.tensor(list(template.values.values()), dtype=torch.float64)
     values, slopes = values_and_slopes(template, sample)
     if not len(constants):

@@ -1,4 +1,4 @@
-"""The values of expressions on rows: of a data set as it stores them, or of columns by name."""
+"""Values of expressions on rows of a data set, or on columns by name."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from knotwork.errors import DataError
 
 
 def evaluate(expressions: Sequence[Any], data: Dataset, x: Tensor) -> Tensor:
-    """Values of the expressions on rows as the dataset stores them: (batch, in) → (batch, out)."""
+    """Values of the expressions on rows as the data set stores them: (batch, in) → (batch, out)."""
     from knotwork.expressions import to_torch
 
     columns = original_units(data, x).unbind(-1)
@@ -28,11 +28,11 @@ def original_units(data: Dataset, x: Tensor) -> Tensor:
 
 
 def columns_of(X: Any, variables: Sequence[str], used: Collection[str]) -> tuple[dict[str, Tensor], tuple[int, ...]]:
-    """A column (n,) a variable, in that order, from an array, or from a data frame or dict by name; and (n,).
+    """One column (n,) for each variable, in that order, and their shape (n,).
 
-    A dict may hold numbers, which stand for columns of that value; with numbers alone, or nothing, n is 1 and its place
-    is taken by (). Where names are given, those of `variables` that are not `used` may be missing; they are then zeros.
-    Raises DataError for other columns, and for entries that are no finite numbers.
+    X is an array, or columns by name: a data frame or dict. A dict may hold numbers, which stand for constant columns.
+    With numbers alone, or nothing, n is 1 and the shape is (). Where names are given, variables that are not `used` may
+    be missing; they are then zeros. Raises DataError for other columns, and for entries that are not finite numbers.
     """
     if hasattr(X, "to_pandas"):
         X = X.to_pandas()
@@ -55,7 +55,7 @@ def columns_of(X: Any, variables: Sequence[str], used: Collection[str]) -> tuple
     }
     lengths = {len(column) for name, column in columns.items() if name not in single} or {1}
     if len(lengths) > 1:
-        raise DataError(f"The columns of X have {' and '.join(map(str, sorted(lengths)))} rows: they need as many.")
+        raise DataError(f"The columns of X have {' and '.join(map(str, sorted(lengths)))} rows: all need as many.")
     n = lengths.pop()
     columns = {name: column.expand(n) if name in single else column for name, column in columns.items()}
     if columns:

@@ -1,4 +1,4 @@
-"""Figures of networks, and a report of all. Figures of numbers alone are those of the room `drawing`."""
+"""Figures of networks, and the report as one HTML page. Drawn with matplotlib, without pyplot."""
 
 from knotwork.outputs.diagram import diagram
 from knotwork.outputs.network_figures import edge_curve, predictions

@@ -1,4 +1,4 @@
-"""A network as one figure: its nodes, and the curve on every edge (the paper's figure 2.4)."""
+"""A network as one figure: its nodes, and the curve of every edge (as in figure 2.4 of the paper)."""
 
 import textwrap
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from knotwork.outputs.layout import MOST_CURVES, Array, lay_out
 from knotwork.outputs.pen import NAME_SIZE, Edges, Names, Pen
 from knotwork.simplify import Scores, attribute
 
-FAINTEST = 0.05  # opacity of an active edge that does not matter
-POINTS = 100  # of a curve
+FAINTEST = 0.05  # smallest opacity of an active edge
+POINTS = 100  # number of points of a curve
 
 
 def diagram(
@@ -33,16 +33,27 @@ def diagram(
     show_values: bool = False,
     title: str | None = None,
 ) -> Figure:
-    """The network on the rows x (batch, in_features), inputs at the bottom and outputs on top.
+    """A network drawn on the rows x (batch, in_features), with inputs at the bottom and outputs at the top.
 
-    Every active edge carries its curve over the range of its inputs, each scaled to its own frame; removed edges are
-    not drawn. An edge's opacity is tanh(beta·score), at least 0.05, with `scores` as given or as `attribute` finds
-    them by `method` on x; `show_values` writes them at the frames. Named edges are orange and carry their function's
-    name. A dot with a plus adds what arrives, a circle with a cross multiplies its factors; a grey one leads nowhere.
-    `input_names` name the original columns, of which only those in use appear. Text is shown as it is, except that
-    a name such as x or x_1 is set as a variable. Beyond 320 edges only lines are drawn. `scale` resizes everything.
+    Every active edge has its curve over the range of its inputs, each scaled to its own frame. Removed edges are not
+    drawn, and above 320 edges only lines are drawn. Named edges are red and have the name of their function. A dot with
+    a plus is a sum, a circle with a cross a product; a grey node does not affect the outputs. Names are shown
+    literally, except that a name such as x or x_1 is set as a variable.
 
-    Raises SpecError if x has no rows or columns do not match, or if names or scores do not fit the network.
+    Args:
+        network: the network.
+        x: rows (batch, in_features), such as the training rows.
+        beta: contrast. The opacity of an edge is tanh(beta·score), but at least 0.05.
+        input_names: names of the original columns; those of pruned inputs are not shown. None: x_1, x_2, ...
+        output_names: names of the outputs. None: y, or y_1, y_2, ...
+        scores: importance of the edges. None: that of `attribute` on x.
+        method: method of `attribute`.
+        scale: factor of all sizes.
+        show_values: whether the scores are written at the frames.
+        title: text above the figure.
+
+    Raises:
+        SpecError: x has no rows or other columns, or names or scores do not match the network.
     """
     for name, value in (("beta", beta), ("scale", scale)):
         if not value > 0:
@@ -90,10 +101,10 @@ def diagram(
 
 
 def telling_beta(scores: Scores) -> float:
-    """3, or as much more as the strongest edge of every layer needs to be seen where curves are drawn, at most 30.
+    """A contrast for which the strongest edge of every layer is visible: 3 or more, at most 30.
 
-    Edges from many inputs share one output's score, so that all of them would be drawn very light. Where only lines
-    are drawn, they are so many that light lines are easier to read.
+    Where edges come from many inputs, they share the score of one output, so all of them would be very light. Where
+    only lines are drawn, there are so many that light lines are easier to read, and the contrast is 3.
     """
     strongest = min(float(edges.max()) if edges.numel() else 0.0 for edges in scores.edges)
     crowded = sum(int((edges > 0).sum()) for edges in scores.edges) > MOST_CURVES
@@ -101,7 +112,7 @@ def telling_beta(scores: Scores) -> float:
 
 
 def rows_of(network: KANNetwork, x: Tensor, verb: str) -> Tensor:
-    """x as rows on the network's device; SpecError where there is nothing to draw."""
+    """x as rows on the device of the network; SpecError where there are no rows."""
     x = x if isinstance(x, Tensor) else torch.as_tensor(np.asarray(x))
     if x.ndim != 2 or not len(x):
         raise SpecError(
@@ -112,31 +123,31 @@ def rows_of(network: KANNetwork, x: Tensor, verb: str) -> Tensor:
 
 
 def names_of(names: Sequence[str] | None, n: int, argument: str, what: str, default: str) -> list[str]:
-    """The names given, checked, or default ones; SpecError where they are not one for each."""
+    """The names as given, checked, or default names; SpecError unless there is one for each."""
     if names is None:
         return [default.format(i + 1) for i in range(n)]
     if isinstance(names, str) or len(names) != n:
         came = f"the text {names!r}" if isinstance(names, str) else f"{len(names)} names ({', '.join(map(str, names))})"
-        pruned = ", those that were pruned away included" if what == "inputs" else ""
+        pruned = ", including the pruned ones" if what == "inputs" else ""
         raise SpecError(f"{argument} needs one name for each of the {n} {what} of this KAN{pruned}, but got {came}.")
     return [str(name) for name in names]
 
 
 def _strengths(network: KANNetwork, scores: Scores) -> list[Array]:
-    """One score an edge, layer by layer; what is not a number counts as 0."""
+    """One score for each edge, layer by layer. NaN counts as 0."""
     spec = network.spec
     wanted = [(spec.nodes(layer), spec.sums(layer + 1)) for layer in range(spec.depth)]
     came = [tuple(edges.shape) for edges in scores.edges]
     if came != wanted:
         raise SpecError(
             f"scores of edges with shapes {came} do not belong to this KAN, whose layers have {wanted}. "
-            "Pass attribute(network, x) of this very network, or leave scores out."
+            "Pass attribute(network, x) of this network, or no scores."
         )
     return [np.nan_to_num(edges.detach().cpu().double().numpy(), nan=0.0) for edges in scores.edges]
 
 
 def _edges(seen: LayerTrace, functions: dict[tuple[int, int], str], strengths: Array, beta: float) -> Edges:
-    """The active edges of a layer, from the left, with their opacity."""
+    """The active edges of a layer, from left to right, with their opacity."""
     ends = seen.active.nonzero().cpu().numpy()
     scores = strengths[ends[:, 0], ends[:, 1]]
     opacity = np.maximum(FAINTEST, np.tanh(beta * scores))
@@ -144,7 +155,7 @@ def _edges(seen: LayerTrace, functions: dict[tuple[int, int], str], strengths: A
 
 
 def _curves(seen: LayerTrace, ends: Array) -> list[Array]:
-    """Each edge's curve in the unit square, (points, 2); a level line where it or its input does not vary."""
+    """The curve of each edge in the unit square, (points, 2); a horizontal line where it or its input is constant."""
     inputs, values = seen.inputs.double().cpu().numpy(), seen.edges.double().cpu().numpy()
     chosen = {source: thinned(inputs[:, source], POINTS) for source in set(ends[:, 0])}
     return [_in_unit_square(inputs[chosen[s], s], values[chosen[s], s, t]) for s, t in ends]

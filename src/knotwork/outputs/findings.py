@@ -1,4 +1,4 @@
-"""What a report says, as values: columns, accuracy, importance, and the curve of every edge."""
+"""The contents of a report as values: columns, accuracy, importance, and the curve of every edge."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from knotwork.symbolic import suggest_symbolic
 
 Edge = tuple[int, int, int]
 Predict = Callable[[Tensor], Tensor]
-SUGGESTIONS = 3  # candidates shown for an edge
+SUGGESTIONS = 3  # number of candidates shown for an edge
 
 
 class Column(NamedTuple):
-    """One column of the table, over all rows and in its own units."""
+    """One column of the table, over all rows and in original units."""
 
     name: str
     unit: str
@@ -33,14 +33,14 @@ class Column(NamedTuple):
 
 
 class Score(NamedTuple):
-    """How well one share of the rows is predicted; r² is nan where the target does not vary."""
+    """How well one share of the rows is predicted. r² is NaN where the target is constant."""
 
     rmse: float
     r2: float
 
 
 class Accuracy(NamedTuple):
-    """One way to predict one target, and its score on every share of the rows that has any."""
+    """One predictor of one target, with its score on every share that has rows."""
 
     target: str
     predictor: str
@@ -48,7 +48,7 @@ class Accuracy(NamedTuple):
 
 
 class Verdicts(NamedTuple):
-    """How well classes are predicted on one share of the rows: the share that is right, and the cross-entropy a row."""
+    """How well classes are predicted on one share of the rows: share of correct classes, and cross-entropy per row."""
 
     right: float
     log_loss: float
@@ -56,7 +56,7 @@ class Verdicts(NamedTuple):
 
 @dataclass(frozen=True)
 class Curve:
-    """One edge: where it leads from and to, its share, its name if it has one, and the functions it could be."""
+    """One edge: source, target, share, name if it has one, and candidate functions."""
 
     edge: Edge
     source: str
@@ -68,7 +68,7 @@ class Curve:
 
 
 def shares(data: Dataset) -> dict[str, tuple[Tensor, Tensor]]:
-    """Inputs and targets of the shares that have rows: test, validation, training."""
+    """Inputs and targets of the shares that have rows, in the order test, validation, training."""
     every = {
         "test": (data.X_test, data.y_test),
         "validation": (data.X_val, data.y_val),
@@ -78,12 +78,12 @@ def shares(data: Dataset) -> dict[str, tuple[Tensor, Tensor]]:
 
 
 def reported_share(data: Dataset) -> str:
-    """The share that results are stated for: the first with more than one row."""
+    """The share for which results are reported: the first one with more than one row."""
     return next((name for name, (x, _) in shares(data).items() if len(x) > 1), "training")
 
 
 def columns(data: Dataset) -> list[Column]:
-    """Every input, then every target; constant means over the training rows."""
+    """Every input, then every target. `constant` refers to the training rows."""
     x, y = (torch.cat(parts) for parts in zip(*shares(data).values(), strict=True))
     x = x if data.scaling is None else data.scaling.undo(x)
     found = []
@@ -101,7 +101,7 @@ def columns(data: Dataset) -> list[Column]:
 
 @torch.no_grad()
 def accuracy(predictors: Mapping[str, Predict], data: Dataset) -> list[Accuracy]:
-    """Every predictor on every target, and the mean of the training rows as the last."""
+    """Every predictor on every target; the last predictor is the mean of the training rows."""
     mean = data.y_train.mean(0)
     every: dict[str, Predict] = {**predictors, "the mean of the training rows": lambda x: mean.expand(len(x), -1)}
     values = {who: {share: (predict(x), y) for share, (x, y) in shares(data).items()} for who, predict in every.items()}
@@ -114,7 +114,7 @@ def accuracy(predictors: Mapping[str, Predict], data: Dataset) -> list[Accuracy]
 
 @torch.no_grad()
 def verdicts(predictors: Mapping[str, Predict], data: Dataset) -> dict[str, dict[str, Verdicts]]:
-    """Every predictor of logits on every share, and the frequencies of the classes in training as the last."""
+    """Every predictor of logits on every share; the last one are the class frequencies in training."""
     often = _class_numbers(data.y_train).bincount(minlength=max(2, data.n_outputs)).to(data.y_train.dtype)
     often = (often / len(data.y_train)).log()
     often = often[1:] - often[:1] if data.n_outputs == 1 else often
@@ -127,7 +127,7 @@ def verdicts(predictors: Mapping[str, Predict], data: Dataset) -> dict[str, dict
 
 @torch.no_grad()
 def confusion(predict: Predict, x: Tensor, y: Tensor) -> list[list[int]]:
-    """How many rows of each true class, row by row, are taken for each class."""
+    """Numbers of rows: for each true class (row) those of each predicted class (column)."""
     true, named = _class_numbers(y), _all_logits(predict(x)).argmax(1)
     n = max(2, y.shape[1])
     return (true * n + named).bincount(minlength=n * n).view(n, n).tolist()
@@ -140,17 +140,17 @@ def _verdicts(logits: Tensor, true: Tensor) -> Verdicts:
 
 
 def _all_logits(outputs: Tensor) -> Tensor:
-    """One logit a class: of two classes the network has that of the second alone."""
+    """One logit for each class. For two classes the network gives only that of the second."""
     return torch.cat([torch.zeros_like(outputs), outputs], dim=1) if outputs.shape[1] == 1 else outputs
 
 
 def _class_numbers(y: Tensor) -> Tensor:
-    """The class of each row, counted from 0, from one column for two classes, or one a class."""
+    """The class of each row, counted from 0. Targets are one column for two classes, else one for each class."""
     return y[:, 0].round().long() if y.shape[1] == 1 else y.argmax(1)
 
 
 def score(predicted: Tensor, true: Tensor) -> Score:
-    """RMSE and r² of predictions (n,), nan where they are not finite."""
+    """RMSE and r² of predictions (n,); NaN where they are not finite."""
     error = float((predicted - true).double().square().mean())
     variance = float(true.double().var(correction=0))
     return Score(error**0.5, 1 - error / variance if variance > 0 else float("nan"))
@@ -159,9 +159,9 @@ def score(predicted: Tensor, true: Tensor) -> Score:
 def curves(
     network: KANNetwork, data: Dataset, lib: Iterable[str] | None, most: int, compared: int
 ) -> tuple[list[Curve], int]:
-    """The `most` edges that matter most, in the network's order, and how many edges there are.
+    """The `most` most important edges, in the order of the network, and the number of all edges.
 
-    The first `compared` of those have candidates, unless they have a name or do not vary over the training rows.
+    The first `compared` of them have candidates, unless they have a name or are constant on the training rows.
     """
     scores = attribute(network, data.X_train).edges
     layers = trace(network, data.X_train).layers
@@ -186,7 +186,7 @@ def _source(network: KANNetwork, data: Dataset, layer: int, node: int) -> str:
 
 
 def _target(network: KANNetwork, data: Dataset, layer: int, place: int) -> str:
-    """The node that sum `place` is or is a factor of."""
+    """The node that sum `place` is, or of which it is a factor."""
     spec = network.spec
     n_sums, _ = spec.width[layer + 1]
     factor = place - n_sums

@@ -1,4 +1,4 @@
-"""A figure as SVG inside of a page: no name, style or address in it reaches beyond the figure."""
+"""A figure as SVG inside a page. Its names, styles and addresses have no effect outside the figure."""
 
 import io
 import re
@@ -22,13 +22,13 @@ COLOURS = {
 }
 NAMESPACE = re.compile(r"\{.*?\}")
 REFERENCE = re.compile(r"#([^)\"]+)")
-PIXELS = 4 / 3  # a point
+PIXELS = 4 / 3  # pixels of one point
 
 
 def inline_svg(figure: Figure, name: str, label: str) -> str:
-    """The <svg> element of a figure, read aloud as `label`; ids in it begin with `name`, which the page has once.
+    """The <svg> element of a figure, with the text alternative `label`. Its ids begin with `name`, unique in the page.
 
-    Text stays text, set in the page's fonts. Our colours become the page's custom properties (--ink, --paper, ...), so
+    Text stays text, in the fonts of the page. Colours become custom properties of the page (--ink, --paper, ...), so
     that figures follow a dark page. The same figure gives the same bytes.
     """
     file = io.BytesIO()
@@ -56,7 +56,7 @@ def inline_svg(figure: Figure, name: str, label: str) -> str:
 
 
 def _plain(root: Element) -> None:
-    """Attributes without namespaces, short numbers, colours by name, and no fonts but sizes."""
+    """Attributes without namespaces, short numbers, named colours, and font sizes without font families."""
     for element in root.iter():
         element.tag = NAMESPACE.sub("", element.tag)
         attributes = {NAMESPACE.sub("", key): value for key, value in element.attrib.items()}
@@ -82,7 +82,7 @@ def _themed(style: str) -> str:
 
 
 def _renamed(root: Element, name: str) -> None:
-    """Only ids that are referred to stay, numbered in their order under the figure's name."""
+    """Keep only ids that are referred to, numbered in their order after the name of the figure."""
     referring = [(e, key) for e in root.iter() for key in ("href", "clip-path") if key in e.attrib]
     used = {found for e, key in referring for found in REFERENCE.findall(e.attrib[key])}
     new: dict[str, str] = {}
@@ -95,7 +95,7 @@ def _renamed(root: Element, name: str) -> None:
 
 
 def _shared_style(group: Element) -> None:
-    """The style of a group's markers once, on the group."""
+    """The style of the markers of a group once, on the group."""
     styles = {child.attrib.get("style") for child in group}
     if len(group) > 1 and {child.tag for child in group} == {"use"} and len(styles) == 1 and None not in styles:
         group.attrib["style"] = styles.pop() or ""

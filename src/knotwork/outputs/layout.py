@@ -1,4 +1,4 @@
-"""Where the parts of a diagram stand, in inches: inputs at the bottom, outputs on top, curves halfway."""
+"""Positions of the parts of a diagram, in inches: inputs at the bottom, outputs at the top, curves between."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,22 +7,22 @@ import numpy as np
 
 Array = np.ndarray
 
-WIDEST = 7.5  # of the figure: a page
-LARGEST, SMALLEST = 0.52, 0.24  # sides of a curve's frame
-ONE_ROW = 0.33  # frames smaller than this are stacked into more rows instead
-ROOM = 1.22  # share of a frame's side from one frame to the next
+WIDEST = 7.5  # width of the figure, that of a page
+LARGEST, SMALLEST = 0.52, 0.24  # side of the frame of a curve
+ONE_ROW = 0.33  # smallest frame in one row; smaller ones are arranged in several rows
+ROOM = 1.22  # distance between frames, in units of their side
 MARGIN = 0.15
-MOST_CURVES = 320  # edges beyond which only lines are drawn
-CAPTION = 0.17  # above a frame, for its function's name
-RISE = 0.36  # from a product's factors up to its node
+MOST_CURVES = 320  # number of edges above which only lines are drawn
+CAPTION = 0.17  # height above a frame for the name of its function
+RISE = 0.36  # height from the factors of a product to its node
 
 
 @dataclass(frozen=True)
 class LayerLayout:
-    """Positions in one KAN layer: `ends` (sums, 2) that edges lead to, and of each active edge its frame's centre.
+    """Positions in one KAN layer: `ends` (sums, 2) of the edges, and the centre of the frame of each active edge.
 
-    `ends` are sum nodes first, then the factors of products. Where `frames` (edges, 2) stand in several rows, an edge
-    runs straight up from the height `enter`, where it comes from its source, to `leave`, where it turns to its end.
+    `ends` are the sum nodes first, then the factors of products. Where `frames` (edges, 2) are in several rows, an edge
+    is vertical from the height `enter`, above its source, to `leave`, below its end.
     """
 
     ends: Array
@@ -54,10 +54,10 @@ def lay_out(
     captioned: Sequence[Array] = (),
     notes: float = 0.0,
 ) -> Layout:
-    """The layout of a network of (sums, products) a layer, whose active edges (n, 2) lead from a node to a sum.
+    """The layout of a network with (sums, products) in each layer, whose active edges (n, 2) lead from a node to a sum.
 
-    `below` and `above` are the heights of the names, `captioned` (n,) a layer says which frames have something written
-    above them, `notes` is the height of what stands below every frame.
+    `below` and `above` are the heights of the names. `captioned` (n,) of each layer is True for frames with a text
+    above them. `notes` is the height of the text below every frame.
     """
     counts = [len(layer) for layer in edges]
     side = _frame_side(counts)
@@ -87,7 +87,7 @@ def lay_out(
 
 
 def _gap(sideways: Array, side: float) -> float:
-    """Height between nodes and frames: more where edges run far sideways, or there are many."""
+    """Height between nodes and frames: larger where edges are far from vertical, or numerous."""
     if not side:
         return 0.95
     crowd = 0.3 if len(sideways) > 60 else 0.0
@@ -99,7 +99,7 @@ def _raised(points: Array, y: float) -> Array:
 
 
 def _frame_side(counts: Sequence[int]) -> float:
-    """One side for all frames: large while a layer's curves fit one row, then as two rows allow, then the smallest."""
+    """One side for all frames: large if the curves of a layer fit in one row, else smaller, down to the smallest."""
     if sum(counts) > MOST_CURVES:
         return 0.0
     single = (WIDEST - 2 * MARGIN) / (ROOM * max(1, *counts, 1))
@@ -111,7 +111,7 @@ def _rows(n: int, side: float) -> int:
 
 
 def _spread(n: int, across: float) -> Array:
-    """n places, evenly over the width."""
+    """n positions, evenly over the width."""
     return MARGIN + (across - 2 * MARGIN) * (np.arange(n) + 0.5) / max(n, 1)
 
 
@@ -120,7 +120,7 @@ def _row(n: int, across: float, y: float) -> Array:
 
 
 def _ends(nodes: Array, n_sums: int, arity: int, across: float) -> Array:
-    """Sum nodes themselves, then the factors below each product."""
+    """The sum nodes, then the factors below each product."""
     step = min(0.42, 0.8 * (across - 2 * MARGIN) / (len(nodes) * arity))
     offsets = step * (np.arange(arity) - (arity - 1) / 2)
     factors = [(x + offset, y - RISE) for x, y in nodes[n_sums:] for offset in offsets]

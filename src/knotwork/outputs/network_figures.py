@@ -1,4 +1,4 @@
-"""One edge of a network with candidate functions drawn over it, and how close its predictions come to the truth."""
+"""The curve of one edge of a network, and the predictions of a network against true values."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,9 +29,9 @@ def edge_curve(
     """The curve of edge (layer, source, target) on the rows x, with the first three candidates drawn over it.
 
     A candidate has `function` (a name of the library), `constants` (a, b, c, d) of c·f(a·x + b) + d, and `r2`. Ticks
-    at the bottom show where samples are. `input_names` name the original columns.
+    at the bottom show the samples. `input_names` are those of the original columns.
 
-    Raises SpecError if there is no such edge or it was removed, or if names do not fit the network.
+    Raises SpecError if the edge does not exist or was removed, or if names do not match the network.
     """
     network.spec.check_edge(layer, source, target)
     x = rows_of(network, x, "edge_curve()")
@@ -53,7 +53,7 @@ def edge_curve(
 
 
 def predictions(network: KANNetwork, data: Dataset) -> Figure:
-    """Predictions of the first target against its true values, on the rows that results are reported for."""
+    """Predictions of the first target against its true values, on the rows for which results are reported."""
     x, y = shares(data)[reported_share(data)]
     with torch.no_grad():
         predicted = network(x)[:, 0]

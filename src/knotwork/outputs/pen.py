@@ -1,4 +1,4 @@
-"""Drawing the parts of a diagram on axes whose unit is an inch."""
+"""The parts of a diagram, drawn on axes in inches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from matplotlib.colors import to_rgba
 from knotwork.drawing.figure import INK, PALE, PAPER, RED, text_width, typeset, typeset_function, write
 from knotwork.outputs.layout import MARGIN, ROOM, WIDEST, Array, Layout
 
-INSIDE = 0.8  # share of a frame's side that its curve fills
+INSIDE = 0.8  # share of the frame that its curve fills
 NAME_SIZE = 10.5
 UPRIGHT_SIZES = (5.0, 9.0)
 
 
 @dataclass(frozen=True)
 class Edges:
-    """The active edges of one layer: `ends` (n, 2) source and target, and of each its opacity, score and function."""
+    """The active edges of one layer: `ends` (n, 2) source and target, and the opacity, score and function of each."""
 
     ends: Array
     opacity: Array
@@ -26,13 +26,13 @@ class Edges:
     functions: tuple[str | None, ...]
 
     def colours(self, named: str = RED) -> list[tuple[float, float, float, float]]:
-        """One colour an edge, as opaque as it matters."""
+        """One colour for each edge, with its opacity."""
         return [to_rgba(named if f else INK, a) for f, a in zip(self.functions, self.opacity, strict=True)]
 
 
 @dataclass(frozen=True)
 class Names:
-    """The names of the inputs or of the outputs: side by side while they fit the page, else upright."""
+    """The names of the inputs or of the outputs: side by side if they fit the page, else vertical."""
 
     names: list[str]
 
@@ -46,7 +46,7 @@ class Names:
 
     @property
     def upright(self) -> bool:
-        """Whether they are read from the bottom up."""
+        """Whether the names are vertical."""
         return self._room > WIDEST
 
     @property
@@ -56,12 +56,12 @@ class Names:
 
     @property
     def least_width(self) -> float:
-        """Inches that the figure must be wide, as far as these names care."""
+        """Width of the figure that these names need, in inches."""
         return 0.0 if self.upright else self._room
 
     @property
     def height(self) -> float:
-        """Inches that they take below or above their nodes."""
+        """Height that the names need below or above their nodes, in inches."""
         return self._longest * self.size / NAME_SIZE + 0.2 if self.upright else 0.36
 
 
@@ -74,7 +74,7 @@ class Pen:
     scale: float
 
     def lines(self, number: int, edges: Edges) -> None:
-        """The lines of layer `number`: from each source, straight up between the layer's frames, to each end."""
+        """The lines of layer `number`: from each source, vertical between the frames of the layer, to each end."""
         source, target = edges.ends.T
         place = self.layout.layers[number]
         starts, ends = self.layout.nodes[number][source], place.ends[target]
@@ -88,7 +88,7 @@ class Pen:
         self._paths(list(paths), colors=colours, linewidths=width * self.scale, zorder=1, gid=f"lines_{number}")
 
     def curves(self, number: int, edges: Edges, curves: Sequence[Array]) -> None:
-        """A framed plot of each curve, given in the unit square."""
+        """A plot with frame for each curve, given in the unit square."""
         side, centres = self.layout.side, self.layout.layers[number].frames
         boxes = list(centres[:, None] + side / 2 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]))
         drawn = [centre + side * INSIDE * (curve - 0.5) for centre, curve in zip(centres, curves, strict=True)]
@@ -101,7 +101,7 @@ class Pen:
         self._paths(drawn, colors=edges.colours(), linewidths=thick, zorder=4, gid=f"curves_{number}")
 
     def captions(self, number: int, edges: Edges, show_scores: bool) -> None:
-        """The functions of named edges above their frames, and scores below."""
+        """The functions of named edges above their frames, and the scores below."""
         side, place = self.layout.side, self.layout.layers[number]
         crowded = max(ROOM * side, self.layout.width / max(1, len(edges.ends)))
         halo = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6 * self.scale}
@@ -117,13 +117,13 @@ class Pen:
                 style = {"color": RED, "bbox": halo, "zorder": 5, "ha": "center", "va": "bottom" if side else "center"}
                 write(self.axes, x, y + side / 2 + (0.03 if side else 0), typed, size, **style)
             if show_scores:
-                away = 1 if start[0] <= x else -1  # from the line that arrives
+                away = 1 if start[0] <= x else -1  # on the other side of the incoming line
                 style = {"zorder": 5, "ha": "right" if away > 0 else "left", "va": "top"}
                 size = max(4.0, min(6.5, 14 * side)) * self.scale
                 write(self.axes, x + away * side / 2, y - side / 2 - 0.03, (f"{score:.2g}", False), size, **style)
 
     def nodes(self, width: Sequence[tuple[int, int]], arity: int, edges: Sequence[Edges]) -> None:
-        """Dots, those that add with a plus; circles with a cross for products, joined to their factors."""
+        """Sum nodes as dots, with a plus where they add several edges; product nodes as circles with a cross."""
         self._dots(self.layout.nodes[0], _counts(len(self.layout.nodes[0]), edges[0].ends[:, 0]) > 0)
         for number, (n_sums, n_products) in enumerate(width[1:]):
             nodes, ends = self.layout.nodes[number + 1], self.layout.layers[number].ends
@@ -156,7 +156,7 @@ class Pen:
             self._marks(adding, "+", 0.6 * size, c=PAPER, linewidths=thick, zorder=7, gid="sums")
 
     def _marks(self, points: Array, marker: str, size: float, **style: object) -> None:
-        """Markers `size` times as wide as a node."""
+        """Markers whose width is `size` times that of a node."""
         if len(points):
             diameter = 144 * size * self.layout.radius * self.scale
             self.axes.scatter(*points.T, s=diameter**2, marker=marker, clip_on=False, **style)  # type: ignore[arg-type]

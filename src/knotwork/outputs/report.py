@@ -1,4 +1,4 @@
-"""One page, in one file, about what a network learned: to keep, to print, to send to a colleague."""
+"""One page, in one file, about what a network has learned."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ from knotwork.training import FitResult
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-MOST_CURVES = 48  # edges that are drawn one by one
-MOST_INPUTS = 40  # whose importance is listed
-MOST_RELATED = 6  # whose relations are measured
-MOST_TARGETS = 8  # drawn as predicted against true
-MOST_CANDIDATES = 3  # shown for an edge
-DIGITS = 4  # of constants where a formula is typeset
-EXTRAPOLATION = {"linear": "as straight lines", "zero": "with splines that fade to zero", "error": "not at all"}
-PAGE = 7.0  # inches of the column of text
-LARGEST = 1.4  # times that a small diagram grows
-SMALLEST = 0.6  # of its size to which a diagram shrinks on a narrow screen
+MOST_CURVES = 48  # number of edges that are drawn one by one
+MOST_INPUTS = 40  # number of inputs whose importance is listed
+MOST_RELATED = 6  # largest number of inputs whose relations are measured
+MOST_TARGETS = 8  # number of targets drawn as predicted against true
+MOST_CANDIDATES = 3  # number of candidates shown for an edge
+DIGITS = 4  # significant digits of constants in a typeset formula
+EXTRAPOLATION = {"linear": "as straight lines", "zero": "with splines that fall to zero", "error": "not at all"}
+PAGE = 7.0  # width of the column of text in inches
+LARGEST = 1.4  # largest factor by which a small diagram is enlarged
+SMALLEST = 0.6  # smallest factor of a diagram on a narrow screen
 
 
 def report(
@@ -78,19 +78,35 @@ def report(
     compared: int = MOST_CURVES,
     measure: str = "RMSE",
 ) -> Path:
-    """Write one HTML page about `network`, judged on `data`, to `path`; it needs no other file, script or connection.
+    """Write one HTML page about a network. The page needs no other file, script or connection.
 
-    `result` is the fit of the network, whose history of a `measure` is drawn. `formula` is what the page is about, or
-    else that of a network whose edges all have names. `splines` is the same network before its edges were named,
-    `baseline` the fit of a general network, `importance` the share of each input and `measured` a sentence on what that
-    means, `tried` a sequence of objects with `formula`, `shape` and validation `error`. `settings` are listed as they
-    are, with the `seconds` that it all took. With `classes` the targets are 0 or 1, one column a class or, of two
-    classes, the second alone; outputs are logits, and the page counts how often the class is right. Drawn are the 48
-    edges that matter most; the first `compared` of them, where they are splines, are compared with the functions of
-    `lib`, which takes most of the time.
-    The same arguments give the same bytes, but for the line that says when.
+    The 48 most important edges are drawn. The same arguments give the same bytes, except for the date.
 
-    Raises DataError for a place that cannot be written to, before any work where that can be seen.
+    Args:
+        path: the file to write, such as "report.html". An existing file is replaced.
+        network: the network.
+        data: the data on which accuracy is computed.
+        title: the heading. None: the targets as functions of the inputs.
+        result: the fit of the network; its history is drawn.
+        formula: the formula. None: that of the network, if all its edges have names.
+        splines: the same network before its edges were named.
+        baseline: the fit of a general network, for comparison.
+        importance: share of each input by name. None: that of `attribute` on the training rows.
+        measured: a sentence on how the importance was measured.
+        tried: formulas to list, objects with `formula`, `shape` and validation `error`.
+        lib: names of the functions that are compared with curves. None: the default library.
+        settings: texts to list by name.
+        seconds: duration of the work, in s.
+        classes: names of the classes, for a network of logits. Targets are then 0 or 1, one column for each class, or
+            one column for the second of two classes. The page reports the share of correct classes.
+        compared: number of edges whose splines are compared with named functions, which takes most of the time.
+        measure: the name of the errors in the history.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        DataError: the file cannot be written; before any work where this can be seen.
     """
     place = _place(path)
     data = as_dataset(data)
@@ -107,7 +123,7 @@ def report(
         predictors[f"a baseline network {_width(baseline.model)}"] = baseline.model
     importance = input_shares(network, data) if importance is None else importance
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", KnotworkWarning)  # of fonts: a page is set in those of its reader
+        warnings.simplefilter("ignore", KnotworkWarning)  # of fonts: the page uses those of the reader
         drawn, n_edges = curves(splines, data, lib, MOST_CURVES, compared)
         page = {
             "title": title,
@@ -156,7 +172,7 @@ def _about_data(data: Dataset) -> dict[str, Any]:
 
 
 def _about_accuracy(predictors: Mapping[str, Predict], data: Dataset, classes: Sequence[str] | None) -> dict[str, Any]:
-    """The entries about how well each of the predictors does; the first is the best."""
+    """The entries about the accuracy of each predictor. The first predictor is the best."""
     best, predict = next(iter(predictors.items()))
     labels = shares(data)[reported_share(data)]
     return {
@@ -171,7 +187,7 @@ def _about_accuracy(predictors: Mapping[str, Predict], data: Dataset, classes: S
 
 
 def _about_formula(formula: Formula | None, why_none: str) -> dict[str, Any]:
-    """The entries about the formula, or about why there is none."""
+    """The entries about the formula, or about the reason why there is none."""
     return {
         "formula": formula,
         "constant": formula is not None and not any(e.free_symbols for e in formula.expressions),
@@ -184,7 +200,7 @@ def _about_formula(formula: Formula | None, why_none: str) -> dict[str, Any]:
 
 
 def _relations(network: KANNetwork, data: Dataset) -> list[str]:
-    """What holds between the inputs, in sentences, target by target; none for many inputs, which take long."""
+    """Relations between the inputs as sentences, for each target; none for many inputs, which take long."""
     if data.n_inputs > MOST_RELATED:
         return []
     return [s for n in range(min(data.n_outputs, MOST_TARGETS)) for s in relations(network, data, n).sentences()]
@@ -196,7 +212,7 @@ def _place(path: str | Path) -> Path:
         raise DataError(f"{str(path)!r} is a folder; name the file to write, such as {str(place / 'report.html')!r}.")
     if not os.path.isdir(place.parent):
         raise DataError(
-            f"{str(path)!r} cannot be written: {str(place.parent)!r} is no folder; make it or name another."
+            f"{str(path)!r} cannot be written: {str(place.parent)!r} is no folder; create it or name another."
         )
     return place
 
@@ -234,7 +250,7 @@ def _typeset(formula: Formula) -> list[tuple[Markup, list[Markup]]]:
 
 
 def _constants(formula: Formula | None) -> list[tuple[str, str, str, str]]:
-    """Each constant as it is typeset, its standard error, its unit, and the error as a share, in the text's order."""
+    """Each constant as typeset, its standard error, and its relative error, in the order of the text."""
     if formula is None:
         return []
     text = _written(formula)["text"]
@@ -242,13 +258,13 @@ def _constants(formula: Formula | None) -> list[tuple[str, str, str, str]]:
     for one in sorted(formula.constants, key=lambda one: text.find(repr(abs(one.value)))):
         known = math.isfinite(one.error)
         share = percent(abs(one.error / one.value)) if known and one.value else ""
-        error = number(one.error, 2) if known else "these rows cannot tell"
+        error = number(one.error, 2) if known else "not determined by these rows"
         rows.append((number(one.value, DIGITS), error, one.unit or "", share))
     return rows
 
 
 def _written(formula: Formula) -> dict[str, str]:
-    """The equations for a program, to the last digit, and for a paper."""
+    """The equations as text with all digits, and as LaTeX."""
     from knotwork.expressions import text
 
     lines = [f"{name} = {text(e)}" for name, e in zip(formula.targets, formula.expressions, strict=True)]
@@ -258,7 +274,7 @@ def _written(formula: Formula) -> dict[str, str]:
 
 
 def _isolated(text: str, names: Iterable[str]) -> str:
-    """The text with names that are read from the right set apart, since they would turn the numbers around them."""
+    """The text with right-to-left names isolated, because they would reorder the numbers around them."""
     from markupsafe import Markup, escape
 
     shown = escape(text)
@@ -270,7 +286,7 @@ def _isolated(text: str, names: Iterable[str]) -> str:
 
 @torch.no_grad()
 def _predicted(predict: Predict, data: Dataset) -> list[dict[str, Any]]:
-    """Predicted against true on the reported share, a figure a target, without rows whose prediction is not finite."""
+    """Predicted against true values on the reported share, one figure for each target; only finite predictions."""
     x, y = shares(data)[reported_share(data)]
     values = predict(x)
     figures = []
@@ -299,7 +315,7 @@ def _diagram(network: KANNetwork, data: Dataset) -> dict[str, Any]:
 
 
 def _card(n: int, curve: Curve, splines: KANNetwork, network: KANNetwork, data: Dataset) -> dict[str, Any]:
-    """An edge with its figure, and its candidates: first the one that its name was chosen from, then the best."""
+    """An edge with its figure and its candidates: first the chosen one, then the best."""
     from knotwork.expressions import mathml, parse
 
     names = {(e.layer, e.source, e.target): e.function for e in network.spec.named}
@@ -309,7 +325,7 @@ def _card(n: int, curve: Curve, splines: KANNetwork, network: KANNetwork, data: 
     figure = edge_curve(splines, data.X_train, *curve.edge, ranked, input_names=labels)
     legend = figure.axes[0].get_legend()
     if legend:
-        legend.remove()  # the table below is one
+        legend.remove()  # the table below replaces it
     svg = inline_svg(figure, f"edge-{n}", f"The curve from {curve.source} to {curve.target}")
     functions = {c.function: "".join(mathml(parse(named_function(c.function).expression, ["x"]))) for c in ranked}
     return {
@@ -331,14 +347,14 @@ def _width(network: Any) -> str:
 
 
 def _versions() -> dict[str, str]:
-    """What the page was computed with; nothing that tells one machine from another."""
+    """Versions of the packages that computed the page. They do not identify the machine."""
     packages = ("knotwork", "torch", "numpy", "sympy", "matplotlib")
     python = ".".join(map(str, sys.version_info[:3]))
     return {**{name: version(name).split("+")[0] for name in packages}, "Python": python}
 
 
 def _markup(text: str) -> Markup:
-    """SVG and MathML of ours, which the template takes as they are."""
+    """SVG and MathML made here, which the template does not escape."""
     from markupsafe import Markup
 
     return Markup(text)

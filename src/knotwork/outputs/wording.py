@@ -1,4 +1,4 @@
-"""Numbers and names as a page says them."""
+"""Numbers and names as text in a page."""
 
 import math
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import Any
 
 from knotwork.drawing.figure import rounded_down
 
-LONGEST = 60  # characters of a name within a sentence
+LONGEST = 60  # largest number of characters of a name within a sentence
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -28,7 +28,7 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def explained(r2: float) -> str:
-    """r²: 0.931, 0.99973, 1 − 1.5·10⁻⁹; 1 only where nothing is left to explain, to rounding."""
+    """r²: 0.931, 0.99973, 1 − 1.5·10⁻⁹. It is 1 only where the rest is rounding error."""
     missing = 1 - r2
     if not math.isfinite(r2):
         return "undefined"
@@ -47,12 +47,12 @@ def percent(share: float) -> str:
 
 
 def right(share: float) -> str:
-    """A share of right answers: 97.3 %, never rounded up, and 100 % only where all are."""
+    """A share of correct answers: 97.3 %. It is never rounded up, and 100 % only where all are correct."""
     return f"{math.floor(1000 * share + 1e-9) / 10:g} %"
 
 
 def short(name: str) -> str:
-    """A name within a sentence, cut where it is very long."""
+    """A name within a sentence, shortened where it is very long."""
     return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 

@@ -8,7 +8,7 @@ class SimplificationSettings:
     """Constants of the search for a smaller network. Where nothing else is said they are chosen, not measured."""
 
     first_steps: int = 60
-    """Steps of the fit with the penalty of the whole network: edges that are not needed fade within them."""
+    """Steps of the fit with the penalty of the whole network: edges that are not needed become small within them."""
 
     next_steps: int = 30
     """Steps of such a fit after pruning, which continues from a fitted network."""
@@ -17,16 +17,16 @@ class SimplificationSettings:
     """Factor from one sparsity to the next."""
 
     most_sparsity: float = 0.3
-    """Largest sparsity: above, edges that are needed go too."""
+    """Largest sparsity: above it, necessary edges are removed too."""
 
     starts: int = 8
-    """Starting points of every race: most wide networks train from any start."""
+    """Starting points of every fit: most wide networks train from any start."""
 
     as_accurate: float = 1.05
     """Ratio of validation errors up to which a smaller network predicts as well."""
 
     finer_grid: int = 4
-    """Factor of the grid, at most, by which the first smaller network may use the parameters that it lost."""
+    """Largest factor between the grids of the first smaller network and `model`, with at most as many parameters."""
 
     prune_ratio: float = 30.0
     """Ratio of errors on the same grid above which no finer grid is tried for a network without some nodes."""

@@ -1,4 +1,4 @@
-"""From an over-wide network to one of the right shape: fit with a penalty, prune, and again until nothing goes."""
+"""From a network that is too wide to one of the right shape: fit with a penalty, prune, repeat."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -49,23 +49,24 @@ def fit_sparse(
     callback: Callback | None = None,
     **unknown: object,
 ) -> FitResult:
-    """Find the smallest network in `model` that predicts as well; `result.model` is a new model.
+    """Find the smallest part of `model` that predicts as well; `result.model` is a new model.
 
-    The network is fitted, fitted with the penalty of eq. 2.20 (Liu et al. 2024), pruned, and fitted and pruned again
-    until nothing more goes. This is repeated with three times the sparsity, up to 0.3: noise keeps edges alive that a
-    stronger penalty removes. Then hidden nodes that do the work of another are removed, one by one or several of a
-    layer. A smaller network is kept if without the penalty it predicts validation rows (training rows if there are
-    none) as well within 5 %: on its own grid, or on a finer one with no more parameters than `model`, because on a
-    coarse grid spare edges make up for what single curves cannot follow. `model` itself is not changed.
+    The network is fitted, then fitted with the penalty of eq. 2.20 (Liu et al. 2024) and pruned, again and again until
+    no edge is removed. This is repeated with three times the sparsity, up to 0.3, because a stronger penalty also
+    removes edges that fit noise. Then redundant hidden nodes are removed, one by one or several of a layer.
+
+    A smaller network is kept if without the penalty its error on validation rows (training rows if there are none) is
+    at most 5 % larger. It may have its own grid, or a finer one with no more parameters than `model`: on a coarse grid,
+    redundant edges compensate for curves that single splines cannot follow. `model` itself is not changed.
 
     Args:
-        model: a KAN that is rather too wide than too narrow.
-        data: as in `fit`; of a stream the rows it holds.
+        model: a KAN, preferably wider than necessary.
+        data: as in `fit`; of a stream, the sample in memory.
         sparsity: first weight of the penalty, in units of the targets' standard deviation (`lamb` of `fit`).
         node_threshold, edge_threshold: those of `prune`.
-        optimizer: as in `fit`; "auto" and "lm" race 8 starting points here, which is enough for wide networks.
+        optimizer: as in `fit`; "auto" and "lm" use 8 starting points here, which is enough for wide networks.
         steps, loss, lamb_l1, update_grid, grid_eps, patience, sample_weight, seed: as in `fit`, for every fit.
-        progress, callback: as in `fit`; a callback that returns True ends it with the best network so far.
+        progress, callback: as in `fit`; a callback that returns True ends the search with the best network so far.
 
     Returns:
         The `FitResult` of the network that was kept, with the steps, seconds and history of all fits.
@@ -116,7 +117,7 @@ def _strengths(sparsity: float) -> Iterator[float]:
 
 @dataclass
 class _Search:
-    """The best network so far, and `lowest`: the validation error that the next has to meet with `n_parameters`.
+    """The best network so far, and `lowest`: the validation error for the next one to reach with `n_parameters`.
 
     `stopped` is the fit that Ctrl-C or a callback ended; nothing more is fitted then.
     """
@@ -125,7 +126,7 @@ class _Search:
     options: FitOptions
     reporter: Reporter
     n_whole: int  # parameters of the whole network
-    n_parameters: int = 0  # of the network on a finer grid that was kept last
+    n_parameters: int = 0  # of the last network that was kept on a finer grid
     best: FitResult | None = None
     stopped: FitResult | None = None
     lowest: float = float("inf")
@@ -144,7 +145,7 @@ class _Search:
         self.drop_nodes()
 
     def fitted(self, network: KANNetwork, steps: int | None = None, sparsity: float = 0.0) -> FitResult:
-        """`fit` with a penalty, of at most `steps` steps unless the caller chose."""
+        """`fit` with a penalty, with at most `steps` steps unless the user specified `steps`."""
         if self.stopped is not None:
             return self.stopped
         before, taken = time.perf_counter() - self.began, self.history[-1].step if self.history else 0
@@ -156,7 +157,7 @@ class _Search:
         return result
 
     def sparsified(self, network: KANNetwork, sparsity: float, thresholds: tuple[float, float]) -> KANNetwork:
-        """`network`, fitted with the penalty and pruned until nothing goes."""
+        """`network`, fitted with the penalty and pruned until no edge is removed."""
         whole = network.parameters_in_use() == self.n_whole
         self.fitted(network, SIMPLIFICATION.first_steps if whole else SIMPLIFICATION.next_steps, sparsity)
         while not self.stopped:
@@ -169,7 +170,7 @@ class _Search:
         return network
 
     def consider(self, network: KANNetwork, prune_ratio: float = float("inf")) -> bool:
-        """Make a copy of a network with fewer edges the best one, if it predicts as well; whether it does.
+        """Make a copy of a smaller network the best one, if it predicts as well; True if it does.
 
         A finer grid is not tried where the error is more than `prune_ratio` times that of the best so far.
         """
@@ -195,10 +196,11 @@ class _Search:
         return True
 
     def drop_nodes(self) -> None:
-        """Remove hidden nodes, the least important first, as long as others can do their work.
+        """Remove hidden nodes, the least important first, as long as the others are sufficient.
 
-        Each is tried alone, and then with the next of its layer and so on, as two may need the grid that one can have.
-        Those that are left race from new starts, for what they learned was a part of the work.
+        Each is removed alone, and then together with the next ones of its layer, because two nodes may be needed only
+        on a coarse grid. The other nodes are fitted from new starting points, because their curves were parts of a
+        larger sum.
         """
         assert self.best is not None and isinstance(self.best.model, KANNetwork)
         network = self.best.model
@@ -216,7 +218,7 @@ class _Search:
         return None
 
     def _by_importance(self, network: KANNetwork, layers: Iterable[int]) -> list[tuple[int, int]]:
-        """Layer and place of hidden nodes that have others beside them, the least important first."""
+        """Layer and index of hidden nodes that are not alone in their layer, the least important first."""
         with going_on(network):
             scores = attribute(network, self.data.X_train).nodes
         hidden = [(l, n) for l in layers for n in range(len(scores[l])) if len(scores[l]) > 1]
@@ -230,7 +232,7 @@ class _Search:
 
 
 def _with_parameters(network: KANNetwork, n_parameters: int) -> KANNetwork | None:
-    """The same function on the finest multiple of its grid with no more than so many parameters in use, if there is."""
+    """The same function on the finest multiple of its grid with at most this number of parameters, if there is one."""
     grid, factor = network.spec.grid, 1
     while _parameters(network, (factor + 1) * grid) <= n_parameters:
         factor += 1

@@ -26,7 +26,7 @@ POWERS = {f.power: f.name for f in LIBRARY.values() if f.power and f.name not in
 
 @dataclass(eq=False)
 class _Node:
-    """A node to be: an input (`column`), a sum of edges, or a product of such sums."""
+    """A node of the future network: an input (`column`), a sum of edges, or a product of such sums."""
 
     level: int
     column: int | None = None
@@ -50,7 +50,7 @@ def from_expression(
     grid: int = 5,
     k: int = 3,
 ) -> Network:
-    """The network whose outputs are these expressions of the variables, as `KAN.from_expression` says."""
+    """The network whose outputs are these expressions of the variables; `KAN.from_expression` describes it."""
     from knotwork.expressions import number, symbol
 
     several = list(expressions) if isinstance(expressions, (list, tuple)) else [expressions]
@@ -61,7 +61,7 @@ def from_expression(
     used = sorted({str(s) for e in parsed for s in e.free_symbols})
     names = list(variables) if variables is not None else used if data is None else list(data.input_names)
     if not names:
-        raise SpecError("an expression without variables is no function; name the inputs: variables=['x'].")
+        raise SpecError("an expression without variables has no inputs; name them: variables=['x'].")
     if len(set(names)) < len(names):
         raise SpecError(f"variables={names} names an input twice.")
     unknown = [name for name in used if name not in names]
@@ -88,7 +88,7 @@ def _column(data: Dataset, name: str) -> int:
 
 
 def splines_of(network: Network, x: torch.Tensor) -> Network:
-    """A copy whose curved edges are splines, as close to what they were as rows x (batch, in_features) tell."""
+    """A copy whose curved edges are splines, close to the named functions on the rows x (batch, in_features)."""
     found = network.copy()
     _place_grids(found, x)
     seen = trace(network, x)
@@ -174,7 +174,7 @@ class _Builder:
         return network
 
     def at(self, node: _Node, level: int) -> _Node:
-        """The node, or one that carries its value up to that layer."""
+        """The node, or one that passes its value on to that layer."""
         if node.level == level:
             return node
         key = (id(node), level)
@@ -197,12 +197,12 @@ class _Builder:
         return self.known[expression]
 
     def sum_node(self, expression: Expr) -> _Node:
-        """A node that sums edges up to an expression."""
+        """A node for the sum of edges that equals an expression."""
         sums = [self.edges(expression)]
         return _Node(_above(sums), sums=sums)
 
     def edges(self, expression: Expr, times: float = 1.0) -> list[_Edge]:
-        """Edges whose sum is `times` the expression, no two from one node."""
+        """Edges whose sum is `times` the expression, at most one from each node."""
         from knotwork.expressions import algebra
 
         constant, edges = 0.0, []
@@ -241,7 +241,7 @@ class _Builder:
         name = f"J{atom.args[0]}" if isinstance(atom, algebra.besselj) else atom.func.__name__
         name = SPELLED.get(name, name)
         if name not in LIBRARY:
-            raise SpecError(f"no edge can be {name}: the library has {', '.join(LIBRARY)}.")
+            raise SpecError(f"{name} is not in the library: it has {', '.join(LIBRARY)}.")
         a, b, source = self.argument(cast("Expr", atom.args[-1]))
         return _Edge(source, name, (a, b, number, 0))
 
@@ -268,7 +268,7 @@ class _Builder:
         return _Edge(logarithm, "exp", (p, 0, number, 0))
 
     def argument(self, expression: Expr) -> tuple[float, float, _Node]:
-        """(a, b, node): the expression is a · node + b."""
+        """(a, b, node) such that the expression is a · node + b."""
         from knotwork.expressions import algebra
 
         constant, rest = expression.as_coeff_Add()

@@ -13,13 +13,14 @@ from knotwork.model import KANNetwork
 
 
 def symbolic_formula(network: KANNetwork, data: object = None, *, simplify: bool = True, loss: str = "mse") -> Formula:
-    """The formula of a network whose edges are all named, in the columns' own units.
+    """The formula of a network whose edges are all named, in the units of the columns.
 
     Args:
         network: a network whose edges all have names; it is not changed.
-        data: the training data, for the names of the columns, the gap to the network and the errors of constants.
-        simplify: collect constants, drop terms that add less than 1e-8 of their sum, and replace constants within 1e-7
-            of a simple number by it, where the error on the training rows does not grow. False changes nothing.
+        data: the training data, for names of columns, the difference to the network and the errors of constants.
+        simplify: True collects constants, drops terms that add less than 1e-8 of their sum, and replaces constants
+            within 1e-7 of a simple number by it, where the error on the training rows does not grow. False gives
+            the expression exactly as the network computes it.
         loss: that of the fit. With "cross_entropy" the targets are labels, and the formula gives their logits.
 
     Returns:
@@ -30,7 +31,7 @@ def symbolic_formula(network: KANNetwork, data: object = None, *, simplify: bool
     """
     if data is None:
         raise SpecError(
-            "symbolic_formula() measures its gap to the network on samples, and a model keeps none: pass data=."
+            "symbolic_formula() compares formula and network on samples, and a model keeps none: pass data=."
         )
     data, goal = as_dataset(data), goal_of(loss)
     raw = expressions_of(network, data)
@@ -76,9 +77,9 @@ def expressions_of(network: KANNetwork, data: Dataset) -> tuple[Any, ...]:
 
 
 def _against_shortest(logits: Sequence[Any]) -> tuple[Any, ...]:
-    """The same probabilities with the shortest logit as 0: only differences matter, and the rows tell of no others.
+    """The same probabilities with the shortest logit set to 0. Only differences of logits matter to the data.
 
-    Terms that differences have in common, as parabolas have, are put together where that leaves fewer constants.
+    Common terms of the differences are combined where that leaves fewer constants.
     """
     from knotwork.expressions import algebra, complexity, float_constants
 

@@ -1,4 +1,4 @@
-"""An edge is given a name: one edge by choice, or all of them, each in the context of the whole network."""
+"""Names for edges: for one edge as specified, or for all edges, each in the context of the whole network."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -50,7 +50,7 @@ def suggest_symbolic(
         source: number of the node that the edge comes from.
         target: number of the sum that it leads to.
         data: the training data. Without them the curve is sampled evenly over the grid of the edge.
-        lib: names of functions to try; the default library without it.
+        lib: names of functions to try; None: the default library.
 
     Returns:
         The candidates, best score first.
@@ -115,7 +115,7 @@ def fix_symbolic(
         a, b, c, d = (float(v) for v in params)
         if data is not None and not bool(record.in_domain(a * x + b).all()):
             raise SpecError(
-                f"params={tuple(params)} take {record.name} out of its domain ({record.low:g}, {record.high:g}) for "
+                f"params={tuple(params)} lead {record.name} out of its domain ({record.low:g}, {record.high:g}) for "
                 f"the values that enter edge {edge}, {float(x.min()):.4g} to {float(x.max()):.4g}; choose "
                 "other constants."
             )
@@ -129,7 +129,11 @@ def fix_symbolic(
 
 
 def unfix_symbolic(network: KANNetwork, layer: int, source: int, target: int) -> None:
-    """Make a named edge a spline again, in place, with the coefficients it had before it was named."""
+    """Make a named edge a spline again, in place, with the coefficients it had before it was named.
+
+    Raises:
+        SpecError: there is no such edge, or it has no name.
+    """
     network.spec.check_edge(layer, source, target)
     if network.layers[layer].named_at(source, target) is None:
         raise SpecError(f"edge {(layer, source, target)} is not named, so there is nothing to undo.")
@@ -146,15 +150,16 @@ def auto_symbolic(
 ) -> Network:
     """A copy of the network in which every edge has a name; the constants of all edges are refitted together.
 
-    Edges are named one at a time, the clearest first. After each, the network is refitted briefly, so that the splines
-    adapt. Then edges whose second or third candidate was close are tried with those: a swap stays if the refitted
-    network describes the training rows in fewer bits. No edge is ever removed; "0" is in no default library.
+    Edges are named one at a time, the one with the best candidate first. After each, the network is refitted briefly,
+    so that the splines adapt. Then edges are tried with their second and third candidates, if these are close. A
+    candidate is kept if the refitted network has a smaller description length of the training rows. No edge is ever
+    removed; "0" is not in the default library.
 
     Args:
         network: a trained network; it is not changed.
         data: the training data.
-        lib: names of functions to try; the default library without it.
-        r2_threshold: edges whose best candidate has a smaller r² stay splines. The default names all.
+        lib: names of functions to try; None: the default library.
+        r2_threshold: edges whose best candidate has a smaller r² stay splines. The default names all edges.
         loss: that of the fit: "mse" for numbers, "cross_entropy" for labels.
 
     Returns:
@@ -201,7 +206,7 @@ def _named(network: Network, data: Dataset, functions: list[NamedFunction], r2_t
 
 
 def _swap(current: Network, tables: dict[Edge, Candidates], x: Tensor, y: Tensor, goal: Goal) -> Network:
-    """Try other candidates, those closest to the chosen ones first, and keep what shortens the description."""
+    """Try other candidates, those closest to the chosen ones first; keep those that shorten the description."""
     bits = description(current, x, y, goal)
     named = {(edge.layer, edge.source, edge.target) for edge in current.spec.named} & tables.keys()
     rivals = [(row.score - tables[e][0].score, e, row) for e in named for row in tables[e][1 : SYMBOLIC.alternatives]]
@@ -218,11 +223,11 @@ def _swap(current: Network, tables: dict[Edge, Candidates], x: Tensor, y: Tensor
 
 
 def description(network: KANNetwork, x: Tensor, y: Tensor, goal: Goal = NORMAL) -> float:
-    """Length of residuals and formula together: n/2 log₂ MSE + costs of the named functions times log₂ n.
+    """Description length of residuals and formula: n/2 log₂ MSE + costs of the named functions times log₂ n.
 
-    Residuals below 1e-10 of rms(y) count as none: they are rounding errors and no reason for another function.
-    Of labels it is the cross-entropy in bits that stands before the costs, and since they tell little, every constant
-    inside a function costs half of log₂ n more.
+    Residuals below 1e-10 of rms(y) count as zero: they are rounding errors and no reason for another function.
+    For labels the first term is the cross-entropy in bits. Labels hold little information, so every constant inside a
+    function costs another half of log₂ n.
     """
     floor = 1e-20 * float(y.square().mean()) + 1e-300
     functions = [named_function(edge.function) for edge in network.spec.named]
@@ -262,5 +267,5 @@ def _loss(network: KANNetwork, x: Tensor, y: Tensor, goal: Goal) -> float:
 
 
 def _rounding(y: Tensor, goal: Goal) -> float:
-    """Loss below which a formula is exact for all we can tell; labels have none."""
+    """Loss below which a formula is exact to rounding. For labels there is none."""
     return SYMBOLIC.rounding**2 * float(y.square().mean()) if goal is NORMAL else 0.0

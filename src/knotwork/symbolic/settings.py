@@ -1,4 +1,4 @@
-"""The numbers that decide how edges are named and relations found, each with its unit and its reason."""
+"""Settings of names for edges and of relations between inputs, each with its unit and its reason."""
 
 from dataclasses import dataclass
 
@@ -13,9 +13,9 @@ class SymbolicSettings:
     rows_without_data: int = 500
     """Even samples over the grid of an edge where no data are given. Chosen, not measured."""
     alternatives: int = 4
-    """Candidates with which an edge is tried in the context of the network. Chosen, not measured."""
+    """Number of candidates that are tried for an edge in the context of the network. Chosen, not measured."""
     most_swaps: int = 24
-    """Tries of that kind in one network: each refits it, so they bound the time. Chosen, not measured."""
+    """Largest number of such trials in one network. Each refits the network, so this limits time. Chosen."""
     rounding: float = 1e-10
     """Residuals, relative to rms(y), at which a formula counts as exact: below are rounding errors of refits."""
 
@@ -26,13 +26,13 @@ class SymbolicSettings:
     exchanged_rows: int = 1000
     """Training rows between which values are exchanged. Shares are then known to some 3 %; chosen, not measured."""
     factor_step: float = 0.35
-    """Between the logarithms of c that are tried in x + c*y and x*y^c, in units of the inputs' deviations."""
+    """Step between logarithms of c in x + c*y and x*y^c, with inputs in units of their standard deviations."""
     factor_steps: int = 6
     """Steps to both sides of c = 1: 6 steps of 0.35 are factors from 1/8 to 8."""
     not_measurable: float = 100.0
-    """What a combination counts as being off by where too few rows stay inside the data: far above any threshold."""
+    """Residual of a combination where too few rows stay inside the range of the data: far above any threshold."""
     fewest_inside: float = 0.1
-    """Share of the rows that must stay inside the data when they move along x + c*y. Chosen, not measured."""
+    """Share of the rows that must stay inside the range of the data along x + c*y. Chosen, not measured."""
 
 
 SYMBOLIC = SymbolicSettings()
