@@ -1,4 +1,4 @@
-"""Laws of a fit: never worse than before, the same every time, honest about what it reached, and stopped when asked."""
+"""Laws of a fit: never worse than at the start, reproducible, with correct errors in its result, and stoppable."""
 
 import dataclasses
 import math
@@ -83,7 +83,7 @@ def test_a_fit_never_ends_worse_than_it_began(settings, lamb):
 
 
 class Still(Optimizer):
-    """Leaves the model as it is."""
+    """An optimiser that does not change the model."""
 
     def minimise(self, task):
         return Ended(0, StopReason.STEP_LIMIT, "enough")
@@ -92,7 +92,7 @@ class Still(Optimizer):
 @pytest.mark.parametrize("weights", [None, torch.linspace(0.5, 2.0, 120, dtype=torch.float64)])
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_lamb_is_in_units_of_the_targets(outputs, weights):
-    """Metres or kilometres: loss and penalty are in the square of the unit, whatever the unit is and where its zero."""
+    """Loss and penalty scale with the square of the unit, for metres or kilometres and any origin."""
     data = bumps(validation_size=0)
     objectives = []
     for unit in (1.0, 1024.0):
@@ -118,7 +118,7 @@ def test_a_fit_without_progress_leaves_a_new_network_unfitted(lr):
     assert result.stop_reason.startswith("the loss became ")
     assert result.stop_reason.endswith("; the best state so far was kept")
     assert same(network.state_dict(), before)
-    assert not network.fitted  # the next fit lays the grids and races starts as if it were the first
+    assert not network.fitted  # the next fit sets the grids and races several starts, like a first fit
 
 
 @every_optimizer
@@ -187,7 +187,7 @@ def test_the_errors_reported_are_those_of_the_model(settings):
 @pytest.mark.parametrize("lamb", [0.0, 0.1])
 @every_optimizer
 def test_the_history_has_a_record_for_every_step(settings, lamb):
-    """A line a step: its number, time, grid, and the errors without the penalty, as the callback saw them."""
+    """Number, time, grid and errors without the penalty, as the callback received them."""
     data, lines, network = bumps(), [], KAN([2, 2, 1], grid=4, seed=0)
 
     def callback(event):
@@ -282,7 +282,7 @@ def test_other_exceptions_of_the_callback_are_raised():
 
 
 def faster(optimizer):
-    """The same optimiser with a larger learning rate, if it is one of gradient steps, and without a race."""
+    """The same optimiser with a larger learning rate if it takes gradient steps, otherwise with one start."""
     if optimizer == torch.optim.AdamW:
         return TorchOptimizer(optimizer, lr=0.05)
     if isinstance(optimizer, LevenbergMarquardt):
@@ -292,7 +292,7 @@ def faster(optimizer):
 
 @every_optimizer
 def test_patience_stops_and_keeps_the_best_validation_state(settings):
-    """Half noise: a fit of the training rows soon harms the others."""
+    """Half of the targets' rms is noise, so fitting the training rows soon raises the validation error."""
     data, states, network = bumps(size=60, noise=0.5), [], KAN([2, 3, 1], seed=0)
 
     def keep(event):
@@ -396,9 +396,9 @@ def test_the_mlp_baseline_trains(optimizer, steps):
 
 @pytest.mark.parametrize(("optimizer", "steps", "near"), [("lm", 40, 1.05), ("lbfgs", 20, 1.05), ("adam", 400, 1.5)])
 def test_every_optimizer_also_minimises_the_penalty(optimizer, steps, near):
-    """A network that fits the data without a penalty gives up some of that for smaller edges."""
+    """With the penalty, the fit has a larger error and smaller edges than without."""
     data, penalty, ratios = bumps(), Penalty(0.1), []
-    for seed in range(5):  # the penalty has many minima, and none of the optimisers always finds the best one
+    for seed in range(5):  # the objective has many minima, and no optimiser always finds the best one
         network = KAN([2, 2, 1], seed=seed)
         network.fit(data, steps=20, optimizer=ONE_START)
         free = network.copy()
@@ -472,7 +472,7 @@ def test_the_number_of_threads_is_restored():
     with pytest.raises(RuntimeError, match="mine"):
         KAN([2, 2, 1], seed=0).fit(bumps(), steps=2, optimizer=ONE_START, callback=callback)
     assert torch.get_num_threads() == 2
-    assert set(inside) == {1}  # these tensors are too small to share
+    assert set(inside) == {1}  # these tensors are too small for several threads
 
 
 @pytest.mark.usefixtures("two_threads")

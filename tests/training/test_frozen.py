@@ -1,4 +1,4 @@
-"""What is frozen stays as it is, through races, pruning, refining and copies."""
+"""Frozen tensors do not change in races, pruning, refining and copies."""
 
 import copy
 
@@ -48,7 +48,7 @@ def test_pruning_keeps_tensors_frozen():
 
 
 def test_a_mask_with_zeros_is_never_taken_for_a_full_one():
-    """Another mask may lie where an old one was."""
+    """A new mask may have the memory address of an old one."""
     for _ in range(50):
         layer = KAN([3, 3], seed=0).layers[0]
         assert layer.is_whole()

@@ -1,4 +1,4 @@
-"""Knots follow the values they see, and the curves on them stay."""
+"""Grids are fitted to the values that enter them, and the curves are kept."""
 
 import dataclasses
 
@@ -19,7 +19,7 @@ def uniform(n=150, inputs=2, seed=0):
 
 
 def table(x, **ranges):
-    """All rows for training, with a smooth target and, if given, known ranges."""
+    """A table of training rows only, with a smooth target and, if given, known ranges."""
     y = x.sum(1).sin()
     data = Dataset.from_arrays(x, y, test_size=0, validation_size=0)
     return dataclasses.replace(data, **ranges)
@@ -31,7 +31,7 @@ def ends(network, layer=0):
 
 
 def one_start(optimizer):
-    """The optimiser of that name, without a race."""
+    """The optimiser of that name with one start."""
     return ONE_START if optimizer == "lm" else optimizer
 
 
@@ -48,7 +48,7 @@ def test_the_first_grid_covers_known_ranges_and_all_rows():
     network = KAN([2, 2, 1], seed=0)
     network.fit(table(x, ranges=((-2.0, 4.0), (-0.5, 0.5))), steps=3, optimizer=ONE_START)
     low, high = x.amin(0).tolist(), x.amax(0).tolist()
-    assert ends(network) == ([-2.0, low[1]], [4.0, high[1]])  # rows outside a known range are covered all the same
+    assert ends(network) == ([-2.0, low[1]], [4.0, high[1]])  # rows outside a known range are also covered
     network = KAN([1, 2, 1], seed=0)
     network.fit(sample(lambda x: x**2, x=(-3, 2), size=100, test_size=0), steps=3, optimizer=ONE_START)
     assert ends(network) == ([-3.0], [2.0])
@@ -74,7 +74,7 @@ def test_update_grid_false_keeps_every_knot(optimizer):
 
 
 def test_grid_eps_moves_the_knots_towards_the_quantiles():
-    x = uniform(300, 1) ** 3  # dense around zero
+    x = uniform(300, 1) ** 3  # most samples are near zero
     even, drawn = KAN([1, 1], seed=0), KAN([1, 1], seed=0)
     even.fit(table(x), steps=1)
     drawn.fit(table(x), steps=1, grid_eps=0.0)
@@ -89,14 +89,14 @@ def test_grid_eps_moves_the_knots_towards_the_quantiles():
 @pytest.mark.parametrize("optimizer", ["lm", "adam"])
 @pytest.mark.parametrize("units", [1e-3, 1e6])
 def test_a_fit_does_not_depend_on_the_units_of_inputs(units, optimizer):
-    """Millimetres or metres, and from whichever zero: the same network, on other knots."""
+    """In millimetres or metres and with any origin, the network is the same on other knots."""
     x = uniform()
     y = torch.exp(torch.sin(3 * x[:, 0]) + x[:, 1] ** 2)
     errors = []
     for inputs in (x, x * units + torch.tensor([0.0, 100 * units], dtype=torch.float64)):
         data = Dataset.from_arrays(inputs, y, test_size=0, validation_size=0)
         errors.append(KAN([2, 2, 1], seed=0).fit(data, optimizer=one_start(optimizer), steps=10).train_rmse)
-    assert errors[1] == pytest.approx(errors[0], rel=1e-4)  # rounding, which ten steps amplify
+    assert errors[1] == pytest.approx(errors[0], rel=1e-4)  # rounding errors, amplified by ten steps
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, -1e-9, 1e6, -1e12])
@@ -132,7 +132,7 @@ def test_pruned_inputs_need_no_grid():
 
 @pytest.mark.parametrize(("optimizer", "tolerance"), [("lm", 0.0), ("lbfgs", 0.2), ("adam", 0.2)])
 def test_hidden_grids_cover_the_activations_after_a_fit(optimizer, tolerance):
-    """Levenberg-Marquardt looks after every step, the others now and then in the first half."""
+    """Levenberg-Marquardt checks them after every step, the other optimisers sometimes in the first half."""
     data = sample(lambda x, y: torch.exp(torch.sin(3 * x) + y**2), x=(-1, 1), y=(-1, 1), size=150, test_size=0)
     network = KAN([2, 3, 2, 1], seed=0)
     network.fit(data, optimizer=one_start(optimizer), steps=10 if optimizer != "adam" else 100)
@@ -143,7 +143,7 @@ def test_hidden_grids_cover_the_activations_after_a_fit(optimizer, tolerance):
 
 
 def far_off(seed=0):
-    """A network whose hidden values leave their grids, which lie where no value is or are much too wide."""
+    """A network whose hidden values are outside their grids, or whose grids are much too wide."""
     network = KAN([2, 3, 2, 1], seed=seed, init="paper")
     for layer, size in zip(network.layers[1:], (0.3, 40.0), strict=True):
         layer.set_knots(layer.knots * size + 0.1)
@@ -176,7 +176,7 @@ def test_only_grids_that_fit_badly_are_changed():
     network = KAN([2, 2, 1], seed=0, init="paper")
     adapt_hidden_grids(network, x)
     before = network.layers[1].knots.clone()
-    size = torch.tensor([0.9, 5.0])  # most of its grid, and far out of it
+    size = torch.tensor([0.9, 5.0])  # one covers most of its grid, the other reaches far outside
     with torch.no_grad():
         network.layers[0].coefficients *= size
         network.layers[0].base_weights *= size
@@ -205,7 +205,7 @@ def test_the_new_grid_leaves_a_margin_around_the_values():
 
 
 def test_changing_grids_keeps_a_cubic_function_exactly():
-    """A cubic is a spline on any grid: laid anew over wider values, it stays to rounding."""
+    """A cubic is a spline on any grid, so it is kept up to rounding errors."""
     x = uniform()
     network = KAN([2, 1, 1], seed=0, base="zero", init="paper")
     inner = network.layers[1]
@@ -222,7 +222,7 @@ def test_changing_grids_keeps_a_cubic_function_exactly():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_changing_grids_keeps_the_function_to_a_few_percent(seed):
-    """The values fill their grids, and 5 intervals follow 5 narrower ones: a few percent of the outputs' spread."""
+    """Five intervals replace five narrower ones; the error is a few percent of the outputs' standard deviation."""
     x = uniform(300)
     network = KAN([2, 3, 1], seed=seed, init="paper")
     before = network(x).detach()

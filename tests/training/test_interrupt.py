@@ -13,7 +13,7 @@ DATA = sample(lambda x, y: torch.exp(torch.sin(3 * x) + y**2), x=(-1, 1), y=(-1,
 
 
 class CtrlC:
-    """A callback that raises KeyboardInterrupt at the n-th event after the first in a stage of that title."""
+    """A callback that raises KeyboardInterrupt at the n-th event after the first one of a stage with that title."""
 
     def __init__(self, title, after=0):
         self.title, self.after = title, after
@@ -40,7 +40,7 @@ def error(model):
 
 @pytest.mark.parametrize("after", [1, 3, 6])
 def test_an_interrupted_race_returns_the_best_start_so_far(after):
-    """The own start races first, so that whoever leads later is no worse than it was then."""
+    """The values of the network itself are the first start, so the best start later is not worse."""
     network = KAN([2, 2, 1], seed=0, grid_range=(-1, 1))
     own = network.copy()
     levenberg_marquardt(own, DATA.X_train, DATA.y_train, steps=TRAINING.race_rounds[0][0], update_grid=False)
@@ -119,7 +119,7 @@ def test_an_interrupt_between_two_levels_keeps_the_first(monkeypatch):
     network = KAN([2, 2, 1], grid=3, seed=0)
     result = fit_multilevel(network, DATA, [3, 6], optimizer=ONE_START, steps=9)
     assert result.stop is StopReason.INTERRUPTED and result.model.spec.grid == 3
-    with pytest.raises(KeyboardInterrupt):  # nothing was fitted that could be kept
+    with pytest.raises(KeyboardInterrupt):  # no fit has finished, so there is no result to keep
         fit_multilevel(network, DATA, [6], optimizer=ONE_START, steps=9)
 
 

@@ -1,4 +1,4 @@
-"""Levenberg-Marquardt: never up, exact on linear problems, down to rounding where the data allow it."""
+"""Levenberg-Marquardt never raises the objective, solves linear problems, and fits exact data to rounding errors."""
 
 import importlib
 import math
@@ -64,7 +64,7 @@ def test_the_objective_falls_with_every_step(width, penalty):
 
 
 def test_a_linear_problem_ends_at_the_least_squares_optimum():
-    """[2, 1] without a base is linear in its coefficients, and SciPy writes the design matrix."""
+    """[2, 1] without a base function is linear in its coefficients; SciPy gives the design matrix."""
     x = rows(150)
     y = bumps(x) + 0.1 * torch.randn(150, 1, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     network = KAN([2, 1], grid=4, base="zero", grid_range=(-1, 1), seed=0)
@@ -72,7 +72,8 @@ def test_a_linear_problem_ends_at_the_least_squares_optimum():
     design = np.hstack([BSpline.design_matrix(x[:, i].numpy(), knots[i], 3).toarray() for i in range(2)])
     best, *_ = np.linalg.lstsq(design, y.numpy(), rcond=None)
     levenberg_marquardt(network, x, y, steps=20, tolerance=0.0, smoothness=0.0)
-    np.testing.assert_allclose(network(x).detach().numpy(), design @ best, atol=1e-7)  # √(rounding of the loss)
+    # the square root of the rounding error of the loss
+    np.testing.assert_allclose(network(x).detach().numpy(), design @ best, atol=1e-7)
     assert mse(network, x, y) == pytest.approx(float(np.square(design @ best - y.numpy()).mean()), rel=1e-12)
 
 
@@ -84,7 +85,7 @@ def test_one_step_solves_a_linear_problem():
     after_one = mse(network, x, bumps(x))
     levenberg_marquardt(network, x, bumps(x), steps=20, tolerance=0.0)
     best = mse(network, x, bumps(x))
-    assert after_one - best < 1e-3 * (start - best)  # the first damping: a thousandth of the curvature
+    assert after_one - best < 1e-3 * (start - best)  # the first damping is a thousandth of the curvature
 
 
 @pytest.mark.parametrize("width", [[2, 2, 1], [2, (1, 1), 2]])
@@ -106,7 +107,7 @@ def test_targets_of_a_network_of_the_same_shape_are_fitted_to_rounding(width):
 
 @pytest.mark.parametrize("chunk", [1, 700, 5000])
 def test_normal_equations_do_not_depend_on_the_chunk(chunk, monkeypatch):
-    x = rows(61)  # a prime number, so that the last chunk is a shorter one
+    x = rows(61)  # a prime number, so that the last chunk is shorter
     network = KAN([2, 3, 2], seed=0, init="paper")
     free = FreeParameters(network)
     y = torch.cat([bumps(x), x[:, :1]], dim=1)
@@ -124,7 +125,7 @@ def test_the_normal_equations_are_those_of_the_mean_over_rows_and_outputs():
     y = torch.cat([bumps(x), x[:, :1]], dim=1)
     columns = jacobian(network, x)[1].flatten(0, 1)
     torch.testing.assert_close(module.half_derivatives(network, x, y, free, None)[0], columns.T @ columns / 240)
-    gradient = module.half_derivatives(network, x, y, free, penalty)[1]  # half of the objective's
+    gradient = module.half_derivatives(network, x, y, free, penalty)[1]  # half of the gradient of the objective
     value = (network(x) - y).square().mean() + penalty.value(network, x)
     value.backward()
     slopes = [tuple(torch.zeros_like(p) if p.grad is None else p.grad for p in _tensors(la)) for la in network.layers]
@@ -211,7 +212,7 @@ def test_a_network_without_free_parameters_ends_at_once():
 
 
 def logarithm(b):
-    """0.1·log(x + b): from here, a full step towards other data leaves the domain."""
+    """0.1·log(x + b), with b such that a full step towards other data leaves the domain."""
     network = KAN([1, 1], seed=0)
     network.fix_symbolic(0, 0, 0, "log", params=(1.0, b, 0.1, 0.0))
     return network
@@ -245,7 +246,7 @@ def test_a_start_with_a_loss_of_nan_is_returned_unchanged():
 @pytest.mark.parametrize("labels", [False, True])
 @pytest.mark.parametrize("named", [False, True])
 def test_half_of_the_geodesic_acceleration_is_added_to_a_step(named, labels):
-    """The twin: the whole Jacobian, a finer difference along the step, and a solve with the whole matrix."""
+    """Compared with the whole Jacobian, a finer difference along the step, and a solution with the whole matrix."""
     x = rows(80)
     network = KAN([2, (2, 1), 2], seed=0, init="paper")
     if named:  # the slow path
@@ -256,7 +257,7 @@ def test_half_of_the_geodesic_acceleration_is_added_to_a_step(named, labels):
     if labels:
         likelihood, y = CrossEntropy(), (x[:, :1] > 0.3).double()
     matrix, gradient = module.half_derivatives(network, x, y, free, likelihood=likelihood)
-    strong = 1e3  # so that the step is short and its series to be trusted
+    strong = 1e3  # a large damping, so that the step is short and its series accurate
     plain = NormalEquations(matrix, gradient).step(strong)
     assert plain is not None
     step = plain.vector
@@ -271,7 +272,7 @@ def test_half_of_the_geodesic_acceleration_is_added_to_a_step(named, labels):
     free.set(start)
     outputs, columns = jacobian(network, x)
     weights = torch.eye(2, dtype=torch.float64) / second.numel()
-    if labels:  # second derivatives of the cross-entropy, and half of the mean
+    if labels:  # second derivatives of the cross-entropy, for half of the mean
         p = outputs.softmax(1)
         weights = (torch.diag_embed(p) - p[:, :, None] * p[:, None, :]) / (2 * len(x))
     second, columns = (weights @ second[:, :, None]).flatten(), columns.flatten(0, 1)
@@ -290,7 +291,7 @@ def test_an_acceleration_that_is_too_long_is_not_used(monkeypatch):
     network = KAN([2, 2, 1], seed=0, init="paper")
     problem = module.NetworkProblem(network, x, bumps(x), update_grid=False)
     problem.begin()
-    step = problem.linearise().step(1e3)  # damped so much that the acceleration is short
+    step = problem.linearise().step(1e3)  # a large damping makes the acceleration short
     assert step is not None
     assert not torch.equal(problem.accelerated(step), step.vector)
     limit_acceleration(monkeypatch, 1e-9)
@@ -298,7 +299,7 @@ def test_an_acceleration_that_is_too_long_is_not_used(monkeypatch):
 
 
 def test_acceleration_saves_most_of_the_steps_in_a_curved_valley(monkeypatch):
-    """x·y as squares of sums: two layers must turn together, and the median of five errors falls to a tenth."""
+    """For x·y as squares of sums two layers must change together; the median of five errors falls to a tenth."""
     x = rows(300)
     y = x.prod(1, keepdim=True)
     ratios = []

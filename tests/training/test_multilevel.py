@@ -1,4 +1,4 @@
-"""Coarse to fine: the grid is the one that held-out rows speak for, and the model given is left as it was."""
+"""Coarse to fine: the grid with the lowest validation error is chosen, and the given model does not change."""
 
 import dataclasses
 import math
@@ -16,7 +16,7 @@ def wave(size=150, noise=0.0, frequency=6.0, **options):
 
 
 def best_of_each_grid(result):
-    """Of every level the line with the lowest training error."""
+    """The record with the lowest training error of every level."""
     best = {}
     for record in result.history:
         if record.grid not in best or record.train < best[record.grid].train:
@@ -32,7 +32,7 @@ def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
 
 
-# With fixed grids and second-order steps the last state of a level is its best, and so the one that was kept.
+# With fixed grids and second-order steps the last state of a level is the best, which is kept.
 QUICK = {"steps": 12, "optimizer": LevenbergMarquardt(starts=1), "update_grid": False}
 
 
@@ -52,14 +52,14 @@ def test_no_tried_grid_is_more_than_a_tenth_better_than_the_chosen_one(grids, no
     levels = best_of_each_grid(result)
     assert len(levels) > 1
     chosen = levels[result.model.spec.grid]
-    # the state kept is one that was walked: the best of its grid, or, where there is no noise, the last one like it
+    # the kept state is in the history: the best of its grid or, without noise, the last one that is nearly as good
     errors = (pytest.approx(result.train_rmse, rel=1e-9), pytest.approx(result.val_rmse, rel=1e-9))
     kept = [record for record in result.history if (record.train, record.validation) == errors]
     assert kept and kept[-1].grid == chosen.grid
     assert kept[-1].train <= (TRAINING.alike_losses**0.5 if noise == 0 else 1 + 1e-9) * chosen.train
     for grid, record in levels.items():
         assert record.validation >= TRAINING.level_gain * chosen.validation
-        if grid < chosen.grid:  # a finer grid had to earn its place
+        if grid < chosen.grid:  # a finer grid is chosen only if its error is lower by a tenth
             assert chosen.validation < TRAINING.level_gain * record.validation
 
 
@@ -87,7 +87,7 @@ def test_a_fine_grid_is_chosen_for_exact_rows_and_not_for_noisy_rows():
     assert noisy.model.spec.grid <= 8
     finest = fit_multilevel(KAN([1, 1], grid=2, seed=0), wave(noise=0.5), [2, 4, 8, 16, 32, 64], **QUICK)
     assert finest.history[-1].grid == 64 and finest.model.spec.grid < 64
-    assert finest.test_rmse < 0.3  # of the noise of 0.5 · rms(y) = 0.35 little was learned
+    assert finest.test_rmse < 0.3  # the noise is 0.5 · rms(y) = 0.35; little of it was learned
 
 
 def test_without_validation_rows_the_training_errors_decide():
@@ -101,7 +101,7 @@ def test_without_validation_rows_the_training_errors_decide():
 
 
 def test_each_level_starts_from_the_result_of_the_coarser_one():
-    """With a multiple of the grid the first step already starts from what the coarser level reached."""
+    """For a multiple of the grid, the first step starts from the same function."""
     result = fit_multilevel(KAN([1, 2, 1], grid=3, seed=0), wave(), [3, 6, 12], **QUICK)
     lines = {grid: [r.train for r in result.history if r.grid == grid] for grid in (3, 6, 12)}
     assert lines[6][0] <= lines[3][-1] * (1 + 1e-9)
@@ -114,7 +114,7 @@ def test_every_grid_of_a_list_is_tried_in_order():
 
 
 def test_patience_ends_the_refinement():
-    """Noise alone: no grid gains anything, so patience + 1 levels after the first are walked."""
+    """For pure noise no finer grid is better, so patience + 1 levels are tried after the first one."""
     noise = wave(noise=20.0)
     for patience in (0, 1, 2):
         result = fit_multilevel(KAN([1, 1], grid=3, seed=0), noise, [3, 6, 12, 24, 48], patience=patience, **QUICK)
@@ -123,7 +123,7 @@ def test_patience_ends_the_refinement():
 
 
 def test_auto_doubles_the_grid_while_there_are_more_rows_than_parameters():
-    """2 (G + k + 1) parameters and base weights must stay below the training rows."""
+    """The number of parameters, 2 (G + k + 1), must be less than the number of training rows."""
     result = fit_multilevel(KAN([1, 1], grid=5, seed=0), wave(size=100, frequency=60.0), patience=10, **QUICK)
     assert list(best_of_each_grid(result)) == [5, 10, 20, 40]  # 2 · (40 + 4) < 100 <= 2 · (80 + 4)
     two = sample(lambda x: torch.stack([x, x.sin()], 1), x=(-1, 1), size=100, test_size=0)
@@ -140,7 +140,7 @@ def test_one_level_equals_a_fit():
 
 
 def test_the_kept_model_is_not_changed_by_later_levels():
-    """The same grid twice: the second level gains less than a tenth, and leaves the model of the first alone."""
+    """With the same grid twice, the second level gains less than a tenth, so the model of the first is kept."""
     data = wave(noise=0.3)
     result = fit_multilevel(KAN([1, 3, 1], seed=0), data, [5, 5], **{**QUICK, "steps": 25})
     with torch.no_grad():
@@ -170,7 +170,7 @@ def test_the_same_seed_gives_the_same_result():
 
 @pytest.mark.parametrize("stop", [True, KeyboardInterrupt])
 def test_a_callback_or_ctrl_c_ends_all_levels(stop):
-    """A callback that stops, or Ctrl-C, during the second level: the third is not begun."""
+    """They come during the second level, and the third is not started."""
     seen = []
 
     def callback(event):

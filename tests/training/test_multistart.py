@@ -1,4 +1,4 @@
-"""A race of many starts: its winner is no worse than the network's own start, and the same every time."""
+"""A race of many starts: the winner is not worse than the values of the network itself, and reproducible."""
 
 import math
 from dataclasses import replace
@@ -39,7 +39,7 @@ def same(one, other):
 @pytest.mark.parametrize("penalty", [None, Penalty(1e-2)])
 @pytest.mark.parametrize("seed", range(4))
 def test_the_winner_is_no_worse_than_the_start_of_the_network_itself(seed, penalty):
-    """Whoever is kept was at least as good as the own start then, and with fixed grids no loss rises later."""
+    """Compared after the first round; with fixed grids no loss rises later."""
     x, y = table()
     network = KAN([2, 1, 1], seed=seed)
     own = network.copy()
@@ -59,7 +59,7 @@ def test_a_race_with_one_start_equals_a_fit(monkeypatch):
 
 
 def counted(monkeypatch, x, y, starts):
-    """How many starts a race looked at."""
+    """The number of starts that a race evaluated."""
     seen = []
     with monkeypatch.context() as patch:
         start = multistart._start
@@ -69,7 +69,7 @@ def counted(monkeypatch, x, y, starts):
 
 
 def test_a_race_ends_when_three_starts_have_reached_the_same_minimum(monkeypatch):
-    """exp(sin πx + y²) has one basin that most starts find; where no place is good enough, every start races."""
+    """exp(sin πx + y²) has one minimum that most starts find; if no result is good enough, all starts are tried."""
     x, y = table(300)
     assert counted(monkeypatch, x, y, 32) == TRAINING.race_group
     monkeypatch.setattr(multistart, "TRAINING", replace(TRAINING, race_consensus=((3, 0.0),)))
@@ -95,7 +95,7 @@ def test_the_result_does_not_depend_on_the_number_of_processes():
 
 
 def test_several_starts_find_a_minimum_that_one_start_misses():
-    """x·y on a single product node: alone one of six networks is stuck, with rivals none is."""
+    """x·y on one product node: with one start one of six networks finds a poor minimum, with several none does."""
     x = table()[0]
     y = x.prod(1, keepdim=True)
     alone, raced = [], []
@@ -108,11 +108,11 @@ def test_several_starts_find_a_minimum_that_one_start_misses():
 
 
 def rivals_of(monkeypatch, network, **settings):
-    """The states that enter the first round of a race that goes no further."""
+    """The states of all starts in the first round of a race that is ended then."""
     states = []
 
     class Enough(Exception):
-        """Ends the race when all rivals were seen."""
+        """Raised to end the race when all starts were recorded."""
 
     def watched(rival, x, y, **options):
         states.append(state(rival))
@@ -173,7 +173,8 @@ def test_networks_with_fine_grids_are_raced_on_a_coarse_grid_and_refined_again()
     parameters = [id(parameter) for parameter in network.parameters()]
     race(network, x, y, update_grid=False)
     assert network.spec.grid == 20
-    assert [id(parameter) for parameter in network.parameters()] == parameters  # an optimiser may hold them already
+    # an optimiser may already have references to them
+    assert [id(parameter) for parameter in network.parameters()] == parameters
     coarse = KAN([2, 2, 1], grid=20, seed=0).refine(5)
     race(coarse, x, y, update_grid=False)
     torch.testing.assert_close(network(x), coarse(x), rtol=0, atol=1e-10)  # 20 is a multiple of 5: the same function
@@ -189,7 +190,7 @@ def test_the_race_uses_only_the_first_thousand_rows():
 
 
 def test_starts_with_a_loss_of_nan_never_win():
-    """Where every start is NaN the own one stays."""
+    """If the loss of every start is NaN, the values of the network itself stay."""
     x, y = table()
     network = KAN([2, 1, 1], seed=0)
     network.fix_symbolic(0, 0, 0, "log", params=(1.0, 0.0, 1.0, 0.0))
@@ -199,12 +200,12 @@ def test_starts_with_a_loss_of_nan_never_win():
 
 
 def test_only_the_first_fit_with_second_order_steps_races():
-    """The second fit goes on from where the first ended."""
+    """The second fit continues from the result of the first."""
     data = sample(lambda x, y: torch.sin(3 * x) * y, x=(-1, 1), y=(-1, 1), size=80, test_size=0)
     network = KAN([2, 2, 1], seed=0)
     first = network.fit(data, steps=3, optimizer=LevenbergMarquardt(starts=4))
     second = network.fit(data, steps=1, optimizer=LevenbergMarquardt(starts=4))
-    assert second.history[0].train <= 1.05 * first.train_rmse  # grids laid anew move it a little
+    assert second.history[0].train <= 1.05 * first.train_rmse  # setting the grids again changes it slightly
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What fit() chooses when nothing is said, and what it answers to settings that cannot be."""
+"""Defaults of fit(), and error messages for impossible settings."""
 
 import dataclasses
 import inspect
@@ -39,14 +39,14 @@ def choice(model, data=DATA, **settings):
 def test_auto_chooses_second_order_steps_for_small_problems():
     assert choice(KAN([2, 3, 1])) == ("lm", "60 residuals and 81 parameters are few enough for second-order steps")
     two = Dataset.from_arrays(DATA.X_train, DATA.X_train, test_size=0, validation_size=0)
-    assert choice(KAN([2, 2]), two)[1].startswith("120 residuals and 36 parameters")  # one a row and target
+    assert choice(KAN([2, 2]), two)[1].startswith("120 residuals and 36 parameters")  # one for each row and target
 
 
 @pytest.mark.parametrize(
     ("model", "rows"),
     [
-        pytest.param(KAN([2, 80, 1], grid=10), 60, id="parameters"),  # 3,360 of them
-        pytest.param(KAN([2, 50, 1], grid=10), 20000, id="both"),  # a row holds 750 of 2,100
+        pytest.param(KAN([2, 80, 1], grid=10), 60, id="parameters"),  # 3,360 parameters
+        pytest.param(KAN([2, 50, 1], grid=10), 20000, id="both"),  # a row depends on 750 of 2,100 parameters
     ],
 )
 def test_auto_chooses_gradient_steps_for_large_problems(model, rows):
@@ -92,7 +92,7 @@ def test_a_requested_optimizer_is_used(optimizer, name):
 
 @pytest.mark.parametrize(("optimizer", "limit"), [("lm", 100), ("lbfgs", 100), ("adam", 2000), (torch.optim.SGD, 2000)])
 def test_the_default_number_of_steps(optimizer, limit):
-    """The first event says how many there will be at most; a callback that returns True there ends the fit."""
+    """The first event contains the largest number of steps; a callback that returns True then ends the fit."""
     events = []
     optimizer = LevenbergMarquardt(starts=1) if optimizer == "lm" else optimizer
     fit = {"optimizer": optimizer, "callback": lambda event: events.append(event) or True}
@@ -102,7 +102,7 @@ def test_the_default_number_of_steps(optimizer, limit):
 
 
 def test_the_learning_rate_is_passed_to_the_optimizer():
-    """One step of SGD from the start, done by hand; torch makes the step, so that only the rate can differ."""
+    """Compared with one step of SGD in torch from the same start."""
     ways = []
     for lr in (1e-3, 1e-2):
         network = KAN([2, 1], seed=0)
@@ -136,12 +136,13 @@ def test_a_fit_uses_every_row_once_in_an_epoch():
     seen = []
 
     def loss(outputs, targets):
-        if len(targets) < 50:  # the other calls are those that watch the whole
+        if len(targets) < 50:  # calls with all rows are evaluations
             seen.extend(targets[:, 0].tolist())
         return (outputs - targets).square().mean()
 
     data = Dataset.from_arrays(x, x, test_size=0, validation_size=0)
-    knotwork.fit(KAN([1, 1], seed=0), data, loss=loss, optimizer=Adam(batch_size=16), steps=8)  # 16, 16, 16, 2 twice
+    # two epochs of batches of 16, 16, 16 and 2 rows
+    knotwork.fit(KAN([1, 1], seed=0), data, loss=loss, optimizer=Adam(batch_size=16), steps=8)
     assert sorted(seen[:50]) == sorted(seen[50:]) == x[:, 0].tolist()
     assert seen[:50] != seen[50:]
 
@@ -289,7 +290,7 @@ def test_an_unknown_setting_is_refused(settings, message, verb):
 
 @pytest.mark.parametrize("verb", [KAN.fit, knotwork.fit_multilevel, knotwork.fit_shapes, knotwork.fit_sparse])
 def test_every_function_passes_its_arguments_to_fit(verb, monkeypatch):
-    """Each argument that `fit` has too arrives in the options of the first fit, under the same name."""
+    """Each argument that `fit` also has is in the options of the first fit, under the same name."""
     received = []
 
     def fit_with(model, data, options, reporter):
@@ -299,7 +300,7 @@ def test_every_function_passes_its_arguments_to_fit(verb, monkeypatch):
     for module in ("kan", "training.multilevel", "training.shapes", "simplify.sparse"):
         monkeypatch.setattr(sys.modules[f"knotwork.{module}"], "fit_with", fit_with)
     names = inspect.signature(verb).parameters.keys() & {field.name for field in dataclasses.fields(FitOptions)}
-    names -= {"patience"} if verb is knotwork.fit_multilevel else set()  # there it counts levels
+    names -= {"patience"} if verb is knotwork.fit_multilevel else set()  # there patience counts levels
     assert len(names) >= 9
     values = {name: Adam() if name == "optimizer" else f"value of {name}" for name in names}
     with pytest.raises(KeyboardInterrupt):
@@ -371,7 +372,7 @@ def test_the_name_of_an_optimiser_means_its_default_value(short, value):
 
 
 def test_an_optimiser_of_the_user_needs_one_method():
-    """A class with one method is enough; what it knows of the fit is in the task."""
+    """The task that this method receives describes the fit."""
 
     class Doubling(Optimizer):
         def minimise(self, task):

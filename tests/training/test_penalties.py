@@ -1,4 +1,4 @@
-"""Penalties are those of eq. 2.17-2.20, and their quadratic model is one that second-order steps may trust."""
+"""Penalties are those of eq. 2.17-2.20, and their quadratic model is an upper bound for second-order steps."""
 
 import math
 
@@ -95,7 +95,7 @@ def test_one_dead_edge_leaves_the_slope_of_the_others_finite():
 
 
 def mixed():
-    """Splines, a product node, a named edge that trains, one that does not, and a removed edge."""
+    """A network with splines, a product node, a trainable and a fixed named edge, and a removed edge."""
     network, x = random_network((2, (2, 1), 1))
     network.fix_symbolic(0, 0, 0, "sin", params=(1.3, 0.2, 0.7, 0.1))
     network.fix_symbolic(0, 1, 1, "x^2", params=(0.9, 0.1, 0.4, -0.3), trainable=False)
@@ -109,7 +109,7 @@ def test_the_gradient_is_that_of_finite_differences(make, penalty):
     network, x = make()
     free = FreeParameters(network)
     gradient = penalty.quadratic(network, x, free)[1]
-    start, step = free.get(), 1e-6  # rounding 1e-16 / step and curvature step² balance near 1e-10
+    start, step = free.get(), 1e-6  # rounding errors of 1e-16 / step and truncation errors of step² are near 1e-10
     for p in range(free.size):
         ends = []
         for sign in (1, -1):
@@ -133,7 +133,7 @@ def test_the_curvature_is_symmetric_and_never_negative(make):
 
 
 def last_layer_edge(network, free, source, target):
-    """Places of one last-layer edge's coefficients and base weight in the vector of free parameters."""
+    """Positions of the coefficients and the base weight of an edge of the last layer in the parameter vector."""
     start = free.get()
     layer = network.layers[-1]
     with torch.no_grad():
@@ -146,7 +146,7 @@ def last_layer_edge(network, free, source, target):
 
 @pytest.mark.parametrize("make", [lambda: random_network((2, 3, 2)), mixed])
 def test_the_quadratic_model_lies_above_the_penalty_of_an_edge(make):
-    """Parabolas that touch |φ| from above: below it by 2 % of the edge's norm at most, which is the slack at φ = 0."""
+    """Parabolas touch |φ| from above. They may be 2 % of the norm lower, because of the smoothing at φ = 0."""
     network, x = make()
     penalty, free = Penalty(1.0, l1=1.0, entropy=0.0), FreeParameters(network)
     curvature, gradient = penalty.quadratic(network, x, free)

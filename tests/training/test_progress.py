@@ -1,4 +1,4 @@
-"""Progress: a line on terminals and in notebooks, plain text in a log if asked for, and nothing else anywhere."""
+"""Progress: a line in terminals and notebooks, plain text in a log on request, and no other output."""
 
 import builtins
 import dataclasses
@@ -155,7 +155,7 @@ print("after")
 
 
 def on_a_terminal(show, **environment):
-    """What a terminal of 80 columns receives on stderr, and stdout."""
+    """The output that a terminal of 80 columns receives on stderr, and stdout."""
     ours, theirs = pty.openpty()
     environment = {"TERM": "xterm-256color", "COLUMNS": "80", **environment}
     done = subprocess.Popen(
@@ -169,7 +169,7 @@ def on_a_terminal(show, **environment):
     while True:
         try:
             piece = os.read(ours, 65536)
-        except OSError:  # the other side is closed
+        except OSError:  # the other end is closed
             break
         if not piece:
             break
@@ -188,13 +188,13 @@ def test_a_terminal_shows_a_bar_that_is_removed_afterwards():
     bar = r"fit \(lm\), G=5 [━╸╺]+ 30/40 RMSE 1.00e-02, validation 2.00e-02 \d\d:\d\d"
     assert re.fullmatch(rf"searching\s+{bar}", last)
     assert all(len(line) <= 80 for frame in frames for line in frame.splitlines())
-    assert frames[-1].strip() == ""  # the last thing drawn is the empty line
+    assert frames[-1].strip() == ""  # the last frame is an empty line
     assert on_a_terminal(False) == ("", "after\n")
 
 
 @pytest.fixture
 def notebook(monkeypatch):
-    """A module IPython and a function get_ipython as notebooks have them; what was displayed, in order."""
+    """Simulates IPython in a notebook; returns the displayed outputs in order."""
     shown = []
 
     class Handle:

@@ -1,4 +1,4 @@
-"""Rows that count differently: a whole number is so many copies, zero is absence."""
+"""Sample weights: an integer weight equals that number of copies of a row, zero equals its absence."""
 
 from dataclasses import replace
 
@@ -44,7 +44,7 @@ def fitted(data, outputs, **settings):
 def test_integer_weights_equal_repeated_rows(optimizer, settings, loss, outputs):
     data, weights = rows(outputs=outputs if loss == "mse" else 1, labels=loss == "cross_entropy")
     settings = {**settings, "optimizer": optimizer, "loss": loss}
-    if optimizer in (ONE_START, "lbfgs"):  # before rounding errors have grown along flat directions
+    if optimizer in (ONE_START, "lbfgs"):  # compared before rounding errors have grown along flat directions
         settings["steps"] = 8 if optimizer == ONE_START else 1
     weighted, result = fitted(data, outputs, sample_weight=5 * weights, **settings)
     copied, expected = fitted(repeated(data, weights), outputs, **settings)
@@ -80,7 +80,7 @@ def test_equal_weights_change_only_rounding_errors():
 
 @pytest.mark.parametrize("starts", [1, 8])
 def test_small_weights_of_noisy_rows_give_smaller_errors(starts):
-    """Half of the rows have a hundred times the noise; weights of 1/variance give nearly what the others alone give."""
+    """Half of the rows have a hundred times the noise; with weights 1/variance they hardly change the fit."""
     generator = torch.Generator().manual_seed(1)
     data = kw.sample("exp(sin(pi*x) + y**2)", x=(-1, 1), y=(-1, 1), size=400, test_size=500, seed=0)
     deviations = torch.where(torch.arange(400) % 2 == 0, 1e-2, 1.0).double()

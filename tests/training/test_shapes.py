@@ -1,4 +1,4 @@
-"""Several shapes race from coarse to fine grids: the best on held-out rows comes first, and no model given changes."""
+"""A race of several shapes from coarse to fine grids: results are sorted by validation error, models do not change."""
 
 import pytest
 import torch

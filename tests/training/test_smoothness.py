@@ -1,4 +1,4 @@
-"""The weak smoothness penalty: nothing where rows decide, a polynomial where they do not."""
+"""The weak smoothness penalty: no effect where rows determine the curve, a polynomial elsewhere."""
 
 from dataclasses import replace
 
@@ -45,7 +45,7 @@ def test_the_added_terms_are_half_the_derivatives_of_the_penalty():
     at = free.get()
     more, slope = smoothness.add_to(matrix, gradient, at)
     direction = torch.randn(len(at), generator=torch.Generator().manual_seed(1), dtype=at.dtype)
-    values = [smoothness.value(at + step * direction) for step in (-1.0, 0.0, 1.0)]  # a quadratic: exact
+    values = [smoothness.value(at + step * direction) for step in (-1.0, 0.0, 1.0)]  # exact for a quadratic function
     assert float(direction @ (slope - gradient)) == pytest.approx((values[2] - values[0]) / 4, rel=1e-10)
     bend = float(direction @ (more - matrix) @ direction)
     assert bend == pytest.approx((values[2] - 2 * values[1] + values[0]) / 2, rel=1e-10)
@@ -83,12 +83,12 @@ def test_the_penalty_does_not_depend_on_the_units_of_targets_and_inputs():
                 layer.base_weights.mul_(unit)
         free, smoothness, _, _ = smooth(network, x)
         ratios.append(smoothness.value(free.get()) / float(network(x).detach().square().mean()))
-    # the last layer's curves count with the square of the unit, and so do the first one's through what depends on them
+    # the penalty scales with the square of the unit, also that of the first layer through the curves after it
     assert ratios[1] == pytest.approx(ratios[0], rel=1e-9)
 
 
 def test_a_curve_is_a_polynomial_where_there_are_no_rows():
-    """Rows leave out a gap and both ends of the grid; a cubic is found there all the same, by the smoothness alone."""
+    """A gap and both ends of the grid have no rows; the penalty alone determines a cubic there."""
     x = 2 * torch.rand(200, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
     x = x[(x[:, 0] < 0.2) | (x[:, 0] > 0.6)][:, :1]
     everywhere = torch.linspace(-1.5, 1.5, 101, dtype=torch.float64)[:, None]
@@ -101,7 +101,7 @@ def test_a_curve_is_a_polynomial_where_there_are_no_rows():
 
 
 def two_curves():
-    """Four waves along the first input, and exp along the second, where rows leave out the last 1.5 of 20 intervals."""
+    """Four waves in the first input, and exp in the second, where the last 1.5 of 20 intervals have no rows."""
     x = 2 * torch.rand(400, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
     x[:, 1] = 0.925 * x[:, 1] - 0.075
     beyond = torch.stack([torch.zeros(31), torch.linspace(0.85, 1, 31)], 1).double()
@@ -132,7 +132,7 @@ def test_the_added_terms_are_half_the_derivatives_also_after_weakening():
     at = free.get()
     value = smoothness.weaken(at, 1e-3 * smoothness.value(at))
     more, slope = smoothness.add_to(matrix, gradient, at)
-    assert float(at @ (slope - gradient)) == pytest.approx(value, rel=1e-9)  # a square form, at its own place
+    assert float(at @ (slope - gradient)) == pytest.approx(value, rel=1e-9)  # a quadratic form
     assert float(at @ (more - matrix) @ at) == pytest.approx(value, rel=1e-9)
 
 
@@ -162,7 +162,7 @@ def test_where_rows_determine_the_curve_the_error_is_that_of_the_best_spline():
 @pytest.mark.parametrize("even", [True, False])
 @pytest.mark.parametrize(("k", "grid"), [(1, 8), (3, 8), (5, 9)])
 def test_with_exact_rows_the_penalty_of_linear_jumps_is_zero(k, grid, even):
-    """The jumps of a spline whose k-th derivative has values of a parabola at the middles of its intervals."""
+    """Of a spline whose k-th derivative is that of a parabola in the middle of each interval."""
     network = KAN([1, 1], grid=grid, k=k, base="zero", grid_range=(-1, 1), seed=0)
     layer = network.layers[0]
     if not even:
@@ -186,7 +186,7 @@ def test_the_order_of_the_penalty_is_limited_by_the_number_of_intervals():
 
 
 def errors_beyond_the_rows(monkeypatch, noise):
-    """Of exp where 1.5 of 20 intervals hold no row: with the higher order for exact rows, and without."""
+    """Errors for exp where 1.5 of 20 intervals have no rows, with the higher order for exact rows and without."""
     x = torch.linspace(-1, 0.85, 150, dtype=torch.float64)[:, None]
     beyond = torch.linspace(0.85, 1, 31, dtype=torch.float64)[:, None]
     y = (2 * x).exp() + noise * torch.randn(150, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Training on batches: a stream is trained on like rows in memory, and what needs all rows says so."""
+"""Training on streams equals training on rows in memory; methods that need all rows refuse a stream."""
 
 import dataclasses
 import math
@@ -25,7 +25,7 @@ def bumps(size=300, **options):
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    """3,000 rows of bumps in Parquet."""
+    """A Parquet file of 3,000 rows of bumps."""
     data = bumps(3000)
     frame = pd.DataFrame(data.X_train.numpy(), columns=["x", "y"]).assign(f=data.y_train.numpy())
     path = tmp_path_factory.mktemp("tables") / "bumps.parquet"
@@ -49,7 +49,7 @@ def timeless(result):
 
 
 def test_training_on_a_stream_equals_a_training_loop_in_torch(table):
-    """Plain Adam on the batches of two epochs, done here, ends in the very state that the fit passes through."""
+    """Adam on the batches of two epochs, written in torch, reaches the same state as the fit."""
     source = stream_parquet(table, "f", buffer=500)
     network = KAN([2, 3, 1], seed=0, grid_range=(-1, 1))
     twin, steps, ends = network.copy(), 54, []
@@ -75,7 +75,7 @@ def test_training_on_a_stream_equals_a_training_loop_in_torch(table):
 
 @pytest.mark.parametrize("model", [lambda: KAN([2, 3, 1], seed=0), lambda: MLP([2, 8, 1], seed=0)])
 def test_an_epoch_from_a_stream_equals_an_epoch_in_memory(model):
-    """The same batches in the same order, watched on the same rows: the same fit, bit for bit."""
+    """With the same batches in the same order and the same evaluation rows, the fits agree bit for bit."""
     data = bumps()
     order = torch.randperm(300, generator=torch.Generator().manual_seed(5)).split(64)
     streamed = Stream(data, lambda size, seed: ((data.X_train[rows], data.y_train[rows]) for rows in order))

@@ -1,4 +1,4 @@
-"""Which state of a fit is kept."""
+"""The state that a fit keeps."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from knotwork.training.watch import Watch
 
 
 def watching(bias, first=2.0, alike=1.0):
-    """A watch over a model with one number, `bias`, whose state tells which value was offered last and kept."""
+    """A `Watch` of a model with one number, which shows the state that was kept."""
     rows = torch.zeros(3, 1), torch.full((3, 1), first**0.5)
     nothing = torch.zeros(0, 1), torch.zeros(0, 1)
     objective = make_objective(bias, "mse", 0.0, 1.0, 1.0, False)
@@ -36,8 +36,8 @@ class Bias(nn.Module):
         (1.1, [1.0, 1.05], 2),
         (1.1, [1.0, 1.05, 1.12], 2),
         (1.1, [1.0, 1.05, 1.12, 0.5, 0.56], 4),
-        (1.1, [1.0, 1.09, 1.18], 2),  # measured by the lowest, not by the one that was kept
-        (1.1, [1.9, 2.05], 1),  # no worse than at the start
+        (1.1, [1.0, 1.09, 1.18], 2),  # compared with the lowest value, not with the kept one
+        (1.1, [1.9, 2.05], 1),  # not worse than at the start
         (1.1, [float("nan")], 0),
     ],
 )
@@ -53,7 +53,7 @@ def test_the_last_state_that_is_nearly_as_good_as_the_best_is_kept(alike, values
 
 @pytest.mark.parametrize("seed", [0, 18])
 def test_the_kept_state_is_accurate_at_the_ends_of_the_grid(seed):
-    """States before had a lower loss by a few percent, and corners where no row was were wrong by forty times that."""
+    """Earlier states have a loss that is a few percent lower, but forty times larger errors in corners without rows."""
     data = sample("exp(sin(pi*x) + y**2)", x=(-1, 1), y=(-1, 1), size=1000, test_size=2000, seed=seed)
     model = KAN([2, 1, 1], grid=5, seed=seed)
     result = model.fit(data, seed=seed)
