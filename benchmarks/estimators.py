@@ -1,12 +1,12 @@
-"""How well KANRegressor and KANClassifier predict, beside scikit-learn's own estimators on the same splits.
+"""The accuracy of KANRegressor and KANClassifier compared with estimators of scikit-learn on the same splits.
 
     python benchmarks/estimators.py [--repeats 1] [--out benchmarks/results/estimators.json] [--reports FOLDER]
 
 Diabetes (442 rows, 10 columns): r² on the test rows of repeated five-fold cross-validation. Every estimator chooses
-its settings by a grid search in five folds of the training rows alone. Breast cancer (569 rows, 30 columns) and digits
+its settings by a grid search in five folds of the training rows. Breast cancer (569 rows, 30 columns) and digits
 (1,797 rows, 64 columns, 10 classes): accuracy and log loss on the test rows of five stratified folds, with default
-settings, the MLP behind a StandardScaler. Estimators with a seed get the number of the split. Seconds are of one
-processor, a fit (for diabetes, with its search). --reports writes a page for each table, about the first split.
+settings; the MLP follows a StandardScaler. The seed of an estimator is the number of the split. Seconds are for one
+fit (for diabetes, including its search) on one processor. --reports writes a report of the first split of each table.
 """
 
 import argparse
@@ -33,11 +33,11 @@ import knotwork as kw
 
 
 def scaled(model: object) -> Pipeline:
-    """The estimator behind a StandardScaler."""
+    """The estimator after a StandardScaler."""
     return Pipeline([("scale", StandardScaler()), ("model", model)])
 
 
-REGRESSORS = {  # with the grids that are searched
+REGRESSORS = {  # with the settings of their grid search
     "KANRegressor": (kw.KANRegressor(), {"hidden": [(), 2, 5], "grid": [2, 5]}),
     "Ridge": (Ridge(), {"alpha": np.logspace(-3, 3, 13)}),
     "GradientBoosting": (
@@ -58,7 +58,7 @@ TABLES = {"breast_cancer": load_breast_cancer, "digits": load_digits}
 
 
 def seeded(model: object, seed: int) -> object:
-    """A fresh copy with that seed wherever it takes one."""
+    """A new copy with that seed, if the estimator has one."""
     model = clone(model)
     names = [name for name in model.get_params() if name.split("__")[-1] == "random_state"]
     return model.set_params(**dict.fromkeys(names, seed))
@@ -74,7 +74,7 @@ def summary(values: list[float]) -> dict:
 
 
 def regression(repeats: int) -> dict:
-    """r² of every regressor on every split of the diabetes table, and what was chosen."""
+    """r² of every regressor on every split of the diabetes table, and the chosen settings."""
     X, y = load_diabetes(return_X_y=True, as_frame=True)
     splits = list(RepeatedKFold(n_splits=5, n_repeats=repeats, random_state=0).split(X))
     found = {}
@@ -114,7 +114,7 @@ def classification(table: str) -> dict:
 
 
 def line(table: str, name: str, measure: str, found: dict) -> str:
-    """One line of the table on the screen."""
+    """One line of the printed table."""
     score, seconds = found[measure], found["seconds"]
     return (
         f"{table:<14} {name:<21} {measure:<9} {score['mean']:.4f} ± {score['std']:.4f}   {seconds['mean']:7.2f} s a fit"
@@ -122,7 +122,7 @@ def line(table: str, name: str, measure: str, found: dict) -> str:
 
 
 def write_reports(folder: Path) -> None:
-    """A page for each table: the estimator with default settings on the first split."""
+    """Write a report for each table: the estimator with default settings on the first split."""
     folder.mkdir(parents=True, exist_ok=True)
     kinds = {
         "diabetes": (kw.KANRegressor, load_diabetes),
@@ -139,9 +139,11 @@ def write_reports(folder: Path) -> None:
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=1, help="times that the diabetes table is split in five")
+    parser.add_argument("--repeats", type=int, default=1, help="number of five-fold splits of the diabetes table")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/estimators.json"))
-    parser.add_argument("--reports", type=Path, help="write a page for each table there, and measure nothing")
+    parser.add_argument(
+        "--reports", type=Path, help="write a report of each table into this folder, and measure nothing"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", ConvergenceWarning)

@@ -1,22 +1,22 @@
-"""How many of the Feynman equations each method finds, from 1,000 points, in at most a minute, on one thread.
+"""The number of Feynman equations that each method finds from 1,000 points in at most a minute on one thread.
 
     python benchmarks/feynman.py [--method knotwork] [--noise 0] [--seeds 1] [--jobs 2] [--sample 40] [NAME ...]
         [--units]
 
-`feynman.csv` holds the equations of "AI Feynman" (Udrescu and Tegmark 2020) with the ranges of their variables, a
-hundred and the twenty bonus equations, B1 to B20. Inputs are drawn uniformly; noise is Gaussian, of noise * rms(y).
-No method is given the shape or the functions, and none the units, unless knotwork is, with `--units`: they are in
-`feynman_units.csv`, the unit of the target follows from the truth, and the results belong in a file of their own. A
-formula counts as exact if it equals the truth up to a constant factor or a constant offset, as SRBench counts (La Cava
-et al. 2021): judged at points of ranges a fifth wider than those of the data, to 1e-6 of their spread; with `rounded`,
-after the constants of both are rounded to three decimals, which SRBench does; and with `form`, after its constants were
-fitted again in double precision and made simple where the data allow it, the same way for every method, so that no
-method loses by its arithmetic or by how it prints. One JSON line a run; a run whose line is in the output file is not
-repeated. `--sample 40` takes that many equations, always the same. `pip install -r benchmarks/rivals.txt` installs the
-other methods.
+`feynman.csv` holds the hundred equations of "AI Feynman" (Udrescu and Tegmark 2020) and the twenty bonus equations, B1
+to B20, with the ranges of their variables. Inputs are drawn uniformly; noise is Gaussian with standard deviation
+noise * rms(y). No method receives the shape, the functions or the units, except knotwork with `--units`: the units of
+inputs are in `feynman_units.csv`, the unit of the target follows from the true equation, and the results go to a
+separate file. A formula is exact if it equals the truth up to a constant factor or a constant offset, as in SRBench (La
+Cava et al. 2021). It is evaluated at points of ranges a fifth wider than those of the data, and must agree to 1e-6 of
+their spread. `rounded` is the same after the constants of both are rounded to three decimals, as SRBench does. `form`
+is the same after the constants were fitted again in double precision and replaced by simple numbers where the data
+allow it; this is done for every method, so that arithmetic and printed digits make no difference. Every run is one JSON
+line; a run whose line is in the output file is not repeated. `--sample 40` selects that number of equations, always the
+same. `pip install -r benchmarks/rivals.txt` installs the other methods.
 
 pyoperon 0.6.2 searches for half a minute of processor time, or until its error is a millionth of the spread, and
-chooses by description length, with the noise given; gplearn 0.4.3 has its own settings but for the functions.
+selects by description length with the given noise; gplearn 0.4.3 has default settings except for the functions.
 """
 
 import argparse
@@ -42,12 +42,12 @@ from knotwork.formulas.constants import Constants, Sample, fitted, simplified
 
 ROWS = 1000
 SECONDS = 60.0
-SHARE = 30.0  # seconds of processor time that pyoperon is given
+SHARE = 30.0  # seconds of processor time for pyoperon
 HERE = Path(__file__).parent
 
 
 def equations() -> dict[str, tuple[str, dict[str, tuple[float, float]]]]:
-    """Formula and ranges of every equation, by its name."""
+    """Formula and ranges of every equation, by name."""
     with (HERE / "feynman.csv").open() as file:
         rows = list(csv.DictReader(file))
     split = {row["name"]: [part.split(":") for part in row["ranges"].split(";")] for row in rows}
@@ -67,7 +67,7 @@ def by_knotwork(X: np.ndarray, y: np.ndarray, names: list[str], seed: int, noise
 def by_knotwork_with_units(
     X: np.ndarray, y: np.ndarray, names: list[str], seed: int, noise: float, target: str
 ) -> tuple[sympy.Expr, dict]:
-    """The formula that `discover` chooses when it is given the units, that of the target too."""
+    """The formula that `discover` chooses if the units of inputs and target are specified."""
     with (HERE / "feynman_units.csv").open() as file:
         known = {row["variable"]: row["unit"] for row in csv.DictReader(file)}
     units = {**{name: known[name] for name in names}, "the target": target}
@@ -78,7 +78,7 @@ def by_knotwork_with_units(
 
 
 def by_operon(X: np.ndarray, y: np.ndarray, names: list[str], seed: int, noise: float) -> tuple[sympy.Expr, dict]:
-    """The model of least description length of pyoperon's front, after half a minute of processor time."""
+    """The model with the smallest description length on pyoperon's front after half a minute of processor time."""
     from pyoperon.sklearn import SymbolicRegressor
 
     spread, began = float(np.std(y)), time.process_time()
@@ -98,7 +98,7 @@ def by_operon(X: np.ndarray, y: np.ndarray, names: list[str], seed: int, noise: 
 
 
 def by_gplearn(X: np.ndarray, y: np.ndarray, names: list[str], seed: int, noise: float) -> tuple[sympy.Expr, dict]:
-    """What gplearn's regressor ends with."""
+    """The formula of gplearn's regressor."""
     from gplearn.functions import make_function
     from gplearn.genetic import SymbolicRegressor
 
@@ -127,7 +127,7 @@ def _infix(program: list) -> str:
         parts = [take() for _ in range(item.arity)]
         if item.name in signs:
             return f"({parts[0]} {signs[item.name]} {parts[1]})"
-        inner = f"Abs({parts[0]})" if item.name in ("sqrt", "log") else parts[0]  # as it protects them
+        inner = f"Abs({parts[0]})" if item.name in ("sqrt", "log") else parts[0]  # the protected functions of gplearn
         return f"{item.name}({inner})"
 
     items = iter(program)
@@ -141,7 +141,7 @@ def _read(written: str, names: list[str]) -> sympy.Expr:
 
 
 def refined(found: sympy.Expr, X: np.ndarray, y: np.ndarray, names: list[str]) -> sympy.Expr:
-    """The expression with its decimals fitted to the rows anew, and simple ones in their place where rows allow."""
+    """The expression with its decimals fitted to the rows again, or replaced by simple numbers where rows allow."""
     constants = Constants()
     free = found.xreplace({number: constants(float(number)) for number in found.atoms(sympy.Float)})
     columns = {name: torch.as_tensor(column) for name, column in zip(names, X.T, strict=True)}
@@ -161,14 +161,14 @@ UNITS = "knotwork, units"
 
 
 def target_unit(name: str) -> str:
-    """What an equation gives, from the units of its variables."""
+    """The unit of the target of an equation, from the units of its variables."""
     with (HERE / "feynman_units.csv").open() as file:
         known = {row["variable"]: unit_of(row["unit"]) for row in csv.DictReader(file)}
     return base_units(powers_of(parse(equations()[name][0]), known))
 
 
 def run(method: str, name: str, noise: float, seed: int) -> dict:
-    """One search: what was found, whether it is exact, and the seconds it took."""
+    """One search: the formula, whether it is exact, and the seconds."""
     torch.set_num_threads(1)
     formula, ranges = equations()[name]
     data = kw.sample(formula, **ranges, size=ROWS, test_size=ROWS, validation_size=1, noise=noise, seed=seed)
@@ -179,7 +179,7 @@ def run(method: str, name: str, noise: float, seed: int) -> dict:
             functools.partial(by_knotwork_with_units, target=target_unit(name)) if method == UNITS else METHODS[method]
         )
         found, more = search(X, y, names, seed, noise)
-    except Exception as error:  # counts as not found, and is seen in the results
+    except Exception as error:  # counts as not found; the error is in the results
         return {
             "method": method, "name": name, "noise": noise, "seed": seed, "exact": False, "rounded": False,
             "error": repr(error)[:200], "seconds": round(time.perf_counter() - began, 2),
@@ -205,7 +205,7 @@ def run(method: str, name: str, noise: float, seed: int) -> dict:
 
 
 def same(found: sympy.Expr, truth: sympy.Expr, ranges: dict[str, tuple[float, float]]) -> bool:
-    """Whether the ratio or the difference of two expressions is constant, by their values beyond the data too."""
+    """Whether the ratio or the difference of two expressions is constant, also at points outside the data."""
     rng = np.random.default_rng(0)
     points = [rng.uniform(low - 0.2 * (high - low), high + 0.2 * (high - low), 2000) for low, high in ranges.values()]
     values, target = (np.asarray(to_numpy(e, list(ranges))(*points), dtype=float) for e in (found, truth))
@@ -214,7 +214,7 @@ def same(found: sympy.Expr, truth: sympy.Expr, ranges: dict[str, tuple[float, fl
         return False
     values, target = values[both], target[both]
     scale = float(values @ target) / float(values @ values)
-    near = np.abs(target) < np.quantile(np.abs(target), 0.9)  # poles beyond the data would set the scale
+    near = np.abs(target) < np.quantile(np.abs(target), 0.9)  # poles outside the data would determine the scale
     difference = target - values
     small = 1e-6 * target[near].std()
     return bool(
@@ -227,17 +227,17 @@ def same(found: sympy.Expr, truth: sympy.Expr, ranges: dict[str, tuple[float, fl
 
 
 def rounded(expression: sympy.Expr) -> sympy.Expr:
-    """With π as a number, and decimals rounded to three places."""
+    """The expression with π as a number and decimals rounded to three places."""
     number = expression.xreplace({sympy.pi: sympy.Float(np.pi), sympy.E: sympy.Float(np.e)})
     return number.xreplace({c: sympy.Float(round(float(c), 3)) for c in number.atoms(sympy.Float)})
 
 
 def main() -> None:
-    """Run what is missing and print the table."""
+    """Run the missing cases and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="equations to run; all by default")
     parser.add_argument("--method", choices=METHODS, default="knotwork")
-    parser.add_argument("--units", action="store_true", help="tell knotwork the units")
+    parser.add_argument("--units", action="store_true", help="specify the units for knotwork")
     parser.add_argument("--noise", type=float, default=0.0)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)

@@ -1,11 +1,11 @@
-"""How often `discover` finds a known formula exactly, and how long it takes.
+"""How often `discover` finds a known formula exactly, and in what time.
 
     python benchmarks/formulas.py [--seeds 20] [--out formulas.jsonl] [NAME ...]
 
-Default settings throughout, with J0 in the library for the formula that holds it: 1,000 training rows without noise.
-One JSON line a run; a run whose line is in the output file already is not repeated. A formula counts as exact if it
-differs from the truth by less than 1e-6 of the truth's rms on 10,000 fresh points and its text, with constants rounded
-to six digits, simplifies to the true expression.
+All settings are defaults, with J0 in the library for the formula that contains it; 1,000 training rows without noise.
+Every run is one JSON line; a run whose line is in the output file is not repeated. A formula is exact if it differs
+from the truth by less than 1e-6 of the truth's rms on 10,000 new points, and its text, with constants rounded to six
+digits, simplifies to the true expression.
 """
 
 import argparse
@@ -37,7 +37,7 @@ MORE_FUNCTIONS = {"exp(J0(20*x) + y**2)": ["J0"]}  # beyond the default library
 
 
 def run(text: str, seed: int) -> dict:
-    """One discovery: what was found, whether it is exact, and the seconds it took."""
+    """One discovery: the formula, whether it is exact, and the seconds."""
     ranges = CASES[text]
     data = kw.sample(text, **ranges, size=1000, test_size=1000, seed=seed)
     began = time.perf_counter()
@@ -64,7 +64,7 @@ def run(text: str, seed: int) -> dict:
 
 
 def main() -> None:
-    """Run what is missing and print the table."""
+    """Run the missing cases and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="formulas to run; all by default")
     parser.add_argument("--seeds", type=int, default=20)

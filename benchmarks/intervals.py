@@ -1,10 +1,10 @@
-"""How often the true constants lie inside their 95 % intervals, over repeats of a toy with noise.
+"""How often 95 % intervals contain the true constants, in repeats of a toy example with noise.
 
     python benchmarks/intervals.py [--repeats 100] [--out intervals.jsonl]
 
-`discover` is given 1,000 rows of 1.7·exp(sin(2.3 x) + 0.8 y²) with 5 % noise, each repeat with noise and rows of its
-own. A repeat counts where each true constant has a decimal of its own in the formula, the nearest one:
-is the truth within 1.96 of its standard errors? One JSON line a repeat; those in the output file are not run again.
+`discover` receives 1,000 rows of 1.7·exp(sin(2.3 x) + 0.8 y²) with 5 % noise, different in every repeat. A repeat
+counts if each true constant has a different nearest decimal number in the formula. The interval contains the truth if
+it is within 1.96 standard errors. Every repeat is one JSON line; those in the output file are not run again.
 """
 
 import argparse
@@ -20,7 +20,7 @@ WIDE = 1.96  # standard errors
 
 
 def run(seed: int) -> dict:
-    """One search: the formula, and whether each constant's interval holds the truth."""
+    """One search: the formula, and whether the interval of each constant contains the true value."""
     data = kw.sample(FORMULA, x=(-1, 1), y=(-1, 1), size=800, validation_size=200, noise=0.05, seed=seed)
     formula = kw.discover(data, seed=seed, time_budget=55).formula
     found = {}
@@ -34,7 +34,7 @@ def run(seed: int) -> dict:
 
 
 def main() -> None:
-    """Run what is missing and print the shares."""
+    """Run the missing repeats and print the shares."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--out", type=Path, default=Path("intervals.jsonl"))

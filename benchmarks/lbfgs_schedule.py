@@ -1,4 +1,4 @@
-"""L-BFGS on the paper's schedule: exp(sin(pi x) + y²), [2, 5, 1], 1,000 rows, grids 3, 5, 10, 20, 200 steps a level.
+"""L-BFGS with the paper's grids 3, 5, 10, 20 and 200 steps each: exp(sin(pi x) + y²), [2, 5, 1], 1,000 rows.
 
     python benchmarks/lbfgs_schedule.py [--seeds 5]
 
@@ -13,7 +13,7 @@ import knotwork as kw
 
 
 def main() -> None:
-    """One JSON line a seed."""
+    """Print one JSON line for each seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=200)

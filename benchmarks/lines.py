@@ -1,18 +1,18 @@
-"""Results as JSON lines: what is in the file need not be run again, and an interrupted run loses nothing."""
+"""Results as JSON lines: results in the file are not computed again, and an interrupted run loses nothing."""
 
 import json
 from pathlib import Path
 
 
 class Lines(list[dict]):
-    """The rows of a file of results, empty if there is none."""
+    """The rows of a file of results; empty if there is no file."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(map(json.loads, path.read_text().splitlines()) if path.exists() else ())
         self.path = path
 
     def add(self, row: dict) -> dict:
-        """Append a row here and to the file; the row as the file holds it."""
+        """Append a row here and to the file. Returns the row as read from the file."""
         line = json.dumps(row)
         with self.path.open("a") as file:
             file.write(line + "\n")

@@ -1,4 +1,4 @@
-"""Levenberg-Marquardt for MLPs, so that the baseline of `toys.py` is trained as our networks are.
+"""Levenberg-Marquardt for MLPs, so that the baseline of `toys.py` is trained like the KANs.
 
 python benchmarks/mlp_lm.py                 # compares its Jacobian with finite differences
 """
@@ -26,9 +26,9 @@ RACE = 30  # steps of every start in a race
 
 @torch.no_grad()
 def jacobian(model: kw.MLP, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Outputs (batch, 1) and their derivatives by the parameters (batch, P), as `parameters()` has them."""
+    """Outputs (batch, 1) and their derivatives by the parameters (batch, P), in the order of `parameters()`."""
     linears = [layer for layer in model.layers if isinstance(layer, nn.Linear)]
-    values, before = [x], []  # what enters each linear map, and what leaves it
+    values, before = [x], []  # inputs and outputs of each linear map
     for linear in linears:
         before.append(linear(values[-1]))
         values.append(nn.functional.silu(before[-1]))
@@ -78,13 +78,13 @@ class MLPProblem(VectorProblem):
 def levenberg_marquardt(
     model: kw.MLP, x: Tensor, y: Tensor, *, steps: int, tolerance: float = 1e-5, patience: int = 10
 ) -> int:
-    """The steps of `knotwork.training.levenberg_marquardt` for an MLP with one output, in place; steps taken."""
+    """The steps of `knotwork.training.levenberg_marquardt` for an MLP with one output; the number of steps."""
     options = Options(steps=steps, tolerance=tolerance, patience=patience)
     return gauss_newton(MLPProblem(model, x, y), options).steps
 
 
 def raced(width: list[int], x: Tensor, y: Tensor, *, starts: int, steps: int, seed: int) -> tuple[kw.MLP, int]:
-    """The best of `starts` after a few steps each, trained on; with the steps it took."""
+    """The best of `starts` after a few steps each, trained further, and its number of steps."""
     rivals = [kw.MLP(width, seed=1000 * seed + n) for n in range(starts)]
     for rival in rivals:
         levenberg_marquardt(rival, x, y, steps=RACE)
@@ -94,7 +94,7 @@ def raced(width: list[int], x: Tensor, y: Tensor, *, starts: int, steps: int, se
 
 
 def check() -> float:
-    """The largest difference between the Jacobian of an MLP and finite differences, which must be rounding."""
+    """The largest difference between the Jacobian of an MLP and finite differences: a rounding error."""
     model, worst, h = kw.MLP([2, 4, 3, 1], seed=0), 0.0, 1e-5
     x = torch.rand(20, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     columns, parameters = jacobian(model, x)[1], list(model.parameters())

@@ -1,21 +1,22 @@
-"""Error against number of parameters on the paper's Poisson problem (its section 3.4), in L2 and in H1.
+"""Errors in L2 and H1 over the number of parameters for the paper's Poisson problem (its section 3.4).
 
-    python benchmarks/poisson.py                        # every method that is not there yet
+    python benchmarks/poisson.py                        # every method without results
     python benchmarks/poisson.py kan-lm mlp-lm --seeds 1
-    python benchmarks/poisson.py coarse-sample          # the jumps of the paper's appendix E
-    python benchmarks/poisson.py --summary              # run nothing: the table, and writes results/poisson.png
+    python benchmarks/poisson.py coarse-sample          # the errors of the paper's appendix E
+    python benchmarks/poisson.py --summary              # run nothing, print the table, write results/poisson.png
 
 Every run is one JSON line in `results/poisson.jsonl`. The methods:
 
 - `kan-lm`: [2, 5, 1] of order 5 and of order 3 by `pde.solve` on G = 5, refined, solved again; default settings.
-- `kan-paper`: the paper's method in our library: [2, 10, 1] of order 3, its initial values, G = 5, 10, 20 with 250
-  steps of L-BFGS each, 10,000 points on a lattice and 800 on the edge, 0.01 times the mean squared residual plus that
-  of the edge; hidden grids follow their values in the first 50 steps of each grid.
-- `mlp-lm`: tanh networks by the same Levenberg-Marquardt as ours (damping, scaling, geodesic acceleration, balanced
-  edge), the best of four starts after 30 steps, then up to 300 more, at three Sobol points a parameter, 600 at least.
+- `kan-paper`: the paper's method in knotwork: [2, 10, 1] of order 3, the paper's initial values, G = 5, 10, 20 with 250
+  steps of L-BFGS each, 10,000 points on a lattice and 800 on the boundary, 0.01 times the mean squared residual plus
+  that of the boundary; hidden grids are fitted to their values in the first 50 steps of each grid.
+- `mlp-lm`: tanh networks by the same Levenberg-Marquardt method (damping, scaling, geodesic acceleration, balanced
+  boundary term): the best of four starts after 30 steps, then up to 300 more, at three Sobol points for each
+  parameter, but at least 600.
 - `mlp-lbfgs`: the same networks, points and weights by 3,000 steps of L-BFGS.
-- `coarse-sample`: our [2, 5, 1], k = 3, on grids finer and finer with a sample that stays: a lattice of 15 x 15 points,
-  and 225 scattered ones. `pde.solve` takes more points on finer grids: that is `kan-lm`.
+- `coarse-sample`: [2, 5, 1], k = 3, on increasingly fine grids with a fixed sample: a lattice of 15 x 15 points, or 225
+  scattered points. (`pde.solve` uses more points on finer grids: that is `kan-lm`.)
 
 Errors are root mean squares at 10,000 Sobol points: of u, and of u and its gradient together.
 """
@@ -73,7 +74,7 @@ TEST = sobol_points(10000, BOX, 2**31 - 1)
 
 
 def source(x: Tensor) -> Tensor:
-    """The right side of the equation at one point x (2,)."""
+    """The right-hand side of the equation at one point x (2,)."""
     s, y = torch.sin(math.pi * x[0]), x[1]
     slope = 2 * math.pi * torch.cos(math.pi * y**2) - (2 * math.pi * y) ** 2 * torch.sin(math.pi * y**2)
     return s * (slope - math.pi**2 * torch.sin(math.pi * y**2))
@@ -101,7 +102,7 @@ def of_kan(model: kw.KAN) -> dict:
 
 
 def kan_lm(k: int, seed: int) -> Iterator[dict]:
-    """Ours, level by level."""
+    """`pde.solve` on each level."""
     problem, model = library.poisson(), None
     for grid in GRIDS:
         if model is None:
@@ -113,7 +114,7 @@ def kan_lm(k: int, seed: int) -> Iterator[dict]:
 
 
 def lattice(n: int) -> Tensor:
-    """n x n points with those on the edge, (n², 2)."""
+    """n x n points including those on the boundary, (n², 2)."""
     axis = torch.linspace(-1, 1, n, dtype=torch.float64)
     return torch.cartesian_prod(axis, axis)
 
@@ -174,7 +175,7 @@ class Network(torch.nn.Module):
 
 
 class Rows:
-    """Weighed residuals of a network at points of the equation and of the edge, and their Jacobian."""
+    """Weighted residuals of a network at points of the equation and of the boundary, and their Jacobian."""
 
     def __init__(self, network: Network, seed: int) -> None:
         self.network = network
@@ -188,7 +189,7 @@ class Rows:
         self.weights = [1.0, 1.0]
 
     def balance(self, p: Tensor) -> None:
-        """As `System.balance`."""
+        """Set the weights as `System.balance` does."""
         moves = [float(self._columns(f, p, x).square().sum()) / len(x) for f, x in self.parts]
         self.weights = [1.0, max(moves[0] / moves[1], 1.0)]
 
@@ -274,7 +275,7 @@ def lbfgs(rows: Rows, p: Tensor, steps: int) -> Tensor:
 
 
 def coarse_sample(sample: str, seed: int) -> Iterator[dict]:
-    """Grids finer than a sample that stays: the loss at the points, and the residual and error elsewhere."""
+    """Grids that are finer than a fixed sample: the loss at its points, and residual and error elsewhere."""
     x = lattice(15) if sample == "lattice" else sobol_points(225, BOX, seed)
     problem = library.poisson()
     model = set_to_domain(kw.KAN([2, 5, 1], grid=GRIDS[0], k=3, seed=seed, base="zero"), problem)
@@ -292,7 +293,7 @@ def coarse_sample(sample: str, seed: int) -> Iterator[dict]:
 
 
 def runs(seeds: int) -> Iterator[tuple[dict, Callable[[], list[dict]]]]:
-    """What names each run, and how it is made."""
+    """The description of each run, and the function that makes it."""
     for seed in range(seeds):
         for k in (5, 3):
             yield {"method": "kan-lm", "shape": f"k = {k}", "seed": seed}, lambda k=k, s=seed: list(kan_lm(k, s))
@@ -345,7 +346,7 @@ def summary(lines: list[dict]) -> str:
 
 
 def draw_figure(lines: list[dict]) -> None:
-    """Two panels, L2 and H1 against the number of parameters."""
+    """Two panels: L2 and H1 over the number of parameters."""
     import matplotlib.pyplot as plt
     from matplotlib.ticker import NullFormatter
 

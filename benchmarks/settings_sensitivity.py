@@ -1,11 +1,10 @@
-"""What half and double of the ten most important settings do, on small cases.
+"""The effect of half and double of the ten most important settings in small cases.
 
     python benchmarks/settings_sensitivity.py [--out benchmarks/results/settings_sensitivity.jsonl] [--only FIELD]
 
-Every case is run with the value as it is, with half and with double of it; everything else stays the same. Costs are
-counted in steps, fits or evaluations rather than in seconds, so that the results do not depend on the machine. Rows
-that are in the file are not run again. docs/settings.md shows the file as a table. The whole takes some ten minutes
-on one core.
+Every case is run with the value, with half and with double of it; all other settings stay the same. Costs are counted
+in steps, fits or evaluations and not in seconds, so that the results do not depend on the machine. Rows that are in
+the file are not run again. docs/settings.md shows the file as a table. All cases take about ten minutes on one core.
 """
 
 import argparse
@@ -57,7 +56,7 @@ def noisy() -> dict[str, object]:
 
 
 def levels() -> dict[str, object]:
-    """400 rows of the same function with 0.2 % noise, grids from 3 on, a network [2, 1, 1], three seeds."""
+    """400 rows of the same function with 0.2 % noise, grids from G = 3, a network [2, 1, 1], three seeds."""
     errors, grids = [], []
     for seed in range(3):
         data = kw.sample(WAVE, **BOX, size=400, noise=0.002, seed=seed)
@@ -117,7 +116,7 @@ def table() -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Setting:
-    """A field of a settings instance, by room and name, and the case that shows what it does."""
+    """A field of a settings instance, by folder and name, and the case that shows its effect."""
 
     room: str
     instance: str
@@ -126,7 +125,7 @@ class Setting:
 
     @property
     def settings(self) -> Any:
-        """The instance of the package."""
+        """The settings instance of that folder."""
         return getattr(import_module(f"knotwork.{self.room}.settings"), self.instance)
 
 
@@ -147,7 +146,7 @@ SETTINGS = [
 
 @contextmanager
 def changed(settings: Any, field: str, value: float) -> Iterator[None]:
-    """The frozen settings with another value of one field, for as long as the block runs."""
+    """Give one field of the frozen settings another value while the block runs."""
     before = getattr(settings, field)
     object.__setattr__(settings, field, value)
     try:
@@ -157,17 +156,17 @@ def changed(settings: Any, field: str, value: float) -> Iterator[None]:
 
 
 def values(value: float) -> dict[str, float]:
-    """The value, half and double of it; whole numbers stay whole and at least 1."""
+    """The value, half and double of it; integers stay integers of at least 1."""
     if isinstance(value, int):
         return {"as it is": value, "half": max(1, value // 2), "double": 2 * value}
     return {"as it is": value, "half": value / 2, "double": 2 * value}
 
 
 def main() -> None:
-    """Run what is not in the file yet."""
+    """Run the cases that are not in the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/settings_sensitivity.jsonl"))
-    parser.add_argument("--only", help="run this field alone")
+    parser.add_argument("--only", help="run only this field")
     options = parser.parse_args()
     torch.set_num_threads(1)
     rows = Lines(options.out)

@@ -1,15 +1,16 @@
-"""The fifteen special functions of the paper (its section 3.2, table 2), their shapes unknown.
+"""The fifteen special functions of the paper (its section 3.2, table 2) with unknown shapes.
 
-    python benchmarks/special.py                        # everything that is not there yet
+    python benchmarks/special.py                        # all missing results
     python benchmarks/special.py jv kv --seeds 0
     python benchmarks/special.py --summary              # run nothing, print what is there
 
-3,000 rows drawn uniformly, of which 500 are held out; 2,000 others give the test RMSE, which chooses nothing. For
-every function `fit_shapes` races the same SHAPES on the same grids, none with more parameters than the paper's network
-at G = 200. The two that are best on held-out rows, and both again after another fit to all 3,000 rows, are rivals, and
-the one nearest to the median of them over the domain is chosen: rows are few in its corners, where a network may go
-astray. Every result is one JSON line in `results/special.jsonl`; `normalised` is the test RMSE over the standard
-deviation of the targets, `rivals' rmse` are test RMSEs, the refitted one first, `seconds` of one processor.
+3,000 rows are drawn uniformly, of which 500 are held out. 2,000 others give the test RMSE and are not used for any
+choice. For every function `fit_shapes` compares the same SHAPES on the same grids, none with more parameters than the
+paper's network at G = 200. The candidates are the two networks that are best on held-out rows, and both after another
+fit to all 3,000 rows. The one nearest to their median over the domain is chosen, because a network may have large
+errors in the corners of the domain, where rows are few. Every result is one JSON line in `results/special.jsonl`:
+`normalised` is the test RMSE divided by the standard deviation of the targets, `rivals' rmse` are the test RMSEs of the
+candidates, the refitted ones first, `seconds` are those of one processor.
 """
 
 import argparse
@@ -42,14 +43,14 @@ ORDER = 5
 GRIDS = (5, 10, 20)
 STARTS = 2  # of every shape
 HELD_OUT = 500
-FINALISTS, CLOSE = 2, 10.0  # the best on held-out rows, and within this factor of the best
+FINALISTS, CLOSE = 2, 10.0  # best networks on held-out rows, within this factor of the best one
 UNLABELLED = 20_000
 OF_AN_EDGE = 200 + 3 + 1  # parameters at G = 200
 
 
 @dataclass(frozen=True)
 class Special:
-    """A function with its domain, and the paper's best network: edges of its shape, test RMSE."""
+    """A function with its domain, and the paper's best network: number of its edges and test RMSE."""
 
     name: str
     function: Callable
@@ -58,7 +59,7 @@ class Special:
     paper: float
 
     def data(self, seed: int) -> kw.Dataset:
-        """3,000 rows, some of them held out, and the test rows."""
+        """3,000 rows, of which some are held out, and the test rows."""
 
         def values(*columns: Tensor) -> Tensor:
             return torch.as_tensor(self.function(*(column.numpy() for column in columns)))
@@ -68,7 +69,7 @@ class Special:
 
 
 def harmonic(m: int, n: int) -> Callable:
-    """The real part of Y_n^m by azimuth θ and inclination φ, as the `sph_harm(m, n, θ, φ)` of the paper."""
+    """The real part of Y_n^m at azimuth θ and inclination φ, like `sph_harm(m, n, θ, φ)` of the paper."""
     return lambda theta, phi: special.sph_harm_y(n, m, phi, theta).real
 
 
@@ -95,7 +96,7 @@ SPECIAL = [
 
 
 def run(case: Special, seed: int) -> dict:
-    """What was chosen, and how well it does."""
+    """The chosen network and its errors."""
     data, budget, began = case.data(seed), OF_AN_EDGE * case.edges, time.process_time()
     models = [kw.KAN(width, grid=GRIDS[0], k=ORDER, seed=seed) for width in SHAPES]
     found = kw.fit_shapes(
@@ -136,7 +137,7 @@ def run(case: Special, seed: int) -> dict:
 
 @torch.no_grad()
 def middle(models: list[nn.Module], case: Special, seed: int) -> int:
-    """Which of the models is nearest to the median of all, in the mean square over the domain; the first of two."""
+    """Index of the model nearest to the median of all in the mean square over the domain; of two, the first."""
     if len(models) < 3:
         return 0
     generator = torch.Generator().manual_seed(seed)
@@ -148,7 +149,7 @@ def middle(models: list[nn.Module], case: Special, seed: int) -> int:
 
 
 def summary(rows: list[dict]) -> Iterator[str]:
-    """One line a function."""
+    """Print one line for each function."""
     better = small = 0
     cases = [case.name for case in SPECIAL if any(row["case"] == case.name for row in rows)]
     for case in cases:
@@ -167,12 +168,12 @@ def summary(rows: list[dict]) -> Iterator[str]:
 
 
 def main() -> None:
-    """Run what is missing and print the table."""
+    """Run the missing cases and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", default=[case.name for case in SPECIAL])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--summary", action="store_true", help="run nothing, print what is there")
+    parser.add_argument("--summary", action="store_true", help="run nothing, print existing results")
     options = parser.parse_args()
     rows = Lines(options.out)
     if not options.summary:

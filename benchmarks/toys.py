@@ -1,19 +1,19 @@
-"""Test error against number of parameters on the five toys of the paper (its section 3.1, figure 3.1).
+"""Test error over the number of parameters for the five toy functions of the paper (its section 3.1, figure 3.1).
 
-    python benchmarks/toys.py                               # everything that is not there yet
+    python benchmarks/toys.py                               # all missing results
     python benchmarks/toys.py "J0(20x)" --methods kan mlp-lm
-    python benchmarks/toys.py --summary                     # run nothing, print what is there
+    python benchmarks/toys.py --summary                     # run nothing, print existing results
 
 Every run is one JSON line in `results/toys.jsonl`; `toys_figure.py` draws them. The methods:
 
-- `kan`: networks of the paper's shape from G = 3 on, fitted, refined, fitted again, as `fit_multilevel` does
-  (which keeps only the best level); default settings, Levenberg-Marquardt.
-- `kan-paper`: the paper's method in our library: initial values and extrapolation of its section 2, one start, plain
-  L-BFGS with up to 200 steps a level; a level ends sooner after five steps in a row that gain less than 0.4 % each.
-- `mlp-lm`: MLPs, the best of four starts after 30 steps of the same Levenberg-Marquardt, then up to 500 more.
-- `mlp-lbfgs`: the same MLPs by L-BFGS, up to 500 steps with the same end.
+- `kan`: networks of the paper's shape from G = 3, fitted, refined, fitted again, as `fit_multilevel` does (which keeps
+  only the best level); default settings, Levenberg-Marquardt.
+- `kan-paper`: the paper's method in knotwork: initial values and extrapolation of its section 2, one start, plain
+  L-BFGS with up to 200 steps on each level; a level ends earlier after five steps in a row that gain less than 0.4 %.
+- `mlp-lm`: MLPs: the best of four starts after 30 steps of the same Levenberg-Marquardt, then up to 500 more.
+- `mlp-lbfgs`: the same MLPs by L-BFGS, up to 500 steps with the same criterion.
 
-In four and in a hundred dimensions grids, steps, MLPs and seeds are fewer (`TOYS` says how many). Seeds 20 to 24 of
+In four and in a hundred dimensions there are fewer grids, steps, MLPs and seeds (see `TOYS`). Seeds 20 to 24 of
 exp(sin πx + y²), with 1,000 and with 5,000 rows, give the exponent of the error in G.
 """
 
@@ -39,14 +39,14 @@ SCALING_ROWS = (1000, 5000)
 SCALING_GRIDS = (20, 50, 100)
 GRIDS = (3, 5, 10, 20, 50, 100, 200)
 PAPER_GRIDS = (*GRIDS, 500, 1000)
-MOST = 1500  # parameters of our networks
+MOST = 1500  # largest number of parameters of KANs
 MLPS = ([5], [20], [100], [10, 10], [10, 10, 10, 10])  # hidden widths
 METHODS = ("kan", "kan-paper", "mlp-lm", "mlp-lbfgs")
 
 
 @dataclass(frozen=True)
 class Toy:
-    """A function, the shape that the paper gives for it, and how many rows to fit."""
+    """A function, its shape in the paper, and the number of rows."""
 
     name: str
     expression: str
@@ -94,7 +94,7 @@ TOYS = [
 
 
 def runs(toy: Toy, method: str) -> Iterator[dict]:
-    """What names each run of a method."""
+    """The description of each run of a method."""
     if (toy.name, method) == ("2-D", "kan"):
         for rows in SCALING_ROWS:
             for seed in SCALING_SEEDS:
@@ -106,7 +106,7 @@ def runs(toy: Toy, method: str) -> Iterator[dict]:
 
 
 def run(toy: Toy, method: str, shape: list[int], rows: int, seed: int) -> dict:
-    """The errors of one run, level by level."""
+    """The errors of one run on each level."""
     data = kw.sample(toy.expression, size=rows, test_size=2000, seed=seed, **toy.inputs)
     began, levels = time.process_time(), []
 
@@ -142,7 +142,7 @@ def run(toy: Toy, method: str, shape: list[int], rows: int, seed: int) -> dict:
 
 
 def squared(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The mean squared error, as a loss of the caller's: L-BFGS then works in the parameters themselves."""
+    """The mean squared error as a loss of the user, so that L-BFGS does not scale the parameters."""
     return (outputs - targets).square().mean()
 
 
@@ -159,7 +159,7 @@ def exponent(rows: list[dict], size: int) -> tuple[float, list[float]]:
 
 
 def slope(errors: list[float]) -> float:
-    """Of the least-squares line through log G and log error."""
+    """Slope of the least-squares line of log error over log G."""
     x, y = [math.log(grid) for grid in SCALING_GRIDS], [math.log(error) for error in errors]
     mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
     products = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
@@ -167,7 +167,7 @@ def slope(errors: list[float]) -> float:
 
 
 def summary(rows: list[dict]) -> Iterator[str]:
-    """For every case and method the best shape or level by the median of its test RMSE."""
+    """For every case and method, the best shape or level by the median of the test RMSE."""
     for toy in TOYS:
         for method in METHODS:
             points: dict[tuple, list[dict]] = {}
@@ -189,12 +189,12 @@ def summary(rows: list[dict]) -> Iterator[str]:
 
 
 def main() -> None:
-    """Run what is missing and print the table."""
+    """Run the missing cases and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", default=[toy.name for toy in TOYS])
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--summary", action="store_true", help="run nothing, print what is there")
+    parser.add_argument("--summary", action="store_true", help="run nothing, print existing results")
     options = parser.parse_args()
     rows = Lines(options.out)
     if not options.summary:

@@ -1,4 +1,4 @@
-"""Draws `results/toys.jsonl`: test RMSE against number of parameters, in the manner of figure 3.1 of the paper.
+"""Draws `results/toys.jsonl`: test RMSE over the number of parameters, as in figure 3.1 of the paper.
 
 python benchmarks/toys_figure.py                    # writes results/toys.png
 """
@@ -21,7 +21,7 @@ TITLES = {
     "4-D": "exp(½(sin π(a²+b²) + sin π(c²+d²)))",
     "100-D": "exp(mean of sin²(πxᵢ/2)), hundred xᵢ",
 }
-LOOKS = {  # of Okabe and Ito's colours, told apart by markers too
+LOOKS = {  # colours of Okabe and Ito, with different markers
     "kan": ("KAN, Levenberg-Marquardt", "#0072B2", "o", "-"),
     "kan-paper": ("KAN, the paper's L-BFGS", "#E69F00", "s", "-"),
     "mlp-lm": ("MLPs, Levenberg-Marquardt", "#009E73", "^", ""),
@@ -30,7 +30,7 @@ LOOKS = {  # of Okabe and Ito's colours, told apart by markers too
 
 
 def points(rows: list[dict], case: str, method: str) -> list[tuple[int, float, float, float]]:
-    """(parameters, median, least and greatest test RMSE) over the seeds, by number of parameters."""
+    """(parameters, median, smallest and largest test RMSE) over the seeds, by number of parameters."""
     errors: dict[tuple[int, str], list[float]] = defaultdict(list)
     for row in rows:
         if (row["case"], row["method"]) == (case, method) and row["seed"] not in SCALING_SEEDS:
@@ -40,7 +40,7 @@ def points(rows: list[dict], case: str, method: str) -> list[tuple[int, float, f
 
 
 def main() -> None:
-    """Five panels and a legend in the place of a sixth."""
+    """Five panels, and a legend in place of a sixth."""
     rows = Lines(RESULTS)
     figure, axes = plt.subplots(2, 3, figsize=(12, 7), layout="constrained")
     for toy, panel in zip(TOYS, axes.flat, strict=False):

@@ -1,13 +1,13 @@
-"""How near training comes to the accuracy that splines allow: test errors of known and of over-wide shapes, by seed.
+"""How closely training reaches the accuracy of splines: test errors of known shapes and of networks that are too wide.
 
     python benchmarks/training.py known          # fit, refine, fit on networks of the right shape
-    python benchmarks/training.py blind          # fit_sparse on over-wide networks, then finer grids
+    python benchmarks/training.py blind          # fit_sparse on networks that are too wide, then finer grids
     python benchmarks/training.py noise          # fit_sparse and fit_multilevel on noisy targets
     python benchmarks/training.py known --only J0 --seeds 3
 
-Every seed is one JSON line in `results/training-<experiment>.jsonl`; what is there is not run again, and the end is a
-table of it (alone with `--summary`). `floor` is the test RMSE of the network of that shape built directly from
-least-squares splines; for xy, which has none, and for orders above 3 it is half of a round number that is asked for.
+Every seed is one JSON line in `results/training-<experiment>.jsonl`. Lines that exist are not run again, and a table is
+printed at the end (with `--summary` only the table). `floor` is the test RMSE of the network of that shape built from
+least-squares splines; for xy, which has no such network, and for orders above 3 it is half of a round number.
 """
 
 import argparse
@@ -29,7 +29,7 @@ SIN2 = [f"x{i}" for i in range(1, 101)]
 
 @dataclass(frozen=True)
 class Known:
-    """A function with a network of its shape; `floors` of the test RMSE by number of intervals."""
+    """A function with a network of its shape; `floors` are test RMSEs by number of intervals."""
 
     name: str
     expression: str
@@ -42,7 +42,7 @@ class Known:
 
     @property
     def grids(self) -> list[int]:
-        """From coarse to fine, through every grid with a floor."""
+        """Grids from coarse to fine, including every grid with a floor."""
         doubled, last = [self.start], max(self.floors)
         while 2 * doubled[-1] < last:
             doubled.append(2 * doubled[-1])
@@ -68,7 +68,7 @@ KNOWN = [
 
 
 def known(only: str | None, seeds: range) -> Iterator[tuple[dict, Callable[[], dict]]]:
-    """Fit, refine, fit: default settings, grids doubled."""
+    """Fit and refine repeatedly, with default settings and doubled grids."""
     for case in KNOWN:
         if only is None or only in case.name:
             for seed in seeds:
@@ -106,7 +106,7 @@ class Blind:
     inputs: dict[str, tuple[float, float]]
     width: list
     shape: list
-    floor: float  # of the shape at G = 20
+    floor: float  # of that shape at G = 20
     size: int = 1000
 
 
@@ -117,7 +117,7 @@ BLIND = [
 
 
 def blind(only: str | None, seeds: range) -> Iterator[tuple[dict, Callable[[], dict]]]:
-    """`fit_sparse`, and fits on finer grids."""
+    """`fit_sparse`, then fits on finer grids."""
     for case in BLIND:
         if only is None or only in case.name:
             for seed in seeds:
@@ -156,7 +156,7 @@ def denoised(level: float, seed: int) -> dict:
 
 
 def summary(experiment: str, rows: list[dict]) -> Iterator[str]:
-    """One line a case: how many seeds met the mark, the median, the worst."""
+    """Print one line for each case: number of seeds that reached the floor, median and worst error."""
     if experiment == "known":
         for case in dict.fromkeys(row["case"] for row in rows):
             mine = [row for row in rows if row["case"] == case]
@@ -203,14 +203,14 @@ EXPERIMENTS = {"known": known, "blind": blind, "noise": noise}
 
 
 def main() -> None:
-    """Run what is missing and print the table."""
+    """Run the missing cases and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiment", choices=list(EXPERIMENTS))
-    parser.add_argument("--only", help="cases whose name contains this")
-    parser.add_argument("--seeds", type=int, default=20, help="how many")
-    parser.add_argument("--first", type=int, default=0, help="the first of them")
-    parser.add_argument("--out", type=Path, help="the file of results")
-    parser.add_argument("--summary", action="store_true", help="run nothing, print what is there")
+    parser.add_argument("--only", help="only cases whose name contains this text")
+    parser.add_argument("--seeds", type=int, default=20, help="number of seeds")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--out", type=Path, help="file of the results")
+    parser.add_argument("--summary", action="store_true", help="run nothing, print existing results")
     options = parser.parse_args()
     path = options.out or RESULTS / f"training-{options.experiment}.jsonl"
     seeds = range(options.first, options.first + options.seeds)

@@ -1,6 +1,6 @@
-"""An environment that holds an installed knotwork and nothing of this checkout, and the tests run in it.
+"""An environment with an installed knotwork and without this checkout, and the tests run in it.
 
-`make dist` and `make versions` work in it.
+Used by `make dist` and `make versions`.
 """
 
 import os
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 @contextmanager
 def clean_room() -> Iterator[Path]:
-    """A temporary folder with a copy of the tests and their settings, and no package that Python could find."""
+    """A temporary folder with a copy of the tests and their settings, but without the package itself."""
     with TemporaryDirectory(prefix="knotwork-") as name:
         room = Path(name)
         shutil.copytree(ROOT / "tests", room / "tests", ignore=shutil.ignore_patterns("__pycache__"))
@@ -25,7 +25,7 @@ def clean_room() -> Iterator[Path]:
 
 
 def run(*command: object, room: Path = ROOT, **environment: str) -> str:
-    """What a command run in `room` prints on its standard output; its failure ends everything."""
+    """The standard output of a command run in `room`. Exits if the command fails."""
     settings = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
     done = subprocess.run(
         [str(part) for part in command], cwd=room, env=settings | environment, stdout=subprocess.PIPE, text=True
@@ -36,7 +36,7 @@ def run(*command: object, room: Path = ROOT, **environment: str) -> str:
 
 
 def run_tests(room: Path, *options: str) -> str:
-    """Run tests on the knotwork that is installed in `room`/env, after making sure of that; pytest's last line."""
+    """Run tests on the knotwork installed in `room`/env, after checking that it is imported; pytest's last line."""
     python = room / "env/bin/python"
     found = run(python, "-c", "import knotwork; print(knotwork.__file__)", room=room).strip()
     assert Path(found).is_relative_to(room / "env"), f"the tests would have been of {found}"

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Build the sdist and the wheel into dist/, install each where nothing of this checkout is in reach, and test it there.
+"""Build the sdist and the wheel into dist/, install each in an environment without this checkout, and test it there.
 
-Both are installed as on a machine without a C++ compiler; with the wheel the ten lines of README run. `make dist` runs
-this.
+Both are installed as on a machine without a C++ compiler. The ten lines of README are run with the wheel. Run by
+`make dist`.
 """
 
 import re
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def contents(wheel: Path) -> str:
-    """One line for the package, one for what describes it; anything else does not belong in a wheel."""
+    """The top folders in a wheel: the package and its metadata; other files do not belong in a wheel."""
     with zipfile.ZipFile(wheel) as archive:
         files = {info.filename: info.file_size for info in archive.infolist()}
     strangers = [name for name in files if not name.startswith(("knotwork/", "knotwork-"))]
@@ -51,13 +51,13 @@ def contents(wheel: Path) -> str:
 
 
 def kernels(room: Path) -> str:
-    """What `knotwork.kernels.active()` says in the environment of `room`."""
+    """The result of `knotwork.kernels.active()` in the environment of `room`."""
     show = "from knotwork import kernels; print(kernels.active())"
     return run(room / "env/bin/python", "-c", show, room=room).strip()
 
 
 def ten_lines(room: Path) -> str:
-    """Run the ten lines of README with the knotwork that is installed in `room`; they must print what README says."""
+    """Run the ten lines of README with the knotwork installed in `room`; they must print what README shows."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     code = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)[0]
     [expected] = re.findall(r"print\(.*\)\s+# (.*)", code)
@@ -68,7 +68,7 @@ def ten_lines(room: Path) -> str:
 
 
 def import_times(python: Path, rounds: int = 9) -> str:
-    """How long new processes take to import torch, and to import knotwork: the medians of turns about."""
+    """Median times in which new processes import torch and knotwork, measured alternately."""
     seconds: dict[str, list[float]] = {"torch": [], "knotwork": []}
     for _ in range(rounds):
         for name, times in seconds.items():

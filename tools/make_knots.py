@@ -5,8 +5,8 @@
     python tools/make_knots.py --out knots.csv.gz
     python tools/make_knots.py --check knots.csv.gz --rows 100
 
-The defaults are those of the packaged table; it takes about an hour on one core. These packages are used to
-make the numbers and are needed for nothing else. What each column means stands in knots/invariants.py.
+The defaults are those of the packaged table; it takes about an hour on one core. These packages are
+needed only to compute the numbers. knots/invariants.py defines each column.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import os
 import sys
 from pathlib import Path
 
-# before NumPy is loaded: the matrices are tiny, and threads only cost
+# set before NumPy is loaded: the matrices are tiny, so threads would only take time
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
@@ -29,9 +29,13 @@ def main() -> int:
     task = parser.add_mutually_exclusive_group(required=True)
     task.add_argument("--out", type=Path, metavar="FILE", help="write the table here: .csv or .csv.gz")
     task.add_argument("--check", type=Path, metavar="TABLE", help="recompute random rows of this table and compare")
-    parser.add_argument("--rows", type=int, default=20, help="how many rows to check (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=SEED, help="of the choice of knots or rows (default %(default)s)")
-    parser.add_argument("--plan", default=PLAN, help="how many knots of how many crossings (default %(default)s)")
+    parser.add_argument("--rows", type=int, default=20, help="number of rows to check (default %(default)s)")
+    parser.add_argument(
+        "--seed", type=int, default=SEED, help="seed of the choice of knots or rows (default %(default)s)"
+    )
+    parser.add_argument(
+        "--plan", default=PLAN, help="numbers of knots for each number of crossings (default %(default)s)"
+    )
     parser.add_argument(
         "--limit", type=int, default=LIMIT, help="stop after this number of knots (default %(default)s)"
     )
@@ -42,7 +46,7 @@ def main() -> int:
             report = check(read(args.check), args.rows, args.seed, args.budget)
             print(report)
             return int(bool(report.disagreeing or report.missing))
-        if not args.out.parent.is_dir():  # checked before the work, not after it
+        if not args.out.parent.is_dir():  # checked before the computation
             raise ValueError(f"there is no directory {args.out.parent}")
         write(build(choose(args.plan, args.seed)[: args.limit], args.budget), args.out)
     except (OSError, ValueError) as error:

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Test knotwork with the oldest versions of everything that pyproject.toml allows, and with the newest there are.
+"""Test knotwork with the oldest versions of its dependencies that pyproject.toml allows, and with the newest ones.
 
     python tools/versions.py [lowest-direct | highest]
 
-Both without an argument; `make versions` runs this. On Linux torch downloads gigabytes of CUDA, which uv keeps for the
-next time. With UV_TORCH_BACKEND=cpu in the environment uv takes builds without CUDA.
+Without an argument both are tested; `make versions` does this. On Linux torch downloads gigabytes of CUDA, which uv
+keeps in its cache. With UV_TORCH_BACKEND=cpu in the environment uv uses builds without CUDA.
 """
 
 import sys
@@ -13,7 +13,7 @@ from clean_room import ROOT, clean_room, run, run_tests
 
 ABOUT_THE_CHECKOUT = ("tests/shown", "tests/test_rooms.py", "tests/test_tools.py")
 OPTIONS = (
-    # Libraries years apart deprecate each other's names.
+    # Versions of different years use names that others have deprecated.
     *("-W", "ignore::DeprecationWarning", "-W", "ignore::PendingDeprecationWarning", "-W", "ignore::FutureWarning"),
     *(f"--ignore={path}" for path in ABOUT_THE_CHECKOUT),
 )

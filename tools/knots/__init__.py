@@ -1,5 +1,5 @@
-"""Invariants of hyperbolic knots, computed with SnapPy and a little of our own: the parts of `tools/make_knots.py`.
+"""Invariants of hyperbolic knots, computed with SnapPy and code of this folder, for `tools/make_knots.py`.
 
-Reads upwards: isometries → polyhedron → geodesics, and torsion; then invariants (one knot),
+Imports go in this order: isometries → polyhedron → geodesics, and torsion; then invariants (one knot),
 selection (which knots), table (many), check.
 """

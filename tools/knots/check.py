@@ -1,4 +1,4 @@
-"""Comparison of a table with invariants computed afresh."""
+"""Comparison of a table with invariants that are computed again."""
 
 import math
 import random
@@ -13,9 +13,9 @@ TOLERANCE = 1e-6  # relative to values above 1; the file keeps nine digits
 
 @dataclass(frozen=True)
 class Report:
-    """How far recomputed rows are from those of a table.
+    """Differences between recomputed rows and those of a table.
 
-    rows: how many were compared. missing: those left out, or not reached within the budget. largest: for each column
+    rows: number of compared rows. missing: knots skipped or not reached within the budget. largest: for each column
     the largest difference. disagreeing: for each knot beyond the tolerance, the columns with the old and the new value.
     """
 
@@ -38,7 +38,7 @@ class Report:
 
 
 def check(table: list[Row], count: int, seed: int, budget: float | None = None) -> Report:
-    """Recompute `count` random rows of the table, each in the mirror image it stands for."""
+    """Recompute `count` random rows of the table, each for its mirror image."""
     chosen = random.Random(seed).sample(table, min(count, len(table)))
     old = {str(row["name"]): row for row in chosen}
     largest = dict.fromkeys(COMPARED, 0.0)

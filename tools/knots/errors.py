@@ -2,4 +2,4 @@
 
 
 class KnotError(Exception):
-    """A knot whose invariants cannot be had, or not beyond doubt. Its text says why; the knot is left out."""
+    """The invariants of a knot cannot be computed reliably. The text is the reason; the knot is skipped."""

@@ -1,4 +1,4 @@
-"""A compact fundamental polyhedron of a knot complement: generators of its group that move the origin little."""
+"""A compact fundamental polyhedron of a knot complement: generators of its group with short displacements."""
 
 import heapq
 import itertools

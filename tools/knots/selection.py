@@ -1,11 +1,11 @@
-"""Which knots the table holds, in what order they are tried, and of which the mirror image is taken."""
+"""The knots of the table, the order in which they are tried, and the choice of mirror images."""
 
 import random
 import re
 
 SEED = 20240430
 PLAN = "11:all,12:all,13:3500,14:4500,15:5000"
-LIMIT = 14_265  # knots of the plan that the packaged table tried
+LIMIT = 14_265  # knots of the plan that were tried for the packaged table
 
 # Prime knots by crossings: alternating, not alternating (Hoste, Thistlethwaite and Weeks 1998).
 PRIME_KNOTS = {
@@ -26,7 +26,7 @@ PRIME_KNOTS = {
 
 
 def choose(plan: str, seed: int) -> list[tuple[str, bool]]:
-    """Names of the planned knots in random order, and by the toss of a coin whether to take the mirror image.
+    """Names of the planned knots in random order, and a random choice of the mirror image of each.
 
     The plan "11:all,13:3500" means all knots to 11 crossings and 3,500 random ones with 13. A second "all" adds the
     crossings above the first. Raises ValueError for any other text.

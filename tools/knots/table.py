@@ -1,4 +1,4 @@
-"""The table: rows computed, repeats dropped, and the file."""
+"""The table: computes rows, drops repeats, reads and writes the file."""
 
 import csv
 import gzip
@@ -35,10 +35,10 @@ COLUMNS = ("name", "mirrored", *FEATURES, "signature")
 
 
 def compute(knots: list[tuple[str, bool]], budget: float | None = None) -> Iterator[tuple[str, bool, dict[str, float]]]:
-    """Name, whether mirrored, and invariants of each knot, until `budget` seconds are over.
+    """Name, mirror image or not, and invariants of each knot, until `budget` seconds have passed.
 
-    Knots without a hyperbolic structure, or with an invariant in doubt, are left out. Progress, and each knot left out
-    with the reason, go to stderr.
+    Knots without a hyperbolic structure, or with an unreliable invariant, are skipped. Progress, and each skipped knot
+    with the reason, are printed to stderr.
     """
     start, left_out = time.monotonic(), Counter()
     for done, (name, mirrored) in enumerate(knots):
@@ -63,13 +63,13 @@ def compute(knots: list[tuple[str, bool]], budget: float | None = None) -> Itera
 def build(knots: list[tuple[str, bool]], budget: float | None = None) -> list[Row]:
     """The rows of the table, sorted by name.
 
-    Of knots equal in all features to five decimals (mutants, as a rule) the first in the order of `knots` stays.
+    Of knots with equal features to five decimals (usually mutants), the first in the order of `knots` is kept.
     """
     rows: dict[tuple[float, ...], Row] = {}
     computed = 0
     for name, mirrored, row in compute(knots, budget):
         computed += 1
-        # + 0.0 makes -0.0 and 0.0 one
+        # + 0.0 turns -0.0 into 0.0
         key = tuple(round(row[column], 5) + 0.0 for column in FEATURES)
         rows.setdefault(key, {"name": name, "mirrored": int(mirrored), **row})
     _say(f"{computed} computed, {computed - len(rows)} equal to another dropped, {len(rows)} rows")
@@ -88,7 +88,7 @@ def write(rows: Iterable[Row], path: Path) -> None:
 
 
 def read(path: Path) -> list[Row]:
-    """The rows of a table written by `write`, numbers as floats. Raises ValueError where columns are missing."""
+    """The rows of a table written by `write`, numbers as floats. Raises ValueError if columns are missing."""
     data = path.read_bytes()
     text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
     reader = csv.DictReader(io.StringIO(text))
