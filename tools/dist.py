@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Build the sdist and the wheel into dist/, install each in an environment without this checkout, and test it there.
 
-Both are installed as on a machine without a C++ compiler. The ten lines of README are run with the wheel. Run by
+Both are installed as on a machine without a C++ compiler. The first example of README is run with the wheel. Run by
 `make dist`.
 """
 
@@ -30,7 +30,7 @@ def main() -> None:
         run(sys.executable, "-m", "venv", "env", room=room)
         install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", ROOT / "constraints.txt"]
         run(*install, wheel, room=room, **NO_COMPILER)
-        print(f"\nThe wheel, kernels {kernels(room)}\n{ten_lines(room)}")
+        print(f"\nThe wheel, kernels {kernels(room)}\n{first_example(room)}")
         run(*install, f"{wheel}[dev]", room=room, **NO_COMPILER)
         print(run_tests(room, *TESTS))
         print(import_times(python))
@@ -56,15 +56,15 @@ def kernels(room: Path) -> str:
     return run(room / "env/bin/python", "-c", show, room=room).strip()
 
 
-def ten_lines(room: Path) -> str:
-    """Run the ten lines of README with the knotwork installed in `room`; they must print what README shows."""
+def first_example(room: Path) -> str:
+    """Run the first example of README with the knotwork installed in `room`; it must print what README shows."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     code = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)[0]
     [expected] = re.findall(r"print\(.*\)\s+# (.*)", code)
     start = time.perf_counter()
     printed = run(room / "env/bin/python", "-c", code, room=room, **NO_COMPILER).strip()
-    assert printed == expected, f"the ten lines of README printed {printed!r}"
-    return f"The ten lines of README print {printed} after {time.perf_counter() - start:.0f} s"
+    assert printed == expected, f"the first example of README printed {printed!r}"
+    return f"The first example of README prints {printed} after {time.perf_counter() - start:.0f} s"
 
 
 def import_times(python: Path, rounds: int = 9) -> str:

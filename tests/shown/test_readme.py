@@ -14,7 +14,7 @@ def test_the_readme_has_two_examples():
     assert len(EXAMPLES) == 2
 
 
-@pytest.mark.parametrize("code", EXAMPLES, ids=["ten lines", "discover"])
+@pytest.mark.parametrize("code", EXAMPLES, ids=["first example", "discover"])
 def test_an_example_prints_what_its_comment_says(code, capsys):
     exec(compile(code, "README.md", "exec"), {})
     expected = re.search(r"print\(.*\)\s+# (.*)", code)
