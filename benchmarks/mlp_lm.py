@@ -78,7 +78,7 @@ class MLPProblem(VectorProblem):
 def levenberg_marquardt(
     model: kw.MLP, x: Tensor, y: Tensor, *, steps: int, tolerance: float = 1e-5, patience: int = 10
 ) -> int:
-    """The steps of `knotwork.training.levenberg_marquardt` for an MLP with one output; the number of steps."""
+    """Train an MLP with one output in place, like `knotwork.training.levenberg_marquardt`; the number of steps."""
     options = Options(steps=steps, tolerance=tolerance, patience=patience)
     return gauss_newton(MLPProblem(model, x, y), options).steps
 

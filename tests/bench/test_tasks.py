@@ -39,7 +39,7 @@ def test_gradients_of_the_mean_squared_error():
     torch.testing.assert_close(gradient, 2 * (3 - 4 - 1.0) * x[0] ** 2)
 
 
-def test_a_step_of_adam_moves_every_parameter_by_its_rate():
+def test_a_step_of_adam_changes_every_parameter_by_the_learning_rate():
     module = Quadratic()
     prepare(module, torch.ones(1, 2), torch.ones(1, 1), "step")()
     torch.testing.assert_close(module.factors.detach(), torch.tensor([3.0, -1.0]) - 1e-3)

@@ -405,7 +405,7 @@ def test_columns_that_are_not_numbers_are_named_with_advice(town):
         KANRegressor().fit(frame, y)
 
 
-def test_text_is_refused_when_predicting_too(regressor):
+def test_text_is_also_refused_by_predict(regressor):
     with pytest.raises(DataError, match="text or dates, but a KAN takes numbers"):
         regressor.predict([["a", "b", "c"]])
 

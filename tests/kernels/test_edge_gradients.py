@@ -125,7 +125,7 @@ def test_derivatives_of_very_high_order_are_those_of_plain_torch(edge_sums, deri
 
 @pytest.mark.parametrize("wanted", [w for w in product([False, True], repeat=4) if any(w)])
 def test_only_the_required_gradients_are_computed(edge_sums, wanted):
-    """Each gradient is the same alone as together with all others, also as a graph of its own."""
+    """Each gradient is the same if computed alone or together with all others, also with create_graph."""
     knots, tensors, gradient = make_case(130, 3, 5, 5, 3, torch.float64)
 
     def call(x, coefficients, base_weights, scale):

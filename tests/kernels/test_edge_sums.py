@@ -32,7 +32,7 @@ GRIDS = [(1, "even"), (5, "uneven"), (20, "even"), (20, "uneven"), (200, "even")
 
 @cache
 def on_the_knots(k, grid, spacing, dtype, extrapolation):
-    """Samples on, beside and between all knots that are in use, coefficients, and SciPy's values of every order."""
+    """Samples on, next to and between all used knots, coefficients, and SciPy's values of every order."""
     knots = make_knots(k, grid, 2, spacing, dtype)
     low, high = (knots[:, 0], knots[:, -1]) if extrapolation == "zero" else (knots[:, k], knots[:, -k - 1])
     x = make_samples(knots, k, outside=True).clamp(low, high)
@@ -187,7 +187,7 @@ def test_silu_vanishes_far_below_and_is_the_identity_far_above(edge_sums, dtype)
 
 
 def check(edge_sums, knots, k, tensors, gradient, base="silu", extrapolation="linear", derivative=0):
-    """Sums and gradients of (x, coefficients, base weights, scale or None) against the twin."""
+    """Compare sums and gradients of (x, coefficients, base weights, scale or None) with their definitions."""
     *tensors, scale = tensors
     leaves = [None if t is None else t.detach().requires_grad_() for t in (*tensors, scale)]
     x, coefficients, base_weights, scale = leaves

@@ -267,7 +267,7 @@ def test_every_edge_has_its_curve_and_the_best_functions(hostile, hostile_page):
     assert "It is constant on these rows." in words(cards["0, 6, 0"])
 
 
-def test_only_the_edges_that_matter_most_are_drawn_and_the_page_says_so(hostile, tmp_path, monkeypatch):
+def test_only_the_edges_with_the_largest_scores_are_drawn_and_the_page_reports_this(hostile, tmp_path, monkeypatch):
     model, data = hostile
     monkeypatch.setattr(sys.modules["knotwork.outputs.report"], "MOST_CURVES", 2)
     tree, _ = page_of(model, tmp_path, data, lib=["x"])

@@ -1,4 +1,4 @@
-"""Optimisers of `solve` are values or names; what a value holds is used, or refused with a sentence."""
+"""Optimisers of `solve` are values or names; settings of a value are used, or refused with an error message."""
 
 import re
 
@@ -38,7 +38,7 @@ def stages(**settings):
         ("adam", kw.Adam(lr=1e-3)),
     ],
 )
-def test_a_name_is_short_for_a_value(name, value):
+def test_the_name_of_an_optimiser_means_its_default_value(name, value):
     first, second = (pde.solve(heat(), **SMALL, optimizer=optimizer) for optimizer in (name, value))
     for a, b in zip(first.model.parameters(), second.model.parameters(), strict=True):
         assert torch.equal(a, b)
@@ -46,7 +46,7 @@ def test_a_name_is_short_for_a_value(name, value):
     assert chosen_optimizer(name.upper()) == chosen_optimizer(name) == chosen_optimizer(value)
 
 
-def test_a_name_brings_the_defaults_of_solve():
+def test_the_name_of_an_optimiser_has_the_defaults_of_solve():
     """Six starts, and eight steps in a row that lower the objective by less than a thousandth end a grid."""
     for optimizer in ("lm", "adam", kw.LBFGS()):
         assert stages(optimizer=optimizer)[0] == "best of 6 starts"
@@ -55,14 +55,14 @@ def test_a_name_brings_the_defaults_of_solve():
     assert "by 0.001 of it" in solution.stop_reason
 
 
-def test_a_value_brings_its_own_starts_and_an_argument_comes_before_it():
+def test_the_argument_starts_takes_precedence_over_that_of_the_optimiser():
     three = kw.LevenbergMarquardt(starts=3)
     assert stages(optimizer=three)[0] == "best of 3 starts"
     assert stages(optimizer=three, starts=2)[0] == "best of 2 starts"
     assert stages(optimizer="lbfgs", starts=2)[0] == "best of 2 starts"
 
 
-def test_a_value_brings_its_own_tolerance_and_an_argument_comes_before_it():
+def test_the_argument_tolerance_takes_precedence_over_that_of_the_optimiser():
     """With a tolerance of 1 no step counts as progress, so that eight of them are made."""
     settings, easy = {**NONLINEAR, "steps": 100}, kw.LevenbergMarquardt(starts=1, tolerance=1.0)
     solution = pde.solve(heat(), **settings, optimizer=easy)
@@ -71,7 +71,7 @@ def test_a_value_brings_its_own_tolerance_and_an_argument_comes_before_it():
     assert "by 0.01 of it" in solution.stop_reason and solution.steps > 8
 
 
-def test_the_learning_rate_of_adam_arrives():
+def test_the_learning_rate_of_adam_is_used():
     """The first step of Adam moves every parameter by the rate, as far as its slope is not tiny."""
     for rate in (1e-2, 1e-4):
         system = small_system()
@@ -80,7 +80,7 @@ def test_the_learning_rate_of_adam_arrives():
         assert float((system.get() - before).abs().median()) == pytest.approx(rate, rel=1e-3)
 
 
-def test_the_learning_rate_of_lbfgs_arrives():
+def test_the_learning_rate_of_lbfgs_is_used():
     """On a linear problem torch's first trial is lr·min(1, 1/|g|₁) along the slope; a short one is not interpolated."""
 
     def straight():
@@ -123,12 +123,12 @@ def test_the_learning_rate_of_lbfgs_arrives():
         (["lm"], "optimizer=['lm'] is not known here"),
     ],
 )
-def test_what_cannot_be_used_is_refused(optimizer, message):
+def test_settings_that_solve_cannot_use_are_refused(optimizer, message):
     with pytest.raises(TrainingError, match=re.escape(message)):
         pde.solve(heat(), **SMALL, optimizer=optimizer)
 
 
-def test_an_optimiser_of_ones_own_is_refused():
+def test_an_optimiser_of_the_user_is_refused():
     class Own(Optimizer):
         def minimise(self, task):
             raise AssertionError
@@ -149,6 +149,6 @@ def test_an_optimiser_of_ones_own_is_refused():
         ({"tolerance": "small", "optimizer": "adam"}, "tolerance='small' is not possible"),
     ],
 )
-def test_numbers_that_are_not_possible_are_refused(settings, message):
+def test_impossible_numbers_are_refused(settings, message):
     with pytest.raises(TrainingError, match=re.escape(message)):
         pde.solve(heat(), **SMALL, **settings)

@@ -71,7 +71,7 @@ def test_a_model_that_was_fitted_keeps_its_knots():
     assert torch.equal(pde.solve(problem, model, steps=1).model.layers[0].knots, knots)
 
 
-def test_fields_can_be_compared_and_stand_in_exponents():
+def test_fields_can_be_compared_and_used_as_exponents():
     problem = pde.Problem(
         lambda u, t: u.d("t") + torch.where(u > 0, u * 1.0, -u) * 2**u / 2**u, {"t": (0, 1)}, [pde.initial(1.0)]
     )

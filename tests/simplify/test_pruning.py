@@ -99,7 +99,7 @@ def test_pruning_does_not_change_the_global_random_generator():
 )
 @pytest.mark.parametrize("edge", [(0, 0, 0), (0, 1, 2), (0, 2, 4), (1, 0, 0), (1, 3, 1)])
 def test_pruning_a_constant_edge_keeps_the_outputs(edge, value, method):
-    """Sums, factors of products and outputs alike, on rows that pruning never saw and outside of the grid.
+    """For edges into sums, factors of products and outputs, on rows that pruning did not use and outside the grid.
 
     The paper's score of a constant, |φ|₁, is zero only where the constant is.
     """

@@ -189,7 +189,7 @@ def test_the_race_uses_only_the_first_thousand_rows():
     assert same(one.state_dict(), two.state_dict())
 
 
-def test_starts_with_a_loss_of_nan_never_win():
+def test_starts_with_a_loss_of_nan_are_never_chosen():
     """If the loss of every start is NaN, the values of the network itself stay."""
     x, y = table()
     network = KAN([2, 1, 1], seed=0)
