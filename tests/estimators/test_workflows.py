@@ -15,7 +15,7 @@ from sklearn.ensemble import StackingRegressor, VotingClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_selection import SelectFromModel
 from sklearn.inspection import PartialDependenceDisplay, permutation_importance
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
@@ -30,6 +30,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import knotwork as kw
 from knotwork.estimators import KANClassifier, KANRegressor
+from knotwork.solvers import StopReason
 from tests.estimators.conftest import rings, surface
 
 BRIEF = {"hidden": 2, "max_iter": 8, "random_state": 0}
@@ -155,3 +156,19 @@ def test_a_callback_sees_every_step_and_can_end_the_fit(kind, table, optimizer):
     np.testing.assert_array_equal(plain.predict(X), whole.predict(X))
     ended = kind(**settings).fit(X, y, callback=lambda event: event.step == 2)
     assert ended.n_iter_ == 2 and ended.fit_result_.stopped_by_caller
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("optimizer", ["gauss-newton", "adam"])
+@pytest.mark.parametrize(("kind", "table"), [(KANRegressor, surface), (KANClassifier, rings)])
+def test_a_callback_that_stops_as_the_fit_begins_leaves_the_linear_start(kind, table, optimizer, early_stopping):
+    X, y = table(90, 0)
+    events = []
+    model = kind(**BRIEF, optimizer=optimizer, early_stopping=early_stopping)
+    model.fit(X, y, callback=lambda event: events.append(event) or True)
+    assert [event.step for event in events] == [0]
+    result = model.fit_result_
+    assert (result.steps, result.history, result.stop) == (0, (), StopReason.CALLBACK)
+    values = model.predict(X) if kind is KANRegressor else model.decision_function(X)
+    line = LinearRegression().fit(X, values)
+    np.testing.assert_allclose(line.predict(X), values, atol=1e-9 * np.abs(values).max())

@@ -92,7 +92,12 @@ def test_a_callback_that_returns_true_ends_all_windows():
     seen = []
     problem = decay(pde.initial(1.0))
     solution = pde.solve(
-        problem, width=[1, 1], grid=5, windows=3, starts=1, callback=lambda event: seen.append(event.record) or True
+        problem,
+        width=[1, 1],
+        grid=5,
+        windows=3,
+        starts=1,
+        callback=lambda event: seen.append(event.record) or event.record is not None,
     )
     assert len([step for step in seen if step is not None]) == 1 and len(solution.models) == 1
     assert solution.stop_reason == "stopped by the callback"

@@ -1,6 +1,7 @@
 """Each part of the search for formulas, on cases with known answers."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import sympy
@@ -9,7 +10,10 @@ import torch
 import knotwork as kw
 from knotwork.expressions import parse
 from knotwork.formulas.constants import Constants, Sample, Template, fitted, simplified
+from knotwork.formulas.dimensions import Dimensions
 from knotwork.functions import select
+from knotwork.regression import DimensionlessSearch, group_choices
+from knotwork.regression import search as search_module
 from knotwork.regression.candidate_formulas import CandidateFormula
 from knotwork.regression.curve_names import IDENTITY, INVERSE, ROOT, USUAL_OUTER, names_of_curve
 from knotwork.regression.residual_randomness import looks_random
@@ -17,6 +21,7 @@ from knotwork.regression.ridges import equivalent_powers, fit_ridges
 from knotwork.regression.search import Search
 from knotwork.regression.structures import Rows, Structure, StructureProblem, fit_structure
 from knotwork.regression.symmetry import combined_pairs, power_factors
+from knotwork.training import Reporter
 
 LIBRARY = select(None)
 
@@ -277,3 +282,63 @@ def test_extreme_columns_raise_no_error(low, high):
     assert found
     for formula in found:
         assert math.isfinite(formula.error)
+
+
+# --- a callback ---
+
+
+class StopAt:
+    """A callback that returns True at the n-th stage of this title; `stages` are the titles it was called with."""
+
+    def __init__(self, title, number=1):
+        self.title, self.number, self.stages = title, number, []
+
+    def __call__(self, event):
+        self.stages.append(event.stage)
+        self.number -= event.stage == self.title
+        return self.number <= 0
+
+
+@pytest.mark.parametrize(
+    ("title", "number", "text"),
+    [
+        ("trying sums and products of curves", 1, None),
+        ("trying powers and ridges", 1, None),
+        ("trying sums of products", 1, None),
+        ("trying unusual outer functions", 1, None),
+        ("trying sums and products of curves", 2, "a/((b - c)**2 + (d - e)**2 + 1)"),  # of b - c and d - e
+    ],
+)
+def test_a_callback_that_stops_as_a_stage_begins_ends_the_search_there(monkeypatch, title, number, text):
+    """No structure is fitted after it, and no formula follows."""
+    if text:
+        columns, y = table(text, rows=400, a=(1, 2), b=(1, 3), c=(1, 2), d=(1, 3), e=(1, 2))
+    else:  # nothing comes close, so that all stages are reached
+        columns, y = list(torch.rand(2, 60, generator=torch.Generator().manual_seed(0)).double()), torch.zeros(60)
+        y = torch.randn(60, generator=torch.Generator().manual_seed(1)).double()
+    callback, fits = StopAt(title, number), []
+    for name in ("fit_structure", "fit_ridges"):
+        fit = getattr(search_module, name)
+        monkeypatch.setattr(search_module, name, lambda *a, fit=fit: fits.append(callback.number) or fit(*a))
+    sample = Sample(dict(zip("abcde", columns, strict=False)), y)
+    for _ in Search(sample, len(y) * 4 // 5, LIBRARY, reporter=Reporter([callback])).formulas():
+        assert callback.number > 0
+    assert callback.number == 0 and callback.stages[-1] == title
+    assert all(fits) and bool(fits) == (len(callback.stages) > 1)
+
+
+def test_a_callback_that_stops_ends_the_search_in_all_choices_of_groups():
+    columns, y = table("a + b*sin(c/a)", rows=100, a=(1, 2), b=(1, 2), c=(1, 2))
+    sample = Sample(dict(zip("abc", columns, strict=True)), y)
+    lengths = kw.Dataset.from_arrays(torch.stack(columns, dim=1), y, names=list("abc"))
+    dimensions = Dimensions.of(replace(lengths, units=dict.fromkeys([*"abc", *lengths.target_names], "m")))
+    choices = group_choices(dimensions, sample.columns)
+    assert len(choices) > 1
+    callback = StopAt("trying sums and products of curves")
+    reporter = Reporter([callback])
+
+    def search(*rows, **options):
+        return Search(*rows, LIBRARY, reporter=reporter, **options)
+
+    whole = DimensionlessSearch(choices, sample, 80, search, math.inf, reporter=reporter)
+    assert list(whole.formulas()) == [] and len(callback.stages) == 1 and not whole.done

@@ -37,11 +37,13 @@ def formulas_in_groups(task: Task, importance: Mapping[str, float], front: tuple
     found = [] if names is None else group_choices(task.dimensions, {name: every.columns[name] for name in names})
     lost = 1 - sum(importance[name] for name in names or ())
     if names is None or not found or (lost > DISCOVERY.small_importance and len(found[0].groups) > 1):
-        task.reporter.within(f"units: {reason_for_no_groups(task.dimensions, task.data)}")
-        return Found((), front, None)
+        stop = task.reporter.stage(f"units: {reason_for_no_groups(task.dimensions, task.data)}")
+        return Found((), front, task.stopped if stop else None)
     count = len(found[0].groups)
     groups = f"{count} dimensionless group{'' if count == 1 else 's'} in place of {len(names)} inputs"
-    task.reporter.within(f"units: {groups if count else f'all but one constant follows from those of {listed(names)}'}")
+    what = groups if count else f"all but one constant follows from those of {listed(names)}"
+    if task.reporter.stage(f"units: {what}"):
+        return Found((), front, task.stopped)
     constraints = replace(task.constraints, linear=())  # candidates are compared with the inputs themselves
     now = time.perf_counter()
     search = DimensionlessSearch(
@@ -51,6 +53,7 @@ def formulas_in_groups(task: Task, importance: Mapping[str, float], front: tuple
         lambda *rows, **options: _search(task, constraints, *rows, **options),
         now + DISCOVERY.groups_share * (task.formulas_until - now),
         [column for name, column in every.columns.items() if name not in names],
+        task.reporter,
     )
     return _explored(task, search, search.sample, front, in_groups=True)
 
@@ -65,10 +68,7 @@ def formulas_in_columns(task: Task, importance: Mapping[str, float], front: tupl
 
 
 def _search(task: Task, constraints: Constraints, sample: Sample, train: int, **options: Any) -> Search:
-    def on_stage(description: str) -> None:
-        task.reporter.within(f"trying {description}")
-
-    return constraints.search(sample, train, seed=task.seed, on_stage=on_stage, **options)
+    return constraints.search(sample, train, seed=task.seed, reporter=task.reporter, **options)
 
 
 def _explored(

@@ -135,7 +135,7 @@ def _journey(task: Task) -> tuple[list[Entry], FitResult, dict[str, float], Stop
         if reason is None:
             reporter = task.reporter.within("looking for inputs that matter")
             inputs, stopped = inputs_needed(importance, baseline, task.data, task.seed, reporter)
-            reason = task.stopped if stopped else None
+            reason = task.stopped if stopped or reporter.stopped else None
         if reason is None:
             known = len(entries) > 1
             found, _, reason = formulas_of_networks(task, inputs, held_out(baseline), front, known)

@@ -51,6 +51,8 @@ def formulas_of_networks(
             fits.append(one)
             close = one.error <= max(DISCOVERY.naming_ratio * best, DISCOVERY.naming_error * rms(task.data))
             entry = named(one, task, reporter) if close else None
+            if entry is None and task.reporter.stopped:
+                return Found(tuple(entries), front, task.stopped)
             best = min(best, one.error, math.inf if entry is None else entry.error)
             if entry is not None:
                 entries.append(entry)
@@ -61,6 +63,7 @@ def formulas_of_networks(
         for one in sorted(fits, key=lambda one: one.error):
             if not known and not entries:
                 entry = named(one, task, task.reporter.within("naming the closest shape"))
+                reason = task.stopped if task.reporter.stopped else reason
                 entries += [] if entry is None else [entry]
     except KeyboardInterrupt:
         reason = task.stopped
@@ -86,8 +89,12 @@ def fit_shape(
 
 
 def named(fitted: FittedShape, task: Task, reporter: Reporter) -> Entry | None:
-    """The network with named edges as an entry; None where it has no formula, or one that is not allowed."""
-    reporter.stage("naming its edges")
+    """The network with named edges as an entry; None where it has no formula, or one that is not allowed.
+
+    None too where a callback asks to stop before the edges are named.
+    """
+    if reporter.stop or reporter.stage("naming its edges"):
+        return None
     symbolic = fitted.network.auto_symbolic(task.data, task.constraints.names)
     try:
         formula = symbolic.symbolic_formula(task.data)

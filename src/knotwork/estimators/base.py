@@ -113,8 +113,8 @@ class KANEstimator(FittedNetwork):
         ):
             watch = _watch(network, rows, validation, self.n_iter_no_change if self.early_stopping else None, reporter)
             optimizer = "gauss-newton" if plan.second_order else "adam"
-            reporter.stage(f"fit ({optimizer}), G={self.grid}", self.max_iter)
-            ended = self._optimize(network, rows, watch, plan.second_order, generator)
+            stop = reporter.stage(f"fit ({optimizer}), G={self.grid}", self.max_iter)
+            ended = stop.after(0) if stop else self._optimize(network, rows, watch, plan.second_order, generator)
             if self.early_stopping:
                 watch.restore_best()
             with torch.no_grad():

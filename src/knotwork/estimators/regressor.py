@@ -86,7 +86,8 @@ class KANRegressor(RegressorMixin, MultiOutputMixin, KANEstimator):
             X: Inputs (n, in), an array or a data frame.
             y: Targets (n,) or (n, targets).
             sample_weight: How often each row counts, (n,): 2 counts as two rows, 0 as none. Default 1.
-            callback: Receives a `knotwork.Event` after every step; returning True ends the fit.
+            callback: Receives a `knotwork.Event` when the fit begins and after every step; returning True ends the fit
+                there, without a further step.
             progress: True shows a bar, None on a terminal and in notebooks. Default False, since searches and ensembles
                 fit many estimators at the same time.
 

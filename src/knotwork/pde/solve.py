@@ -80,7 +80,7 @@ def solve(
             it end a grid. None: that of kw.LevenbergMarquardt if it is passed, else 1e-3.
         progress: whether to show how far it is; None shows it on a terminal and in notebooks.
         callback: called with an `Event` as each stage begins and after every step, whose `record` is a `Step`.
-            Returning True stops and keeps the best solution so far.
+            Returning True stops without a further step and keeps the best solution so far.
 
     Raises:
         SpecError: for a problem, a network or a combination of arguments that cannot be solved.

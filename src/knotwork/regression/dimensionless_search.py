@@ -17,6 +17,7 @@ from knotwork.regression.dimensionless_groups import DimensionlessGroups
 from knotwork.regression.residual_randomness import looks_random
 from knotwork.regression.search import Search
 from knotwork.regression.settings import REGRESSION
+from knotwork.training import Reporter
 
 MakeSearch = Callable[..., Search]
 
@@ -31,6 +32,7 @@ class DimensionlessSearch:
         search: makes the search in the groups, from sample and train and the options `until` and `after_noise`.
         until: `time.perf_counter()` at which the search ends.
         excluded: columns that residuals must not depend on either.
+        reporter: that of the searches in groups; once a callback has asked to stop, no further choice is tried.
     """
 
     def __init__(
@@ -41,14 +43,16 @@ class DimensionlessSearch:
         search: MakeSearch,
         until: float,
         excluded: Sequence[Tensor] = (),
+        reporter: Reporter | None = None,
     ) -> None:
         self.choices, self.sample, self.train, self.search = choices, sample, train, search
-        self.until, self.excluded, self.done, self.ended = until, list(excluded), False, False
+        self.until, self.excluded, self.reporter = until, list(excluded), reporter or Reporter()
+        self.done = self.ended = False
 
     def formulas(self) -> Iterator[CandidateFormula]:
         """Candidate formulas, as they are found."""
         for n, choice in enumerate(self.choices[: REGRESSION.most_group_choices]):
-            if n and time.perf_counter() > self.until:
+            if n and (self.reporter.stopped or time.perf_counter() > self.until):
                 return
             found: list[CandidateFormula] = []
             for formula in self.of(choice):

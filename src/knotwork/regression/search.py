@@ -20,8 +20,7 @@ from knotwork.regression.ridges import fit_ridges
 from knotwork.regression.settings import REGRESSION
 from knotwork.regression.structures import Rows, Structure, fit_structure
 from knotwork.regression.symmetry import combined_pairs, power_factors
-
-OnStage = Callable[[str], Any]
+from knotwork.training import Reporter
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Search:
         functions: what curves may be named with.
         seed: of the random starts.
         until: `time.perf_counter()` at which the search ends, with what it has.
-        on_stage: called with a description when a stage begins.
+        reporter: is told when a stage begins; the search ends there if a callback asks to stop.
         excluded: columns (n,) that take no part in formulas, but that residuals must not depend on either.
         after_noise: formulas still tried after one whose residuals look random; None: as in the settings.
     """
@@ -58,12 +57,12 @@ class Search:
         functions: Sequence[NamedFunction],
         seed: int = 0,
         until: float = math.inf,
-        on_stage: OnStage = lambda description: None,
+        reporter: Reporter | None = None,
         excluded: Sequence[Tensor] = (),
         after_noise: int | None = None,
     ) -> None:
         self.sample, self.train, self.functions, self.seed = sample, train, functions, seed
-        self.until, self.on_stage, self.excluded = until, on_stage, list(excluded)
+        self.until, self.reporter, self.excluded = until, reporter or Reporter(), list(excluded)
         self.after_noise = REGRESSION.formulas_after_noise if after_noise is None else after_noise
         self.generator = torch.Generator().manual_seed(seed)
         self.negative = bool((sample.y < 0).double().mean() > REGRESSION.negative_share)
@@ -89,14 +88,16 @@ class Search:
             found = stage()
             if found is not None:
                 yield from found
-            if self.done:
+            if self.done or self.reporter.stopped:
                 return
 
-    # --- stages: each returns the formulas of the best structures so far, or None if more structures are needed ---
+    # --- stages: each returns the formulas of the best structures so far, or None if more structures are needed, or if
+    # a callback asks to stop as it begins ---
 
     def sums(self) -> Iterator[CandidateFormula] | None:
         """Sums of curves, which are linear problems; under an exponential they are products."""
-        self.on_stage("sums and products of curves")
+        if self.reporter.stage("trying sums and products of curves"):
+            return None
         n, late = len(self.rows.axes), self.late
         for outer in [IDENTITY] if late else [*self.usual_outer(), *self.unusual_outer()]:
             self.add(Structure(outer, tuple((i,) for i in range(n))), always=True)
@@ -110,7 +111,8 @@ class Search:
         n = len(self.rows.axes)
         if n == 1:
             return None
-        self.on_stage("powers and ridges")
+        if self.reporter.stage("trying powers and ridges"):
+            return None
         wide = any(axis.positive and not axis.logarithmic for axis in self.rows.axes)
         for count in (1, 2):
             for free_sides in (False, True) if wide else (False,):
@@ -138,7 +140,8 @@ class Search:
         n = len(self.rows.axes)
         if n == 1 or n > REGRESSION.most_inputs_of_products:
             return self.best_formulas()
-        self.on_stage("sums of products")
+        if self.reporter.stage("trying sums of products"):
+            return None
         for outer in self.usual_outer():
             if outer is not EXPONENTIAL:
                 for rank in (2, 3):
@@ -150,7 +153,8 @@ class Search:
     def unusual(self) -> Iterator[CandidateFormula] | None:
         """Products of curves, and sums of two products, under outer functions that are rare."""
         n = len(self.rows.axes)
-        self.on_stage("unusual outer functions")
+        if self.reporter.stage("trying unusual outer functions"):
+            return None
         for outer in self.unusual_outer() if n <= REGRESSION.most_inputs_of_products else ():
             for rank in (1, 2):
                 self.add(Structure(outer, (tuple(range(n)),) * rank))
@@ -262,7 +266,7 @@ class Search:
             if absolute and not any(isinstance(meaning, algebra.Abs) for meaning in meanings.values()):
                 return
             sample = Sample(columns, y)
-            inner = Search(sample, self.train, self.functions, self.seed, self.until, self.on_stage, self.excluded)
+            inner = Search(sample, self.train, self.functions, self.seed, self.until, self.reporter, self.excluded)
             for formula in inner.formulas():
                 whole = replace(formula.template, expression=formula.template.expression.xreplace(meanings) * factor)
                 template = simplified(fitted(whole, self.sample, REGRESSION.refit_steps), self.sample)
@@ -271,6 +275,8 @@ class Search:
                 self.judge(found)
                 if self.done:
                     return
+            if self.reporter.stopped:
+                return
 
     def combined(
         self, pairs: list[tuple[int, int, int]], outside: dict[int, float], absolute: bool

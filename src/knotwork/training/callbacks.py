@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from knotwork.errors import TrainingError
+from knotwork.solvers import Stop, StopReason
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,11 @@ class _Run:
 
 
 class Reporter:
-    """Sends events to callbacks, and records whether a callback asked to stop. Without callbacks it does nothing."""
+    """Sends events to callbacks, and records whether a callback asked to stop. Without callbacks it does nothing.
+
+    Whatever reports gets a `Stop` back once a callback has asked to stop. It then ends without a further step, also
+    where a stage has only begun.
+    """
 
     def __init__(self, callbacks: Sequence[Callback] = ()) -> None:
         self._run, self._within = _Run(tuple(callbacks)), ""
@@ -67,16 +72,21 @@ class Reporter:
         """Whether a callback has asked to stop, here or in any part of the same call."""
         return self._run.stopped
 
-    def stage(self, title: str, steps: int | None = None) -> bool:
-        """Begin a stage of at most `steps` steps (None: not known); True if a callback asks to stop."""
+    @property
+    def stop(self) -> Stop | None:
+        """The `Stop` of all loops once a callback has asked to stop, here or in any part of the same call."""
+        return Stop(StopReason.CALLBACK, StopReason.CALLBACK.value) if self.stopped else None
+
+    def stage(self, title: str, steps: int | None = None) -> Stop | None:
+        """Begin a stage of at most `steps` steps (None: not known); a `Stop` if a callback asks to stop."""
         self._stage, self._steps = title, steps
         return self(0)
 
-    def __call__(self, step: int, record: Any | None = None) -> bool:
-        """Report a step of the stage; True if a callback asks to stop."""
+    def __call__(self, step: int, record: Any | None = None) -> Stop | None:
+        """Report a step of the stage; a `Stop` if a callback asks to stop."""
         self._step = step
         self._send(record)
-        return self.stopped
+        return self.stop
 
     def within(self, title: str) -> "Reporter":
         """Begin a stage that has stages of its own, and return the reporter for those."""
@@ -85,11 +95,11 @@ class Reporter:
         inner._run, inner._within = self._run, f"{self._within}: {title}" if self._within else title
         return inner
 
-    def front(self, entries: Sequence[Any]) -> bool:
-        """Report the formulas found so far, which all later events hold too; True if a callback asks to stop."""
+    def front(self, entries: Sequence[Any]) -> Stop | None:
+        """Report the formulas found so far, which all later events hold too; a `Stop` if a callback asks to stop."""
         self._run.front = tuple(entries)
         self._send(None)
-        return self.stopped
+        return self.stop
 
     def _send(self, record: Any | None) -> None:
         run = self._run

@@ -54,18 +54,14 @@ class Watch:
         measure = "RMSE" if self.squared else "loss"
         record = Record(step, time.perf_counter() - self.began, grid, train, validation, measure)
         self.history.append(record)
-        stopped = self.reporter(step, record)
+        stop = self.reporter(step, record)
         if self.patience is None:
             self._offer(value if value == value else self._value())
         elif validation is not None:
             self.waited = 0 if self._offer(validation) else self.waited + 1
-            if self.waited >= self.patience and not stopped:
+            if self.waited >= self.patience and stop is None:
                 return Stop(StopReason.PATIENCE, f"{self.patience} steps brought no better validation loss")
-        return self.stopped_by_callback() if stopped else None
-
-    def stopped_by_callback(self) -> Stop:
-        """The `Stop` of a fit that a callback asked to stop."""
-        return Stop(StopReason.CALLBACK, StopReason.CALLBACK.value)
+        return stop
 
     @property
     def taken(self) -> int:

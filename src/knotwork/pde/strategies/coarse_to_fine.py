@@ -38,10 +38,10 @@ class CoarseToFine:
         if self.starts is None:
             system = self._system(problem, start, unknowns)
         else:
-            run.reporter.stage(f"best of {self.starts} starts")
+            starts = self.starts if run.begin(f"best of {self.starts} starts") else 1  # one makes no step
             generator = torch.Generator().manual_seed(self.options.seed)
             system, interrupted = best_start(
-                start, lambda network: self._system(problem, network, unknowns), self.starts, generator
+                start, lambda network: self._system(problem, network, unknowns), starts, generator
             )
             if interrupted:
                 run.interrupted()

@@ -60,10 +60,18 @@ class WindowRun:
         """Record that Ctrl-C was pressed."""
         self.ended = Ended(self.steps, StopReason.INTERRUPTED, StopReason.INTERRUPTED.value)
 
+    def begin(self, title: str, steps: int | None = None) -> bool:
+        """Report that a stage begins; False if the user ended it, and then no further step is made."""
+        stop = self.reporter.stage(title, steps)
+        if stop:
+            self.ended = stop.after(self.steps)
+        return not stop
+
     def minimise(self, system: System, title: str, tolerance: float | None = None, patience: int | None = None) -> None:
         """Minimise the objective of a system in place, by the optimiser asked for."""
         optimizer, steps = self.options.optimizer, self.options.steps
-        self.reporter.stage(title, steps)
+        if not self.begin(title, steps):
+            return
         each_step = self._each_step(system.network.spec.grid)
         if isinstance(optimizer, LevenbergMarquardt):
             tolerance = optimizer.tolerance if tolerance is None else tolerance
@@ -78,8 +86,7 @@ class WindowRun:
         def each_step(step: int, objective: float) -> Stop | None:
             record = Step(self.steps + step, time.perf_counter() - self.began, grid, self.window, objective)
             self.history.append(record)
-            stopped = self.reporter(step, record)
-            return Stop(StopReason.CALLBACK, StopReason.CALLBACK.value) if stopped else None
+            return self.reporter(step, record)
 
         return each_step
 

@@ -21,8 +21,8 @@ def by_gradient(optimizer: type[torch.optim.Optimizer], task: Task, lr: float, b
     Hidden grids follow the training rows in the first half of the steps. The losses are evaluated after every step or,
     where there are many rows, every few steps.
     """
-    if task.begin():
-        return task.watch.stopped_by_callback().after(0)
+    if stop := task.begin():
+        return stop.after(0)
     model, steps = task.model, task.steps
     size = rows_of_batch(batch_size, task)
     every = evaluation_interval(len(task.x) + len(task.watch.validation_rows[0]), size or len(task.x), steps)

@@ -52,7 +52,8 @@ class LBFGS(Optimizer):
         refuse_stream("lbfgs", data)
 
     def minimise(self, task: Task) -> Ended:
-        return task.watch.stopped_by_callback().after(0) if task.begin() else by_lbfgs(task, self.lr)
+        stop = task.begin()
+        return stop.after(0) if stop else by_lbfgs(task, self.lr)
 
 
 @torch.enable_grad()

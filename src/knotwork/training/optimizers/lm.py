@@ -81,8 +81,8 @@ class LevenbergMarquardt(Optimizer):
         if task.first and self.starts > 1:
             race = {"starts": self.starts, "generator": task.generator, "n_jobs": self.n_jobs or 1}
             screen(model, task.x, task.y, reporter=watch.reporter, **race, **shared)
-        if task.begin():
-            return watch.stopped_by_callback().after(0)
+        if stop := task.begin():
+            return stop.after(0)
         watch.alike = 1.0 if watch.patience else TRAINING.alike_losses
         target = rounding(as_dataset(task.data).y_train.to(task.y)) if objective.loss is mean_squared_error else 0.0
         more = {"steps": task.steps, "tolerance": self.tolerance, "target": target}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from knotwork.data import Dataset, Stream
 from knotwork.errors import TrainingError
 from knotwork.model import is_whole
-from knotwork.solvers import Ended
+from knotwork.solvers import Ended, Stop
 from knotwork.training.objective import Objective
 from knotwork.training.watch import Watch
 
@@ -37,9 +37,9 @@ class Task:
     first: bool
     title: str
 
-    def begin(self) -> bool:
-        """Report that the steps begin; True if a callback asked to stop."""
-        return self.watch.reporter.stopped or self.watch.reporter.stage(self.title, self.steps)
+    def begin(self) -> Stop | None:
+        """Report that the steps begin; a `Stop` if a callback asked to stop, and then no step is made."""
+        return self.watch.reporter.stop or self.watch.reporter.stage(self.title, self.steps)
 
 
 class Optimizer(ABC):
