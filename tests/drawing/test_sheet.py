@@ -100,7 +100,9 @@ def test_characters_missing_in_the_usual_font_are_drawn_in_another_font():
 def test_characters_that_no_font_has_give_one_warning():
     said, _ = drawn("\U0003fffd\U0003fffc and \U0003fffb")  # unassigned characters, which no font has
     (sentence,) = said
-    assert sentence.startswith("no installed font has all characters of the names in a figure, which shows boxes")
+    assert sentence.startswith(
+        "no installed font has all characters of the names in a figure; missing ones are drawn as boxes"
+    )
 
 
 @pytest.mark.parametrize("character", ["\x00", "\x08", "\ud800", "\ufffe", "\x9f", "\U0010ffff"])
