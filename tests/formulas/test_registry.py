@@ -8,15 +8,7 @@ from knotwork import functions as library
 from knotwork.formulas import candidates
 from knotwork.functions import named_function, select
 
-
-@pytest.fixture(autouse=True)
-def own_library(monkeypatch):
-    """Restores the library after each test."""
-    before, names = list(library._ALL), dict(library.LIBRARY)
-    yield
-    library._ALL[:] = before
-    library.LIBRARY.clear()
-    library.LIBRARY.update(names)
+pytestmark = pytest.mark.usefixtures("own_library")
 
 
 def test_a_registered_function_can_be_fitted_saved_and_loaded(tmp_path):

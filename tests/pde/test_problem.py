@@ -186,7 +186,7 @@ def test_an_inconsistent_problem_is_refused(make, message):
         ({"width": [3, 2, 1]}, r"from 3 inputs to 1 outputs, but the problem has 2 coordinates \(x, y\)"),
         ({"width": [2, 2, 1], "k": 2}, "derivatives of order 2.*pass k=3"),
         ({"width": [2, 2, 1], "starts": 0}, "starts=0 is not possible"),
-        ({"width": [2, 2, 1], "optimizer": "sgd"}, "choose one of lm, lbfgs, adam"),
+        ({"width": [2, 2, 1], "optimizer": "sgd"}, "choose 'lm', 'lbfgs', 'adam'"),
         ({"width": [2, 2, 1], "windows": 2}, "has no time"),
         ({"model": kw.KAN([2, 2, 1], dtype=torch.float32)}, "solved in float64"),
     ],

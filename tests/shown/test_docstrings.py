@@ -25,6 +25,7 @@ FRONT_DOORS = sorted(
 )
 
 
+@pytest.mark.usefixtures("own_library")
 @pytest.mark.parametrize("module", FRONT_DOORS)
 def test_examples_run(module):
     found = doctest.testmod(
