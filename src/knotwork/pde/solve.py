@@ -67,7 +67,8 @@ def solve(
         k: order of the splines, above the order of every derivative in the problem. 5 suits second derivatives; 7 is
             more accurate for smooth solutions.
         seed: of random starts and of the points.
-        starts: random starts, where there are any; None: those of kw.LevenbergMarquardt if it is passed, else 6.
+        starts: random starts of a new network; with `model` there are none. None: those of kw.LevenbergMarquardt if it
+            is passed, else 6.
         steps: steps on each grid or in each round at most.
         windows: the number of equal time windows, or the times between windows. Each has a network of its own.
         points: points of the equation; by default three times the number of parameters, six times with `rank`.
@@ -77,7 +78,8 @@ def solve(
         adaptive: adaptive refinement: more points and knots where the residual is large, or with `rank` where the
             solution bends. For solutions with thin layers.
         tolerance: a step of Levenberg-Marquardt must lower the objective by this share to count; several steps below
-            it end a grid. None: that of kw.LevenbergMarquardt if it is passed, else 1e-3.
+            it end a grid; other optimisers do not use it. None: that of kw.LevenbergMarquardt if it is passed, else
+            1e-3.
         progress: whether to show how far it is; None shows it on a terminal and in notebooks.
         callback: called with an `Event` as each stage begins and after every step, whose `record` is a `Step`.
             Returning True stops without a further step and keeps the best solution so far.

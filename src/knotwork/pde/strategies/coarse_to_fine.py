@@ -40,9 +40,10 @@ class CoarseToFine:
         else:
             starts = self.starts if run.begin(f"best of {self.starts} starts") else 1  # one makes no step
             generator = torch.Generator().manual_seed(self.options.seed)
-            system, interrupted = best_start(
+            system, steps, interrupted = best_start(
                 start, lambda network: self._system(problem, network, unknowns), starts, generator
             )
+            run.solved = steps > 0
             if interrupted:
                 run.interrupted()
         for grid in self.grids:

@@ -66,14 +66,12 @@ class FromInitialCondition:
             make = self._at_initial_condition if restart else self._on_knots
             system = make(problem, network, unknowns)
             self._minimise_roughly(system, run, number)
-            if run.stopped:
-                return
             value = system.objective()
             too_little = not value < PDE.enough_gain * lowest
             if value < lowest:
                 best = system
                 yield best
-            if restart and too_little:
+            if run.stopped or (restart and too_little):
                 return
             restart, lowest = too_little, min(lowest, value)
 

@@ -46,26 +46,27 @@ def draw_first_values(network: KANNetwork, generator: torch.Generator) -> None:
 
 def best_start(
     model: KAN, make: Callable[[KAN], System], starts: int, generator: torch.Generator
-) -> tuple[System, bool]:
+) -> tuple[System, int, bool]:
     """The best of several random starts, by successive halving: a few steps each, then the better half goes on.
 
-    The second value is whether Ctrl-C ended it.
+    The second value is the number of steps of all starts together, the third whether Ctrl-C ended it.
     """
     candidates = []
     for _ in range(starts):
         network = model.copy()
         draw_first_values(network, generator)
         candidates.append(make(network))
-    steps, interrupted = PDE.first_start_steps, False
+    steps, taken, interrupted = PDE.first_start_steps, 0, False
     while len(candidates) > 1 and not interrupted:
         for system in candidates:
             system.balance()
-            interrupted = levenberg_marquardt(system, steps=steps).reason is StopReason.INTERRUPTED
+            ended = levenberg_marquardt(system, steps=steps)
+            taken, interrupted = taken + ended.steps, ended.reason is StopReason.INTERRUPTED
             if interrupted:
                 break
         candidates.sort(key=lambda system: _or_infinite(system.comparable_objective()))
         candidates, steps = candidates[: (len(candidates) + 1) // 2], PDE.further_start_steps
-    return candidates[0], interrupted
+    return candidates[0], taken, interrupted
 
 
 def _or_infinite(value: float) -> float:

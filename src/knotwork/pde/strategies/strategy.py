@@ -43,12 +43,17 @@ def face_points(problem: Problem, points: int) -> int:
 
 
 class WindowRun:
-    """The minimisations in one time window: it counts their steps, keeps the history and why the last one ended."""
+    """The minimisations in one time window: it counts their steps, keeps the history and why the last one ended.
+
+    `solved` is whether anything was minimised here, also random starts, whose steps are not counted. Without it the
+    window's network is as it was drawn.
+    """
 
     def __init__(self, options: Options, window: int, reporter: Reporter, began: float) -> None:
         self.options, self.window, self.reporter, self.began = options, window, reporter, began
         self.history: list[Step] = []
         self.steps = 0
+        self.solved = False
         self.ended = Ended(0, StopReason.STEP_LIMIT, "no step was made")
 
     @property
@@ -62,7 +67,7 @@ class WindowRun:
 
     def begin(self, title: str, steps: int | None = None) -> bool:
         """Report that a stage begins; False if the user ended it, and then no further step is made."""
-        stop = self.reporter.stage(title, steps)
+        stop = self.reporter.stop or self.reporter.stage(title, steps)
         if stop:
             self.ended = stop.after(self.steps)
         return not stop
@@ -81,6 +86,7 @@ class WindowRun:
         else:
             self.ended = minimise(system, optimizer, steps=steps, each_step=each_step)
         self.steps += self.ended.steps
+        self.solved |= self.ended.steps > 0 or self.ended.converged
 
     def _each_step(self, grid: int) -> EachStep:
         def each_step(step: int, objective: float) -> Stop | None:

@@ -20,7 +20,6 @@ from knotwork.pde.problems.problem import Problem
 from knotwork.pde.solving.terms import Term
 from knotwork.pde.strategies.initial_networks import set_to_domain
 from knotwork.pde.strategies.strategy import Part, Strategy, WindowRun
-from knotwork.solvers import StopReason
 
 
 def window_edges(problem: Problem, windows: int | Sequence[float]) -> list[float]:
@@ -52,7 +51,7 @@ def solve_windows(
 ) -> list[Part]:
     """Solve the windows of time between `edges`, one after the other; the last may be one that was stopped.
 
-    A window in which a callback allowed no step is left out, unless it is the first.
+    A window in which a callback or Ctrl-C allowed no step is left out, unless it is the first.
 
     A window starts from a copy of `start` with its grids set to the window, or from the network of the window before
     where the strategy continues it. With `keep_knots` a single window starts from `start` as it is.
@@ -75,7 +74,7 @@ def solve_windows(
                 raise
             former.run.interrupted()
             break
-        if former and run.ended.reason is StopReason.CALLBACK and not run.steps:  # this window is as it was drawn
+        if former and run.stopped and not run.solved:  # this window's network is as it was drawn
             former.run.ended = run.ended
             break
         system.network.fitted.fill_(True)
