@@ -1,8 +1,11 @@
 """What tests of several rooms need."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from knotwork import functions as library
+from knotwork.training import progress
 
 
 @pytest.fixture
@@ -13,3 +16,11 @@ def own_library():
     library._ALL[:] = before
     library.LIBRARY.clear()
     library.LIBRARY.update(names)
+
+
+@pytest.fixture
+def displayed(monkeypatch):
+    """The events that the built-in display receives, also after a callback has asked to stop."""
+    events = []
+    monkeypatch.setattr(progress, "display", lambda show: nullcontext(events.append))
+    return events

@@ -316,16 +316,18 @@ def test_a_callback_that_returns_true_ends_with_the_best_so_far(title):
     assert found.shape == "a constant" if title.startswith("looking") else found.shape != "a constant"
 
 
+STOPPED = "stopped by the callback"
+
+
 class StopAt:
-    """A callback that returns True at the n-th stage whose title begins so, and keeps the later events."""
+    """A callback that returns True at the n-th stage whose title begins so, and counts the events until then."""
 
     def __init__(self, title, number=1):
-        self.title, self.number, self.after = title, number, []
+        self.title, self.number, self.received = title, number, 0
 
     def __call__(self, event):
-        if not self.number:
-            self.after.append(event)
-            return None
+        assert self.number, "an event after the callback has asked to stop"
+        self.received += 1
         self.number -= event.stage.startswith(self.title) and not event.step
         return self.number == 0
 
@@ -341,45 +343,57 @@ class StopAt:
         ("naming its edges", 1, 2, 0.0),
     ],
 )
-def test_no_step_follows_a_callback_that_stops_as_a_stage_begins(monkeypatch, title, number, size, slope):
+def test_no_step_follows_a_callback_that_stops_as_a_stage_begins(monkeypatch, displayed, title, number, size, slope):
     """The front holds a constant at first, a straight line after the search among structures."""
     monkeypatch.setattr(Search, "formulas", lambda self: iter(()))  # as if the search found no formula
     data = kw.sample(lambda x, y, z: torch.exp(x) + y + slope * z, x=(-1, 1), y=(-1, 1), z=(-1, 1), size=100, seed=0)
     callback = StopAt(title, number)
     found = kw.discover(data, seed=0, callback=callback)
-    assert not callback.number and all(event.step == 0 for event in callback.after)
-    assert not any(event.stage.startswith("trying") for event in callback.after)
-    assert callback.after[-1].stage == found.stop_reason == "stopped by the callback"
+    after = displayed[callback.received :]
+    assert not callback.number and [event.stage for event in after] == [found.stop_reason] == [STOPPED]
     assert found.stop is StopReason.CALLBACK and len(found.front) == size
 
 
 @pytest.mark.parametrize(("exponent", "title"), [(0.5, "units: all but one constant"), (1.5, "units: no product")])
-def test_no_step_follows_a_callback_that_stops_at_the_units(exponent, title):
+def test_no_step_follows_a_callback_that_stops_at_the_units(displayed, exponent, title):
     """T = 2π·√(L/g) is fitted in groups, T = 2π·(L/g)^1.5 in columns; neither is begun."""
     length, g = np.random.default_rng(0).uniform(1, 2, (2, 100))
     units = {"length": "m", "g": "m/s^2", "y": "s" if exponent == 0.5 else "kg"}
     data = kw.Dataset.from_arrays(np.c_[length, g], 2 * np.pi * (length / g) ** exponent, names=["length", "g"])
     callback = StopAt(title)
     found = kw.discover(data, units=units, seed=0, callback=callback)
-    assert [event.stage for event in callback.after] == ["stopped by the callback"]
+    assert [event.stage for event in displayed[callback.received :]] == [STOPPED]
     assert found.stop is StopReason.CALLBACK and len(found.front) == 1
 
 
-def test_no_edge_is_named_after_a_callback_that_stops_at_the_closest_shape(monkeypatch):
+def test_no_edge_is_named_after_a_callback_that_stops_at_the_closest_shape(monkeypatch, displayed):
+    """Nor does another shape follow: the callback stops at the first of three that are not close."""
     formula_search, networks = (
         importlib.import_module(f"knotwork.discovery.{n}") for n in ("formula_search", "networks")
     )
     monkeypatch.setattr(Search, "formulas", lambda self: iter(()))
     monkeypatch.setattr(formula_search, "straight_line", lambda sample: [])
     whole = networks.shapes
-    monkeypatch.setattr(networks, "shapes", lambda inputs: whole(inputs)[:1])
+    monkeypatch.setattr(networks, "shapes", lambda inputs: 3 * whole(inputs)[:1])
     fitted = networks.fit_shape
     monkeypatch.setattr(networks, "fit_shape", lambda *asked: fitted(*asked)._replace(error=np.inf))
     callback = StopAt("naming the closest shape")
     data = kw.sample(lambda x: torch.exp(x), x=(-1, 1), size=50, seed=0)
     found = kw.discover(data, seed=0, callback=callback)
-    assert not callback.number and [event.stage for event in callback.after] == ["stopped by the callback"]
+    assert not callback.number and [event.stage for event in displayed[callback.received :]] == [STOPPED]
     assert found.stop is StopReason.CALLBACK and len(found.front) == 1
+
+
+def test_a_callback_that_stops_at_the_front_of_an_exact_network_is_the_reason(monkeypatch, displayed):
+    formula_search = importlib.import_module("knotwork.discovery.formula_search")
+    monkeypatch.setattr(Search, "formulas", lambda self: iter(()))
+    monkeypatch.setattr(formula_search, "straight_line", lambda sample: [])
+    data = kw.sample(lambda x: torch.exp(x), x=(-1, 1), size=50, seed=0)
+    settings = {"seed": 0, "lib": ["x", "exp"]}
+    assert kw.discover(data, **settings).stop is StopReason.EXACT
+    found = kw.discover(data, **settings, callback=lambda event: len(event.front) > 1)
+    assert found.stop is StopReason.CALLBACK and displayed[-1].stage == STOPPED
+    assert found.formula.r2 > 1 - 1e-9
 
 
 def test_ctrl_c_while_entries_are_made_keeps_the_finished_entries(monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from knotwork import KAN, LevenbergMarquardt, sample
-from knotwork.training import TRAINING, Penalty, levenberg_marquardt, multistart
+from knotwork.training import TRAINING, Penalty, Reporter, levenberg_marquardt, multistart
 from knotwork.training.levenberg_marquardt import objective_value
 from knotwork.training.multistart import screen
 from knotwork.training.optimizers import lm
@@ -46,6 +46,37 @@ def test_the_winner_is_no_worse_than_the_start_of_the_network_itself(seed, penal
     race(network, x, y, seed=seed, penalty=penalty, update_grid=False)
     levenberg_marquardt(own, x, y, steps=TRAINING.race_rounds[0][0], penalty=penalty, update_grid=False)
     assert objective_value(network, x, y, penalty) <= objective_value(own, x, y, penalty)
+
+
+@pytest.mark.parametrize("update_grid", [True, False])
+@pytest.mark.parametrize("grid", [5, 8])
+def test_a_race_that_a_callback_stops_before_any_step_changes_nothing(grid, update_grid):
+    x, y = table()
+    network = KAN([2, 2, 1], grid=grid, seed=0)
+    before = state(network)
+    race(network, x, y, update_grid=update_grid, reporter=Reporter([lambda event: True]))
+    assert same(network.state_dict(), before)
+
+
+def test_a_stop_between_two_groups_of_starts_keeps_the_best_of_the_first(monkeypatch):
+    monkeypatch.setattr(multistart, "TRAINING", replace(TRAINING, race_consensus=()))
+    x, y = table()
+    networks = [KAN([2, 2, 1], seed=0) for _ in range(2)]
+    group = TRAINING.race_group
+    race(networks[0], x, y, starts=group)
+    stop = Reporter([lambda event: event.stage.startswith(f"race of {group}, starts {group + 1} to")])
+    race(networks[1], x, y, starts=2 * group, reporter=stop)
+    assert stop.stopped and same(networks[0].state_dict(), networks[1].state_dict())
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("grid", [5, 8])
+def test_a_fit_that_a_callback_stops_before_any_step_leaves_the_values_as_they_were(grid, seed):
+    x, y = table()
+    network = KAN([2, 2, 1], grid=grid, grid_range=(-1, 1), seed=seed)
+    before = {name: value.detach().clone() for name, value in network.named_parameters()}
+    result = network.fit((x, y), optimizer=LevenbergMarquardt(starts=8), update_grid=False, callback=lambda event: True)
+    assert result.steps == 0 and same(dict(network.named_parameters()), before)
 
 
 def test_a_race_with_one_start_equals_a_fit(monkeypatch):

@@ -84,7 +84,18 @@ def test_one_callback_stops_all_stages_and_the_others_still_receive_the_event():
     assert not inner.stage("b") and not inner(1) and not reporter.stopped
     assert inner(2) and reporter.stopped and inner.stopped
     assert reporter.stage("c") and len(events) == 5
-    assert not Reporter([lambda event: 1]).stage("only True stops")  # type: ignore[list-item]
+
+
+def test_a_callback_that_stopped_receives_no_further_event():
+    events, others = [], []
+    reporter = Reporter([lambda event: events.append(event) or True, others.append])
+    assert reporter.stage("a") and reporter.within("b").stage("c") and reporter.front(["x"]) and reporter.stopped
+    assert [event.stage for event in events] == ["a"] and [event.stage for event in others] == ["a", "b", "c", "b"]
+
+
+@pytest.mark.parametrize(("answer", "stops"), [(1, False), (None, False), (torch.tensor(True), True)])
+def test_only_true_stops(answer, stops):
+    assert bool(Reporter([lambda event: answer]).stage("fit")) is stops
 
 
 def test_later_events_contain_the_front():

@@ -5,6 +5,7 @@ import torch
 
 from knotwork import KAN, LevenbergMarquardt, fit_shapes, sample
 from knotwork.errors import TrainingError
+from knotwork.solvers import StopReason
 
 QUICK = {"optimizer": LevenbergMarquardt(starts=2), "steps": 15}
 WIDTHS = ([2, 1, 1], [2, (0, 1), 1], [2, 2, 1], [2, 3, 1])
@@ -71,6 +72,15 @@ def test_one_model_is_fitted_on_every_grid():
 def test_a_callback_ends_the_race_and_keeps_the_finished_fits():
     results = fit_shapes(models(), product(), (3, 6), callback=lambda event: True, **QUICK)
     assert len(results) == 1 and results[0].stopped_by_caller
+
+
+def test_all_results_say_that_a_callback_ended_the_comparison():
+    """The stop is before the first step on the finer grid, so the best network of every shape is of the coarse one."""
+    results = fit_shapes(models(), product(), (3, 6), callback=lambda event: event.stage.endswith("G=6"), **QUICK)
+    assert len(results) == len(WIDTHS)
+    assert {(result.stop, result.stop_reason) for result in results} == {
+        (StopReason.CALLBACK, "stopped by the callback")
+    }
 
 
 @pytest.mark.parametrize("grids", [(), (5, 3), (3, 3), (0, 5), (2.5,)])

@@ -57,14 +57,17 @@ def formulas_of_networks(
             if entry is not None:
                 entries.append(entry)
                 front = joined(front, entry)
-                task.show(front)
+                if task.show(front):
+                    return Found(tuple(entries), front, task.stopped)
                 if exact(entry, task.data):
                     return Found(tuple(entries), front, StopReason.EXACT)
         for one in sorted(fits, key=lambda one: one.error):
-            if not known and not entries:
-                entry = named(one, task, task.reporter.within("naming the closest shape"))
-                reason = task.stopped if task.reporter.stopped else reason
-                entries += [] if entry is None else [entry]
+            if known or entries:
+                break
+            entry = named(one, task, task.reporter.within("naming the closest shape"))
+            entries += [] if entry is None else [entry]
+            if task.reporter.stopped:
+                return Found(tuple(entries), front, task.stopped)
     except KeyboardInterrupt:
         reason = task.stopped
     return Found(tuple(entries), front, reason)

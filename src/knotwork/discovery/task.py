@@ -12,7 +12,7 @@ from knotwork.discovery.target_scale import shown_in_own_unit
 from knotwork.errors import TrainingError
 from knotwork.formulas.dimensions import Dimensions
 from knotwork.regression import Constraints
-from knotwork.solvers import StopReason
+from knotwork.solvers import Stop, StopReason
 from knotwork.training import Reporter
 
 
@@ -50,9 +50,9 @@ class Task:
         """Why a search ended that was stopped: by a callback, or by Ctrl-C."""
         return StopReason.CALLBACK if self.reporter.stopped else StopReason.INTERRUPTED
 
-    def show(self, front: tuple[Entry, ...]) -> None:
-        """Report the front of formulas so far, for the target in its own unit."""
-        self.reporter.front(shown_in_own_unit(front, self.unit))
+    def show(self, front: tuple[Entry, ...]) -> Stop | None:
+        """Report the front of formulas so far, for the target in its own unit; a `Stop` if a callback asks to stop."""
+        return self.reporter.front(shown_in_own_unit(front, self.unit))
 
 
 class Found(NamedTuple):

@@ -60,7 +60,8 @@ class Reporter:
     """Sends events to callbacks, and records whether a callback asked to stop. Without callbacks it does nothing.
 
     Whatever reports gets a `Stop` back once a callback has asked to stop. It then ends without a further step, also
-    where a stage has only begun.
+    where a stage has only begun. A callback that has asked to stop receives no further event; others, such as the
+    built-in display, do.
     """
 
     def __init__(self, callbacks: Sequence[Callback] = ()) -> None:
@@ -105,9 +106,13 @@ class Reporter:
         run = self._run
         seconds = time.perf_counter() - run.began
         event = Event(self._stage, self._step, self._steps, seconds, record, run.front, self._within)
-        for callback in run.callbacks:
-            answer: Any = callback(event)
-            run.stopped |= answer is True or (hasattr(answer, "dtype") and bool(answer))  # also of NumPy, torch
+        answers = [(callback, _asks_to_stop(callback(event))) for callback in run.callbacks]
+        run.stopped |= any(stops for _, stops in answers)
+        run.callbacks = tuple(callback for callback, stops in answers if not stops)
+
+
+def _asks_to_stop(answer: Any) -> bool:
+    return answer is True or (hasattr(answer, "dtype") and bool(answer))  # also True of NumPy or torch
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def screen(
     the first group. The search ends once enough starts have reached the same minimum (consensus stopping,
     `race_consensus`). On grids finer than 5 intervals the starts compete at G = 5 and the best one is refined. `n_jobs`
     processes share the work (-1: one for each core) and do not change the result. Ctrl-C or a callback ends the search,
-    and the best start at that moment is taken.
+    and the best start at that moment is taken. Where no start has made a step, `network` is not changed.
     """
     if network.spec.depth == 1 and not network.spec.width[1][1] and not network.spec.named:
         return
@@ -62,11 +62,11 @@ def screen(
         for first in range(0, starts, TRAINING.race_group):
             size, winners = min(TRAINING.race_group, starts - first), ahead
             group = [_start(coarse, None if first + n == 0 else generator) for n in range(size)]
-            ahead = [*((float("inf"), rival) for rival in group), *winners]
             for steps, kept in TRAINING.race_rounds:
                 which = "" if starts <= TRAINING.race_group else f", starts {first + 1} to {first + size} of {starts}"
-                if reporter.stage(f"race of {len(group)}{which or ' starts'}", len(group)):
+                if reporter.stop or reporter.stage(f"race of {len(group)}{which or ' starts'}", len(group)):
                     return
+                ahead = [*((float("inf"), rival) for rival in group), *winners]
                 group = _advanced(group, race_x, race_y, steps, settings, n_jobs, reporter)
                 ahead = [*ranked(group), *winners]
                 if agreed() or reporter.stopped:
@@ -74,17 +74,20 @@ def screen(
                 ahead = [*ahead[: min(kept, size)], *winners]
                 group = [rival for _, rival in ahead[: min(kept, size)]]
     finally:
-        winner = (
-            ranked([rival for _, rival in ahead])[0][1] if ahead else coarse
-        )  # evaluated again: Ctrl-C may have interrupted a step
-        if coarse is not network:
-            winner = winner.refine(network.spec.grid)
-            for l, (layer, own) in enumerate(zip(winner.layers, network.layers, strict=True)):
-                if (l == 0 or not update_grid) and not torch.equal(layer.knots, own.knots):
-                    layer.set_knots(own.knots)
-        network.load_state_dict(winner.state_dict())
-        if update_grid:
-            adapt_hidden_grids(network, x)
+        if ahead:  # evaluated again: Ctrl-C may have interrupted a step
+            _take(network, ranked([rival for _, rival in ahead])[0][1], x, update_grid)
+
+
+def _take(network: KANNetwork, winner: KANNetwork, x: Tensor, update_grid: bool) -> None:
+    """Put the winner into the network, on the network's own grid, in place."""
+    if winner.spec.grid != network.spec.grid:
+        winner = winner.refine(network.spec.grid)
+        for l, (layer, own) in enumerate(zip(winner.layers, network.layers, strict=True)):
+            if (l == 0 or not update_grid) and not torch.equal(layer.knots, own.knots):
+                layer.set_knots(own.knots)
+    network.load_state_dict(winner.state_dict())
+    if update_grid:
+        adapt_hidden_grids(network, x)
 
 
 def _start(network: KANNetwork, generator: torch.Generator | None) -> KANNetwork:

@@ -50,7 +50,8 @@ def fit_shapes(
         max_parameters: largest number of parameters in use; a network with more on the first grid has no result.
         optimizer, steps, loss, lamb, lamb_l1, lamb_entropy, update_grid, grid_eps, patience, sample_weight, seed: as in
             `fit`, for each fit; `steps` holds on the first grid too.
-        progress, callback: as in `fit`; a callback that returns True ends the comparison and keeps its results.
+        progress, callback: as in `fit`; a callback that returns True ends the comparison and keeps its results, whose
+            `stop` then says so.
 
     Returns:
         One `FitResult` for each network, the best first, with the steps, seconds and history of the fit on that grid.
@@ -98,22 +99,24 @@ def fit_shapes(
                     if n not in best or errors[n] < held_out(best[n]):
                         best[n] = replace(result, model=network.copy())
                     if result.stopped_by_caller:
-                        return _in_order(best)
+                        return _ended(best, result.stop)
                 ahead = sorted(errors, key=errors.__getitem__)
                 networks = {n: networks[n] for n in ahead[: max(2, (len(ahead) + 1) // 2)]}
         except KeyboardInterrupt:  # between two fits
             if not best:
                 raise
-            return [
-                replace(result, stop=StopReason.INTERRUPTED, stop_reason=StopReason.INTERRUPTED.value)
-                for result in _in_order(best)
-            ]
+            return _ended(best, StopReason.INTERRUPTED)
     if not best:
         raise TrainingError(
             f"none of {len(models)} networks has at most max_parameters={max_parameters} parameters at G={grids[0]}: "
             "pass smaller ones, or allow more."
         )
     return _in_order(best)
+
+
+def _ended(results: dict[int, FitResult], reason: StopReason) -> list[FitResult]:
+    """The results so far of a comparison that the caller ended, which all of them say."""
+    return [replace(result, stop=reason, stop_reason=reason.value) for result in _in_order(results)]
 
 
 def _in_order(results: dict[int, FitResult]) -> list[FitResult]:
