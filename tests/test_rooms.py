@@ -18,6 +18,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "knotwork"
 FRONT_DOOR = "__init__"  # it re-exports every folder except the command line
 ROOMS = {
     "errors": 0,
+    "files": 0,
     "kernels": 1,
     "solvers": 1,
     "splines": 2,

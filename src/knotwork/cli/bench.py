@@ -17,6 +17,7 @@ from knotwork.bench.machine import machine, only, versions
 from knotwork.bench.rivals import RIVALS, installed, rivals
 from knotwork.bench.settings import BENCH
 from knotwork.errors import KnotworkError
+from knotwork.files import write_text
 
 
 def run_layers(
@@ -74,7 +75,7 @@ def run_layers(
 
 def _write(facts: dict[str, Any], to: str) -> None:
     try:
-        Path(to).write_text(json.dumps(facts, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        write_text(to, json.dumps(facts, indent=1, allow_nan=False) + "\n")
     except OSError as error:
         raise KnotworkError(f"--json {to!r} cannot be written ({error.strerror}); name another file.") from None
 

@@ -20,6 +20,7 @@ from knotwork.data.column_names import split_units, unknown_name
 from knotwork.data.table_files import read_file
 from knotwork.discovery import Discovery, discover
 from knotwork.errors import DataError
+from knotwork.files import replacing, write_text
 from knotwork.formulas import Formula
 from knotwork.kan import save
 from knotwork.training import Callback, Event
@@ -186,7 +187,7 @@ def _writable(name: str) -> None:
 
 def _put(name: str, text: str) -> None:
     try:
-        Path(name).write_text(f"{text}\n", encoding="utf-8")
+        write_text(name, f"{text}\n")
     except OSError as error:
         raise DataError(f"{name!r} cannot be written ({error.strerror}); name another file.") from None
 
@@ -316,9 +317,10 @@ def _write(found: Discovery, folder: Path) -> dict[str, str]:
     found.report(places["report"])
     figure = found.plot()
     try:
-        figure.savefig(places["network diagram"])
-        figure.savefig(places["as a picture"], dpi=200)
-        places["formula"].write_text(f"{found.formula.equation()}\n", encoding="utf-8")
+        for what, options in (("network diagram", {}), ("as a picture", {"dpi": 200})):
+            with replacing(places[what]) as new:
+                figure.savefig(new, **options)
+        write_text(places["formula"], f"{found.formula.equation()}\n")
         save(found.symbolic_model, places["network"])
     except OSError as error:
         raise DataError(

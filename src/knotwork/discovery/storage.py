@@ -13,6 +13,7 @@ from typing import Any
 
 from knotwork.discovery.discovery import Discovery, Entry
 from knotwork.errors import CheckpointError
+from knotwork.files import write_text
 from knotwork.formulas import Formula
 from knotwork.kan import KAN, load, save
 from knotwork.solvers import StopReason
@@ -41,7 +42,7 @@ def write(found: Discovery, path: str | Path) -> None:
     }
     try:
         content = json.loads(json.dumps(content, default=float))
-        Path(path).write_text(json.dumps({**content, "sha256": _digest(content)}, indent=1), encoding="utf-8")
+        write_text(path, json.dumps({**content, "sha256": _digest(content)}, indent=1))
     except OSError as error:
         raise CheckpointError(f"{str(path)!r} cannot be written ({error.strerror}); name another file.") from None
 

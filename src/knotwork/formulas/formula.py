@@ -11,6 +11,7 @@ from torch import Tensor
 
 from knotwork.data.column_names import listed
 from knotwork.errors import CheckpointError, SpecError
+from knotwork.files import write_text
 from knotwork.formulas.agreement import Agreement
 from knotwork.formulas.formula_files import formula_from_dict, formula_from_json, formula_to_dict
 from knotwork.formulas.uncertainty import (
@@ -312,7 +313,7 @@ class Formula:
             y = 2.5*x
         """
         try:
-            Path(path).write_text(self.to_json() + "\n", encoding="utf-8")
+            write_text(path, self.to_json() + "\n")
         except OSError as error:
             raise CheckpointError(f"{str(path)!r} cannot be written ({error}); give the path of a file.") from error
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from knotwork.errors import CheckpointError, SpecError
+from knotwork.files import replacing
 from knotwork.model.network import KANNetwork
 from knotwork.model.spec import Spec
 
@@ -23,7 +24,8 @@ def save(network: KANNetwork, path: str | Path) -> None:
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     spec = network.spec.to_json()
     try:
-        save_file(state, str(path), metadata={"knotwork": FORMAT, "spec": spec, "sha256": _digest(spec, state)})
+        with replacing(path) as new:
+            save_file(state, str(new), metadata={"knotwork": FORMAT, "spec": spec, "sha256": _digest(spec, state)})
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{str(path)!r} cannot be written ({error}); give the path of a file.") from error
 

@@ -19,6 +19,7 @@ from knotwork.data import Dataset, as_dataset
 from knotwork.drawing import predicted_vs_true
 from knotwork.drawing.figure import UNPRINTABLE
 from knotwork.errors import DataError, ExpressionError, KnotworkWarning, SpecError
+from knotwork.files import write_text
 from knotwork.formulas import Formula
 from knotwork.formulas.values import evaluate
 from knotwork.functions import named_function
@@ -152,7 +153,7 @@ def report(
         }
         text = UNPRINTABLE.sub("\ufffd", _template().render(page))
     try:
-        place.write_text(text, encoding="utf-8", newline="\n")
+        write_text(place, text)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", error)
         raise DataError(f"{str(path)!r} cannot be written ({why}); name another file.") from None
