@@ -16,6 +16,7 @@ from knotwork.errors import KnotworkWarning
 from knotwork.solvers import Ended, StopReason
 from knotwork.training import Optimizer, Penalty, Record, threads_for
 from knotwork.training.objective import mean_squared_error
+from knotwork.training.standardization import Standardization, standardized
 
 ONE_START = LevenbergMarquardt(starts=1)
 
@@ -71,14 +72,17 @@ def test_a_fit_never_ends_worse_than_it_began(settings, lamb):
     data = bumps()
     network = KAN([2, 2, 1], seed=0)
     network.fit(data, steps=5, optimizer=ONE_START)
-    sigma = float(data.y_train.std(correction=0))
-    penalty = Penalty(lamb * sigma, l1=1.0, entropy=sigma)
-    loss = mean_squared_error(network(data.X_train), data.y_train)
-    before = (loss + penalty.value(network, data.X_train)).item()
+    units = Standardization.of(data.y_train)
+
+    def objective():
+        with standardized(network, units, torch.float64):
+            loss = mean_squared_error(network(data.X_train), units(data.y_train))
+            return units.scale**2 * (loss + Penalty(lamb).value(network, data.X_train)).item()
+
+    before = objective()
     result = network.fit(data, lamb=lamb, **settings)
-    assert result.objective <= before
-    after = mean_squared_error(network(data.X_train), data.y_train) + penalty.value(network, data.X_train)
-    assert result.objective == pytest.approx(after.item(), rel=1e-12)
+    assert result.objective <= before * (1 + 1e-12)
+    assert result.objective == pytest.approx(objective(), rel=1e-9)
     assert all(bool(value.isfinite().all()) for value in network.state_dict().values())
 
 
@@ -100,6 +104,7 @@ def test_lamb_is_in_units_of_the_targets(outputs, weights):
         network = KAN([2, outputs], seed=0, base="zero", grid_range=(-1, 1))
         with torch.no_grad():
             network.layers[0].coefficients.mul_(unit)
+        network.fitted.fill_(True)  # values of a new network have no unit
         scaled = Dataset.from_arrays(data.X_train, y, test_size=0, validation_size=0)
         free, penalised = (
             network.fit(scaled, optimizer=Still(), lamb=lamb, sample_weight=weights).objective for lamb in (0.0, 0.1)
@@ -394,19 +399,26 @@ def test_the_mlp_baseline_trains(optimizer, steps):
     assert {record.grid for record in result.history} == {0}
 
 
-@pytest.mark.parametrize(("optimizer", "steps", "near"), [("lm", 40, 1.05), ("lbfgs", 20, 1.05), ("adam", 400, 1.5)])
-def test_every_optimizer_also_minimises_the_penalty(optimizer, steps, near):
+@pytest.mark.parametrize(("optimizer", "steps", "share"), [("lm", 40, 0.9), ("lbfgs", 20, 0.9), ("adam", 400, 0.5)])
+def test_every_optimizer_also_minimises_the_penalty(optimizer, steps, share):
     """With the penalty, the fit has a larger error and smaller edges than without."""
-    data, penalty, ratios = bumps(), Penalty(0.1), []
+    data, penalty, reached = bumps(), Penalty(0.1), []
+    units = Standardization.of(data.y_train)
+
+    def size_of_edges(network):
+        with standardized(network, units, torch.float64):
+            return penalty.value(network, data.X_train)
+
     for seed in range(5):  # the objective has many minima, and no optimiser always finds the best one
         network = KAN([2, 2, 1], seed=seed)
         network.fit(data, steps=20, optimizer=ONE_START)
         free = network.copy()
+        before = free.copy().fit(data, optimizer=Still(), lamb=0.1, update_grid=False).objective
         result = network.fit(data, optimizer=optimizer, steps=steps, lamb=0.1, update_grid=False)
-        assert penalty.value(network, data.X_train) < 0.8 * penalty.value(free, data.X_train)
+        assert size_of_edges(network) < 0.8 * size_of_edges(free)
         best = free.fit(data, optimizer="lm", steps=150, lamb=0.1, update_grid=False).objective
-        ratios.append(result.objective / best)
-    assert median(ratios) < near
+        reached.append((before - result.objective) / (before - best))
+    assert median(reached) > share  # of the decrease that many second-order steps reach
 
 
 def test_removed_and_fixed_edges_do_not_change():
@@ -509,9 +521,12 @@ def test_true_of_python_numpy_and_torch_stops_the_fit(answer):
     assert result.stop is StopReason.CALLBACK and result.steps == 2
 
 
-def test_the_penalty_has_an_effect_for_constant_targets():
+def test_a_constant_target_needs_no_edges():
+    """The mean is no part of the penalty, so the penalty makes all curves zero."""
     x = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None]
     with pytest.warns(KnotworkWarning, match="constant"):
         data = Dataset.from_arrays(x, torch.full_like(x, 3.0), validation_size=0, test_size=0)
-    result = knotwork.fit(KAN([1, 1], seed=0), data, steps=2, lamb=1e-2)
-    assert result.objective > 1e-3 > result.train_rmse**2
+    network = KAN([1, 1], seed=0)
+    result = knotwork.fit(network, data, steps=20, lamb=1e-2)
+    assert result.objective < 1e-6 and result.train_rmse < 1e-3
+    assert float((network(x) - 3).detach().std()) < 1e-3

@@ -36,11 +36,12 @@ def one_start(optimizer):
 
 
 @pytest.mark.parametrize("optimizer", ["lm", "lbfgs", "adam"])
-def test_the_first_fit_sets_the_input_grid_to_the_range_of_the_training_rows(optimizer):
+def test_the_first_fit_sets_the_input_grid_a_little_beyond_the_training_rows(optimizer):
     x = uniform() * torch.tensor([3.0, 0.01], dtype=torch.float64) + torch.tensor([5.0, 0.0], dtype=torch.float64)
     network = KAN([2, 2, 1], seed=0)
     network.fit(table(x), optimizer=one_start(optimizer), steps=3)
-    assert ends(network) == (x.amin(0).tolist(), x.amax(0).tolist())
+    beyond = TRAINING.grid_beyond_rows / len(x) * (x.amax(0) - x.amin(0))
+    assert ends(network) == ((x.amin(0) - beyond).tolist(), (x.amax(0) + beyond).tolist())
 
 
 def test_the_first_grid_covers_known_ranges_and_all_rows():
@@ -81,9 +82,9 @@ def test_grid_eps_moves_the_knots_towards_the_quantiles():
     knots = drawn.layers[0].knots[0, 3:-3]
     steps = even.layers[0].knots.diff()
     torch.testing.assert_close(steps, steps[:, :1].expand_as(steps))
-    torch.testing.assert_close(
-        knots, torch.quantile(x[:, 0], torch.linspace(0, 1, 6, dtype=x.dtype)), atol=1e-12, rtol=0
-    )
+    quantiles = torch.quantile(x[:, 0], torch.linspace(0, 1, 6, dtype=x.dtype))
+    torch.testing.assert_close(knots[1:-1], quantiles[1:-1], atol=1e-12, rtol=0)
+    assert knots[0] < quantiles[0] and knots[-1] > quantiles[-1]  # a first grid reaches beyond the rows
 
 
 @pytest.mark.parametrize("optimizer", ["lm", "adam"])
@@ -135,7 +136,7 @@ def test_hidden_grids_cover_the_activations_after_a_fit(optimizer, tolerance):
     """Levenberg-Marquardt checks them after every step, the other optimisers sometimes in the first half."""
     data = sample(lambda x, y: torch.exp(torch.sin(3 * x) + y**2), x=(-1, 1), y=(-1, 1), size=150, test_size=0)
     network = KAN([2, 3, 2, 1], seed=0)
-    network.fit(data, optimizer=one_start(optimizer), steps=10 if optimizer != "adam" else 100)
+    network.fit(data, optimizer=one_start(optimizer), steps=10 if optimizer != "adam" else 200)
     for l, (low, high) in enumerate(node_ranges(network, data.X_train)[1:], start=1):
         grid_low, grid_high = grid_range(network.layers[l].knots, network.spec.k)
         slack = tolerance * (grid_high - grid_low) + 1e-9
@@ -250,3 +251,39 @@ def test_activations_that_are_not_finite_change_no_grid():
     before = network.layers[1].knots.clone()
     assert not adapt_hidden_grids(network, uniform(inputs=1))
     assert torch.equal(network.layers[1].knots, before)
+
+
+# --- first grids from arrays ---
+
+
+def test_a_first_grid_reaches_beyond_the_outermost_rows_by_two_mean_distances():
+    x = torch.rand(100, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    data = Dataset.from_arrays(x, x[:, :1], test_size=0, validation_size=20)
+    network = KAN([2, 1], seed=0)
+    network.fit(data, steps=1, progress=False)
+    seen, n = torch.cat([data.X_train, data.X_val]), len(data.X_train)
+    beyond = 2 / n * (seen.amax(0) - seen.amin(0))
+    low, high = grid_range(network.layers[0].knots, 3)
+    assert torch.allclose(low, seen.amin(0) - beyond) and torch.allclose(high, seen.amax(0) + beyond)
+
+
+def test_a_first_grid_covers_a_known_range_and_no_more():
+    data = sample("x + y", x=(-1, 1), y=(0, 3), size=50, seed=0)
+    network = KAN([2, 1], seed=0)
+    network.fit(data, steps=1, progress=False)
+    low, high = grid_range(network.layers[0].knots, 3)
+    assert low.tolist() == [-1, 0] and high.tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_beyond_the_training_rows_are_predicted_as_well_as_others(seed):
+    """Rows of the same range from arrays: the error on new rows is that of the splines, also near the ends."""
+    generator = torch.Generator().manual_seed(seed)
+    x, new = (2 * torch.rand(n, 1, generator=generator, dtype=torch.float64) - 1 for n in (800, 4000))
+    wave = lambda v: torch.sin(9 * v)  # noqa: E731
+    network = KAN([1, 1], grid=30, seed=seed)
+    network.fit(Dataset.from_arrays(x, wave(x), test_size=0, validation_size=0.1), progress=False)
+    error = (network(new) - wave(new)).detach().abs()[:, 0]
+    outside = (new[:, 0] < x.min()) | (new[:, 0] > x.max())
+    assert bool(outside.any())
+    assert float(error[outside].max()) < 20 * float(error[~outside].square().mean().sqrt())

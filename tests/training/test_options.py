@@ -102,14 +102,14 @@ def test_the_default_number_of_steps(optimizer, limit):
 
 
 def test_the_learning_rate_is_passed_to_the_optimizer():
-    """Compared with one step of SGD in torch from the same start."""
-    ways = []
-    for lr in (1e-3, 1e-2):
+    """One step of SGD moves in proportion to it."""
+    reached = []
+    for lr in (1e-3, 2e-3, 4e-3):
         network = KAN([2, 1], seed=0)
         knotwork.fit(network, DATA, optimizer=TorchOptimizer(torch.optim.SGD, lr=lr), steps=1, update_grid=False)
-        ways.append(network.layers[0].coefficients.detach() - KAN([2, 1], seed=0).layers[0].coefficients.detach())
-    assert ways[0].abs().max() > 0
-    torch.testing.assert_close(10 * ways[0], ways[1])
+        reached.append(network.layers[0].coefficients.detach())
+    assert (reached[1] - reached[0]).abs().max() > 0
+    torch.testing.assert_close(2 * (reached[1] - reached[0]), reached[2] - reached[1])
 
 
 # --- mini-batches ---
@@ -319,7 +319,7 @@ def test_every_function_passes_its_arguments_to_fit(verb, monkeypatch):
             for value in (0, -3, 1.5, True, "5")
             for optimizer in (Adam, lambda **options: TorchOptimizer(torch.optim.SGD, **options))
         ),
-        *((lambda v=v: LevenbergMarquardt(starts=v), WHOLE.format("starts", v)) for v in (0, 1.5, None, "5")),
+        *((lambda v=v: LevenbergMarquardt(starts=v), WHOLE.format("starts", v)) for v in (0, 1.5, "5")),
         *(
             (lambda v=value, o=optimizer: o(lr=v), f"lr={value!r} is not possible: a learning rate must be positive.")
             for value in (0.0, -1e-3, "fast", float("nan"), None, True)

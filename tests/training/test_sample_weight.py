@@ -78,7 +78,7 @@ def test_equal_weights_change_only_rounding_errors():
     torch.testing.assert_close(weighted(data.X_train), plain(data.X_train), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("starts", [1, 8])
+@pytest.mark.parametrize("starts", [4, 8])
 def test_small_weights_of_noisy_rows_give_smaller_errors(starts):
     """Half of the rows have a hundred times the noise; with weights 1/variance they hardly change the fit."""
     generator = torch.Generator().manual_seed(1)

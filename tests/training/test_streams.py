@@ -14,6 +14,7 @@ from knotwork import KAN, MLP, Adam, Stream, fit_multilevel, sample, stream_batc
 from knotwork.data.settings import DataSettings
 from knotwork.errors import TrainingError
 from knotwork.training.optimizers.gradient import evaluation_interval
+from knotwork.training.standardization import Standardization, in_own_units
 
 
 def bumps(size=300, **options):
@@ -49,16 +50,17 @@ def timeless(result):
 
 
 def test_training_on_a_stream_equals_a_training_loop_in_torch(table):
-    """Adam on the batches of two epochs, written in torch, reaches the same state as the fit."""
+    """Adam on the batches of two epochs, written in torch for standard targets, reaches the same state as the fit."""
     source = stream_parquet(table, "f", buffer=500)
     network = KAN([2, 3, 1], seed=0, grid_range=(-1, 1))
     twin, steps, ends = network.copy(), 54, []
     stepper = torch.optim.Adam(twin.parameters(), lr=1e-2)
+    units = Standardization.of(source.sample.y_train)
     batches = source.batches(100, torch.Generator().manual_seed(7))
     for _ in range(steps):
         x, y = next(batches)
         stepper.zero_grad()
-        (twin(x) - y).square().mean().backward()
+        (twin(x) - units(y)).square().mean().backward()
         stepper.step()
     result = knotwork.fit(
         network,
@@ -70,7 +72,8 @@ def test_training_on_a_stream_equals_a_training_loop_in_torch(table):
         callback=lambda event: ends.append(state(network)) and None,
     )
     assert result.optimizer == "adam" and result.steps == steps
-    assert all(torch.equal(value, ends[-1][name]) for name, value in twin.named_parameters())
+    with in_own_units(twin, units, torch.float64):
+        assert all(torch.equal(value, ends[-1][name]) for name, value in twin.named_parameters())
 
 
 @pytest.mark.parametrize("model", [lambda: KAN([2, 3, 1], seed=0), lambda: MLP([2, 8, 1], seed=0)])
@@ -136,7 +139,7 @@ def test_streams_can_be_fitted_with_patience_and_in_float32(table):
     network = KAN([2, 2, 1], seed=0, dtype=torch.float32)
     result = network.fit(stream_parquet(table, "f"), steps=300, optimizer=Adam(lr=0.5, batch_size=128), patience=2)
     assert result.stop_reason == "2 steps brought no better validation loss"
-    assert result.val_rmse == pytest.approx(min(record.validation for record in result.history), rel=1e-5)
+    assert result.val_rmse <= min(record.validation for record in result.history) * (1 + 1e-5)  # or that of the start
     assert all(p.dtype == torch.float32 for p in network.parameters())
 
 

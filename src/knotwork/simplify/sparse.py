@@ -144,13 +144,16 @@ class _Search:
                 self.consider(network)
         self.drop_nodes()
 
-    def fitted(self, network: KANNetwork, steps: int | None = None, sparsity: float = 0.0) -> FitResult:
+    def fitted(
+        self, network: KANNetwork, steps: int | None = None, sparsity: float = 0.0, restart: bool = False
+    ) -> FitResult:
         """`fit` with a penalty, with at most `steps` steps unless the user specified `steps`."""
         if self.stopped is not None:
             return self.stopped
         before, taken = time.perf_counter() - self.began, self.history[-1].step if self.history else 0
         steps = steps if self.options.steps is None else self.options.steps
-        result = fit_with(network, self.data, replace(self.options, lamb=sparsity, steps=steps), self.reporter)
+        options = replace(self.options, lamb=sparsity, steps=steps, restart=restart)
+        result = fit_with(network, self.data, options, self.reporter)
         self.history += [replace(r, step=r.step + taken, seconds=r.seconds + before) for r in result.history]
         if result.stopped_by_caller:
             self.stopped = result
@@ -169,16 +172,17 @@ class _Search:
             self.fitted(network, SIMPLIFICATION.next_steps, sparsity)
         return network
 
-    def consider(self, network: KANNetwork, prune_ratio: float = float("inf")) -> bool:
+    def consider(self, network: KANNetwork, prune_ratio: float = float("inf"), restart: bool = False) -> bool:
         """Make a copy of a smaller network the best one, if it predicts as well; True if it does.
 
-        A finer grid is not tried where the error is more than `prune_ratio` times that of the best so far.
+        A finer grid is not tried where the error is more than `prune_ratio` times that of the best so far. With
+        `restart` its values race against new starting points.
         """
         assert self.best is not None and isinstance(self.best.model, KANNetwork)
         if _edges(network) >= _edges(self.best.model):
             return False
         kept = network.copy()
-        result = self.fitted(kept)
+        result = self.fitted(kept, restart=restart)
         if self.stopped:
             return False
         error, enough = held_out(result), SIMPLIFICATION.as_accurate * self.lowest
@@ -206,7 +210,7 @@ class _Search:
         network = self.best.model
         for l, n in [] if self.stopped else self._by_importance(network, range(1, network.spec.depth)):
             smaller = self._without(network, l, n)
-            while not self.consider(smaller, SIMPLIFICATION.prune_ratio):
+            while not self.consider(smaller, SIMPLIFICATION.prune_ratio, restart=True):
                 rest = self._by_importance(smaller, [l]) if l < smaller.spec.depth else []
                 if not rest or self.stopped:
                     break
@@ -226,9 +230,7 @@ class _Search:
 
     def _without(self, network: KANNetwork, layer: int, node: int) -> KANNetwork:
         with going_on(network):
-            smaller = without_node(network, self.data.X_train, layer, node)
-        smaller.fitted.fill_(False)
-        return smaller
+            return without_node(network, self.data.X_train, layer, node)
 
 
 def _with_parameters(network: KANNetwork, n_parameters: int) -> KANNetwork | None:

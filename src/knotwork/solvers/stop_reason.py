@@ -17,6 +17,7 @@ class StopReason(Enum):
     CALLBACK = "stopped by the callback"
     NOT_FINITE = "the objective is NaN or infinite"
     NOTHING_TO_TRAIN = "there is no parameter to train"
+    NO_BETTER_THAN_MEAN = "the error is that of predicting the mean, or above it"
     EXACT = "the formula is exact to rounding"
     RANDOM_RESIDUAL = "the residual looks random"
     EXHAUSTED = "all candidates were tried"

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,8 @@ class _Run:
     """The state that all reporters of one call share."""
 
     callbacks: tuple[Callback, ...]
+    display: Callback | None = None
+    view: Callable[[], AbstractContextManager[None]] = nullcontext
     began: float = field(default_factory=time.perf_counter)
     front: tuple[Any, ...] = ()
     stopped: bool = False
@@ -64,8 +66,8 @@ class Reporter:
     built-in display, do.
     """
 
-    def __init__(self, callbacks: Sequence[Callback] = ()) -> None:
-        self._run, self._within = _Run(tuple(callbacks)), ""
+    def __init__(self, callbacks: Sequence[Callback] = (), display: Callback | None = None) -> None:
+        self._run, self._within = _Run(tuple(callbacks), display), ""
         self._stage, self._step, self._steps = "", 0, None
 
     @property
@@ -77,6 +79,15 @@ class Reporter:
     def stop(self) -> Stop | None:
         """The `Stop` of all loops once a callback has asked to stop, here or in any part of the same call."""
         return Stop(StopReason.CALLBACK, StopReason.CALLBACK.value) if self.stopped else None
+
+    @contextmanager
+    def viewing(self, view: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+        """Within, callbacks of the user are called inside of `view()`; the built-in display needs none."""
+        before, self._run.view = self._run.view, view
+        try:
+            yield
+        finally:
+            self._run.view = before
 
     def stage(self, title: str, steps: int | None = None) -> Stop | None:
         """Begin a stage of at most `steps` steps (None: not known); a `Stop` if a callback asks to stop."""
@@ -106,7 +117,10 @@ class Reporter:
         run = self._run
         seconds = time.perf_counter() - run.began
         event = Event(self._stage, self._step, self._steps, seconds, record, run.front, self._within)
-        answers = [(callback, _asks_to_stop(callback(event))) for callback in run.callbacks]
+        answers = []
+        for callback in run.callbacks:
+            with nullcontext() if callback is run.display else run.view():
+                answers.append((callback, _asks_to_stop(callback(event))))
         run.stopped |= any(stops for _, stops in answers)
         run.callbacks = tuple(callback for callback, stops in answers if not stops)
 
@@ -126,4 +140,4 @@ def reporting(progress: bool | None = None, callback: Callback | None = None) ->
     if callback is not None and not callable(callback):
         raise TrainingError(f"callback={callback!r} cannot be called: pass a function of an Event, or None.")
     with display(progress) as shown:
-        yield Reporter([each for each in (shown, callback) if each is not None])
+        yield Reporter([each for each in (shown, callback) if each is not None], display=shown)

@@ -50,7 +50,8 @@ class FitResult:
         why: why "auto" chose this optimiser, or that it was asked for.
         stop: the reason why the fit ended, a `StopReason`.
         stop_reason: a sentence about it, with its numbers.
-        objective: what was minimised, on the training rows: the loss plus the penalty.
+        objective: what was minimised, on the training rows: the loss plus the penalty, in the square of the targets'
+            unit. It is 0 or infinite where float64 has no such number.
         train_rmse: root mean squared error over all training rows and outputs, in units of the targets.
         val_rmse: the same on the validation rows; None without such rows.
         test_rmse: the same on the test rows; None without such rows.

@@ -117,8 +117,8 @@ def _usable(values: Tensor) -> bool:
 
 
 def _widen(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    """A grid for every input. A constant column gets half a unit, or half its size, on both sides."""
-    least = 1e3 * torch.finfo(low.dtype).eps * torch.maximum(low.abs(), high.abs()) + 1e-300
+    """A grid for every input: a constant column gets half a unit, or half its size, on both sides."""
+    least = TRAINING.constant_input * torch.finfo(low.dtype).eps * torch.maximum(low.abs(), high.abs())
     flat = high - low <= least
     half = torch.where(low.abs() > 1, 0.5 * low.abs(), torch.full_like(low, 0.5))
     return torch.where(flat, low - half, low), torch.where(flat, high + half, high)

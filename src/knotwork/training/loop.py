@@ -1,21 +1,25 @@
 """Fitting a model to data: choose an optimiser, run it, keep the best state, and report the result."""
 
+import math
 import time
-from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from knotwork.data import Batch, Dataset, Stream, as_dataset, seeded
+from knotwork.data import Batch, Dataset, as_dataset, seeded
 from knotwork.model import KANNetwork
 from knotwork.solvers import Ended, StopReason
 from knotwork.training.callbacks import Callback, Reporter, reporting
 from knotwork.training.fit_result import FitResult
 from knotwork.training.grids import adapt_hidden_grids, going_on, set_input_grid
 from knotwork.training.likelihood import CrossEntropy
-from knotwork.training.objective import Loss, Objective, cross_entropy, make_objective
-from knotwork.training.optimizers import Optimizer, OptimizerLike, Task
+from knotwork.training.number_range import check_range
+from knotwork.training.objective import Loss, Objective, cross_entropy, make_objective, mean_squared_error
+from knotwork.training.optimizers import OptimizerLike, Task
 from knotwork.training.options import ARGUMENTS, FitOptions, chosen, refuse
+from knotwork.training.settings import TRAINING
+from knotwork.training.standardization import Standardization, in_own_units, is_free, standardized
 from knotwork.training.threads import threads_for
 from knotwork.training.watch import Watch
 from knotwork.training.weights import weighed, with_weights
@@ -43,6 +47,7 @@ def fit(
     """Train `model` in place on the training rows of `data`, and return how it went.
 
     A KAN that was never fitted gets its input grids placed over the data first, unless it was built with grid_range=.
+    A KAN is fitted to targets with mean 0 and standard deviation 1, and gives the targets in their own unit afterwards.
     The fit ends in the state with the lowest objective on the training rows, or with the lowest validation loss where
     `patience` is given; it is never worse than the state before.
 
@@ -55,8 +60,8 @@ def fit(
         steps: largest number of steps; None: 100 for "lm" and "lbfgs", 2,000 for gradient steps.
         loss: "mse"; "cross_entropy" for labels from 0 (one output is the logit of label 1, several are those of their
             labels, and errors are those of probabilities); or a function of (outputs, targets).
-        lamb: weight of the penalty of eq. 2.20 (Liu et al. 2024), which makes a KAN sparse, in units of the targets'
-            standard deviation: the same value means the same for every target. Labels and their logits have no unit.
+        lamb: weight of the penalty of eq. 2.20 (Liu et al. 2024), which makes a KAN sparse, for targets
+            with mean 0 and standard deviation 1: the same value means the same for every target. Labels have no unit.
         lamb_l1: weight of the L1 norms in it (μ1 of eq. 2.20).
         lamb_entropy: weight of the entropies in it (μ2 of eq. 2.20).
         update_grid: whether grids are placed over the data and hidden grids follow the activations.
@@ -67,13 +72,14 @@ def fit(
         seed: determines starting points and mini-batches; torch's own generator is not touched.
         progress: None shows a bar on a terminal and in a notebook, True everywhere, False nowhere.
         callback: called with an `Event` when a stage begins and after each evaluation; returning True ends the fit.
-            The best state so far is kept then, as with Ctrl-C.
+            The best state so far is kept then, as with Ctrl-C. It sees the model in the user's units and must not
+            change it.
 
     Returns:
         A `FitResult` with the errors, the history and the reason the fit ended.
 
     Raises:
-        DataError: for data that do not fit the model.
+        DataError: for data that do not fit the model, or that numbers of its dtype cannot hold.
         TrainingError: for arguments that are not possible, contradict each other, or do not exist.
 
     Example:
@@ -98,31 +104,34 @@ def fit_with(model: nn.Module, data: object, options: FitOptions, reporter: Repo
     generator = seeded(options.seed)
     data, weights = weighed(data, options.sample_weight)
     rows = as_dataset(data)
-    penalty = options.lamb, options.lamb_l1, options.lamb_entropy
-    labels = options.loss in ("cross_entropy", cross_entropy)
-    spread = 1.0 if labels else deviation(rows.y_train, weights and weights[0]) or 1.0  # 1 for a constant
-    objective = make_objective(model, options.loss, *penalty, weights is not None, spread)
+    own, size = next(p.dtype for p in model.parameters()), sum(p.numel() for p in model.parameters())
+    units, objective = units_and_objective(model, rows, options, weights)
     optimizer, why = chosen(model, data, objective, options)
-    train, validation, test = shares(rows, next(p.dtype for p in model.parameters()))
-    if weights is not None:
-        train, validation = with_weights(train, weights[0]), with_weights(validation, weights[1])
-        test = with_weights(test)
-    size = sum(p.numel() for p in model.parameters())
-    with going_on(model), threads_for(len(train[0]) * size):
-        watch = Watch(model, objective, train, validation, options.patience, reporter, began)
-        try:
-            ended = run(optimizer, options, model, data, train, objective, watch, generator)
-        except KeyboardInterrupt:
-            ended = Ended(watch.taken, StopReason.INTERRUPTED, StopReason.INTERRUPTED.value)
-        best = watch.restore_best()
-        errors = [error_of(model, objective, *share) for share in (train, validation, test)]
+    check_range(rows, own, model)
+    inside, steps = optimizer.precision or own, optimizer.most_steps if options.steps is None else options.steps
+    as_it_was = {name: value.clone() for name, value in model.state_dict().items()}
+    with going_on(model), threads_for(len(rows.X_train) * size):
+        with standardized(model, units, inside), reporter.viewing(lambda: in_own_units(model, units, own)):
+            train, validation, _ = shares(rows, inside, weights, units)
+            watch = Watch(model, objective, train, validation, options.patience, reporter, began, units.scale)
+            task = Task(model, data, *train, units, own, objective, watch, generator, steps, options.update_grid)
+            try:
+                ended = optimizer.minimise(prepared(task, options, optimizer.name, as_it_was))
+            except KeyboardInterrupt:
+                ended = Ended(watch.taken, StopReason.INTERRUPTED, StopReason.INTERRUPTED.value)
+            watch.restore_best()
+            ended = watch.compared_with_mean(ended)
+            best = watch.value_before if watch.goes_back(ended) else watch.value()
+        if watch.goes_back(ended):
+            model.load_state_dict(as_it_was)  # to the bit
+        errors = [error_of(model, objective, *share) for share in shares(rows, own, weights)]
     return FitResult(
         model=model,
         optimizer=optimizer.name,
         why=why,
         stop=ended.reason,
         stop_reason=ended.sentence,
-        objective=best,
+        objective=best * units.scale * units.scale,
         train_rmse=errors[0] or 0.0,
         val_rmse=errors[1],
         test_rmse=errors[2],
@@ -132,40 +141,49 @@ def fit_with(model: nn.Module, data: object, options: FitOptions, reporter: Repo
     )
 
 
-def run(
-    optimizer: Optimizer,
-    options: FitOptions,
-    model: nn.Module,
-    data: Dataset | Stream,
-    train: Batch,
-    objective: Objective,
-    watch: Watch,
-    generator: torch.Generator,
-) -> Ended:
-    """Place the first grids, then minimise the objective with the optimiser."""
-    x, y = train
-    first, title = False, f"fit ({optimizer.name})"
-    if isinstance(model, KANNetwork):
-        first, title = not bool(model.fitted), f"{title}, G={model.spec.grid}"
-        model.fitted.fill_(True)  # part of the state: a fit that ends in its first state leaves a new network unfitted
-        if first and options.update_grid:
-            place_grids(model, as_dataset(data).ranges, x, options.grid_eps)
-    steps = optimizer.most_steps if options.steps is None else options.steps
-    task = Task(model, data, x, y, objective, watch, generator, steps, options.update_grid, first, title)
-    return optimizer.minimise(task)
+def units_and_objective(
+    model: nn.Module, rows: Dataset, options: FitOptions, weights: tuple[Tensor, Tensor] | None
+) -> tuple[Standardization, Objective]:
+    """The units of the targets that a network is fitted in, and what is minimised in these units.
+
+    Labels have no unit, and a loss that was passed is one of the targets as they are.
+    """
+    units = Standardization.of(rows.y_train, weights and weights[0])
+    spread = 1.0 if options.loss in ("cross_entropy", cross_entropy) else units.scale
+    if options.loss in ("mse", mean_squared_error) and isinstance(model, KANNetwork) and is_free(model.layers[-1]):
+        units, spread = units.possible_for(model), 1.0
+    else:
+        units = Standardization.none(rows.y_train.shape[1])
+    penalty = options.lamb, options.lamb_l1, options.lamb_entropy
+    return units, make_objective(model, options.loss, *penalty, weights is not None, spread)
 
 
-def deviation(y: Tensor, weights: Tensor | None = None) -> float:
-    """The standard deviation of targets (n, K), each column about its mean; rows may have weights (n,)."""
-    if weights is None:
-        return float((y - y.mean(0)).square().mean().sqrt())
-    share = weights.to(y) / weights.sum()
-    return float((share @ (y - share @ y).square()).mean().sqrt())
+def prepared(task: Task, options: FitOptions, name: str, as_it_was: dict[str, Tensor]) -> Task:
+    """The task with its network's first grids placed, and a new network's outputs in the units of the targets."""
+    title, model = f"fit ({name})", task.model
+    if not isinstance(model, KANNetwork):
+        return replace(task, title=title)
+    new, last = not bool(model.fitted), model.layers[-1]
+    model.fitted.fill_(True)  # part of the state: a fit that ends where it began leaves a new network new
+    random = new and not last.named and not task.watch.explains()
+    if random:  # such values have no unit of the user's: they are taken for standard ones
+        prefix = f"layers.{len(model.layers) - 1}."
+        last.load_state_dict({k.removeprefix(prefix): v for k, v in as_it_was.items() if k.startswith(prefix)})
+        task.watch.begin()
+    first = new or options.restart
+    if first and options.update_grid:
+        place_grids(model, as_dataset(task.data), task.x, options.grid_eps)
+        if random:
+            task.watch.begin()
+    return replace(task, first=first, title=f"{title}, G={model.spec.grid}")
 
 
 @torch.no_grad()
 def error_of(model: nn.Module, objective: Objective, x: Tensor, y: Tensor) -> float | None:
-    """RMSE of the outputs, or of probabilities where the outputs are logits; None without rows."""
+    """RMSE of the outputs, or of probabilities where they are logits; None without rows.
+
+    Squares are of errors relative to the largest, so that none of them overflows or vanishes.
+    """
     if not len(x):
         return None
     outputs, weights = model(x), None
@@ -173,24 +191,45 @@ def error_of(model: nn.Module, objective: Objective, x: Tensor, y: Tensor) -> fl
         y, weights = y[:, :-1], y[:, -1]
     if objective.loss is cross_entropy:
         y, outputs = CrossEntropy().truth(outputs, y), CrossEntropy().probabilities(outputs)
-    squares = (outputs - y).square()
-    return float((squares if weights is None else weights.unsqueeze(1) * squares).mean().sqrt())
+    errors = outputs - y
+    largest = float(errors.abs().max())
+    if not 0 < largest < math.inf:
+        return largest
+    squares = (errors / largest).square()
+    return largest * float((squares if weights is None else weights.unsqueeze(1) * squares).mean().sqrt())
 
 
-def shares(data: Dataset, dtype: torch.dtype) -> tuple[Batch, Batch, Batch]:
-    """Training, validation and test rows as (x, y) in the dtype of the model."""
-    return (
-        (data.X_train.to(dtype), data.y_train.to(dtype)),
-        (data.X_val.to(dtype), data.y_val.to(dtype)),
-        (data.X_test.to(dtype), data.y_test.to(dtype)),
-    )
+def shares(
+    data: Dataset,
+    dtype: torch.dtype,
+    weights: tuple[Tensor, Tensor] | None = None,
+    units: Standardization | None = None,
+) -> list[Batch]:
+    """Training, validation and test rows as (x, y) in this type, with targets in these units, and with their weights.
+
+    Test rows count once each.
+    """
+    rows = (data.X_train, data.y_train), (data.X_val, data.y_val), (data.X_test, data.y_test)
+    found = [(x.to(dtype), (units(y) if units else y).to(dtype)) for x, y in rows]
+    if weights is None:
+        return found
+    return [with_weights(share, known) for share, known in zip(found, (*weights, None), strict=True)]
 
 
-def place_grids(network: KANNetwork, ranges: Sequence[tuple[float, float]] | None, x: Tensor, grid_eps: float) -> None:
-    """Place the first grids over known ranges or rows, unless grid_range= fixed them, and over activations."""
+def place_grids(network: KANNetwork, data: Dataset, x: Tensor, grid_eps: float) -> None:
+    """Place the first grids, unless grid_range= fixed them, and the hidden grids over the activations on x.
+
+    A first grid covers the known range of its input and the training and validation rows. Where no range is known it
+    reaches a little beyond these rows, as other rows will.
+    """
     if network.spec.grid_range is None:
-        lows, highs = x.amin(0).tolist(), x.amax(0).tolist()
-        known = ranges or list(zip(lows, highs, strict=True))
-        both = [(min(lows[i], known[i][0]), max(highs[i], known[i][1])) for i in network.spec.inputs]
+        seen = torch.cat([x, data.X_val.to(x)])
+        low, high = seen.amin(0), seen.amax(0)
+        if data.ranges is None:
+            beyond = TRAINING.grid_beyond_rows / len(x) * (high - low)
+            low, high = low - beyond, high + beyond
+        ends = list(zip(low.tolist(), high.tolist(), strict=True))
+        known = data.ranges or ends
+        both = [(min(ends[i][0], known[i][0]), max(ends[i][1], known[i][1])) for i in network.spec.inputs]
         set_input_grid(network, both, x, grid_eps)
     adapt_hidden_grids(network, x, grid_eps)

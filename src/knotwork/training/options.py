@@ -28,7 +28,10 @@ ON_OPTIMIZERS = {
 
 @dataclass(frozen=True)
 class FitOptions:
-    """The arguments of `fit` except the model, the data, `progress` and `callback`."""
+    """The arguments of `fit` except for the model, the data and what reports: see there.
+
+    With `restart` a network that was fitted before gets new grids, and its values race against new starts.
+    """
 
     optimizer: OptimizerLike | Auto = "auto"
     steps: int | None = None
@@ -41,6 +44,7 @@ class FitOptions:
     patience: int | None = None
     sample_weight: object = None
     seed: int = 0
+    restart: bool = False
 
 
 def refuse(given: Mapping[str, object], verb: str, known: Collection[str]) -> None:

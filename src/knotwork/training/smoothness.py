@@ -80,15 +80,16 @@ def _differences(knots: Tensor, k: int, higher: int = 0) -> Tensor:
     """
     grid = knots.shape[1] - 2 * k - 1
     mean = (knots[:, grid + k, None] - knots[:, k, None]) / grid
+    knots = (knots - knots[:, k, None]) / mean  # powers of the mean interval may not be numbers of this type
     found = torch.eye(grid + k, dtype=knots.dtype, device=knots.device).unsqueeze(0)
-    tiny = torch.finfo(knots.dtype).eps * grid * mean
+    tiny = torch.finfo(knots.dtype).eps * grid * torch.ones_like(mean)
     for m in range(1, k + 1):  # coefficients of the m-th derivative (de Boor 1978, chapter X)
         gap = knots[:, k + 1 : grid + 2 * k + 1 - m] - knots[:, m : grid + k]
         found = found.diff(dim=1) * ((k - m + 1) / gap.maximum(tiny)).unsqueeze(2)
-    found = found.diff(dim=1) * (mean**k / 2 ** (k + 1)).unsqueeze(2)
+    found = found.diff(dim=1) / 2 ** (k + 1)
     found = found.expand(len(knots), -1, -1)
     places = (knots[:, k + 1 : grid + k + 1] + knots[:, k : grid + k]) / 2  # centres of intervals
     for _ in range(min(higher, grid - 2)):
-        found = (found * (mean / places.diff().maximum(tiny)).unsqueeze(2)).diff(dim=1) / 2
+        found = (found * (1 / places.diff().maximum(tiny)).unsqueeze(2)).diff(dim=1) / 2
         places = (places[:, 1:] + places[:, :-1]) / 2
     return found

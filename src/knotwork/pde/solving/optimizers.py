@@ -25,7 +25,8 @@ def chosen_optimizer(asked: object, starts: int | None = None, tolerance: float 
         second_order = replace(second_order, starts=starts)
     if tolerance is not None:
         second_order = replace(second_order, tolerance=tolerance)
-    return (second_order if isinstance(optimizer, LevenbergMarquardt) else optimizer), second_order.starts
+    starts = second_order.starts or PDE.starts
+    return (second_order if isinstance(optimizer, LevenbergMarquardt) else optimizer), starts
 
 
 def _by_default() -> LevenbergMarquardt:

@@ -64,7 +64,8 @@ def batches(task: Task, size: int | None) -> Iterator[Batch]:
     """Mini-batches without end, in the dtype of `task.x`: of the training rows, or of the stream."""
     x, y = task.x, task.y
     if isinstance(task.data, Stream):
-        return ((x_.to(x.dtype), y_.to(y.dtype)) for x_, y_ in task.data.batches(size or len(x), task.generator))
+        drawn = task.data.batches(size or len(x), task.generator)
+        return ((x_.to(x.dtype), task.units(y_).to(y.dtype)) for x_, y_ in drawn)
     return ((x[rows], y[rows]) for rows in minibatches(len(x), size, task.generator))
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from knotwork.data import Dataset, Stream, as_dataset
 from knotwork.errors import TrainingError
@@ -27,7 +27,8 @@ class LevenbergMarquardt(Optimizer):
     Args:
         starts: number of starting points before the first fit of a KAN of more than one layer, its own among them. Few
             steps are made from each, and the best one continues. The search ends early once several reach the same
-            minimum. 64 is enough for minimal shapes, where most starts end in poor local minima.
+            minimum. None: 64, enough for minimal shapes, where most starts end in poor local minima; with a penalty 4,
+            since a network that is to become sparse has more nodes than it needs.
         tolerance: the fit has converged when ten steps in a row do not lower the loss by this share of it.
         n_jobs: processes that share the starting points; None: one, -1: one for each core. The result is the same.
 
@@ -40,15 +41,14 @@ class LevenbergMarquardt(Optimizer):
         LevenbergMarquardt(starts=8, tolerance=1e-05, n_jobs=None)
     """
 
-    starts: int = 64
+    starts: int | None = None
     tolerance: float = 1e-5
     n_jobs: int | None = None
 
     most_steps: ClassVar[int] = 100
+    precision: ClassVar[torch.dtype | None] = torch.float64  # normal equations square the condition of the problem
 
     def __post_init__(self) -> None:
-        if self.starts is None:
-            raise TrainingError("starts=None is not possible: it must be a whole number of at least 1.")
         check_count(starts=self.starts)
         if self.n_jobs is not None and (not is_whole(self.n_jobs) or self.n_jobs == 0):
             raise TrainingError(
@@ -78,17 +78,22 @@ class LevenbergMarquardt(Optimizer):
         assert isinstance(model, KANNetwork)
         assert objective.likelihood is not None
         shared = {"penalty": objective.penalty, "update_grid": task.update_grid, "likelihood": objective.likelihood}
-        if task.first and self.starts > 1:
-            race = {"starts": self.starts, "generator": task.generator, "n_jobs": self.n_jobs or 1}
+        starts = self.starts or (TRAINING.starts_with_penalty if objective.penalty else TRAINING.starts)
+        if task.first and starts > 1:
+            race = {"starts": starts, "generator": task.generator, "n_jobs": self.n_jobs or 1}
             screen(model, task.x, task.y, reporter=watch.reporter, **race, **shared)
         if stop := task.begin():
             return stop.after(0)
         watch.alike = 1.0 if watch.patience else TRAINING.alike_losses
-        target = rounding(as_dataset(task.data).y_train.to(task.y)) if objective.loss is mean_squared_error else 0.0
+        target = rounding(task) if objective.loss is mean_squared_error else 0.0
         more = {"steps": task.steps, "tolerance": self.tolerance, "target": target}
         return levenberg_marquardt(model, task.x, task.y, watch, **more, **shared)
 
 
-def rounding(y: Tensor) -> float:
-    """The mean squared error at which only rounding errors are left."""
-    return (TRAINING.rounding_errors * torch.finfo(y.dtype).eps) ** 2 * float(y.square().mean())
+def rounding(task: Task) -> float:
+    """The mean squared error, in standard units, at which only rounding errors of sums and of targets are left."""
+    y = as_dataset(task.data).y_train.to(task.y)
+    largest = float(y.abs().max())
+    own = largest / task.units.scale * float((y / largest).square().mean().sqrt()) if largest else 0.0
+    standard = float(task.units(y).square().mean().sqrt())
+    return min(torch.finfo(task.dtype).eps * (TRAINING.rounding_errors * standard + own), 1e100) ** 2

@@ -13,6 +13,7 @@ from knotwork.errors import TrainingError
 from knotwork.model import is_whole
 from knotwork.solvers import Ended, Stop
 from knotwork.training.objective import Objective
+from knotwork.training.standardization import Standardization
 from knotwork.training.watch import Watch
 
 
@@ -20,22 +21,25 @@ from knotwork.training.watch import Watch
 class Task:
     """One fit, as an optimiser receives it. The model is trained in place.
 
-    `x` (n, in) and `y` (n, out) are the training rows, and `data` is their source. `watch(step, loss)` is called after
-    every step, with the loss where it is known. It keeps the best state and returns a `Stop` where the fit is to end.
-    `first` is True for a KAN that was never fitted. `title` names the stage of the steps.
+    `x` (n, in) and `y` (n, out) are the training rows, with targets in the standard `units`, and `data` is what they
+    come from. `dtype` is the type of the model outside of the fit. `watch(step, loss)` is called after every step, with
+    the loss where it is known; it keeps the best state and returns a `Stop` where the fit is to end. `first` is True
+    for a KAN that was never fitted. `title` names the stage of the steps.
     """
 
     model: nn.Module
     data: Dataset | Stream
     x: Tensor
     y: Tensor
+    units: Standardization
+    dtype: torch.dtype
     objective: Objective
     watch: Watch
     generator: torch.Generator
     steps: int
     update_grid: bool
-    first: bool
-    title: str
+    first: bool = False
+    title: str = "fit"
 
     def begin(self) -> Stop | None:
         """Report that the steps begin; a `Stop` if a callback asked to stop, and then no step is made."""
@@ -45,10 +49,12 @@ class Task:
 class Optimizer(ABC):
     """An optimiser with its settings. A new optimiser is a subclass, and a line in `OPTIMIZERS` if it has a name.
 
-    `most_steps` is the largest number of steps of a fit where `steps=` is not given.
+    `most_steps` is the number of steps that `fit` makes at most unless `steps=` says otherwise. `precision` is the type
+    that it computes in, whatever the type of the model; None: that of the model.
     """
 
     most_steps: ClassVar[int] = 2000
+    precision: ClassVar[torch.dtype | None] = None
 
     @property
     def name(self) -> str:

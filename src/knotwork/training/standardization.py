@@ -1,0 +1,208 @@
+"""Targets with mean 0 and deviation 1 while a network is fitted, whatever the unit of the user's targets."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeGuard
+
+import torch
+from torch import Tensor, nn
+
+from knotwork.model import KANLayer, KANNetwork
+
+
+@dataclass(frozen=True)
+class Standardization:
+    """The map from targets y (n, K) to (y - shift) / scale, with one scale for all columns, and its inverse.
+
+    One scale keeps the squared error what it is: the mean over all columns, in another unit.
+
+    Attributes:
+        shift: (K,), the mean of each column.
+        scale: the root mean square of all targets about these means; 1 for constants.
+    """
+
+    shift: Tensor
+    scale: float
+
+    @classmethod
+    def of(cls, y: Tensor, weights: Tensor | None = None) -> Standardization:
+        """That of targets y (n, K), whose rows may count `weights` (n,) times.
+
+        Sums are taken of targets relative to the largest, so that neither they nor their squares overflow or vanish.
+        """
+        y = y.to(torch.float64)
+        size = float(y.abs().max()) if y.numel() else 0.0
+        if size == 0:
+            return cls(y.new_zeros(y.shape[1]), 1.0)
+        share = y.new_full((len(y),), 1 / len(y)) if weights is None else weights.to(y) / weights.sum()
+        relative = y / size
+        mean = share @ relative
+        deviation = float((share @ (relative - mean).square()).mean().sqrt())
+        constant = deviation <= len(y) ** 0.5 * torch.finfo(y.dtype).eps
+        return cls(mean * size, 1.0 if constant else deviation * size)
+
+    @classmethod
+    def none(cls, outputs: int) -> Standardization:
+        """The one that changes nothing."""
+        return cls(torch.zeros(outputs, dtype=torch.float64), 1.0)
+
+    def possible_for(self, network: KANNetwork) -> Standardization:
+        """The same with no shift where an output of the network has no edge that adds a constant everywhere."""
+        carried = [carrier is not None for carrier in _carriers(network)]
+        return Standardization(torch.where(torch.tensor(carried), self.shift, torch.zeros_like(self.shift)), self.scale)
+
+    def changes(self, model: nn.Module) -> TypeGuard[KANNetwork]:
+        """Whether the model is one that is fitted in other units than the user's."""
+        return isinstance(model, KANNetwork) and not (self.scale == 1 and not bool(self.shift.any()))
+
+    def __call__(self, y: Tensor) -> Tensor:
+        """Targets in these units."""
+        return ((y.to(torch.float64) - self.shift) / self.scale).to(y.dtype)
+
+
+def is_free(layer: KANLayer) -> bool:
+    """Whether all parameters of a layer may move, so that it can be expressed in other units."""
+    return all(parameter.requires_grad for parameter in layer.parameters())
+
+
+@contextmanager
+def standardized(model: nn.Module, units: Standardization, dtype: torch.dtype) -> Iterator[None]:
+    """Within, a network's outputs are in standard units and its parameters of this type; afterwards as they were.
+
+    It happens in place, and the parameters stay the same objects. Constants of named edges that do not train return to
+    exactly what they were. Ctrl-C never comes between the units.
+    """
+    own = next(p.dtype for p in model.parameters())
+    fixed, converted = _fixed_constants(model), False
+    try:
+        with uninterrupted():
+            _convert(model, dtype)
+            if units.changes(model):
+                _add(model, -units.shift)
+                _multiply(model, 1.0, units.scale)
+            converted = True
+        yield
+    finally:
+        if converted:
+            with uninterrupted():
+                _to_own_units(model, units, own, fixed)
+
+
+@contextmanager
+def in_own_units(model: nn.Module, units: Standardization, dtype: torch.dtype) -> Iterator[None]:
+    """Within `standardized`: the network as its user knows it, for a callback; afterwards exactly as it was before."""
+    inside = next(p.dtype for p in model.parameters())
+    if inside == dtype and not units.changes(model):
+        yield
+        return
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    try:
+        with uninterrupted():
+            _to_own_units(model, units, dtype, [])
+        yield
+    finally:
+        with uninterrupted():
+            _convert(model, inside)
+            model.load_state_dict(state)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Within, Ctrl-C waits; it takes effect at the end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before, waiting = signal.getsignal(signal.SIGINT), []
+    signal.signal(signal.SIGINT, lambda *arguments: waiting.append(arguments))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if waiting and callable(before):
+            before(*waiting[0])
+
+
+def _to_own_units(
+    model: nn.Module, units: Standardization, dtype: torch.dtype, fixed: list[tuple[int, Tensor]]
+) -> None:
+    if units.changes(model):
+        _multiply(model, units.scale, 1.0)
+        _add(model, units.shift)
+    _convert(model, dtype)
+    with torch.no_grad():
+        for n, constants in fixed:
+            model.layers[-1].affine[n] = constants  # type: ignore[union-attr,index,operator]
+
+
+def _convert(model: nn.Module, dtype: torch.dtype) -> None:
+    if next(p.dtype for p in model.parameters()) != dtype:
+        model.to(dtype)
+
+
+def _fixed_constants(model: nn.Module) -> list[tuple[int, Tensor]]:
+    """Constants of named edges of the last layer that do not train, by the number of the edge."""
+    if not isinstance(model, KANNetwork):
+        return []
+    layer = model.layers[-1]
+    return [(n, layer.affine[n].detach().clone()) for n, edge in enumerate(layer.named) if not edge[3]]
+
+
+@torch.no_grad()
+def _multiply(network: KANNetwork, numerator: float, denominator: float) -> None:
+    """Multiply all outputs by a ratio: every edge into a sum, and every edge into the first factor of a product.
+
+    A ratio, since the reciprocal of a very small scale would be infinite.
+    """
+    layer, structure = network.layers[-1], network.structure
+    n_sums, _ = structure.width[-1]
+    columns = [*range(n_sums), *range(n_sums, layer.out_features, structure.arity)]
+    layer.coefficients[:, :, columns] = layer.coefficients[:, :, columns] * numerator / denominator
+    layer.base_weights[:, columns] = layer.base_weights[:, columns] * numerator / denominator
+    for n, (_, target, _, _) in enumerate(layer.named):
+        if target in columns:
+            layer.affine[n, 2:] = layer.affine[n, 2:] * numerator / denominator
+
+
+@torch.no_grad()
+def _add(network: KANNetwork, shift: Tensor) -> None:
+    """Add constants (K,) to the outputs, each to the edge that carries it (`_carriers`)."""
+    layer = network.layers[-1]
+    splines: list[tuple[int, int, float]] = []
+    for target, (carrier, value) in enumerate(zip(_carriers(network), shift.tolist(), strict=True)):
+        if carrier is None or not value:
+            continue
+        source, named = carrier
+        if named is None:
+            splines.append((source, target, value))
+        else:
+            layer.affine[named, 3] += value
+    if splines:
+        sources, targets, values = (list(part) for part in zip(*splines, strict=True))
+        layer.coefficients[sources, :, targets] += layer.coefficients.new_tensor(values).unsqueeze(1)
+
+
+def _carriers(network: KANNetwork) -> list[tuple[int, int | None] | None]:
+    """For each output the edge that a constant is added to: its source, and its number if it is named.
+
+    It is the spline that varies most, so that an edge without influence stays zero; B-splines sum to one. Without
+    splines it is a named edge with free constants. A product has no such edge, nor has a spline that ends at its grid.
+    """
+    layer, n_sums = network.layers[-1], network.structure.width[-1][0]
+    is_spline, found = layer.mask > 0, []
+    curves = layer.coefficients.detach()
+    spans = torch.where(is_spline, curves.amax(1) - curves.amin(1), -1.0)
+    varies_most, some = spans.argmax(0).tolist(), (is_spline.any(0) & (network.structure.extrapolation != "zero"))
+    free = {target: (source, n) for n, (source, target, _, trains) in reversed([*enumerate(layer.named)]) if trains}
+    for target in range(sum(network.structure.width[-1])):
+        if target >= n_sums:
+            found.append(None)
+        elif bool(some[target]):
+            found.append((varies_most[target], None))
+        else:
+            found.append(None if bool(is_spline[:, target].any()) else free.get(target))
+    return found
