@@ -168,6 +168,13 @@ def test_a_fit_to_constant_targets_has_converged():
     ("X_factor", "y_factor", "shift", "dtype", "words"),
     [
         (5e307, 1.0, 0.0, torch.float64, "too large to compute with in float64: use another unit"),
+        (
+            1e-100,
+            1.0,
+            0.0,
+            torch.float32,
+            "'x_1' varies by .* too little to compute with in float32.*dtype=torch.float64",
+        ),
         (1.0, 1e40, 0.0, torch.float32, "too large to compute with in float32.*dtype=torch.float64"),
         (1.0, 1e-50, 0.0, torch.float32, "too little to compute with in float32.*dtype=torch.float64"),
         (1.0, 1e-3, 1e6, torch.float32, "float32 cannot resolve: subtract"),

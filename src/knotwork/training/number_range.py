@@ -37,6 +37,8 @@ def check_range(data: Dataset, dtype: torch.dtype, model: nn.Module) -> None:
     for i in model.structure.inputs if isinstance(model, KANNetwork) else ():
         column, name = data.X_train[:, i], data.input_names[i]
         low, high = float(column.min()), float(column.max())
+        if 0 < high - low < info.smallest_normal * TRAINING.knots_above_normal:
+            raise DataError(f"{name!r} varies by {high - low:.3g}, too little to compute with in {kind}: {advice}.")
         if 0 < high - low <= TRAINING.constant_input * info.eps * max(abs(low), abs(high)):
             warnings.warn(
                 f"{name!r} varies by {high - low:.3g} about {low:.6g}, which {kind} cannot resolve, so that it counts "

@@ -56,6 +56,10 @@ class TrainingSettings:
     """Least spread of a target, in units of the smallest normal number of the type: eight digits of it are left above
     the smallest number of all in float64. Chosen."""
 
+    knots_above_normal: float = 1e3
+    """Least range of an input, in units of the smallest normal number of the type: distances of a thousand knots in it,
+    and one over them, are still such numbers. Chosen."""
+
     digits_of_target: float = 100.0
     """Range of a target, in units of the type's epsilon times its largest value, below which a network of this type
     cannot give it to two digits. Chosen."""
