@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from knotwork.estimators.evidence_steps import derivatives, gauss_newton
 from knotwork.estimators.large_tables import adam
 from knotwork.estimators.linear_start import linear_network, rescale_outputs
-from knotwork.estimators.rows import Rows
 from knotwork.model import FreeParameters
 from knotwork.model.settings import ModelSettings
 from knotwork.solvers import Ended, Stop, StopReason
 from knotwork.splines import grid_range
 from knotwork.training.evidence import update_weights
+from knotwork.training.evidence_steps import derivatives, gauss_newton
 from knotwork.training.likelihood import Bernoulli, Categorical, Normal
 from knotwork.training.roughness import Roughness
+from knotwork.training.rows import Rows
 
 
 def targets_for(likelihood, n, generator):

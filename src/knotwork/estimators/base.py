@@ -17,19 +17,19 @@ from knotwork.data import Dataset
 from knotwork.data.column_names import split_units
 from knotwork.errors import DataError
 from knotwork.estimators.checks import check_settings, not_numbers
-from knotwork.estimators.evidence_steps import gauss_newton
 from knotwork.estimators.fitted import FittedNetwork, unique
 from knotwork.estimators.importance import effects
 from knotwork.estimators.large_tables import adam
 from knotwork.estimators.linear_start import linear_network, rescale_outputs
 from knotwork.estimators.planning import planned
-from knotwork.estimators.rows import Rows
 from knotwork.estimators.settings import ESTIMATORS
 from knotwork.kan import KAN
 from knotwork.solvers import Ended
 from knotwork.training import Callback, FitResult, Reporter, reporting, threads_for
+from knotwork.training.evidence_steps import gauss_newton
 from knotwork.training.objective import Objective
 from knotwork.training.roughness import Roughness
+from knotwork.training.rows import Rows
 from knotwork.training.watch import Watch
 
 if TYPE_CHECKING:

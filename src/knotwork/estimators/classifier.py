@@ -17,10 +17,10 @@ from torch.nn.functional import one_hot
 from knotwork.errors import DataError
 from knotwork.estimators.base import KANEstimator
 from knotwork.estimators.fitted import unique
-from knotwork.estimators.rows import Rows
 from knotwork.formulas import Formula
 from knotwork.training import Callback
 from knotwork.training.likelihood import Bernoulli, Categorical
+from knotwork.training.rows import Rows
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from knotwork.estimators.rows import Rows
 from knotwork.estimators.settings import ESTIMATORS
 from knotwork.kan import KAN
+from knotwork.training.rows import Rows
 
 MEASURED = "Mean squared change of predictions when one column alone is drawn anew from other rows."
 

@@ -2,13 +2,13 @@
 
 import torch
 
-from knotwork.estimators.rows import Rows
 from knotwork.model import KANNetwork
 from knotwork.solvers import EachStep, Ended, StopReason
 from knotwork.training.evidence import noise_precision
 from knotwork.training.likelihood import Normal
 from knotwork.training.optimizers.gradient import minibatches
 from knotwork.training.roughness import Roughness
+from knotwork.training.rows import Rows
 
 
 @torch.enable_grad()

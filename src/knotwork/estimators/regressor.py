@@ -15,11 +15,11 @@ from torch import Tensor
 from knotwork.data.column_names import default_target
 from knotwork.errors import DataError
 from knotwork.estimators.base import KANEstimator
-from knotwork.estimators.rows import Rows
 from knotwork.estimators.settings import ESTIMATORS
 from knotwork.formulas import Formula
 from knotwork.training import Callback
 from knotwork.training.likelihood import Normal
+from knotwork.training.rows import Rows
 
 if TYPE_CHECKING:
     from typing_extensions import Self

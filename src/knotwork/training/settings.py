@@ -221,5 +221,23 @@ class EvidenceSettings:
     """Variance of the noise, in units of the targets' variance, that is added to the estimate: (1e-12)², rounding
     errors of predictions in float64."""
 
+    first_damping: float = 1e-2
+    """First λ of Gauss-Newton steps, relative to the diagonal. Larger than that of network training (1e-3), as the
+    weights of the roughness are wrong at first. Chosen, not measured."""
+
+    least_damping: float = 1e-12
+    """Lower limit of λ: rounding errors of the Cholesky factor are larger below. Chosen, not measured."""
+
+    largest_damping: float = 1e12
+    """λ at which a step is a rounding error: then no step lowers the objective."""
+
+    patience: int = 3
+    """Steps in a row that move the outputs by less than the tolerance, after which the fit has converged.
+    Chosen, not measured."""
+
+    ridges: tuple[float, ...] = (1e-13, 1e-11, 1e-9, 1e-7)
+    """Shares of the diagonal that are added, one after the other, until the matrix has a Cholesky factor: from a
+    thousand rounding errors of float64 upwards."""
+
 
 EVIDENCE = EvidenceSettings()

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from knotwork.estimators.rows import Rows
-from knotwork.estimators.settings import ESTIMATORS
 from knotwork.model import FreeParameters, KANNetwork, normal_equations
 from knotwork.solvers import EachStep, Ended, Options, Problem, Step
 from knotwork.solvers import gauss_newton as minimise
 from knotwork.training.evidence import determined, noise_precision, update_weights, updated_precision
 from knotwork.training.likelihood import Normal, weigh
 from knotwork.training.roughness import Roughness
+from knotwork.training.rows import Rows
+from knotwork.training.settings import EVIDENCE
 
 
 @torch.no_grad()
@@ -47,12 +47,12 @@ def gauss_newton(
     options = Options(
         steps=steps,
         tolerance=tolerance,
-        patience=ESTIMATORS.patience,
+        patience=EVIDENCE.patience,
         target=-torch.inf,
         accept_equal=True,
-        first_damping=ESTIMATORS.first_damping,
-        least_damping=ESTIMATORS.least_damping,
-        largest_damping=ESTIMATORS.largest_damping,
+        first_damping=EVIDENCE.first_damping,
+        least_damping=EVIDENCE.least_damping,
+        largest_damping=EVIDENCE.largest_damping,
     )
     return minimise(RegularisedLikelihood(network, rows, roughness, learn), options, each_step)
 
@@ -164,7 +164,7 @@ def derivatives(network: KANNetwork, rows: Rows, free: FreeParameters) -> tuple[
 def _factor(matrix: Tensor) -> Tensor:
     """The Cholesky factor of a matrix that is positive definite but for rounding; of its diagonal if it is not."""
     diagonal = matrix.diagonal().clamp_min(1e-300)
-    for ridge in ESTIMATORS.ridges:
+    for ridge in EVIDENCE.ridges:
         factor, failed = torch.linalg.cholesky_ex(matrix + torch.diag(ridge * diagonal))
         if not int(failed):
             return factor
