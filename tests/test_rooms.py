@@ -19,6 +19,7 @@ FRONT_DOOR = "__init__"  # it re-exports every folder except the command line
 ROOMS = {
     "errors": 0,
     "files": 0,
+    "journal": 1,
     "kernels": 1,
     "solvers": 1,
     "splines": 2,

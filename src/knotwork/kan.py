@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ from knotwork.model import (
 from knotwork.model import save as save_network
 from knotwork.simplify import Scores, attribute, prune
 from knotwork.symbolic import NameableNetwork
-from knotwork.training import Callback, FitOptions, FitResult, OptimizerLike, fit_with, reporting
+from knotwork.training import Callback, FitOptions, FitResult, OptimizerLike, fit_journal, fit_with, reporting
 from knotwork.training.objective import Loss
 from knotwork.training.options import ARGUMENTS, refuse
 
@@ -103,6 +104,7 @@ class KAN(NameableNetwork):
         seed: int = 0,
         progress: bool | None = None,
         callback: Callback | None = None,
+        checkpoint: str | PathLike[str] | None = None,
         **unknown: object,
     ) -> FitResult:
         """Train the network in place, and return how the fit went. Every argument is that of `knotwork.fit`.
@@ -110,13 +112,14 @@ class KAN(NameableNetwork):
         Raises:
             DataError: for data that do not fit the network.
             TrainingError: for arguments that are not possible, contradict each other, or do not exist.
+            CheckpointError: for a checkpoint that cannot be written, is damaged, or belongs to another calculation.
         """
         refuse(unknown, "fit", ARGUMENTS)
         options = FitOptions(
             optimizer, steps, loss, lamb, lamb_l1, lamb_entropy, update_grid, grid_eps, patience, sample_weight, seed
         )
-        with reporting(progress, callback) as reporter:
-            return fit_with(self, data, options, reporter)
+        with reporting(progress, callback) as reporter, fit_journal(checkpoint, self, data, options) as journal:
+            return fit_with(self, data, options, reporter, journal)
 
     def trace(self, data: object) -> Trace:
         """The values of every edge and node.

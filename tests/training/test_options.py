@@ -278,7 +278,7 @@ def test_outputs_of_another_shape_than_the_targets_are_refused():
         ({"n_jobs": 2}, r"n_jobs=2 belongs to the optimiser: pass .*kw\.LevenbergMarquardt\(n_jobs=2\)\."),
         (
             {"img_folder": "x"},
-            r"\(\) has no argument img_folder=: its arguments are callback, (edge_threshold, )?grid_eps, (grids, )?",
+            r"\(\) has no argument img_folder=: its arguments are callback, checkpoint, (edge_threshold, )?grid_eps,",
         ),
     ],
 )

@@ -1,12 +1,14 @@
 """From a network that is too wide to one of the right shape: fit with a penalty, prune, repeat."""
 
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from numbers import Real
+from os import PathLike
 
 from knotwork.data import Dataset, as_dataset
 from knotwork.errors import TrainingError
+from knotwork.journal import Journal, journal_in
 from knotwork.model import KANNetwork
 from knotwork.simplify.attribution import attribute
 from knotwork.simplify.pruning import prune, without_node
@@ -27,6 +29,7 @@ from knotwork.training import (
 from knotwork.training.objective import Loss
 from knotwork.training.optimizers import optimizer_of
 from knotwork.training.options import ARGUMENTS, refuse
+from knotwork.training.resuming import question
 
 
 def fit_sparse(
@@ -47,6 +50,7 @@ def fit_sparse(
     seed: int = 0,
     progress: bool | None = None,
     callback: Callback | None = None,
+    checkpoint: str | PathLike[str] | None = None,
     **unknown: object,
 ) -> FitResult:
     """Find the smallest part of `model` that predicts as well; `result.model` is a new model.
@@ -67,12 +71,14 @@ def fit_sparse(
         optimizer: as in `fit`; "auto" and "lm" use 8 starting points here, which is enough for wide networks.
         steps, loss, lamb_l1, update_grid, grid_eps, patience, sample_weight, seed: as in `fit`, for every fit.
         progress, callback: as in `fit`; a callback that returns True ends the search with the best network so far.
+        checkpoint: as in `fit`: a file from which the same call goes on; every fit that is done is read from it.
 
     Returns:
         The `FitResult` of the network that was kept, with the steps, seconds and history of all fits.
 
     Raises:
         TrainingError: for a sparsity that is not positive, and as in `fit`.
+        CheckpointError: as in `fit`.
 
     Example:
         >>> import knotwork as kw
@@ -91,21 +97,24 @@ def fit_sparse(
         raise TrainingError(f"sparsity={sparsity!r} is not possible: give a positive number, such as 1e-3.")
     asked = optimizer_of(optimizer, starts=SIMPLIFICATION.starts)
     options = FitOptions(asked, steps, loss, 0.0, lamb_l1, 1.0, update_grid, grid_eps, patience, sample_weight, seed)
-    ended, began = {}, time.perf_counter()
-    with reporting(progress, callback) as reporter:
-        search = _Search(as_dataset(data), options, reporter, model.parameters_in_use())
+    ended = {}
+    given = {"sparsity": sparsity, "node_threshold": node_threshold, "edge_threshold": edge_threshold}
+    asked = partial(question, "fit_sparse", [model], data, options, **given)
+    with reporting(progress, callback) as reporter, journal_in(checkpoint, asked) as journal:
+        search = _Search(as_dataset(data), options, reporter, journal, model.parameters_in_use())
         try:
             search.run(model.copy(), float(sparsity), (node_threshold, edge_threshold))
         except KeyboardInterrupt:  # between two fits
             ended = {"stop": StopReason.INTERRUPTED, "stop_reason": StopReason.INTERRUPTED.value}
             if search.best is None:
                 raise
+        if search.stopped is not None:
+            ended = {"stop": search.stopped.stop, "stop_reason": search.stopped.stop_reason}
+        if not ended:
+            journal.finish(drop_parts=False)
     assert search.best is not None
-    if search.stopped is not None:
-        ended = {"stop": search.stopped.stop, "stop_reason": search.stopped.stop_reason}
     taken_steps = search.history[-1].step if search.history else 0
-    seconds = time.perf_counter() - began
-    return replace(search.best, **ended, steps=taken_steps, seconds=seconds, history=tuple(search.history))
+    return replace(search.best, **ended, steps=taken_steps, seconds=journal.seconds, history=tuple(search.history))
 
 
 def _strengths(sparsity: float) -> Iterator[float]:
@@ -125,13 +134,14 @@ class _Search:
     data: Dataset
     options: FitOptions
     reporter: Reporter
+    journal: Journal
     n_whole: int  # parameters of the whole network
     n_parameters: int = 0  # of the last network that was kept on a finer grid
     best: FitResult | None = None
     stopped: FitResult | None = None
     lowest: float = float("inf")
     history: list[Record] = field(default_factory=list)
-    began: float = field(default_factory=time.perf_counter)
+    spent: float = 0.0  # seconds of all fits
 
     def run(self, network: KANNetwork, sparsity: float, thresholds: tuple[float, float]) -> None:
         """The whole search, as `fit_sparse` describes it."""
@@ -150,11 +160,12 @@ class _Search:
         """`fit` with a penalty, with at most `steps` steps unless the user specified `steps`."""
         if self.stopped is not None:
             return self.stopped
-        before, taken = time.perf_counter() - self.began, self.history[-1].step if self.history else 0
+        taken = self.history[-1].step if self.history else 0
         steps = steps if self.options.steps is None else self.options.steps
         options = replace(self.options, lamb=sparsity, steps=steps, restart=restart)
-        result = fit_with(network, self.data, options, self.reporter)
-        self.history += [replace(r, step=r.step + taken, seconds=r.seconds + before) for r in result.history]
+        result = fit_with(network, self.data, options, self.reporter, self.journal.part())
+        self.history += [replace(r, step=r.step + taken, seconds=r.seconds + self.spent) for r in result.history]
+        self.spent += result.seconds
         if result.stopped_by_caller:
             self.stopped = result
         return result

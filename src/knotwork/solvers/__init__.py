@@ -9,13 +9,14 @@ from knotwork.solvers.damping import Damping, NormalEquations, Step, System
 from knotwork.solvers.gauss_newton import gauss_newton
 from knotwork.solvers.least_squares_problem import Problem, VectorProblem
 from knotwork.solvers.settings import SOLVER, Options, SolverSettings
-from knotwork.solvers.stop_reason import EachStep, Ended, Stop, StopReason
+from knotwork.solvers.stop_reason import EachStep, Ended, Keeper, Stop, StopReason
 
 __all__ = [
     "SOLVER",
     "Damping",
     "EachStep",
     "Ended",
+    "Keeper",
     "NormalEquations",
     "Options",
     "Problem",

@@ -80,6 +80,14 @@ class Problem(ABC):
         """What the callback gets as loss."""
         return self.loss
 
+    def kept(self) -> Any:
+        """What the loop needs to go on in another process, after an accepted step; for a `Keeper`."""
+        raise NotImplementedError
+
+    def resume(self, kept: Any) -> None:
+        """Begin where `kept` was kept, in place of `begin`."""
+        raise NotImplementedError
+
     def state(self) -> Any:
         """A copy of everything that `restore` needs; for `Options.keep_best`."""
         raise NotImplementedError

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any, Protocol
 
 
 class StopReason(Enum):
@@ -74,3 +75,15 @@ class Ended:
 
 EachStep = Callable[[int, float], Stop | None]
 """Called after every accepted step with its number (from 1) and the loss. A `Stop` ends the loop."""
+
+
+class Keeper(Protocol):
+    """Where a loop keeps its state, so that the same loop in another process can go on from it."""
+
+    def resume(self) -> Any | None:
+        """The state of the loop that was kept, after what surrounds it is as it was then; None if there is none."""
+        ...
+
+    def keep(self, state: Callable[[], Any], at_once: bool = False) -> None:
+        """Keep the state of the loop, of numbers, tensors and dicts with a "step", if it is time to, or `at_once`."""
+        ...

@@ -18,6 +18,7 @@ from knotwork.training.optimizers import (
 )
 from knotwork.training.options import FitOptions
 from knotwork.training.penalties import Penalty, edge_norms, entropy
+from knotwork.training.resuming import fit_journal
 from knotwork.training.settings import TRAINING, TrainingSettings
 from knotwork.training.shapes import fit_shapes
 from knotwork.training.threads import threads_for
@@ -43,6 +44,7 @@ __all__ = [
     "edge_norms",
     "entropy",
     "fit",
+    "fit_journal",
     "fit_levels",
     "fit_multilevel",
     "fit_shapes",

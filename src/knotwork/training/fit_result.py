@@ -123,3 +123,8 @@ def held_out(result: FitResult) -> float:
 def rmse(model: nn.Module, x: Tensor, y: Tensor) -> float | None:
     """Root mean squared error over all rows and outputs; None without rows."""
     return float((model(x) - y).square().mean().sqrt()) if len(x) else None
+
+
+def state_of(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of the values of a model."""
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}

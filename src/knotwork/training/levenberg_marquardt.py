@@ -1,5 +1,7 @@
 """Damped Gauss-Newton steps on all residuals: the optimiser that reaches the accuracy of splines."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -8,6 +10,7 @@ from knotwork.solvers import (
     SOLVER,
     EachStep,
     Ended,
+    Keeper,
     NormalEquations,
     Options,
     Problem,
@@ -40,6 +43,7 @@ def levenberg_marquardt(
     update_grid: bool = True,
     smoothness: float | None = None,
     likelihood: Goal = NORMAL,
+    keeper: Keeper | None = None,
 ) -> Ended:
     """Minimise the loss (plus penalty) over the free parameters, in place.
 
@@ -65,6 +69,7 @@ def levenberg_marquardt(
         smoothness: weight of the roughness of the curves, relative to the sensitivity of the outputs to them; None:
             that of the settings.
         likelihood: defines the loss.
+        keeper: keeps the state of the loop, and gives the one to go on from.
 
     Returns:
         The number of accepted steps and why the fit ended.
@@ -73,7 +78,7 @@ def levenberg_marquardt(
         network, x, y, penalty=penalty, update_grid=update_grid, smoothness=smoothness, likelihood=likelihood
     )
     options = Options(steps=steps, tolerance=tolerance, patience=patience, target=target)
-    return gauss_newton(problem, options, each_step)
+    return gauss_newton(problem, options, each_step, keeper)
 
 
 class NetworkProblem(Problem):
@@ -109,6 +114,17 @@ class NetworkProblem(Problem):
     def begin(self) -> None:
         self.loss, self.seen = self._evaluate()
         self.start = self.free.get()
+
+    def kept(self) -> dict[str, Any]:
+        """All but the state of the network, which the keeper keeps."""
+        smooth = None if self.smooth is None else self.smooth.kept()
+        numbers = [self.loss, self.rough, self.falling, self.grids_final]
+        return {"numbers": numbers, "smooth": smooth}
+
+    def resume(self, kept: dict[str, Any]) -> None:
+        _, self.seen = self._evaluate()
+        self.loss, self.rough, self.falling, self.grids_final = kept["numbers"]
+        self.smooth = None if kept["smooth"] is None else Smoothness.resumed(kept["smooth"], self.x.device)
 
     def linearise(self) -> NormalEquations:
         matrix, gradient = half_derivatives(

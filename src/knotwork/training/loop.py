@@ -3,21 +3,24 @@
 import math
 import time
 from dataclasses import replace
+from os import PathLike
 
 import torch
 from torch import Tensor, nn
 
 from knotwork.data import Batch, Dataset, as_dataset, seeded
+from knotwork.journal import Journal
 from knotwork.model import KANNetwork
 from knotwork.solvers import Ended, StopReason
 from knotwork.training.callbacks import Callback, Reporter, reporting
-from knotwork.training.fit_result import FitResult
+from knotwork.training.fit_result import FitResult, state_of
 from knotwork.training.grids import adapt_hidden_grids, going_on, set_input_grid
 from knotwork.training.likelihood import CrossEntropy
 from knotwork.training.number_range import check_range
 from knotwork.training.objective import Loss, Objective, cross_entropy, make_objective, mean_squared_error
 from knotwork.training.optimizers import OptimizerLike, Task
 from knotwork.training.options import ARGUMENTS, FitOptions, chosen, refuse
+from knotwork.training.resuming import fit_journal, result_as_value, result_of
 from knotwork.training.settings import TRAINING
 from knotwork.training.standardization import Standardization, in_own_units, is_free, standardized
 from knotwork.training.threads import threads_for
@@ -42,6 +45,7 @@ def fit(
     seed: int = 0,
     progress: bool | None = None,
     callback: Callback | None = None,
+    checkpoint: str | PathLike[str] | None = None,
     **unknown: object,
 ) -> FitResult:
     """Train `model` in place on the training rows of `data`, and return how it went.
@@ -74,6 +78,9 @@ def fit(
         callback: called with an `Event` when a stage begins and after each evaluation; returning True ends the fit.
             The best state so far is kept then, as with Ctrl-C. It sees the model in the user's units and must not
             change it.
+        checkpoint: a file in which the fit keeps its state every few seconds, such as "fit.kw". After a kill, Ctrl-C or
+            a stop by the callback the same call goes on from there and ends with the same numbers; after its end it
+            returns the same result at once. The file is refused for another call. None: nothing is kept.
 
     Returns:
         A `FitResult` with the errors, the history and the reason the fit ended.
@@ -81,6 +88,7 @@ def fit(
     Raises:
         DataError: for data that do not fit the model, or that numbers of its dtype cannot hold.
         TrainingError: for arguments that are not possible, contradict each other, or do not exist.
+        CheckpointError: for a checkpoint that cannot be written, is damaged, or belongs to another calculation.
 
     Example:
         >>> import knotwork as kw
@@ -94,13 +102,18 @@ def fit(
     options = FitOptions(
         optimizer, steps, loss, lamb, lamb_l1, lamb_entropy, update_grid, grid_eps, patience, sample_weight, seed
     )
-    with reporting(progress, callback) as reporter:
-        return fit_with(model, data, options, reporter)
+    with reporting(progress, callback) as reporter, fit_journal(checkpoint, model, data, options) as journal:
+        return fit_with(model, data, options, reporter, journal)
 
 
-def fit_with(model: nn.Module, data: object, options: FitOptions, reporter: Reporter) -> FitResult:
-    """`fit` as a part of a larger calculation, which reports through its `reporter`."""
-    began = time.perf_counter()
+def fit_with(
+    model: nn.Module, data: object, options: FitOptions, reporter: Reporter, journal: Journal | None = None
+) -> FitResult:
+    """`fit` as a part of a larger calculation, which reports through its `reporter` and is kept in its `journal`."""
+    journal = journal or Journal()
+    if journal.done:
+        return result_of(journal.value, model)
+    began = time.perf_counter() - journal.seconds
     generator = seeded(options.seed)
     data, weights = weighed(data, options.sample_weight)
     rows = as_dataset(data)
@@ -109,12 +122,13 @@ def fit_with(model: nn.Module, data: object, options: FitOptions, reporter: Repo
     optimizer, why = chosen(model, data, objective, options)
     check_range(rows, own, model)
     inside, steps = optimizer.precision or own, optimizer.most_steps if options.steps is None else options.steps
-    as_it_was = {name: value.clone() for name, value in model.state_dict().items()}
+    as_it_was = state_of(model)
     with going_on(model), threads_for(len(rows.X_train) * size):
         with standardized(model, units, inside), reporter.viewing(lambda: in_own_units(model, units, own)):
             train, validation, _ = shares(rows, inside, weights, units)
             watch = Watch(model, objective, train, validation, options.patience, reporter, began, units.scale)
             task = Task(model, data, *train, units, own, objective, watch, generator, steps, options.update_grid)
+            task = replace(task, journal=journal)
             try:
                 ended = optimizer.minimise(prepared(task, options, optimizer.name, as_it_was))
             except KeyboardInterrupt:
@@ -125,7 +139,7 @@ def fit_with(model: nn.Module, data: object, options: FitOptions, reporter: Repo
         if watch.goes_back(ended):
             model.load_state_dict(as_it_was)  # to the bit
         errors = [error_of(model, objective, *share) for share in shares(rows, own, weights)]
-    return FitResult(
+    result = FitResult(
         model=model,
         optimizer=optimizer.name,
         why=why,
@@ -139,6 +153,9 @@ def fit_with(model: nn.Module, data: object, options: FitOptions, reporter: Repo
         seconds=time.perf_counter() - began,
         history=tuple(watch.history),
     )
+    if not result.stopped_by_caller:
+        journal.finish(result_as_value(result))
+    return result
 
 
 def units_and_objective(

@@ -1,11 +1,13 @@
 """Coarse to fine: fit, refine, fit again, and keep a finer grid only where it helps (section 2.4)."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from os import PathLike
 
 from knotwork.data import as_dataset, dataset_or_stream
 from knotwork.errors import TrainingError
+from knotwork.journal import Journal, journal_in
 from knotwork.model import KANNetwork, is_whole
 from knotwork.solvers import StopReason
 from knotwork.training.callbacks import Callback, Reporter, reporting
@@ -14,6 +16,7 @@ from knotwork.training.loop import fit_with
 from knotwork.training.objective import Loss
 from knotwork.training.optimizers import OptimizerLike
 from knotwork.training.options import ARGUMENTS, FitOptions, refuse
+from knotwork.training.resuming import question
 from knotwork.training.settings import TRAINING
 
 
@@ -35,6 +38,7 @@ def fit_multilevel(
     seed: int = 0,
     progress: bool | None = None,
     callback: Callback | None = None,
+    checkpoint: str | PathLike[str] | None = None,
     **unknown: object,
 ) -> FitResult:
     """Fit copies of `model` on finer and finer grids; `result.model` is a new model, the best copy.
@@ -52,12 +56,14 @@ def fit_multilevel(
         optimizer, steps, loss, lamb, lamb_l1, lamb_entropy, update_grid, grid_eps, sample_weight, seed: as in `fit`,
             for the fit on each level.
         progress, callback: as in `fit`; a callback that returns True ends the series.
+        checkpoint: as in `fit`: a file from which the same call goes on; every level that is done is read from it.
 
     Returns:
         The `FitResult` of the best level, with the steps, seconds and history of all levels.
 
     Raises:
         TrainingError: for grids that are not whole numbers from coarse to fine, and as in `fit`.
+        CheckpointError: as in `fit`.
 
     Example:
         >>> import knotwork as kw
@@ -70,8 +76,10 @@ def fit_multilevel(
     options = FitOptions(
         optimizer, steps, loss, lamb, lamb_l1, lamb_entropy, update_grid, grid_eps, None, sample_weight, seed
     )
-    with reporting(progress, callback) as reporter:
-        return fit_levels(model, data, grids, options, reporter, patience)
+    given = {"grids": grids, "patience": patience}
+    asked = partial(question, "fit_multilevel", [model], data, options, **given)
+    with reporting(progress, callback) as reporter, journal_in(checkpoint, asked) as journal:
+        return fit_levels(model, data, grids, options, reporter, patience, journal)
 
 
 def fit_levels(
@@ -81,9 +89,10 @@ def fit_levels(
     options: FitOptions,
     reporter: Reporter,
     patience: int | None = None,
+    journal: Journal | None = None,
 ) -> FitResult:
-    """`fit_multilevel` as a part of a larger calculation, which reports through its `reporter`."""
-    began = time.perf_counter()
+    """`fit_multilevel` as a part of a larger calculation with its `reporter`; its levels are parts of the `journal`."""
+    journal = journal or Journal()
     data = dataset_or_stream(data)
     level = model.copy()
     if isinstance(grids, str):
@@ -99,15 +108,14 @@ def fit_levels(
             raise TrainingError(f"grids={grids!r} must be whole numbers from coarse to fine, such as [5, 10, 20].")
     best: FitResult | None = None
     history: list[Record] = []
-    waited = taken = 0
+    waited, taken, spent = 0, 0, 0.0
     ended = {}
     try:
         for grid in steps:
             level = level if grid == level.spec.grid else level.refine(grid)
-            before = time.perf_counter() - began
-            result = fit_with(level, data, options, reporter)
-            history += [replace(r, step=r.step + taken, seconds=r.seconds + before) for r in result.history]
-            taken += result.steps
+            result = fit_with(level, data, options, reporter, journal.part())
+            history += [replace(r, step=r.step + taken, seconds=r.seconds + spent) for r in result.history]
+            taken, spent = taken + result.steps, spent + result.seconds
             if best is None or held_out(result) < TRAINING.level_gain * held_out(best):
                 best, waited = replace(result, model=level.copy()), 0
             else:
@@ -121,7 +129,9 @@ def fit_levels(
             raise
         ended = {"stop": StopReason.INTERRUPTED, "stop_reason": StopReason.INTERRUPTED.value}
     assert best is not None
-    return replace(best, **ended, steps=taken, seconds=time.perf_counter() - began, history=tuple(history))
+    if not ended:
+        journal.finish(drop_parts=False)
+    return replace(best, **ended, steps=taken, seconds=journal.seconds, history=tuple(history))
 
 
 def _doubling(model: KANNetwork, residuals: int) -> list[int]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from knotwork.journal import Journal
 from knotwork.model import KANNetwork
 from knotwork.training.callbacks import Reporter
 from knotwork.training.grids import adapt_hidden_grids, going_on
@@ -26,6 +27,7 @@ def screen(
     likelihood: Goal = NORMAL,
     n_jobs: int = 1,
     reporter: Reporter | None = None,
+    journal: Journal | None = None,
 ) -> None:
     """Put the best of `starts` starting points into `network`, after a few Levenberg-Marquardt steps from each.
 
@@ -34,11 +36,12 @@ def screen(
     the first group. The search ends once enough starts have reached the same minimum (consensus stopping,
     `race_consensus`). On grids finer than 5 intervals the starts compete at G = 5 and the best one is refined. `n_jobs`
     processes share the work (-1: one for each core) and do not change the result. Ctrl-C or a callback ends the search,
-    and the best start at that moment is taken. Where no start has made a step, `network` is not changed.
+    and the best start at that moment is taken. Where no start has made a step, `network` is not changed. Each start
+    after each round is a part of the `journal`.
     """
     if network.spec.depth == 1 and not network.spec.width[1][1] and not network.spec.named:
         return
-    reporter = reporter or Reporter()
+    reporter, journal = reporter or Reporter(), journal or Journal()
     race_x, race_y = x[: TRAINING.race_rows], y[: TRAINING.race_rows]
     coarse = network.refine(TRAINING.race_grid) if network.spec.grid > TRAINING.race_grid else network
     spread = likelihood.spread(race_y)
@@ -67,7 +70,7 @@ def screen(
                 if reporter.stop or reporter.stage(f"race of {len(group)}{which or ' starts'}", len(group)):
                     return
                 ahead = [*((float("inf"), rival) for rival in group), *winners]
-                group = _advanced(group, race_x, race_y, steps, settings, n_jobs, reporter)
+                group = _advanced(group, race_x, race_y, steps, settings, n_jobs, reporter, journal)
                 ahead = [*ranked(group), *winners]
                 if agreed() or reporter.stopped:
                     return
@@ -111,18 +114,31 @@ def _advanced(
     settings: dict,
     n_jobs: int,
     reporter: Reporter,
+    journal: Journal,
 ) -> list[KANNetwork]:
     """The rivals after some more steps."""
+    parts = [journal.part() for _ in rivals]
+    after = list(rivals)
+    waiting = []
+    for n, part in enumerate(parts):
+        if part.done:
+            after[n].load_state_dict(part.value)
+        else:
+            waiting.append(n)
     if n_jobs != 1:
         from joblib import Parallel, delayed
 
-        together = Parallel(n_jobs=n_jobs)(delayed(_after)(rival, x, y, steps, settings) for rival in rivals)
-        return list(together)  # type: ignore[arg-type]
-    for place, rival in enumerate(rivals, start=1):
-        _after(rival, x, y, steps, settings)
-        if reporter(place):
+        together = Parallel(n_jobs=n_jobs)(delayed(_after)(after[n], x, y, steps, settings) for n in waiting)
+        for n, rival in zip(waiting, together, strict=True):
+            after[n] = rival  # type: ignore[call-overload]
+            parts[n].finish(rival.state_dict())  # type: ignore[union-attr]
+        return after
+    for n in waiting:
+        _after(after[n], x, y, steps, settings)
+        parts[n].finish(after[n].state_dict())
+        if reporter(n + 1):
             break
-    return list(rivals)
+    return after
 
 
 def _after(rival: KANNetwork, x: Tensor, y: Tensor, steps: int, settings: dict) -> KANNetwork:

@@ -65,7 +65,7 @@ def refuse(given: Mapping[str, object], verb: str, known: Collection[str]) -> No
         raise TrainingError(f"{verb}() has no argument {name}=: {hint}")
 
 
-ARGUMENTS = (*(field.name for field in fields(FitOptions)), "progress", "callback")
+ARGUMENTS = (*(field.name for field in fields(FitOptions)), "progress", "callback", "checkpoint")
 
 
 def chosen(

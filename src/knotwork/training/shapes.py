@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from os import PathLike
 
 from knotwork.data import as_dataset
 from knotwork.errors import TrainingError
+from knotwork.journal import journal_in
 from knotwork.model import KANNetwork, is_whole
 from knotwork.solvers import StopReason
 from knotwork.training.callbacks import Callback, reporting
@@ -13,6 +16,7 @@ from knotwork.training.loop import fit_with
 from knotwork.training.objective import Loss
 from knotwork.training.optimizers import OptimizerLike
 from knotwork.training.options import ARGUMENTS, FitOptions, refuse
+from knotwork.training.resuming import question
 from knotwork.training.settings import TRAINING
 
 
@@ -35,6 +39,7 @@ def fit_shapes(
     seed: int = 0,
     progress: bool | None = None,
     callback: Callback | None = None,
+    checkpoint: str | PathLike[str] | None = None,
     **unknown: object,
 ) -> list[FitResult]:
     """Fit copies of networks of several shapes; one new model for each, on its best grid, the best first.
@@ -52,6 +57,7 @@ def fit_shapes(
             `fit`, for each fit; `steps` holds on the first grid too.
         progress, callback: as in `fit`; a callback that returns True ends the comparison and keeps its results, whose
             `stop` then says so.
+        checkpoint: as in `fit`: a file from which the same call goes on; every fit that is done is read from it.
 
     Returns:
         One `FitResult` for each network, the best first, with the steps, seconds and history of the fit on that grid.
@@ -59,6 +65,7 @@ def fit_shapes(
     Raises:
         TrainingError: for models that are no KAN, for grids that are not whole numbers from coarse to fine, and if no
             network is small enough.
+        CheckpointError: as in `fit`.
 
     Example:
         >>> import knotwork as kw
@@ -85,7 +92,9 @@ def fit_shapes(
         optimizer, steps, loss, lamb, lamb_l1, lamb_entropy, update_grid, grid_eps, patience, sample_weight, seed
     )
     brief = replace(options, steps=TRAINING.shape_steps) if steps is None else options
-    with reporting(progress, callback) as reporter:
+    more = {"grids": grids, "max_parameters": max_parameters}
+    asked = partial(question, "fit_shapes", models, data, options, **more)
+    with reporting(progress, callback) as reporter, journal_in(checkpoint, asked) as journal:
         try:
             for grid in grids:
                 given = brief if grid == grids[0] != grids[-1] else options
@@ -94,7 +103,7 @@ def fit_shapes(
                     network = network.copy() if network.spec.grid == grid else network.refine(grid)
                     if max_parameters is not None and network.parameters_in_use() > max_parameters:
                         continue
-                    result = fit_with(network, data, given, reporter)
+                    result = fit_with(network, data, given, reporter, journal.part())
                     networks[n], errors[n] = network, held_out(result)
                     if n not in best or errors[n] < held_out(best[n]):
                         best[n] = replace(result, model=network.copy())
@@ -102,6 +111,7 @@ def fit_shapes(
                         return _ended(best, result.stop)
                 ahead = sorted(errors, key=errors.__getitem__)
                 networks = {n: networks[n] for n in ahead[: max(2, (len(ahead) + 1) // 2)]}
+            journal.finish(drop_parts=False)
         except KeyboardInterrupt:  # between two fits
             if not best:
                 raise

@@ -1,5 +1,9 @@
 """A weak smoothness penalty. It determines coefficients that no sample determines."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -36,6 +40,19 @@ class Smoothness:
             roots.append((weight * curvature[found].sum(1)).sqrt().view(-1, 1, 1) * differences.to(curvature))
         self.places, self.roots = torch.cat(places), torch.cat(roots)  # of √w_e Δ: (curves, jumps, G + k)
         self._square()
+
+    def kept(self) -> tuple[Any, ...]:
+        """What `resumed` needs."""
+        return self.exact, self.places, self.roots
+
+    @classmethod
+    def resumed(cls, kept: tuple[Any, ...], device: torch.device) -> Smoothness:
+        """The same sum again."""
+        smooth = cls.__new__(cls)
+        smooth.exact, *tensors = kept
+        smooth.places, smooth.roots = (tensor.to(device) for tensor in tensors)
+        smooth._square()
+        return smooth
 
     def value(self, parameters: Tensor) -> float:
         """The sum for free parameters (P,)."""

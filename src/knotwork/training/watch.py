@@ -1,6 +1,8 @@
 """The observer of a fit: it keeps the history and the best state, and decides when to stop."""
 
 import time
+from dataclasses import astuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +10,7 @@ from torch import Tensor, nn
 from knotwork.model import KANNetwork
 from knotwork.solvers import Ended, Stop, StopReason
 from knotwork.training.callbacks import Reporter
-from knotwork.training.fit_result import Record
+from knotwork.training.fit_result import Record, state_of
 from knotwork.training.objective import Objective, mean_squared_error
 from knotwork.training.settings import TRAINING
 from knotwork.training.standardization import is_free
@@ -80,6 +82,20 @@ class Watch:
         self.best = self.first = _or_infinity(self._judged())
         self._keep()
         self.unchanged, self.is_new = True, True
+
+    def kept(self) -> dict[str, Any]:
+        """All that changes from step to step, for another process."""
+        return {
+            "numbers": [self.best, self.first, self.unchanged, self.waited],
+            "state": self.state,
+            "history": [astuple(record) for record in self.history],
+        }
+
+    def resume(self, kept: dict[str, Any]) -> None:
+        """Go on from what was kept."""
+        self.best, self.first, self.unchanged, self.waited = kept["numbers"]
+        self.state = kept["state"]
+        self.history[:] = [Record(*record) for record in kept["history"]]
 
     def restore_best(self) -> None:
         """Put the best state into the model, the present one included."""
@@ -158,10 +174,7 @@ class Watch:
 
     def _keep(self) -> None:
         self.unchanged = False
-        self.state = self._state()
-
-    def _state(self) -> dict[str, Tensor]:
-        return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        self.state = state_of(self.model)
 
     def _judged(self) -> float:
         """The value by which the present state is compared with others."""

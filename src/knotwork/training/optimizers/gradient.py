@@ -1,6 +1,8 @@
 """Gradient steps on mini-batches, by any optimiser of torch."""
 
 from collections.abc import Iterator
+from itertools import islice
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +30,19 @@ def by_gradient(optimizer: type[torch.optim.Optimizer], task: Task, lr: float, b
     every = evaluation_interval(len(task.x) + len(task.watch.validation_rows[0]), size or len(task.x), steps)
     stepper = optimizer(model.parameters(), lr=lr)  # type: ignore[call-arg]
     fixed = _fixed_constants(model)
-    for step, (batch_x, batch_y) in zip(range(1, steps + 1), batches(task, size), strict=False):
+    begin, random = 1, torch.get_rng_state()
+    if kept := task.resume():
+        stepper.load_state_dict(kept["optimizer"])
+        begin = kept["step"] + 1
+        if kept["random"] is not None:
+            torch.set_rng_state(kept["random"])
+    drawn = islice(batches(task, size), begin - 1, steps)  # those that were used are drawn again
+
+    def state() -> dict[str, Any]:
+        now = torch.get_rng_state()  # of a model that draws random numbers, as dropout does
+        return {"step": step, "optimizer": stepper.state_dict(), "random": None if now.equal(random) else now}
+
+    for step, (batch_x, batch_y) in enumerate(drawn, begin):
         stepper.zero_grad()
         value = task.objective(model, batch_x, batch_y)
         if not bool(value.isfinite()):
@@ -42,6 +56,7 @@ def by_gradient(optimizer: type[torch.optim.Optimizer], task: Task, lr: float, b
         if follows and isinstance(model, KANNetwork):
             adapt_hidden_grids(model, task.x)
         stop = task.watch(step, float("nan")) if step % every == 0 or step == steps else None
+        task.keep(state, at_once=stop is not None and stop.reason.by_caller)
         if stop:
             return stop.after(step)
     return Ended(steps, StopReason.STEP_LIMIT, f"the limit of {steps} steps was reached")

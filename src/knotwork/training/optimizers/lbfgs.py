@@ -1,6 +1,5 @@
 """L-BFGS on all rows, in coordinates where the loss of a KAN is nearly isotropic."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -61,31 +60,45 @@ def by_lbfgs(task: Task, lr: float) -> Ended:
     """L-BFGS in place: up to `task.steps` steps of 20 iterations each."""
     model, x, y, objective, steps = task.model, task.x, task.y, task.objective, task.steps
     round_loss = isinstance(model, KANNetwork) and objective.loss is mean_squared_error
-    last, slow = float("inf"), 0
-    plain = None
-    for step in range(1, steps + 1):
+    begin, last, slow = 1, float("inf"), 0
+    stepper = None  # of steps in the parameters themselves, with what it knows of the curvature
+    if kept := task.resume():
+        begin, last, slow = kept["step"] + 1, kept["last"], kept["slow"]
+        if kept["stepper"] is not None:
+            stepper = _optimizer(_trained(model), lr)
+            stepper.load_state_dict(kept["stepper"])
+        if slow >= 5:
+            return _converged(begin - 1)
+    for step in range(begin, steps + 1):
         if round_loss and FreeParameters(model).size <= TRAINING.lbfgs_preconditioned:  # type: ignore[arg-type]
             value = _preconditioned(model, x, y, objective, lr)  # type: ignore[arg-type]
         else:
-            plain = plain or _plain(model, x, y, objective, lr)
-            value = plain()
+            stepper = stepper or _optimizer(_trained(model), lr)
+            value = _plain(model, x, y, objective, stepper)
         if value != value:
             sentence = f"the loss became NaN at step {step}; the best state so far was kept"
             return Ended(step - 1, StopReason.NOT_FINITE, sentence)
         moved = False
         if task.update_grid and step <= min(steps // 2, TRAINING.lbfgs_grid_steps) and isinstance(model, KANNetwork):
             moved = adapt_hidden_grids(model, x)
-            plain = None if moved else plain  # its approximate curvature is that of the old grids
+            stepper = None if moved else stepper  # its approximate curvature is that of the old grids
         stop = task.watch(step, float("nan"))
+        slow = slow + 1 if not moved and last - value <= TRAINING.lbfgs_slow * value else 0
+        state = {"step": step, "last": value, "slow": slow, "stepper": stepper and stepper.state_dict()}
+        task.keep(lambda state=state: state, at_once=stop is not None and stop.reason.by_caller)
         if stop:
             return stop.after(step)
-        slow = slow + 1 if not moved and last - value <= TRAINING.lbfgs_slow * value else 0
         if slow >= 5:
-            share = f"{TRAINING.lbfgs_slow:g}"
-            sentence = f"converged: five steps in a row lowered the loss by less than {share} of it"
-            return Ended(step, StopReason.CONVERGED, sentence)
+            return _converged(step)
         last = value
     return Ended(steps, StopReason.STEP_LIMIT, f"the limit of {steps} steps was reached")
+
+
+def _converged(step: int) -> Ended:
+    share = f"{TRAINING.lbfgs_slow:g}"
+    return Ended(
+        step, StopReason.CONVERGED, f"converged: five steps in a row lowered the loss by less than {share} of it"
+    )
 
 
 def _optimizer(parameters: list[Tensor], lr: float) -> torch.optim.LBFGS:
@@ -100,9 +113,12 @@ def _optimizer(parameters: list[Tensor], lr: float) -> torch.optim.LBFGS:
     )
 
 
-def _plain(model: nn.Module, x: Tensor, y: Tensor, objective: Objective, lr: float) -> Callable[[], float]:
-    """A function that makes one step in the parameters themselves and returns the loss before it."""
-    stepper = _optimizer([p for p in model.parameters() if p.requires_grad and p.numel()], lr)
+def _trained(model: nn.Module) -> list[Tensor]:
+    return [p for p in model.parameters() if p.requires_grad and p.numel()]
+
+
+def _plain(model: nn.Module, x: Tensor, y: Tensor, objective: Objective, stepper: torch.optim.LBFGS) -> float:
+    """One step in the parameters themselves; returns the loss before it."""
 
     def closure() -> Tensor:
         stepper.zero_grad()
@@ -110,7 +126,7 @@ def _plain(model: nn.Module, x: Tensor, y: Tensor, objective: Objective, lr: flo
         value.backward()
         return value.detach()
 
-    return lambda: float(stepper.step(closure))  # type: ignore[arg-type]
+    return float(stepper.step(closure))  # type: ignore[arg-type]
 
 
 def _preconditioned(network: KANNetwork, x: Tensor, y: Tensor, objective: Objective, lr: float) -> float:

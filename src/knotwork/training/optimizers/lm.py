@@ -79,15 +79,15 @@ class LevenbergMarquardt(Optimizer):
         assert objective.likelihood is not None
         shared = {"penalty": objective.penalty, "update_grid": task.update_grid, "likelihood": objective.likelihood}
         starts = self.starts or (TRAINING.starts_with_penalty if objective.penalty else TRAINING.starts)
-        if task.first and starts > 1:
+        if task.first and starts > 1 and not task.goes_on:
             race = {"starts": starts, "generator": task.generator, "n_jobs": self.n_jobs or 1}
-            screen(model, task.x, task.y, reporter=watch.reporter, **race, **shared)
+            screen(model, task.x, task.y, reporter=watch.reporter, journal=task.journal.part(), **race, **shared)
         if stop := task.begin():
             return stop.after(0)
         watch.alike = 1.0 if watch.patience else TRAINING.alike_losses
         target = rounding(task) if objective.loss is mean_squared_error else 0.0
         more = {"steps": task.steps, "tolerance": self.tolerance, "target": target}
-        return levenberg_marquardt(model, task.x, task.y, watch, **more, **shared)
+        return levenberg_marquardt(model, task.x, task.y, watch, keeper=task, **more, **shared)
 
 
 def rounding(task: Task) -> float:

@@ -1,15 +1,17 @@
 """The interface of optimisers: a value with its own settings, which minimises the objective of one fit."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from numbers import Real
-from typing import ClassVar, TypeGuard
+from typing import Any, ClassVar, TypeGuard
 
 import torch
 from torch import Tensor, nn
 
 from knotwork.data import Dataset, Stream
 from knotwork.errors import TrainingError
+from knotwork.journal import Journal
 from knotwork.model import is_whole
 from knotwork.solvers import Ended, Stop
 from knotwork.training.objective import Objective
@@ -24,7 +26,8 @@ class Task:
     `x` (n, in) and `y` (n, out) are the training rows, with targets in the standard `units`, and `data` is what they
     come from. `dtype` is the type of the model outside of the fit. `watch(step, loss)` is called after every step, with
     the loss where it is known; it keeps the best state and returns a `Stop` where the fit is to end. `first` is True
-    for a KAN that was never fitted. `title` names the stage of the steps.
+    for a KAN that was never fitted. `title` names the stage of the steps. A loop of steps goes on from the state that
+    `resume()` returns, and passes its own state to `keep` after every step that `watch` has seen.
     """
 
     model: nn.Module
@@ -40,10 +43,34 @@ class Task:
     update_grid: bool
     first: bool = False
     title: str = "fit"
+    journal: Journal = field(default_factory=Journal)
 
     def begin(self) -> Stop | None:
         """Report that the steps begin; a `Stop` if a callback asked to stop, and then no step is made."""
-        return self.watch.reporter.stop or self.watch.reporter.stage(self.title, self.steps)
+        again = f", resumed at step {self.journal.value['loop']['step']}" if self.goes_on else ""
+        return self.watch.reporter.stop or self.watch.reporter.stage(f"{self.title}{again}", self.steps)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether an earlier run has kept a state of the steps."""
+        return self.journal.known
+
+    def resume(self) -> Any | None:
+        """The state of the loop that `keep` kept, with the model and `watch` as they were; None if there is none."""
+        kept = self.journal.value
+        if kept is None:
+            return None
+        self.model.load_state_dict(kept["model"])
+        self.watch.resume(kept["watch"])
+        return kept["loop"]
+
+    def keep(self, state: Callable[[], Any], at_once: bool = False) -> None:
+        """Keep the state of the loop, with its "step", the model and `watch`, if it is time to, or `at_once`."""
+
+        def kept() -> dict[str, Any]:
+            return {"model": self.model.state_dict(), "watch": self.watch.kept(), "loop": state()}
+
+        self.journal.keep(kept, at_once)
 
 
 class Optimizer(ABC):

@@ -1,0 +1,7 @@
+"""Journals: long calculations in files, from which they go on after a kill."""
+
+from knotwork.journal.encoding import Value, digest_of
+from knotwork.journal.journal import Journal, journal_in
+from knotwork.journal.settings import JOURNAL, JournalSettings
+
+__all__ = ["JOURNAL", "Journal", "JournalSettings", "Value", "digest_of", "journal_in"]
