@@ -45,6 +45,8 @@ def screen(
     race_x, race_y = x[: TRAINING.race_rows], y[: TRAINING.race_rows]
     coarse = network.refine(TRAINING.race_grid) if network.spec.grid > TRAINING.race_grid else network
     spread = likelihood.spread(race_y)
+    few = penalty and starts <= TRAINING.starts_with_penalty
+    rounds = TRAINING.race_rounds_with_penalty if few else TRAINING.race_rounds
     settings = {"penalty": penalty, "update_grid": update_grid, "likelihood": likelihood}
     ahead: list[tuple[float, KANNetwork]] = []  # the present group, then the winners of earlier groups
 
@@ -65,7 +67,7 @@ def screen(
         for first in range(0, starts, TRAINING.race_group):
             size, winners = min(TRAINING.race_group, starts - first), ahead
             group = [_start(coarse, None if first + n == 0 else generator) for n in range(size)]
-            for steps, kept in TRAINING.race_rounds:
+            for steps, kept in rounds:
                 which = "" if starts <= TRAINING.race_group else f", starts {first + 1} to {first + size} of {starts}"
                 if reporter.stop or reporter.stage(f"race of {len(group)}{which or ' starts'}", len(group)):
                     return
