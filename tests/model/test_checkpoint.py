@@ -114,6 +114,19 @@ def test_a_file_of_format_1_still_loads():
     assert (model(x).flatten() - torch.tensor(expected, dtype=torch.float64)).abs().max() < 1e-13
 
 
+def test_a_file_of_format_1_with_a_layer_of_named_edges_still_loads():
+    """A file written by format 1: base="zero", one named edge in the first layer, all of the second named."""
+    model = kw.load(SAVED / "kan_format1_all_named.safetensors")
+    assert [edge.function for edge in model.spec.named] == ["exp", "sin", "x^2"] and model.parameters_in_use() == 27
+    x = torch.tensor([[-1.0, 0.5], [0.0, 0.0], [0.3, -0.9], [1.4, 1.2]], dtype=torch.float64)
+    expected = [0.49819295289575155, 0.6152438399986766, 0.5036268187210466, 0.6954392351858959]  # as above
+    assert (model(x).flatten() - torch.tensor(expected, dtype=torch.float64)).abs().max() < 1e-13
+    model.layers[1].unname_edge(0, 0)
+    model.layers[1].unname_edge(1, 0)
+    expected = [-0.030681374160289945, -0.030070180537912116, -0.05392783455878574, -0.07569657484795068]
+    assert (model(x).flatten() - torch.tensor(expected, dtype=torch.float64)).abs().max() < 1e-13
+
+
 # --- files that are refused ---
 
 
@@ -168,10 +181,12 @@ def test_every_changed_byte_is_refused(saved):
 def test_safetensors_files_of_other_programs_are_refused(tmp_path):
     path = tmp_path / "m"
     save_file({"weight": torch.zeros(3)}, path)
-    refused(path, "is not a knotwork checkpoint of format 1 (it says None); only files written by knotwork.save() can")
+    refused(
+        path, "is not a knotwork checkpoint of format 1 or 2 (it says None); only files written by knotwork.save() can"
+    )
     state = kw.KAN([2, 1], seed=0).state_dict()
-    save_file(state, path, metadata={"knotwork": "2", "spec": kw.KAN([2, 1]).spec.to_json()})
-    refused(path, "is not a knotwork checkpoint of format 1 (it says '2')")
+    save_file(state, path, metadata={"knotwork": "3", "spec": kw.KAN([2, 1]).spec.to_json()})
+    refused(path, "is not a knotwork checkpoint of format 1 or 2 (it says '3')")
     save_file(state, path, metadata={"knotwork": "1"})
     refused(path, "was changed or damaged after it was saved; save it again.")
 

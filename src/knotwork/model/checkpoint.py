@@ -11,7 +11,8 @@ from knotwork.files import replacing
 from knotwork.model.network import KANNetwork
 from knotwork.model.spec import Spec
 
-FORMAT = "1"
+FORMAT = "2"
+FORMATS = ("1", "2")
 
 
 def save(network: KANNetwork, path: str | Path) -> None:
@@ -42,9 +43,9 @@ def read(path: str | Path) -> tuple[Spec, dict[str, Tensor]]:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{str(path)!r} is not a safetensors file ({error}); save it again.") from error
-    if metadata.get("knotwork") != FORMAT:
+    if metadata.get("knotwork") not in FORMATS:
         raise CheckpointError(
-            f"{str(path)!r} is not a knotwork checkpoint of format {FORMAT} (it says "
+            f"{str(path)!r} is not a knotwork checkpoint of format {' or '.join(FORMATS)} (it says "
             f"{metadata.get('knotwork')!r}); only files written by knotwork.save() can be loaded."
         )
     text = metadata.get("spec", "")
@@ -63,7 +64,20 @@ def read(path: str | Path) -> tuple[Spec, dict[str, Tensor]]:
                 f"the values in {str(path)!r} do not fit its structure: layer {l} needs coefficients of shape "
                 f"{wanted}, the file holds {came}."
             )
+    if metadata["knotwork"] == "1":
+        state |= _kept_splines(spec, state)
     return spec, state
+
+
+def _kept_splines(spec: Spec, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The splines that named edges had: format 1 has them among the coefficients."""
+    found = {}
+    for l in range(spec.depth):
+        coefficients, base_weights = (state[f"layers.{l}.{name}"] for name in ("coefficients", "base_weights"))
+        edges = [(edge.source, edge.target) for edge in spec.named if edge.layer == l]
+        rows = [torch.cat([coefficients[i, :, j], base_weights[i, j, None]]) for i, j in edges]
+        found[f"layers.{l}.kept"] = torch.stack(rows) if rows else coefficients.new_empty(0, spec.grid + spec.k + 1)
+    return found
 
 
 def restore(network: KANNetwork, state: dict[str, Tensor], path: str | Path) -> None:

@@ -22,7 +22,7 @@ class KnownNetwork:
     network: kernels.Network
     places: list[object]
     masks: list[Tensor]  # kept, so that no other tensor can get the id of one
-    parameters: Sequence[Tensor]
+    arrays: Sequence[Tensor]  # coefficients and base weights of every layer, of which some may be buffers
     trained: bool  # whether all parameters are trained
 
 
@@ -34,7 +34,8 @@ def _places(network: KANNetwork) -> list[object]:
     found: list[object] = []
     for layer in network.layers:
         own, buffers = layer._parameters, layer._buffers  # ten times faster than attributes of modules
-        coefficients, base_weights, mask = own["coefficients"], own["base_weights"], buffers["mask"]
+        coefficients, mask = own["coefficients"], buffers["mask"]
+        base_weights = own["base_weights"] if "base_weights" in own else buffers["base_weights"]
         found += coefficients.data_ptr(), base_weights.data_ptr(), buffers["knots"].data_ptr()  # type: ignore[union-attr]
         found += coefficients.requires_grad, base_weights.requires_grad  # type: ignore[union-attr]
         found += id(mask), mask.is_inference() or mask._version, layer.base, layer.extrapolation  # type: ignore[union-attr]
@@ -65,10 +66,14 @@ def compiled_splines(network: KANNetwork) -> kernels.Network | None:
     found = kernels.network(arrays, network.structure.arity)
     contiguous = all(t.is_contiguous() for a in arrays for t in (a.coefficients, a.base_weights, a.knots))
     if found is not None and whole and contiguous:
-        parameters = list(network.parameters())
-        trained = all(p.requires_grad for p in parameters if p.numel())
-        _known[network] = KnownNetwork(found, _places(network), [la.mask for la in layers], parameters, trained)
+        trained = all(p.requires_grad for p in network.parameters())
+        _known[network] = KnownNetwork(found, _places(network), [la.mask for la in layers], arrays_of(network), trained)
     return found
+
+
+def arrays_of(network: KANNetwork) -> list[Tensor]:
+    """Coefficients and base weights of every layer, in the order of the compiled gradients."""
+    return [tensor for layer in network.layers for tensor in (layer.coefficients, layer.base_weights)]
 
 
 class CompiledNetwork:

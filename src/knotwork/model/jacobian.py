@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from knotwork.errors import SpecError
 from knotwork.functions import named_function
 from knotwork.kernels import basis, basis_with_slope
 from knotwork.kernels.torch_internals import unflatten
-from knotwork.model.compiled_network import compiled_splines, known_network
+from knotwork.model.compiled_network import arrays_of, compiled_splines, known_network
 from knotwork.model.free_parameters import FreeParameters
 from knotwork.model.layer import KANLayer
 from knotwork.model.network import KANNetwork
@@ -153,7 +154,7 @@ def rows_at_once(free: FreeParameters) -> int:
 def loss_and_grad(network: KANNetwork, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Mean squared error and its gradients in the order of `parameters()`; `KAN.loss_and_grad` says more."""
     known = known_network(network)
-    x = network.select_inputs(x)
+    rows, x = x, network.select_inputs(x)
     y = y.to(x.dtype)
     expected = (len(x), sum(network.structure.width[-1]))
     y = y.unsqueeze(-1) if y.ndim == 1 else y
@@ -162,26 +163,28 @@ def loss_and_grad(network: KANNetwork, x: Tensor, y: Tensor) -> tuple[Tensor, tu
             f"x has shape {tuple(x.shape)} and y {tuple(y.shape)}: pass rows of x and y of shape {expected}."
         )
     compiled = known.network if known else compiled_splines(network)
-    parameters = known.parameters if known else list(network.parameters())
     if compiled is None:
+        parameters = list(network.parameters())
         with torch.enable_grad():
-            loss = (network(x.detach()) - y.detach()).square().mean()
+            loss = (network(rows.detach()) - y.detach()).square().mean()
         moving = [p for p in parameters if p.requires_grad]
-        slopes = iter(torch.autograd.grad(loss, moving, allow_unused=True))
+        slopes = iter(torch.autograd.grad(loss, moving, allow_unused=True) if moving else ())
         found = [next(slopes) if p.requires_grad else None for p in parameters]
         return loss.detach(), tuple(
             torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)
         )
     value, gradient = compiled.loss(x, y)
-    gradients = unflatten(gradient, parameters)
+    arrays = known.arrays if known else arrays_of(network)
+    gradients = unflatten(gradient, arrays)
     if known is None or not known.trained:
-        for layer, at in zip(network.layers, range(0, len(parameters), 3), strict=True):
+        for layer, at in zip(network.layers, range(0, len(arrays), 2), strict=True):
             gradients[at].mul_(layer.mask.unsqueeze(1))
             gradients[at + 1].mul_(layer.mask)
-        for p, part in zip(parameters, gradients, strict=True):
-            if not p.requires_grad:
+        for array, part in zip(arrays, gradients, strict=True):
+            if not array.requires_grad:
                 part.zero_()
-    return torch.scalar_tensor(value, dtype=y.dtype), tuple(gradients)
+    by_parameters = (part for array, part in zip(arrays, gradients, strict=True) if isinstance(array, Parameter))
+    return torch.scalar_tensor(value, dtype=y.dtype), tuple(by_parameters)
 
 
 @torch.no_grad()

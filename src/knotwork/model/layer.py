@@ -1,6 +1,7 @@
 """One KAN layer: a learnable curve on every edge, from `in` inputs to `out` sums."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,8 @@ from knotwork.kernels import base_values, basis, edge_series, edge_sums
 from knotwork.model.initialise import initialiser
 from knotwork.model.settings import MODEL
 from knotwork.model.spec import Spec
+from knotwork.model.state import difference
+from knotwork.model.tensors_in_use import TensorsInUse
 from knotwork.splines import (
     adaptive_knots,
     fit_coefficients,
@@ -22,7 +25,7 @@ from knotwork.splines import (
 )
 
 
-class KANLayer(nn.Module):
+class KANLayer(TensorsInUse):
     """Sums of learnable curves, y_j = Σ_i φ_ij(x_i), in place of a linear map (eq. 2.5): (..., in) → (..., out).
 
     φ(x) = w_b·b(z) + Σ_m c_m B_m(x) (eq. 2.10-2.12), where z is x mapped
@@ -30,7 +33,12 @@ class KANLayer(nn.Module):
     named, c·f(a·x + b) + d, or removed, which makes it exactly zero. `extrapolation` says what holds outside the grid.
 
     `coefficients` has shape (in, grid + k, out), `base_weights` (in, out), `knots` (in, grid + 2k + 1). `mask` is 1
-    where an edge is a spline and 0 where it is named or removed.
+    where an edge is a spline and 0 where it is named or removed. Row n of `affine` has (a, b, c, d) of the n-th named
+    edge, row n of `kept` the coefficients and the base weight that this edge had as a spline.
+
+    The first two and `affine` are parameters where they have an effect on the sums, and buffers where they have none:
+    `base_weights` for base="zero", `affine` without named edges that are trained, the two of splines once all edges are
+    named. So an optimiser must be made again, and DistributedDataParallel too, after edges were named or un-named.
 
     Args:
         in_features: inputs.
@@ -60,6 +68,10 @@ class KANLayer(nn.Module):
 
     knots: Tensor
     mask: Tensor
+    coefficients: Tensor
+    base_weights: Tensor
+    affine: Tensor
+    kept: Tensor
 
     def __init__(
         self,
@@ -88,10 +100,12 @@ class KANLayer(nn.Module):
         self.register_buffer("mask", torch.ones(in_features, out_features, dtype=dtype, device=device))
         self.coefficients = nn.Parameter(torch.empty(in_features, grid + k, out_features, dtype=dtype, device=device))
         self.base_weights = nn.Parameter(torch.empty(in_features, out_features, dtype=dtype, device=device))
-        self.affine = nn.Parameter(torch.empty(0, 4, dtype=dtype, device=device))
+        self.register_buffer("affine", torch.empty(0, 4, dtype=dtype, device=device))
+        self.register_buffer("kept", torch.empty(0, grid + k + 1, dtype=dtype, device=device))
         self.named: list[tuple[int, int, str, bool]] = []
         self._whole: tuple[Tensor | None, int, bool] = None, 0, False  # the mask, its version, whether all were ones
         self.reset_parameters(init, generator)
+        self._sort()
 
     def reset_parameters(self, init: str = "paper", generator: torch.Generator | None = None) -> None:
         """New initial values for every spline edge, in place.
@@ -102,8 +116,9 @@ class KANLayer(nn.Module):
         """
         with torch.no_grad():
             coefficients, base_weights = initialiser(init)(self.coefficients, self.base_weights, generator)
-            self.coefficients.copy_(coefficients)
-            self.base_weights.copy_(base_weights)
+            splines = self.mask > 0
+            self.coefficients.copy_(torch.where(splines.unsqueeze(1), coefficients, self.coefficients))
+            self.base_weights.copy_(torch.where(splines, base_weights, self.base_weights))
 
     def forward(self, x: Tensor) -> Tensor:
         """The sums (..., out) for x (..., in); SpecError for another number of inputs."""
@@ -208,7 +223,7 @@ class KANLayer(nn.Module):
 
     def has_splines(self) -> bool:
         """Whether any edge is a spline. If not, no basis functions are computed."""
-        return not self.named or bool((self.mask > 0).any())
+        return "coefficients" in self._parameters or bool((self.mask > 0).any())
 
     def active(self) -> Tensor:
         """True for edges that were not removed, (in, out)."""
@@ -239,23 +254,40 @@ class KANLayer(nn.Module):
         row = torch.as_tensor(constants, dtype=self.affine.dtype, device=self.affine.device).reshape(1, 4)
         self.unname_edge(source, target)
         self.named.append(edge)
-        self.affine = nn.Parameter(torch.cat([self.affine.detach(), row]), self.affine.requires_grad)
+        self.replace("affine", torch.cat([self.affine.detach(), row]))
+        self.kept = torch.cat([self.kept, self._spline(source, target).unsqueeze(0)])
         self.mask[source, target] = 0
+        self._sort()
 
     def unname_edge(self, source: int, target: int) -> None:
         """Make a named edge the spline it was before, in place. Other edges do not change."""
         place = self.named_at(source, target)
         if place is None:
             return
+        self._bring_back(place)
         del self.named[place]
-        kept = [i for i in range(len(self.affine)) if i != place]
-        self.affine = nn.Parameter(self.affine.detach()[kept], self.affine.requires_grad)
+        others = [i for i in range(len(self.affine)) if i != place]
+        self.replace("affine", self.affine.detach()[others])
+        self.kept = self.kept[others]
         self.mask[source, target] = 1
+        self._sort()
 
     def remove_edge(self, source: int, target: int) -> None:
         """Make an edge exactly zero, in place."""
         self.unname_edge(source, target)
         self.mask[source, target] = 0
+        self._sort()
+
+    def _spline(self, source: int, target: int) -> Tensor:
+        """Coefficients and base weight of one edge, (grid + k + 1,)."""
+        return torch.cat([self.coefficients[source, :, target], self.base_weights[source, target, None]]).detach()
+
+    def _bring_back(self, place: int) -> None:
+        """Write what a named edge had as a spline into the tensors of the splines."""
+        source, target, _, _ = self.named[place]
+        with torch.no_grad():
+            self.coefficients[source, :, target] = self.kept[place, :-1]
+            self.base_weights[source, target] = self.kept[place, -1]
 
     def set_knots(self, knots: Tensor) -> None:
         """Change the knots, in place. Each edge becomes the closest one in L² over its new grid.
@@ -263,6 +295,7 @@ class KANLayer(nn.Module):
         Args:
             knots: the new knots, (in, G' + 2k + 1).
         """
+        self._bring_back_all()
         values_of_one_input = self.out_features * (knots.shape[1] + self.knots.shape[1]) * (self.k + 1)
         found, size = [], max(1, MODEL.refitted_values // values_of_one_input)
         with torch.no_grad():
@@ -275,8 +308,7 @@ class KANLayer(nn.Module):
                 change = base_values(points, old, self.k, self.base) - base_values(points, new, self.k, self.base)
                 values.addcmul_(change.unsqueeze(-1), self.base_weights[some])
                 found.append(fit_coefficients(points, values, new, self.k, weights))
-            self.knots, self.grid = knots, knots.shape[-1] - 2 * self.k - 1
-            self._put(torch.cat(found))
+            self._change_grid(knots, torch.cat(found))
 
     def update_grid(self, x: Tensor, grid_eps: float = 1.0) -> None:
         """Place the grids over samples, in place. The curves of the edges are kept as closely as the new grids allow.
@@ -302,18 +334,39 @@ class KANLayer(nn.Module):
         """
         if grid % self.grid == 0:
             finer = subdivide(self.knots, self.k, grid // self.grid)
+            self._bring_back_all()
             with torch.no_grad():
-                self._put(insert_knots(self.coefficients, self.knots, finer, self.k))
-            self.knots, self.grid = finer, grid
+                self._change_grid(finer, insert_knots(self.coefficients, self.knots, finer, self.k))
         else:
             self.set_knots(resample(self.knots, self.k, grid))
 
-    def _put(self, coefficients: Tensor) -> None:
-        """Take new coefficients, in place where the shape allows it, so that optimisers keep their parameter."""
+    def _bring_back_all(self) -> None:
+        for place in range(len(self.named)):
+            self._bring_back(place)
+
+    def _change_grid(self, knots: Tensor, coefficients: Tensor) -> None:
+        """Take new knots and coefficients. Where the shape is the same, optimisers keep their parameter."""
+        self.knots, self.grid = knots, knots.shape[-1] - 2 * self.k - 1
         if coefficients.shape == self.coefficients.shape:
             self.coefficients.copy_(coefficients)
         else:
-            self.coefficients = nn.Parameter(coefficients, self.coefficients.requires_grad)
+            self.replace("coefficients", coefficients)
+        rows = [self._spline(source, target) for source, target, _, _ in self.named]
+        self.kept = torch.stack(rows) if rows else self.kept.new_empty(0, coefficients.shape[1] + 1)
+
+    def _sort(self) -> None:
+        """Make parameters of the tensors that have an effect on the sums, and buffers of the others."""
+        splines = not self.named or bool((self.mask > 0).any())
+        named = any(trainable for _, _, _, trainable in self.named)
+        self.hold({"coefficients": splines, "base_weights": splines and self.base != "zero", "affine": named})
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *arguments: Any) -> None:
+        errors = arguments[-1]
+        if found := difference(self, state_dict, prefix):
+            errors.append(found)
+            return
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
+        self._sort()
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}, grid={self.grid}, k={self.k}"

@@ -1,6 +1,7 @@
 """A KAN: layers of curves, joined by sum nodes and product nodes (eq. 2.7)."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from typing_extensions import Self
 from knotwork.errors import SpecError
 from knotwork.model.layer import KANLayer
 from knotwork.model.spec import NamedEdge, Spec, is_whole
+from knotwork.model.state import WHAT_TO_DO
 
 
 class Layers(nn.ModuleList):
@@ -75,6 +77,16 @@ class KANNetwork(nn.Module):
         fields["dtype"] = str(self.layers[0].coefficients.dtype).split(".")[1]
         return Spec(**fields)
 
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *arguments: Any) -> None:
+        depth = len(
+            {name.removeprefix(prefix).split(".")[1] for name in state_dict if name.startswith(f"{prefix}layers.")}
+        )
+        if depth != len(self.layers):
+            arguments[-1].append(
+                f"this KAN has {len(self.layers)} layers of edges, the values have {depth}. {WHAT_TO_DO}"
+            )
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
+
     def forward(self, x: Tensor) -> Tensor:
         """The outputs (..., outputs) for x (..., in_features); SpecError for another number of columns."""
         values = self.select_inputs(x)
@@ -108,8 +120,8 @@ class KANNetwork(nn.Module):
         """An independent network with the same structure, values and frozen parameters."""
         other = type(self).from_spec(self.spec)
         other.load_state_dict(self.state_dict())
-        for its, mine in zip(other.parameters(), self.parameters(), strict=True):
-            its.requires_grad_(mine.requires_grad)
+        for its, mine in zip(other.layers, self.layers, strict=True):
+            its.freeze_like(mine)
         return other.train(self.training)
 
     def refine(self, grid: int) -> Self:

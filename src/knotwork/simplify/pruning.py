@@ -242,12 +242,15 @@ def select(network: Network, selection: Selection, x: Tensor) -> Network:
     smaller = type(network).from_spec(replace(spec, width=width, inputs=inputs, named=named))
     for l, (old, new) in enumerate(zip(source.layers, smaller.layers, strict=True)):
         rows, columns = nodes[l], sums[l + 1]
-        new.knots.copy_(old.knots[rows])
-        new.mask.copy_(old.mask[rows][:, columns])
-        new.coefficients.copy_(old.coefficients[rows][:, :, columns])
-        new.base_weights.copy_(old.base_weights[rows][:, columns])
-        new.affine.copy_(old.affine)
-        for mine, its in zip(old.parameters(), new.parameters(), strict=True):
-            its.requires_grad_(mine.requires_grad)
+        state = {
+            "knots": old.knots[rows],
+            "mask": old.mask[rows][:, columns],
+            "coefficients": old.coefficients[rows][:, :, columns],
+            "base_weights": old.base_weights[rows][:, columns],
+            "affine": old.affine,
+            "kept": old.kept,
+        }
+        new.load_state_dict(state)
+        new.freeze_like(old)
     smaller.fitted.copy_(network.fitted)
     return smaller

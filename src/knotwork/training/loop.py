@@ -22,7 +22,7 @@ from knotwork.training.optimizers import OptimizerLike, Task
 from knotwork.training.options import ARGUMENTS, FitOptions, chosen, refuse
 from knotwork.training.resuming import fit_journal, result_as_value, result_of
 from knotwork.training.settings import TRAINING
-from knotwork.training.standardization import Standardization, in_own_units, is_free, standardized
+from knotwork.training.standardization import Standardization, dtype_of, in_own_units, is_free, standardized
 from knotwork.training.threads import threads_for
 from knotwork.training.watch import Watch
 from knotwork.training.weights import weighed, with_weights
@@ -117,7 +117,7 @@ def fit_with(
     generator = seeded(options.seed)
     data, weights = weighed(data, options.sample_weight)
     rows = as_dataset(data)
-    own, size = next(p.dtype for p in model.parameters()), sum(p.numel() for p in model.parameters())
+    own, size = dtype_of(model), sum(p.numel() for p in model.parameters())
     units, objective = units_and_objective(model, rows, options, weights)
     optimizer, why = chosen(model, data, objective, options)
     check_range(rows, own, model)

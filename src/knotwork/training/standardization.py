@@ -65,6 +65,11 @@ class Standardization:
         return ((y.to(torch.float64) - self.shift) / self.scale).to(y.dtype)
 
 
+def dtype_of(model: nn.Module) -> torch.dtype:
+    """The type of a model's numbers. A network whose edges are all fixed has no parameters, only buffers."""
+    return next(t.dtype for t in (*model.parameters(), *model.buffers()) if t.is_floating_point())
+
+
 def is_free(layer: KANLayer) -> bool:
     """Whether all parameters of a layer may move, so that it can be expressed in other units."""
     return all(parameter.requires_grad for parameter in layer.parameters())
@@ -77,7 +82,7 @@ def standardized(model: nn.Module, units: Standardization, dtype: torch.dtype) -
     It happens in place, and the parameters stay the same objects. Constants of named edges that do not train return to
     exactly what they were. Ctrl-C never comes between the units.
     """
-    own = next(p.dtype for p in model.parameters())
+    own = dtype_of(model)
     fixed, converted = _fixed_constants(model), False
     try:
         with uninterrupted():
@@ -96,7 +101,7 @@ def standardized(model: nn.Module, units: Standardization, dtype: torch.dtype) -
 @contextmanager
 def in_own_units(model: nn.Module, units: Standardization, dtype: torch.dtype) -> Iterator[None]:
     """Within `standardized`: the network as its user knows it, for a callback; afterwards exactly as it was before."""
-    inside = next(p.dtype for p in model.parameters())
+    inside = dtype_of(model)
     if inside == dtype and not units.changes(model):
         yield
         return
@@ -140,7 +145,7 @@ def _to_own_units(
 
 
 def _convert(model: nn.Module, dtype: torch.dtype) -> None:
-    if next(p.dtype for p in model.parameters()) != dtype:
+    if dtype_of(model) != dtype:
         model.to(dtype)
 
 

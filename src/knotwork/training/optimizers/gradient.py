@@ -100,7 +100,7 @@ def evaluation_interval(rows: int, batch: int, steps: int) -> int:
     return max(1, min(often, steps // TRAINING.least_evaluations))
 
 
-def _fixed_constants(model: nn.Module) -> list[tuple[nn.Parameter, list[int], Tensor]]:
+def _fixed_constants(model: nn.Module) -> list[tuple[Tensor, list[int], Tensor]]:
     """Constants of named edges that are not trained, with their values. Weight decay would change them."""
     if not isinstance(model, KANNetwork):
         return []

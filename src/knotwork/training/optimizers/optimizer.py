@@ -13,7 +13,7 @@ from knotwork.data import Dataset, Stream
 from knotwork.errors import TrainingError
 from knotwork.journal import Journal
 from knotwork.model import is_whole
-from knotwork.solvers import Ended, Stop
+from knotwork.solvers import Ended, Stop, StopReason
 from knotwork.training.objective import Objective
 from knotwork.training.standardization import Standardization
 from knotwork.training.watch import Watch
@@ -46,9 +46,12 @@ class Task:
     journal: Journal = field(default_factory=Journal)
 
     def begin(self) -> Stop | None:
-        """Report that the steps begin; a `Stop` if a callback asked to stop, and then no step is made."""
+        """Report that the steps begin; a `Stop`, and then no step is made, if a callback asked or nothing can train."""
         again = f", resumed at step {self.journal.value['loop']['step']}" if self.goes_on else ""
-        return self.watch.reporter.stop or self.watch.reporter.stage(f"{self.title}{again}", self.steps)
+        stop = self.watch.reporter.stop or self.watch.reporter.stage(f"{self.title}{again}", self.steps)
+        if not any(parameter.requires_grad for parameter in self.model.parameters()):
+            return stop or Stop(StopReason.NOTHING_TO_TRAIN, StopReason.NOTHING_TO_TRAIN.value)
+        return stop
 
     @property
     def goes_on(self) -> bool:
