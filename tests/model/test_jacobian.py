@@ -31,11 +31,13 @@ def slow_jacobian(network, x):
     y = network(x)
     parameters = [(layer.coefficients, layer.base_weights, layer.affine) for layer in network.layers]
     flat = [p for layer in parameters for p in layer]
+    moving = [p for p in flat if p.requires_grad]
     result = []
     for row in y:
         for value in row:
             options = {"retain_graph": True, "allow_unused": True, "materialize_grads": True}
-            result.append(_pick(network, torch.autograd.grad(value, flat, **options) if y.requires_grad else flat))
+            slopes = iter(torch.autograd.grad(value, moving, **options) if y.requires_grad else moving)
+            result.append(_pick(network, [next(slopes) if p.requires_grad else torch.zeros_like(p) for p in flat]))
     return torch.stack(result).reshape(*y.shape, -1)
 
 

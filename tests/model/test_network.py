@@ -156,11 +156,11 @@ def test_a_copy_is_independent():
     x = rows(network)
     before = network(x)
     for other in (network.copy(), copy.deepcopy(network)):
+        other.layers[0].unname_edge(0, 1)
+        other.layers[1].refine(6)
         with torch.no_grad():
             for tensor in (*other.parameters(), *other.buffers()):
                 tensor.fill_(1)
-        other.layers[0].unname_edge(0, 1)
-        other.layers[1].refine(6)
     assert network(x).equal(before) and len(network.spec.named) == 3
     assert not network.eval().copy().training and network.train().copy().training
     assert type(kw.KAN([2, 1]).copy()) is kw.KAN
@@ -282,8 +282,8 @@ def test_parameters_in_use_are_those_that_the_output_depends_on(seed):
     x = rows(network, 200)
     before, count = network(x).detach(), 0
     with torch.no_grad():
-        for parameter in network.parameters():
-            flat = parameter.view(-1)
+        for tensor in (layer.coefficients, layer.base_weights, layer.affine):
+            flat = tensor.view(-1)
             for n in range(flat.numel()):
                 old = flat[n].clone()
                 flat[n] += 1

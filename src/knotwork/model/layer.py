@@ -18,10 +18,12 @@ from knotwork.splines import (
     adaptive_knots,
     fit_coefficients,
     insert_knots,
+    insert_knots_of_fading,
     quadrature,
     resample,
     subdivide,
     uniform_knots,
+    with_padding_of,
 )
 
 
@@ -330,15 +332,21 @@ class KANLayer(TensorsInUse):
 
         Args:
             grid: new number of intervals. Where it is a multiple of the present number, the curves are the same to
-                rounding. Otherwise they are the closest ones in L².
+                rounding, inside and outside of their grids. Otherwise they are the closest ones in L² over the grid.
+
+        Raises:
+            SpecError: the type of the layer cannot tell the new knots apart.
         """
-        if grid % self.grid == 0:
-            finer = subdivide(self.knots, self.k, grid // self.grid)
-            self._bring_back_all()
-            with torch.no_grad():
-                self._change_grid(finer, insert_knots(self.coefficients, self.knots, finer, self.k))
-        else:
-            self.set_knots(resample(self.knots, self.k, grid))
+        fades, multiple = self.extrapolation == "zero", grid % self.grid == 0
+        knots = subdivide(self.knots, self.k, grid // self.grid) if multiple else resample(self.knots, self.k, grid)
+        if fades:  # on the knots outside of the grid
+            knots = with_padding_of(knots, self.knots, self.k)
+        if not multiple:
+            return self.set_knots(knots)
+        self._bring_back_all()
+        insert = insert_knots_of_fading if fades else insert_knots
+        with torch.no_grad():
+            self._change_grid(knots, insert(self.coefficients, self.knots, knots, self.k))
 
     def _bring_back_all(self) -> None:
         for place in range(len(self.named)):

@@ -129,10 +129,11 @@ class KANNetwork(nn.Module):
 
         Args:
             grid: new number of intervals of each input. Where it is a multiple of the present number, the function is
-                the same to rounding, by knot insertion. Otherwise it is the closest one in L².
+                the same to rounding, by knot insertion, also for values outside of their grids. Otherwise its curves
+                are the closest ones in L² over their grids.
 
         Raises:
-            SpecError: `grid` is no integer of at least 1.
+            SpecError: `grid` is no integer of at least 1, or the new knots cannot be told apart in the network's dtype.
 
         Example:
             >>> import torch, knotwork as kw

@@ -1,8 +1,16 @@
 """Splines: knots, values of curves, and the transfer of a spline to other knots."""
 
 from knotwork.splines.curve import evaluate, fit_coefficients
-from knotwork.splines.knots import adaptive_knots, extend_knots, grid_range, resample, subdivide, uniform_knots
-from knotwork.splines.transfer import insert_knots, project, quadrature
+from knotwork.splines.knots import (
+    adaptive_knots,
+    extend_knots,
+    grid_range,
+    resample,
+    subdivide,
+    uniform_knots,
+    with_padding_of,
+)
+from knotwork.splines.transfer import insert_knots, insert_knots_of_fading, project, quadrature
 
 __all__ = [
     "adaptive_knots",
@@ -11,9 +19,11 @@ __all__ = [
     "fit_coefficients",
     "grid_range",
     "insert_knots",
+    "insert_knots_of_fading",
     "project",
     "quadrature",
     "resample",
     "subdivide",
     "uniform_knots",
+    "with_padding_of",
 ]

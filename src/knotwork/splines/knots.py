@@ -42,11 +42,30 @@ def adaptive_knots(samples: Tensor, low: Tensor, high: Tensor, grid: int, k: int
 
 
 def subdivide(knots: Tensor, k: int, parts: int) -> Tensor:
-    """Each of the G intervals divided into `parts` equal intervals, (in, parts * G + 2k + 1)."""
+    """Each of the G intervals divided into `parts` equal intervals, (in, parts * G + 2k + 1).
+
+    Raises:
+        SpecError: the type of the knots cannot tell the new knots apart.
+    """
     inner = knots[:, k : knots.shape[-1] - k]
     share = torch.arange(parts, dtype=knots.dtype, device=knots.device) / parts
     cut = inner[:, :-1, None] + inner.diff(dim=-1)[..., None] * share
-    return extend_knots(torch.cat([cut.flatten(1), inner[:, -1:]], dim=-1), k)
+    finer = torch.cat([cut.flatten(1), inner[:, -1:]], dim=-1)
+    equal = (finer.diff(dim=-1) <= 0).any(-1)
+    if bool(equal.any()):
+        i = int(equal.nonzero()[0])
+        raise SpecError(
+            f"intervals of the grid of input {i}, [{float(inner[i, 0]):.9g}, {float(inner[i, -1]):.9g}], are too "
+            f"short to be divided into {parts} in {str(knots.dtype).removeprefix('torch.')}: use fewer intervals, "
+            "inputs nearer to zero, or float64."
+        )
+    return extend_knots(finer, k)
+
+
+def with_padding_of(knots: Tensor, other: Tensor, k: int) -> Tensor:
+    """`knots`, with the k knots outside the grid on both sides that `other`, a vector on the same grid, has there."""
+    end = other.shape[-1] - k
+    return torch.cat([other[:, :k], knots[:, k : knots.shape[-1] - k], other[:, end:]], dim=-1)
 
 
 def resample(knots: Tensor, k: int, grid: int) -> Tensor:

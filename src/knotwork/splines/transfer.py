@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from knotwork.splines.curve import evaluate, fit_coefficients
-from knotwork.splines.knots import grid_range
+from knotwork.splines.knots import extend_knots, grid_range
 
 
 def insert_knots(coefficients: Tensor, knots: Tensor, finer: Tensor, k: int) -> Tensor:
@@ -34,6 +34,17 @@ def insert_knots(coefficients: Tensor, knots: Tensor, finer: Tensor, k: int) -> 
         share = ((argument - low) / (high - low)).unsqueeze(-1)
         values = (1 - share) * values[:, :, :-1] + share * values[:, :, 1:]
     return values[:, :, 0]
+
+
+def insert_knots_of_fading(coefficients: Tensor, knots: Tensor, finer: Tensor, k: int) -> Tensor:
+    """`insert_knots` for splines that fade to zero on the knots outside the grid, which must be the same in `finer`.
+
+    The values are equal to rounding everywhere. Outside of all knots these splines are zero: k more knots and k
+    coefficients of zero on both sides make splines of them whose grid holds all knots.
+    """
+    wider = torch.nn.functional.pad(coefficients, (0, 0, k, k))
+    found = insert_knots(wider, extend_knots(knots, k), extend_knots(finer, k), k)
+    return found[:, k : found.shape[1] - k]
 
 
 def project(coefficients: Tensor, knots: Tensor, target: Tensor, k: int, extrapolation: str = "linear") -> Tensor:
