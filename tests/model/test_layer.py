@@ -233,16 +233,6 @@ def test_refining_by_a_multiple_keeps_every_edge(k, parts):
     assert ((made.edges(x) - before).abs() <= 1e-12 * before.abs().amax(0).clamp_min(1)).all()
 
 
-def test_with_zero_extrapolation_refining_keeps_the_curve_inside_the_grid_only():
-    """Outside, the curve falls to zero over k intervals, which become shorter by refining."""
-    made = layer(extrapolation="zero", base="zero")
-    inside, outside = rows(made), grid_range(made.knots, 3)[1][None] + 0.2
-    before, beyond = made(inside), made(outside)
-    made.refine(10)
-    assert torch.allclose(made(inside), before, atol=1e-12)
-    assert (made(outside) - beyond).abs().max() > 0.1
-
-
 def test_refining_in_float32_keeps_the_curves():
     made = layer(dtype=torch.float32)
     x = rows(made)
