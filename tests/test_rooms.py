@@ -20,6 +20,7 @@ ROOMS = {
     "errors": 0,
     "files": 0,
     "journal": 1,
+    "keywords": 1,
     "kernels": 1,
     "solvers": 1,
     "splines": 2,

@@ -30,6 +30,10 @@ class TrainingError(KnotworkError, ValueError):
     """Settings of a fit that contradict each other or the model."""
 
 
+class ArgumentError(KnotworkError, TypeError):
+    """A keyword argument that does not exist. The text names the one that was probably meant."""
+
+
 class CheckpointError(KnotworkError, ValueError):
     """A file that is no checkpoint of knotwork, or was changed after it was written."""
 

@@ -14,6 +14,7 @@ from typing_extensions import Self
 from knotwork.data import as_dataset
 from knotwork.errors import SpecError
 from knotwork.formulas import Candidate
+from knotwork.keywords import check_keywords, explained_keywords
 from knotwork.model import (
     KANNetwork,
     Spec,
@@ -31,12 +32,13 @@ from knotwork.simplify import Scores, attribute, prune
 from knotwork.symbolic import NameableNetwork
 from knotwork.training import Callback, FitOptions, FitResult, OptimizerLike, fit_journal, fit_with, reporting
 from knotwork.training.objective import Loss
-from knotwork.training.options import ARGUMENTS, refuse
+from knotwork.training.options import elsewhere
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@explained_keywords(elsewhere)
 class KAN(NameableNetwork):
     """A Kolmogorov-Arnold network: learnable curves on edges, sums and products on nodes (Liu et al. 2024).
 
@@ -105,16 +107,15 @@ class KAN(NameableNetwork):
         progress: bool | None = None,
         callback: Callback | None = None,
         checkpoint: str | PathLike[str] | None = None,
-        **unknown: object,
     ) -> FitResult:
         """Train the network in place, and return how the fit went. Every argument is that of `knotwork.fit`.
 
         Raises:
             DataError: for data that do not fit the network.
-            TrainingError: for arguments that are not possible, contradict each other, or do not exist.
+            TrainingError: for arguments that are not possible or contradict each other.
+            ArgumentError: for an argument that does not exist.
             CheckpointError: for a checkpoint that cannot be written, is damaged, or belongs to another calculation.
         """
-        refuse(unknown, "fit", ARGUMENTS)
         options = FitOptions(
             optimizer, steps, loss, lamb, lamb_l1, lamb_entropy, update_grid, grid_eps, patience, sample_weight, seed
         )
@@ -169,13 +170,31 @@ class KAN(NameableNetwork):
         """
         return prune(self, data, node_threshold, edge_threshold, budget=budget, method=method, loss=loss)
 
-    def plot(self, data: object = None, beta: float = 3.0, **options: Any) -> Figure:
+    def plot(
+        self,
+        data: object = None,
+        beta: float = 3.0,
+        *,
+        title: str | None = None,
+        scale: float = 1.0,
+        show_values: bool = False,
+        scores: Scores | None = None,
+        method: str = "propagated",
+        input_names: Sequence[str] | None = None,
+        output_names: Sequence[str] | None = None,
+    ) -> Figure:
         """The network drawn with the curves of its edges, as one matplotlib Figure.
 
         Args:
             data: the training data; curves are drawn over their range.
             beta: contrast between strong and weak edges. The opacity of an edge is tanh(beta·score).
-            **options: those of `knotwork.outputs.diagram`, such as title, scale and show_values.
+            title: text above the diagram.
+            scale: size of the figure; 1 suits a page.
+            show_values: whether the score of each edge is written beside it.
+            scores: those to draw; None: `method` computes them.
+            method: how importance is measured, as in `attribute`.
+            input_names: names of the inputs; None: those of the data.
+            output_names: names of the outputs; None: those of the data.
 
         Raises:
             SpecError: without data.
@@ -190,8 +209,18 @@ class KAN(NameableNetwork):
         if data is None:
             raise SpecError("plot() draws curves where the samples are, and a model keeps none: pass data=.")
         data = as_dataset(data)
-        names = {"input_names": data.input_names, "output_names": data.target_names}
-        return diagram(self, data.X_train, beta=beta, **{**names, **options})
+        return diagram(
+            self,
+            data.X_train,
+            beta=beta,
+            input_names=data.input_names if input_names is None else input_names,
+            output_names=data.target_names if output_names is None else output_names,
+            scores=scores,
+            method=method,
+            scale=scale,
+            show_values=show_values,
+            title=title,
+        )
 
     def plot_edge(
         self, layer: int, source: int, target: int, data: object = None, candidates: Sequence[Candidate] = ()
@@ -295,6 +324,7 @@ class KAN(NameableNetwork):
         save_network(self, path)
 
 
+@check_keywords
 def save(model: KANNetwork, path: str | Path) -> None:
     """Write a model to one safetensors file that holds structure and values, and no data.
 
@@ -315,6 +345,7 @@ def save(model: KANNetwork, path: str | Path) -> None:
     save_network(model, path)
 
 
+@check_keywords
 def load(path: str | Path) -> KAN:
     """The model that `save` wrote, with the same outputs to the bit. No code from the file is run.
 

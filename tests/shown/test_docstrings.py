@@ -25,13 +25,26 @@ FRONT_DOORS = sorted(
 )
 
 
+class Finder(doctest.DocTestFinder):
+    """Also finds the examples of decorated functions, whose globals are those of the decorator's module."""
+
+    def _from_module(self, module, object):
+        return super()._from_module(module, inspect.unwrap(object) if callable(object) else object)
+
+
+def test_examples_of_decorated_functions_are_found():
+    found = [test.name for test in Finder().find(importlib.import_module("knotwork.kan")) if test.examples]
+    assert {"knotwork.kan.KAN", "knotwork.kan.save", "knotwork.kan.load", "knotwork.kan.KAN.derivatives"} <= {*found}
+
+
 @pytest.mark.usefixtures("own_library")
 @pytest.mark.parametrize("module", FRONT_DOORS)
 def test_examples_run(module):
-    found = doctest.testmod(
-        importlib.import_module(module), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    )
-    assert found.failed == 0, f"{found.failed} examples of {module} print something else (see the output above)"
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    for test in Finder().find(importlib.import_module(module)):
+        runner.run(test)
+    failed = runner.summarize().failed
+    assert failed == 0, f"{failed} examples of {module} print something else (see the output above)"
 
 
 @pytest.mark.parametrize("name", EXPORTED)

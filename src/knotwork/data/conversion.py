@@ -7,8 +7,10 @@ from knotwork.data.column_names import listed
 from knotwork.data.dataset import PYKAN_KEYS, Dataset
 from knotwork.data.stream import Stream, stream_batches
 from knotwork.errors import DataError
+from knotwork.keywords import check_keywords
 
 
+@check_keywords
 def as_dataset(
     data: Any,
     *,

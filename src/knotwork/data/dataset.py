@@ -16,11 +16,13 @@ from knotwork.data.randomness import seeded
 from knotwork.data.scaling import Scale, Scaling
 from knotwork.data.splitting import Rows, split_rows
 from knotwork.errors import DataError
+from knotwork.keywords import check_keywords
 
 TENSORS = ("X_train", "y_train", "X_val", "y_val", "X_test", "y_test")
 PYKAN_KEYS = ("train_input", "train_label", "test_input", "test_label")
 
 
+@check_keywords
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Inputs and targets in three parts: training, validation and test rows. The last two may be empty.

@@ -21,8 +21,10 @@ from knotwork.data.splitting import check_split, row_count
 from knotwork.data.stream import Batch, Stream, shuffled
 from knotwork.data.table_files import choose, existing
 from knotwork.errors import DataError
+from knotwork.keywords import check_keywords
 
 
+@check_keywords
 def stream_parquet(
     path: str | PathLike,
     target: str | Sequence[str],

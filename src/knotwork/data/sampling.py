@@ -1,5 +1,6 @@
 """Data sets drawn from a known function."""
 
+import difflib
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -16,8 +17,10 @@ from knotwork.data.randomness import seeded
 from knotwork.data.scaling import Scale
 from knotwork.data.splitting import row_count
 from knotwork.errors import DataError
+from knotwork.keywords import check_keywords
 
 
+@check_keywords
 def sample(
     expression: Any,
     /,
@@ -91,7 +94,9 @@ def _interval(name: str, interval: Any) -> tuple[float, float]:
     try:
         low, high = (float(bound) for bound in interval)
     except (TypeError, ValueError):
-        raise DataError(f"{name}={interval!r} is not a range: give two numbers, {name}=(low, high).") from None
+        close = difflib.get_close_matches(name, inspect.signature(sample).parameters, n=1)
+        meant = f" Or did you mean {close[0]}=?" if close else ""
+        raise DataError(f"{name}={interval!r} is not a range: give two numbers, {name}=(low, high).{meant}") from None
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise DataError(f"{name}=({low:g}, {high:g}) is not a range: low must be below high, both finite.")
     return low, high

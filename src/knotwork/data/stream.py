@@ -13,10 +13,12 @@ from knotwork.data.dataset import Dataset
 from knotwork.data.matrix import matrix
 from knotwork.data.settings import DATA
 from knotwork.errors import DataError
+from knotwork.keywords import check_keywords
 
 Batch = tuple[Tensor, Tensor]
 
 
+@check_keywords
 @dataclass(frozen=True, eq=False, repr=False)
 class Stream:
     """Training rows that come in batches, with a sample of them in memory.
@@ -68,6 +70,7 @@ class Stream:
         return f"Stream({rows} in batches, in memory: {self.sample!r})"
 
 
+@check_keywords
 def stream_batches(
     batches: Iterable[Any],
     validation: Iterable[Any] | None = None,

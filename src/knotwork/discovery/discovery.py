@@ -9,6 +9,7 @@ from knotwork.data import Dataset, as_dataset
 from knotwork.errors import DataError
 from knotwork.formulas import Formula
 from knotwork.kan import KAN
+from knotwork.keywords import check_keywords
 from knotwork.solvers import StopReason
 from knotwork.symbolic import Relations
 from knotwork.training import FitResult
@@ -42,6 +43,7 @@ class Entry:
     bits: float = float("inf")
 
 
+@check_keywords
 @dataclass(frozen=True)
 class Discovery:
     """What `discover` found in a table. It prints the formula and the front, and notebooks show both as mathematics.

@@ -20,12 +20,14 @@ from knotwork.discovery.target_scale import (
 )
 from knotwork.discovery.task import Task, asked_for, check_settings
 from knotwork.kan import KAN
+from knotwork.keywords import check_keywords
 from knotwork.regression import Constraints
 from knotwork.simplify import input_shares
 from knotwork.solvers import StopReason
 from knotwork.training import Callback, FitResult, held_out, reporting
 
 
+@check_keywords
 def discover(
     X: Any,
     y: Any = None,

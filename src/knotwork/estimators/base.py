@@ -24,6 +24,7 @@ from knotwork.estimators.linear_start import linear_network, rescale_outputs
 from knotwork.estimators.planning import planned
 from knotwork.estimators.settings import ESTIMATORS
 from knotwork.kan import KAN
+from knotwork.keywords import check_keywords
 from knotwork.solvers import Ended
 from knotwork.training import Callback, FitResult, Reporter, reporting, threads_for
 from knotwork.training.evidence_steps import gauss_newton
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+@check_keywords
 class KANEstimator(FittedNetwork):
     """An estimator of scikit-learn around a KAN. Subclasses say how targets become numbers and outputs predictions."""
 

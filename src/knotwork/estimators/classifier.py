@@ -18,6 +18,7 @@ from knotwork.errors import DataError
 from knotwork.estimators.base import KANEstimator
 from knotwork.estimators.fitted import unique
 from knotwork.formulas import Formula
+from knotwork.keywords import check_keywords
 from knotwork.training import Callback
 from knotwork.training.likelihood import Bernoulli, Categorical
 from knotwork.training.rows import Rows
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+@check_keywords
 class KANClassifier(ClassifierMixin, KANEstimator):
     """A smooth KAN whose outputs are logits: of the second class where there are two, else one for each class.
 

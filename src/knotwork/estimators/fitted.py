@@ -23,6 +23,7 @@ from knotwork.estimators.importance import MEASURED
 from knotwork.estimators.settings import ESTIMATORS
 from knotwork.formulas import Formula
 from knotwork.kan import KAN
+from knotwork.keywords import check_keywords
 from knotwork.model import is_whole
 from knotwork.training import FitResult
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@check_keywords
 class FittedNetwork(BaseEstimator, ABC):
     """The verbs of a fitted estimator that explain its network. Subclasses fit it."""
 

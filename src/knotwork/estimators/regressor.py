@@ -17,6 +17,7 @@ from knotwork.errors import DataError
 from knotwork.estimators.base import KANEstimator
 from knotwork.estimators.settings import ESTIMATORS
 from knotwork.formulas import Formula
+from knotwork.keywords import check_keywords
 from knotwork.training import Callback
 from knotwork.training.likelihood import Normal
 from knotwork.training.rows import Rows
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+@check_keywords
 class KANRegressor(RegressorMixin, MultiOutputMixin, KANEstimator):
     """A smooth KAN for one target or several: least squares with a penalty on slopes and curvatures of its edges.
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from knotwork.errors import SpecError
 from knotwork.formulas.settings import FORMULAS
 from knotwork.functions import NamedFunction
+from knotwork.keywords import check_keywords
 from knotwork.solvers.batched import solve_batched
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Candidate:
         return bits + unexplained + math.log2(max(self.cancellation, 1.0))
 
 
+@check_keywords
 @dataclass(frozen=True)
 class Candidates(Sequence[Candidate]):
     """The ranked named functions for one edge, a sequence of `Candidate` with the best score first; prints as a table.

@@ -25,9 +25,11 @@ from knotwork.formulas.uncertainty import (
     quantile,
 )
 from knotwork.formulas.values import columns_of
+from knotwork.keywords import check_keywords
 from knotwork.model import is_whole
 
 
+@check_keywords
 @dataclass(frozen=True)
 class Formula:
     """One expression for each output, in the units of the original columns.

@@ -9,10 +9,12 @@ from torch import Tensor
 from knotwork.errors import SpecError
 from knotwork.formulas.settings import FORMULAS
 from knotwork.functions import NamedFunction, add
+from knotwork.keywords import check_keywords
 
 Curve = Callable[..., Tensor]
 
 
+@check_keywords
 def register_function(
     name: str,
     expression: str,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from knotwork.errors import SpecError
 from knotwork.functions import named_function
 from knotwork.kernels import base_values, basis, edge_series, edge_sums
+from knotwork.keywords import check_keywords
 from knotwork.model.initialise import initialiser
 from knotwork.model.settings import MODEL
 from knotwork.model.spec import Spec
@@ -27,6 +28,7 @@ from knotwork.splines import (
 )
 
 
+@check_keywords
 class KANLayer(TensorsInUse):
     """Sums of learnable curves, y_j = Σ_i φ_ij(x_i), in place of a linear map (eq. 2.5): (..., in) → (..., out).
 

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from knotwork.errors import SpecError
+from knotwork.keywords import check_keywords
 
 
+@check_keywords
 class MLP(nn.Module):
     """A multilayer perceptron, the baseline for KANs: linear maps with SiLU between them (eq. 2.9).
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from knotwork.errors import SpecError
+from knotwork.keywords import check_keywords
 from knotwork.model.layer import KANLayer
 from knotwork.model.spec import NamedEdge, Spec, is_whole
 from knotwork.model.state import WHAT_TO_DO
@@ -23,6 +24,7 @@ class Layers(nn.ModuleList):
         return super().__iter__()  # type: ignore[return-value]
 
 
+@check_keywords
 class KANNetwork(nn.Module):
     """The network that a `Spec` describes: (..., in_features) → (..., outputs), in the dtype of the network.
 

@@ -13,6 +13,7 @@ import torch
 from knotwork.errors import SpecError
 from knotwork.functions import named_function
 from knotwork.kernels.reference import BASES, EXTRAPOLATIONS
+from knotwork.keywords import check_keywords
 
 Width = Sequence[int | Sequence[int]]
 
@@ -36,6 +37,7 @@ class NamedEdge:
     trainable: bool = True
 
 
+@check_keywords
 @dataclass(frozen=True)
 class Spec:
     """The structure of a KAN: frozen, comparable, and written to JSON in checkpoints. `KAN.spec` gives it.

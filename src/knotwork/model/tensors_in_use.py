@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from knotwork.keywords import check_keywords
 
+
+@check_keywords
 class TensorsInUse(nn.Module):
     """A module whose tensors move between parameters, where they have an effect, and buffers, where they have none.
 

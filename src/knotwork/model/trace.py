@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from knotwork.keywords import check_keywords
 from knotwork.model.network import KANNetwork
 
 
@@ -27,6 +28,7 @@ class LayerTrace:
     active: Tensor
 
 
+@check_keywords
 @dataclass(frozen=True)
 class Trace:
     """The values in all layers of a network on one batch, as `KAN.trace` returns them.

@@ -11,6 +11,7 @@ from torch import Tensor
 from knotwork.drawing.curves import thinned
 from knotwork.drawing.figure import Sheet, write
 from knotwork.errors import SpecError
+from knotwork.keywords import check_keywords
 from knotwork.model import KANNetwork, LayerTrace, trace
 from knotwork.outputs.layout import MOST_CURVES, Array, lay_out
 from knotwork.outputs.pen import NAME_SIZE, Edges, Names, Pen
@@ -20,6 +21,7 @@ FAINTEST = 0.05  # smallest opacity of an active edge
 POINTS = 100  # number of points of a curve
 
 
+@check_keywords
 def diagram(
     network: KANNetwork,
     x: Tensor,

@@ -23,6 +23,7 @@ from knotwork.files import write_text
 from knotwork.formulas import Formula
 from knotwork.formulas.values import evaluate
 from knotwork.functions import named_function
+from knotwork.keywords import check_keywords
 from knotwork.model import KANNetwork
 from knotwork.outputs.diagram import diagram, telling_beta
 from knotwork.outputs.findings import (
@@ -59,6 +60,7 @@ LARGEST = 1.4  # largest factor by which a small diagram is enlarged
 SMALLEST = 0.6  # smallest factor of a diagram on a narrow screen
 
 
+@check_keywords
 def report(
     path: str | Path,
     network: KANNetwork,

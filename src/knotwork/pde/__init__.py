@@ -18,10 +18,11 @@ from knotwork.pde.problems.conditions import (
 )
 from knotwork.pde.problems.fields import Field
 from knotwork.pde.problems.problem import Problem
-from knotwork.pde.solution import Estimate, Solution, Step
+from knotwork.pde.solution import Check, Estimate, Solution, Step
 from knotwork.pde.solve import solve
 
 __all__ = [
+    "Check",
     "Condition",
     "Estimate",
     "Field",

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from knotwork.keywords import check_keywords
 from knotwork.pde import references
 from knotwork.pde.problems.conditions import condition, data, dirichlet, initial, periodic
 from knotwork.pde.problems.problem import Problem
@@ -17,6 +18,7 @@ from knotwork.pde.problems.problem import Problem
 SQUARE = {"x": (-1.0, 1.0), "y": (-1.0, 1.0)}
 
 
+@check_keywords
 def poisson() -> Problem:
     """Poisson's equation of the paper: u_xx + u_yy = f on [-1, 1]², zero on the boundary (Liu et al. 2024, eq. 3.2).
 
@@ -38,6 +40,7 @@ def poisson() -> Problem:
     return Problem(lambda u, x, y: u.d("x", "x") + u.d("y", "y") - source(x, y), SQUARE, [dirichlet(0.0)], exact=exact)
 
 
+@check_keywords
 def helmholtz(a: int = 1, b: int = 4, k2: float = 1.0) -> Problem:
     """Helmholtz' equation u_xx + u_yy + k² u = f on [-1, 1]², zero on the boundary (Wang, Teng, Perdikaris 2021).
 
@@ -58,6 +61,7 @@ def helmholtz(a: int = 1, b: int = 4, k2: float = 1.0) -> Problem:
     return Problem(residual, SQUARE, [dirichlet(0.0)], exact=exact)
 
 
+@check_keywords
 def heat(diffusivity: float = 0.1) -> Problem:
     """The heat equation u_t = D u_xx on [0, 1]², u(x, 0) = sin(πx), zero at both ends.
 
@@ -74,6 +78,7 @@ def heat(diffusivity: float = 0.1) -> Problem:
     )
 
 
+@check_keywords
 def wave(speed: float = 1.0, modes: Mapping[int, float] | None = None) -> Problem:
     """The wave equation u_tt = c² u_xx on [0, 1]², at rest with u(x, 0) = Σ a_n sin(nπx), zero at both ends.
 
@@ -97,6 +102,7 @@ def wave(speed: float = 1.0, modes: Mapping[int, float] | None = None) -> Proble
     )
 
 
+@check_keywords
 def burgers(viscosity: float = 0.01 / pi) -> Problem:
     """Burgers' equation u_t + u u_x = ν u_xx on [-1, 1] x [0, 1], u(x, 0) = -sin(πx), zero at both ends.
 
@@ -114,6 +120,7 @@ def burgers(viscosity: float = 0.01 / pi) -> Problem:
     )
 
 
+@check_keywords
 def allen_cahn() -> Problem:
     """Allen-Cahn's equation u_t = 1e-4 u_xx + 5 (u - u³) on [-1, 1] x [0, 1], periodic, u(x, 0) = x² cos(πx).
 
@@ -127,6 +134,7 @@ def allen_cahn() -> Problem:
     )
 
 
+@check_keywords
 def kovasznay(reynolds: float = 40.0) -> Problem:
     """Kovasznay's flow: the steady Navier-Stokes equations behind a grid, with fields u, v and p (Kovasznay 1948).
 
@@ -162,6 +170,7 @@ def kovasznay(reynolds: float = 40.0) -> Problem:
     )
 
 
+@check_keywords
 def inverse_diffusivity(noise: float = 0.01, seed: int = 0, measurements: int = 500, guess: float = 0.3) -> Problem:
     """The heat equation with the diffusivity D = 0.1 unknown, estimated from noisy measurements.
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from knotwork.errors import SpecError
 from knotwork.kan import KAN
+from knotwork.keywords import check_keywords
 from knotwork.pde.problems.points import PointSet, sobol_points, split_own_points
 from knotwork.pde.problems.problem import Problem
 from knotwork.pde.settings import PDE
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@check_keywords
 @dataclass(frozen=True)
 class Step:
     """One entry of the history: the objective Σ w·mean r² after a step, with the grid and the time window."""
@@ -36,6 +38,7 @@ class Step:
         return f"objective {self.objective:.2e}"
 
 
+@check_keywords
 @dataclass(frozen=True)
 class Estimate:
     """An estimated coefficient and its standard error; NaN where there are no data whose noise could be estimated."""
@@ -52,6 +55,35 @@ class Estimate:
         return f"{self.value:.6g} ± {self.error:.2g}"
 
 
+@check_keywords
+@dataclass(frozen=True)
+class Check:
+    """How well an equation or a condition is met, or how accurate a field is, at points that were not used.
+
+    - `what`: "the equation", "condition 2, neumann()" (numbers are those of conditions=), "the field u".
+    - `relative`: the root mean square of the residual, divided by what it would be if the terms of the residual did not
+      cancel. For a field its estimated error, divided by the standard deviation of the field.
+    - `most`: the largest value that counts as solved.
+    """
+
+    what: str
+    relative: float
+    most: float
+
+    @property
+    def met(self) -> bool:
+        """Whether it is at most the largest value that counts as solved; NaN is not."""
+        return self.relative <= self.most
+
+    def __str__(self) -> str:
+        limit = f"and at most {self.most:g} counts as solved"
+        if self.what.startswith("the field"):
+            size = f"about {self.relative:.2g} of" if self.relative < 1 else "above"
+            return f"the estimated error of {self.what} is {size} its spread, {limit}"
+        return f"the residual of {self.what} is {self.relative:.2g} of its terms, {limit}"
+
+
+@check_keywords
 @dataclass(frozen=True)
 class Solution:
     """The solution of a problem; call it with coordinates to get the field. Each time window has a model.
@@ -64,7 +96,9 @@ class Solution:
     - `unknowns`: an `Estimate` for each unknown coefficient.
     - `parameters`: the number of free parameters, summed over windows. Frozen ones, and splines beyond the domain, do
       not count.
-    - `stop`, `stop_reason`: why the last minimisation ended, as a value and as a sentence.
+    - `checks`: a `Check` of every equation and condition, and of the error of each field where it can be estimated.
+    - `stop`, `stop_reason`: why the last minimisation ended, as a value and as a sentence. A solution that fails a
+      check has not converged: `stop` is then `StopReason.UNSOLVED`.
     - `history`: a `Step` after every step; `steps` is their number, `seconds` the time of the whole call.
 
     Example:
@@ -89,10 +123,11 @@ class Solution:
     steps: int
     seconds: float
     history: tuple[Step, ...] = field(repr=False, default=())
+    checks: tuple[Check, ...] = field(repr=False, default=())
 
     @property
     def converged(self) -> bool:
-        """Whether the last minimisation ended because no further step was of use (`StopReason.converged`)."""
+        """Whether no further step was of use (`StopReason.converged`) and all checks are met."""
         return self.stop.converged
 
     @property

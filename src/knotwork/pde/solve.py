@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from knotwork.kan import KAN
+from knotwork.keywords import check_keywords
 from knotwork.pde.arguments import check_choices, check_counts, check_network, check_windows
 from knotwork.pde.problems.points import domain_points
 from knotwork.pde.problems.problem import Problem
@@ -27,9 +28,11 @@ from knotwork.pde.strategies.separable_network import (
 )
 from knotwork.pde.strategies.strategy import Options, Part, Strategy, WindowRun
 from knotwork.pde.strategies.time_windows import solve_windows, window_edges
+from knotwork.pde.verification import verified
 from knotwork.training import Callback, OptimizerLike, reporting
 
 
+@check_keywords
 @torch.enable_grad()
 def solve(
     problem: Problem,
@@ -120,7 +123,7 @@ def solve(
             problem, start, strategy, edges, lambda window: WindowRun(options, window, reporter, began),
             keep_knots=model is not None, intervals=placed,
         )  # fmt: skip
-    return with_errors(solution_of(problem, parts, time.perf_counter() - began))
+    return verified(with_errors(solution_of(problem, parts, time.perf_counter() - began)))
 
 
 def strategy_for(problem: Problem, products: bool, finest: int, starts: int, options: Options) -> tuple[Strategy, int]:

@@ -7,12 +7,14 @@ from torch import Tensor
 
 from knotwork.data import Dataset
 from knotwork.errors import SpecError
+from knotwork.keywords import check_keywords
 from knotwork.model import KANNetwork, trace
 from knotwork.training import edge_norms
 
 METHODS = ("propagated", "paper")
 
 
+@check_keywords
 @dataclass(frozen=True)
 class Scores:
     """Importance of edges, nodes and inputs on one batch, as `attribute` returns it.
@@ -39,6 +41,7 @@ class Scores:
     method: str
 
 
+@check_keywords
 @torch.no_grad()
 def attribute(network: KANNetwork, x: Tensor, method: str = "propagated") -> Scores:
     """Scores of the edges, nodes and inputs of a network on a batch of rows.

@@ -9,6 +9,7 @@ from os import PathLike
 from knotwork.data import Dataset, as_dataset
 from knotwork.errors import TrainingError
 from knotwork.journal import Journal, journal_in
+from knotwork.keywords import explained_keywords
 from knotwork.model import KANNetwork
 from knotwork.simplify.attribution import attribute
 from knotwork.simplify.pruning import prune, without_node
@@ -28,10 +29,17 @@ from knotwork.training import (
 )
 from knotwork.training.objective import Loss
 from knotwork.training.optimizers import optimizer_of
-from knotwork.training.options import ARGUMENTS, refuse
+from knotwork.training.options import elsewhere
 from knotwork.training.resuming import question
 
 
+def _elsewhere(verb: str, name: str, value: object) -> str | None:
+    if name in ("lamb", "lamb_entropy"):
+        return f"{name}= is what {verb}() chooses: pass sparsity= instead."
+    return elsewhere(verb, name, value)
+
+
+@explained_keywords(_elsewhere)
 def fit_sparse(
     model: KANNetwork,
     data: object,
@@ -51,7 +59,6 @@ def fit_sparse(
     progress: bool | None = None,
     callback: Callback | None = None,
     checkpoint: str | PathLike[str] | None = None,
-    **unknown: object,
 ) -> FitResult:
     """Find the smallest part of `model` that predicts as well; `result.model` is a new model.
 
@@ -87,12 +94,6 @@ def fit_sparse(
         >>> result.model.spec.width, result.model.spec.inputs
         (((1, 0), (1, 0)), (0,))
     """
-    taken = {"lamb", "lamb_entropy"} & unknown.keys()
-    if taken:
-        raise TrainingError(f"{taken.pop()}= is what fit_sparse() chooses: pass sparsity= instead.")
-    refuse(
-        unknown, "fit_sparse", {*ARGUMENTS, "sparsity", "node_threshold", "edge_threshold"} - {"lamb", "lamb_entropy"}
-    )
     if isinstance(sparsity, bool) or not (isinstance(sparsity, Real) and 0 < float(sparsity) < float("inf")):
         raise TrainingError(f"sparsity={sparsity!r} is not possible: give a positive number, such as 1e-3.")
     asked = optimizer_of(optimizer, starts=SIMPLIFICATION.starts)

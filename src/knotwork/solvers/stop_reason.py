@@ -19,6 +19,7 @@ class StopReason(Enum):
     NOT_FINITE = "the objective is NaN or infinite"
     NOTHING_TO_TRAIN = "there is no parameter to train"
     NO_BETTER_THAN_MEAN = "the error is that of predicting the mean, or above it"
+    UNSOLVED = "an equation or a condition is not met, or the error is large"
     EXACT = "the formula is exact to rounding"
     RANDOM_RESIDUAL = "the residual looks random"
     EXHAUSTED = "all candidates were tried"

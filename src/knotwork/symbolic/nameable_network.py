@@ -9,6 +9,7 @@ from typing_extensions import Self
 
 from knotwork.errors import SpecError
 from knotwork.formulas import Candidate, Candidates, Formula
+from knotwork.keywords import check_keywords
 from knotwork.model import KANNetwork
 from knotwork.symbolic.construction import from_expression
 from knotwork.symbolic.extraction import symbolic_formula
@@ -17,6 +18,7 @@ from knotwork.symbolic.relations import Relations, relations
 from knotwork.symbolic.settings import SYMBOLIC
 
 
+@check_keywords
 class NameableNetwork(KANNetwork):
     """The methods of a `KAN` that name edges, read formulas and measure relations between inputs."""
 

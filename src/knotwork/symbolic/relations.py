@@ -11,6 +11,7 @@ from torch import Tensor
 from knotwork.data import Dataset, as_dataset
 from knotwork.errors import SpecError
 from knotwork.formulas.measuring import logit_names
+from knotwork.keywords import check_keywords
 from knotwork.model import KANNetwork, is_whole
 from knotwork.symbolic.settings import SYMBOLIC
 
@@ -44,6 +45,7 @@ class Symmetry:
         return f"{self.first}{'/' if self.factor < 0 else '*'}{self.second}{power}"
 
 
+@check_keywords
 @dataclass(frozen=True)
 class Relations:
     """How the inputs of one output act together, as `KAN.relations` returns it; prints as a table.

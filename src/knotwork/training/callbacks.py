@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from knotwork.errors import TrainingError
+from knotwork.keywords import check_keywords
 from knotwork.solvers import Stop, StopReason
 
 
+@check_keywords
 @dataclass(frozen=True)
 class Event:
     """What a callback receives: one event when a stage begins, and one after every step of the stage.

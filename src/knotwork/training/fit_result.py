@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from knotwork.keywords import check_keywords
 from knotwork.solvers import StopReason
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Record:
         return f"{self.measure} {self.train:.2e}{validation}"
 
 
+@check_keywords
 @dataclass(frozen=True)
 class FitResult:
     """How a fit went: optimiser, errors, history and the reason why it stopped. `KAN.fit` and the other fits return it.

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from knotwork.data import Batch, Dataset, as_dataset, seeded
 from knotwork.journal import Journal
+from knotwork.keywords import explained_keywords
 from knotwork.model import KANNetwork
 from knotwork.solvers import Ended, StopReason
 from knotwork.training.callbacks import Callback, Reporter, reporting
@@ -19,7 +20,7 @@ from knotwork.training.likelihood import CrossEntropy
 from knotwork.training.number_range import check_range
 from knotwork.training.objective import Loss, Objective, cross_entropy, make_objective, mean_squared_error
 from knotwork.training.optimizers import OptimizerLike, Task
-from knotwork.training.options import ARGUMENTS, FitOptions, chosen, refuse
+from knotwork.training.options import FitOptions, chosen, elsewhere
 from knotwork.training.resuming import fit_journal, result_as_value, result_of
 from knotwork.training.settings import TRAINING
 from knotwork.training.standardization import Standardization, dtype_of, in_own_units, is_free, standardized
@@ -28,6 +29,7 @@ from knotwork.training.watch import Watch
 from knotwork.training.weights import weighed, with_weights
 
 
+@explained_keywords(elsewhere)
 def fit(
     model: nn.Module,
     data: object,
@@ -46,7 +48,6 @@ def fit(
     progress: bool | None = None,
     callback: Callback | None = None,
     checkpoint: str | PathLike[str] | None = None,
-    **unknown: object,
 ) -> FitResult:
     """Train `model` in place on the training rows of `data`, and return how it went.
 
@@ -87,7 +88,8 @@ def fit(
 
     Raises:
         DataError: for data that do not fit the model, or that numbers of its dtype cannot hold.
-        TrainingError: for arguments that are not possible, contradict each other, or do not exist.
+        TrainingError: for arguments that are not possible or contradict each other.
+        ArgumentError: for an argument that does not exist.
         CheckpointError: for a checkpoint that cannot be written, is damaged, or belongs to another calculation.
 
     Example:
@@ -98,7 +100,6 @@ def fit(
         >>> result.optimizer, result.test_rmse < 0.01
         ('lm', True)
     """
-    refuse(unknown, "fit", ARGUMENTS)
     options = FitOptions(
         optimizer, steps, loss, lamb, lamb_l1, lamb_entropy, update_grid, grid_eps, patience, sample_weight, seed
     )

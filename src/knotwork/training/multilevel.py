@@ -8,6 +8,7 @@ from os import PathLike
 from knotwork.data import as_dataset, dataset_or_stream
 from knotwork.errors import TrainingError
 from knotwork.journal import Journal, journal_in
+from knotwork.keywords import explained_keywords
 from knotwork.model import KANNetwork, is_whole
 from knotwork.solvers import StopReason
 from knotwork.training.callbacks import Callback, Reporter, reporting
@@ -15,11 +16,12 @@ from knotwork.training.fit_result import FitResult, Record, held_out
 from knotwork.training.loop import fit_with
 from knotwork.training.objective import Loss
 from knotwork.training.optimizers import OptimizerLike
-from knotwork.training.options import ARGUMENTS, FitOptions, refuse
+from knotwork.training.options import FitOptions, elsewhere
 from knotwork.training.resuming import question
 from knotwork.training.settings import TRAINING
 
 
+@explained_keywords(elsewhere)
 def fit_multilevel(
     model: KANNetwork,
     data: object,
@@ -39,7 +41,6 @@ def fit_multilevel(
     progress: bool | None = None,
     callback: Callback | None = None,
     checkpoint: str | PathLike[str] | None = None,
-    **unknown: object,
 ) -> FitResult:
     """Fit copies of `model` on finer and finer grids; `result.model` is a new model, the best copy.
 
@@ -72,7 +73,6 @@ def fit_multilevel(
         >>> result.model.spec.grid
         12
     """
-    refuse(unknown, "fit_multilevel", {*ARGUMENTS, "grids"})
     options = FitOptions(
         optimizer, steps, loss, lamb, lamb_l1, lamb_entropy, update_grid, grid_eps, None, sample_weight, seed
     )

@@ -1,8 +1,6 @@
 """The arguments of `fit` as one value, and the checks whether they are possible."""
 
-import difflib
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -47,25 +45,13 @@ class FitOptions:
     restart: bool = False
 
 
-def refuse(given: Mapping[str, object], verb: str, known: Collection[str]) -> None:
-    """Raise TrainingError for the first unknown argument, with the argument that was probably meant.
-
-    An argument of pykan raises an error that gives its name here, and a setting of an optimiser one that names the
-    optimiser.
-    """
-    for name, value in given.items():
-        if name in ON_OPTIMIZERS:
-            theirs = " is pykan's name and" if name in PYKAN else ""
-            where = ON_OPTIMIZERS[name].format(repr(value))
-            raise TrainingError(f"{name}={value!r}{theirs} belongs to the optimiser: pass optimizer=kw.{where}.")
-        if name in PYKAN:
-            raise TrainingError(f"{name}={value!r} is pykan's name: here it is {PYKAN[name]}={value!r}.")
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]}=?" if close else f"its arguments are {', '.join(sorted(known))}."
-        raise TrainingError(f"{verb}() has no argument {name}=: {hint}")
-
-
-ARGUMENTS = (*(field.name for field in fields(FitOptions)), "progress", "callback", "checkpoint")
+def elsewhere(verb: str, name: str, value: object) -> str | None:
+    """What to write instead of an argument of pykan, or of a setting that belongs to the optimiser."""
+    if name in ON_OPTIMIZERS:
+        theirs = " is pykan's name and" if name in PYKAN else ""
+        where = ON_OPTIMIZERS[name].format(repr(value))
+        return f"{name}={value!r}{theirs} belongs to the optimiser: pass optimizer=kw.{where}."
+    return f"{name}={value!r} is pykan's name: here it is {PYKAN[name]}={value!r}." if name in PYKAN else None
 
 
 def chosen(

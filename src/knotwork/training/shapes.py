@@ -8,6 +8,7 @@ from os import PathLike
 from knotwork.data import as_dataset
 from knotwork.errors import TrainingError
 from knotwork.journal import journal_in
+from knotwork.keywords import explained_keywords
 from knotwork.model import KANNetwork, is_whole
 from knotwork.solvers import StopReason
 from knotwork.training.callbacks import Callback, reporting
@@ -15,11 +16,12 @@ from knotwork.training.fit_result import FitResult, held_out
 from knotwork.training.loop import fit_with
 from knotwork.training.objective import Loss
 from knotwork.training.optimizers import OptimizerLike
-from knotwork.training.options import ARGUMENTS, FitOptions, refuse
+from knotwork.training.options import FitOptions, elsewhere
 from knotwork.training.resuming import question
 from knotwork.training.settings import TRAINING
 
 
+@explained_keywords(elsewhere)
 def fit_shapes(
     models: Sequence[KANNetwork],
     data: object,
@@ -40,7 +42,6 @@ def fit_shapes(
     progress: bool | None = None,
     callback: Callback | None = None,
     checkpoint: str | PathLike[str] | None = None,
-    **unknown: object,
 ) -> list[FitResult]:
     """Fit copies of networks of several shapes; one new model for each, on its best grid, the best first.
 
@@ -75,7 +76,6 @@ def fit_shapes(
         >>> best.model.spec.width
         ((2, 0), (0, 1))
     """
-    refuse(unknown, "fit_shapes", {*ARGUMENTS, "grids", "max_parameters"})
     models = [models] if isinstance(models, KANNetwork) else list(models)
     other = next((type(m).__name__ for m in models if not isinstance(m, KANNetwork)), None)
     if other is not None or not models:

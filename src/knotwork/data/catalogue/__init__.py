@@ -10,6 +10,7 @@ from knotwork.data.dataset import Dataset
 from knotwork.data.scaling import Scale
 from knotwork.data.table_files import choose, read_file
 from knotwork.errors import DataError
+from knotwork.keywords import check_keywords
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +47,7 @@ def read_packaged(name: str) -> "pd.DataFrame":
     return read_file(_FOLDER / f"{name}.csv.gz")
 
 
+@check_keywords
 def load_dataset(
     name: str,
     target: str | Sequence[str] | None = None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from knotwork.errors import SpecError
+from knotwork.keywords import check_keywords
 
 if TYPE_CHECKING:
     from knotwork.pde.problems.evaluation_context import EvaluationContext
@@ -20,6 +21,7 @@ Value = float | Callable[..., Any]
 Face = tuple[str, float | None]  # a coordinate and its value on the face; None: the faces at both its ends
 
 
+@check_keywords
 @dataclass(frozen=True)
 class Condition:
     """A residual that shall be zero on faces of the box or at points; made by the functions of this file.
@@ -37,6 +39,7 @@ class Condition:
     periodic_in: str | None = None
 
 
+@check_keywords
 @dataclass(frozen=True)
 class Hard:
     """A field is offset + factor·(network); where the factor is zero it is the offset exactly. Made by `hard`."""
@@ -46,6 +49,7 @@ class Hard:
     field: str | None = None
 
 
+@check_keywords
 def dirichlet(
     value: Value = 0.0, on: object = None, *, field: str | None = None, points: object = None, weight: float = 1.0
 ) -> Condition:
@@ -71,6 +75,7 @@ def dirichlet(
     return Condition("dirichlet", residual, _faces(on), points, weight)
 
 
+@check_keywords
 def neumann(value: Value = 0.0, on: object = None, *, field: str | None = None, weight: float = 1.0) -> Condition:
     """A condition that prescribes the derivative along the outward normal on faces of the box.
 
@@ -92,6 +97,7 @@ def neumann(value: Value = 0.0, on: object = None, *, field: str | None = None, 
     return Condition("neumann", residual, _faces(on), None, weight)
 
 
+@check_keywords
 def initial(value: Value = 0.0, *, order: int = 0, field: str | None = None, weight: float = 1.0) -> Condition:
     """A condition that prescribes a field, or a derivative of it by time, at the first time.
 
@@ -115,6 +121,7 @@ def initial(value: Value = 0.0, *, order: int = 0, field: str | None = None, wei
     return Condition("initial", residual, (), None, weight)
 
 
+@check_keywords
 def periodic(coordinate: str, *, derivatives: int = 1, weight: float = 1.0) -> Condition:
     """A condition that every field and its derivatives by a coordinate are the same at both ends of it.
 
@@ -138,6 +145,7 @@ def periodic(coordinate: str, *, derivatives: int = 1, weight: float = 1.0) -> C
     return Condition("periodic", residual, ((coordinate, None),), None, weight, coordinate)
 
 
+@check_keywords
 def data(points: object, values: object, *, field: str | None = None, weight: float = 0.01) -> Condition:
     """A condition that a field has measured values, which may be noisy.
 
@@ -168,6 +176,7 @@ def data(points: object, values: object, *, field: str | None = None, weight: fl
     return Condition("data", residual, (), points, weight)
 
 
+@check_keywords
 def condition(
     residual: Callable[..., Any], on: object = None, *, points: object = None, weight: float = 1.0
 ) -> Condition:
@@ -188,6 +197,7 @@ def condition(
     )
 
 
+@check_keywords
 def hard(factor: Value, offset: Value = 0.0, *, field: str | None = None) -> Hard:
     """A condition that holds exactly: the field is offset + factor·(network), the offset where the factor is zero.
 

@@ -5,13 +5,24 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from knotwork.errors import SpecError
+from knotwork.keywords import check_keywords
 from knotwork.pde.problems.directional import Directions, Multi, polarisation
+
+
+class AnyJets(Protocol):
+    """What a field takes its derivatives from."""
+
+    coordinates: tuple[str, ...]
+
+    def partial(self, multi: Multi) -> Tensor:
+        """A partial derivative (n,)."""
+        ...
 
 
 class Jets:
@@ -50,6 +61,7 @@ class DerivativeRecorder:
         return torch.full_like(self.like, 0.5).requires_grad_()
 
 
+@check_keywords
 class Field:
     """An unknown function at n points, as residuals see it.
 
@@ -57,13 +69,13 @@ class Field:
     its values.
     """
 
-    def __init__(self, name: str, jets: Jets | DerivativeRecorder) -> None:
-        self.name, self._jets = name, jets
+    def __init__(self, name: str, jets: AnyJets) -> None:
+        self.name, self.jets = name, jets
 
     @property
     def value(self) -> Tensor:
         """The values (n,)."""
-        return self._jets.partial((0,) * len(self._jets.coordinates))
+        return self.jets.partial((0,) * len(self.jets.coordinates))
 
     def d(self, *coordinates: str) -> Tensor:
         """The partial derivative (n,) by the named coordinates: u.d("x", "x") is ∂²u/∂x², u.d("x", "t") is ∂²u/∂x∂t.
@@ -76,7 +88,7 @@ class Field:
         Raises:
             SpecError: for no name, or one that is no coordinate of the problem.
         """
-        known = self._jets.coordinates
+        known = self.jets.coordinates
         if not coordinates:
             raise SpecError(f'{self.name}.d() names no coordinate: write {self.name}.d("{known[0]}").')
         for name in coordinates:
@@ -85,7 +97,7 @@ class Field:
                     f"{self.name}.d({name!r}): there is no coordinate {name!r} in this problem, whose domain has "
                     f"{', '.join(known)}.{_hint(str(name), known)}"
                 )
-        return self._jets.partial(tuple(coordinates.count(name) for name in known))
+        return self.jets.partial(tuple(coordinates.count(name) for name in known))
 
     @classmethod
     def __torch_function__(cls, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:

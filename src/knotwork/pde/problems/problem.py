@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from knotwork.errors import SpecError
+from knotwork.keywords import check_keywords
 from knotwork.pde.problems.conditions import Condition, Hard
 from knotwork.pde.problems.directional import Multi
 from knotwork.pde.problems.evaluation_context import EvaluationContext, residuals_of
 from knotwork.pde.problems.fields import DerivativeRecorder, Field, values_of
 
 
+@check_keywords
 class Problem:
     """A differential equation on a box, or on points of your own, with its conditions.
 

@@ -126,7 +126,8 @@ class Term:
     def _n(self, chunk: Chunk) -> int:
         return len(chunk.x) // self.copies
 
-    def _residuals(self, swept: JetSweep, chunk: Chunk, unknowns: Tensor) -> list[Tensor]:
+    def fields_of(self, swept: JetSweep, chunk: Chunk) -> list[dict[str, Field]]:
+        """The fields at the points of a chunk, twice for a periodic condition."""
         n = self._n(chunk)
         copies: list[dict[str, Field]] = [{} for _ in range(self.copies)]
         for o, name in enumerate(self.problem.fields):
@@ -136,13 +137,20 @@ class Term:
             for c, fields in enumerate(copies):
                 values = jet[:, c * n : (c + 1) * n]
                 fields[name] = Field(name, Jets(values, self.directions, self.problem.coordinates, self.scale))
-        named = dict(zip(self.problem.unknowns, unknowns.unbind(1), strict=True))
-        coordinates = self.problem.by_name(chunk.x[:n])
-        context = EvaluationContext(copies, coordinates, named, self.problem.time, self.points.normal, chunk.rows)
-        found = residuals_of(self.residual(context), n, self.name)
+        return copies
+
+    def _residuals(self, swept: JetSweep, chunk: Chunk, unknowns: Tensor) -> list[Tensor]:
+        found = self.residuals_of(self.fields_of(swept, chunk), chunk, unknowns)
         if self.scales is None:
             return found
         return [r * scale for r, scale in zip(found, self.scales[:, chunk.rows], strict=True)]
+
+    def residuals_of(self, copies: list[dict[str, Field]], chunk: Chunk, unknowns: Tensor) -> list[Tensor]:
+        """The residuals (n,) of fields at the points of a chunk, for unknowns (n, U)."""
+        named = dict(zip(self.problem.unknowns, unknowns.unbind(1), strict=True))
+        coordinates = self.problem.by_name(chunk.x[: self._n(chunk)])
+        context = EvaluationContext(copies, coordinates, named, self.problem.time, self.points.normal, chunk.rows)
+        return residuals_of(self.residual(context), self._n(chunk), self.name)
 
     def _hard_jets(self, x: Tensor, hard: Hard) -> tuple[Tensor, Tensor]:
         """Jets of factor and offset at x, (jet, n) each."""

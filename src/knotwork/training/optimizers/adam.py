@@ -6,12 +6,14 @@ import torch
 from torch import nn
 
 from knotwork.data import Dataset, Stream
+from knotwork.keywords import check_keywords
 from knotwork.solvers import Ended
 from knotwork.training.objective import Objective
 from knotwork.training.optimizers.gradient import by_gradient, check_batches
 from knotwork.training.optimizers.optimizer import Optimizer, Task, check_count, check_rate
 
 
+@check_keywords
 @dataclass(frozen=True)
 class Adam(Optimizer):
     """Steps of Adam (Kingma and Ba 2015) on mini-batches of the training rows.

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from knotwork.data import Dataset, Stream
+from knotwork.keywords import check_keywords
 from knotwork.model import FreeParameters, KANNetwork, sweep, vjp
 from knotwork.solvers import Ended, StopReason
 from knotwork.training.grids import adapt_hidden_grids
@@ -16,6 +17,7 @@ from knotwork.training.optimizers.optimizer import Optimizer, Task, check_rate, 
 from knotwork.training.settings import TRAINING
 
 
+@check_keywords
 @dataclass(frozen=True)
 class LBFGS(Optimizer):
     """L-BFGS with strong Wolfe line search on all rows, 20 iterations in each step.

@@ -8,6 +8,7 @@ from torch import nn
 
 from knotwork.data import Dataset, Stream, as_dataset
 from knotwork.errors import TrainingError
+from knotwork.keywords import check_keywords
 from knotwork.model import KANNetwork, is_whole
 from knotwork.solvers import Ended
 from knotwork.training.levenberg_marquardt import levenberg_marquardt
@@ -17,6 +18,7 @@ from knotwork.training.optimizers.optimizer import Optimizer, Task, check_count,
 from knotwork.training.settings import TRAINING
 
 
+@check_keywords
 @dataclass(frozen=True)
 class LevenbergMarquardt(Optimizer):
     """Damped Gauss-Newton steps on all rows: the optimiser that reaches the accuracy of splines.

@@ -7,12 +7,14 @@ from torch import nn
 
 from knotwork.data import Dataset, Stream
 from knotwork.errors import TrainingError
+from knotwork.keywords import check_keywords
 from knotwork.solvers import Ended
 from knotwork.training.objective import Objective
 from knotwork.training.optimizers.gradient import by_gradient, check_batches
 from knotwork.training.optimizers.optimizer import Optimizer, Task, check_count, check_rate
 
 
+@check_keywords
 @dataclass(frozen=True)
 class TorchOptimizer(Optimizer):
     """Steps of an optimiser class of torch, or of another class with its interface, on mini-batches.
