@@ -28,7 +28,6 @@ from statistics import median
 
 import torch
 from lines import Lines
-from mlp_lm import check, raced
 from torch import Tensor, nn
 
 import knotwork as kw
@@ -40,6 +39,7 @@ SCALING_GRIDS = (20, 50, 100)
 GRIDS = (3, 5, 10, 20, 50, 100, 200)
 PAPER_GRIDS = (*GRIDS, 500, 1000)
 MOST = 1500  # largest number of parameters of KANs
+RACE = 30  # steps from each start of an MLP
 MLPS = ([5], [20], [100], [10, 10], [10, 10, 10, 10])  # hidden widths
 METHODS = ("kan", "kan-paper", "mlp-lm", "mlp-lbfgs")
 
@@ -132,8 +132,10 @@ def run(toy: Toy, method: str, shape: list[int], rows: int, seed: int) -> dict:
             result = model.fit(data, optimizer="lbfgs", steps=toy.paper_steps, loss=squared, seed=seed, progress=False)
             level(model, grid, train=result.train_rmse, steps=result.steps)
     elif method == "mlp-lm":
-        model, steps = raced(shape, data.X_train, data.y_train, starts=4, steps=toy.mlp_steps, seed=seed)
-        level(model, None, steps=steps)
+        rivals = [kw.MLP(shape, seed=1000 * seed + n) for n in range(4)]
+        best = min((kw.fit(rival, data, optimizer="lm", steps=RACE) for rival in rivals), key=lambda r: r.train_rmse)
+        result = kw.fit(best.model, data, optimizer="lm", steps=toy.mlp_steps)
+        level(result.model, None, train=result.train_rmse, steps=result.steps)
     else:
         model = kw.MLP(shape, seed=seed)
         result = kw.fit(model, data, optimizer="lbfgs", steps=toy.mlp_steps, seed=seed, progress=False)
@@ -198,7 +200,6 @@ def main() -> None:
     options = parser.parse_args()
     rows = Lines(options.out)
     if not options.summary:
-        check()
         for toy in TOYS:
             for method in options.methods if toy.name in options.cases else ():
                 for key in runs(toy, method):

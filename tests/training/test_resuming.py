@@ -56,6 +56,7 @@ FITS = {
     "adam with patience": (kan, DATA, {"optimizer": kw.Adam(lr=0.1), "steps": 30, "patience": 5}),
     "momentum": (kan, DATA, {"optimizer": kw.TorchOptimizer(torch.optim.RMSprop, batch_size=50), "steps": 40}),
     "a module with dropout": (dropout, DATA, {"steps": 40}),
+    "lm of a module": (dropout, DATA, {"optimizer": "lm", "steps": 12}),
     "a stream": (
         kan,
         kw.stream_batches([(DATA.X_train[:50], DATA.y_train[:50]), (DATA.X_train[50:], DATA.y_train[50:])]),

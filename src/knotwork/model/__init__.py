@@ -13,22 +13,27 @@ from knotwork.model.jacobian import (
 )
 from knotwork.model.layer import KANLayer
 from knotwork.model.mlp import MLP
+from knotwork.model.module_parameters import ModuleParameters, evaluating, why_not_by_rows, why_not_together
 from knotwork.model.network import KANNetwork
+from knotwork.model.settings import MODEL
 from knotwork.model.spec import NamedEdge, Spec, is_whole, parse_width
 from knotwork.model.taylor import derivatives
 from knotwork.model.trace import LayerTrace, Trace, node_ranges, trace
 
 __all__ = [
     "MLP",
+    "MODEL",
     "FreeParameters",
     "KANLayer",
     "KANNetwork",
     "LayerTrace",
+    "ModuleParameters",
     "NamedEdge",
     "Spec",
     "Sweep",
     "Trace",
     "derivatives",
+    "evaluating",
     "is_whole",
     "jacobian",
     "loss_and_grad",
@@ -42,4 +47,6 @@ __all__ = [
     "sweep",
     "trace",
     "vjp",
+    "why_not_by_rows",
+    "why_not_together",
 ]

@@ -1,4 +1,4 @@
-"""The numbers that bound the memory of a network's computations. They decide no result."""
+"""The numbers that bound the memory of computations, and those of the trial of a module before second-order steps."""
 
 from dataclasses import dataclass
 
@@ -14,6 +14,13 @@ class ModelSettings:
     refitted_values: int = 2**20
     """Values of edges and basis functions held at once while curves are fitted on new knots: 8 MB in float64.
     Chosen, not measured."""
+
+    rows_alike: float = 1e-9
+    """Difference between the outputs of a row computed alone and together with others, relative to the largest, up to
+    which they count as the same: far above rounding in float64, far below what batch statistics change. Chosen."""
+
+    probed_rows: int = 4
+    """Rows on which a module is tried before second-order steps. Chosen: a few, so that the trial costs nothing."""
 
 
 MODEL = ModelSettings()

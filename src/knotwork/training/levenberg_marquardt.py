@@ -21,7 +21,7 @@ from knotwork.solvers import (
     second_differences,
 )
 from knotwork.training.grids import adapt_hidden_grids, hidden_grids_fit
-from knotwork.training.likelihood import Goal, Normal
+from knotwork.training.likelihood import Goal, Normal, curved
 from knotwork.training.penalties import Penalty
 from knotwork.training.settings import TRAINING
 from knotwork.training.smoothness import Smoothness
@@ -152,9 +152,7 @@ class NetworkProblem(Problem):
         second = second_differences([here], moved)[0]
         free.set(self.start)
         second *= likelihood.scale(self.y) / 2 / SOLVER.acceleration_probe**2
-        directions = likelihood.residuals(here, self.y)[1]
-        if directions is not None:
-            second = (directions.transpose(1, 2) @ (directions @ second.unsqueeze(2))).squeeze(2)
+        second = curved(likelihood, here, self.y, second)
         if compiled is not None:  # from the gradient of the mean of |second|²
             product = compiled.loss_and_gradient(inputs, here - second)[1] * (second.numel() / 2)
         else:

@@ -33,6 +33,14 @@ class Goal(Likelihood, Protocol):
     def spread(self, targets: Tensor, weights: Tensor | None = None) -> float: ...
 
 
+def curved(likelihood: Likelihood, outputs: Tensor, targets: Tensor, vectors: Tensor) -> Tensor:
+    """The curvature DᵀD of the values by the outputs times vectors (n, K), one for each row."""
+    directions = likelihood.residuals(outputs, targets)[1]
+    if directions is None:
+        return vectors
+    return (directions.transpose(1, 2) @ (directions @ vectors.unsqueeze(2))).squeeze(2)
+
+
 class Normal:
     """Targets are normal about the outputs with standard deviation 1. The loss is the mean squared error."""
 

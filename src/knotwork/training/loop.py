@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from knotwork.data import Batch, Dataset, as_dataset, seeded
 from knotwork.journal import Journal
 from knotwork.keywords import explained_keywords
-from knotwork.model import KANNetwork
+from knotwork.model import KANNetwork, evaluating
 from knotwork.solvers import Ended, StopReason
 from knotwork.training.callbacks import Callback, Reporter, reporting
 from knotwork.training.fit_result import FitResult, state_of
@@ -57,7 +57,7 @@ def fit(
     `patience` is given; it is never worse than the state before.
 
     Args:
-        model: a KAN, or any torch module that maps (n, inputs) to (n, outputs).
+        model: a KAN, or any torch module that maps (n, inputs) to (n, outputs). Errors are those of evaluation mode.
         data: a `Dataset`, a pair (X, y) of arrays, a dict in pykan's form, a `Stream` or a torch DataLoader.
         optimizer: a value such as kw.LevenbergMarquardt(starts=8), kw.LBFGS(), kw.Adam(lr=1e-3) or
             kw.TorchOptimizer(torch.optim.SGD, lr=0.1); "lm", "lbfgs", "adam" or a class of torch.optim, with default
@@ -125,7 +125,7 @@ def fit_with(
     inside, steps = optimizer.precision or own, optimizer.most_steps if options.steps is None else options.steps
     as_it_was = state_of(model)
     with going_on(model), threads_for(len(rows.X_train) * size):
-        with standardized(model, units, inside), reporter.viewing(lambda: in_own_units(model, units, own)):
+        with standardized(model, units, optimizer.precision), reporter.viewing(lambda: in_own_units(model, units, own)):
             train, validation, _ = shares(rows, inside, weights, units)
             watch = Watch(model, objective, train, validation, options.patience, reporter, began, units.scale)
             task = Task(model, data, *train, units, own, objective, watch, generator, steps, options.update_grid)
@@ -204,7 +204,8 @@ def error_of(model: nn.Module, objective: Objective, x: Tensor, y: Tensor) -> fl
     """
     if not len(x):
         return None
-    outputs, weights = model(x), None
+    with evaluating(model):
+        outputs, weights = model(x), None
     if objective.weighted:
         y, weights = y[:, :-1], y[:, -1]
     if objective.loss is cross_entropy:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from knotwork.errors import TrainingError
-from knotwork.model import KANNetwork
+from knotwork.model import KANNetwork, evaluating
 from knotwork.training.likelihood import CrossEntropy, Goal, Normal, Weighted
 from knotwork.training.penalties import Penalty
 
@@ -71,7 +71,7 @@ class Objective:
 
     def report(self, model: nn.Module, x: Tensor, y: Tensor) -> float:
         """The loss alone, for a history: the RMSE for the squared error, else the loss itself."""
-        with torch.no_grad():
+        with torch.no_grad(), evaluating(model):
             value = float(self.of(model(x), y))
         return value**0.5 if self.loss is mean_squared_error else value
 

@@ -12,6 +12,7 @@ from typing import TypeGuard
 import torch
 from torch import Tensor, nn
 
+from knotwork.errors import TrainingError
 from knotwork.model import KANLayer, KANNetwork
 
 
@@ -66,8 +67,14 @@ class Standardization:
 
 
 def dtype_of(model: nn.Module) -> torch.dtype:
-    """The type of a model's numbers. A network whose edges are all fixed has no parameters, only buffers."""
-    return next(t.dtype for t in (*model.parameters(), *model.buffers()) if t.is_floating_point())
+    """The type of a model's numbers; TrainingError where it has none.
+
+    A network whose edges are all fixed has no parameters, only buffers.
+    """
+    for _, tensor in _tensors(model):
+        if tensor.is_floating_point():
+            return tensor.dtype
+    raise TrainingError(f"this {type(model).__name__} has no parameters, so there is nothing to fit.")
 
 
 def is_free(layer: KANLayer) -> bool:
@@ -76,17 +83,19 @@ def is_free(layer: KANLayer) -> bool:
 
 
 @contextmanager
-def standardized(model: nn.Module, units: Standardization, dtype: torch.dtype) -> Iterator[None]:
+def standardized(model: nn.Module, units: Standardization, dtype: torch.dtype | None) -> Iterator[None]:
     """Within, a network's outputs are in standard units and its parameters of this type; afterwards as they were.
 
-    It happens in place, and the parameters stay the same objects. Constants of named edges that do not train return to
-    exactly what they were. Ctrl-C never comes between the units.
+    With None the types stay. It happens in place, and the parameters stay the same objects. Constants of named edges
+    that do not train return to exactly what they were. Ctrl-C never comes between the units.
     """
     own = dtype_of(model)
+    types = {name: tensor.dtype for name, tensor in _tensors(model)}
     fixed, converted = _fixed_constants(model), False
     try:
         with uninterrupted():
-            _convert(model, dtype)
+            if dtype is not None:
+                model.to(dtype)
             if units.changes(model):
                 _add(model, -units.shift)
                 _multiply(model, 1.0, units.scale)
@@ -96,6 +105,9 @@ def standardized(model: nn.Module, units: Standardization, dtype: torch.dtype) -
         if converted:
             with uninterrupted():
                 _to_own_units(model, units, own, fixed)
+                for name, tensor in _tensors(model):  # a module may hold several types
+                    if tensor.dtype != types[name]:
+                        tensor.data = tensor.data.to(types[name])
 
 
 @contextmanager
@@ -142,6 +154,11 @@ def _to_own_units(
     with torch.no_grad():
         for n, constants in fixed:
             model.layers[-1].affine[n] = constants  # type: ignore[union-attr,index,operator]
+
+
+def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from model.named_parameters()
+    yield from model.named_buffers()
 
 
 def _convert(model: nn.Module, dtype: torch.dtype) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from knotwork.model import KANNetwork
+from knotwork.model import KANNetwork, evaluating
 from knotwork.solvers import Ended, Stop, StopReason
 from knotwork.training.callbacks import Reporter
 from knotwork.training.fit_result import Record, state_of
@@ -142,7 +142,8 @@ class Watch:
 
     @torch.no_grad()
     def _loss(self, x: Tensor, y: Tensor) -> float:
-        return float(self.objective.of(self.model(x), y))
+        with evaluating(self.model):
+            return float(self.objective.of(self.model(x), y))
 
     @torch.no_grad()
     def _try_mean(self) -> None:
@@ -184,7 +185,8 @@ class Watch:
     @torch.no_grad()
     def value(self) -> float:
         """The objective of the model as it is, on the training rows."""
-        return float(self.objective(self.model, *self.rows))
+        with evaluating(self.model):
+            return float(self.objective(self.model, *self.rows))
 
     def _validation(self) -> float | None:
         return self.objective.report(self.model, *self.validation_rows) if len(self.validation_rows[0]) else None

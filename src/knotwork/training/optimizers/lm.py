@@ -9,9 +9,10 @@ from torch import nn
 from knotwork.data import Dataset, Stream, as_dataset
 from knotwork.errors import TrainingError
 from knotwork.keywords import check_keywords
-from knotwork.model import KANNetwork, is_whole
-from knotwork.solvers import Ended
+from knotwork.model import MODEL, KANNetwork, evaluating, is_whole, why_not_by_rows
+from knotwork.solvers import Ended, Options, gauss_newton
 from knotwork.training.levenberg_marquardt import levenberg_marquardt
+from knotwork.training.module_problem import ModuleProblem
 from knotwork.training.multistart import screen
 from knotwork.training.objective import Objective, mean_squared_error
 from knotwork.training.optimizers.optimizer import Optimizer, Task, check_count, is_number, refuse_stream
@@ -23,14 +24,19 @@ from knotwork.training.settings import TRAINING
 class LevenbergMarquardt(Optimizer):
     """Damped Gauss-Newton steps on all rows: the optimiser that reaches the accuracy of splines.
 
-    It fits a KAN to the squared error or to labels. The steps are those of Madsen, Nielsen, Tingleff 2004 (section 3.2)
-    with the geodesic acceleration of Transtrum and Sethna 2012.
+    It fits a KAN, or any other small module, to the squared error or to labels. The steps are those of Madsen, Nielsen,
+    Tingleff 2004 (section 3.2) with the geodesic acceleration of Transtrum and Sethna 2012. They are computed in
+    float64, whatever the type of the model.
+
+    A module that is no KAN is differentiated by `torch.func`, or row by row where this fails, which takes longer. Each
+    row of its outputs must depend on its own row of the inputs only. It is fitted in evaluation mode: without dropout,
+    and with the stored statistics of a batch norm.
 
     Args:
         starts: number of starting points before the first fit of a KAN of more than one layer, its own among them. Few
             steps are made from each, and the best one continues. The search ends early once several reach the same
             minimum. None: 64, enough for minimal shapes, where most starts end in poor local minima; with a penalty 4,
-            since a network that is to become sparse has more nodes than it needs.
+            since a network that is to become sparse has more nodes than it needs. Other modules have no other starts.
         tolerance: the fit has converged when ten steps in a row do not lower the loss by this share of it.
         n_jobs: processes that share the starting points; None: one, -1: one for each core. The result is the same.
 
@@ -67,21 +73,31 @@ class LevenbergMarquardt(Optimizer):
 
     def check(self, model: nn.Module, data: Dataset | Stream, objective: Objective) -> None:
         refuse_stream("lm", data)
-        is_kan = isinstance(model, KANNetwork)
-        if is_kan and objective.likelihood is not None:
+        if objective.likelihood is None:
+            raise TrainingError(
+                "optimizer='lm' minimises loss='mse' or 'cross_entropy', but the loss is a function that was passed; "
+                "use 'lbfgs' or 'adam'."
+            )
+        if isinstance(model, KANNetwork):
             return
-        what = "the loss is a function that was passed" if is_kan else f"this is not a KAN ({type(model).__name__})"
-        raise TrainingError(
-            f"optimizer='lm' fits a KAN with loss='mse' or 'cross_entropy', but {what}; use 'lbfgs' or 'adam'."
-        )
+        if self.starts is not None:
+            raise TrainingError(
+                f"starts={self.starts} draws starting points of a KAN, but this is a {type(model).__name__}: fit "
+                "several of them, for example with steps=30 each, and the best one further."
+            )
+        if why := why_not_by_rows(model, as_dataset(data).X_train[: MODEL.probed_rows]):
+            raise TrainingError(
+                f"optimizer='lm' computes a module row by row in float64 and in evaluation mode, which is not possible "
+                f"with this {type(model).__name__}: {why}. Use 'lbfgs' or 'adam'."
+            )
 
     def minimise(self, task: Task) -> Ended:
         model, objective, watch = task.model, task.objective, task.watch
-        assert isinstance(model, KANNetwork)
         assert objective.likelihood is not None
+        is_kan = isinstance(model, KANNetwork)
         shared = {"penalty": objective.penalty, "update_grid": task.update_grid, "likelihood": objective.likelihood}
         starts = self.starts or (TRAINING.starts_with_penalty if objective.penalty else TRAINING.starts)
-        if task.first and starts > 1 and not task.goes_on:
+        if is_kan and task.first and starts > 1 and not task.goes_on:
             race = {"starts": starts, "generator": task.generator, "n_jobs": self.n_jobs or 1}
             screen(model, task.x, task.y, reporter=watch.reporter, journal=task.journal.part(), **race, **shared)
         if stop := task.begin():
@@ -89,7 +105,11 @@ class LevenbergMarquardt(Optimizer):
         watch.alike = 1.0 if watch.patience else TRAINING.alike_losses
         target = rounding(task) if objective.loss is mean_squared_error else 0.0
         more = {"steps": task.steps, "tolerance": self.tolerance, "target": target}
-        return levenberg_marquardt(model, task.x, task.y, watch, keeper=task, **more, **shared)
+        if is_kan:
+            return levenberg_marquardt(model, task.x, task.y, watch, keeper=task, **more, **shared)
+        with evaluating(model):
+            problem = ModuleProblem(model, task.x, task.y, objective.likelihood)
+            return gauss_newton(problem, Options(**more), watch, task)
 
 
 def rounding(task: Task) -> float:
