@@ -7,11 +7,12 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from typing_extensions import Self
 
-from knotwork.data import as_dataset
+from knotwork.data import input_rows
 from knotwork.errors import SpecError
 from knotwork.formulas import Candidate
 from knotwork.keywords import check_keywords, explained_keywords
@@ -23,6 +24,7 @@ from knotwork.model import (
     jacobian,
     loss_and_grad,
     parse_width,
+    predict,
     read,
     restore,
     trace,
@@ -122,28 +124,49 @@ class KAN(NameableNetwork):
         with reporting(progress, callback) as reporter, fit_journal(checkpoint, self, data, options) as journal:
             return fit_with(self, data, options, reporter, journal)
 
+    def predict(self, X: Any) -> np.ndarray:
+        """The outputs for rows of any kind, as a NumPy array: (n,) for one output, (n, outputs) for several.
+
+        They are those of `model(x)`, without derivatives, and have the same form as those of `Formula.predict` and of
+        the estimators. A KnotworkWarning counts the rows outside the grids, which cover the rows of the fit.
+
+        Args:
+            X: rows (n, in_features) with the columns of the fit in their order: an array, tensor, data frame, dict of
+                columns or list of rows.
+
+        Raises:
+            DataError: X has other columns, or values that are no finite numbers.
+
+        Example:
+            >>> import knotwork as kw
+            >>> model = kw.KAN.from_expression("x + 2*y")
+            >>> model.predict([[1, 2], [3, 4]])
+            array([ 5., 11.])
+        """
+        return predict(self, X)
+
     def trace(self, data: object) -> Trace:
         """The values of every edge and node.
 
         Args:
-            data: rows (batch, in_features) as a tensor, or data, of which the training rows are taken.
+            data: inputs alone (batch, in_features), or data, of which the training rows are taken.
 
         Returns:
             A `Trace`.
         """
-        return trace(self, data if isinstance(data, Tensor) else as_dataset(data).X_train)
+        return trace(self, data if isinstance(data, Tensor) else self._rows(data)[0])
 
     def attribute(self, data: object, method: str = "propagated") -> Scores:
         """Importance of every edge, node and input on the training rows.
 
         Args:
-            data: the training data.
+            data: the training data, or inputs alone (batch, in_features).
             method: "propagated" (arXiv 2408.10205) or "paper" (eq. 2.17 and 2.21), as in `knotwork.attribute`.
 
         Returns:
             The `Scores`.
         """
-        return attribute(self, as_dataset(data).X_train, method)
+        return attribute(self, self._rows(data)[0], method)
 
     def prune(
         self,
@@ -186,7 +209,7 @@ class KAN(NameableNetwork):
         """The network drawn with the curves of its edges, as one matplotlib Figure.
 
         Args:
-            data: the training data; curves are drawn over their range.
+            data: the training data, or inputs alone (batch, in_features); curves are drawn over their range.
             beta: contrast between strong and weak edges. The opacity of an edge is tanh(beta·score).
             title: text above the diagram.
             scale: size of the figure; 1 suits a page.
@@ -208,13 +231,13 @@ class KAN(NameableNetwork):
 
         if data is None:
             raise SpecError("plot() draws curves where the samples are, and a model keeps none: pass data=.")
-        data = as_dataset(data)
+        rows, names = self._rows(data)
         return diagram(
             self,
-            data.X_train,
+            rows,
             beta=beta,
-            input_names=data.input_names if input_names is None else input_names,
-            output_names=data.target_names if output_names is None else output_names,
+            input_names=names.get("input_names") if input_names is None else input_names,
+            output_names=names.get("output_names") if output_names is None else output_names,
             scores=scores,
             method=method,
             scale=scale,
@@ -231,7 +254,7 @@ class KAN(NameableNetwork):
             layer: number of the layer of edges, from 0.
             source: number of the node that the edge comes from.
             target: number of the sum that it leads to.
-            data: the training data.
+            data: the training data, or inputs alone (batch, in_features).
             candidates: named functions, of which the first three are drawn over the curve; `suggest_symbolic` gives
                 them.
 
@@ -242,9 +265,8 @@ class KAN(NameableNetwork):
 
         if data is None:
             raise SpecError("plot_edge() draws a curve where the samples are, and a model keeps none: pass data=.")
-        data = as_dataset(data)
-        names = data.input_names
-        return edge_curve(self, data.X_train, layer, source, target, candidates, input_names=names)
+        rows, names = self._rows(data)
+        return edge_curve(self, rows, layer, source, target, candidates, input_names=names.get("input_names"))
 
     def report(self, path: str | Path, data: object = None, **options: Any) -> Path:
         """Write one HTML page about the network, and return its path.
@@ -311,6 +333,12 @@ class KAN(NameableNetwork):
             SpecError: for wrong shapes.
         """
         return loss_and_grad(self, x, y)
+
+    def _rows(self, data: object) -> tuple[Tensor, dict[str, Any]]:
+        """The rows of inputs in the data, or the inputs themselves; and the names of inputs and outputs, if known."""
+        rows, dataset = input_rows(data, self.structure.in_features, "this KAN")
+        names = dataset and {"input_names": dataset.input_names, "output_names": dataset.target_names}
+        return rows, names or {}
 
     def save(self, path: str | Path) -> None:
         """Write structure and values to one safetensors file, which `knotwork.load` reads.

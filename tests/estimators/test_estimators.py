@@ -397,16 +397,31 @@ def test_numbers_as_objects_are_numbers():
     assert np.array_equal(model.predict(X), KANRegressor(random_state=0).fit(X, y).predict(X))
 
 
-@pytest.mark.parametrize("town", ["x", pd.Categorical(["x"] * 20), pd.Timestamp("2020-01-01")], ids=str)
-def test_columns_that_are_not_numbers_are_named_with_advice(town):
+@pytest.mark.parametrize(
+    ("town", "said"),
+    [
+        ("x", r"Column 'town' of X holds text \('x' in row 0.*one-hot.*OneHotEncoder"),
+        (pd.Categorical(["x"] * 20), r"Column 'town' of X holds categories \('x', 1 in all\).*OneHotEncoder"),
+        (
+            pd.Categorical([3, 4] * 10),
+            r"Column 'town' of X holds categories \(3, 4, .* if they are amounts, .astype\(fl",
+        ),
+        (pd.Timestamp("2020-01-01"), "Column 'town' of X holds dates: turn them into days since the first"),
+        (pd.Timedelta(days=1), "Column 'town' of X holds durations: turn them into numbers"),
+    ],
+    ids=["text", "categories", "numbered categories", "dates", "durations"],
+)
+def test_columns_that_are_not_numbers_are_named_with_advice(town, said):
     X, y = surface(20, 0)
     frame = pd.DataFrame(X, columns=list("abc")).assign(town=town)
-    with pytest.raises(DataError, match=r"text or dates \(columns 'town'\).*OneHotEncoder"):
+    with pytest.raises(DataError, match=said):
         KANRegressor().fit(frame, y)
+    with pytest.raises(DataError, match=said):
+        KANRegressor().fit(frame[["town"]], y)  # a table without numbers
 
 
 def test_text_is_also_refused_by_predict(regressor):
-    with pytest.raises(DataError, match="text or dates, but a KAN takes numbers"):
+    with pytest.raises(DataError, match=r"X\[:, 0\] holds text \('a' in row 0"):
         regressor.predict([["a", "b", "c"]])
 
 

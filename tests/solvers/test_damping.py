@@ -99,3 +99,10 @@ def test_changed_settings_take_effect(monkeypatch):
     monkeypatch.setattr("knotwork.solvers.acceleration.SOLVER", replace(SOLVER, largest_acceleration=1e-9))
     step = Step(torch.tensor([3.0, 4.0]), 1.0, lambda vector: vector / 2)
     assert torch.equal(accelerated_step(step, torch.ones(2)), step.vector)
+
+
+def test_a_decrease_that_was_not_predicted_lowers_the_damping_as_far_as_one_step_may():
+    surprised, expected = Damping(1.0), Damping(1.0)
+    surprised.accepted(1e200, 1e-200)
+    expected.accepted(1.0, 1.0)
+    assert surprised.value == expected.value < 1

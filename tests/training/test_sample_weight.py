@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 
 import knotwork as kw
-from knotwork.errors import TrainingError
+from knotwork.errors import DataError, TrainingError
 
 ONE_START = kw.LevenbergMarquardt(starts=1)
 
@@ -127,7 +128,6 @@ def test_weights_are_used_in_multilevel_fits_and_mini_batches():
     [
         ([1.0, 2.0], r"sample_weight has shape \(2,\), but the data has 60 training rows"),
         ([-1.0] * 60, "sample_weight holds numbers below zero"),
-        (["heavy"] * 60, "sample_weight does not hold numbers: could not convert"),
         ([0.0] * 60, "zero for every training row"),
     ],
 )
@@ -135,6 +135,15 @@ def test_impossible_weights_are_refused(weights, message):
     data, _ = rows()
     with pytest.raises(TrainingError, match=message):
         fitted(data, 1, sample_weight=weights)
+
+
+def test_weights_that_are_no_numbers_are_refused():
+    data, _ = rows()
+    with pytest.raises(DataError, match=r"sample_weight holds text \('heavy' in row 0"):
+        fitted(data, 1, sample_weight=["heavy"] * 60)
+    frame = pd.DataFrame(data.X_train.numpy())
+    with pytest.raises(DataError, match="X and sample_weight have the same row labels in different orders"):
+        fitted((frame, data.y_train), 1, sample_weight=pd.Series(1.0, index=frame.index[::-1]))
 
 
 def test_weights_are_refused_where_they_cannot_be_used():

@@ -1,8 +1,10 @@
 """Data sets: tables that are split for fitting, sampled functions, streams, and packaged tables."""
 
+from knotwork.data.arrays import table_of, tensor_of
 from knotwork.data.catalogue import PackagedTable, load_dataset, packaged_tables, read_packaged
-from knotwork.data.conversion import as_dataset, dataset_or_stream
+from knotwork.data.conversion import as_dataset, dataset_or_stream, input_rows, is_pair
 from knotwork.data.dataset import Dataset
+from knotwork.data.matrix import inputs_of
 from knotwork.data.parquet_stream import stream_parquet
 from knotwork.data.randomness import seeded
 from knotwork.data.sampling import sample
@@ -19,6 +21,9 @@ __all__ = [
     "Stream",
     "as_dataset",
     "dataset_or_stream",
+    "input_rows",
+    "inputs_of",
+    "is_pair",
     "load_dataset",
     "packaged_tables",
     "read_packaged",
@@ -26,4 +31,6 @@ __all__ = [
     "seeded",
     "stream_batches",
     "stream_parquet",
+    "table_of",
+    "tensor_of",
 ]

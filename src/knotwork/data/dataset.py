@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from knotwork.data.column_names import check_unique, check_units, listed, resolved_names, unknown_name, with_unit
-from knotwork.data.matrix import check_dtype, check_same_order, matching_columns, matrix
+from knotwork.data.matrix import check_dtype, check_same_order, matching_columns, matrix, plain_tensor
 from knotwork.data.randomness import seeded
 from knotwork.data.scaling import Scale, Scaling
 from knotwork.data.splitting import Rows, split_rows
@@ -66,6 +66,8 @@ class Dataset:
     units: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in TENSORS:
+            object.__setattr__(self, name, plain_tensor(getattr(self, name), name))
         for part in ("train", "val", "test"):
             X, y = getattr(self, f"X_{part}"), getattr(self, f"y_{part}")
             expected = (len(self.input_names), len(self.target_names))
@@ -239,6 +241,7 @@ class Dataset:
         train_rows, val_rows, test_rows = split_rows(len(X), test_size, validation_size, seeded(seed))
         test_part = (X[test_rows], y[test_rows])
         if given:
+            check_same_order(X_test, y_test, ("X_test", "y_test"))
             test_part = (matching_columns(X_test, "X_test", names), matching_columns(y_test, "y_test", target_names))
             if len(test_part[0]) != len(test_part[1]):
                 raise DataError(f"X_test has {len(test_part[0])} rows and y_test has {len(test_part[1])}.")

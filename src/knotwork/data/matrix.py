@@ -4,12 +4,12 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from knotwork.data.column_names import check_unique, listed, split_units
-from knotwork.data.column_values import numbers, rows_listed
+from knotwork.data.arrays import columns_by_name, subject, table_of
+from knotwork.data.column_names import listed, split_units
+from knotwork.data.column_values import rows_listed
 from knotwork.errors import DataError, KnotworkWarning
 
 
@@ -22,21 +22,15 @@ def matrix(
     `what` begins with y, an array of one axis is one column. Raises DataError unless all values are finite real
     numbers.
     """
-    if hasattr(values, "to_pandas"):  # tables of pyarrow and polars
-        values = values.to_pandas()
-    own = _own_names(values, what)
-    if own is not None and hasattr(values, "columns"):
-        columns = [numbers(values[column], f"Column '{column}' of {what}", first_row) for column in values.columns]
-        table = torch.stack(columns, dim=1) if columns else torch.empty(len(values), 0)
-    else:
-        table = _whole(values, what, own or names)
+    table, own = table_of(values, what, names, first_row)
     if table.ndim == 1 and what.startswith("y"):
         table = table[:, None]
-    if table.ndim != 2:
-        advice = f"for one column pass {what}[:, None]" if table.ndim == 1 else "flatten the other axes"
-        raise DataError(f"{what} has shape {tuple(table.shape)}, but needs rows and columns: {advice}.")
-    if not table.shape[0]:
+    if not len(table):
         raise DataError(f"{what} has no rows: there is nothing to learn from.")
+    if table.ndim != 2:
+        one_column = f"{what}.to_frame()" if hasattr(values, "to_frame") else f"{what}[:, None]"
+        advice = f"for one column pass {one_column}" if table.ndim == 1 else "flatten the other axes"
+        raise DataError(f"{what} has shape {tuple(table.shape)}, but needs rows and columns: {advice}.")
     if not table.shape[1]:
         raise DataError(f"{what} has {table.shape[0]} rows but no columns: at least one is needed.")
     check_finite(table, what, own or names, first_row)
@@ -50,11 +44,11 @@ def check_finite(table: Tensor, what: str, names: Sequence[str] | None = None, f
         return
     column = int(bad.any(dim=0).nonzero()[0])
     rows = bad[:, column].nonzero()[:, 0]
-    subject = what if names is None and table.shape[1] == 1 else _subject(what, names, column)
+    whose = what if names is None and table.shape[1] == 1 else subject(what, names, column)
     kind = "missing (NaN)" if table[rows, column].isnan().any() else "infinite"
     values, them = ("value", "it") if len(rows) == 1 else ("values", "them")
     where = rows_listed(rows.tolist(), first_row)
-    raise DataError(f"{subject} has {len(rows)} {kind} {values} (in {where}): drop or fill {them}.")
+    raise DataError(f"{whose} has {len(rows)} {kind} {values} (in {where}): drop or fill {them}.")
 
 
 def matching_columns(values: Any, what: str, names: tuple[str, ...]) -> Tensor:
@@ -63,17 +57,49 @@ def matching_columns(values: Any, what: str, names: tuple[str, ...]) -> Tensor:
     own = None if own is None else split_units(own)[0]
     if table.shape[1] != len(names):
         raise DataError(f"{what} has {table.shape[1]} columns, but the training rows have {len(names)}.")
-    if own is not None and hasattr(values, "columns") and set(own) == set(names) and own != names:
+    if columns_by_name(values, what) is not None and own is not None and set(own) == set(names) and own != names:
         raise DataError(f"The columns of {what} are in another order than those of the training rows: reorder them.")
     return table
 
 
-def check_same_order(X: Any, y: Any) -> None:
+def inputs_of(values: Any, columns: int, taker: str, names: Sequence[str] | None = None) -> Tensor:
+    """Rows X for a network of this number of inputs, as `matrix` gives them. `taker` is what takes them.
+
+    Raises DataError for another number of columns.
+    """
+    table, own = matrix(values, "X", names)
+    if table.shape[1] != columns:
+        came = f" ({listed(own)})" if own else ""
+        raise DataError(
+            f"X has {table.shape[1]} columns{came}, but {taker} takes {columns}: pass those of its fit, in their order."
+        )
+    return table
+
+
+def check_same_order(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> None:
     """Raises DataError where X and y are data frames with the same row labels in different orders."""
     if not (hasattr(X, "iloc") and hasattr(y, "iloc")) or len(X) != len(y) or X.index.equals(y.index):
         return
     if X.index.isin(y.index).all():
-        raise DataError("X and y have the same row labels in different orders: align them with y = y.loc[X.index].")
+        first, second = names
+        raise DataError(
+            f"{first} and {second} have the same row labels in different orders: align them with "
+            f"{second} = {second}.loc[{first}.index]."
+        )
+
+
+def plain_tensor(values: Any, what: str) -> Tensor:
+    """The tensor without a graph, and out of torch's inference mode, in which nothing can be trained.
+
+    Raises DataError for what is no tensor.
+    """
+    if not isinstance(values, Tensor):
+        kind = type(values).__name__
+        raise DataError(f"{what} has type {kind}, but a Dataset holds tensors: make it with Dataset.from_arrays.")
+    if values.is_inference():
+        with torch.inference_mode(False):
+            return values.clone()
+    return values.detach() if values.requires_grad else values
 
 
 def check_dtype(dtype: Any) -> None:
@@ -90,41 +116,3 @@ def warn_of_constants(table: Tensor, names: Sequence[str], what: str, consequenc
     if constant:
         text = f"{what} {listed(constant)} is constant over the training rows: {consequence}."
         warnings.warn(text, KnotworkWarning, stacklevel=4)
-
-
-def _own_names(values: Any, what: str) -> tuple[str, ...] | None:
-    """Column names of a data frame, or of a series that has a name."""
-    if hasattr(values, "columns") and hasattr(values, "__getitem__"):
-        names = tuple(str(name) for name in values.columns)
-        check_unique(names, f"The columns of {what}")
-        return names
-    name = getattr(values, "name", None) if hasattr(values, "to_numpy") else None
-    return None if name is None else (str(name),)
-
-
-def _whole(values: Any, what: str, names: Sequence[str] | None) -> Tensor:
-    """A float64 copy of a tensor, array, series or nested list, of any shape."""
-    if isinstance(values, Tensor):
-        if values.is_complex():
-            raise DataError(f"{what} holds complex numbers: pass their real and imaginary parts as two columns.")
-        return values.detach().to("cpu", torch.float64, copy=True)
-    if isinstance(values, np.ma.MaskedArray):
-        values = np.ma.filled(values.astype(np.float64), np.nan)
-    if hasattr(values, "isna"):
-        return numbers(values, _subject(what, names, 0))
-    try:
-        array = np.asarray(values)
-    except ValueError:
-        raise DataError(f"The rows of {what} differ in length: each needs one value for every column.") from None
-    if array.ndim == 0:
-        raise DataError(f"{what} has type {type(values).__name__}: pass an array, tensor, data frame or list of rows.")
-    if array.dtype.kind == "U" and not isinstance(values, np.ndarray):
-        array = np.array(values, dtype=object)  # NumPy would convert numbers to text where a column holds both
-    if array.dtype.kind in "iufb" or array.ndim != 2:
-        return numbers(array, what)
-    return torch.stack([numbers(array[:, j], _subject(what, names, j)) for j in range(array.shape[1])], dim=1)
-
-
-def _subject(what: str, names: Sequence[str] | None, column: int) -> str:
-    """The name of a column in a message, or its index where it has no name."""
-    return f"{what}[:, {column}]" if names is None or column >= len(names) else f"Column '{names[column]}' of {what}"

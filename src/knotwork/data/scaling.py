@@ -6,6 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from knotwork.data.arrays import table_of
 from knotwork.errors import DataError
 
 Scale = Literal["standard", "range", False]
@@ -34,7 +35,7 @@ class Scaling:
         return X * scale + center
 
     def _matched(self, X: Any) -> tuple[Tensor, Tensor, Tensor]:
-        X = torch.as_tensor(X)
+        X = X if isinstance(X, Tensor) else table_of(X, "X")[0]
         X = X if X.is_floating_point() else X.to(torch.float64)
         if X.ndim == 0 or X.shape[-1] != len(self.center):
             raise DataError(f"This scaling is for {len(self.center)} columns, got an array of shape {tuple(X.shape)}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, validate_data
 from torch import Tensor
 
-from knotwork.data import Dataset
+from knotwork.data import Dataset, tensor_of
 from knotwork.data.column_names import split_units
+from knotwork.data.matrix import check_same_order
 from knotwork.errors import DataError
-from knotwork.estimators.checks import check_settings, not_numbers
+from knotwork.estimators.checks import check_settings, numeric, refused
 from knotwork.estimators.fitted import FittedNetwork, unique
 from knotwork.estimators.importance import effects
 from knotwork.estimators.large_tables import adam
@@ -75,10 +77,16 @@ class KANEstimator(FittedNetwork):
     def _checked(self, X: Any, y: Any, sample_weight: Any, **checks: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """X (n, in), y and weights (n,) as arrays, without the rows of weight zero."""
         check_settings(self)
+        check_same_order(X, sample_weight, ("X", "sample_weight"))
+        X, why = numeric(X, "X")
         try:
             X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2, **checks)
         except (ValueError, TypeError) as error:
-            raise not_numbers(X, error) from error
+            raise refused(X, error, why) from error
+        if why is not None:
+            raise why
+        if sample_weight is not None and not isinstance(sample_weight, Real):
+            sample_weight = tensor_of(sample_weight, "sample_weight").numpy()
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         kept = weights > 0
         if not kept.any():

@@ -5,6 +5,11 @@ from __future__ import annotations
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from torch import Tensor
+
+from knotwork.data import table_of
+from knotwork.data.arrays import converted
 from knotwork.errors import DataError, TrainingError
 from knotwork.model import is_whole
 
@@ -38,14 +43,39 @@ def check_settings(estimator: KANEstimator) -> None:
         )
 
 
-def not_numbers(X: Any, error: Exception) -> Exception:
-    """scikit-learn's error, or for columns of text or dates one that says what to do with them."""
-    if not any(hint in str(error) for hint in ("could not convert string to float", "DateTime64DType")):
+def numeric(values: Any, what: str) -> tuple[Any, DataError | None]:
+    """A table as scikit-learn's own checks take it: float64, with the names of its columns; or why it holds no numbers.
+
+    What holds no numbers, and sparse matrices, come back as they are: scikit-learn says what it has against them.
+    """
+    if hasattr(values, "toarray") and hasattr(values, "nnz"):
+        return values, None
+    try:
+        table, names = table_of(values, what)
+    except DataError as error:
+        return values, error
+    if names is None or table.ndim != 2:
+        return table.numpy(), None
+    from pandas import DataFrame
+
+    return DataFrame(table.numpy(), columns=list(getattr(converted(values), "columns", names))), None
+
+
+def labels(y: Any) -> Any:
+    """Labels as scikit-learn takes them: a tensor as an array, anything else as it is."""
+    if not isinstance(y, Tensor):
+        return y
+    y = y.detach().cpu().resolve_neg()
+    return (y.double() if y.is_floating_point() else y).numpy()
+
+
+def refused(X: Any, error: Exception, why: DataError | None) -> Exception:
+    """What to raise where scikit-learn's checks raise `error`: that error, or `why` X holds no numbers.
+
+    scikit-learn prescribes its own errors for arrays of complex numbers and of objects.
+    """
+    named = why is not None and any(kind in str(why) for kind in ("text", "dates", "durations", "Column"))
+    if why is None or (isinstance(X, np.ndarray) and not named):
         return error
-    dtypes = getattr(X, "dtypes", None)
-    columns = [] if dtypes is None else [f"'{name}'" for name, kind in dtypes.items() if kind.kind not in "iufb"]
-    where = f" (columns {', '.join(columns[:8])})" if columns else ""
-    return DataError(
-        f"X holds text or dates{where}, but a KAN takes numbers: encode them first, for example with "
-        "make_column_transformer((OneHotEncoder(), columns), remainder='passthrough') in a pipeline."
-    )
+    encoded = "make_column_transformer((OneHotEncoder(), columns), remainder='passthrough')"
+    return DataError(f"{why} In a pipeline: {encoded}.") if "one-hot" in str(why) else why

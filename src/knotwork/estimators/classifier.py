@@ -14,8 +14,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from knotwork.data import tensor_of
+from knotwork.data.matrix import check_same_order
 from knotwork.errors import DataError
 from knotwork.estimators.base import KANEstimator
+from knotwork.estimators.checks import labels
 from knotwork.estimators.fitted import unique
 from knotwork.formulas import Formula
 from knotwork.keywords import check_keywords
@@ -94,7 +97,8 @@ class KANClassifier(ClassifierMixin, KANEstimator):
             TrainingError: A constructor argument is not possible.
             SpecError: `hidden`, `grid` and `k` describe no network.
         """
-        X, y, weights = self._checked(X, y, sample_weight)
+        check_same_order(X, y)
+        X, y, weights = self._checked(X, labels(y), sample_weight)
         check_classification_targets(y)
         self.classes_, places = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -115,7 +119,7 @@ class KANClassifier(ClassifierMixin, KANEstimator):
         Args:
             X: Inputs (n, in), an array or a data frame with the columns of the fit.
         """
-        outputs = self._values(self._rows(X))
+        outputs = self._predicted(X)
         return outputs[:, 0] if len(self.classes_) == 2 else outputs
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -132,7 +136,7 @@ class KANClassifier(ClassifierMixin, KANEstimator):
         Args:
             X: Inputs (n, in), an array or a data frame with the columns of the fit.
         """
-        outputs = torch.tensor(self._values(self._rows(X)))
+        outputs = torch.from_numpy(self._predicted(X))
         if len(self.classes_) == 2:
             outputs = torch.cat([torch.zeros_like(outputs), outputs], dim=1)
         return outputs.log_softmax(1).numpy()
@@ -145,6 +149,17 @@ class KANClassifier(ClassifierMixin, KANEstimator):
         """
         places = self.predict_log_proba(X).argmax(1)
         return self.classes_[places]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The share of rows whose class is predicted.
+
+        Args:
+            X: Inputs (n, in), an array or a data frame with the columns of the fit.
+            y: Their labels (n,).
+            sample_weight: How often each row counts, (n,). Default 1.
+        """
+        weights = None if sample_weight is None else tensor_of(sample_weight, "sample_weight").numpy()
+        return super().score(X, labels(y), weights)
 
     def formula(self, X: Any = None, lib: Iterable[str] | None = None) -> Formula:
         """The logits as formulas of the columns, one for each output, with their distance from the network (`gap`).
@@ -185,7 +200,7 @@ class KANClassifier(ClassifierMixin, KANEstimator):
         return list(self.classes_[1:] if len(self.classes_) == 2 else self.classes_)
 
     def _as_targets(self, y: Any) -> Tensor:
-        y = column_or_1d(y)
+        y = column_or_1d(labels(y))
         unknown = [label for label in dict.fromkeys(y.tolist()) if label not in self.classes_.tolist()]
         if unknown:
             raise DataError(f"y has the class {unknown[0]!r}, which was not among those of the fit.")

@@ -18,14 +18,14 @@ from torch import Tensor
 
 from knotwork.data import Dataset
 from knotwork.errors import DataError
-from knotwork.estimators.checks import not_numbers
+from knotwork.estimators.checks import numeric, refused
 from knotwork.estimators.importance import MEASURED
 from knotwork.estimators.settings import ESTIMATORS
 from knotwork.formulas import Formula
 from knotwork.kan import KAN
 from knotwork.keywords import check_keywords
-from knotwork.model import is_whole
-from knotwork.training import FitResult
+from knotwork.model import is_whole, outputs_of, warn_of_rows_beyond
+from knotwork.training import TRAINING, FitResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -163,10 +163,14 @@ class FittedNetwork(BaseEstimator, ABC):
     def _rows(self, X: Any) -> Tensor:
         """X (n, in), checked against the columns of the fit."""
         check_is_fitted(self)
+        X, why = numeric(X, "X")
         try:
-            return torch.tensor(validate_data(self, X, dtype=np.float64, reset=False))
+            rows = validate_data(self, X, dtype=np.float64, reset=False)
         except (ValueError, TypeError) as error:
-            raise not_numbers(X, error) from error
+            raise refused(X, error, why) from error
+        if why is not None:
+            raise why
+        return torch.tensor(rows)
 
     def _table(self, X: Any) -> Dataset:
         """The rows X with the network's outputs as targets, or the rows that were kept, with their targets."""
@@ -177,13 +181,21 @@ class FittedNetwork(BaseEstimator, ABC):
         values = torch.tensor(self._values(rows))
         return replace(self.rows_, X_train=rows, y_train=values, X_val=rows[:0], y_val=values[:0])
 
-    @torch.no_grad()
+    def _predicted(self, X: Any) -> np.ndarray:
+        """The network's outputs (n, K) for X, with a warning of rows that lie well beyond those of the fit."""
+        rows = self._rows(X)
+        warn_of_rows_beyond(self.model_, rows, self._names(), TRAINING.grid_beyond_rows / self._n_rows)
+        return self._values(rows)
+
     def _values(self, rows: Tensor) -> np.ndarray:
         """The network's outputs for rows (n, in): (n, K)."""
-        return torch.cat([self.model_(part) for part in rows.split(ESTIMATORS.rows_predicted_at_once)]).numpy()
+        return outputs_of(self.model_, rows).numpy()
+
+    def _names(self) -> Sequence[str]:
+        return list(getattr(self, "feature_names_in_", self.rows_.input_names))
 
     def _place(self, feature: int | str) -> int:
-        names: Sequence[str] = list(getattr(self, "feature_names_in_", self.rows_.input_names))
+        names = self._names()
         place = names.index(feature) if feature in names else feature
         if isinstance(place, str) or not is_whole(place) or not 0 <= place < len(names):
             raise DataError(f"there is no feature {feature!r}: give a number from 0 to {len(names) - 1}, or a name.")

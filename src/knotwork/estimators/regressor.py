@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from sklearn.base import MultiOutputMixin, RegressorMixin
-from sklearn.utils import check_array
 from torch import Tensor
 
+from knotwork.data import tensor_of
 from knotwork.data.column_names import default_target
+from knotwork.data.matrix import check_same_order, matrix
 from knotwork.errors import DataError
 from knotwork.estimators.base import KANEstimator
+from knotwork.estimators.checks import numeric
 from knotwork.estimators.settings import ESTIMATORS
 from knotwork.formulas import Formula
 from knotwork.keywords import check_keywords
@@ -99,11 +101,15 @@ class KANRegressor(RegressorMixin, MultiOutputMixin, KANEstimator):
             SpecError: `hidden`, `grid` and `k` describe no network.
         """
         table = y
+        check_same_order(X, y)
+        y, why = numeric(y, "y")
         X, y, weights = self._checked(X, y, sample_weight, multi_output=True, y_numeric=True)
         if y.dtype.kind not in "iufb":
             raise DataError(
                 f"y holds {y.dtype} values, but a regressor predicts numbers: labels are for KANClassifier."
             )
+        if why is not None:
+            raise why
         self._flat = y.ndim == 1
         x, targets, weights = (torch.tensor(v, dtype=torch.float64) for v in (X, y.reshape(len(X), -1), weights))
         unit = targets.abs().amax(0).clamp_min(1e-300)  # squares of very large and very small numbers stay finite
@@ -125,8 +131,19 @@ class KANRegressor(RegressorMixin, MultiOutputMixin, KANEstimator):
         Raises:
             DataError: X has other columns, or values that are not finite.
         """
-        outputs = self._values(self._rows(X))
+        outputs = self._predicted(X)
         return outputs[:, 0] if self._flat else outputs
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """r² of the predictions for X, the mean over targets where there are several.
+
+        Args:
+            X: Inputs (n, in), an array or a data frame with the columns of the fit.
+            y: Their targets (n,) or (n, targets).
+            sample_weight: How often each row counts, (n,). Default 1.
+        """
+        weights = None if sample_weight is None else tensor_of(sample_weight, "sample_weight").numpy()
+        return super().score(X, numeric(y, "y")[0], weights)
 
     def formula(self, X: Any = None, y: Any = None, lib: Iterable[str] | None = None) -> Formula:
         """The network as a formula of the columns: a `Formula` with its distance from the network (`gap`).
@@ -153,8 +170,7 @@ class KANRegressor(RegressorMixin, MultiOutputMixin, KANEstimator):
         return outputs
 
     def _as_targets(self, y: Any) -> Tensor:
-        y = check_array(y, dtype="float64", ensure_2d=False, input_name="y")
-        return torch.tensor(y.reshape(len(y), -1))
+        return matrix(y, "y")[0]
 
     def _page(self) -> dict[str, Any]:
         return {}

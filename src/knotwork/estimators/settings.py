@@ -18,9 +18,6 @@ class EstimatorSettings:
     hidden_nodes_of_batches: int = 64
     """Hidden nodes of `hidden="auto"` with mini-batches of Adam, where the table is large. Chosen, not measured."""
 
-    rows_predicted_at_once: int = 16_384
-    """Rows that one forward pass takes in `predict`. Limits memory; results do not depend on it."""
-
     rows_of_importance: int = 2000
     """Rows on which feature importances are estimated, at most. Chosen: the sampling error of a share is then about
     2 %; not measured."""

@@ -24,7 +24,7 @@ from knotwork.formulas.uncertainty import (
     correlations,
     quantile,
 )
-from knotwork.formulas.values import columns_of
+from knotwork.formulas.values import columns_of, plain_column
 from knotwork.keywords import check_keywords
 from knotwork.model import is_whole
 
@@ -255,13 +255,17 @@ class Formula:
         )
 
     def numpy(self) -> Callable[..., Any]:
-        """A function of one array for each of `variables`. Several outputs are stacked on the last axis."""
+        """A function of one array or number for each of `variables`. Several outputs are stacked on the last axis."""
         from knotwork.expressions import to_numpy
 
         functions = [to_numpy(e, self.variables) for e in self.expressions]
-        if len(functions) == 1:
-            return functions[0]
-        return lambda *columns: np.stack([f(*columns) for f in functions], axis=-1)
+
+        def evaluate(*columns: Any) -> Any:
+            arrays = [plain_column(column) for column in columns]
+            values = [function(*arrays) for function in functions]
+            return values[0] if len(values) == 1 else np.stack(values, axis=-1)
+
+        return evaluate
 
     def to_dict(self) -> dict[str, Any]:
         """All that the formula holds, as lists, dicts, texts and numbers for JSON. `from_dict` reads it."""

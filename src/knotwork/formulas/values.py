@@ -1,15 +1,15 @@
 """Values of expressions on rows of a data set, or on columns by name."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from knotwork.data import Dataset
+from knotwork.data import Dataset, tensor_of
+from knotwork.data.arrays import column_of, columns_by_name, is_single
 from knotwork.data.column_names import listed, split_units, unknown_name
-from knotwork.data.column_values import numbers
 from knotwork.data.matrix import check_finite, matrix
 from knotwork.errors import DataError
 
@@ -34,9 +34,8 @@ def columns_of(X: Any, variables: Sequence[str], used: Collection[str]) -> tuple
     With numbers alone, or nothing, n is 1 and the shape is (). Where names are given, variables that are not `used` may
     be missing; they are then zeros. Raises DataError for other columns, and for entries that are not finite numbers.
     """
-    if hasattr(X, "to_pandas"):
-        X = X.to_pandas()
-    if not hasattr(X, "keys") or getattr(X, "ndim", 2) == 1:
+    X = columns_by_name(X, "X") or X
+    if not isinstance(X, Mapping):
         table, _ = matrix(X, "X", variables)
         if table.shape[1] != len(variables):
             raise DataError(
@@ -49,9 +48,10 @@ def columns_of(X: Any, variables: Sequence[str], used: Collection[str]) -> tuple
         if name in used and name not in named:
             raise DataError(unknown_name(name, list(named), "column"))
     given = [name for name in variables if name in named] or list(named)[:1]
-    single = [name for name in given if np.ndim(X[named[name]]) == 0]
+    single = [name for name in given if is_single(X[named[name]])]
     columns = {
-        name: numbers([X[named[name]]] if name in single else X[named[name]], f"Column '{name}' of X") for name in given
+        name: column_of([X[named[name]]] if name in single else X[named[name]], f"Column '{name}' of X")
+        for name in given
     }
     lengths = {len(column) for name, column in columns.items() if name not in single} or {1}
     if len(lengths) > 1:
@@ -62,3 +62,11 @@ def columns_of(X: Any, variables: Sequence[str], used: Collection[str]) -> tuple
         check_finite(torch.stack(list(columns.values()), dim=1), "X", given)
     none = torch.zeros(n, dtype=torch.float64)
     return {name: columns.get(name, none) for name in variables}, (n,) if len(single) < len(given) else ()
+
+
+def plain_column(values: Any) -> Any:
+    """A number, or an array as it is in the floating-point types that formulas are computed in, else as float64."""
+    if is_single(values):
+        return values.item() if isinstance(values, Tensor) else values
+    kept = type(values) is np.ndarray and values.dtype in (np.float32, np.float64) and values.dtype.isnative
+    return values if kept else tensor_of(values, "a column").numpy()

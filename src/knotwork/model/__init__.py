@@ -15,6 +15,7 @@ from knotwork.model.layer import KANLayer
 from knotwork.model.mlp import MLP
 from knotwork.model.module_parameters import ModuleParameters, evaluating, why_not_by_rows, why_not_together
 from knotwork.model.network import KANNetwork
+from knotwork.model.prediction import outputs_of, predict, warn_of_rows_beyond
 from knotwork.model.settings import MODEL
 from knotwork.model.spec import NamedEdge, Spec, is_whole, parse_width
 from knotwork.model.taylor import derivatives
@@ -39,7 +40,9 @@ __all__ = [
     "loss_and_grad",
     "node_ranges",
     "normal_equations",
+    "outputs_of",
     "parse_width",
+    "predict",
     "read",
     "restore",
     "rows_at_once",
@@ -47,6 +50,7 @@ __all__ = [
     "sweep",
     "trace",
     "vjp",
+    "warn_of_rows_beyond",
     "why_not_by_rows",
     "why_not_together",
 ]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from knotwork.data import table_of
 from knotwork.errors import SpecError
 from knotwork.functions import named_function
 from knotwork.kernels import basis, basis_with_slope
@@ -155,7 +156,7 @@ def loss_and_grad(network: KANNetwork, x: Tensor, y: Tensor) -> tuple[Tensor, tu
     """Mean squared error and its gradients in the order of `parameters()`; `KAN.loss_and_grad` says more."""
     known = known_network(network)
     rows, x = x, network.select_inputs(x)
-    y = y.to(x.dtype)
+    y = (y if isinstance(y, Tensor) else table_of(y, "y")[0]).to(x)
     expected = (len(x), sum(network.structure.width[-1]))
     y = y.unsqueeze(-1) if y.ndim == 1 else y
     if x.ndim != 2 or y.shape != expected:

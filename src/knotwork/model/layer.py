@@ -241,6 +241,7 @@ class KANLayer(TensorsInUse):
         places = [(s, t) for s, t, _, _ in self.named]
         return places.index((source, target)) if (source, target) in places else None
 
+    @torch.inference_mode(False)
     def name_edge(self, source: int, target: int, function: str, constants: Tensor, trainable: bool = True) -> None:
         """Replace an edge by c·f(a·x + b) + d, in place. Its spline is kept for `unname_edge`.
 
@@ -263,6 +264,7 @@ class KANLayer(TensorsInUse):
         self.mask[source, target] = 0
         self._sort()
 
+    @torch.inference_mode(False)
     def unname_edge(self, source: int, target: int) -> None:
         """Make a named edge the spline it was before, in place. Other edges do not change."""
         place = self.named_at(source, target)
@@ -329,6 +331,7 @@ class KANLayer(TensorsInUse):
         low, high = torch.where(flat, low - 0.5, low), torch.where(flat, high + 0.5, high)
         self.set_knots(adaptive_knots(x, low, high, self.grid, self.k, grid_eps))
 
+    @torch.inference_mode(False)
     def refine(self, grid: int) -> None:
         """Use more grid intervals for every input, in place.
 

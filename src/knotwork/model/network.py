@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import Self
 
+from knotwork.data import table_of
 from knotwork.errors import SpecError
 from knotwork.keywords import check_keywords
 from knotwork.model.layer import KANLayer
@@ -35,6 +36,7 @@ class KANNetwork(nn.Module):
     fitted: Tensor
     layers: Layers
 
+    @torch.inference_mode(False)  # a network that is built in inference mode could not be trained outside of it
     def __init__(self, spec: Spec, init: str = "paper", generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.structure = spec
@@ -90,17 +92,17 @@ class KANNetwork(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The outputs (..., outputs) for x (..., in_features); SpecError for another number of columns."""
+        """The outputs (..., outputs) for x (..., in_features), a tensor or other array; SpecError for other columns."""
         values = self.select_inputs(x)
         for l, layer in enumerate(self.layers):
             values = self.combine(l + 1, layer(values))
         return values
 
     def select_inputs(self, x: Tensor) -> Tensor:
-        """The columns of x that are in use, in the network's dtype; SpecError for another number of columns."""
+        """The columns of x (any array) in use, in the network's dtype; SpecError for another number of columns."""
         spec = self.structure
         if not isinstance(x, Tensor):
-            raise SpecError(f"this KAN takes a tensor but got {type(x).__name__}: pass torch.as_tensor(...) of it.")
+            x = table_of(x, "x")[0].to(self.fitted.device)
         if x.ndim == 0 or x.shape[-1] != spec.in_features:
             came = "a single number" if x.ndim == 0 else f"{x.shape[-1]} input columns (shape {tuple(x.shape)})"
             raise SpecError(
@@ -126,6 +128,7 @@ class KANNetwork(nn.Module):
             its.freeze_like(mine)
         return other.train(self.training)
 
+    @torch.inference_mode(False)
     def refine(self, grid: int) -> Self:
         """A copy with finer grids that computes the same function (grid extension, eq. 2.16 of Liu et al. 2024).
 

@@ -22,5 +22,12 @@ class ModelSettings:
     probed_rows: int = 4
     """Rows on which a module is tried before second-order steps. Chosen: a few, so that the trial costs nothing."""
 
+    rows_predicted_at_once: int = 16_384
+    """Rows of a prediction that pass through the layers together. Bounds memory; results do not depend on it. Chosen,
+    not measured."""
+
+    columns_listed: int = 5
+    """Inputs that a warning of rows beyond those of the fit describes one by one. Chosen, not measured."""
+
 
 MODEL = ModelSettings()

@@ -8,6 +8,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from knotwork.data import table_of
 from knotwork.drawing.curves import thinned
 from knotwork.drawing.figure import Sheet, write
 from knotwork.errors import SpecError
@@ -115,7 +116,7 @@ def telling_beta(scores: Scores) -> float:
 
 def rows_of(network: KANNetwork, x: Tensor, verb: str) -> Tensor:
     """x as rows on the device of the network; SpecError where there are no rows."""
-    x = x if isinstance(x, Tensor) else torch.as_tensor(np.asarray(x))
+    x = x if isinstance(x, Tensor) else table_of(x, "x")[0]
     if x.ndim != 2 or not len(x):
         raise SpecError(
             f"{verb} draws curves over rows of data, but x has shape {tuple(x.shape)}. "

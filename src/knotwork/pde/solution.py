@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from knotwork.data import tensor_of
+from knotwork.data.arrays import is_single
 from knotwork.errors import SpecError
 from knotwork.kan import KAN
 from knotwork.keywords import check_keywords
@@ -151,7 +153,7 @@ class Solution:
                 f"a solution takes {len(names)} coordinates, {', '.join(names)}, but got {len(coordinates)}."
             )
         tensors = any(isinstance(c, Tensor) for c in coordinates)
-        columns = torch.broadcast_tensors(*(torch.as_tensor(c, dtype=torch.float64) for c in coordinates))
+        columns = torch.broadcast_tensors(*map(_coordinate, coordinates))
         found = self.fields(torch.stack([c.reshape(-1) for c in columns], dim=1))
         shaped = {name: v.reshape(columns[0].shape) for name, v in found.items()}
         values = shaped if tensors else {name: v.numpy()[()] for name, v in shaped.items()}
@@ -238,6 +240,13 @@ class Solution:
             f"{unknowns}{known}residual {self.residual:.2g} where solved{elsewhere}; "
             f"{self.parameters} parameters, {self.steps} steps in {self.seconds:.2g} s\nstopped: {self.stop_reason}"
         )
+
+
+def _coordinate(values: Any) -> Tensor:
+    """Values of one coordinate, a number or any array, as float64."""
+    if is_single(values):
+        return torch.tensor(float(values), dtype=torch.float64)
+    return tensor_of(values, "a coordinate")
 
 
 def residual_of(problem: Problem, model: KAN, x: Tensor, unknowns: Tensor) -> Tensor:

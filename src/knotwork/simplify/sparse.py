@@ -31,6 +31,7 @@ from knotwork.training.objective import Loss
 from knotwork.training.optimizers import optimizer_of
 from knotwork.training.options import elsewhere
 from knotwork.training.resuming import question
+from knotwork.training.weights import weighs_pair
 
 
 def _elsewhere(verb: str, name: str, value: object) -> str | None:
@@ -98,11 +99,12 @@ def fit_sparse(
         raise TrainingError(f"sparsity={sparsity!r} is not possible: give a positive number, such as 1e-3.")
     asked = optimizer_of(optimizer, starts=SIMPLIFICATION.starts)
     options = FitOptions(asked, steps, loss, 0.0, lamb_l1, 1.0, update_grid, grid_eps, patience, sample_weight, seed)
-    ended = {}
+    ended, rows = {}, as_dataset(data)
     given = {"sparsity": sparsity, "node_threshold": node_threshold, "edge_threshold": edge_threshold}
     asked = partial(question, "fit_sparse", [model], data, options, **given)
+    fitted_to = data if weighs_pair(data, sample_weight) else rows
     with reporting(progress, callback) as reporter, journal_in(checkpoint, asked) as journal:
-        search = _Search(as_dataset(data), options, reporter, journal, model.parameters_in_use())
+        search = _Search(rows, fitted_to, options, reporter, journal, model.parameters_in_use())
         try:
             search.run(model.copy(), float(sparsity), (node_threshold, edge_threshold))
         except KeyboardInterrupt:  # between two fits
@@ -129,10 +131,12 @@ def _strengths(sparsity: float) -> Iterator[float]:
 class _Search:
     """The best network so far, and `lowest`: the validation error for the next one to reach with `n_parameters`.
 
-    `stopped` is the fit that Ctrl-C or a callback ended; nothing more is fitted then.
+    `data` are the rows that scores are computed on, `fitted_to` the data that fits take. `stopped` is the fit that
+    Ctrl-C or a callback ended; nothing more is fitted then.
     """
 
     data: Dataset
+    fitted_to: object
     options: FitOptions
     reporter: Reporter
     journal: Journal
@@ -164,7 +168,7 @@ class _Search:
         taken = self.history[-1].step if self.history else 0
         steps = steps if self.options.steps is None else self.options.steps
         options = replace(self.options, lamb=sparsity, steps=steps, restart=restart)
-        result = fit_with(network, self.data, options, self.reporter, self.journal.part())
+        result = fit_with(network, self.fitted_to, options, self.reporter, self.journal.part())
         self.history += [replace(r, step=r.step + taken, seconds=r.seconds + self.spent) for r in result.history]
         self.spent += result.seconds
         if result.stopped_by_caller:

@@ -35,7 +35,7 @@ class Damping:
 
     def accepted(self, decrease: float, predicted: float) -> None:
         """Record an accepted step: the decrease of the objective, and the one that the quadratic model predicted."""
-        share = decrease / max(predicted, 1e-300)
+        share = min(decrease / max(predicted, 1e-300), 1.0)  # from there on the factor is the smallest
         factor = max(1 / SOLVER.largest_damping_decrease, 1 - (2 * share - 1) ** 3)
         self.value = max(self.value * factor, self.least)
         self.growth, self.rejections = SOLVER.damping_growth, 0

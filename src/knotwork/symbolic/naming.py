@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from knotwork.data import Dataset, as_dataset
+from knotwork.data import Dataset, as_dataset, input_rows
 from knotwork.errors import SpecError
 from knotwork.formulas.candidates import Candidate, Candidates, candidates
 from knotwork.formulas.goals import goal_of, targets_of
@@ -31,12 +31,16 @@ def edge_samples(network: KANNetwork, edge: Edge, data: object = None) -> tuple[
     network.spec.check_edge(l, i, j)
     with torch.no_grad():
         if data is not None:
-            layer = trace(network, as_dataset(data).X_train[: SYMBOLIC.edge_rows]).layers[l]
+            layer = trace(network, _inputs(network, data)[0][: SYMBOLIC.edge_rows]).layers[l]
             return layer.inputs[:, i], layer.edges[:, i, j]
         layer = network.layers[l]
         low, high = (float(v[i]) for v in grid_range(layer.knots, layer.k))
         line = torch.linspace(low, high, SYMBOLIC.rows_without_data, dtype=layer.knots.dtype)
         return line, layer.edges(line[:, None].expand(-1, layer.in_features))[:, i, j]
+
+
+def _inputs(network: KANNetwork, data: object) -> tuple[Tensor, Dataset | None]:
+    return input_rows(data, network.structure.in_features, "this KAN")
 
 
 def suggest_symbolic(
@@ -62,7 +66,8 @@ def suggest_symbolic(
     table = candidates(*edge_samples(network, edge, data), select_functions(lib), edge)
     if layer or data is None:
         return table
-    return replace(table, input_name=as_dataset(data).input_names[network.spec.inputs[source]])
+    known = _inputs(network, data)[1]
+    return replace(table, input_name=known.input_names[network.spec.inputs[source]]) if known else table
 
 
 def fix_symbolic(

@@ -20,7 +20,7 @@ from knotwork.training.likelihood import CrossEntropy
 from knotwork.training.number_range import check_range
 from knotwork.training.objective import Loss, Objective, cross_entropy, make_objective, mean_squared_error
 from knotwork.training.optimizers import OptimizerLike, Task
-from knotwork.training.options import FitOptions, chosen, elsewhere
+from knotwork.training.options import FitOptions, chosen, elsewhere, refuse_inference
 from knotwork.training.resuming import fit_journal, result_as_value, result_of
 from knotwork.training.settings import TRAINING
 from knotwork.training.standardization import Standardization, dtype_of, in_own_units, is_free, standardized
@@ -58,13 +58,15 @@ def fit(
 
     Args:
         model: a KAN, or any torch module that maps (n, inputs) to (n, outputs). Errors are those of evaluation mode.
-        data: a `Dataset`, a pair (X, y) of arrays, a dict in pykan's form, a `Stream` or a torch DataLoader.
+        data: a `Dataset`, a pair (X, y) of arrays or tables, a dict in pykan's form, a `Stream`, or batches (x, y): a
+            torch DataLoader or a list.
         optimizer: a value such as kw.LevenbergMarquardt(starts=8), kw.LBFGS(), kw.Adam(lr=1e-3) or
             kw.TorchOptimizer(torch.optim.SGD, lr=0.1); "lm", "lbfgs", "adam" or a class of torch.optim, with default
             settings; "auto": "lm" for a KAN of at most 3,000 parameters and not too many rows, else "adam".
         steps: largest number of steps; None: 100 for "lm" and "lbfgs", 2,000 for gradient steps.
         loss: "mse"; "cross_entropy" for labels from 0 (one output is the logit of label 1, several are those of their
-            labels, and errors are those of probabilities); or a function of (outputs, targets).
+            labels, and errors are those of probabilities); or a function of (outputs, targets) that returns one number,
+            a tensor with derivatives.
         lamb: weight of the penalty of eq. 2.20 (Liu et al. 2024), which makes a KAN sparse, for targets
             with mean 0 and standard deviation 1: the same value means the same for every target. Labels have no unit.
         lamb_l1: weight of the L1 norms in it (μ1 of eq. 2.20).
@@ -107,6 +109,8 @@ def fit(
         return fit_with(model, data, options, reporter, journal)
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def fit_with(
     model: nn.Module, data: object, options: FitOptions, reporter: Reporter, journal: Journal | None = None
 ) -> FitResult:
@@ -116,6 +120,7 @@ def fit_with(
         return result_of(journal.value, model)
     began = time.perf_counter() - journal.seconds
     generator = seeded(options.seed)
+    refuse_inference(model)
     data, weights = weighed(data, options.sample_weight)
     rows = as_dataset(data)
     own, size = dtype_of(model), sum(p.numel() for p in model.parameters())

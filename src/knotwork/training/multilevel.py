@@ -19,6 +19,7 @@ from knotwork.training.optimizers import OptimizerLike
 from knotwork.training.options import FitOptions, elsewhere
 from knotwork.training.resuming import question
 from knotwork.training.settings import TRAINING
+from knotwork.training.weights import weighs_pair
 
 
 @explained_keywords(elsewhere)
@@ -93,7 +94,7 @@ def fit_levels(
 ) -> FitResult:
     """`fit_multilevel` as a part of a larger calculation with its `reporter`; its levels are parts of the `journal`."""
     journal = journal or Journal()
-    data = dataset_or_stream(data)
+    data = data if weighs_pair(data, options.sample_weight) else dataset_or_stream(data)
     level = model.copy()
     if isinstance(grids, str):
         if grids != "auto":

@@ -94,6 +94,8 @@ def make_objective(
         raise TrainingError(
             f"loss={loss!r} is not known; pass 'mse', 'cross_entropy' or a function of (outputs, targets)."
         )
+    if isinstance(loss, type):
+        raise TrainingError(f"loss= is the class {loss.__name__}: pass an instance of it, {loss.__name__}().")
     for name, value in (("lamb", lamb), ("lamb_l1", lamb_l1), ("lamb_entropy", lamb_entropy)):
         if not (isinstance(value, Real) and value >= 0):
             raise TrainingError(f"{name}={value!r} is not possible: a penalty's weight must be 0 or positive.")
@@ -104,4 +106,28 @@ def make_objective(
     if weighted and callable(loss):
         raise TrainingError("sample_weight= needs loss='mse' or 'cross_entropy': a function counts rows itself.")
     penalty = Penalty(lamb * spread, lamb_l1, lamb_entropy * spread) if lamb else None
-    return Objective(loss if callable(loss) else LOSSES[loss], penalty, weighted)
+    known = LOSSES[loss] if isinstance(loss, str) else next((one for one in LOSSES.values() if one is loss), None)
+    return Objective(known or _one_number(loss), penalty, weighted)  # type: ignore[arg-type]
+
+
+def _one_number(loss: Loss) -> Loss:
+    """The user's loss, as a number with derivatives; TrainingError where it returns anything else."""
+
+    def checked(outputs: Tensor, targets: Tensor) -> Tensor:
+        value = loss(outputs, targets)
+        advice = "such as (outputs - targets).abs().mean()"
+        if not isinstance(value, Tensor):
+            raise TrainingError(
+                f"loss= returned a {type(value).__name__}: return a tensor computed by torch, {advice}."
+            )
+        if value.numel() != 1 or value.is_complex():
+            kind = "complex numbers" if value.is_complex() else f"a tensor of shape {tuple(value.shape)}"
+            raise TrainingError(f"loss= returned {kind}: return one real number, {advice}.")
+        if torch.is_grad_enabled() and outputs.requires_grad and not value.requires_grad:
+            raise TrainingError(
+                f"loss= returned a number without derivatives by the outputs: compute it by torch, {advice}, without "
+                "detach() and item()."
+            )
+        return value.reshape(())
+
+    return checked

@@ -54,6 +54,15 @@ def elsewhere(verb: str, name: str, value: object) -> str | None:
     return f"{name}={value!r} is pykan's name: here it is {PYKAN[name]}={value!r}." if name in PYKAN else None
 
 
+def refuse_inference(model: nn.Module) -> None:
+    """Raise TrainingError for a model that was made in torch's inference mode, whose parameters cannot be changed."""
+    if any(values.is_inference() for values in (*model.parameters(), *model.buffers())):
+        raise TrainingError(
+            f"this {type(model).__name__} was made or changed inside torch.inference_mode, where tensors can never be "
+            "trained: do that outside of it, or inside torch.no_grad."
+        )
+
+
 def chosen(
     model: nn.Module, data: Dataset | Stream, objective: Objective, options: FitOptions
 ) -> tuple[Optimizer, str]:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from knotwork.data import Dataset, Stream, as_dataset, dataset_or_stream
+from knotwork.data import Dataset, Stream, as_dataset, dataset_or_stream, tensor_of
 from knotwork.errors import CheckpointError
 from knotwork.journal import Journal, Value, digest_of, journal_in
 from knotwork.model import KANNetwork
@@ -65,7 +65,7 @@ def question(
     found = dataset_or_stream(data)
     asked = {"the calculation": calculation, "the network": "; ".join(map(_structure, models)), "data": _data(found)}
     if options.sample_weight is not None:
-        asked["sample_weight"] = digest_of(torch.as_tensor(options.sample_weight))
+        asked["sample_weight"] = digest_of(tensor_of(options.sample_weight, "sample_weight"))
     for name, value in {**{f.name: getattr(options, f.name) for f in fields(options)}, **more}.items():
         if name not in ("sample_weight", "restart"):
             text = repr(optimizer_of(value) if name == "optimizer" else value)

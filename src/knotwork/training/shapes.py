@@ -19,6 +19,7 @@ from knotwork.training.optimizers import OptimizerLike
 from knotwork.training.options import FitOptions, elsewhere
 from knotwork.training.resuming import question
 from knotwork.training.settings import TRAINING
+from knotwork.training.weights import weighs_pair
 
 
 @explained_keywords(elsewhere)
@@ -82,7 +83,7 @@ def fit_shapes(
         raise TrainingError(
             f"fit_shapes() compares KANs, but got {other or 'none'}: pass models such as [kw.KAN(...), ...]."
         )
-    data = as_dataset(data)
+    data = data if weighs_pair(data, sample_weight) else as_dataset(data)
     grids = [int(grids)] if is_whole(grids) else list(grids)  # type: ignore[call-overload]
     if not grids or any(not is_whole(g) or g < 1 for g in grids) or sorted(set(grids)) != grids:
         raise TrainingError(f"grids={grids!r} must be whole numbers from coarse to fine, such as (5, 10, 20).")

@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-
+from knotwork.data import table_of, tensor_of
 from knotwork.errors import SpecError
 from knotwork.keywords import check_keywords
 
@@ -164,8 +163,8 @@ def data(points: object, values: object, *, field: str | None = None, weight: fl
         >>> measured = pde.data([[0.1, 0.5], [0.9, 0.5]], [1.21, 1.34])
     """
 
-    measured = torch.as_tensor(values, dtype=torch.float64).reshape(-1)
-    n = len(torch.as_tensor(points))
+    measured, (at, _) = tensor_of(values, "values of data()").reshape(-1), table_of(points, "points of data()")
+    n = len(at)
     if len(measured) != n or not bool(measured.isfinite().all()):
         came = f"{len(measured)} values for {n} points" if len(measured) != n else "values that are not finite"
         raise SpecError(f"data() got {came}: pass one finite value for every point.")
@@ -173,7 +172,7 @@ def data(points: object, values: object, *, field: str | None = None, weight: fl
     def residual(context: EvaluationContext) -> Any:
         return context.field(field).value - context.measured(measured)
 
-    return Condition("data", residual, (), points, weight)
+    return Condition("data", residual, (), at, weight)
 
 
 @check_keywords

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.quasirandom import SobolEngine
 
+from knotwork.data import table_of
 from knotwork.errors import SpecError
 from knotwork.pde.problems.conditions import Condition
 from knotwork.pde.problems.problem import Problem
@@ -112,7 +113,7 @@ def condition_points(problem: Problem, condition: Condition, n: int, seed: int) 
 
 def as_points(points: object, problem: Problem, what: str) -> Tensor:
     """Points of the user's as a tensor (n, coordinates); SpecError for other shapes and values that are not finite."""
-    found = torch.as_tensor(points, dtype=torch.float64)
+    found, _ = table_of(points, what)
     if found.ndim == 1 and len(problem.domain) == 1:
         found = found.unsqueeze(1)
     if found.ndim != 2 or found.shape[1] != len(problem.domain) or not len(found):

@@ -1,0 +1,79 @@
+"""Predictions of a network for rows of any kind, and the warning of rows beyond those of the fit."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from knotwork.data import inputs_of
+from knotwork.errors import KnotworkWarning
+from knotwork.model.network import KANNetwork
+from knotwork.model.settings import MODEL
+
+BEYOND = {
+    "linear": "curves continue there as straight lines",
+    "zero": "splines are zero there",
+    "constant": "curves continue there as constants",
+}
+
+
+def predict(network: KANNetwork, X: Any) -> np.ndarray:
+    """Outputs for the rows X, (n,) for one output and (n, outputs) for several; `KAN.predict` says more."""
+    rows = inputs_of(X, network.structure.in_features, "this KAN")
+    warn_of_rows_beyond(network, rows)
+    values = outputs_of(network, rows).numpy()
+    return values[:, 0] if values.shape[1] == 1 else values
+
+
+@torch.no_grad()
+def outputs_of(network: KANNetwork, rows: Tensor) -> Tensor:
+    """The outputs (n, outputs) on the CPU for rows (n, in_features), computed in parts."""
+    device = network.fitted.device
+    return torch.cat([network(part.to(device)).cpu() for part in rows.split(MODEL.rows_predicted_at_once)])
+
+
+def warn_of_rows_beyond(
+    network: KANNetwork, rows: Tensor, names: Sequence[str] | None = None, margin: float = 0.0
+) -> None:
+    """Warn once, with counts, of rows (n, in_features) outside of the grids, which cover the rows of the fit.
+
+    Values beyond a grid by less than `margin`, a share of its length, are no reason to warn. Inputs of which all edges
+    are named or removed have no grid. A network that was never fitted has seen no rows.
+    """
+    if not bool(network.fitted):
+        return
+    beyond, parts = torch.zeros(len(rows), dtype=torch.bool), []
+    for column, low, high in _grids(network):
+        values, room = rows[:, column], margin * (high - low)
+        outside = (values < low - room) | (values > high + room)
+        if bool(outside.any()):
+            beyond |= outside
+            name = f"x_{column + 1}" if names is None else names[column]
+            ends = f"{float(values.min()):.4g} to {float(values.max()):.4g}, grid {low:.4g} to {high:.4g}"
+            parts.append(f"{name} in {int(outside.sum()):,} ({ends})")
+    if parts:
+        count, more = int(beyond.sum()), len(parts) - MODEL.columns_listed
+        shown = "; ".join(parts[: MODEL.columns_listed]) + (f"; and {more} more inputs" if more > 0 else "")
+        what = BEYOND.get(network.structure.extrapolation)
+        lie = "rows lies" if count == 1 else "rows lie"
+        warnings.warn(
+            f"{count:,} of {len(rows):,} {lie} outside the grids, which cover the rows of the fit: "
+            f"{shown}{f'; {what}' if what else ''}.",
+            KnotworkWarning,
+            stacklevel=4,
+        )
+
+
+def _grids(network: KANNetwork) -> list[tuple[int, float, float]]:
+    """Column, and lowest and highest value of its grid, for each input that leads to a spline."""
+    layer, found = network.layers[0], []
+    ends = layer.knots[:, [layer.k, -layer.k - 1]].cpu()
+    room = 4 * torch.finfo(ends.dtype).eps * ends.abs().amax(1)  # for rounding to the type of the network
+    for place, column in enumerate(network.structure.inputs):
+        if bool((layer.mask[place] > 0).any()):
+            low, high = ends[place].tolist()
+            found.append((column, low - float(room[place]), high + float(room[place])))
+    return found
