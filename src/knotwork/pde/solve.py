@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from os import PathLike
 from typing import Any
 
 import numpy as np
 import torch
 
+from knotwork.journal import journal_in
 from knotwork.kan import KAN
 from knotwork.keywords import check_keywords
 from knotwork.pde.arguments import check_choices, check_counts, check_network, check_windows
 from knotwork.pde.problems.points import domain_points
 from knotwork.pde.problems.problem import Problem
+from knotwork.pde.question import question
 from knotwork.pde.solution import Estimate, Solution, other_points
 from knotwork.pde.solving.optimizers import chosen_optimizer
 from knotwork.pde.solving.standard_errors import standard_errors
@@ -52,6 +55,7 @@ def solve(
     tolerance: float | None = None,
     progress: bool | None = None,
     callback: Callback | None = None,
+    checkpoint: str | PathLike[str] | None = None,
 ) -> Solution:
     """The solution of a differential equation: a network fitted to its residual and its conditions by least squares.
 
@@ -86,10 +90,14 @@ def solve(
         progress: whether to show how far it is; None shows it on a terminal and in notebooks.
         callback: called with an `Event` as each stage begins and after every step, whose `record` is a `Step`.
             Returning True stops without a further step and keeps the best solution so far.
+        checkpoint: a file in which the state is kept every few seconds, such as "heat.kw". After a kill, Ctrl-C or a
+            stop by the callback the same call goes on from there and ends with the same numbers. The file is refused
+            for another call. None: nothing is kept.
 
     Raises:
         SpecError: for a problem, a network or a combination of arguments that cannot be solved.
         TrainingError: for settings that are not possible, and for optimisers or numbers in them that have no use here.
+        CheckpointError: for a checkpoint that cannot be written, is damaged, or belongs to another calculation.
 
     Example:
         >>> from knotwork import pde
@@ -97,7 +105,6 @@ def solve(
         >>> solution.relative_l2 < 1e-3
         True
     """
-    began = time.perf_counter()
     windows = windows.tolist() if isinstance(windows, np.ndarray) else windows
     check_counts(starts=starts, steps=steps, points=points, windows=windows)
     chosen, starts = chosen_optimizer(optimizer, starts, tolerance)
@@ -118,12 +125,19 @@ def solve(
             start = KAN(list(width or ()), first_grid, k, seed=seed, base="zero")
         check_network(problem, start)
         start, placed = set_to_domain(start, problem, intervals), intervals
-    with reporting(progress, callback) as reporter:
+    settings = {"rank": rank, "grid": intervals, "starts": starts, "windows": edges, **vars(options)}
+    with (
+        reporting(progress, callback) as reporter,
+        journal_in(checkpoint, partial(question, problem, start, settings)) as journal,
+    ):
         parts = solve_windows(
-            problem, start, strategy, edges, lambda window: WindowRun(options, window, reporter, began),
+            problem, start, strategy, edges, lambda window: WindowRun(options, window, reporter, journal),
             keep_knots=model is not None, intervals=placed,
         )  # fmt: skip
-    return verified(with_errors(solution_of(problem, parts, time.perf_counter() - began)))
+        solution = verified(with_errors(solution_of(problem, parts)))
+        if not solution.stop.by_caller:
+            journal.finish(drop_parts=False)
+        return replace(solution, seconds=journal.seconds)
 
 
 def strategy_for(problem: Problem, products: bool, finest: int, starts: int, options: Options) -> tuple[Strategy, int]:
@@ -134,8 +148,8 @@ def strategy_for(problem: Problem, products: bool, finest: int, starts: int, opt
     return CoarseToFine(options, grids, starts), grids[0]
 
 
-def solution_of(problem: Problem, parts: list[Part], seconds: float) -> Solution:
-    """The solution that the time windows make together."""
+def solution_of(problem: Problem, parts: list[Part]) -> Solution:
+    """The solution that the time windows make together, but for its errors and the time that it took."""
     system = parts[-1].system
     unknowns = {
         name: Estimate(float(value), float(error))
@@ -158,7 +172,7 @@ def solution_of(problem: Problem, parts: list[Part], seconds: float) -> Solution
         stop=ended.reason,
         stop_reason=ended.sentence,
         steps=sum(part.run.steps for part in parts),
-        seconds=seconds,
+        seconds=float("nan"),
         history=tuple(step for part in parts for step in part.run.history),
     )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from knotwork.pde.settings import PDE
 from knotwork.pde.solving.hidden_grids import update_hidden_grids
 from knotwork.pde.solving.system import System
-from knotwork.solvers import EachStep, Ended, StopReason
+from knotwork.solvers import EachStep, Ended, Keeper, StopReason
 from knotwork.training import LBFGS, Adam
 
 
@@ -18,6 +20,7 @@ def minimise(
     steps: int,
     update_grid: bool = True,
     each_step: EachStep | None = None,
+    keeper: Keeper | None = None,
 ) -> Ended:
     """Minimise the objective of a system in place by L-BFGS or Adam; the number of steps and why it ended."""
     parameters = torch.nn.Parameter(system.get())
@@ -35,7 +38,17 @@ def minimise(
         parameters.grad = 2 * system.vjp(residuals)
         return system.objective(residuals)
 
-    for taken in range(1, steps + 1):
+    begin = 1
+    if kept := None if keeper is None else keeper.resume():
+        begin = kept["step"] + 1
+        system.restore(kept["system"])
+        parameters.data.copy_(system.get())
+        stepper.load_state_dict(kept["optimizer"])
+
+    def state() -> dict[str, Any]:
+        return {"step": taken, "system": system.state(), "optimizer": stepper.state_dict()}
+
+    for taken in range(begin, steps + 1):
         before = system.get()
         try:
             loss = float(stepper.step(closure))  # type: ignore[arg-type]
@@ -53,6 +66,8 @@ def minimise(
             parameters.data.copy_(system.get())
             stepper.state.clear()  # what it knows of the curvature holds for the old grids
         stop = each_step(taken, loss) if each_step is not None else None
+        if keeper is not None:
+            keeper.keep(state, at_once=stop is not None)
         if stop:
             return stop.after(taken)
     return Ended(steps, StopReason.STEP_LIMIT, f"the limit of {steps} steps was reached")

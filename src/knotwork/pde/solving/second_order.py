@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from knotwork.pde.settings import PDE
@@ -11,6 +13,7 @@ from knotwork.solvers import (
     SOLVER,
     EachStep,
     Ended,
+    Keeper,
     NormalEquations,
     Options,
     Problem,
@@ -30,6 +33,7 @@ def levenberg_marquardt(
     target: float = 0.0,
     update_grid: bool = True,
     each_step: EachStep | None = None,
+    keeper: Keeper | None = None,
 ) -> Ended:
     """Minimise the objective of a system in place, by the steps of `knotwork.solvers.gauss_newton`.
 
@@ -44,6 +48,7 @@ def levenberg_marquardt(
         target: objective at which only rounding errors are left.
         update_grid: whether hidden grids are adapted to the values at the points.
         each_step: called after every accepted step with its number and the objective; a `Stop` ends it.
+        keeper: keeps the state of the loop, and gives the one to go on from.
 
     Returns:
         The number of accepted steps and why it ended.
@@ -53,7 +58,7 @@ def levenberg_marquardt(
     tolerance = PDE.tolerance if tolerance is None else tolerance
     patience = PDE.patience if patience is None else patience
     options = Options(steps=steps, tolerance=tolerance, patience=patience, target=target, keep_best=True)
-    return gauss_newton(SystemProblem(system, update_grid), options, each_step)
+    return gauss_newton(SystemProblem(system, update_grid), options, each_step, keeper)
 
 
 class SystemProblem(Problem):
@@ -74,6 +79,14 @@ class SystemProblem(Problem):
         self.residuals = self.system.residuals()
         self.loss = self.system.objective(self.residuals)
         self.start = self.system.get()
+
+    def kept(self) -> dict[str, Any]:
+        return {"state": self.system.state(), "loss": self.loss, "waited": self.waited}
+
+    def resume(self, kept: dict[str, Any]) -> None:
+        self.system.restore(kept["state"])
+        self.begin()
+        self.loss, self.waited = kept["loss"], kept["waited"]
 
     def linearise(self) -> NormalEquations:
         self.start = self.system.get()

@@ -41,7 +41,7 @@ class CoarseToFine:
             starts = self.starts if run.begin(f"best of {self.starts} starts") else 1  # one makes no step
             generator = torch.Generator().manual_seed(self.options.seed)
             system, steps, interrupted = best_start(
-                start, lambda network: self._system(problem, network, unknowns), starts, generator
+                start, lambda network: self._system(problem, network, unknowns), starts, generator, run.journal.part()
             )
             run.solved = steps > 0
             if interrupted:

@@ -7,6 +7,7 @@ from math import inf, isnan
 
 import torch
 
+from knotwork.journal import Journal
 from knotwork.kan import KAN
 from knotwork.model import KANNetwork
 from knotwork.pde.problems.problem import Problem
@@ -45,11 +46,12 @@ def draw_first_values(network: KANNetwork, generator: torch.Generator) -> None:
 
 
 def best_start(
-    model: KAN, make: Callable[[KAN], System], starts: int, generator: torch.Generator
+    model: KAN, make: Callable[[KAN], System], starts: int, generator: torch.Generator, journal: Journal
 ) -> tuple[System, int, bool]:
     """The best of several random starts, by successive halving: a few steps each, then the better half goes on.
 
-    The second value is the number of steps of all starts together, the third whether Ctrl-C ended it.
+    Each of them after each round is a part of the `journal`. The second value is the number of steps of all starts
+    together, the third whether Ctrl-C ended it.
     """
     candidates = []
     for _ in range(starts):
@@ -59,11 +61,18 @@ def best_start(
     steps, taken, interrupted = PDE.first_start_steps, 0, False
     while len(candidates) > 1 and not interrupted:
         for system in candidates:
+            part = journal.part()
+            if part.done:
+                state, more = part.value
+                system.restore(state)
+                taken += more
+                continue
             system.balance()
             ended = levenberg_marquardt(system, steps=steps)
             taken, interrupted = taken + ended.steps, ended.reason is StopReason.INTERRUPTED
             if interrupted:
                 break
+            part.finish((system.state(), ended.steps))
         candidates.sort(key=lambda system: _or_infinite(system.comparable_objective()))
         candidates, steps = candidates[: (len(candidates) + 1) // 2], PDE.further_start_steps
     return candidates[0], taken, interrupted

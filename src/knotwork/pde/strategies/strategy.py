@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import astuple, dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from knotwork.journal import Journal
 from knotwork.kan import KAN
 from knotwork.pde.problems.problem import Problem
 from knotwork.pde.settings import PDE
@@ -49,8 +51,9 @@ class WindowRun:
     window's network is as it was drawn.
     """
 
-    def __init__(self, options: Options, window: int, reporter: Reporter, began: float) -> None:
-        self.options, self.window, self.reporter, self.began = options, window, reporter, began
+    def __init__(self, options: Options, window: int, reporter: Reporter, journal: Journal) -> None:
+        self.options, self.window, self.reporter = options, window, reporter
+        self.began, self.journal = time.perf_counter() - journal.seconds, journal.part()
         self.history: list[Step] = []
         self.steps = 0
         self.solved = False
@@ -74,19 +77,28 @@ class WindowRun:
 
     def minimise(self, system: System, title: str, tolerance: float | None = None, patience: int | None = None) -> None:
         """Minimise the objective of a system in place, by the optimiser asked for."""
-        optimizer, steps = self.options.optimizer, self.options.steps
-        if not self.begin(title, steps):
+        keeper = _Minimisation(self, system, self.journal.part())
+        if keeper.part.done:
+            self.ended = keeper.result()
+        elif not self.begin(f"{title}{keeper.again}", self.options.steps):
             return
+        else:
+            self._minimise(system, keeper, tolerance, patience)
+            if not self.stopped:
+                keeper.finish(self.ended)
+        self.steps += self.ended.steps
+        self.solved |= self.ended.steps > 0 or self.ended.converged
+
+    def _minimise(self, system: System, keeper: _Minimisation, tolerance: float | None, patience: int | None) -> None:
+        optimizer, steps = self.options.optimizer, self.options.steps
         each_step = self._each_step(system.network.spec.grid)
         if isinstance(optimizer, LevenbergMarquardt):
             tolerance = optimizer.tolerance if tolerance is None else tolerance
             self.ended = levenberg_marquardt(
-                system, steps=steps, tolerance=tolerance, patience=patience, each_step=each_step
+                system, steps=steps, tolerance=tolerance, patience=patience, each_step=each_step, keeper=keeper
             )
         else:
-            self.ended = minimise(system, optimizer, steps=steps, each_step=each_step)
-        self.steps += self.ended.steps
-        self.solved |= self.ended.steps > 0 or self.ended.converged
+            self.ended = minimise(system, optimizer, steps=steps, each_step=each_step, keeper=keeper)
 
     def _each_step(self, grid: int) -> EachStep:
         def each_step(step: int, objective: float) -> Stop | None:
@@ -95,6 +107,46 @@ class WindowRun:
             return self.reporter(step, record)
 
         return each_step
+
+
+class _Minimisation:
+    """One minimisation as a part of the journal: its loop, its history and its result."""
+
+    def __init__(self, run: WindowRun, system: System, part: Journal) -> None:
+        self.run, self.system, self.part, self.before = run, system, part, len(run.history)
+
+    @property
+    def again(self) -> str:
+        """What the title of a minimisation says that goes on."""
+        return f", resumed at step {self.part.value['loop']['step']}" if self.part.known else ""
+
+    def resume(self) -> Any | None:
+        """The state of the loop, after the history before it was read."""
+        kept = self.part.value
+        if kept is None:
+            return None
+        self.run.history += [Step(*step) for step in kept["history"]]
+        return kept["loop"]
+
+    def keep(self, state: Callable[[], Any], at_once: bool = False) -> None:
+        """Keep the state of the loop and the history, if it is time to, or `at_once`."""
+        self.part.keep(lambda: {"history": self._history(), "loop": state()}, at_once)
+
+    def finish(self, ended: Ended) -> None:
+        """Keep the result."""
+        ends = [ended.steps, ended.reason.name, ended.sentence]
+        self.part.finish({"history": self._history(), "ended": ends, "state": self.system.state()})
+
+    def result(self) -> Ended:
+        """How the minimisation ended, after its history was read and its result was put into the system."""
+        kept = self.part.value
+        self.run.history += [Step(*step) for step in kept["history"]]
+        self.system.restore(kept["state"])
+        steps, reason, sentence = kept["ended"]
+        return Ended(steps, StopReason[reason], sentence)
+
+    def _history(self) -> list[tuple[Any, ...]]:
+        return [astuple(step) for step in self.run.history[self.before :]]
 
 
 class Strategy(Protocol):
