@@ -57,8 +57,9 @@ class KAN(NameableNetwork):
         init: initial values: "power" (arXiv 2509.03417) or "paper" (section 2.2). A KAN is fitted as a whole, often
             from small shapes, and "power" reached lower errors there; the default of a single `KANLayer` is "paper".
         grid_range: fixes the input grids; without it the first fit places them over the data.
-        extrapolation: outside its grid a spline continues as a straight line ("linear"), falls to zero ("zero") or
-            raises an error ("error").
+        extrapolation: outside its grid a spline continues as a straight line ("linear"), an edge keeps its value at the
+            end ("constant"), a spline falls to zero ("zero"), or an error is raised ("error"). Named edges are not
+            changed.
         dtype: float64 by default, since second-order steps need it to reach the accuracy splines allow; a single
             `KANLayer` takes torch's default, as the layers around it do.
 

@@ -75,6 +75,8 @@ def _scipy_column(x, t, k, derivative, extrapolation):
         return covered[:, None] * evaluate(more, np.clip(x, t[0], t[-1]), derivative)[:, k : len(more) - 2 * k - 1]
     inside = np.clip(x, t[k], t[-k - 1])
     values = evaluate(t, inside, derivative)
+    if extrapolation == "constant":
+        return values if derivative == 0 else (x == inside)[:, None] * values
     if derivative == 0:
         return values + (x - inside)[:, None] * evaluate(t, inside, 1)
     return values if derivative == 1 else (x == inside)[:, None] * values
@@ -86,9 +88,13 @@ def base_derivative(base, order, modules):
     return sympy.lambdify(Z, sympy.diff(BASES[base], Z, order), modules)
 
 
-def sympy_base(x, knots, k, base, derivative):
+def sympy_base(x, knots, k, base, derivative, extrapolation="linear"):
     """Derivatives by x of b((x - centre) / half the length of the grid) in float64, in the shape of x."""
     x, low, high = x.double(), knots[:, k].double(), knots[:, -k - 1].double()
+    if extrapolation == "constant":
+        inside = torch.minimum(torch.maximum(x, low), high)
+        values = sympy_base(inside, knots, k, base, derivative)
+        return values if derivative == 0 else torch.where(x == inside, values, 0.0)
     half = (high - low) / 2
     values = base_derivative(base, derivative, "numpy")(((x - (low + high) / 2) / half).numpy())
     return torch.as_tensor(values).expand(x.shape) / half**derivative
@@ -100,7 +106,7 @@ def twin(x, coefficients, base_weights, knots, k, base, extrapolation, derivativ
     factor = torch.ones_like(x).double() if scale is None else scale.double()
     flat = coefficients.flatten(0, 1)
     (splines, base_values), (slopes, base_slopes) = (
-        (scipy_basis(x, knots, k, d, extrapolation), sympy_base(x, knots, k, base, d))
+        (scipy_basis(x, knots, k, d, extrapolation), sympy_base(x, knots, k, base, d, extrapolation))
         for d in (derivative, derivative + 1)
     )
     by_spline, by_base = (gradient @ flat.T).reshape(splines.shape), gradient @ base_weights.T

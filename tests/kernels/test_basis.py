@@ -1,4 +1,4 @@
-"""Every basis kernel: SciPy's BSpline on the grid, three types of extrapolation, gradients by x."""
+"""Every basis kernel: SciPy's BSpline on the grid, every type of extrapolation, gradients by x."""
 
 import math
 import warnings
@@ -22,7 +22,7 @@ KERNELS = [
     pytest.param(compiled, id="compiled", marks=pytest.mark.skipif(compiled is None, reason="built without compiler")),
 ]
 every_kernel = pytest.mark.parametrize("kernel", KERNELS)
-every_extrapolation = pytest.mark.parametrize("extrapolation", ["linear", "zero", "error"])
+every_extrapolation = pytest.mark.parametrize("extrapolation", ["linear", "constant", "zero", "error"])
 
 
 def assert_close(actual, expected, dtype):
@@ -76,7 +76,7 @@ def test_sums_to_one_and_slopes_to_zero(kernel, dtype, k):
 
 
 @every_kernel
-@pytest.mark.parametrize("extrapolation", ["linear", "zero"])
+@pytest.mark.parametrize("extrapolation", ["linear", "constant", "zero"])
 @pytest.mark.parametrize("k", [2, 3, 5])
 def test_first_and_second_derivatives_are_those_of_finite_differences(kernel, extrapolation, k):
     """By autograd, between the knots (at a knot the k-th derivative is discontinuous)."""
@@ -193,7 +193,7 @@ def test_the_error_for_a_sample_outside_the_grid_names_the_sample(kernel):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"extrapolation": "cubic"}, "extrapolation is 'cubic'. Use one of 'linear', 'zero', 'error'."),
+        ({"extrapolation": "cubic"}, "extrapolation is 'cubic'. Use one of 'linear', 'constant', 'zero', 'error'."),
         ({"derivative": -1}, "order k = 3 and derivative = -1 must both be 0 or more."),
         ({"x": torch.zeros(4, 2)}, "x has shape (4, 2) and knots (3, 12)."),
         ({"x": torch.zeros(3)}, "x has shape (3,) and knots (3, 12)."),

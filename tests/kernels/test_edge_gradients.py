@@ -23,7 +23,8 @@ def leaves_of(tensors):
 
 @pytest.mark.parametrize("scaled", [False, True])
 @pytest.mark.parametrize(
-    ("k", "base", "extrapolation"), [(3, "silu", "linear"), (4, "sine", "zero"), (5, "silu", "zero")]
+    ("k", "base", "extrapolation"),
+    [(3, "silu", "linear"), (4, "sine", "zero"), (5, "silu", "zero"), (3, "silu", "constant")],
 )
 def test_gradients_are_those_of_finite_differences(edge_sums, k, base, extrapolation, scaled):
     """Of the sums and of their gradients, by every argument, in the grid and outside."""
@@ -53,7 +54,7 @@ layers = st.fixed_dictionaries(
 ways = st.fixed_dictionaries(
     {
         "base": st.sampled_from(["silu", "identity", "sine", "zero"]),
-        "extrapolation": st.sampled_from(["linear", "zero"]),
+        "extrapolation": st.sampled_from(["linear", "constant", "zero"]),
         "derivative": st.integers(0, 4),
     }
 )

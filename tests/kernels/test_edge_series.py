@@ -26,7 +26,7 @@ layers = st.fixed_dictionaries(
 ways = st.fixed_dictionaries(
     {
         "base": st.sampled_from(["silu", "identity", "sine", "zero"]),
-        "extrapolation": st.sampled_from(["linear", "zero"]),
+        "extrapolation": st.sampled_from(["linear", "constant", "zero"]),
         "derivatives": st.sampled_from([[0], [0, 1, 1, 2], [2, 0, 3, 1], [0, 4, 4]]),
     }
 )
@@ -54,7 +54,7 @@ def test_rows_and_gradients_are_those_of_the_definition(edge_series, dtype, laye
             assert relative_error(one, other) < EQUAL[dtype]
 
 
-@pytest.mark.parametrize(("k", "extrapolation"), [(3, "linear"), (4, "zero")])
+@pytest.mark.parametrize(("k", "extrapolation"), [(3, "linear"), (4, "zero"), (3, "constant")])
 def test_gradients_are_those_of_finite_differences_twice(edge_series, k, extrapolation):
     knots = make_knots(k, 3, 2)
     x = torch.tensor([[-1.31, 1.17], [-0.77, 0.13], [0.55, -0.21]], dtype=torch.float64)

@@ -22,7 +22,7 @@ from tests.kernels.cases import (
     twin,
 )
 
-both_ways_out = pytest.mark.parametrize("extrapolation", ["linear", "zero"])
+both_ways_out = pytest.mark.parametrize("extrapolation", ["linear", "constant", "zero"])
 every_order = pytest.mark.parametrize("k", range(8))
 GRIDS = [(1, "even"), (5, "uneven"), (20, "even"), (20, "uneven"), (200, "even"), (200, "uneven")]
 
@@ -104,8 +104,8 @@ def test_derivatives_at_the_last_knot_are_those_of_the_last_interval(edge_sums, 
 @every_dtype
 @both_ways_out
 @every_order
-def test_far_outside_the_grid_the_curve_is_a_line_or_zero(edge_sums, dtype, extrapolation, k):
-    """A straight line through value and slope at the end of the grid, or zero beyond the last knot."""
+def test_far_outside_the_grid_the_curve_is_a_line_constant_or_zero(edge_sums, dtype, extrapolation, k):
+    """A straight line through value and slope at the end of the grid, this value, or zero beyond the last knot."""
     knots = make_knots(k, 5, 2, dtype=dtype)
     sizes = torch.tensor([1.01, 1.5, 3.0, 20.0, 1e4, 1e30], dtype=dtype)
     x = torch.cat([-sizes, sizes])[:, None].expand(-1, 2)
@@ -114,6 +114,8 @@ def test_far_outside_the_grid_the_curve_is_a_line_or_zero(edge_sums, dtype, extr
         splines = scipy_basis(x, knots, k, derivative, extrapolation)
         expected = torch.einsum("nib,ibo->no", splines, coefficients.double())
         y = edge_sums(x, coefficients, base_weights, knots, k, "identity", extrapolation, derivative).double()
+        if derivative and extrapolation == "constant":
+            assert not y.any()
         assert ((y - expected).abs().amax(1) <= BOUND[dtype] * expected.abs().amax(1)).all()
         if derivative > 1 and extrapolation == "linear":
             assert not y.any()
@@ -208,6 +210,9 @@ def check(edge_sums, knots, k, tensors, gradient, base="silu", extrapolation="li
     [
         (1, 1, 1, 5, 3, "silu", "linear", 0, False),
         (2, 40, 2, 5, 3, "sine", "zero", 0, True),
+        (129, 5, 8, 20, 3, "silu", "constant", 0, True),
+        (64, 3, 1, 5, 4, "sine", "constant", 2, False),
+        (65, 2, 3, 5, 3, "silu", "constant", 1, True),
         (127, 3, 7, 1, 2, "silu", "linear", 1, False),
         (128, 17, 8, 20, 4, "identity", "zero", 0, False),
         (129, 2, 9, 10, 5, "zero", "linear", 0, True),
@@ -335,7 +340,7 @@ def test_inconsistent_shapes_are_refused(edge_sums, changes, shape):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"extrapolation": "cubic"}, "extrapolation is 'cubic'. Use one of 'linear', 'zero', 'error'."),
+        ({"extrapolation": "cubic"}, "extrapolation is 'cubic'. Use one of 'linear', 'constant', 'zero', 'error'."),
         ({"derivative": -1}, "order k = 3 and derivative = -1 must both be 0 or more."),
         ({"k": -1}, "order k = -1 and derivative = 0 must both be 0 or more."),
         ({"k": 6}, "12 knots an input are too few for order 6: pass at least 14."),

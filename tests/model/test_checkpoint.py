@@ -4,7 +4,6 @@ import json
 import pickle
 import struct
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from safetensors.torch import load_file, save_file
 import knotwork as kw
 from knotwork.errors import CheckpointError, KnotworkError
 from knotwork.model import read
+from knotwork.model.checkpoint import _digest
 from tests.model.networks import every_kind, random_network, rows
 
 SAVED = Path(__file__).parents[1] / "saved"
@@ -212,9 +212,9 @@ def test_an_edited_file_is_refused(what, saved):
     refused(saved, "was changed or damaged after it was saved; save it again.")
 
 
-def forge(path, spec, state):
+def forge(path, spec, state, form="2"):
     """A file with a valid digest for any structure and values, as an attacker would make it."""
-    kw.save(SimpleNamespace(state_dict=lambda: state, spec=SimpleNamespace(to_json=lambda: spec)), path)
+    save_file(state, path, metadata={"knotwork": form, "spec": spec, "sha256": _digest(spec, state)})
 
 
 def test_a_forged_file_without_changes_loads(tmp_path):
@@ -266,6 +266,116 @@ def test_forged_text_and_values_are_refused(tmp_path):
     ):
         forge(tmp_path / "m", network.spec.to_json(), wrong)
         refused(tmp_path / "m", f"the values in {str(tmp_path / 'm')!r} do not fit its structure: ")
+
+
+def damaged(state):
+    """Values that no network has, by what is wrong with them."""
+    every = {name: value.clone() for name, value in state.items()}
+    floats = [name for name, value in every.items() if value.is_floating_point() and value.numel()]
+
+    def put(name, place, number):
+        changed = every[name].clone()
+        changed.view(-1)[place] = number
+        return {**every, name: changed}
+
+    for name in floats:
+        for number in (float("nan"), float("inf"), -float("inf")):
+            yield (
+                f"{name.split('.')[2]} of layer {name.split('.')[1]} hold NaN or infinite values",
+                put(name, -1, number),
+            )
+        for other in (
+            torch.complex64,
+            torch.float32,
+            torch.float16,
+            torch.bfloat16,
+            torch.int64,
+            torch.bool,
+        ):
+            yield f"must be of type torch.float64, but they are {other}", {**every, name: every[name].to(other)}
+        yield f"of shape {tuple(every[name].shape)}", {**every, name: every[name].flatten()}
+        yield f"of shape {tuple(every[name].shape)}", {**every, name: every[name][:-1]}
+        yield "the file holds none", {other: value for other, value in every.items() if other != name}
+    for number in (-1.0, 0.5, 2.0, 1e-300):
+        yield "mask of layer 1 may hold only 0 and 1", put("layers.1.mask", 1, number)
+    yield "mask of layer 0 must be 0 where an edge is named", put("layers.0.mask", 1, 1.0)
+    knots = every["layers.0.knots"]
+    for changed in (knots.flip(1), 0 * knots, knots[:, [0, 1, 3, 2, *range(4, knots.shape[1])]]):
+        yield "knots of layer 0 must increase", {**every, "layers.0.knots": changed}
+    for scale in (1.7e308 / knots.abs().max(), 1e-309):  # both signs, so that their difference is infinite
+        yield "too far apart or too close together to compute with", {**every, "layers.0.knots": scale * knots}
+    for name in ("more", "layers.0.weights", "layers.7.mask", "layers.-1.knots"):
+        yield f"no layer of this network has {name!r}", {**every, name: torch.zeros(1)}
+    for value in (torch.zeros(()), torch.tensor([True]), torch.tensor(1)):
+        yield "'fitted' must be one truth value", {**every, "fitted": value}
+
+
+@pytest.mark.parametrize("form", ["1", "2"])
+def test_values_that_no_network_has_are_refused_under_a_right_digest(form, tmp_path):
+    network = random_network(4)
+    state = network.state_dict()
+    if form == "1":
+        state = {name: value for name, value in state.items() if not name.endswith("kept")}
+    forge(tmp_path / "m", network.spec.to_json(), state, form)
+    assert kw.load(tmp_path / "m")(rows(network)).equal(network(rows(network)))
+    tried = 0
+    for message, values in damaged(state):
+        forge(tmp_path / "m", network.spec.to_json(), {name: v.contiguous() for name, v in values.items()}, form)
+        assert refused(tmp_path / "m", message).startswith(f"the values in {str(tmp_path / 'm')!r} do not fit its ")
+        tried += 1
+    assert tried > 100
+
+
+@pytest.mark.parametrize(
+    ("edge", "message"),
+    [
+        ({"function": 3}, "is no named edge"),
+        ({"trainable": "yes"}, "is no named edge"),
+        ({"more": 1}, "unexpected keyword"),
+        ({"layer": 0.0}, "cannot be interpreted as an integer"),
+        ({"function": "not known here"}, "no function 'not known here'"),
+    ],
+)
+def test_named_edges_of_other_types_are_refused(edge, message, tmp_path):
+    network = kw.KAN([1, 1], seed=0)
+    network.fix_symbolic(0, 0, 0, "sin", params=(1.0, 0.0, 1.0, 0.0))
+    fields = json.loads(network.spec.to_json())
+    fields["named"] = [{**fields["named"][0], **edge}]
+    forge(tmp_path / "m", json.dumps(fields), network.state_dict())
+    refused(tmp_path / "m", message)
+    fields["named"] = 2 * json.loads(network.spec.to_json())["named"]
+    forge(tmp_path / "m", json.dumps(fields), network.state_dict())
+    refused(tmp_path / "m", "edge (0, 0, 0) has two names: give it one.")
+
+
+def test_a_grid_range_that_the_dtype_cannot_hold_is_refused(tmp_path):
+    network = kw.KAN([1, 1], seed=0, dtype=torch.float32)
+    fields = {**json.loads(network.spec.to_json()), "grid_range": [0.0, 1e-300]}
+    forge(tmp_path / "m", json.dumps(fields), network.state_dict())
+    refused(tmp_path / "m", "grid_range=(0.0, 1e-300) is no range of numbers of type torch.float32.")
+
+
+def test_a_network_that_load_would_refuse_is_not_saved(tmp_path):
+    network = kw.KAN([2, 1], seed=0)
+    with torch.no_grad():
+        network.layers[0].coefficients[0, 0, 0] = float("nan")
+    kw.save(kw.KAN([2, 1], seed=1), tmp_path / "m")
+    before = (tmp_path / "m").read_bytes()
+    with pytest.raises(CheckpointError) as caught:
+        kw.save(network, tmp_path / "m")
+    assert str(caught.value) == (
+        "this network cannot be saved: coefficients of layer 0 hold NaN or infinite values. "
+        "torch.save(model.state_dict()) writes any values."
+    )
+    assert (tmp_path / "m").read_bytes() == before
+
+
+def test_knots_may_repeat_at_the_ends(tmp_path):
+    network = kw.KAN([1, 1], seed=0)
+    layer = network.layers[0]
+    layer.set_knots(torch.cat([-torch.ones(1, 3), torch.linspace(-1, 1, 6)[None], torch.ones(1, 3)], 1).double())
+    kw.save(network, tmp_path / "m")
+    assert kw.load(tmp_path / "m")(rows(network)).equal(network(rows(network)))
 
 
 def test_read_gives_structure_and_values_without_a_network(saved):

@@ -18,7 +18,7 @@ DTYPES = [pytest.param(torch.float32, id="f32"), pytest.param(torch.float64, id=
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 every_base = pytest.mark.parametrize("base", BASES)
 every_order = pytest.mark.parametrize("k", range(8))
-both_ways_out = pytest.mark.parametrize("extrapolation", ["linear", "zero"])
+both_ways_out = pytest.mark.parametrize("extrapolation", ["linear", "constant", "zero"])
 
 
 def layer(n_in=3, n_out=4, grid=5, k=3, *, seed=0, dtype=torch.float64, uneven=True, **settings):

@@ -25,6 +25,8 @@ def spline(x, t, c, k, extrapolation):
     value = curve(inside)
     if extrapolation == "linear":
         return value + (curve(inside, nu=1) * (x - inside) if k else 0.0)
+    if extrapolation == "constant":
+        return value
     fading = sum(
         c_m * np.nan_to_num(BSpline.basis_element(t[m : m + k + 2], extrapolate=False)(x)) for m, c_m in enumerate(c)
     )
@@ -40,6 +42,7 @@ def edge(layer, i, j, x):
         return np.zeros_like(x)
     t, k = numbers(layer.knots)[i], layer.k
     low, high = t[k], t[-k - 1]
+    x = np.clip(x, low, high) if layer.extrapolation == "constant" else x
     base = BASES[layer.base]((2 * x - (low + high)) / (high - low))
     return numbers(layer.base_weights)[i, j] * base + spline(
         x, t, numbers(layer.coefficients)[i, :, j], k, layer.extrapolation

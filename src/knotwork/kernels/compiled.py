@@ -30,6 +30,11 @@ def edge_sums(
     scale: Tensor | None = None,
 ) -> Tensor:
     """Sums of curves or of their derivatives, Σ_i scale_i φ_ij^(derivative)(x_i): (batch, out). See `reference`."""
+    if extrapolation == "constant":
+        reference.check_arguments(x, knots, k, derivative, extrapolation)
+        reference.check_layer(x, coefficients, base_weights, knots, k, scale)
+        x, scale = reference.held(x, knots, k, derivative, scale)
+        extrapolation = "linear"
     if not (
         readable(x, knots, k)
         and plain(x.dtype, coefficients, base_weights, *(() if scale is None else (scale,)))
@@ -61,6 +66,7 @@ def edge_series(
         and plain(x.dtype, coefficients, base_weights, scales)
         and scales.shape == (len(derivatives) - 1, *x.shape)
         and max(derivatives) < HIGHEST_DERIVATIVE
+        and extrapolation != "constant"
         and x.numel()
         and 0 < base_weights.numel() <= KERNELS.most_outputs_for_series * len(base_weights)
     ):
@@ -77,6 +83,8 @@ def basis(x: Tensor, knots: Tensor, k: int, derivative: int = 0, extrapolation: 
     if not readable(x, knots, k):
         return reference.basis(x, knots, k, derivative, extrapolation)
     reference.check_arguments(x, knots, k, derivative, extrapolation)
+    if extrapolation == "constant":
+        return reference.held_basis(basis, x, knots, k, derivative)
     if extrapolation == "error":
         calls.check_inside(x, knots, k)
     return autograd.basis(x, knots, k, derivative, extrapolation == "zero")
@@ -87,6 +95,10 @@ def basis_with_slope(x: Tensor, knots: Tensor, k: int, extrapolation: str = "lin
     if not readable(x, knots, k):
         return reference.basis_with_slope(x, knots, k, extrapolation)
     reference.check_arguments(x, knots, k, 0, extrapolation)
+    if extrapolation == "constant":
+        x, scale = reference.held(x, knots, k, 1, torch.ones_like(x))
+        values, slopes = basis_with_slope(x, knots, k)
+        return values, slopes * scale.unsqueeze(-1)  # type: ignore[union-attr]
     if extrapolation == "error":
         calls.check_inside(x, knots, k)
     x = x.detach()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from knotwork.errors import SpecError
 
-EXTRAPOLATIONS = ("linear", "zero", "error")
+EXTRAPOLATIONS = ("linear", "constant", "zero", "error")
 
 
 def edge_sums(
@@ -39,7 +39,8 @@ def edge_sums(
         knots: Knots of every input, (in, G + 2k + 1), increasing along the last axis.
         k: Order of the splines, from 0.
         base: Base function: "silu", "identity", "sine" or "zero".
-        extrapolation: Outside the grid: "linear", "zero" or "error", as in `basis`.
+        extrapolation: Outside the grid: "linear", "constant", "zero" or "error", as in `basis`. With "constant" the
+            base function is constant there too.
         derivative: Order of the derivative by x, from 0.
         scale: Factors, (batch, in); None stands for 1.
 
@@ -56,8 +57,10 @@ def edge_sums(
     """
     check_arguments(x, knots, k, derivative, extrapolation)
     check_layer(x, coefficients, base_weights, knots, k, scale)
+    if extrapolation == "constant":
+        x, scale = held(x, knots, k, derivative, scale)
     with torch.autocast(x.device.type, enabled=False):  # a half-precision sum of splines would be worthless
-        splines = basis(x, knots, k, derivative, extrapolation)
+        splines = basis(x, knots, k, derivative, "linear" if extrapolation == "constant" else extrapolation)
         values = base_values(x, knots, k, base, derivative)
         if scale is not None:
             splines, values = splines * scale.unsqueeze(-1), values * scale
@@ -135,9 +138,32 @@ def _rows(splines: Tensor) -> Tensor:
     return splines.reshape(splines.shape[0], splines.shape[1] * splines.shape[2])
 
 
-def base_values(x: Tensor, knots: Tensor, k: int, base: str = "silu", derivative: int = 0) -> Tensor:
-    """Derivatives by x of b(z), z being x measured in its grid, -1 at its first point and 1 at its last."""
+def held(
+    x: Tensor, knots: Tensor, k: int, derivative: int = 0, scale: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """x, or the nearest end of its grid, and the scale that makes derivatives zero outside: "constant" extrapolation.
+
+    Curves at the first, times the second, are those that keep the value at the ends of their grids.
+    """
+    low, high = knots[:, k].detach().to(x.dtype), knots[:, -k - 1].detach().to(x.dtype)
+    if derivative:
+        outside = (x < low) | (x > high)
+        scale = torch.where(outside, 0.0, torch.ones_like(x) if scale is None else scale)
+    return torch.where(x < low, low, torch.where(x > high, high, x)), scale
+
+
+def base_values(
+    x: Tensor, knots: Tensor, k: int, base: str = "silu", derivative: int = 0, extrapolation: str = "linear"
+) -> Tensor:
+    """Derivatives by x of b(z), z being x measured in its grid, -1 at its first point and 1 at its last.
+
+    With "constant" extrapolation b keeps its value at the ends of the grid; all others change nothing.
+    """
     knots = knots.detach()
+    if extrapolation == "constant":
+        x, scale = held(x, knots, k, derivative)
+        values = base_values(x, knots, k, base, derivative)
+        return values if scale is None else values * scale
     low, high = knots[:, k], knots[:, -k - 1]
     scale = 2 / (high - low)
     return BASES[base]((x - (low + high) / 2) * scale, derivative) * scale**derivative
@@ -199,9 +225,9 @@ def basis(x: Tensor, knots: Tensor, k: int, derivative: int = 0, extrapolation: 
         knots: Knots of every input, (in, G + 2k + 1), increasing along the last axis.
         k: Order of the splines, from 0.
         derivative: Order of the derivative by x, from 0.
-        extrapolation: Outside the grid, "linear" continues value and slope (C1). "zero" evaluates the functions on the
-            extended knots, where they fade to zero within k intervals, as in the paper. "error" raises SpecError; it
-            reads the values, so it cannot run under vmap or in a compiled graph.
+        extrapolation: Outside the grid, "linear" continues value and slope (C1), "constant" keeps the value at its end.
+            "zero" evaluates the functions on the extended knots, where they fade to zero within k intervals, as in the
+            paper. "error" raises SpecError; it reads the values, so it cannot run under vmap or in a compiled graph.
 
     Raises:
         SpecError: Shapes do not fit together, or with "error" a sample lies outside its grid.
@@ -214,6 +240,8 @@ def basis(x: Tensor, knots: Tensor, k: int, derivative: int = 0, extrapolation: 
         tensor([[[0.7500, 0.2500]]], dtype=torch.float64)
     """
     check_arguments(x, knots, k, derivative, extrapolation)
+    if extrapolation == "constant":
+        return held_basis(basis, x, knots, k, derivative)
     knots = knots.detach()
     n_knots = knots.shape[1]
     if extrapolation == "error":
@@ -233,6 +261,13 @@ def basis(x: Tensor, knots: Tensor, k: int, derivative: int = 0, extrapolation: 
     padded = torch.zeros(*x.shape, n_knots - 1 + k, dtype=values.dtype, device=x.device)
     dense = padded.scatter(-1, places, values)[..., k : n_knots - 1]
     return torch.where(x.isnan().unsqueeze(-1), x.unsqueeze(-1), dense)
+
+
+def held_basis(basis: Callable[..., Tensor], x: Tensor, knots: Tensor, k: int, derivative: int) -> Tensor:
+    """`basis` with "constant" extrapolation, from one that needs none."""
+    x, scale = held(x, knots, k, derivative)
+    values = basis(x, knots, k, derivative)
+    return values if scale is None else values * scale.unsqueeze(-1)
 
 
 def basis_with_slope(x: Tensor, knots: Tensor, k: int, extrapolation: str = "linear") -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ from knotwork.errors import CheckpointError, SpecError
 from knotwork.files import replacing
 from knotwork.model.network import KANNetwork
 from knotwork.model.spec import Spec
+from knotwork.model.state import fault
 
 FORMAT = "2"
 FORMATS = ("1", "2")
@@ -23,6 +24,10 @@ def save(network: KANNetwork, path: str | Path) -> None:
     if not hasattr(network, "spec"):
         raise CheckpointError(f"save() writes KANs, but got {type(network).__name__}; use torch.save(...state_dict()).")
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
+    if found := fault(network.spec, state):
+        raise CheckpointError(
+            f"this network cannot be saved: {found}. torch.save(model.state_dict()) writes any values."
+        )
     spec = network.spec.to_json()
     try:
         with replacing(path) as new:
@@ -55,22 +60,14 @@ def read(path: str | Path) -> tuple[Spec, dict[str, Tensor]]:
         spec = Spec.from_json(text)
     except SpecError as error:
         raise CheckpointError(f"the structure in {str(path)!r} was changed or damaged: {error}") from error
-    for l in range(spec.depth):  # before a network of that size is built
-        found = state.get(f"layers.{l}.coefficients")
-        wanted = (spec.nodes(l), spec.grid + spec.k, spec.sums(l + 1))
-        if found is None or found.shape != wanted:
-            came = "none" if found is None else f"{tuple(found.shape)}"
-            raise CheckpointError(
-                f"the values in {str(path)!r} do not fit its structure: layer {l} needs coefficients of shape "
-                f"{wanted}, the file holds {came}."
-            )
-    if metadata["knotwork"] == "1":
-        state |= _kept_splines(spec, state)
-    return spec, state
+    old = metadata["knotwork"] == "1"
+    if found := fault(spec, state, kept=not old):  # before a network of that size is built
+        raise CheckpointError(f"the values in {str(path)!r} do not fit its structure: {found}.")
+    return spec, {**state, **_kept_splines(spec, state)} if old else state
 
 
 def _kept_splines(spec: Spec, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The splines that named edges had: format 1 has them among the coefficients."""
+    """The splines that named edges had, which format 1 has among the others."""
     found = {}
     for l in range(spec.depth):
         coefficients, base_weights = (state[f"layers.{l}.{name}"] for name in ("coefficients", "base_weights"))

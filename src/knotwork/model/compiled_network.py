@@ -54,7 +54,7 @@ def compiled_splines(network: KANNetwork) -> kernels.Network | None:
     if known is not None:
         return known.network
     layers = list(network.layers)
-    if any(layer.named or layer.extrapolation == "error" for layer in layers):
+    if any(layer.named or layer.extrapolation in ("error", "constant") for layer in layers):
         return None
     whole = all(layer.is_whole() for layer in layers)
     arrays = []

@@ -53,8 +53,9 @@ class KANLayer(TensorsInUse):
         init: initial values: "paper" (section 2.2), with Xavier weights as torch.nn.Linear has, or "power"
             (arXiv 2509.03417), the default of a whole `KAN`.
         grid_range: (low, high) of all grids until `update_grid` or `set_knots` replaces them.
-        extrapolation: outside its grid a spline continues as a straight line ("linear"), falls to zero ("zero") or
-            raises an error ("error").
+        extrapolation: outside its grid a spline continues as a straight line ("linear"), an edge keeps its value at the
+            end ("constant"), a spline falls to zero ("zero"), or an error is raised ("error"). Named edges are not
+            changed.
         dtype: torch's default, as for every layer of torch; a whole `KAN` takes float64.
         device: where the tensors are.
         generator: draws the initial values; torch's own generator by default.
@@ -200,7 +201,7 @@ class KANLayer(TensorsInUse):
 
     def base_values(self, x: Tensor, slope: bool = False) -> Tensor:
         """The base function b(z), or with `slope` its derivative by x: (batch, in) → (batch, in)."""
-        return base_values(x, self.knots, self.k, self.base, int(slope))
+        return base_values(x, self.knots, self.k, self.base, int(slope), self.extrapolation)
 
     def named_values(self, n: int, x: Tensor, derivative: int = 0) -> Tensor:
         """c·f(a·x + b) + d of the n-th named edge, or its derivative of some order: (batch,) → (batch,)."""
@@ -311,7 +312,8 @@ class KANLayer(TensorsInUse):
                 points, weights = quadrature(old, new, self.k)
                 splines = basis(points, old, self.k, 0, _continued(self.extrapolation))
                 values = torch.einsum("nib,ibo->nio", splines, self.coefficients[some])
-                change = base_values(points, old, self.k, self.base) - base_values(points, new, self.k, self.base)
+                before = base_values(points, old, self.k, self.base, 0, self.extrapolation)
+                change = before - base_values(points, new, self.k, self.base)
                 values.addcmul_(change.unsqueeze(-1), self.base_weights[some])
                 found.append(fit_coefficients(points, values, new, self.k, weights))
             self._change_grid(knots, torch.cat(found))

@@ -48,7 +48,7 @@ class Spec:
         k: order of the splines, 0 to 7.
         arity: number of sums that a product node multiplies.
         base: b(x) of eq. 2.10: "silu", "identity", "sine" or "zero".
-        extrapolation: what a spline does outside its grid: "linear", "zero" or "error".
+        extrapolation: what an edge does outside its grid: "linear", "constant", "zero" or "error".
         grid_range: (low, high) of the input grids. None: the first fit places them over the data.
         dtype: "float32" or "float64".
         in_features: number of columns that the network accepts. 0 stands for the nodes of the first layer.
@@ -122,6 +122,10 @@ class Spec:
         for edge in self.named:
             self.check_edge(edge.layer, edge.source, edge.target)
             named_function(edge.function)
+        places = [(edge.layer, edge.source, edge.target) for edge in self.named]
+        if len(set(places)) < len(places):
+            twice = next(place for place in places if places.count(place) > 1)
+            raise SpecError(f"edge {twice} has two names: give it one.")
 
     @property
     def depth(self) -> int:
@@ -171,10 +175,7 @@ class Spec:
         """
         try:
             fields = json.loads(text)
-            named = tuple(
-                NamedEdge(index(e["layer"]), index(e["source"]), index(e["target"]), e["function"], e["trainable"])
-                for e in fields.pop("named")
-            )
+            named = tuple(map(_named_edge, fields.pop("named")))
             width = tuple((index(s), index(p)) for s, p in fields.pop("width"))
             bounds = fields.pop("grid_range")
             inputs = tuple(index(i) for i in fields.pop("inputs"))
@@ -212,6 +213,15 @@ def is_whole(value: object) -> bool:
     except TypeError:
         return False
     return not isinstance(value, bool) and not str(getattr(value, "dtype", "")).endswith("bool")  # such as np.True_
+
+
+def _named_edge(fields: dict[str, Any]) -> NamedEdge:
+    """A named edge from its fields in JSON; TypeError for fields of other types, or more or fewer of them."""
+    edge = NamedEdge(**fields)
+    places = index(edge.layer), index(edge.source), index(edge.target)
+    if not isinstance(edge.function, str) or not isinstance(edge.trainable, bool):
+        raise TypeError(f"{fields} is no named edge.")
+    return NamedEdge(*places, edge.function, edge.trainable)
 
 
 def _unpacked(value: Any) -> Any:

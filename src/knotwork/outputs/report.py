@@ -54,7 +54,12 @@ MOST_RELATED = 6  # largest number of inputs whose relations are measured
 MOST_TARGETS = 8  # number of targets drawn as predicted against true
 MOST_CANDIDATES = 3  # number of candidates shown for an edge
 DIGITS = 4  # significant digits of constants in a typeset formula
-EXTRAPOLATION = {"linear": "as straight lines", "zero": "with splines that fall to zero", "error": "not at all"}
+EXTRAPOLATION = {
+    "linear": "as straight lines",
+    "constant": "with the value at the end of the grid",
+    "zero": "with splines that fall to zero",
+    "error": "not at all",
+}
 PAGE = 7.0  # width of the column of text in inches
 LARGEST = 1.4  # largest factor by which a small diagram is enlarged
 SMALLEST = 0.6  # smallest factor of a diagram on a narrow screen

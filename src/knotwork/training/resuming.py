@@ -20,6 +20,7 @@ from knotwork.solvers import StopReason
 from knotwork.training.fit_result import FitResult, Record, state_of
 from knotwork.training.optimizers import optimizer_of
 from knotwork.training.options import FitOptions
+from knotwork.training.standardization import dtype_of
 
 
 @contextmanager
@@ -94,7 +95,7 @@ def _data(data: Dataset | Stream) -> str:
 @torch.no_grad()
 def _function(loss: Callable[..., Any], model: nn.Module, rows: Dataset) -> str:
     """A loss that was passed, by its name and its value for the first rows, since code has no text to compare."""
-    own = next(p.dtype for p in model.parameters())
+    own = dtype_of(model)
     x, y = (part[:1000].to(own) for part in (rows.X_train, rows.y_train))
     name = getattr(loss, "__qualname__", type(loss).__qualname__)
     return f"{name} (first value {float(loss(model(x), y)):.6g})"

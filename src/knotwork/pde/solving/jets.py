@@ -118,7 +118,7 @@ def _functions(layer: KANLayer, x: Tensor, order: int) -> list[Tensor]:
         if layer.base == "zero":
             found.append(torch.nn.functional.pad(splines, (0, 1)))
         else:
-            base = kernels.base_values(x, layer.knots, layer.k, layer.base, r)
+            base = kernels.base_values(x, layer.knots, layer.k, layer.base, r, layer.extrapolation)
             found.append(torch.cat([splines, base.unsqueeze(-1)], dim=-1))
     return found
 
