@@ -21,6 +21,7 @@ ROOMS = {
     "files": 0,
     "journal": 1,
     "keywords": 1,
+    "notebooks": 1,
     "kernels": 1,
     "solvers": 1,
     "splines": 2,

@@ -122,6 +122,11 @@ class Dataset:
             f"{inputs} {_brief(self.input_names, self.units)} -> {_brief(self.target_names, self.units)}; {dtype})"
         )
 
+    def _repr_html_(self) -> str:
+        from knotwork.data.columns_table import columns_table
+
+        return columns_table(self)
+
     def to(self, dtype: torch.dtype) -> "Dataset":
         """A copy with the same data in another floating-point type.
 

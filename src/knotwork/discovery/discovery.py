@@ -44,7 +44,7 @@ class Entry:
 
 
 @check_keywords
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Discovery:
     """What `discover` found in a table. It prints the formula and the front, and notebooks show both as mathematics.
 
@@ -162,6 +162,9 @@ class Discovery:
         from knotwork.discovery.storage import read
 
         return read(path)
+
+    def __repr__(self) -> str:
+        return f"Discovery({self.formula!r}, {len(self.front)} formulas on the front, {self.seconds:.2g} s)"
 
     def __str__(self) -> str:
         from knotwork.discovery.display import as_text

@@ -13,6 +13,7 @@ from knotwork.errors import SpecError
 from knotwork.formulas.settings import FORMULAS
 from knotwork.functions import NamedFunction
 from knotwork.keywords import check_keywords
+from knotwork.notebooks import table
 from knotwork.solvers.batched import solve_batched
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Candidate:
 
 
 @check_keywords
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Candidates(Sequence[Candidate]):
     """The ranked named functions for one edge, a sequence of `Candidate` with the best score first; prints as a table.
 
@@ -100,6 +101,21 @@ class Candidates(Sequence[Candidate]):
 
     def __iter__(self) -> Iterator[Candidate]:
         return iter(self.rows)
+
+    def __repr__(self) -> str:
+        where = f"edge {self.edge}: " if self.edge else ""
+        best = ", ".join(f"{row.function} r² = {row.r2:.6g}" for row in self.rows[:3])
+        more = f", {len(self) - 3} more" if len(self) > 3 else ""
+        return f"Candidates({where}{best or 'none'}{more})"
+
+    def _repr_html_(self) -> str:
+        head = ("function", "r²", "RMSE", "cost", "a", "b", "c", "d")
+        rows = [
+            (row.function, f"{row.r2:.8f}", f"{row.rmse:.2e}", f"{row.cost:g}", *(f"{v:.4g}" for v in row.constants))
+            for row in self.rows
+        ]
+        where = f" for edge {self.edge}" if self.edge else ""
+        return table(rows, head, f"c·f(a·x + b) + d{where}, best score first")
 
     def __str__(self) -> str:
         lines = [f"{'function':<10}{'r2':>12}{'rmse':>11}{'cost':>6}   c*f(a*x + b) + d"]

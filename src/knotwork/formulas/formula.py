@@ -27,10 +27,11 @@ from knotwork.formulas.uncertainty import (
 from knotwork.formulas.values import columns_of, plain_column
 from knotwork.keywords import check_keywords
 from knotwork.model import is_whole
+from knotwork.notebooks import one_line
 
 
 @check_keywords
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Formula:
     """One expression for each output, in the units of the original columns.
 
@@ -215,6 +216,20 @@ class Formula:
 
         pairs = zip(self.targets, self.expressions, strict=True)
         return r" \\ ".join(f"{latex(symbol(name))} = {latex(e)}" for name, e in pairs)
+
+    def __repr__(self) -> str:
+        equations = one_line("; ".join(str(self).splitlines()), 200)
+        return f"Formula({equations}; r² = {self.r2:.5g} on the {self.r2_rows} rows)"
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: each equation as MathML, and the share of variance that is explained."""
+        from knotwork.expressions import mathml, symbol
+
+        lines = []
+        for name, expression in zip(self.targets, self.round(4).expressions, strict=True):
+            left, right = "".join(mathml(symbol(name))), "".join(mathml(expression))
+            lines.append(f"<p><math><mrow>{left}<mo>=</mo>{right}</mrow></math></p>")
+        return f"{''.join(lines)}<p>r² = {self.r2:.5g} on the {self.r2_rows} rows</p>"
 
     def _repr_latex_(self) -> str:
         """What notebooks show: the equation as mathematics, with constants rounded to four digits."""

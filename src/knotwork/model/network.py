@@ -11,8 +11,9 @@ from knotwork.data import table_of
 from knotwork.errors import SpecError
 from knotwork.keywords import check_keywords
 from knotwork.model.layer import KANLayer
-from knotwork.model.spec import NamedEdge, Spec, is_whole
+from knotwork.model.spec import NamedEdge, Spec, is_whole, plain
 from knotwork.model.state import WHAT_TO_DO
+from knotwork.notebooks import one_line, table
 
 
 class Layers(nn.ModuleList):
@@ -165,3 +166,21 @@ class KANNetwork(nn.Module):
 
     def __str__(self) -> str:
         return f"{self.spec}, {self.parameters_in_use()} parameters in use"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._brief()})"
+
+    def _repr_html_(self) -> str:
+        spec = self.spec
+        rows = [("shape", plain(spec.width)), ("intervals of a spline", spec.grid), ("order", spec.k)]
+        rows += [("base function", spec.base), ("beyond the grid", spec.extrapolation), ("numbers", spec.dtype)]
+        named = ", ".join(f"{e.function} at {(e.layer, e.source, e.target)}" for e in spec.named)
+        rows += [("named edges", one_line(named, 200))] if named else []
+        rows += [("parameters in use", f"{self.parameters_in_use():,}"), ("fitted", "yes" if self.fitted else "no")]
+        return table(rows, caption=type(self).__name__)
+
+    def _brief(self) -> str:
+        spec, named = self.spec, f", {len(self.spec.named)} named edges" if self.spec.named else ""
+        fitted = "fitted" if self.fitted else "not fitted"
+        shape = f"{plain(spec.width)}, grid={spec.grid}, k={spec.k}"
+        return f"{shape}{named}, {self.parameters_in_use()} parameters in use, {fitted}"

@@ -83,12 +83,12 @@ class Spec:
     def __post_init__(self) -> None:
         if len(self.width) < 2 or any(s < 0 or p < 0 or s + p < 1 for s, p in self.width):
             raise SpecError(
-                f"width={_plain(self.width)} does not describe a network: give at least an input and an output layer, "
+                f"width={plain(self.width)} does not describe a network: give at least an input and an output layer, "
                 "each with one node or more, such as width=[2, 5, 1] or, with product nodes, [2, (3, 1), 1]."
             )
         if self.width[0][1]:
             raise SpecError(
-                f"the input layer of width={_plain(self.width)} cannot hold product nodes; give it one number."
+                f"the input layer of width={plain(self.width)} cannot hold product nodes; give it one number."
             )
         for name, value, least, most in (
             ("grid", self.grid, 1, 10**6),
@@ -116,7 +116,7 @@ class Spec:
         in_range = all(0 <= i < self.in_features for i in self.inputs)
         if not (len(set(self.inputs)) == len(self.inputs) == n_inputs and in_range):
             raise SpecError(
-                f"inputs={self.inputs} do not match width={_plain(self.width)} and in_features={self.in_features}: "
+                f"inputs={self.inputs} do not match width={plain(self.width)} and in_features={self.in_features}: "
                 f"name {n_inputs} different columns, counted from 0."
             )
         for edge in self.named:
@@ -148,7 +148,7 @@ class Spec:
         """
         if not 0 <= layer < self.depth:
             raise SpecError(
-                f"there is no layer {layer}: this KAN (width={_plain(self.width)}) has layers 0 to {self.depth - 1}."
+                f"there is no layer {layer}: this KAN (width={plain(self.width)}) has layers 0 to {self.depth - 1}."
             )
         if not (0 <= source < self.nodes(layer) and 0 <= target < self.sums(layer + 1)):
             raise SpecError(
@@ -157,7 +157,7 @@ class Spec:
             )
 
     def __str__(self) -> str:
-        return f"KAN width={_plain(self.width)} grid={self.grid} k={self.k}"
+        return f"KAN width={plain(self.width)} grid={self.grid} k={self.k}"
 
     def to_json(self) -> str:
         """This structure as one line of JSON, which `from_json` reads."""
@@ -238,5 +238,5 @@ def _is_range(bounds: tuple[float, float]) -> bool:
     return -math.inf < low < high < math.inf
 
 
-def _plain(width: tuple[tuple[int, int], ...]) -> list[int | tuple[int, int]]:
+def plain(width: tuple[tuple[int, int], ...]) -> list[int | tuple[int, int]]:
     return [(s, p) if p else s for s, p in width]

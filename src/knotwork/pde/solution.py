@@ -15,6 +15,7 @@ from knotwork.data.arrays import is_single
 from knotwork.errors import SpecError
 from knotwork.kan import KAN
 from knotwork.keywords import check_keywords
+from knotwork.notebooks import one_line, table
 from knotwork.pde.problems.points import PointSet, sobol_points, split_own_points
 from knotwork.pde.problems.problem import Problem
 from knotwork.pde.settings import PDE
@@ -86,7 +87,7 @@ class Check:
 
 
 @check_keywords
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Solution:
     """The solution of a problem; call it with coordinates to get the field. Each time window has a model.
 
@@ -231,6 +232,14 @@ class Solution:
         which = torch.bucketize(time, torch.tensor([end for _, end in self.windows[:-1]], dtype=x.dtype))
         found = [(model, (which == w).nonzero().flatten()) for w, model in enumerate(self.models)]
         return [(model, rows) for model, rows in found if len(rows)]
+
+    def __repr__(self) -> str:
+        return f"Solution({one_line(str(self).replace(chr(10), '; '), 240)})"
+
+    def _repr_html_(self) -> str:
+        rows = [(check.what, f"{check.relative:.1e}", "met" if check.met else "not met") for check in self.checks]
+        head = ("at points that were not used", "relative residual or error", "")
+        return table(rows, head, str(self))
 
     def __str__(self) -> str:
         known = "" if self.relative_l2 is None else f"relative L2 error {self.relative_l2:.2g}, "

@@ -9,13 +9,14 @@ from knotwork.data import Dataset
 from knotwork.errors import SpecError
 from knotwork.keywords import check_keywords
 from knotwork.model import KANNetwork, trace
+from knotwork.notebooks import one_line, table
 from knotwork.training import edge_norms
 
 METHODS = ("propagated", "paper")
 
 
 @check_keywords
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scores:
     """Importance of edges, nodes and inputs on one batch, as `attribute` returns it.
 
@@ -39,6 +40,18 @@ class Scores:
     nodes: tuple[Tensor, ...]
     inputs: Tensor
     method: str
+
+    def __repr__(self) -> str:
+        edges = sum(int((one > 0).sum()) for one in self.edges)
+        inputs = ", ".join(f"{score:.3g}" for score in self.inputs.tolist())
+        return f"Scores({self.method}: inputs {one_line(inputs, 100)}; {edges} edges above zero)"
+
+    def _repr_html_(self) -> str:
+        rows = [(f"input {i + 1}", f"{score:.3g}") for i, score in enumerate(self.inputs.tolist())]
+        for l, nodes in enumerate(self.nodes[1:-1], 1):
+            shown = ", ".join(f"{score:.3g}" for score in nodes.tolist())
+            rows.append((f"nodes of layer {l}", one_line(shown, 100)))
+        return table(rows, ("", "score"), f"importance, {self.method}")
 
 
 @check_keywords

@@ -13,6 +13,7 @@ from knotwork.errors import SpecError
 from knotwork.formulas.measuring import logit_names
 from knotwork.keywords import check_keywords
 from knotwork.model import KANNetwork, is_whole
+from knotwork.notebooks import one_line, table
 from knotwork.symbolic.settings import SYMBOLIC
 
 KINDS = ("shift", "scale")
@@ -46,7 +47,7 @@ class Symmetry:
 
 
 @check_keywords
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Relations:
     """How the inputs of one output act together, as `KAN.relations` returns it; prints as a table.
 
@@ -107,9 +108,27 @@ class Relations:
         """The smallest groups of inputs such that the output is a product of functions of them; else one group."""
         return self._groups(torch.where(self.products < self.sums, self.products, torch.inf))
 
+    def __repr__(self) -> str:
+        return f"Relations({one_line('; '.join(self.sentences()), 200)})"
+
+    def _repr_html_(self) -> str:
+        head, *rows = self._rows()
+        return table(rows, head, "; ".join(self.sentences())) if rows else table([], (), "; ".join(self.sentences()))
+
     def __str__(self) -> str:
         if not self.used:
             return f"{self.target} moves with no input"
+        rows = self._rows()
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        own = f"; the network itself is off by {self.error:.2g}" if self.error == self.error else ""
+        lines = [f"How far {self.target} is from each (0: exactly; holds below {self.threshold:g}{own})"]
+        for row in rows:
+            cells = [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
+            lines.append("  ".join(cells))
+        return "\n".join([*(lines if len(rows) > 1 else []), *self.sentences()])
+
+    def _rows(self) -> list[list[str]]:
+        """The head of the table and a row for each two inputs that matter."""
         off = {(s.kind, s.first, s.second): s.off for s in self.tried}
         rows = [["inputs", "sum", "product", "x + c*y", "x*y^c"]]
         for i, j in itertools.combinations(range(len(self.inputs)), 2):
@@ -118,13 +137,7 @@ class Relations:
                 numbers = [float(self.sums[i, j]), float(self.products[i, j])]
                 numbers += [off[kind, first, second] for kind in ("shift", "scale")]
                 rows.append([f"{first}, {second}", *(f"{number:.3f}" for number in numbers)])
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        own = f"; the network itself is off by {self.error:.2g}" if self.error == self.error else ""
-        lines = [f"How far {self.target} is from each (0: exactly; holds below {self.threshold:g}{own})"]
-        for row in rows:
-            cells = [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
-            lines.append("  ".join(cells))
-        return "\n".join([*(lines if len(rows) > 1 else []), *self.sentences()])
+        return rows
 
     def sentences(self) -> list[str]:
         """The relations that hold, as sentences: sums, products, combinations, and inputs that do not matter."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from knotwork.keywords import check_keywords
+from knotwork.notebooks import one_line, table
 from knotwork.solvers import StopReason
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Record:
 
 
 @check_keywords
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FitResult:
     """How a fit went: optimiser, errors, history and the reason why it stopped. `KAN.fit` and the other fits return it.
 
@@ -107,12 +108,24 @@ class FitResult:
         measure = measure or (self.history[0].measure if self.history else "RMSE")
         return training_curves([r.step for r in self.history], errors, [r.grid for r in self.history], measure)
 
+    def __repr__(self) -> str:
+        took = f"{self.steps} steps in {self.seconds:.2g} s"
+        return f"FitResult({self.optimizer}: RMSE {self._errors()}; {took}; {one_line(self.stop_reason, 80)})"
+
+    def _repr_html_(self) -> str:
+        shares = (("training", self.train_rmse), ("validation", self.val_rmse), ("test", self.test_rmse))
+        rows = [(f"RMSE, {name} rows", f"{value:.4g}") for name, value in shares if value is not None]
+        rows += [("optimiser", f"{self.optimizer} ({self.why})"), ("steps", f"{self.steps} in {self.seconds:.2g} s")]
+        return table([*rows, ("converged", "yes" if self.converged else "no"), ("stopped", self.stop_reason)])
+
+    def _errors(self) -> str:
+        shares = (("training", self.train_rmse), ("validation", self.val_rmse), ("test", self.test_rmse))
+        return ", ".join(f"{name} {value:.3g}" for name, value in shares if value is not None)
+
     def __str__(self) -> str:
-        shares = [("training", self.train_rmse), ("validation", self.val_rmse), ("test", self.test_rmse)]
-        errors = ", ".join(f"{name} {value:.3g}" for name, value in shares if value is not None)
         return (
             f"{self.optimizer} ({self.why}), {self.steps} steps in {self.seconds:.2g} s\n"
-            f"RMSE: {errors}\nstopped: {self.stop_reason}"
+            f"RMSE: {self._errors()}\nstopped: {self.stop_reason}"
         )
 
 
