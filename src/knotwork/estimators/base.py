@@ -174,7 +174,17 @@ class KANEstimator(FittedNetwork):
         roughness = Roughness(network, 1.0 if self.alpha == "auto" else float(self.alpha))
         if second_order:
             learn = self.alpha == "auto"
-            return gauss_newton(network, rows, roughness, watch, steps=self.max_iter, tolerance=self.tol, learn=learn)
+            return gauss_newton(
+                network,
+                rows,
+                roughness,
+                watch,
+                steps=self.max_iter,
+                tolerance=self.tol,
+                learn=learn,
+                generator=generator,
+                each_sample_step=watch.on_sample,
+            )
         return adam(
             network,
             rows,

@@ -46,7 +46,8 @@ class KANClassifier(ClassifierMixin, KANEstimator):
             (MacKay 1992), without validation rows; with "adam" it is 1.
         optimizer: "gauss-newton", "adam" (mini-batches), or "auto", which chooses by the size of the table.
         max_iter: Largest number of Gauss-Newton steps or of epochs.
-        tol: Gauss-Newton steps end when three steps in a row change the logits by less than this.
+        tol: Gauss-Newton steps end when three steps in a row change the logits by less than this share of the noise
+            of a label, 1/√(p(1 - p)) at probability p.
         batch_size: Rows of a mini-batch ("adam" only).
         learning_rate: First learning rate, which falls linearly to zero ("adam" only).
         early_stopping: True ends the fit when the validation loss no longer falls, and keeps the best state.

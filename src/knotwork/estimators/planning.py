@@ -8,6 +8,7 @@ import numpy as np
 from knotwork.errors import TrainingError
 from knotwork.estimators.settings import ESTIMATORS
 from knotwork.model import Spec, is_whole, parse_width
+from knotwork.training.row_samples import largest_sample
 
 
 class Plan(NamedTuple):
@@ -30,7 +31,7 @@ def planned(hidden: Any, grid: int, k: int, optimizer: str, rows: int, n_in: int
     nodes: Any = [ESTIMATORS.hidden_nodes] if auto else [hidden] if one else list(hidden)
     spec = Spec(parse_width([n_in, *nodes, n_out]), grid, k)
     size = sum(spec.nodes(l) * spec.sums(l + 1) for l in range(spec.depth)) * (spec.grid + spec.k)
-    quick = rows * n_out * size**2 + size**3 <= ESTIMATORS.most_multiplications
+    quick = min(rows, largest_sample(size)) * n_out * size**2 + size**3 <= ESTIMATORS.most_multiplications
     why = f"{rows} rows, {n_out} outputs and {size} parameters are {'few enough' if quick else 'too many'}"
     second_order = optimizer == "gauss-newton" or (optimizer == "auto" and quick)
     if auto and not second_order:

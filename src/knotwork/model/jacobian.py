@@ -147,6 +147,30 @@ def normal_equations(
     return matrix, vector
 
 
+@torch.no_grad()
+def gradient(network: KANNetwork, x: Tensor, residuals: Residuals, free: FreeParameters) -> Tensor:
+    """Jᵀr (P,) alone, as in `normal_equations`, at a cost that does not grow with the number of parameters a row."""
+    total = torch.zeros(free.size, dtype=x.dtype, device=x.device)
+    for at in range(0, len(x), MODEL.rows_of_gradient):
+        rows = slice(at, at + MODEL.rows_of_gradient)
+        outputs = network(x[rows])
+        r, directions = residuals(outputs, rows)
+        by_outputs = r if directions is None else (directions.transpose(1, 2) @ r.unsqueeze(2)).squeeze(2)
+        total += product(network, x[rows], outputs, by_outputs, free)
+    return total
+
+
+@torch.no_grad()
+def product(network: KANNetwork, x: Tensor, outputs: Tensor, by_outputs: Tensor, free: FreeParameters) -> Tensor:
+    """The gradient (P,) of a loss from its derivatives by the outputs, both (batch, out)."""
+    compiled = free.compiled()
+    if compiled is not None:  # from the gradient of the mean of |by_outputs|²
+        return compiled.loss_and_gradient(network.select_inputs(x), outputs - by_outputs)[1] * (outputs.numel() / 2)
+    size = rows_at_once(free)
+    parts = zip(x.split(size), by_outputs.split(size), strict=True)
+    return torch.stack([vjp(network, sweep(network, some), by, free) for some, by in parts]).sum(0)
+
+
 def rows_at_once(free: FreeParameters) -> int:
     """Number of rows whose Jacobian is held in memory at once."""
     return max(1, MODEL.jacobian_entries // max(1, sum(free.network.structure.width[-1]) * free.size))

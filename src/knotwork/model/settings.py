@@ -11,6 +11,9 @@ class ModelSettings:
     """Entries of the Jacobian, or of what its rows are combined with, held at once: 128 MB in float64. Chosen, not
     measured."""
 
+    rows_of_gradient: int = 2**16
+    """Rows whose outputs and residuals are held at once while a gradient is summed up. Chosen, not measured."""
+
     refitted_values: int = 2**20
     """Values of edges and basis functions held at once while curves are fitted on new knots: 8 MB in float64.
     Chosen, not measured."""

@@ -1,18 +1,19 @@
 """Second-order steps on likelihood and roughness together, while the data choose the weight of the roughness."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from knotwork.model import FreeParameters, KANNetwork, normal_equations
+from knotwork.model import FreeParameters, KANNetwork, Residuals, gradient, normal_equations
 from knotwork.solvers import EachStep, Ended, Options, Problem, Step
 from knotwork.solvers import gauss_newton as minimise
 from knotwork.training.evidence import determined, noise_precision, update_weights, updated_precision
 from knotwork.training.likelihood import Normal, weigh
 from knotwork.training.roughness import Roughness
+from knotwork.training.row_samples import on_growing_samples
 from knotwork.training.rows import Rows
-from knotwork.training.settings import EVIDENCE
+from knotwork.training.settings import EVIDENCE, SAMPLES
 
 
 @torch.no_grad()
@@ -25,21 +26,26 @@ def gauss_newton(
     steps: int,
     tolerance: float,
     learn: bool,
+    generator: torch.Generator | None = None,
+    each_sample_step: EachStep | None = None,
 ) -> Ended:
     """Lower precision·loss + roughness by damped Gauss-Newton steps, in place.
 
     The loss is the negative log-likelihood. After each step the precision (1/σ² of normal targets, else 1) and, with
     `learn`, the weights of the roughness move towards the values under which the data are most probable
-    (`knotwork.training.evidence`).
+    (`knotwork.training.evidence`). Where there are many rows, the first steps are made on samples of them.
 
     Args:
         network: the network, trained in place.
         rows: inputs, targets, weights and likelihood.
         roughness: the penalty; with `learn` its weights change in place.
-        each_step: called after every accepted step with its number and the loss per row; a `Stop` ends the fit.
+        each_step: called after every accepted step on all rows with its number and the loss per row; a `Stop` ends the
+            fit.
         steps: limit of accepted steps.
         tolerance: change of the outputs, in units of their noise, below which a step counts as no progress.
         learn: whether the weights of the roughness are chosen from the data.
+        generator: draws the samples of many rows; None: all steps are on all rows.
+        each_sample_step: called instead of `each_step` after a step on a sample, with the loss per row of it.
 
     Returns:
         The number of accepted steps and why it ended.
@@ -54,20 +60,35 @@ def gauss_newton(
         least_damping=EVIDENCE.least_damping,
         largest_damping=EVIDENCE.largest_damping,
     )
-    return minimise(RegularisedLikelihood(network, rows, roughness, learn), options, each_step)
+
+    def on_rows(sample: Tensor | None, taken: int, most: int, last: bool) -> Ended:
+        picked = None if sample is None else rows[sample]
+        some, curved = (rows, picked) if last or picked is None else (picked, None)
+        watch = each_step if last else each_sample_step
+        report = watch and (lambda step, loss: watch(taken + step, loss))
+        limits = replace(options, steps=most, patience=SAMPLES.patience if taken else EVIDENCE.patience)
+        if curved is not None:  # standard errors are smaller, too
+            limits = replace(limits, tolerance=tolerance * (curved.total / rows.total) ** 0.5)
+        return minimise(RegularisedLikelihood(network, some, roughness, learn, curved), limits, report)
+
+    return on_growing_samples(len(rows), FreeParameters(network).size, steps, generator, on_rows)
 
 
 class RegularisedLikelihood(Problem):
     """precision·loss + roughness of a network on rows, at its present parameters.
 
     `loss` is the negative log-likelihood alone. Progress is measured by how far a step moves the outputs, since
-    precision and weights change what is minimised.
+    precision and weights change what is minimised. With a `sample` of the rows the curvature is that of the sample,
+    times the ratio of their numbers.
     """
 
     name = "objective"
 
-    def __init__(self, network: KANNetwork, rows: Rows, roughness: Roughness, learn: bool) -> None:
+    def __init__(
+        self, network: KANNetwork, rows: Rows, roughness: Roughness, learn: bool, sample: Rows | None = None
+    ) -> None:
         self.network, self.rows, self.roughness, self.learn = network, rows, roughness, learn
+        self.sample = sample
         self.free = FreeParameters(network)
         self.normal = isinstance(rows.likelihood, Normal)
 
@@ -88,7 +109,11 @@ class RegularisedLikelihood(Problem):
         self.precision = noise_precision(self.loss, 0.0, self.count) if self.normal else 1.0
 
     def linearise(self) -> "RegularisedSystem":
-        curvature, slope = derivatives(self.network, self.rows, self.free)
+        if self.sample is None:
+            curvature, slope = derivatives(self.network, self.rows, self.free)
+        else:
+            curvature = derivatives(self.network, self.sample, self.free)[0] * (self.rows.total / self.sample.total)
+            slope = gradient(self.network, self.rows.x, _residuals(self.rows), self.free)
         curvature = self.precision * curvature
         slope = self.precision * slope + self.roughness.slope(self.at)
         self.roughness.add_to(curvature)
@@ -104,8 +129,8 @@ class RegularisedLikelihood(Problem):
         return self.before - (self.precision * self.new_loss + float(self.roughness.value(self.new)))
 
     def accept(self) -> None:
-        squares = self.rows.weights @ (self.new_outputs - self.outputs).square().sum(1)
-        self.moved = (self.precision * float(squares) / self.count) ** 0.5
+        squares = self.rows.squared_move(self.outputs, self.new_outputs)
+        self.moved = (self.precision * squares / self.count) ** 0.5
         self.at, self.outputs, self.loss = self.new, self.new_outputs, self.new_loss
 
     def reject(self) -> None:
@@ -152,13 +177,18 @@ class RegularisedSystem:
 
 def derivatives(network: KANNetwork, rows: Rows, free: FreeParameters) -> tuple[Tensor, Tensor]:
     """Gauss-Newton curvature (P, P) and slope (P,) of the loss over all rows."""
+    return normal_equations(network, rows.x, _residuals(rows), free)
+
+
+def _residuals(rows: Rows) -> Residuals:
+    """The residuals of some rows and their derivatives by the network's outputs."""
     even = bool((rows.weights == 1).all())
 
     def residuals(outputs: Tensor, places: slice) -> tuple[Tensor, Tensor | None]:
         r, directions = rows.likelihood.residuals(outputs + rows.offset, rows.targets[places])
         return (r, directions) if even else weigh(r, directions, rows.weights[places])
 
-    return normal_equations(network, rows.x, residuals, free)
+    return residuals
 
 
 def _factor(matrix: Tensor) -> Tensor:

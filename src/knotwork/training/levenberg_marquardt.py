@@ -1,11 +1,12 @@
 """Damped Gauss-Newton steps on all residuals: the optimiser that reaches the accuracy of splines."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from knotwork.model import FreeParameters, KANNetwork, Sweep, normal_equations, rows_at_once, sweep, vjp
+from knotwork.model import FreeParameters, KANNetwork, Sweep, gradient, normal_equations, product, rows_at_once, sweep
 from knotwork.solvers import (
     SOLVER,
     EachStep,
@@ -23,7 +24,8 @@ from knotwork.solvers import (
 from knotwork.training.grids import adapt_hidden_grids, hidden_grids_fit
 from knotwork.training.likelihood import Goal, Normal, curved
 from knotwork.training.penalties import Penalty
-from knotwork.training.settings import TRAINING
+from knotwork.training.row_samples import on_growing_samples, pick
+from knotwork.training.settings import SAMPLES, TRAINING
 from knotwork.training.smoothness import Smoothness
 
 NORMAL = Normal()
@@ -44,6 +46,8 @@ def levenberg_marquardt(
     smoothness: float | None = None,
     likelihood: Goal = NORMAL,
     keeper: Keeper | None = None,
+    generator: torch.Generator | None = None,
+    each_sample_step: EachStep | None = None,
 ) -> Ended:
     """Minimise the loss (plus penalty) over the free parameters, in place.
 
@@ -59,7 +63,7 @@ def levenberg_marquardt(
         network: the network, trained in place.
         x: inputs, (n, in).
         y: targets, (n, out).
-        each_step: called after every accepted step with its number and the loss; a `Stop` ends the fit.
+        each_step: called after every accepted step on all rows with its number and the loss; a `Stop` ends the fit.
         steps: limit of accepted steps.
         tolerance: relative decrease of the lowest loss so far that counts as progress.
         patience: steps in a row without progress after which the fit has converged.
@@ -70,21 +74,45 @@ def levenberg_marquardt(
             that of the settings.
         likelihood: defines the loss.
         keeper: keeps the state of the loop, and gives the one to go on from.
+        generator: draws samples of the rows, on which the first steps are made where there are many; None: all steps
+            are on all rows.
+        each_sample_step: called instead of `each_step` after a step on a sample, with the loss of it.
 
     Returns:
         The number of accepted steps and why the fit ended.
     """
-    problem = NetworkProblem(
-        network, x, y, penalty=penalty, update_grid=update_grid, smoothness=smoothness, likelihood=likelihood
-    )
-    options = Options(steps=steps, tolerance=tolerance, patience=patience, target=target)
-    return gauss_newton(problem, options, each_step, keeper)
+
+    def on_rows(sample: Tensor | None, taken: int, most: int, last: bool) -> Ended:
+        of_all = last or sample is None
+        problem = NetworkProblem(
+            network,
+            x if of_all else x[sample],
+            y if of_all else y[sample],
+            penalty=penalty,
+            update_grid=update_grid,
+            smoothness=smoothness,
+            likelihood=likelihood,
+            sample=sample if of_all else None,
+            before=taken,
+        )
+        options = Options(steps=most, tolerance=tolerance, patience=patience, target=target)
+        if taken or not last:
+            options = replace(options, patience=min(patience, SAMPLES.slow_steps))
+            options = options if last else replace(options, tolerance=max(tolerance, SAMPLES.tolerance))
+        watch = each_step if last else each_sample_step
+        report = watch and (lambda step, loss: watch(taken + step, loss))
+        return gauss_newton(problem, options, report, keeper if last else None)
+
+    kept = None if keeper is None else keeper.resume()
+    before = None if kept is None else kept["problem"]["before"]
+    return on_growing_samples(len(x), FreeParameters(network).size, steps, generator, on_rows, before)
 
 
 class NetworkProblem(Problem):
     """The loss of a network on all rows, plus penalty and a weak smoothness penalty, at its present parameters.
 
-    Acceptance of a step depends on `loss`, which does not include the smoothness penalty.
+    Acceptance of a step depends on `loss`, which does not include the smoothness penalty. With a `sample`, the places
+    (m,) of some rows, second derivatives are those on the sample.
     """
 
     def __init__(
@@ -97,10 +125,13 @@ class NetworkProblem(Problem):
         update_grid: bool = True,
         smoothness: float | None = None,
         likelihood: Goal = NORMAL,
+        sample: Tensor | None = None,
+        before: int = 0,
     ) -> None:
         if update_grid:
             adapt_hidden_grids(network, x, within=TRAINING.grid_ends)
         self.network, self.x, self.y, self.penalty, self.likelihood = network, x, y, penalty, likelihood
+        self.sample, self.before = sample, before  # and the number of steps before, on samples
         self.free = FreeParameters(network)
         self.update_grid, self.grids_final = update_grid, not update_grid
         self.weight = TRAINING.smoothness if smoothness is None else smoothness
@@ -119,7 +150,7 @@ class NetworkProblem(Problem):
         """All but the state of the network, which the keeper keeps."""
         smooth = None if self.smooth is None else self.smooth.kept()
         numbers = [self.loss, self.rough, self.falling, self.grids_final]
-        return {"numbers": numbers, "smooth": smooth}
+        return {"numbers": numbers, "smooth": smooth, "before": self.before}
 
     def resume(self, kept: dict[str, Any]) -> None:
         _, self.seen = self._evaluate()
@@ -127,8 +158,8 @@ class NetworkProblem(Problem):
         self.smooth = None if kept["smooth"] is None else Smoothness.resumed(kept["smooth"], self.x.device)
 
     def linearise(self) -> NormalEquations:
-        matrix, gradient = half_derivatives(
-            self.network, self.x, self.y, self.free, self.penalty, self.seen, self.likelihood
+        matrix, slope = half_derivatives(
+            self.network, self.x, self.y, self.free, self.penalty, self.seen, self.likelihood, self.sample
         )
         self.start = self.free.get()
         exact = self.loss <= self.spline_error and not self.falling
@@ -136,12 +167,14 @@ class NetworkProblem(Problem):
             self.smooth = Smoothness(self.network, self.free, matrix.diagonal(), self.weight, exact)
         # the rows require curves that are rougher than that
         self.rough = self.smooth.weaken(self.start, TRAINING.most_roughness * self.loss)
-        return NormalEquations(*self.smooth.add_to(matrix, gradient, self.start))
+        return NormalEquations(*self.smooth.add_to(matrix, slope, self.start))
 
     @torch.no_grad()
     def accelerated(self, step: Step) -> Tensor:
+        if self.sample is not None:  # it would cost more than a step
+            return step.vector
         network, free, likelihood = self.network, self.free, self.likelihood
-        compiled, inputs = free.compiled(), network.select_inputs(self.x)
+        inputs = network.select_inputs(self.x)
         here = network(self.x) if self.seen is None else self.seen.outputs
 
         def moved(share: float) -> list[Tensor]:
@@ -153,13 +186,7 @@ class NetworkProblem(Problem):
         free.set(self.start)
         second *= likelihood.scale(self.y) / 2 / SOLVER.acceleration_probe**2
         second = curved(likelihood, here, self.y, second)
-        if compiled is not None:  # from the gradient of the mean of |second|²
-            product = compiled.loss_and_gradient(inputs, here - second)[1] * (second.numel() / 2)
-        else:
-            rows = rows_at_once(free)
-            parts = zip(self.x.split(rows), second.split(rows), strict=True)
-            product = torch.stack([vjp(network, sweep(network, some), by, free) for some, by in parts]).sum(0)
-        return accelerated_step(step, product)
+        return accelerated_step(step, product(network, self.x, here, second, free))
 
     def attempt(self, vector: Tensor) -> float:
         assert self.smooth is not None
@@ -229,15 +256,24 @@ def half_derivatives(
     penalty: Penalty | None = None,
     seen: Sweep | None = None,
     likelihood: Goal = NORMAL,
+    sample: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Half the second derivatives (P, P) of the objective in the Gauss-Newton approximation, and half the first (P,).
 
-    `seen` is a forward pass over all rows at the present parameters, if there is one.
+    `seen` is a forward pass over all rows at the present parameters, if there is one. With a `sample`, places (m,) of
+    some rows, the second derivatives and those of the penalty are the means over these.
     """
     half = likelihood.scale(y) / 2
-    sums = normal_equations(network, x, lambda outputs, rows: likelihood.residuals(outputs, y[rows]), free, seen)
-    matrix, gradient = sums[0].mul_(half), sums[1].mul_(half)
+    few, few_y = pick(x, sample), pick(y, sample)
+    seen = seen if sample is None else None
+    matrix, slope = normal_equations(
+        network, few, lambda outputs, rows: likelihood.residuals(outputs, few_y[rows]), free, seen
+    )
+    if sample is not None:
+        matrix *= len(x) / len(few)
+        slope = gradient(network, x, lambda outputs, rows: likelihood.residuals(outputs, y[rows]), free)
+    matrix, slope = matrix.mul_(half), slope.mul_(half)
     if penalty:
-        curvature, slope = penalty.quadratic(network, x, free)
-        matrix, gradient = matrix + curvature / 2, gradient + slope / 2
-    return matrix, gradient
+        curvature, by_parameter = penalty.quadratic(network, few, free)
+        matrix, slope = matrix + curvature / 2, slope + by_parameter / 2
+    return matrix, slope

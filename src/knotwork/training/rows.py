@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from knotwork.model import KANNetwork
+from knotwork.model.settings import MODEL
 from knotwork.training.likelihood import Likelihood
 
 
@@ -39,3 +40,19 @@ class Rows:
     def loss(self, outputs: Tensor) -> Tensor:
         """The negative log-likelihood of all rows together, differentiable."""
         return self.weights @ self.likelihood.values(outputs, self.targets)
+
+    def squared_move(self, before: Tensor, after: Tensor) -> float:
+        """The weighted sum of squared changes of outputs (n, K) from `before` to `after`, in units of the noise.
+
+        The noise is 1 for a normal target. For a label of probability p it is 1/√(p(1 - p)) of a logit, so that a
+        change counts little where the label is certain.
+        """
+        total, size = 0.0, max(1, MODEL.jacobian_entries // before.shape[1] ** 2)
+        for at in range(0, len(self), size):
+            some = slice(at, at + size)
+            moves = after[some] - before[some]
+            directions = self.likelihood.residuals(after[some], self.targets[some])[1]
+            if directions is not None:
+                moves = (directions @ moves.unsqueeze(-1)).squeeze(-1)
+            total += float(self.weights[some] @ moves.square().sum(1))
+        return total

@@ -201,6 +201,48 @@ TRAINING = TrainingSettings()
 
 
 @dataclass(frozen=True)
+class SampleSettings:
+    """Constants of fits to many rows, whose first steps are made on samples of the rows."""
+
+    rows: int = 10_000
+    """Rows of the largest sample, at least. Chosen: steps on fewer rows take less than a tenth of a second."""
+
+    rows_per_parameter: int = 50
+    """Rows of the largest sample for each parameter, at least. The relative error of second derivatives is
+    2/√50 = 0.3 at most then (Marchenko and Pastur 1967), so that each step on all rows leaves at most that share of
+    the distance to the minimum, and 0.14 on average."""
+
+    worth_sampling: float = 2.0
+    """Ratio of all rows to the largest sample from which steps on all rows are to be spared. Chosen."""
+
+    growth: int = 5
+    """Ratio of the sizes of two samples. Chosen: the steps on all smaller ones cost less than those on the largest."""
+
+    smallest: int = 2000
+    """Rows of the smallest sample, at least. Chosen."""
+
+    least_rows_per_parameter: int = 5
+    """Rows of the smallest sample for each parameter, at least. Chosen."""
+
+    steps_on_all_rows: int = 10
+    """Steps of the limit that are kept for all rows. Chosen."""
+
+    patience: int = 1
+    """Steps in a row that hardly move the outputs, which end smooth fits on a sample after the first, and on all rows.
+    The start is the minimum on fewer rows, so the first step makes most of the progress. Chosen."""
+
+    slow_steps: int = 3
+    """Levenberg-Marquardt steps in a row without progress that end those on a sample, and those on all rows. Chosen."""
+
+    tolerance: float = 1e-3
+    """Relative decrease of the loss on a sample that counts as progress. Chosen below the share P/m of the loss, 0.02
+    with 50 rows for each parameter, by which the minimum on a sample differs from that on all rows."""
+
+
+SAMPLES = SampleSettings()
+
+
+@dataclass(frozen=True)
 class EvidenceSettings:
     """Constants of the roughness and of how its weights are chosen."""
 

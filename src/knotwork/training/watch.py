@@ -55,15 +55,8 @@ class Watch:
         self.value_before, self.is_new = self.value(), False
 
     def __call__(self, step: int, value: float = NAN) -> Stop | None:
-        known = value == value and self.squared and self.objective.penalty is None
-        train = self.unit * (value**0.5 if known else self.objective.report(self.model, *self.rows))
-        validation = self._validation()
-        shown = None if validation is None else self.unit * validation
-        grid = self.model.spec.grid if isinstance(self.model, KANNetwork) else 0
-        measure = "RMSE" if self.squared else "loss"
-        record = Record(step, time.perf_counter() - self.began, grid, train, shown, measure)
-        self.history.append(record)
-        stop = self.reporter(step, record)
+        validation = self._report(step, value)
+        stop = self.reporter(step, self.history[-1])
         if self.patience is None:
             self._offer(value if value == value else self.value())
         elif validation is not None:
@@ -71,6 +64,23 @@ class Watch:
             if self.waited >= self.patience and stop is None:
                 return Stop(StopReason.PATIENCE, f"{self.patience} steps brought no better validation loss")
         return stop
+
+    def on_sample(self, step: int, value: float) -> Stop | None:
+        """Report a step on a sample of the rows, with its loss there. Such a state is not compared with others."""
+        self._report(step, value)
+        return self.reporter(step, self.history[-1])
+
+    def _report(self, step: int, value: float) -> float | None:
+        """Add a step with this objective to the history; the validation loss."""
+        known = value == value and self.objective.penalty is None
+        loss = (value**0.5 if self.squared else value) if known else self.objective.report(self.model, *self.rows)
+        validation = self._validation()
+        shown = None if validation is None else self.unit * validation
+        grid = self.model.spec.grid if isinstance(self.model, KANNetwork) else 0
+        measure = "RMSE" if self.squared else "loss"
+        seconds = time.perf_counter() - self.began
+        self.history.append(Record(step, seconds, grid, self.unit * loss, shown, measure))
+        return validation
 
     @property
     def taken(self) -> int:

@@ -11,6 +11,7 @@ from knotwork.training.objective import Objective
 from knotwork.training.optimizers.adam import Adam
 from knotwork.training.optimizers.lm import LevenbergMarquardt
 from knotwork.training.optimizers.optimizer import Optimizer
+from knotwork.training.row_samples import largest_sample
 from knotwork.training.settings import TRAINING
 
 
@@ -31,7 +32,8 @@ class Auto:
         residuals, size = as_dataset(data).y_train.numel(), FreeParameters(model).size
         edges = sum(int(layer.active().sum()) for layer in model.layers)
         in_a_row = edges * (model.spec.k + 2)  # largest number of parameters that one row depends on
-        products = residuals * min(size**2, KERNELS.sparse_rows_factor * in_a_row**2)
+        curved = min(residuals, largest_sample(size) * as_dataset(data).n_outputs)
+        products = curved * min(size**2, KERNELS.sparse_rows_factor * in_a_row**2)
         few = products <= TRAINING.most_products and size <= TRAINING.most_parameters
         how_many = "few enough" if few else "too many"
         why = f"{residuals} residuals and {size} parameters are {how_many} for second-order steps"

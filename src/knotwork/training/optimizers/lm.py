@@ -106,7 +106,8 @@ class LevenbergMarquardt(Optimizer):
         target = rounding(task) if objective.loss is mean_squared_error else 0.0
         more = {"steps": task.steps, "tolerance": self.tolerance, "target": target}
         if is_kan:
-            return levenberg_marquardt(model, task.x, task.y, watch, keeper=task, **more, **shared)
+            samples = {"generator": task.generator, "each_sample_step": watch.on_sample}
+            return levenberg_marquardt(model, task.x, task.y, watch, keeper=task, **more, **samples, **shared)
         with evaluating(model):
             problem = ModuleProblem(model, task.x, task.y, objective.likelihood)
             return gauss_newton(problem, Options(**more), watch, task)
