@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from knotwork.data.column_names import check_unique, check_units, listed, resolved_names, unknown_name, with_unit
+from knotwork.data.columns_table import columns_table
 from knotwork.data.matrix import check_dtype, check_same_order, matching_columns, matrix, plain_tensor
 from knotwork.data.randomness import seeded
 from knotwork.data.scaling import Scale, Scaling
@@ -123,8 +124,6 @@ class Dataset:
         )
 
     def _repr_html_(self) -> str:
-        from knotwork.data.columns_table import columns_table
-
         return columns_table(self)
 
     def to(self, dtype: torch.dtype) -> "Dataset":

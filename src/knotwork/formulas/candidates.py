@@ -155,6 +155,16 @@ class Target:
     weights: Tensor | None = None
 
 
+def unit_of(y: Tensor) -> float:
+    """The unit to explain values in: a power of two near their spread, which changes no digit; 1 for usual spreads.
+
+    Very large and very small values have squares that no number holds, or that fixed tolerances swallow.
+    """
+    spread = float(y.max() - y.min()) if len(y) else 0.0
+    exponent = math.frexp(spread)[1]
+    return 1.0 if not 0 < spread < math.inf or abs(exponent) <= FORMULAS.usual_exponent else 2.0**exponent
+
+
 @torch.no_grad()
 def candidates_of_many(
     x: Tensor, targets: Sequence[Target], finished: int = FORMULAS.finished_functions
@@ -162,6 +172,8 @@ def candidates_of_many(
     """The ranked fits of every target over the points x (n,), as in `candidates`; all fits of a function at once."""
     x = x.detach().double()
     y = torch.stack([target.y.detach().double() for target in targets])
+    units = [unit_of(curve) for curve in y]
+    y = y / y.new_tensor(units).unsqueeze(1)
     w = torch.stack([torch.ones_like(x) if t.weights is None else t.weights.double() for t in targets])
     w = w / w.sum(1, keepdim=True)
     middle, half = (x.max() + x.min()) / 2, (x.max() - x.min()) / 2
@@ -197,8 +209,8 @@ def candidates_of_many(
         for (k, *_), (a_, b_, c_, d_, error_, variance, cancellation) in zip(chosen, table, strict=True):
             r2 = 1 - error_ / variance if variance > 0 else float(error_ == 0)
             if error_ < float("inf"):
-                constants = (a_, b_, c_, d_)
-                found[k].append(Candidate(function.name, constants, r2, error_**0.5, function.cost, cancellation))
+                constants, rmse = (a_, b_, c_ * units[k], d_ * units[k]), error_**0.5 * units[k]
+                found[k].append(Candidate(function.name, constants, r2, rmse, function.cost, cancellation))
     return [sorted(row, key=lambda candidate: candidate.score) for row in found]
 
 

@@ -12,6 +12,9 @@ class FormulaSettings:
     """Samples on which the grid of (a, b) is searched. The grid has some 1,000 points; chosen, not measured."""
     short_polish_rows: int = 300
     """Samples of the short polish, which only ranks functions. Chosen, not measured."""
+    usual_exponent: int = 20
+    """Values whose spread is within 2 to plus or minus this power, about a million, are explained in their own unit.
+    Chosen, not measured."""
     polish_rows: int = 1000
     """Samples of the last polish. Errors of constants fall with the root of their number; chosen, not measured."""
     polished_starts: int = 2

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from knotwork.data import Dataset, as_dataset, input_rows
 from knotwork.errors import SpecError
-from knotwork.formulas.candidates import Candidate, Candidates, candidates
+from knotwork.formulas.candidates import Candidate, Candidates, candidates, unit_of
 from knotwork.formulas.goals import goal_of, targets_of
 from knotwork.functions import NamedFunction, named_function
 from knotwork.functions import select as select_functions
@@ -20,6 +20,7 @@ from knotwork.symbolic.settings import SYMBOLIC
 from knotwork.training import levenberg_marquardt, threads_for
 from knotwork.training.levenberg_marquardt import NORMAL
 from knotwork.training.likelihood import Goal
+from knotwork.training.standardization import multiply_outputs
 
 Network = TypeVar("Network", bound=KANNetwork)
 Edge = tuple[int, int, int]
@@ -175,11 +176,18 @@ def auto_symbolic(
     """
     data, goal = as_dataset(data), goal_of(loss)
     with threads_for(len(data.X_train) * network.parameters_in_use()):
-        return _named(network, data, select_functions(lib), r2_threshold, goal)
+        start, unit = network.copy(), unit_of(data.y_train) if goal is NORMAL else 1.0
+        if unit == 1:
+            return _named(start, data, select_functions(lib), r2_threshold, goal)
+        multiply_outputs(start, 1.0, unit)
+        named = _named(start, replace(data, y_train=data.y_train / unit), select_functions(lib), r2_threshold, goal)
+        multiply_outputs(named, unit, 1.0)
+        return named
 
 
 def _named(network: Network, data: Dataset, functions: list[NamedFunction], r2_threshold: float, goal: Goal) -> Network:
-    current = network.copy()
+    """A network with names, made of `network` itself."""
+    current = network
     x, y = (v.to(current.layers[0].coefficients.dtype) for v in (data.X_train, targets_of(data.y_train, goal)))
     tables: dict[Edge, Candidates] = {}
     left = _spline_edges(current)

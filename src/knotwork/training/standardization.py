@@ -166,6 +166,11 @@ def _convert(model: nn.Module, dtype: torch.dtype) -> None:
         model.to(dtype)
 
 
+def multiply_outputs(network: KANNetwork, numerator: float, denominator: float) -> None:
+    """Multiply the outputs of a network by a ratio, in place."""
+    _multiply(network, numerator, denominator)
+
+
 def _fixed_constants(model: nn.Module) -> list[tuple[int, Tensor]]:
     """Constants of named edges of the last layer that do not train, by the number of the edge."""
     if not isinstance(model, KANNetwork):
