@@ -106,6 +106,7 @@ class KAN(NameableNetwork):
         grid_eps: float = 1.0,
         patience: int | None = None,
         sample_weight: object = None,
+        smoothness: float | str | None = "auto",
         seed: int = 0,
         progress: bool | None = None,
         callback: Callback | None = None,
@@ -120,7 +121,18 @@ class KAN(NameableNetwork):
             CheckpointError: for a checkpoint that cannot be written, is damaged, or belongs to another calculation.
         """
         options = FitOptions(
-            optimizer, steps, loss, lamb, lamb_l1, lamb_entropy, update_grid, grid_eps, patience, sample_weight, seed
+            optimizer,
+            steps,
+            loss,
+            lamb,
+            lamb_l1,
+            lamb_entropy,
+            update_grid,
+            grid_eps,
+            patience,
+            sample_weight,
+            seed,
+            smoothness=smoothness,
         )
         with reporting(progress, callback) as reporter, fit_journal(checkpoint, self, data, options) as journal:
             return fit_with(self, data, options, reporter, journal)

@@ -179,7 +179,7 @@ def test_a_fit_changes_neither_the_global_random_generator_nor_the_data(settings
 def test_the_errors_reported_are_those_of_the_model(settings):
     data = bumps(noise=0.1)
     network = KAN([2, 2, 1], seed=0)
-    result = network.fit(data, **settings)
+    result = network.fit(data, **settings, smoothness=None)
     assert result.model is network
     assert result.train_rmse == pytest.approx(rmse(network, data.X_train, data.y_train), rel=1e-12)
     assert result.val_rmse == pytest.approx(rmse(network, data.X_val, data.y_val), rel=1e-12)
@@ -203,7 +203,7 @@ def test_the_history_has_a_record_for_every_step(settings, lamb):
         train, validation = rmse(network, data.X_train, data.y_train), rmse(network, data.X_val, data.y_val)
         lines.append((record, train, validation))
 
-    result = network.fit(data, **settings, lamb=lamb, callback=callback)
+    result = network.fit(data, **settings, lamb=lamb, smoothness=None, callback=callback)
     assert result.history == tuple(record for record, _, _ in lines)
     assert [record.step for record in result.history] == list(range(1, result.steps + 1))
     for record, train, validation in lines:
@@ -305,7 +305,7 @@ def test_patience_stops_and_keeps_the_best_validation_state(settings):
             states.append(state(network))
 
     settings = {"optimizer": faster(settings["optimizer"]), "steps": 150}
-    result = network.fit(data, **settings, patience=3, callback=keep)
+    result = network.fit(data, **settings, patience=3, smoothness=None, callback=keep)
     assert result.stop_reason == "3 steps brought no better validation loss"
     validation = [record.validation for record in result.history]
     best = validation.index(min(validation))

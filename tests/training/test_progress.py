@@ -31,7 +31,7 @@ def small():
 def test_a_fit_reports_its_stages_and_every_step_with_its_losses(monkeypatch):
     monkeypatch.setattr(multistart, "TRAINING", dataclasses.replace(TRAINING, race_consensus=()))
     events = []
-    result = small().fit(DATA, steps=3, optimizer=LevenbergMarquardt(starts=6), callback=events.append)
+    result = small().fit(DATA, steps=3, smoothness=None, optimizer=LevenbergMarquardt(starts=6), callback=events.append)
     race = [(f"race of {n} starts", n) for n in (6, 6, 4, 2)]
     last = ("fit (lm), G=5", 3)
     assert [(event.stage, event.steps) for event in events if not event.step] == [*race, last]

@@ -257,7 +257,7 @@ def test_a_folder_that_may_not_be_written_is_refused(tmp_path):
 
 def test_a_disk_that_fills_does_not_end_the_fit(tmp_path, monkeypatch):
     write_always(monkeypatch)
-    settings = {"optimizer": kw.LevenbergMarquardt(starts=2), "steps": 12}
+    settings = {"optimizer": kw.LevenbergMarquardt(starts=2), "steps": 12, "smoothness": None}
     path, writes = tmp_path / "a.kw", []
 
     def full(descriptor):

@@ -24,7 +24,7 @@ from knotwork.formulas import Formula
 from knotwork.keywords import check_keywords
 from knotwork.training import Callback
 from knotwork.training.likelihood import Bernoulli, Categorical
-from knotwork.training.rows import Rows
+from knotwork.training.rows import Rows, counted
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -87,7 +87,9 @@ class KANClassifier(ClassifierMixin, KANEstimator):
         Args:
             X: Inputs (n, in), an array or a data frame.
             y: Labels (n,), numbers or texts, of two classes or more.
-            sample_weight: How often each row counts, (n,): 2 counts as two rows, 0 as none. Default 1.
+            sample_weight: How often each row counts, (n,): 2 counts as two rows, 0 as none. Default 1. Weights that
+                are not whole, or the same for all rows of a class, balance the rows: all together they count as the
+                effective number of rows, (Σw)² / Σw², so that the smoothness is not chosen for rows that are not there.
             callback: Receives a `knotwork.Event` when the fit begins and after every step; returning True ends the fit
                 there, without a further step.
             progress: True shows a bar, None on a terminal and in notebooks. Default False, since searches and ensembles
@@ -104,7 +106,7 @@ class KANClassifier(ClassifierMixin, KANEstimator):
         self.classes_, places = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise DataError(f"y has one class only ({self.classes_[0]}): a classifier needs two classes or more.")
-        x, weights = torch.tensor(X), torch.tensor(weights)
+        x, weights = torch.tensor(X), counted(torch.tensor(weights), torch.tensor(places))
         targets = one_hot(torch.tensor(places), len(self.classes_)).double()
         shares = (weights @ targets / weights.sum()).log()
         if len(self.classes_) == 2:

@@ -22,7 +22,7 @@ from knotwork.formulas import Formula
 from knotwork.keywords import check_keywords
 from knotwork.training import Callback
 from knotwork.training.likelihood import Normal
-from knotwork.training.rows import Rows
+from knotwork.training.rows import Rows, counted
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -89,7 +89,8 @@ class KANRegressor(RegressorMixin, MultiOutputMixin, KANEstimator):
         Args:
             X: Inputs (n, in), an array or a data frame.
             y: Targets (n,) or (n, targets).
-            sample_weight: How often each row counts, (n,): 2 counts as two rows, 0 as none. Default 1.
+            sample_weight: How often each row counts, (n,): 2 counts as two rows, 0 as none. Default 1. Weights that
+                are not whole count together as the effective number of rows, (Σw)² / Σw².
             callback: Receives a `knotwork.Event` when the fit begins and after every step; returning True ends the fit
                 there, without a further step.
             progress: True shows a bar, None on a terminal and in notebooks. Default False, since searches and ensembles
@@ -118,7 +119,7 @@ class KANRegressor(RegressorMixin, MultiOutputMixin, KANEstimator):
         spread = (shares @ (targets - center).square()).sqrt()
         scale = torch.where(spread > ESTIMATORS.constant_target, spread, 0.0)
         apart = torch.where(scale > 0, (targets - center) / scale, 0.0)
-        rows = Rows(x, apart, weights, torch.zeros_like(center), Normal())
+        rows = Rows(x, apart, counted(weights), torch.zeros_like(center), Normal())
         names = _names_of_targets(table, getattr(self, "feature_names_in_", ()), len(unit))
         return self._train(rows, unit * scale, unit * center, names, callback=callback, progress=progress)
 

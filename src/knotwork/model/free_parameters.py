@@ -49,6 +49,21 @@ class FreeParameters:
             at += len(coefficients) + len(base_weights) + 4 * len(named)
         return found
 
+    def base_weight_places(self) -> list[Tensor]:
+        """Indices in the vector of the base weight of every free spline edge, layer by layer: (edges, 1).
+
+        (edges, 0) where base weights are not free; edges in the order of `coefficient_places`.
+        """
+        found, at = [], 0
+        for coefficients, base_weights, named, places in zip(
+            self.coefficients, self.base_weights, self.named, self.coefficient_places(), strict=True
+        ):
+            at += len(coefficients)
+            both = len(places) == len(base_weights)
+            found.append(torch.arange(at, at + len(places)).unsqueeze(1) if both else places.new_empty(len(places), 0))
+            at += len(base_weights) + 4 * len(named)
+        return found
+
     def get(self) -> Tensor:
         """The current values: (P,)."""
         return self.gather([(la.coefficients, la.base_weights, la.affine) for la in self.network.layers])

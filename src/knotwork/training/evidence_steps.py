@@ -10,6 +10,7 @@ from knotwork.solvers import EachStep, Ended, Options, Problem, Step
 from knotwork.solvers import gauss_newton as minimise
 from knotwork.training.evidence import determined, noise_precision, update_weights, updated_precision
 from knotwork.training.likelihood import Normal, weigh
+from knotwork.training.penalties import Penalty
 from knotwork.training.roughness import Roughness
 from knotwork.training.row_samples import on_growing_samples
 from knotwork.training.rows import Rows
@@ -50,16 +51,7 @@ def gauss_newton(
     Returns:
         The number of accepted steps and why it ended.
     """
-    options = Options(
-        steps=steps,
-        tolerance=tolerance,
-        patience=EVIDENCE.patience,
-        target=-torch.inf,
-        accept_equal=True,
-        first_damping=EVIDENCE.first_damping,
-        least_damping=EVIDENCE.least_damping,
-        largest_damping=EVIDENCE.largest_damping,
-    )
+    options = _options(steps, tolerance)
 
     def on_rows(sample: Tensor | None, taken: int, most: int, last: bool) -> Ended:
         picked = None if sample is None else rows[sample]
@@ -74,23 +66,49 @@ def gauss_newton(
     return on_growing_samples(len(rows), FreeParameters(network).size, steps, generator, on_rows)
 
 
-class RegularisedLikelihood(Problem):
-    """precision·loss + roughness of a network on rows, at its present parameters.
+@torch.no_grad()
+def descend(problem: "RegularisedLikelihood", each_step: EachStep, *, steps: int, tolerance: float) -> Ended:
+    """The steps of `gauss_newton` on all rows, for a problem whose precision and weights can be read afterwards."""
+    return minimise(problem, _options(steps, tolerance), each_step)
 
-    `loss` is the negative log-likelihood alone. Progress is measured by how far a step moves the outputs, since
-    precision and weights change what is minimised. With a `sample` of the rows the curvature is that of the sample,
-    times the ratio of their numbers.
+
+def _options(steps: int, tolerance: float) -> Options:
+    return Options(
+        steps=steps,
+        tolerance=tolerance,
+        patience=EVIDENCE.patience,
+        target=-torch.inf,
+        accept_equal=True,
+        first_damping=EVIDENCE.first_damping,
+        least_damping=EVIDENCE.least_damping,
+        largest_damping=EVIDENCE.largest_damping,
+    )
+
+
+class RegularisedLikelihood(Problem):
+    """precision·(loss + penalty) + roughness of a network on rows, at its present parameters.
+
+    `loss` is the negative log-likelihood alone. The penalty is one that is added to the mean loss of `fit`. Progress is
+    measured by how far a step moves the outputs, since precision and weights change what is minimised. With a `sample`
+    of the rows the curvature is that of the sample, times the ratio of their numbers.
     """
 
     name = "objective"
 
     def __init__(
-        self, network: KANNetwork, rows: Rows, roughness: Roughness, learn: bool, sample: Rows | None = None
+        self,
+        network: KANNetwork,
+        rows: Rows,
+        roughness: Roughness,
+        learn: bool,
+        sample: Rows | None = None,
+        penalty: Penalty | None = None,
     ) -> None:
         self.network, self.rows, self.roughness, self.learn = network, rows, roughness, learn
-        self.sample = sample
+        self.sample, self.penalty = sample, penalty
         self.free = FreeParameters(network)
         self.normal = isinstance(rows.likelihood, Normal)
+        self.known = 0.0  # coefficients that the rows determine
 
     @property
     def size(self) -> int:
@@ -114,10 +132,13 @@ class RegularisedLikelihood(Problem):
         else:
             curvature = derivatives(self.network, self.sample, self.free)[0] * (self.rows.total / self.sample.total)
             slope = gradient(self.network, self.rows.x, _residuals(self.rows), self.free)
+        if self.penalty:
+            more = self.penalty.quadratic(self.network, self.rows.x, self.free)
+            curvature, slope = curvature + self._rows() * more[0], slope + self._rows() * more[1]
         curvature = self.precision * curvature
         slope = self.precision * slope + self.roughness.slope(self.at)
         self.roughness.add_to(curvature)
-        self.before = self.precision * self.loss + float(self.roughness.value(self.at))
+        self.before = self._objective(self.at, self.loss)
         self.curvature = curvature
         return RegularisedSystem(curvature, slope)
 
@@ -126,7 +147,7 @@ class RegularisedLikelihood(Problem):
         self.free.set(self.new)
         self.new_outputs = self.rows.outputs(self.network)
         self.new_loss = float(self.rows.loss(self.new_outputs))
-        return self.before - (self.precision * self.new_loss + float(self.roughness.value(self.new)))
+        return self.before - self._objective(self.new, self.new_loss)
 
     def accept(self) -> None:
         squares = self.rows.squared_move(self.outputs, self.new_outputs)
@@ -148,11 +169,21 @@ class RegularisedLikelihood(Problem):
         if not (self.learn or self.normal):
             return
         covariance = torch.cholesky_inverse(_factor(self.curvature))
-        known = determined(self.roughness, covariance)
+        self.known = known = determined(self.roughness, covariance)
         if self.learn:
             update_weights(self.roughness, self.at, covariance)
         if self.normal:
             self.precision = updated_precision(self.precision, self.loss, known, self.count)
+
+    def _objective(self, at: Tensor, loss: float) -> float:
+        """What a step lowers, for the parameters of the network, which are `at`."""
+        if self.penalty:
+            loss += self._rows() * float(self.penalty.value(self.network, self.rows.x))
+        return self.precision * loss + float(self.roughness.value(at))
+
+    def _rows(self) -> float:
+        """The ratio of the loss to the mean loss of `fit`, which is that of squares for normal targets."""
+        return self.count / 2 if self.normal else self.rows.total
 
 
 @dataclass(frozen=True)

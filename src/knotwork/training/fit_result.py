@@ -61,6 +61,8 @@ class FitResult:
         steps: number of steps that were taken.
         seconds: duration, in s.
         history: one `Record` for each evaluation of the errors.
+        smoothness: which smoothness the curves have, and why: off, of a fixed weight, or chosen because the rows hold
+            noise; "" where the optimiser has none.
 
     Example:
         >>> import knotwork as kw
@@ -83,6 +85,7 @@ class FitResult:
     steps: int
     seconds: float
     history: tuple[Record, ...] = field(default=(), repr=False)
+    smoothness: str = ""
 
     @property
     def converged(self) -> bool:
@@ -126,6 +129,7 @@ class FitResult:
         return (
             f"{self.optimizer} ({self.why}), {self.steps} steps in {self.seconds:.2g} s\n"
             f"RMSE: {self._errors()}\nstopped: {self.stop_reason}"
+            + (self.smoothness and f"\nsmoothness: {self.smoothness}")
         )
 
 

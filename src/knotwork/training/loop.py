@@ -44,6 +44,7 @@ def fit(
     grid_eps: float = 1.0,
     patience: int | None = None,
     sample_weight: object = None,
+    smoothness: float | str | None = "auto",
     seed: int = 0,
     progress: bool | None = None,
     callback: Callback | None = None,
@@ -76,6 +77,10 @@ def fit(
         patience: end after this number of evaluations of the losses in a row without a lower validation loss.
         sample_weight: how often each training row of a Dataset counts, or each row of a pair (X, y), in the loss and
             in reported errors, (n,). A row of weight 0 is absent. In the penalty all other rows count once.
+        smoothness: "auto": where rows hold noise, curves are as smooth as the evidence for them is largest (MacKay
+            1992), as in `KANRegressor`; where rows look exact, curves follow them as closely as they can. A number is
+            the weight of mean squared slopes and curvatures relative to the variance of the noise. None or 0: off. Only
+            "lm" has it; with other optimisers "auto" is off.
         seed: determines starting points and mini-batches; torch's own generator is not touched.
         progress: None shows a bar on a terminal and in a notebook, True everywhere, False nowhere.
         callback: called with an `Event` when a stage begins and after each evaluation; returning True ends the fit.
@@ -103,7 +108,18 @@ def fit(
         ('lm', True)
     """
     options = FitOptions(
-        optimizer, steps, loss, lamb, lamb_l1, lamb_entropy, update_grid, grid_eps, patience, sample_weight, seed
+        optimizer,
+        steps,
+        loss,
+        lamb,
+        lamb_l1,
+        lamb_entropy,
+        update_grid,
+        grid_eps,
+        patience,
+        sample_weight,
+        seed,
+        smoothness=smoothness,
     )
     with reporting(progress, callback) as reporter, fit_journal(checkpoint, model, data, options) as journal:
         return fit_with(model, data, options, reporter, journal)
@@ -158,6 +174,7 @@ def fit_with(
         steps=ended.steps,
         seconds=time.perf_counter() - began,
         history=tuple(watch.history),
+        smoothness=watch.smoothness,
     )
     if not result.stopped_by_caller:
         journal.finish(result_as_value(result))
@@ -198,7 +215,7 @@ def prepared(task: Task, options: FitOptions, name: str, as_it_was: dict[str, Te
         place_grids(model, as_dataset(task.data), task.x, options.grid_eps)
         if random:
             task.watch.begin()
-    return replace(task, first=first, title=f"{title}, G={model.spec.grid}")
+    return replace(task, first=first, title=f"{title}, G={model.spec.grid}", smoothness=options.smoothness)
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
 """Several starting points, of which the best continues. From most of them a minimal network ends in a poor minimum."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -28,7 +28,8 @@ def screen(
     n_jobs: int = 1,
     reporter: Reporter | None = None,
     journal: Journal | None = None,
-) -> None:
+    follows_noise: Callable[[KANNetwork], bool] | None = None,
+) -> bool:
     """Put the best of `starts` starting points into `network`, after a few Levenberg-Marquardt steps from each.
 
     A single layer has one optimum, so its own start is not changed. Groups of eight starts compete, one group after the
@@ -38,9 +39,12 @@ def screen(
     processes share the work (-1: one for each core) and do not change the result. Ctrl-C or a callback ends the search,
     and the best start at that moment is taken. Where no start has made a step, `network` is not changed. Each start
     after each round is a part of the `journal`.
+
+    After each round in which the starts do not agree, `follows_noise` is asked of the best one. If it does, more steps
+    would make it worse on other rows: the search ends, and the result is False; else it is True.
     """
     if network.spec.depth == 1 and not network.spec.width[1][1] and not network.spec.named:
-        return
+        return True
     reporter, journal = reporter or Reporter(), journal or Journal()
     race_x, race_y = x[: TRAINING.race_rows], y[: TRAINING.race_rows]
     coarse = network.refine(TRAINING.race_grid) if network.spec.grid > TRAINING.race_grid else network
@@ -70,14 +74,17 @@ def screen(
             for steps, kept in rounds:
                 which = "" if starts <= TRAINING.race_group else f", starts {first + 1} to {first + size} of {starts}"
                 if reporter.stop or reporter.stage(f"race of {len(group)}{which or ' starts'}", len(group)):
-                    return
+                    return True
                 ahead = [*((float("inf"), rival) for rival in group), *winners]
                 group = _advanced(group, race_x, race_y, steps, settings, n_jobs, reporter, journal)
                 ahead = [*ranked(group), *winners]
                 if agreed() or reporter.stopped:
-                    return
+                    return True
+                if follows_noise is not None and follows_noise(ahead[0][1]):
+                    return False
                 ahead = [*ahead[: min(kept, size)], *winners]
                 group = [rival for _, rival in ahead[: min(kept, size)]]
+        return True
     finally:
         if ahead:  # evaluated again: Ctrl-C may have interrupted a step
             _take(network, ranked([rival for _, rival in ahead])[0][1], x, update_grid)

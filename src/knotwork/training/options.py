@@ -1,5 +1,6 @@
 """The arguments of `fit` as one value, and the checks whether they are possible."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from knotwork.errors import TrainingError
 from knotwork.model import KANNetwork
 from knotwork.training.likelihood import CrossEntropy
 from knotwork.training.objective import Loss, Objective, cross_entropy
-from knotwork.training.optimizers import Auto, Optimizer, OptimizerLike, optimizer_of
+from knotwork.training.optimizers import Auto, LevenbergMarquardt, Optimizer, OptimizerLike, optimizer_of
 from knotwork.training.optimizers.optimizer import check_count, is_number
 
 PYKAN = {"opt": "optimizer", "batch": "batch_size", "loss_fn": "loss", "log": "progress", "verbose": "progress"}
@@ -43,6 +44,7 @@ class FitOptions:
     sample_weight: object = None
     seed: int = 0
     restart: bool = False
+    smoothness: float | str | None = None
 
 
 def elsewhere(verb: str, name: str, value: object) -> str | None:
@@ -68,6 +70,11 @@ def chosen(
 ) -> tuple[Optimizer, str]:
     """The optimiser and why it was chosen; TrainingError for options that are not possible or do not fit the model."""
     check_count(steps=options.steps, patience=options.patience)
+    smoothness = options.smoothness
+    if not (smoothness is None or smoothness == "auto" or (is_number(smoothness) and 0 <= smoothness < math.inf)):
+        raise TrainingError(
+            f"smoothness={smoothness!r} is not possible: give 'auto', a weight from 0 on, or None for no smoothness."
+        )
     if not (is_number(options.grid_eps) and 0 <= options.grid_eps <= 1):
         raise TrainingError(
             f"grid_eps={options.grid_eps!r} is not possible: give a number from 0 (knots at quantiles) to 1 (even "
@@ -81,9 +88,17 @@ def chosen(
     _check_widths(model, rows, objective)
     optimizer = optimizer_of(options.optimizer)
     if isinstance(optimizer, Auto):
-        return optimizer.choose(model, data, objective)
-    optimizer.check(model, data, objective)
-    return optimizer, "as asked"
+        optimizer, why = optimizer.choose(model, data, objective)
+    else:
+        optimizer.check(model, data, objective)
+        why = "as asked"
+    by_curves = isinstance(optimizer, LevenbergMarquardt) and isinstance(model, KANNetwork)
+    if smoothness and smoothness != "auto" and not by_curves:
+        raise TrainingError(
+            f"smoothness={smoothness!r} needs second-order steps for a KAN, but the optimiser is {optimizer.name!r} "
+            f"({why}): pass optimizer='lm' for a KAN, or leave smoothness= out."
+        )
+    return optimizer, why
 
 
 def _check_widths(model: nn.Module, data: Dataset, objective: Objective) -> None:

@@ -282,6 +282,41 @@ class EvidenceSettings:
     """Steps in a row that move the outputs by less than the tolerance, after which the fit has converged.
     Chosen, not measured."""
 
+    steps: int = 60
+    """Steps of a smooth fit of a network, at most. As many as estimators take."""
+
+    patience_on_validation: int = 10
+    """Steps of a smooth fit in a row without a lower validation loss after which it ends. For sin(3a)·b + c² + exp(d)·e
+    with noise the loss is lowest after 10 to 20 of 60 steps, and 10 % higher at the end. Chosen."""
+
+    tolerance: float = 1e-2
+    """Change of the outputs in units of their noise below which a step of a smooth fit counts as no progress. That of
+    estimators."""
+
+    points_of_base: int = 201
+    """Points at which slope and curvature of the base function are averaged over a grid: the mean is right to a
+    percent."""
+
+    looks_exact: float = 1e-6
+    """Held-out loss relative to that of the best constant at or below which rows count as exact, so that no smooth fit
+    is tried: an error of a thousandth is near what splines of five intervals reach. In twelve problems with exact rows
+    a smooth fit from there gained nothing on average, and lost where rows are few."""
+
+    rows_to_judge: int = 5
+    """Validation rows from which they take part in the choice between a smooth fit and one that follows the rows.
+    Chosen: fits that pass through noisy rows are wrong by many times the noise between them."""
+
+    clearly: float = 2.0
+    """Standard errors by which held-out losses of two fits differ before they decide between them. Chosen."""
+
+    gain: float = 0.99
+    """Ratio of the errors to expect, smooth to not smooth, below which the smooth fit is taken where held-out rows do
+    not decide. For exact rows that no grid of this size can follow the two are equal to a thousandth."""
+
+    penalty_overfits: float = 1.25
+    """Ratio of the losses on held-out and on training rows above which a fit with a penalty is compared with a smooth
+    one. Chosen: 200 held-out rows determine the ratio to about a tenth."""
+
     ridges: tuple[float, ...] = (1e-13, 1e-11, 1e-9, 1e-7)
     """Shares of the diagonal that are added, one after the other, until the matrix has a Cholesky factor: from a
     thousand rounding errors of float64 upwards."""

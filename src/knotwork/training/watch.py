@@ -42,28 +42,39 @@ class Watch:
         self.model, self.objective, self.rows, self.validation_rows = model, objective, rows, validation_rows
         self.patience, self.reporter, self.began = patience, reporter, began
         self.unit = unit
+        self.smoothness = ""  # what was chosen, in words
         self.alike = 1.0
         self.squared = objective.loss is mean_squared_error
         y = rows[1]
         plain = self.squared and objective.penalty is None and len(y) > 0
         self.clean = TRAINING.noise_free * float((y - y.mean(0)).square().mean()) if plain else 0.0
         self.history: list[Record] = []
-        self.waited = 0
+        self.waited, self.validation = 0, None
         self.best = self.first = _or_infinity(self._judged())
         self._keep()
         self.unchanged = True  # whether the state kept is the one that the steps began from
         self.value_before, self.is_new = self.value(), False
 
     def __call__(self, step: int, value: float = NAN) -> Stop | None:
-        validation = self._report(step, value)
-        stop = self.reporter(step, self.history[-1])
+        stop = self.record(step, value)
         if self.patience is None:
             self._offer(value if value == value else self.value())
-        elif validation is not None:
-            self.waited = 0 if self._offer(validation) else self.waited + 1
+        elif self.validation is not None:
+            self.waited = 0 if self._offer(self.validation) else self.waited + 1
             if self.waited >= self.patience and stop is None:
                 return Stop(StopReason.PATIENCE, f"{self.patience} steps brought no better validation loss")
         return stop
+
+    def record(self, step: int, value: float = NAN) -> Stop | None:
+        """Add the losses of the present state to the history, without keeping it; a `Stop` if a callback asked."""
+        self.validation = self._report(step, value)
+        return self.reporter(step, self.history[-1])
+
+    def take(self, state: dict[str, Tensor], history: list[Record]) -> None:
+        """Put a state into the model and keep it, whatever its objective is, with the history that led to it."""
+        self.model.load_state_dict(state)
+        self._keep()
+        self.best, self.history, self.alike = _or_infinity(self._judged()), history, 1.0
 
     def on_sample(self, step: int, value: float) -> Stop | None:
         """Report a step on a sample of the rows, with its loss there. Such a state is not compared with others."""

@@ -1,6 +1,7 @@
 """Levenberg-Marquardt, the default for KANs of moderate size, with several starting points before the first fit."""
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import ClassVar
 
 import torch
@@ -9,7 +10,7 @@ from torch import nn
 from knotwork.data import Dataset, Stream, as_dataset
 from knotwork.errors import TrainingError
 from knotwork.keywords import check_keywords
-from knotwork.model import MODEL, KANNetwork, evaluating, is_whole, why_not_by_rows
+from knotwork.model import MODEL, FreeParameters, KANNetwork, evaluating, is_whole, why_not_by_rows
 from knotwork.solvers import Ended, Options, gauss_newton
 from knotwork.training.levenberg_marquardt import levenberg_marquardt
 from knotwork.training.module_problem import ModuleProblem
@@ -17,6 +18,8 @@ from knotwork.training.multistart import screen
 from knotwork.training.objective import Objective, mean_squared_error
 from knotwork.training.optimizers.optimizer import Optimizer, Task, check_count, is_number, refuse_stream
 from knotwork.training.settings import TRAINING
+from knotwork.training.smooth_fit import smooth_fit
+from knotwork.training.smoothness_choice import FollowsNoise, SmoothnessChoice
 
 
 @check_keywords
@@ -92,6 +95,29 @@ class LevenbergMarquardt(Optimizer):
             )
 
     def minimise(self, task: Task) -> Ended:
+        model, wanted, watch = task.model, task.smoothness, task.watch
+        if not isinstance(model, KANNetwork):
+            return self._to_the_end(task)
+        if not wanted or not any(map(len, FreeParameters(model).coefficients)):
+            watch.smoothness = "off: no curve is free" if wanted else "off, as asked"
+            return self._to_the_end(task)
+        if wanted == "auto":
+            choice = SmoothnessChoice(task, lambda follows_noise: self._close(task, follows_noise))
+            ended, watch.smoothness = choice.run()
+            return ended
+        assert isinstance(wanted, Real)
+        end = smooth_fit(task, float(wanted), straight=task.first and model.spec.depth > 1)
+        watch.take(model.state_dict(), watch.history)
+        watch.smoothness = f"a weight of {wanted:g}, as asked"
+        return end.ended
+
+    def _to_the_end(self, task: Task) -> Ended:
+        ended = self._close(task)
+        assert ended is not None
+        return ended
+
+    def _close(self, task: Task, follows_noise: FollowsNoise | None = None) -> Ended | None:
+        """The fit that follows the rows as closely as possible; None where `follows_noise` ended its race of starts."""
         model, objective, watch = task.model, task.objective, task.watch
         assert objective.likelihood is not None
         is_kan = isinstance(model, KANNetwork)
@@ -99,7 +125,9 @@ class LevenbergMarquardt(Optimizer):
         starts = self.starts or (TRAINING.starts_with_penalty if objective.penalty else TRAINING.starts)
         if is_kan and task.first and starts > 1 and not task.goes_on:
             race = {"starts": starts, "generator": task.generator, "n_jobs": self.n_jobs or 1}
-            screen(model, task.x, task.y, reporter=watch.reporter, journal=task.journal.part(), **race, **shared)
+            race |= {"journal": task.journal.part(), "reporter": watch.reporter, "follows_noise": follows_noise}
+            if not screen(model, task.x, task.y, **race, **shared):
+                return None
         if stop := task.begin():
             return stop.after(0)
         watch.alike = 1.0 if watch.patience else TRAINING.alike_losses

@@ -28,6 +28,7 @@ class Task:
     the loss where it is known; it keeps the best state and returns a `Stop` where the fit is to end. `first` is True
     for a KAN that was never fitted. `title` names the stage of the steps. A loop of steps goes on from the state that
     `resume()` returns, and passes its own state to `keep` after every step that `watch` has seen.
+    `smoothness` is that of `fit`.
     """
 
     model: nn.Module
@@ -44,6 +45,7 @@ class Task:
     first: bool = False
     title: str = "fit"
     journal: Journal = field(default_factory=Journal)
+    smoothness: float | str | None = None
 
     def begin(self) -> Stop | None:
         """Report that the steps begin; a `Stop`, and then no step is made, if a callback asked or nothing can train."""
