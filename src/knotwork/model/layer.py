@@ -187,7 +187,9 @@ class KANLayer(TensorsInUse):
 
     def edges(self, x: Tensor) -> Tensor:
         """The value of every edge, zero where it was removed: (batch, in) → (batch, in, out)."""
-        if self.has_splines():
+        if self.has_splines() and self.grid > MODEL.most_intervals_of_bases:
+            values = torch.stack([self._edges_of(i, x) for i in range(self.in_features)], dim=1) * self.mask
+        elif self.has_splines():
             splines = basis(x, self.knots, self.k, 0, self.extrapolation)
             values = torch.einsum("nib,ibo->nio", splines, self.coefficients)
             values = (values + self.base_values(x).unsqueeze(-1) * self.base_weights) * self.mask
@@ -198,6 +200,12 @@ class KANLayer(TensorsInUse):
         places = torch.tensor([source * self.out_features + target for source, target, _, _ in self.named])
         named = torch.stack([self.named_values(n, x[:, edge[0]]) for n, edge in enumerate(self.named)], dim=-1)
         return values.flatten(1).index_add(-1, places.to(x.device), named).reshape(values.shape)
+
+    def _edges_of(self, i: int, x: Tensor) -> Tensor:
+        """The splines from input i, (batch, in) → (batch, out), in memory for the functions that are not zero."""
+        one = slice(i, i + 1)
+        settings = self.knots[one], self.k, self.base, self.extrapolation
+        return edge_sums(x[:, one], self.coefficients[one], self.base_weights[one], *settings)
 
     def base_values(self, x: Tensor, slope: bool = False) -> Tensor:
         """The base function b(z), or with `slope` its derivative by x: (batch, in) → (batch, in)."""

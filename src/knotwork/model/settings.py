@@ -11,6 +11,10 @@ class ModelSettings:
     """Entries of the Jacobian, or of what its rows are combined with, held at once: 128 MB in float64. Chosen, not
     measured."""
 
+    most_intervals_of_bases: int = 200
+    """Intervals up to which edges are computed from all functions of a basis at once, which takes memory for samples
+    times intervals; above, input by input from the functions that are not zero. Chosen, not measured."""
+
     rows_of_gradient: int = 2**16
     """Rows whose outputs and residuals are held at once while a gradient is summed up. Chosen, not measured."""
 
