@@ -63,7 +63,7 @@ def warn_of_rows_beyond(
             f"{count:,} of {len(rows):,} {lie} outside the grids, which cover the rows of the fit: "
             f"{shown}{f'; {what}' if what else ''}.",
             KnotworkWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
