@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from knotwork.data import Batch, Dataset, Stream, as_dataset, dataset_or_stream, is_pair, tensor_of
+from knotwork.data import Batch, Dataset, Stream, as_dataset, dataset_or_stream, is_pair, table_of
 from knotwork.data.matrix import check_same_order
 from knotwork.errors import TrainingError
 
@@ -62,7 +62,7 @@ def _places(rows: int) -> tuple[Tensor, Tensor]:
 
 
 def _checked(sample_weight: object, rows: int, of_all: bool) -> Tensor:
-    weights = tensor_of(sample_weight, "sample_weight")
+    weights = table_of(sample_weight, "sample_weight")[0]  # in words, also for a data frame
     which = "rows" if of_all else "training rows"
     if weights.shape != (rows,):
         raise TrainingError(f"sample_weight has shape {tuple(weights.shape)}, but the data has {rows} {which}: (N,).")
