@@ -425,7 +425,10 @@ def test_rows_of_another_length_are_refused(shape):
         ({"k": 8}, "k=8 is not possible: it must be a whole number from 0 to 7."),
         ({"base": "relu"}, "base='relu' is not known; choose one of 'silu', 'identity', 'sine', 'zero'."),
         ({"init": "zeros"}, "init='zeros' is not known; choose one of 'paper', 'power'."),
-        ({"extrapolation": "cubic"}, "extrapolation='cubic' is not known; choose one of 'linear', 'zero', 'error'."),
+        (
+            {"extrapolation": "cubic"},
+            "extrapolation='cubic' is not known; choose one of 'linear', 'constant', 'zero', 'error'.",
+        ),
         ({"grid_range": (1.0, 1.0)}, "grid_range=(1.0, 1.0) must be (low, high), finite numbers with low < high."),
         ({"dtype": torch.float16}, "dtype='float16' is not known; choose one of 'float32', 'float64'."),
     ],

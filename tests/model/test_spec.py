@@ -103,7 +103,10 @@ def test_only_integers_count_as_whole_numbers():
         ({"k": -1}, "k=-1 is not possible: it must be a whole number from 0 to 7."),
         ({"arity": 1}, "arity=1 is not possible: it must be a whole number from 2 to 64."),
         ({"base": "relu"}, "base='relu' is not known; choose one of 'silu', 'identity', 'sine', 'zero'."),
-        ({"extrapolation": "cubic"}, "extrapolation='cubic' is not known; choose one of 'linear', 'zero', 'error'."),
+        (
+            {"extrapolation": "cubic"},
+            "extrapolation='cubic' is not known; choose one of 'linear', 'constant', 'zero', 'error'.",
+        ),
         ({"dtype": "int64"}, "dtype='int64' is not known; choose one of 'float32', 'float64'."),
         ({"grid_range": (1, 0)}, "grid_range=(1, 0) must be (low, high), finite numbers with low < high."),
         ({"grid_range": (0, float("nan"))}, "grid_range=(0, nan) must be (low, high)"),

@@ -59,6 +59,10 @@ def test_parameters_come_and_go_with_the_names_of_edges():
     assert names() == []
     made.unname_edge(0, 0)
     assert names() == ["coefficients", "base_weights"] and made(rows_of(made)).requires_grad
+    made.remove_edge(0, 0)  # all are removed, and none is named: the gradients are there, and zero
+    assert names() == ["coefficients", "base_weights"] and made(rows_of(made)).requires_grad
+    made(rows_of(made)).sum().backward()
+    assert not made.coefficients.grad.any() and not made.base_weights.grad.any()
     assert [name for name, _ in layer(base="zero").named_parameters()] == ["coefficients"]
 
 
@@ -109,6 +113,45 @@ def test_a_frozen_tensor_is_frozen_after_all_edges_were_named_and_unnamed(frozen
         assert [getattr(one, name).requires_grad for name in both] == flags
 
 
+@pytest.mark.parametrize("whole", [torch.nn.Sequential, lambda made: made], ids=["module around it", "layer"])
+@pytest.mark.parametrize("trainable", [True, False])
+def test_a_layer_that_is_thawed_while_its_edges_are_named_is_trained_again(whole, trainable):
+    made = layer(2, 1)
+    whole(made).requires_grad_(False)
+    for i in (0, 1):
+        made.name_edge(i, 0, "sin", torch.ones(4), trainable or i == 1)
+    for one in (made, like(made)):
+        assert not any(p.requires_grad for p in one.parameters())
+        one = copy.deepcopy(one)
+        one.unname_edge(0, 0)
+        assert not any(p.requires_grad for p in one.parameters())
+    whole(made).requires_grad_(True)
+    for one in (made, like(made)):
+        one.unname_edge(0, 0)
+        assert all(p.requires_grad for p in one.parameters())
+
+
+def like(made):
+    """A copy with all tensors trained, of which `freeze_like` then freezes some."""
+    other = copy.deepcopy(made)
+    other.requires_grad_(True)
+    other.freeze_like(made)
+    return other
+
+
+@pytest.mark.parametrize("flag", [True, False])
+@pytest.mark.parametrize("trainable", [True, False])
+def test_freezing_and_thawing_reaches_tensors_without_effect(flag, trainable):
+    network = kw.KAN([2, 1], seed=0)
+    network.layers[0].coefficients.requires_grad_(flag)
+    network.layers[0].base_weights.requires_grad_(not flag)
+    for i in (0, 1):
+        network.fix_symbolic(0, i, 0, "sin", params=(1.0, 0.0, 1.0, 0.0), trainable=trainable)
+    assert network.requires_grad_(flag) is network
+    network.unfix_symbolic(0, 0, 0)
+    assert all(p.requires_grad is flag for p in network.parameters())
+
+
 def test_gradients_come_in_the_order_of_the_parameters():
     """Also for base="zero", where the compiled gradient has base weights that are no parameters."""
     for network in NETWORKS.values():
@@ -135,6 +178,37 @@ def test_a_network_without_anything_to_train_is_left_as_it_is(optimizer, frozen)
     before = network(DATA.X_train)
     result = network.fit(DATA, optimizer=optimizer)
     assert result.steps == 0 and network(DATA.X_train).equal(before)
+
+
+@pytest.mark.parametrize("shape", [[2, 1], [2, 2, 1], [2, 2, 2, 1]])
+@pytest.mark.parametrize("train", ["lm", "lbfgs", "adam", "loss_and_grad"])
+def test_a_layer_may_lose_all_its_splines_between_two_fits(shape, train):
+    """Named or removed, whatever was computed for the layer as it was before."""
+    y = DATA.y_train
+
+    def fit(network):
+        if train == "loss_and_grad":
+            value, gradients = kw.model.loss_and_grad(network, DATA.X_train, y)
+            torch.testing.assert_close(value, (network(DATA.X_train) - y).square().mean())
+            assert len(gradients) == len(list(network.parameters()))
+        else:
+            optimizer = kw.LevenbergMarquardt(starts=1) if train == "lm" else train
+            assert network.fit(DATA, optimizer=optimizer, steps=2).steps > 0
+
+    for l in range(len(shape) - 1):
+        network = kw.KAN(shape, seed=0)
+        fit(network)
+        for i in range(shape[l]):
+            for j in range(shape[l + 1]):
+                network.fix_symbolic(l, i, j, "sin", params=(1.0, 0.1, 0.5, 0.0))
+        fit(network)
+        network = kw.KAN(shape, seed=0)
+        fit(network)
+        for i in range(shape[l]):
+            for j in range(shape[l + 1]):
+                network.layers[l].remove_edge(i, j)
+        network(DATA.X_train)
+        kw.model.loss_and_grad(network, DATA.X_train, y)
 
 
 # --- what an edge was as a spline ---
@@ -225,6 +299,23 @@ def test_the_state_of_a_network_of_another_structure_is_refused_with_what_to_do(
         again = kw.KAN.from_spec(other.spec)
         again.load_state_dict(other.state_dict())
         assert again(DATA.X_train).equal(other(DATA.X_train))
+
+
+def test_a_part_of_a_state_is_taken_over_where_the_rest_may_be_missing():
+    """As torch's own modules do: strict=False leaves what is not given as it is."""
+    whole, other = torch.nn.Sequential(kw.KAN([2, 2, 1], seed=0), torch.nn.Linear(1, 1)), kw.KAN([2, 2, 1], seed=1)
+    before = {name: value.clone() for name, value in whole.state_dict().items()}
+    missing, unexpected = whole.load_state_dict({"1.weight": torch.full((1, 1), 7.0)}, strict=False)
+    assert whole[1].weight.item() == 7 and unexpected == [] and set(missing) == before.keys() - {"1.weight"}
+    first = {name: value for name, value in other.state_dict().items() if name.startswith("layers.0.")}
+    whole[0].load_state_dict(first, strict=False)
+    for name, value in whole[0].state_dict().items():
+        assert value.equal(first.get(name, before[f"0.{name}"]))
+    for part in (first, {}):
+        assert "Missing key" in refusal(whole[0], part)
+    deeper = kw.KAN([2, 2, 1, 1], seed=0).state_dict()
+    with pytest.raises(RuntimeError, match="this KAN has 2 layers of edges, the values have 3"):
+        whole[0].load_state_dict(deeper, strict=False)
 
 
 def test_the_state_of_other_named_edges_is_refused():

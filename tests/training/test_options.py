@@ -289,7 +289,7 @@ def test_every_function_passes_its_arguments_to_fit(verb, monkeypatch):
     """Each argument that `fit` also has is in the options of the first fit, under the same name."""
     received = []
 
-    def fit_with(model, data, options, reporter):
+    def fit_with(model, data, options, *more):
         received.append(options)
         raise KeyboardInterrupt
 

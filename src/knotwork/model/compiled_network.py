@@ -33,9 +33,9 @@ def _places(network: KANNetwork) -> list[object]:
     """Addresses of the arrays of a network, and the states of its masks and parameters."""
     found: list[object] = []
     for layer in network.layers:
-        own, buffers = layer._parameters, layer._buffers  # ten times faster than attributes of modules
-        coefficients, mask = own["coefficients"], buffers["mask"]
-        base_weights = own["base_weights"] if "base_weights" in own else buffers["base_weights"]
+        buffers = layer._buffers  # ten times faster than attributes of modules
+        held, mask = {**buffers, **layer._parameters}, buffers["mask"]
+        coefficients, base_weights = held["coefficients"], held["base_weights"]
         found += coefficients.data_ptr(), base_weights.data_ptr(), buffers["knots"].data_ptr()  # type: ignore[union-attr]
         found += coefficients.requires_grad, base_weights.requires_grad  # type: ignore[union-attr]
         found += id(mask), mask.is_inference() or mask._version, layer.base, layer.extrapolation  # type: ignore[union-attr]

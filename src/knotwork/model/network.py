@@ -83,12 +83,12 @@ class KANNetwork(nn.Module):
         return Spec(**fields)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *arguments: Any) -> None:
-        depth = len(
-            {name.removeprefix(prefix).split(".")[1] for name in state_dict if name.startswith(f"{prefix}layers.")}
-        )
-        if depth != len(self.layers):
+        start = f"{prefix}layers."
+        given = {name.removeprefix(start).split(".")[0] for name in state_dict if name.startswith(start)}
+        known = set(self.layers._modules)
+        if given - known:  # torch names the missing ones, unless it is told that a part is enough
             arguments[-1].append(
-                f"this KAN has {len(self.layers)} layers of edges, the values have {depth}. {WHAT_TO_DO}"
+                f"this KAN has {len(known)} layers of edges, the values have {len(given)}. {WHAT_TO_DO}"
             )
         super()._load_from_state_dict(state_dict, prefix, *arguments)
 
@@ -155,6 +155,12 @@ class KANNetwork(nn.Module):
             layer.refine(grid)
         other.structure = other.spec
         return other
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Freeze or thaw all tensors, in place; also those that have no effect now, once they have one again."""
+        for layer in self.layers:
+            layer.requires_grad_(requires_grad)
+        return self
 
     def parameters_in_use(self) -> int:
         """Number of parameters that affect the output. Splines of removed and of named edges do not count."""
