@@ -62,6 +62,8 @@ class KAN(NameableNetwork):
             changed.
         dtype: float64 by default, since second-order steps need it to reach the accuracy splines allow; a single
             `KANLayer` takes torch's default, as the layers around it do.
+        device: where the network is and is fitted, such as "cuda"; None: torch's default, the CPU. Initial values are
+            drawn on the CPU, so they are the same everywhere.
 
     Raises:
         SpecError: for settings that describe no network.
@@ -87,10 +89,13 @@ class KAN(NameableNetwork):
         grid_range: tuple[float, float] | None = None,
         extrapolation: str = "linear",
         dtype: torch.dtype = torch.float64,
+        device: torch.device | str | None = None,
     ) -> None:
+        if device is not None and torch.device(device).type == "mps" and dtype == torch.float64:
+            raise SpecError("Apple's GPUs (mps) do not have float64, the default of a KAN: pass dtype=torch.float32.")
         dtype_name = str(dtype).removeprefix("torch.")
         spec = Spec(parse_width(width), grid, k, arity, base, extrapolation, grid_range, dtype_name)
-        super().__init__(spec, init, None if seed is None else torch.Generator().manual_seed(seed))
+        super().__init__(spec, init, None if seed is None else torch.Generator().manual_seed(seed), device)
 
     def fit(
         self,

@@ -44,7 +44,7 @@ def split_rows(
     n_test = row_count("test_size", test_size, count)
     n_val = row_count("validation_size", validation_size, count - n_test)
     check_split(count, n_test, n_val, test_size, validation_size)
-    order = torch.randperm(count, generator=generator)
+    order = torch.randperm(count, generator=generator, device="cpu")
     test_rows, val_rows, train_rows = order.split([n_test, n_val, count - n_test - n_val])
     return train_rows, val_rows, test_rows
 

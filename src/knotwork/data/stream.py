@@ -60,7 +60,7 @@ class Stream:
         """
         while True:
             batch = None
-            for batch in self.epoch(size, int(torch.randint(2**62, (), generator=generator))):
+            for batch in self.epoch(size, int(torch.randint(2**62, (), generator=generator, device="cpu"))):
                 yield batch
             if batch is None:
                 raise DataError("The loader gave no batches in a later pass: pass one that can be iterated again.")
@@ -136,7 +136,7 @@ def shuffled(chunks: Iterable[Tensor], size: int, buffer: int, generator: torch.
 
 def _permuted(chunks: list[Tensor], generator: torch.Generator) -> Tensor:
     pool = torch.cat(chunks)
-    return pool[torch.randperm(len(pool), generator=generator)]
+    return pool[torch.randperm(len(pool), generator=generator, device="cpu")]
 
 
 def _first_rows(batches: Iterable[Any], what: str) -> Batch:

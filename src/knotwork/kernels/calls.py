@@ -92,7 +92,7 @@ class Layer:
         y = x.new_empty(len(x), base_weights.shape[1])
         known = self.plan is not None
         if keep and not known:
-            self.plan = torch.empty(self.functions.plan_bytes(*x.shape), dtype=torch.uint8)
+            self.plan = torch.empty(self.functions.plan_bytes(*x.shape), dtype=torch.uint8, device="cpu")
         self.functions.forward(
             *self._call(x, coefficients, base_weights),
             0 if self.plan is None else self.plan.data_ptr(),

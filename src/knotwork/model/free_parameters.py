@@ -42,8 +42,8 @@ class FreeParameters:
         for layer, coefficients, base_weights, named in zip(
             self.network.layers, self.coefficients, self.base_weights, self.named, strict=True
         ):
-            places = torch.full((layer.coefficients.numel(),), -1)
-            places[coefficients] = torch.arange(at, at + len(coefficients))
+            places = torch.full((layer.coefficients.numel(),), -1, device=coefficients.device)
+            places[coefficients] = torch.arange(at, at + len(coefficients), device=coefficients.device)
             places = places.view_as(layer.coefficients).transpose(1, 2).flatten(0, 1)
             found.append(places[places[:, 0] >= 0])
             at += len(coefficients) + len(base_weights) + 4 * len(named)
@@ -59,8 +59,8 @@ class FreeParameters:
             self.coefficients, self.base_weights, self.named, self.coefficient_places(), strict=True
         ):
             at += len(coefficients)
-            both = len(places) == len(base_weights)
-            found.append(torch.arange(at, at + len(places)).unsqueeze(1) if both else places.new_empty(len(places), 0))
+            numbers = torch.arange(at, at + len(base_weights), device=places.device)
+            found.append(numbers.unsqueeze(1) if len(numbers) == len(places) else places.new_empty(len(places), 0))
             at += len(base_weights) + 4 * len(named)
         return found
 

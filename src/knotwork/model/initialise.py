@@ -1,4 +1,4 @@
-"""Initial values of a layer's edges."""
+"""Initial values of a layer's edges, drawn on the CPU, so that they are the same on every device."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,14 +9,15 @@ from knotwork.errors import SpecError
 
 
 def _normal(shape: torch.Size, scale: float, generator: torch.Generator | None, like: Tensor) -> Tensor:
-    return scale * torch.randn(shape, generator=generator, dtype=like.dtype).to(like.device)
+    return scale * torch.randn(shape, generator=generator, dtype=like.dtype, device="cpu").to(like.device)
 
 
 def paper(coefficients: Tensor, base_weights: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
     """Splines near zero, c ~ N(0, 0.1²), and base weights by Xavier (section 2.2)."""
     n_in, n_out = base_weights.shape
     bound = (6 / (n_in + n_out)) ** 0.5
-    uniform = torch.rand(base_weights.shape, generator=generator, dtype=base_weights.dtype).to(base_weights.device)
+    uniform = torch.rand(base_weights.shape, generator=generator, dtype=base_weights.dtype, device="cpu")
+    uniform = uniform.to(base_weights.device)
     return _normal(coefficients.shape, 0.1, generator, coefficients), bound * (2 * uniform - 1)
 
 

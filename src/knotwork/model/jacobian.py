@@ -180,7 +180,8 @@ def loss_and_grad(network: KANNetwork, x: Tensor, y: Tensor) -> tuple[Tensor, tu
     """Mean squared error and its gradients in the order of `parameters()`; `KAN.loss_and_grad` says more."""
     known = known_network(network)
     rows, x = x, network.select_inputs(x)
-    y = (y if isinstance(y, Tensor) else table_of(y, "y")[0]).to(x)
+    y = y if isinstance(y, Tensor) else table_of(y, "y")[0]
+    y = y.to(x.dtype).to(x.device)
     expected = (len(x), sum(network.structure.width[-1]))
     y = y.unsqueeze(-1) if y.ndim == 1 else y
     if x.ndim != 2 or y.shape != expected:
@@ -209,7 +210,7 @@ def loss_and_grad(network: KANNetwork, x: Tensor, y: Tensor) -> tuple[Tensor, tu
             if not array.requires_grad:
                 part.zero_()
     by_parameters = (part for array, part in zip(arrays, gradients, strict=True) if isinstance(array, Parameter))
-    return torch.scalar_tensor(value, dtype=y.dtype), tuple(by_parameters)
+    return torch.scalar_tensor(value, dtype=y.dtype, device=y.device), tuple(by_parameters)
 
 
 @torch.no_grad()

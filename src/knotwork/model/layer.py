@@ -200,9 +200,11 @@ class KANLayer(TensorsInUse):
             values = x.new_zeros(*x.shape, self.out_features)
         if not self.named:
             return values
-        places = torch.tensor([source * self.out_features + target for source, target, _, _ in self.named])
+        places = torch.tensor(
+            [source * self.out_features + target for source, target, _, _ in self.named], device=x.device
+        )
         named = torch.stack([self.named_values(n, x[:, edge[0]]) for n, edge in enumerate(self.named)], dim=-1)
-        return values.flatten(1).index_add(-1, places.to(x.device), named).reshape(values.shape)
+        return values.flatten(1).index_add(-1, places, named).reshape(values.shape)
 
     def _edges_of(self, i: int, x: Tensor) -> Tensor:
         """The splines from input i, (batch, in) → (batch, out), in memory for the functions that are not zero."""

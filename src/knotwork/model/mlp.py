@@ -20,6 +20,7 @@ class MLP(nn.Module):
         width: nodes of each layer, inputs first, such as [2, 20, 1].
         seed: makes the initial values reproducible; torch's own generator is not touched. None draws them at random.
         dtype: float64 by default, as in `KAN`, so that both are compared at the same precision.
+        device: where the network is, as in `KAN`.
 
     Raises:
         SpecError: `width` has fewer than two numbers.
@@ -31,7 +32,14 @@ class MLP(nn.Module):
         torch.Size([10, 1])
     """
 
-    def __init__(self, width: Sequence[int], *, seed: int | None = None, dtype: torch.dtype = torch.float64) -> None:
+    def __init__(
+        self,
+        width: Sequence[int],
+        *,
+        seed: int | None = None,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str | None = None,
+    ) -> None:
         super().__init__()
         if len(width) < 2:
             raise SpecError(
@@ -47,6 +55,8 @@ class MLP(nn.Module):
                 nn.init.uniform_(values, -bound, bound, generator=generator)
             layers += [linear, nn.SiLU()]
         self.layers = nn.Sequential(*layers[:-1])
+        if device is not None:
+            self.to(device)
 
     def forward(self, x: Tensor) -> Tensor:
         """The outputs (..., out) for x (..., in), in the dtype of the parameters."""

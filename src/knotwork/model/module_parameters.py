@@ -106,7 +106,7 @@ class ModuleParameters:
 
     def _whole(self) -> Tensor:
         """All entries of the trainable parameters, also those that are not free."""
-        return torch.cat([p.detach().flatten() for p in self.tensors.values()] or [torch.zeros(0)])
+        return torch.cat([p.detach().flatten() for p in self.tensors.values()] or [torch.zeros(0, device="cpu")])
 
     def _chosen(self, values: Tensor) -> Tensor:
         return values if self.places is None else values[..., self.places]
@@ -208,10 +208,13 @@ def _free_entries(module: nn.Module) -> dict[Tensor, Tensor]:
     free: dict[Tensor, Tensor] = {}
     for layer in module.modules():
         if isinstance(layer, KANLayer):
-            edges, trains = layer.mask > 0, torch.tensor([edge[3] for edge in layer.named], dtype=torch.bool)
+            edges, trains = (
+                layer.mask > 0,
+                torch.tensor([edge[3] for edge in layer.named], dtype=torch.bool, device="cpu"),
+            )
             free[layer.coefficients] = edges.unsqueeze(1).expand_as(layer.coefficients)
             free[layer.base_weights] = edges & (layer.base != "zero")
-            free[layer.affine] = trains.to(edges.device).unsqueeze(1).expand(-1, 4)
+            free[layer.affine] = trains.unsqueeze(1).expand(-1, 4)
     return free
 
 

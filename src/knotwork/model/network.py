@@ -38,7 +38,13 @@ class KANNetwork(nn.Module):
     layers: Layers
 
     @torch.inference_mode(False)  # a network that is built in inference mode could not be trained outside of it
-    def __init__(self, spec: Spec, init: str = "paper", generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        init: str = "paper",
+        generator: torch.Generator | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
         super().__init__()
         self.structure = spec
         self.layers = Layers(
@@ -52,26 +58,34 @@ class KANNetwork(nn.Module):
                 grid_range=spec.grid_range or (-1.0, 1.0),
                 extrapolation="linear" if l and spec.extrapolation == "error" else spec.extrapolation,
                 dtype=spec.torch_dtype(),
+                device=device,
                 generator=generator,
             )
             for l in range(spec.depth)
         )
-        self.register_buffer("fitted", torch.tensor(False))
+        self.register_buffer("fitted", torch.tensor(False, device=device))
         for edge in spec.named:
-            constants = torch.tensor([1.0, 0.0, 1.0, 0.0])
+            constants = torch.tensor([1.0, 0.0, 1.0, 0.0], device=device)
             self.layers[edge.layer].name_edge(edge.source, edge.target, edge.function, constants, edge.trainable)
 
     @classmethod
-    def from_spec(cls, spec: Spec, init: str = "paper", generator: torch.Generator | None = None) -> Self:
+    def from_spec(
+        cls,
+        spec: Spec,
+        init: str = "paper",
+        generator: torch.Generator | None = None,
+        device: torch.device | str | None = None,
+    ) -> Self:
         """A network of this structure.
 
         Args:
             spec: the structure.
             init: initial values, "paper" or "power", as in `KAN`.
             generator: draws the initial values. None: the initial values are the same every time.
+            device: where the tensors are; None: torch's default, the CPU.
         """
         network = cls.__new__(cls)
-        KANNetwork.__init__(network, spec, init, generator or torch.Generator())
+        KANNetwork.__init__(network, spec, init, generator or torch.Generator(), device)
         return network
 
     @property
@@ -100,17 +114,18 @@ class KANNetwork(nn.Module):
         return values
 
     def select_inputs(self, x: Tensor) -> Tensor:
-        """The columns of x (any array) in use, in the network's dtype; SpecError for another number of columns."""
+        """The columns of x (any array) in use, in the network's type, on its device; SpecError for another number."""
         spec = self.structure
         if not isinstance(x, Tensor):
-            x = table_of(x, "x")[0].to(self.fitted.device)
+            x = table_of(x, "x")[0]
         if x.ndim == 0 or x.shape[-1] != spec.in_features:
             came = "a single number" if x.ndim == 0 else f"{x.shape[-1]} input columns (shape {tuple(x.shape)})"
             raise SpecError(
                 f"this KAN takes rows of {spec.in_features} values but got {came}. "
                 f"Pass a tensor of shape (..., {spec.in_features}), or build the KAN with another width[0]."
             )
-        x = x.to(self.layers[0].coefficients.dtype)
+        own = self.layers[0].coefficients
+        x = x.to(own.dtype).to(own.device)
         return x if len(spec.inputs) == spec.in_features else x[..., list(spec.inputs)]
 
     def combine(self, layer: int, sums: Tensor) -> Tensor:
@@ -123,7 +138,7 @@ class KANNetwork(nn.Module):
 
     def copy(self) -> Self:
         """An independent network with the same structure, values and frozen parameters."""
-        other = type(self).from_spec(self.spec)
+        other = type(self).from_spec(self.spec, device=self.fitted.device)
         other.load_state_dict(self.state_dict())
         for its, mine in zip(other.layers, self.layers, strict=True):
             its.freeze_like(mine)

@@ -45,7 +45,7 @@ def warn_of_rows_beyond(
     """
     if not bool(network.fitted):
         return
-    beyond, parts = torch.zeros(len(rows), dtype=torch.bool), []
+    beyond, parts = torch.zeros(len(rows), dtype=torch.bool, device=rows.device), []
     for column, low, high in _grids(network):
         values, room = rows[:, column], margin * (high - low)
         outside = (values < low - room) | (values > high + room)

@@ -55,7 +55,7 @@ def fault(spec: Spec, state: Mapping[str, Tensor], kept: bool = True) -> str:
     """
     dtype, known = spec.torch_dtype(), {"fitted"}
     if spec.grid_range is not None:
-        low, high = torch.tensor(spec.grid_range, dtype=dtype)
+        low, high = torch.tensor(spec.grid_range, dtype=dtype, device="cpu")
         if not (low < high and bool((high - low).isfinite())):
             return f"grid_range={spec.grid_range} is no range of numbers of type {dtype}"
     if "fitted" not in state or state["fitted"].shape != () or state["fitted"].dtype != torch.bool:

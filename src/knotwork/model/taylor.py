@@ -28,7 +28,7 @@ def derivatives(network: KANNetwork, x: Tensor, order: int = 2, directions: Tens
     if rows.ndim != 2:
         raise SpecError(f"x has shape {tuple(x.shape)}: pass rows of shape (batch, {spec.in_features}).")
     if directions is None:
-        directions = torch.eye(spec.in_features)
+        directions = torch.eye(spec.in_features, device=rows.device)
     shape = tuple(directions.shape) if isinstance(directions, Tensor) else None
     if shape is None or len(shape) != 2 or shape[0] == 0 or shape[1] != spec.in_features:
         came = f"are a {type(directions).__name__}" if shape is None else f"have shape {shape}"

@@ -93,7 +93,7 @@ def attribute(network: KANNetwork, x: Tensor, method: str = "propagated") -> Sco
             nodes.append(torch.minimum(incoming, edges[l].amax(1)))
         nodes.append(_factors_to_nodes(network, len(edges), edges[-1].amax(0)))
     else:
-        nodes = [torch.ones(seen.outputs.shape[1], dtype=seen.outputs.dtype)]
+        nodes = [torch.ones_like(seen.outputs[0])]
         for l in reversed(range(len(seen.layers))):
             layer = seen.layers[l]
             rounding = torch.finfo(layer.edges.dtype).eps
@@ -104,7 +104,7 @@ def attribute(network: KANNetwork, x: Tensor, method: str = "propagated") -> Sco
             share = torch.where(varies, spread / total, torch.zeros_like(spread))
             edges.insert(0, share * _nodes_to_factors(network, l + 1, nodes[0]))
             nodes.insert(0, edges[0].sum(1))
-    inputs = torch.zeros(network.spec.in_features, dtype=nodes[0].dtype)
+    inputs = nodes[0].new_zeros(network.spec.in_features)
     inputs[list(network.spec.inputs)] = nodes[0]
     return Scores(tuple(edges), tuple(nodes), inputs, method)
 

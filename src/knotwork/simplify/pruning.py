@@ -84,7 +84,10 @@ def prune(
 def _prune_within(network: Network, data: Dataset, budget: float, method: str, loss: str | Loss) -> Network:
     """Greedy removal of edges, the least important first. An edge whose removal costs too much is not tried again."""
     current = network.copy()
-    every_node = [torch.ones(current.spec.nodes(l), dtype=torch.bool) for l in range(current.spec.depth + 1)]
+    every_node = [
+        torch.ones(current.spec.nodes(l), dtype=torch.bool, device=current.fitted.device)
+        for l in range(current.spec.depth + 1)
+    ]
     objective = make_objective(current, loss, 0.0, 0.0, 0.0)
     optimizer = "adam" if objective.likelihood is None else "lm"
     allowed = (1 + budget) * _held_out(current, data, objective)

@@ -69,4 +69,4 @@ def quadrature(knots: Tensor, target: Tensor, k: int) -> tuple[Tensor, Tensor]:
 def _gauss(n: int) -> tuple[Tensor, Tensor]:
     """Nodes and weights of Gauss-Legendre quadrature on [0, 1], (n,) each."""
     nodes, shares = np.polynomial.legendre.leggauss(n)
-    return torch.as_tensor((nodes + 1) / 2), torch.as_tensor(shares / 2)
+    return torch.as_tensor((nodes + 1) / 2, device="cpu"), torch.as_tensor(shares / 2, device="cpu")

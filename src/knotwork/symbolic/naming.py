@@ -36,7 +36,7 @@ def edge_samples(network: KANNetwork, edge: Edge, data: object = None) -> tuple[
             return layer.inputs[:, i], layer.edges[:, i, j]
         layer = network.layers[l]
         low, high = (float(v[i]) for v in grid_range(layer.knots, layer.k))
-        line = torch.linspace(low, high, SYMBOLIC.rows_without_data, dtype=layer.knots.dtype)
+        line = torch.linspace(low, high, SYMBOLIC.rows_without_data, dtype=layer.knots.dtype, device=layer.knots.device)
         return line, layer.edges(line[:, None].expand(-1, layer.in_features))[:, i, j]
 
 

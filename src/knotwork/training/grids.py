@@ -30,7 +30,7 @@ def set_input_grid(network: KANNetwork, ranges: list[tuple[float, float]], x: Te
     The curves keep their coefficients and scale with their knots, so that the unit of an input has no effect.
     """
     layer = network.layers[0]
-    low, high = (torch.tensor(v, dtype=layer.knots.dtype) for v in zip(*ranges, strict=True))
+    low, high = (torch.tensor(v, dtype=layer.knots.dtype, device=layer.knots.device) for v in zip(*ranges, strict=True))
     low, high = _widen(low, high)
     layer.knots = adaptive_knots(network.select_inputs(x), low, high, layer.grid, layer.k, grid_eps)
 

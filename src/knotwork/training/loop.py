@@ -23,7 +23,15 @@ from knotwork.training.optimizers import OptimizerLike, Task
 from knotwork.training.options import FitOptions, chosen, elsewhere, refuse_inference
 from knotwork.training.resuming import fit_journal, result_as_value, result_of
 from knotwork.training.settings import TRAINING
-from knotwork.training.standardization import Standardization, dtype_of, in_own_units, is_free, standardized
+from knotwork.training.standardization import (
+    Standardization,
+    device_of,
+    dtype_of,
+    in_own_units,
+    is_free,
+    moved,
+    standardized,
+)
 from knotwork.training.threads import threads_for
 from knotwork.training.watch import Watch
 from knotwork.training.weights import weighed, with_weights
@@ -139,7 +147,7 @@ def fit_with(
     refuse_inference(model)
     data, weights = weighed(data, options.sample_weight)
     rows = as_dataset(data)
-    own, size = dtype_of(model), sum(p.numel() for p in model.parameters())
+    own, device, size = dtype_of(model), device_of(model), sum(p.numel() for p in model.parameters())
     units, objective = units_and_objective(model, rows, options, weights)
     optimizer, why = chosen(model, data, objective, options)
     check_range(rows, own, model)
@@ -147,7 +155,7 @@ def fit_with(
     as_it_was = state_of(model)
     with going_on(model), threads_for(len(rows.X_train) * size):
         with standardized(model, units, optimizer.precision), reporter.viewing(lambda: in_own_units(model, units, own)):
-            train, validation, _ = shares(rows, inside, weights, units)
+            train, validation, _ = shares(rows, inside, device, weights, units)
             watch = Watch(model, objective, train, validation, options.patience, reporter, began, units.scale)
             task = Task(model, data, *train, units, own, objective, watch, generator, steps, options.update_grid)
             task = replace(task, journal=journal)
@@ -160,7 +168,7 @@ def fit_with(
             best = watch.value_before if watch.goes_back(ended) else watch.value()
         if watch.goes_back(ended):
             model.load_state_dict(as_it_was)  # to the bit
-        errors = [error_of(model, objective, *share) for share in shares(rows, own, weights)]
+        errors = [error_of(model, objective, *share) for share in shares(rows, own, device, weights)]
     result = FitResult(
         model=model,
         optimizer=optimizer.name,
@@ -243,15 +251,16 @@ def error_of(model: nn.Module, objective: Objective, x: Tensor, y: Tensor) -> fl
 def shares(
     data: Dataset,
     dtype: torch.dtype,
+    device: torch.device,
     weights: tuple[Tensor, Tensor] | None = None,
     units: Standardization | None = None,
 ) -> list[Batch]:
-    """Training, validation and test rows as (x, y) in this type, with targets in these units, and with their weights.
+    """Training, validation and test rows as (x, y) of a type on a device, with targets in these units and with weights.
 
     Test rows count once each.
     """
     rows = (data.X_train, data.y_train), (data.X_val, data.y_val), (data.X_test, data.y_test)
-    found = [(x.to(dtype), (units(y) if units else y).to(dtype)) for x, y in rows]
+    found = [(moved(x, dtype, device), moved(units(y) if units else y, dtype, device)) for x, y in rows]
     if weights is None:
         return found
     return [with_weights(share, known) for share, known in zip(found, (*weights, None), strict=True)]
@@ -264,7 +273,7 @@ def place_grids(network: KANNetwork, data: Dataset, x: Tensor, grid_eps: float) 
     reaches a little beyond these rows, as other rows will.
     """
     if network.spec.grid_range is None:
-        seen = torch.cat([x, data.X_val.to(x)])
+        seen = torch.cat([x, moved(data.X_val, x.dtype, x.device)])
         low, high = seen.amin(0), seen.amax(0)
         if data.ranges is None:
             beyond = TRAINING.grid_beyond_rows / len(x) * (high - low)

@@ -76,9 +76,11 @@ class Penalty:
                 weights = by_norm[l].clamp_min(0) / len(x) / (sizes + slack)
                 blocks = torch.einsum("nia,nio,nib->ioab", design, weights, design).flatten(0, 1)
                 # Places of an edge's coefficients and base weight among the free parameters.
-                place = torch.full((edges * (size + 1),), free.size)
-                place[free.coefficients[l]] = torch.arange(at, at + n_free)
-                place[edges * size + free.base_weights[l]] = at + n_free + torch.arange(len(free.base_weights[l]))
+                place = torch.full((edges * (size + 1),), free.size, device=x.device)
+                place[free.coefficients[l]] = torch.arange(at, at + n_free, device=x.device)
+                place[edges * size + free.base_weights[l]] = (
+                    at + n_free + torch.arange(len(free.base_weights[l]), device=x.device)
+                )
                 splines = place[: edges * size].view(layer.in_features, size, -1).transpose(1, 2).flatten(0, 1)
                 places = torch.cat([splines, place[edges * size :, None]], 1)
                 curvature[places[:, :, None], places[:, None, :]] = blocks

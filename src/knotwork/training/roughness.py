@@ -35,7 +35,7 @@ class Roughness:
             self.places.append(torch.cat([found, base], 1))
             size = self.places[-1].shape[1]
             self.measures.append(splines[:, :size, :size])
-        self.set_weights(torch.full((len(self.places), 2), weight, dtype=torch.float64))
+        self.set_weights(splines.new_full((len(self.places), 2), weight))
 
     def set_weights(self, weights: Tensor) -> None:
         """Replace the weights (layers, 2); those of slopes after the first layer become 1."""
@@ -88,15 +88,16 @@ def _traces(measures: Tensor, block: Tensor) -> Tensor:
 
 def _measures(network: KANNetwork) -> Tensor:
     """Squared slopes and curvatures of an edge as quadratic forms of its coefficients and its base weight."""
-    spec = network.spec
+    spec, device = network.spec, network.fitted.device
     size, step = spec.grid + spec.k, 2 / spec.grid
-    level = torch.eye(size, dtype=torch.float64)
+    level = torch.eye(size, dtype=torch.float64, device=device)
     slope, bend = level.diff(dim=0) / step, level.diff(n=2, dim=0) / step**2
     slopes = slope.T @ slope / max(len(slope), 1) + EVIDENCE.level_share * level / size
-    found = torch.zeros(2, size + 1, size + 1, dtype=torch.float64)
+    found = level.new_zeros(2, size + 1, size + 1)
     found[:, :size, :size] = torch.stack([slopes, bend.T @ bend / max(len(bend), 1)])
-    one = torch.ones(1, dtype=torch.float64)
-    points, knots = torch.linspace(-1, 1, EVIDENCE.points_of_base, dtype=torch.float64), uniform_knots(-one, one, 1, 0)
+    one = level.new_ones(1)
+    points = torch.linspace(-1, 1, EVIDENCE.points_of_base, dtype=torch.float64, device=device)
+    knots = uniform_knots(-one, one, 1, 0)
     base = [base_values(points.unsqueeze(1), knots, 0, spec.base, m).square().mean() for m in (0, 1, 2)]
     found[0, size, size], found[1, size, size] = base[1] + EVIDENCE.level_share * base[0], base[2]
     return found

@@ -52,7 +52,7 @@ def on_growing_samples(
     """
     sizes = sample_sizes(rows, parameters) if generator is not None and steps > SAMPLES.steps_on_all_rows else []
     seeded = torch.Generator().manual_seed(generator.initial_seed()) if generator is not None else None
-    order = torch.randperm(rows, generator=seeded)[: max(sizes, default=0)] if sizes else torch.empty(0)
+    order = torch.randperm(rows if sizes else 0, generator=seeded, device="cpu")[: max(sizes, default=0)]
     taken = before or 0
     for size in sizes if before is None else []:
         ended = minimise(order[:size], taken, steps - SAMPLES.steps_on_all_rows - taken, False)
@@ -66,4 +66,4 @@ def on_growing_samples(
 
 def pick(rows: Tensor, sample: Tensor | None) -> Tensor:
     """The rows of a sample; all rows without one."""
-    return rows if sample is None else rows[sample]
+    return rows if sample is None else rows[sample.to(rows.device)]

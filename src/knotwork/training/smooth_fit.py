@@ -96,14 +96,15 @@ def weighted_rows(task: Task) -> Rows:
 def straighten(network: KANNetwork, generator: torch.Generator, update_grid: bool) -> None:
     """Make every free spline a straight line of random slope, in place, with hidden grids where the values then are."""
     size, grid = network.spec.grid + network.spec.k, network.spec.grid
-    line = (torch.arange(size, dtype=torch.float64) - (size - 1) / 2) * 2 / grid
+    line = (torch.arange(size, dtype=torch.float64, device=network.fitted.device) - (size - 1) / 2) * 2 / grid
     for l, layer in enumerate(network.layers):
-        slopes = torch.randn(layer.in_features, 1, layer.out_features, generator=generator, dtype=torch.float64)
+        shape = layer.in_features, 1, layer.out_features
+        slopes = torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu").to(line.device)
         if not layer.coefficients.requires_grad:
             continue
         layer.coefficients.copy_(slopes / layer.in_features**0.5 * line[:, None] * (layer.mask > 0).unsqueeze(1))
         if layer.base_weights.requires_grad:
             layer.base_weights.zero_()
         if l and update_grid:
-            one = torch.ones(layer.in_features, dtype=layer.knots.dtype)
+            one = layer.knots.new_ones(layer.in_features)
             layer.knots = uniform_knots(-one, one, grid, network.spec.k)

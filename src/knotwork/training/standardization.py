@@ -50,12 +50,14 @@ class Standardization:
     @classmethod
     def none(cls, outputs: int) -> Standardization:
         """The one that changes nothing."""
-        return cls(torch.zeros(outputs, dtype=torch.float64), 1.0)
+        return cls(torch.zeros(outputs, dtype=torch.float64, device="cpu"), 1.0)
 
     def possible_for(self, network: KANNetwork) -> Standardization:
         """The same with no shift where an output of the network has no edge that adds a constant everywhere."""
         carried = [carrier is not None for carrier in _carriers(network)]
-        return Standardization(torch.where(torch.tensor(carried), self.shift, torch.zeros_like(self.shift)), self.scale)
+        return Standardization(
+            torch.where(torch.tensor(carried, device="cpu"), self.shift, torch.zeros_like(self.shift)), self.scale
+        )
 
     def changes(self, model: nn.Module) -> TypeGuard[KANNetwork]:
         """Whether the model is one that is fitted in other units than the user's."""
@@ -63,7 +65,7 @@ class Standardization:
 
     def __call__(self, y: Tensor) -> Tensor:
         """Targets in these units."""
-        return ((y.to(torch.float64) - self.shift) / self.scale).to(y.dtype)
+        return ((y.to(torch.float64) - self.shift.to(y.device)) / self.scale).to(y.dtype)
 
 
 def dtype_of(model: nn.Module) -> torch.dtype:
@@ -75,6 +77,16 @@ def dtype_of(model: nn.Module) -> torch.dtype:
         if tensor.is_floating_point():
             return tensor.dtype
     raise TrainingError(f"this {type(model).__name__} has no parameters, so there is nothing to fit.")
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """The device of a model's numbers."""
+    return next(tensor.device for _, tensor in _tensors(model))
+
+
+def moved(values: Tensor, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Values of this type on this device. The type changes first: not every device has float64."""
+    return values.to(dtype).to(device)
 
 
 def is_free(layer: KANLayer) -> bool:

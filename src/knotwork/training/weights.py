@@ -26,14 +26,14 @@ def weighed(data: object, sample_weight: object) -> tuple[Dataset | Stream, tupl
             "sample_weight= weighs the training rows of a Dataset or the rows of a pair (X, y), but data has type "
             f"{type(data).__name__}; make it a knotwork.Dataset first."
         )
-    train = torch.arange(len(rows.X_train))
+    train = torch.arange(len(rows.X_train), device="cpu")
     validation = train[:0]
     if pair:
         check_same_order(data[0], sample_weight, ("X", "sample_weight"))  # type: ignore[index]
         train, validation = _places(len(rows.X_train) + len(rows.X_val))
     weights = _checked(sample_weight, len(train) + len(validation), pair)
     of_train = weights[train]
-    of_validation = weights[validation] if pair else torch.ones(len(rows.X_val), dtype=weights.dtype)
+    of_validation = weights[validation] if pair else torch.ones(len(rows.X_val), dtype=weights.dtype, device="cpu")
     if not bool((of_train > 0).any()):
         raise TrainingError("sample_weight is zero for every training row: give one row at least a positive weight.")
     counted, judged = of_train > 0, of_validation > 0
@@ -56,7 +56,7 @@ def weighs_pair(data: object, sample_weight: object) -> bool:
 
 def _places(rows: int) -> tuple[Tensor, Tensor]:
     """The numbers of the rows that train and of those that validate, for a pair (X, y) of so many rows."""
-    numbers = torch.arange(rows)
+    numbers = torch.arange(rows, device="cpu")
     numbered = as_dataset((numbers[:, None], numbers))
     return numbered.y_train[:, 0].long(), numbered.y_val[:, 0].long()
 

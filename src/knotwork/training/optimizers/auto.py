@@ -13,6 +13,7 @@ from knotwork.training.optimizers.lm import LevenbergMarquardt
 from knotwork.training.optimizers.optimizer import Optimizer
 from knotwork.training.row_samples import largest_sample
 from knotwork.training.settings import TRAINING
+from knotwork.training.standardization import device_of
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Auto:
             return Adam(), "the rows come in batches"
         if not isinstance(model, KANNetwork):
             return Adam(), "this is not a KAN"
+        if device_of(model).type == "mps":
+            return Adam(), "second-order steps need float64, which Apple's GPUs do not have"
         if objective.likelihood is None:
             return Adam(), "the loss is a function that was passed"
         residuals, size = as_dataset(data).y_train.numel(), FreeParameters(model).size

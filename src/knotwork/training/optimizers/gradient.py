@@ -14,6 +14,7 @@ from knotwork.solvers import Ended, StopReason
 from knotwork.training.grids import adapt_hidden_grids
 from knotwork.training.optimizers.optimizer import Task
 from knotwork.training.settings import TRAINING
+from knotwork.training.standardization import moved
 
 
 @torch.enable_grad()
@@ -80,14 +81,14 @@ def batches(task: Task, size: int | None) -> Iterator[Batch]:
     x, y = task.x, task.y
     if isinstance(task.data, Stream):
         drawn = task.data.batches(size or len(x), task.generator)
-        return ((x_.to(x.dtype), task.units(y_).to(y.dtype)) for x_, y_ in drawn)
-    return ((x[rows], y[rows]) for rows in minibatches(len(x), size, task.generator))
+        return ((moved(x_, x.dtype, x.device), moved(task.units(y_), y.dtype, y.device)) for x_, y_ in drawn)
+    return ((x[rows.to(x.device)], y[rows.to(y.device)]) for rows in minibatches(len(x), size, task.generator))
 
 
 def minibatches(n: int, size: int | None, generator: torch.Generator) -> Iterator[Tensor]:
     """Row numbers of the batches, without end. Each epoch is a new permutation; size None: all rows."""
     while True:
-        order = torch.randperm(n, generator=generator)
+        order = torch.randperm(n, generator=generator, device="cpu")
         yield from order.split(size or n)
 
 

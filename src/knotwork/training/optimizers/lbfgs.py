@@ -155,7 +155,7 @@ def _preconditioned(network: KANNetwork, x: Tensor, y: Tensor, objective: Object
         compiled = None if objective.weighted else free.compiled()
         if compiled is not None:
             loss, gradient = compiled.loss_and_gradient(inputs, y)
-            value = torch.tensor(loss, dtype=y.dtype)
+            value = torch.tensor(loss, dtype=y.dtype, device=y.device)
         else:
             seen = sweep(network, x, known)
             value = goal.scale(y) * goal.values(seen.outputs, y).sum()

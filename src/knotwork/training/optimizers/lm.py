@@ -20,6 +20,7 @@ from knotwork.training.optimizers.optimizer import Optimizer, Task, check_count,
 from knotwork.training.settings import TRAINING
 from knotwork.training.smooth_fit import smooth_fit
 from knotwork.training.smoothness_choice import FollowsNoise, SmoothnessChoice
+from knotwork.training.standardization import device_of
 
 
 @check_keywords
@@ -76,6 +77,11 @@ class LevenbergMarquardt(Optimizer):
 
     def check(self, model: nn.Module, data: Dataset | Stream, objective: Objective) -> None:
         refuse_stream("lm", data)
+        if device_of(model).type == "mps":
+            raise TrainingError(
+                "optimizer='lm' computes in float64, which Apple's GPUs (mps) do not have; use 'lbfgs' or 'adam', or "
+                "fit on the CPU: model.cpu()."
+            )
         if objective.likelihood is None:
             raise TrainingError(
                 "optimizer='lm' minimises loss='mse' or 'cross_entropy', but the loss is a function that was passed; "
@@ -143,7 +149,7 @@ class LevenbergMarquardt(Optimizer):
 
 def rounding(task: Task) -> float:
     """The mean squared error, in standard units, at which only rounding errors of sums and of targets are left."""
-    y = as_dataset(task.data).y_train.to(task.y)
+    y = as_dataset(task.data).y_train.to(task.y.dtype)
     largest = float(y.abs().max())
     own = largest / task.units.scale * float((y / largest).square().mean().sqrt()) if largest else 0.0
     standard = float(task.units(y).square().mean().sqrt())
