@@ -18,6 +18,7 @@ from knotwork.drawing.figure import (
     RED,
     SHADE,
     Sheet,
+    closing_fonts,
     label,
     plain_axes,
     rounded_down,
@@ -30,6 +31,7 @@ POINTS = 400  # number of points of a curve
 TICKS = 100  # number of ticks at samples
 
 
+@closing_fonts()
 def training_curves(
     steps: Sequence[int], errors: Mapping[str, Sequence[float | None]], grids: Sequence[int], measure: str = "RMSE"
 ) -> Figure:
@@ -76,6 +78,7 @@ def _mark_grids(axes: Axes, steps: Sequence[int], grids: Sequence[int]) -> None:
         current = grid
 
 
+@closing_fonts()
 def candidates_curve(
     inputs: Tensor,
     values: Tensor,

@@ -9,11 +9,12 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from matplotlib import rcParams
+from matplotlib import font_manager, rcParams
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+from matplotlib.mathtext import MathTextParser
 from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
@@ -32,6 +33,17 @@ UNPRINTABLE = re.compile(
 )
 
 
+@contextmanager
+def closing_fonts() -> Iterator[None]:
+    """Afterwards no file of a font is open: matplotlib would keep those that it has read. It opens them again."""
+    try:
+        yield
+    finally:
+        for owner, name in ((MathTextParser, "_parse_cached"), (font_manager, "_get_font")):
+            if cache := getattr(owner, name, None):  # private names of matplotlib 3.8 to 3.11
+                cache.cache_clear()
+
+
 class Sheet(Figure):
     """A white matplotlib Figure made without pyplot. It needs no display and changes no global state."""
 
@@ -42,6 +54,11 @@ class Sheet(Figure):
     def draw(self, renderer: Any) -> None:
         with boxes_for_missing_glyphs():
             super().draw(renderer)
+
+    @closing_fonts()
+    def savefig(self, *args: Any, **kwargs: Any) -> None:
+        """Write the figure to a file, as `matplotlib.figure.Figure.savefig`."""
+        super().savefig(*args, **kwargs)
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         """The picture that notebooks show, with twice the resolution of the screen; its size is in screen pixels."""

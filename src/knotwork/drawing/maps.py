@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from knotwork.drawing.figure import BLUE, GREY, INK, Sheet, label, plain_axes, typeset, write
+from knotwork.drawing.figure import BLUE, GREY, INK, Sheet, closing_fonts, label, plain_axes, typeset, write
 from knotwork.errors import DataError
 
 WIDTH, HEIGHT, BAR = 3.5, 3.0, 0.12  # width and height of a panel, width of its colour bar, in inches
@@ -16,6 +16,7 @@ FEW, FAR = 0.005, 3.0  # largest share of outliers, and how many times the range
 SIGNED = 0.05  # share of the largest value that the other sign must reach for a scale around zero
 
 
+@closing_fonts()
 def field_maps(coordinates: Mapping[str, np.ndarray], fields: Mapping[str, np.ndarray]) -> Figure:
     """One panel for each field, side by side: curves over one coordinate, or maps over two with a colour bar.
 

@@ -6,13 +6,14 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from knotwork.drawing.figure import BLUE, GREY, INK, Sheet, label, plain_axes, rounded_down, typeset
+from knotwork.drawing.figure import BLUE, GREY, INK, Sheet, closing_fonts, label, plain_axes, rounded_down, typeset
 from knotwork.errors import DataError
 
 CROWD = 2000  # number of points above which their density is drawn
 DENSITY = LinearSegmentedColormap.from_list("density", [to_rgba(BLUE, 0.15), to_rgba(BLUE, 1.0)])  # for any background
 
 
+@closing_fonts()
 def predicted_vs_true(y_true: object, y_pred: object, name: str) -> Figure:
     """Predictions of the target called `name` against its true values, (n,) or (n, 1), with the diagonal, r² and RMSE.
 

@@ -1,5 +1,10 @@
 """scikit-learn estimators: KANs that choose their smoothness themselves, for tables with noise."""
 
+from knotwork.undisturbed import undisturbed
+
+with undisturbed():
+    import sklearn.model_selection  # noqa: F401
+
 from knotwork.estimators.classifier import KANClassifier
 from knotwork.estimators.regressor import KANRegressor
 

@@ -9,6 +9,7 @@ from knotwork.training.likelihood import Normal
 from knotwork.training.optimizers.gradient import minibatches
 from knotwork.training.roughness import Roughness
 from knotwork.training.rows import Rows
+from knotwork.undisturbed import undisturbed
 
 
 @torch.enable_grad()
@@ -28,7 +29,8 @@ def adam(
     The learning rate falls to zero in a straight line. The precision, 1/σ² of normal targets and else 1, is taken from
     the last epoch. `each_epoch(epoch, loss per row)` may return a `Stop`.
     """
-    stepper = torch.optim.Adam(network.parameters(), lr=learning_rate)
+    with undisturbed():
+        stepper = torch.optim.Adam(network.parameters(), lr=learning_rate)
     batches = minibatches(len(rows), batch_size, generator)
     steps = -(-len(rows) // batch_size)
     falling = torch.optim.lr_scheduler.LinearLR(stepper, 1.0, 0.0, epochs * steps)

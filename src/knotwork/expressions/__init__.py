@@ -3,6 +3,11 @@
 Everything here is real-valued: outside the domain of a function the value is NaN, never complex.
 """
 
+from knotwork.undisturbed import undisturbed
+
+with undisturbed():
+    import sympy  # noqa: F401
+
 from knotwork.expressions.evaluation import constant_value, to_numpy, to_torch
 from knotwork.expressions.exact import solve_exactly
 from knotwork.expressions.mathml import mathml

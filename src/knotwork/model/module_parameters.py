@@ -13,6 +13,7 @@ from torch.func import functional_call, jacrev, vmap
 from knotwork.model.jacobian import Residuals
 from knotwork.model.layer import KANLayer
 from knotwork.model.settings import MODEL
+from knotwork.undisturbed import undisturbed
 
 
 class ModuleParameters:
@@ -149,6 +150,7 @@ def why_not_by_rows(module: nn.Module, x: Tensor) -> str | None:
     return "its outputs for one row depend on the other rows"
 
 
+@undisturbed()
 def why_not_together(module: nn.Module, x: Tensor) -> str | None:
     """Why `torch.func` cannot differentiate a module on all rows x (n, in) together; None if it can.
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from knotwork.data import table_of
 from knotwork.drawing.curves import thinned
-from knotwork.drawing.figure import Sheet, write
+from knotwork.drawing.figure import Sheet, closing_fonts, write
 from knotwork.errors import SpecError
 from knotwork.keywords import check_keywords
 from knotwork.model import KANNetwork, LayerTrace, trace
@@ -23,6 +23,7 @@ POINTS = 100  # number of points of a curve
 
 
 @check_keywords
+@closing_fonts()
 def diagram(
     network: KANNetwork,
     x: Tensor,

@@ -11,6 +11,7 @@ from knotwork.pde.solving.hidden_grids import update_hidden_grids
 from knotwork.pde.solving.system import System
 from knotwork.solvers import EachStep, Ended, Keeper, StopReason
 from knotwork.training import LBFGS, Adam
+from knotwork.undisturbed import undisturbed
 
 
 def minimise(
@@ -24,13 +25,7 @@ def minimise(
 ) -> Ended:
     """Minimise the objective of a system in place by L-BFGS or Adam; the number of steps and why it ended."""
     parameters = torch.nn.Parameter(system.get())
-    if isinstance(optimizer, LBFGS):
-        stepper: torch.optim.Optimizer = torch.optim.LBFGS(
-            [parameters], optimizer.lr, max_iter=1, history_size=PDE.lbfgs_history, line_search_fn="strong_wolfe",
-            tolerance_grad=0.0, tolerance_change=0.0, max_eval=PDE.line_search_evaluations,
-        )  # fmt: skip
-    else:
-        stepper = torch.optim.Adam([parameters], optimizer.lr)
+    stepper = _stepper(optimizer, parameters)
 
     def closure() -> float:
         system.set(parameters.detach())
@@ -71,3 +66,13 @@ def minimise(
         if stop:
             return stop.after(taken)
     return Ended(steps, StopReason.STEP_LIMIT, f"the limit of {steps} steps was reached")
+
+
+@undisturbed()
+def _stepper(optimizer: LBFGS | Adam, parameters: torch.nn.Parameter) -> torch.optim.Optimizer:
+    if isinstance(optimizer, LBFGS):
+        return torch.optim.LBFGS(
+            [parameters], optimizer.lr, max_iter=1, history_size=PDE.lbfgs_history, line_search_fn="strong_wolfe",
+            tolerance_grad=0.0, tolerance_change=0.0, max_eval=PDE.line_search_evaluations,
+        )  # fmt: skip
+    return torch.optim.Adam([parameters], optimizer.lr)

@@ -15,6 +15,7 @@ from knotwork.training.grids import adapt_hidden_grids
 from knotwork.training.optimizers.optimizer import Task
 from knotwork.training.settings import TRAINING
 from knotwork.training.standardization import moved
+from knotwork.undisturbed import undisturbed
 
 
 @torch.enable_grad()
@@ -29,7 +30,8 @@ def by_gradient(optimizer: type[torch.optim.Optimizer], task: Task, lr: float, b
     model, steps = task.model, task.steps
     size = rows_of_batch(batch_size, task)
     every = evaluation_interval(len(task.x) + len(task.watch.validation_rows[0]), size or len(task.x), steps)
-    stepper = optimizer(model.parameters(), lr=lr)  # type: ignore[call-arg]
+    with undisturbed():
+        stepper = optimizer(model.parameters(), lr=lr)  # type: ignore[call-arg]
     fixed = _fixed_constants(model)
     begin, random = 1, torch.get_rng_state()
     if kept := task.resume():

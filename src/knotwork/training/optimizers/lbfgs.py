@@ -15,6 +15,7 @@ from knotwork.training.levenberg_marquardt import half_derivatives
 from knotwork.training.objective import Objective, mean_squared_error
 from knotwork.training.optimizers.optimizer import Optimizer, Task, check_rate, refuse_stream
 from knotwork.training.settings import TRAINING
+from knotwork.undisturbed import undisturbed
 
 
 @check_keywords
@@ -103,6 +104,7 @@ def _converged(step: int) -> Ended:
     )
 
 
+@undisturbed()
 def _optimizer(parameters: list[Tensor], lr: float) -> torch.optim.LBFGS:
     return torch.optim.LBFGS(
         parameters,
