@@ -1,4 +1,7 @@
-"""Calculations that are killed at any moment, for tests: in this process by an exception that nothing catches."""
+"""Calculations that are killed at any moment, for tests: in this process by an exception that nothing catches.
+
+The file is set back to what it was at the kill, so that nothing counts that was written while the exception rose.
+"""
 
 import random
 from dataclasses import replace
@@ -13,17 +16,29 @@ class Killed(BaseException):
 
 
 class Killer:
-    """A callback that raises `Killed` at the n-th event, counts events, and keeps the titles of stages."""
+    """A callback that raises `Killed` at the n-th event, counts events, and keeps the titles of stages and the file."""
 
-    def __init__(self, at=None):
-        self.at, self.events, self.titles = at, 0, []
+    def __init__(self, at=None, path=None):
+        self.at, self.path, self.events, self.titles = at, path, 0, []
 
     def __call__(self, event):
         self.events += 1
         if event.step == 0:
             self.titles.append(event.stage)
         if self.events == self.at:
-            raise Killed
+            raise killed(self.path)
+
+
+def killed(path):
+    """The exception for a kill now, with what is in the file, which `set_back` restores."""
+    kill = Killed()
+    kill.path, kill.held = path, path and path.read_bytes()
+    return kill
+
+
+def set_back(kill):
+    """Put into the file what was there at the kill."""
+    kill.path.write_bytes(kill.held)
 
 
 def write_always(monkeypatch):
@@ -39,10 +54,11 @@ def killed_again_and_again(run, path, seed, within):
     """
     moments, titles, kills = random.Random(seed), [], 0
     while True:
-        killer = Killer(moments.randint(1, within))
+        killer = Killer(moments.randint(1, within), path)
         try:
             result = run(killer, path)
-        except Killed:
+        except Killed as kill:
+            set_back(kill)
             kills += 1
             assert kills < 300, "it does not go on"
         else:

@@ -32,7 +32,7 @@ from knotwork.model import (
 from knotwork.model import save as save_network
 from knotwork.simplify import Scores, attribute, prune
 from knotwork.symbolic import NameableNetwork
-from knotwork.training import Callback, FitOptions, FitResult, OptimizerLike, fit_journal, fit_with, reporting
+from knotwork.training import Callback, FitOptions, FitResult, OptimizerLike, fit_in_place
 from knotwork.training.objective import Loss
 from knotwork.training.options import elsewhere
 
@@ -139,8 +139,7 @@ class KAN(NameableNetwork):
             seed,
             smoothness=smoothness,
         )
-        with reporting(progress, callback) as reporter, fit_journal(checkpoint, self, data, options) as journal:
-            return fit_with(self, data, options, reporter, journal)
+        return fit_in_place(self, data, options, progress, callback, checkpoint)
 
     def predict(self, X: Any) -> np.ndarray:
         """The outputs for rows of any kind, as a NumPy array: (n,) for one output, (n, outputs) for several.

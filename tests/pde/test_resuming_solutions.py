@@ -93,6 +93,7 @@ def test_a_solution_that_the_callback_stopped_goes_on(tmp_path, name):
 
 OTHERS = {
     "equation": (decay(1.5), {}, "term 0 is equation"),
+    "a coefficient that is little different": (decay(1 + 1e-6), {}, "term 0 is equation"),
     "domain": (pde.Problem(lambda u, t: u.d("t") + u, {"t": (0, 2)}, [pde.initial(1.0)]), {}, "the domain is"),
     "condition": (pde.Problem(lambda u, t: u.d("t") + u, {"t": (0, 1)}, [pde.initial(1.1)]), {}, "term 1 is initial"),
     "steps": (decay(), {"steps": 9}, "steps is 8 there, but 9 here"),

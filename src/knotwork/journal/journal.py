@@ -71,6 +71,11 @@ class Journal:
         return None if entry is None else copied(entry.value)
 
     @property
+    def seen(self) -> Value:
+        """The same, but not copied: only to look at."""
+        return None if self._entry is None else self._entry.value
+
+    @property
     def known(self) -> bool:
         """Whether there is a value."""
         return self._entry is not None and self._entry.value is not None
@@ -94,10 +99,10 @@ class Journal:
         """What is kept under a name of its own, and stays there when this part is done."""
         return Journal(self._book, name)
 
-    def set(self, value: Value) -> None:
-        """Keep a value that is no result, for the next write."""
+    def set(self, value: Value, done: bool = False) -> None:
+        """Keep a value beside the loops, for the next write; `done` if it alone makes the file worth going on from."""
         if self._book is not None:
-            self._set(value, done=False)
+            self._set(value, done)
 
     def keep(self, state: Callable[[], Value], at_once: bool = False) -> None:
         """Keep the state of the loop that runs, if it is time to write the file, or `at_once`."""

@@ -47,7 +47,8 @@ def write(path: str, question: Mapping[str, str], entries: Value) -> None:
 def read(path: str, question: Mapping[str, str]) -> Value:
     """What is known of a calculation; an empty dict without a file. CheckpointError where it is another calculation.
 
-    So it is for any file that is none, was damaged, or was written by another version.
+    So it is for any file that is none, was damaged, or was written by another version. A file of a call that was
+    refused or ended before any work is taken for none.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -74,9 +75,18 @@ def read(path: str, question: Mapping[str, str]) -> Value:
     text = tensors.pop(TEXT).numpy().tobytes().decode(errors="replace")
     if about.get("sha256") != digest(text, tensors):
         raise CheckpointError(f"{path!r} was changed or damaged after it was written. {AGAIN}.")
-    asked, _, known = text.partition("\n")
+    asked, _, entries = text.partition("\n")
+    known = from_text(entries, tensors)
+    if not any(map(_is_work, known, known.values())):
+        return {}
     _compare(path, json.loads(asked), question)
-    return from_text(known, tensors)
+    return known
+
+
+def _is_work(place: str, entry: tuple[Value, bool, float]) -> bool:
+    """Whether an entry is the result of a part, or the state of a loop: the places of parts are "", "/1", "/1/2"."""
+    value, done, _ = entry
+    return done or (value is not None and place[:1] in ("", "/"))
 
 
 def _compare(path: str, theirs: Mapping[str, str], ours: Mapping[str, str]) -> None:

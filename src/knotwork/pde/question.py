@@ -28,12 +28,12 @@ def question(problem: Problem, start: KAN, settings: dict[str, object]) -> dict[
 
 
 def _residuals(problem: Problem, start: KAN) -> dict[str, str]:
-    """Root mean square residuals of all terms at a few points, to six digits, and a digest of these points."""
+    """Root mean square residuals of all terms at a few points, to twelve digits, and a digest of these points."""
     unknowns = torch.tensor(list(problem.unknowns.values()), dtype=torch.float64)
     found = {}
     for number, term in enumerate(make_terms(problem, PDE.fewest_points, PDE.fewest_face_points, 0)):
         term.prepare(start)
         size = float(term.values(start, unknowns).square().mean().sqrt())
         points = digest_of(term.points.x)[:16]
-        found[f"term {number}"] = f"{term.name} with weight {term.weight:g}, residual {size:.6g} at points {points}"
+        found[f"term {number}"] = f"{term.name} with weight {term.weight:g}, residual {size:.12g} at points {points}"
     return found

@@ -101,8 +101,8 @@ def fit_sparse(
     options = FitOptions(asked, steps, loss, 0.0, lamb_l1, 1.0, update_grid, grid_eps, patience, sample_weight, seed)
     ended, rows = {}, as_dataset(data)
     given = {"sparsity": sparsity, "node_threshold": node_threshold, "edge_threshold": edge_threshold}
-    asked = partial(question, "fit_sparse", [model], data, options, **given)
     fitted_to = data if weighs_pair(data, sample_weight) else rows
+    asked = partial(question, "fit_sparse", [model], fitted_to, options, **given)
     with reporting(progress, callback) as reporter, journal_in(checkpoint, asked) as journal:
         search = _Search(rows, fitted_to, options, reporter, journal, model.parameters_in_use())
         try:

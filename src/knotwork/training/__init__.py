@@ -4,7 +4,7 @@ from knotwork.training.callbacks import Callback, Event, Reporter, reporting
 from knotwork.training.fit_result import FitResult, Record, held_out, rmse
 from knotwork.training.grids import going_on
 from knotwork.training.levenberg_marquardt import levenberg_marquardt
-from knotwork.training.loop import fit, fit_with
+from knotwork.training.loop import fit, fit_in_place, fit_with
 from knotwork.training.multilevel import fit_levels, fit_multilevel
 from knotwork.training.optimizers import (
     LBFGS,
@@ -18,7 +18,6 @@ from knotwork.training.optimizers import (
 )
 from knotwork.training.options import FitOptions
 from knotwork.training.penalties import Penalty, edge_norms, entropy
-from knotwork.training.resuming import fit_journal
 from knotwork.training.settings import TRAINING, TrainingSettings
 from knotwork.training.shapes import fit_shapes
 from knotwork.training.threads import threads_for
@@ -44,7 +43,7 @@ __all__ = [
     "edge_norms",
     "entropy",
     "fit",
-    "fit_journal",
+    "fit_in_place",
     "fit_levels",
     "fit_multilevel",
     "fit_shapes",

@@ -8,7 +8,7 @@ from os import PathLike
 import torch
 from torch import Tensor, nn
 
-from knotwork.data import Batch, Dataset, as_dataset, seeded
+from knotwork.data import Batch, Dataset, as_dataset, dataset_or_stream, seeded
 from knotwork.journal import Journal
 from knotwork.keywords import explained_keywords
 from knotwork.model import KANNetwork, evaluating
@@ -129,6 +129,21 @@ def fit(
         seed,
         smoothness=smoothness,
     )
+    return fit_in_place(model, data, options, progress, callback, checkpoint)
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
+def fit_in_place(
+    model: nn.Module,
+    data: object,
+    options: FitOptions,
+    progress: bool | None,
+    callback: Callback | None,
+    checkpoint: object,
+) -> FitResult:
+    """`fit` with its arguments as one value. Data are read once, since each pass through a loader may be another."""
+    data = dataset_or_stream(data) if options.sample_weight is None else data
     with reporting(progress, callback) as reporter, fit_journal(checkpoint, model, data, options) as journal:
         return fit_with(model, data, options, reporter, journal)
 

@@ -77,6 +77,7 @@ def fit_multilevel(
     options = FitOptions(
         optimizer, steps, loss, lamb, lamb_l1, lamb_entropy, update_grid, grid_eps, None, sample_weight, seed
     )
+    data = data if weighs_pair(data, sample_weight) else dataset_or_stream(data)
     given = {"grids": grids, "patience": patience}
     asked = partial(question, "fit_multilevel", [model], data, options, **given)
     with reporting(progress, callback) as reporter, journal_in(checkpoint, asked) as journal:

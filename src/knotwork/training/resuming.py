@@ -7,20 +7,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, fields
 from functools import partial
+from math import isfinite
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from knotwork.data import Dataset, Stream, as_dataset, dataset_or_stream, tensor_of
 from knotwork.errors import CheckpointError
 from knotwork.journal import Journal, Value, digest_of, journal_in
-from knotwork.model import KANNetwork
+from knotwork.model import KANNetwork, evaluating
 from knotwork.solvers import StopReason
 from knotwork.training.fit_result import FitResult, Record, state_of
 from knotwork.training.optimizers import optimizer_of
 from knotwork.training.options import FitOptions
+from knotwork.training.settings import TRAINING
 from knotwork.training.standardization import dtype_of
+
+LOADER = "the first pass of the loader (one that shuffles must be built anew, with a generator of the same seed)"
 
 
 @contextmanager
@@ -35,23 +39,31 @@ def fit_journal(checkpoint: object, model: nn.Module, data: object, options: Fit
         if checkpoint is None:
             yield journal
             return
-        ends = journal.beside("model")
-        now = digest_of(state_of(model))
-        first = ends.value["first"] if ends.value else state_of(model)
-        if ends.value and now == ends.value["last"]:
+        beside = journal.beside("model")
+        known, now = beside.value, digest_of(state_of(model))
+        first = known["first"] if known else state_of(model)
+        begun = digest_of(first)
+        if known and now == known["last"]:
             model.load_state_dict(first)
-        elif now != digest_of(first):
+        elif now != begun:
             raise CheckpointError(
                 f"{str(checkpoint)!r} belongs to the fit of a network with other values: build it with the same seed, "
                 "or pass the path of a new file to begin anew."
             )
+        outputs = _outputs(model, as_dataset(data))
+        if known and not _same(outputs, known["outputs"]):
+            raise CheckpointError(
+                f"{str(checkpoint)!r} belongs to the fit of a model that computes something else with the same "
+                "parameters: fit the same code, or pass the path of a new file to begin anew."
+            )
+        last = known["last"] if journal.done else begun
         if not journal.done:
-            ends.set({"first": first, "last": now})
+            beside.set({"first": first, "last": begun, "outputs": outputs})
         try:
             yield journal
         finally:
-            if (last := digest_of(state_of(model))) != ends.value["last"]:
-                ends.set({"first": first, "last": last})
+            if (now := digest_of(state_of(model))) != last:
+                beside.set({"first": first, "last": now, "outputs": outputs}, done=True)
 
 
 def question(
@@ -64,7 +76,11 @@ def question(
 ) -> dict[str, str]:
     """All that the result of a fit depends on, each part as a text by its name; the `values` of models if asked for."""
     found = dataset_or_stream(data)
-    asked = {"the calculation": calculation, "the network": "; ".join(map(_structure, models)), "data": _data(found)}
+    asked = {"the calculation": calculation, "the network": "; ".join(map(_structure, models))}
+    of_loader = isinstance(found, Stream) and not found.sized
+    asked[LOADER if of_loader else "data"] = _data(found)
+    asked["what is frozen"] = "; ".join(map(_frozen, models))
+    asked["what is in evaluation mode"] = "; ".join(map(_evaluated, models))
     if options.sample_weight is not None:
         asked["sample_weight"] = digest_of(tensor_of(options.sample_weight, "sample_weight"))
     for name, value in {**{f.name: getattr(options, f.name) for f in fields(options)}, **more}.items():
@@ -74,12 +90,23 @@ def question(
     if values:
         asked["values of the network"] = digest_of([state_of(model) for model in models])
     if callable(options.loss):
-        asked["loss"] = _function(options.loss, models[0], as_dataset(found))
+        asked["loss"] = _loss(options.loss, models[0], as_dataset(found))
     return asked
 
 
 def _structure(model: nn.Module) -> str:
     return model.spec.to_json() if isinstance(model, KANNetwork) else repr(model)
+
+
+def _frozen(model: nn.Module) -> str:
+    """The names of parameters that no step changes."""
+    return ", ".join(name for name, values in model.named_parameters() if not values.requires_grad) or "nothing"
+
+
+def _evaluated(model: nn.Module) -> str:
+    """The names of parts in evaluation mode, which means nothing for a KAN."""
+    parts = [] if isinstance(model, KANNetwork) else model.named_modules()
+    return ", ".join(name or "the whole" for name, part in parts if not part.training) or "nothing"
 
 
 def _data(data: Dataset | Stream) -> str:
@@ -93,12 +120,48 @@ def _data(data: Dataset | Stream) -> str:
 
 
 @torch.no_grad()
-def _function(loss: Callable[..., Any], model: nn.Module, rows: Dataset) -> str:
-    """A loss that was passed, by its name and its value for the first rows, since code has no text to compare."""
-    own = dtype_of(model)
-    x, y = (part[:1000].to(own) for part in (rows.X_train, rows.y_train))
-    name = getattr(loss, "__qualname__", type(loss).__qualname__)
-    return f"{name} (first value {float(loss(model(x), y)):.6g})"
+def _outputs(model: nn.Module, rows: Dataset) -> Tensor | None:
+    """The outputs for the first rows, since code has no text to compare; None for a KAN: its structure tells all."""
+    if isinstance(model, KANNetwork):
+        return None
+    with evaluating(model), torch.random.fork_rng(devices=[]):
+        return model(_first(rows.X_train, model))
+
+
+def _same(outputs: Tensor | None, kept: Tensor | None) -> bool:
+    """Whether outputs are the same but for rounding, which may differ with the number of threads."""
+    if outputs is None or kept is None:
+        return outputs is kept
+    here = outputs.to(kept.device)
+    if here.shape != kept.shape or here.dtype != kept.dtype:
+        return False
+    unit = float(kept.abs().max())
+    rounding = torch.finfo(kept.dtype).eps ** 0.5 * (unit if isfinite(unit) else 0.0)
+    return torch.allclose(here, kept, rtol=0.0, atol=rounding, equal_nan=True)
+
+
+def _loss(loss: Callable[..., Any], model: nn.Module, rows: Dataset) -> str:
+    """A loss that was passed, by its name and its value, since code has no text to compare.
+
+    The value is that for outputs which no model has computed, so that it is the same before and after steps: half the
+    targets plus a tenth or, where the outputs have another shape, a wave.
+    """
+    y, outputs = _first(rows.y_train, model), _outputs(model, rows)
+    shape = y.shape if outputs is None else outputs.shape
+    wave = 0.5 + 0.4 * torch.arange(shape.numel()).sin().view(shape).to(y)
+    given = (0.5 * y + 0.1 if y.shape == shape else wave).requires_grad_()
+    digits = 12 if y.dtype == torch.float64 else 6
+    try:
+        with torch.random.fork_rng(devices=[]):
+            value = f"{float(loss(given, y).detach()):.{digits}g}"
+    except Exception:  # it may be defined for the outputs of this model only
+        value = "unknown"
+    return f"{getattr(loss, '__qualname__', type(loss).__qualname__)} (value {value} for fixed outputs)"
+
+
+def _first(rows: Tensor, model: nn.Module) -> Tensor:
+    """The first rows, as the model takes them."""
+    return rows[: TRAINING.rows_compared].to(next(iter(state_of(model).values())).device, dtype_of(model))
 
 
 def result_as_value(result: FitResult) -> Value:

@@ -163,6 +163,9 @@ class TrainingSettings:
     """Intervals on which starts race when the network's own grid is finer: poor minima show on coarse grids, and steps
     cost less there. Screening at G = 5 took less than half a second for 16 starts."""
 
+    rows_compared: int = 1000
+    """Training rows for which the outputs of a module, or the value of a loss, tell whether a file belongs to it."""
+
     race_rows: int = 1000
     """Training rows that the race uses at most. Chosen."""
 

@@ -61,9 +61,14 @@ class Watch:
             self._offer(value if value == value else self.value())
         elif self.validation is not None:
             self.waited = 0 if self._offer(self.validation) else self.waited + 1
-            if self.waited >= self.patience and stop is None:
-                return Stop(StopReason.PATIENCE, f"{self.patience} steps brought no better validation loss")
+            stop = stop or self.out_of_patience(self.waited)
         return stop
+
+    def out_of_patience(self, waited: int) -> Stop | None:
+        """A `Stop` after so many steps in a row without a lower validation loss, if these are enough."""
+        if self.patience is None or waited < self.patience:
+            return None
+        return Stop(StopReason.PATIENCE, f"{self.patience} steps brought no better validation loss")
 
     def record(self, step: int, value: float = NAN) -> Stop | None:
         """Add the losses of the present state to the history, without keeping it; a `Stop` if a callback asked."""
@@ -107,15 +112,16 @@ class Watch:
     def kept(self) -> dict[str, Any]:
         """All that changes from step to step, for another process."""
         return {
-            "numbers": [self.best, self.first, self.unchanged, self.waited],
+            "numbers": [self.best, self.first, self.unchanged],
+            "waited": self.waited,
             "state": self.state,
             "history": [astuple(record) for record in self.history],
         }
 
     def resume(self, kept: dict[str, Any]) -> None:
         """Go on from what was kept."""
-        self.best, self.first, self.unchanged, self.waited = kept["numbers"]
-        self.state = kept["state"]
+        self.best, self.first, self.unchanged = kept["numbers"]
+        self.waited, self.state = kept["waited"], kept["state"]
         self.history[:] = [Record(*record) for record in kept["history"]]
 
     def restore_best(self) -> None:

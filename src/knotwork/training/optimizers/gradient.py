@@ -26,7 +26,7 @@ def by_gradient(optimizer: type[torch.optim.Optimizer], task: Task, lr: float, b
     where there are many rows, every few steps.
     """
     if stop := task.begin():
-        return stop.after(0)
+        return stop.after(task.watch.taken)
     model, steps = task.model, task.steps
     size = rows_of_batch(batch_size, task)
     every = evaluation_interval(len(task.x) + len(task.watch.validation_rows[0]), size or len(task.x), steps)

@@ -55,7 +55,7 @@ class LBFGS(Optimizer):
 
     def minimise(self, task: Task) -> Ended:
         stop = task.begin()
-        return stop.after(0) if stop else by_lbfgs(task, self.lr)
+        return stop.after(task.watch.taken) if stop else by_lbfgs(task, self.lr)
 
 
 @torch.enable_grad()

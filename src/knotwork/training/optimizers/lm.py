@@ -135,7 +135,7 @@ class LevenbergMarquardt(Optimizer):
             if not screen(model, task.x, task.y, **race, **shared):
                 return None
         if stop := task.begin():
-            return stop.after(0)
+            return stop.after(watch.taken)
         watch.alike = 1.0 if watch.patience else TRAINING.alike_losses
         target = rounding(task) if objective.loss is mean_squared_error else 0.0
         more = {"steps": task.steps, "tolerance": self.tolerance, "target": target}

@@ -48,11 +48,18 @@ class Task:
     smoothness: float | str | None = None
 
     def begin(self) -> Stop | None:
-        """Report that the steps begin; a `Stop`, and then no step is made, if a callback asked or nothing can train."""
-        again = f", resumed at step {self.journal.value['loop']['step']}" if self.goes_on else ""
-        stop = self.watch.reporter.stop or self.watch.reporter.stage(f"{self.title}{again}", self.steps)
+        """Report that the steps begin; a `Stop`, and then no step is made, where there is a reason to end.
+
+        It is a callback that asked, that nothing can be trained, or that an earlier run has used up the patience.
+        """
+        kept, watch = self.journal.seen, self.watch
+        again = "" if kept is None else f", resumed at step {kept['loop']['step']}"
+        stop = watch.reporter.stop or watch.reporter.stage(f"{self.title}{again}", self.steps)
         if not any(parameter.requires_grad for parameter in self.model.parameters()):
-            return stop or Stop(StopReason.NOTHING_TO_TRAIN, StopReason.NOTHING_TO_TRAIN.value)
+            stop = stop or Stop(StopReason.NOTHING_TO_TRAIN, StopReason.NOTHING_TO_TRAIN.value)
+        stop = stop or (None if kept is None else watch.out_of_patience(kept["watch"]["waited"]))
+        if stop:
+            self.resume()
         return stop
 
     @property
