@@ -1,5 +1,8 @@
 """Errors and warnings. `except knotwork.KnotworkError` catches every error that knotwork raises on purpose."""
 
+import sys
+import warnings
+
 
 class KnotworkError(Exception):
     """Base of every error that knotwork raises on purpose. Its text says what came, what was wanted and what to do.
@@ -49,3 +52,15 @@ class KnotworkWarning(UserWarning):
         >>> caught[0].category.__name__
         'KnotworkWarning'
     """
+
+
+PASSED_OVER = frozenset({"knotwork", "torch", "sklearn", "contextlib", "functools"})
+"""Packages between the user's line and the place of a warning: this one, and those that call or wrap its functions."""
+
+
+def warn(text: str) -> None:
+    """Give a `KnotworkWarning` at the user's line: the innermost one that is in none of `PASSED_OVER`."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in PASSED_OVER:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, KnotworkWarning, level)

@@ -69,6 +69,22 @@ class Recurrent(nn.Module):
         return self.last(self.cells(x.unsqueeze(-1))[0][:, -1])
 
 
+class Complex(nn.Module):
+    """A module of complex numbers inside, as a Fourier layer is."""
+
+    def __init__(self, trained=False):
+        super().__init__()
+        self.first, values = nn.Linear(3, 2), torch.complex(normal(2, 1), normal(2, 1, seed=1)).to(torch.complex64)
+        if trained:
+            self.spectrum = nn.Parameter(values)
+        else:
+            self.register_buffer("spectrum", values)
+
+    def forward(self, x):
+        x = self.first(x)
+        return (torch.complex(x, x.square()) @ self.spectrum.to(torch.complex(x, x).dtype)).abs()
+
+
 class Centred(nn.Module):
     """Each row depends on all others."""
 
@@ -229,6 +245,21 @@ def test_a_module_of_two_types_keeps_both():
         assert types == [torch.float32] * 4 + [torch.bfloat16] * 2 and module.more.dtype == torch.float16
 
 
+@pytest.mark.parametrize("optimizer", ["lm", "lbfgs", "adam"])
+def test_complex_constants_keep_their_imaginary_parts(optimizer):
+    module = Complex()
+    before = module.spectrum.clone()
+    result = kw.fit(module, (normal(20, 3), normal(20, seed=1)), optimizer=optimizer, steps=3)
+    assert module.spectrum.dtype == torch.complex64 and module.spectrum.equal(before)
+    assert result.train_rmse < np.inf and module.first.weight.dtype == torch.float32
+
+
+def test_frozen_parameters_do_not_count_for_the_size_of_a_module():
+    module = nn.Sequential(nn.Linear(3, 8000), nn.Linear(8000, 1))
+    module[0].requires_grad_(False)
+    assert kw.fit(module, (normal(5, 3), normal(5, seed=1)), optimizer="lm", steps=1).steps == 1
+
+
 def test_frozen_and_tied_parameters_stay_so():
     x, y = normal(40, 3), normal(40, 2, seed=1)
     for tied in ("module", "weight"):
@@ -304,6 +335,17 @@ REFUSED = [
         lambda: nn.Linear(3, 1),
         {"optimizer": kw.LevenbergMarquardt(starts=4)},
         "starts=4 draws starting points of a KAN, but this is a Linear: fit several of them, for example with steps=30",
+    ),
+    (lambda: Complex(trained=True), {}, "with this Complex: its parameter spectrum holds complex numbers. Use 'lbfgs'"),
+    (
+        lambda: nn.DataParallel(nn.Linear(3, 1)),
+        {},
+        "with this DataParallel: it spreads rows over devices or processes, which model.module, the module in it, does",
+    ),
+    (
+        lambda: nn.Sequential(nn.Linear(3, 8000), nn.Linear(8000, 1)),
+        {},
+        "it has 40,001 free parameters, whose matrix of second derivatives would take 12.8 GB; at most 10,000 are",
     ),
     (lambda: nn.Tanh(), {}, "this Tanh has no parameters, so there is nothing to fit."),
 ]

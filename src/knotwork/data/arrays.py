@@ -11,6 +11,9 @@ from knotwork.data.column_names import check_unique
 from knotwork.data.column_values import numbers
 from knotwork.errors import DataError
 
+SCALARS = frozenset({int, float, bool, str, type(None), np.float64, np.float32, np.int64})
+"""The usual types of the values of a list. Values of other types are looked at one by one."""
+
 
 def table_of(
     values: Any, what: str, names: Sequence[str] | None = None, first_row: int = 0
@@ -136,5 +139,7 @@ def _without_tensors(values: Any, what: str) -> Any:
     if isinstance(values, Tensor):
         return values.item() if values.ndim == 0 else _of_tensor(values, what).numpy()
     if isinstance(values, list | tuple):
+        if SCALARS.issuperset(map(type, values)):
+            return values
         return [_without_tensors(value, what) for value in values]
     return values

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from knotwork.data.column_names import check_unique
 from knotwork.data.column_values import is_number
 from knotwork.data.settings import DATA
-from knotwork.errors import DataError, KnotworkWarning
+from knotwork.errors import DataError, warn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,9 +78,9 @@ def _read(path: Path, separator: str | None, decimal: str | None) -> "pd.DataFra
         said.append((f"decimal commas ({example} is {example.replace(',', '.')})", "decimal=','"))
     if said:
         text, options = (" and ".join(parts) for parts in zip(*said, strict=True))
-        _warn(f"'{path}' was read with {text}; pass {options} to read it without this warning.")
+        warn(f"'{path}' was read with {text}; pass {options} to read it without this warning.")
     if not names[0]:
-        _warn(f"The first column of '{path}' has no name: it is read as row numbers and excluded.")
+        warn(f"The first column of '{path}' has no name: it is read as row numbers and excluded.")
         frame = frame.iloc[:, 1:]
     return frame
 
@@ -135,10 +135,6 @@ def _column_names(path: Path, header: Any) -> list[str]:
             raise DataError(f"Column {place} of '{path}' has no name in the first line: name it or remove it.")
     check_unique(names, f"The column names of '{path}'")
     return names
-
-
-def _warn(text: str) -> None:
-    warnings.warn(text, KnotworkWarning, stacklevel=6)
 
 
 def _is_binary(path: Path) -> bool:

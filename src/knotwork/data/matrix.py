@@ -1,6 +1,5 @@
 """Arrays, tensors, data frames and lists as a matrix of finite floats, and checks of such matrices."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ from torch import Tensor
 from knotwork.data.arrays import columns_by_name, subject, table_of
 from knotwork.data.column_names import listed, split_units
 from knotwork.data.column_values import rows_listed
-from knotwork.errors import DataError, KnotworkWarning
+from knotwork.errors import DataError, warn
 
 
 def matrix(
@@ -115,4 +114,4 @@ def warn_of_constants(table: Tensor, names: Sequence[str], what: str, consequenc
     constant = [name for name, same in zip(names, (table == table[0]).all(dim=0).tolist(), strict=True) if same]
     if constant:
         text = f"{what} {listed(constant)} is constant over the training rows: {consequence}."
-        warnings.warn(text, KnotworkWarning, stacklevel=4)
+        warn(text)

@@ -1,13 +1,12 @@
 """Which formula is chosen: that of the fewest bits for residuals and formula, unless a constant does as well."""
 
 import math
-import warnings
 from collections.abc import Sequence
 
 from knotwork.data import Dataset
 from knotwork.discovery.discovery import Entry
 from knotwork.discovery.table import rms
-from knotwork.errors import KnotworkWarning
+from knotwork.errors import warn
 from knotwork.formulas.settings import FORMULAS
 
 
@@ -43,9 +42,7 @@ def joined(front: tuple[Entry, ...], entry: Entry) -> tuple[Entry, ...]:
 
 def warn_of_constant(data: Dataset) -> None:
     """Warn the caller of `discover` that nothing beats the mean of the target."""
-    warnings.warn(
+    warn(
         f"no formula that was tried explains {data.target_names[0]} better than a constant does, by more than chance; "
-        "the curves of the baseline network (baseline.model) may tell more.",
-        KnotworkWarning,
-        stacklevel=3,
+        "the curves of the baseline network (baseline.model) may tell more."
     )

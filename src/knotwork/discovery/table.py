@@ -1,6 +1,5 @@
 """The table, as the journey uses it: a dataset of one target, its units, and its columns."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -11,7 +10,7 @@ from torch import Tensor
 from knotwork.data import Dataset, as_dataset
 from knotwork.data.column_names import check_units
 from knotwork.discovery.settings import DISCOVERY
-from knotwork.errors import DataError, KnotworkWarning
+from knotwork.errors import DataError, warn
 from knotwork.formulas.constants import Sample
 from knotwork.formulas.dimensions import Dimensions
 
@@ -45,7 +44,7 @@ def dimensions_of(data: Dataset, given: bool) -> Dimensions | None:
     try:
         return Dimensions.of(data)
     except DataError as error:
-        warnings.warn(f"{error} The search goes on without units.", KnotworkWarning, stacklevel=3)
+        warn(f"{error} The search goes on without units.")
         return None
 
 

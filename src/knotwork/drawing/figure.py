@@ -18,7 +18,7 @@ from matplotlib.mathtext import MathTextParser
 from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
-from knotwork.errors import KnotworkWarning
+from knotwork.errors import warn
 
 # after Okabe and Ito: distinguishable for colour-blind readers, and in grey
 INK, GREY, SHADE, PALE, PAPER = "#1a1a1a", "#6e6e6e", "#9a9a9a", "#c4c4c4", "#ffffff"
@@ -144,11 +144,9 @@ def families(text: str) -> list[str]:
         return usual
     found, left = _fonts_with(frozenset(lacking))
     if left:
-        warnings.warn(
+        warn(
             "no installed font has all characters of the names in a figure; missing ones are drawn as boxes; "
-            "install one that has them, such as Noto Sans of the script in question.",
-            KnotworkWarning,
-            stacklevel=2,
+            "install one that has them, such as Noto Sans of the script in question."
         )
     return [*usual, *found]
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from knotwork.errors import CheckpointError, KnotworkWarning
+from knotwork.errors import CheckpointError, warn
 from knotwork.journal.encoding import Value, copied
 from knotwork.journal.journal_file import checked_path, read, write
 from knotwork.journal.settings import JOURNAL
@@ -175,7 +174,7 @@ class Book:
         """Warn, once in a calculation, that it goes on without its file."""
         if not self.warned:
             what = "The calculation goes on; the file stays as it was written last."
-            warnings.warn(f"{why} {what}", KnotworkWarning, stacklevel=5)
+            warn(f"{why} {what}")
         self.warned = True
 
 

@@ -16,7 +16,13 @@ from knotwork.model.jacobian import (
 )
 from knotwork.model.layer import KANLayer
 from knotwork.model.mlp import MLP
-from knotwork.model.module_parameters import ModuleParameters, evaluating, why_not_by_rows, why_not_together
+from knotwork.model.module_parameters import (
+    ModuleParameters,
+    evaluating,
+    tensors_of,
+    why_not_by_rows,
+    why_not_together,
+)
 from knotwork.model.network import KANNetwork
 from knotwork.model.prediction import outputs_of, predict, warn_of_rows_beyond
 from knotwork.model.settings import MODEL
@@ -54,6 +60,7 @@ __all__ = [
     "rows_at_once",
     "save",
     "sweep",
+    "tensors_of",
     "trace",
     "vjp",
     "warn_of_rows_beyond",

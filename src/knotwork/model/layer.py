@@ -121,12 +121,9 @@ class KANLayer(TensorsInUse):
         """
         with torch.no_grad():
             coefficients, base_weights = initialiser(init)(self.coefficients, self.base_weights, generator)
-            if not self.is_whole():
-                splines = self.mask > 0
-                coefficients = torch.where(splines.unsqueeze(1), coefficients, self.coefficients)
-                base_weights = torch.where(splines, base_weights, self.base_weights)
-            self.coefficients.copy_(coefficients)
-            self.base_weights.copy_(base_weights)
+            splines = self.mask > 0
+            self.coefficients.copy_(torch.where(splines.unsqueeze(1), coefficients, self.coefficients))
+            self.base_weights.copy_(torch.where(splines, base_weights, self.base_weights))
 
     def forward(self, x: Tensor) -> Tensor:
         """The sums (..., out) for x (..., in); SpecError for another number of inputs."""
@@ -383,11 +380,8 @@ class KANLayer(TensorsInUse):
         self.kept = torch.stack(rows) if rows else self.kept.new_empty(0, coefficients.shape[1] + 1)
 
     def _sort(self) -> None:
-        """Make parameters of the tensors that have an effect on the sums, and buffers of the others.
-
-        A layer that lost all its edges keeps its splines: with them every parameter before it gets a gradient, of zero.
-        """
-        splines = not self.named or bool((self.mask > 0).any())
+        """Make parameters of the tensors that have an effect on the sums, and buffers of the others."""
+        splines = not self.named or bool((self.mask > 0).any())  # all removed: zeros carry gradients to other layers
         named = any(trainable for _, _, _, trainable in self.named)
         self.hold({"coefficients": splines, "base_weights": splines and self.base != "zero", "affine": named})
 

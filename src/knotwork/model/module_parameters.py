@@ -119,11 +119,11 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     training = [part for part in module.modules() if part.training]
     try:
         for part in training:
-            part.training = False
+            part.__dict__["training"] = False  # nn.Module.__setattr__ takes ten times longer
         yield
     finally:
         for part in training:
-            part.training = True
+            part.__dict__["training"] = True
 
 
 def why_not_by_rows(module: nn.Module, x: Tensor) -> str | None:
@@ -132,6 +132,8 @@ def why_not_by_rows(module: nn.Module, x: Tensor) -> str | None:
     In float64 and in evaluation mode the outputs of a row must not depend on the other rows. The module itself is not
     changed.
     """
+    if why := _why_not_its_parameters(module):
+        return why
     wide, x = _in_float64(module), x.to(torch.float64)
     with evaluating(module), torch.no_grad():
         try:
@@ -148,6 +150,20 @@ def why_not_by_rows(module: nn.Module, x: Tensor) -> str | None:
     if alone.shape == together.shape and torch.allclose(alone, together, 0.0, within, equal_nan=True):
         return None
     return "its outputs for one row depend on the other rows"
+
+
+def _why_not_its_parameters(module: nn.Module) -> str | None:
+    free = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return "it spreads rows over devices or processes, which model.module, the module in it, does not"
+    if name := next((name for name, p in free.items() if p.is_complex()), None):
+        return f"its parameter {name} holds complex numbers"
+    if (count := sum(p.numel() for p in free.values())) > MODEL.second_order_parameters:
+        return (
+            f"it has {count:,} free parameters, whose matrix of second derivatives would take "
+            f"{8e-9 * count**2:,.1f} GB; at most {MODEL.second_order_parameters:,} are possible"
+        )
+    return None
 
 
 @undisturbed()
@@ -187,7 +203,7 @@ def _called(module: nn.Module, tensors: dict[str, Tensor], x: Tensor) -> Tensor:
     A tensor that stands in several places is replaced in each of them, once: `functional_call` with `tie_weights` would
     leave a replaced one in a submodule that is used twice.
     """
-    named = {id(own): tensors[name] for name, own in _tensors(module) if name in tensors}
+    named = {id(own): tensors[name] for name, own in tensors_of(module) if name in tensors}
     places: dict[str, Tensor] = {}
     for prefix, part in module.named_modules():
         start = f"{prefix}." if prefix else ""
@@ -198,10 +214,11 @@ def _called(module: nn.Module, tensors: dict[str, Tensor], x: Tensor) -> Tensor:
 
 
 def _in_float64(module: nn.Module) -> dict[str, Tensor]:
-    return {name: t.detach().to(torch.float64) for name, t in _tensors(module) if t.is_floating_point()}
+    return {name: t.detach().to(torch.float64) for name, t in tensors_of(module) if t.is_floating_point()}
 
 
-def _tensors(module: nn.Module) -> list[tuple[str, Tensor]]:
+def tensors_of(module: nn.Module) -> list[tuple[str, Tensor]]:
+    """The parameters and buffers of a module by name."""
     return [*module.named_parameters(), *module.named_buffers()]
 
 

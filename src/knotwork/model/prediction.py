@@ -1,6 +1,5 @@
 """Predictions of a network for rows of any kind, and the warning of rows beyond those of the fit."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor
 
 from knotwork.data import inputs_of
-from knotwork.errors import KnotworkWarning
+from knotwork.errors import warn
 from knotwork.model.network import KANNetwork
 from knotwork.model.settings import MODEL
 
@@ -59,21 +58,17 @@ def warn_of_rows_beyond(
         shown = "; ".join(parts[: MODEL.columns_listed]) + (f"; and {more} more inputs" if more > 0 else "")
         what = BEYOND.get(network.structure.extrapolation)
         lie = "rows lies" if count == 1 else "rows lie"
-        warnings.warn(
+        warn(
             f"{count:,} of {len(rows):,} {lie} outside the grids, which cover the rows of the fit: "
-            f"{shown}{f'; {what}' if what else ''}.",
-            KnotworkWarning,
-            stacklevel=5,
+            f"{shown}{f'; {what}' if what else ''}."
         )
 
 
 def _grids(network: KANNetwork) -> list[tuple[int, float, float]]:
     """Column, and lowest and highest value of its grid, for each input that leads to a spline."""
-    layer, found = network.layers[0], []
+    layer = network.layers[0]
     ends = layer.knots[:, [layer.k, -layer.k - 1]].cpu()
-    room = 4 * torch.finfo(ends.dtype).eps * ends.abs().amax(1)  # for rounding to the type of the network
-    for place, column in enumerate(network.structure.inputs):
-        if bool((layer.mask[place] > 0).any()):
-            low, high = ends[place].tolist()
-            found.append((column, low - float(room[place]), high + float(room[place])))
-    return found
+    rooms = 4 * torch.finfo(ends.dtype).eps * ends.abs().amax(1)  # for rounding to the type of the network
+    has_splines = (layer.mask > 0).any(1)
+    each = zip(network.structure.inputs, ends.tolist(), rooms.tolist(), has_splines.tolist(), strict=True)
+    return [(column, low - room, high + room) for column, (low, high), room, splines in each if splines]

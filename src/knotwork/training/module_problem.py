@@ -1,11 +1,9 @@
 """The loss of any module as a least-squares problem, for the damped Gauss-Newton steps that KANs are fitted by."""
 
-import warnings
-
 import torch
 from torch import Tensor, nn
 
-from knotwork.errors import KnotworkWarning
+from knotwork.errors import warn
 from knotwork.model import MODEL, ModuleParameters
 from knotwork.solvers import SOLVER, NormalEquations, Step, VectorProblem, accelerated_step, second_differences
 from knotwork.training.likelihood import Goal, curved
@@ -23,12 +21,10 @@ class ModuleProblem(VectorProblem):
         self.parameters = ModuleParameters(module, x[: MODEL.probed_rows])
         super().__init__(self.parameters.get())
         if self.parameters.why_slow:
-            warnings.warn(
+            warn(
                 f"torch.func cannot differentiate this {type(module).__name__} on many rows together, so it is done "
                 f"row by row, which takes longer: {self.parameters.why_slow}. (An autograd.Function needs "
-                "setup_context and generate_vmap_rule = True.)",
-                KnotworkWarning,
-                stacklevel=2,
+                "setup_context and generate_vmap_rule = True.)"
             )
 
     @torch.no_grad()

@@ -1,12 +1,10 @@
 """Whether numbers of a floating-point type can hold the values of a table."""
 
-import warnings
-
 import torch
 from torch import nn
 
 from knotwork.data import Dataset
-from knotwork.errors import DataError, KnotworkWarning
+from knotwork.errors import DataError, warn
 from knotwork.model import KANNetwork
 from knotwork.training.settings import TRAINING
 
@@ -40,9 +38,7 @@ def check_range(data: Dataset, dtype: torch.dtype, model: nn.Module) -> None:
         if 0 < high - low < info.smallest_normal * TRAINING.knots_above_normal:
             raise DataError(f"{name!r} varies by {high - low:.3g}, too little to compute with in {kind}: {advice}.")
         if 0 < high - low <= TRAINING.constant_input * info.eps * max(abs(low), abs(high)):
-            warnings.warn(
+            warn(
                 f"{name!r} varies by {high - low:.3g} about {low:.6g}, which {kind} cannot resolve, so that it counts "
-                f"as a constant: subtract {low:.6g}{'' if dtype == torch.float64 else ', or use dtype=torch.float64'}.",
-                KnotworkWarning,
-                stacklevel=4,
+                f"as a constant: subtract {low:.6g}{'' if dtype == torch.float64 else ', or use dtype=torch.float64'}."
             )

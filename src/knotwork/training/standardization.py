@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from knotwork.errors import TrainingError
-from knotwork.model import KANLayer, KANNetwork
+from knotwork.model import KANLayer, KANNetwork, tensors_of
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def dtype_of(model: nn.Module) -> torch.dtype:
 
     A network whose edges are all fixed has no parameters, only buffers.
     """
-    for _, tensor in _tensors(model):
+    for _, tensor in tensors_of(model):
         if tensor.is_floating_point():
             return tensor.dtype
     raise TrainingError(f"this {type(model).__name__} has no parameters, so there is nothing to fit.")
@@ -81,7 +81,7 @@ def dtype_of(model: nn.Module) -> torch.dtype:
 
 def device_of(model: nn.Module) -> torch.device:
     """The device of a model's numbers."""
-    return next(tensor.device for _, tensor in _tensors(model))
+    return next(tensor.device for _, tensor in tensors_of(model))
 
 
 def moved(values: Tensor, dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -102,12 +102,12 @@ def standardized(model: nn.Module, units: Standardization, dtype: torch.dtype | 
     that do not train return to exactly what they were. Ctrl-C never comes between the units.
     """
     own = dtype_of(model)
-    types = {name: tensor.dtype for name, tensor in _tensors(model)}
+    types = {name: tensor.dtype for name, tensor in tensors_of(model)}
     fixed, converted = _fixed_constants(model), False
     try:
         with uninterrupted():
             if dtype is not None:
-                model.to(dtype)
+                _convert(model, dtype)
             if units.changes(model):
                 _add(model, -units.shift)
                 _multiply(model, 1.0, units.scale)
@@ -117,7 +117,7 @@ def standardized(model: nn.Module, units: Standardization, dtype: torch.dtype | 
         if converted:
             with uninterrupted():
                 _to_own_units(model, units, own, fixed)
-                for name, tensor in _tensors(model):  # a module may hold several types
+                for name, tensor in tensors_of(model):  # a module may hold several types
                     if tensor.dtype != types[name]:
                         tensor.data = tensor.data.to(types[name])
 
@@ -168,14 +168,9 @@ def _to_own_units(
             model.layers[-1].affine[n] = constants  # type: ignore[union-attr,index,operator]
 
 
-def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    yield from model.named_parameters()
-    yield from model.named_buffers()
-
-
 def _convert(model: nn.Module, dtype: torch.dtype) -> None:
-    if dtype_of(model) != dtype:
-        model.to(dtype)
+    """Real numbers to this type. `model.to(dtype)` would drop the imaginary parts of complex ones."""
+    model._apply(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
 
 
 def multiply_outputs(network: KANNetwork, numerator: float, denominator: float) -> None:
