@@ -91,9 +91,14 @@ def test_the_jacobian_of_a_residual_is_that_of_autograd(network):
     parts = [torch.stack([partial(u, selected, m) for u in outputs.T], dim=1) for m in multis]
     expected = []
     for one in residual(parts):
-        grads = torch.autograd.grad(one, list(network.parameters()), retain_graph=True, materialize_grads=True)
-        triples = [(grads[at], grads[at + 1], grads[at + 2]) for at in range(0, len(grads), 3)]
-        expected.append(free.gather(triples))
+        names, values = zip(*network.named_parameters(), strict=True)
+        slopes = torch.autograd.grad(one, values, retain_graph=True, materialize_grads=True)
+        slope = {name: torch.zeros_like(value) for name, value in network.state_dict().items()}
+        slope.update(zip(names, slopes, strict=True))
+        kinds = ("coefficients", "base_weights", "affine")
+        expected.append(
+            free.gather([tuple(slope[f"layers.{l}.{kind}"] for kind in kinds) for l in range(len(network.layers))])
+        )
     expected = torch.stack(expected)
     scale = max(1.0, float(expected.detach().abs().max()))
     torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-9 * scale)

@@ -13,7 +13,6 @@ from knotwork.pde.solving.hidden_grids import update_hidden_grids
 from knotwork.pde.solving.optimizers import chosen_optimizer
 from knotwork.pde.solving.system import System
 from knotwork.pde.solving.terms import make_terms
-from knotwork.solvers import StopReason
 from knotwork.training import Optimizer
 from tests.pde.test_solve import heat, oscillator, small_system
 
@@ -51,8 +50,7 @@ def test_the_name_of_an_optimiser_has_the_defaults_of_solve():
     for optimizer in ("lm", "adam", kw.LBFGS()):
         assert stages(optimizer=optimizer)[0] == "best of 6 starts"
     solution = pde.solve(heat(), **{**NONLINEAR, "steps": 100}, starts=1)
-    assert solution.stop is StopReason.CONVERGED and "8 steps in a row" in solution.stop_reason
-    assert "by 0.001 of it" in solution.stop_reason
+    assert "8 steps in a row" in solution.stop_reason and "by 0.001 of it" in solution.stop_reason
 
 
 def test_the_argument_starts_takes_precedence_over_that_of_the_optimiser():
@@ -66,7 +64,7 @@ def test_the_argument_tolerance_takes_precedence_over_that_of_the_optimiser():
     """With a tolerance of 1 no step counts as progress, so that eight of them are made."""
     settings, easy = {**NONLINEAR, "steps": 100}, kw.LevenbergMarquardt(starts=1, tolerance=1.0)
     solution = pde.solve(heat(), **settings, optimizer=easy)
-    assert solution.stop is StopReason.CONVERGED and "by 1 of it" in solution.stop_reason and solution.steps == 8
+    assert "8 steps in a row" in solution.stop_reason and "by 1 of it" in solution.stop_reason and solution.steps == 8
     solution = pde.solve(heat(), **settings, optimizer=easy, tolerance=1e-2)
     assert "by 0.01 of it" in solution.stop_reason and solution.steps > 8
 

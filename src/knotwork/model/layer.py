@@ -362,8 +362,9 @@ class KANLayer(TensorsInUse):
             return self.set_knots(knots)
         self._bring_back_all()
         insert = insert_knots_of_fading if fades else insert_knots
+        exact = (tensor.detach().to("cpu", torch.float64) for tensor in (self.coefficients, self.knots, knots))
         with torch.no_grad():
-            self._change_grid(knots, insert(self.coefficients, self.knots, knots, self.k))
+            self._change_grid(knots, insert(*exact, self.k).to(self.coefficients))
 
     def _bring_back_all(self) -> None:
         for place in range(len(self.named)):

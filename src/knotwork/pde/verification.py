@@ -50,7 +50,8 @@ def verified(solution: Solution) -> Solution:
     failed = [check for check in checks if not check.met]
     if not failed or not solution.stop.converged:
         return replace(solution, checks=checks)
-    return replace(solution, checks=checks, stop=StopReason.UNSOLVED, stop_reason=_sentence(failed, solution.problem))
+    sentence = f"{_sentence(failed, solution.problem)} (the steps ended: {solution.stop_reason})"
+    return replace(solution, checks=checks, stop=StopReason.UNSOLVED, stop_reason=sentence)
 
 
 @torch.no_grad()
