@@ -20,9 +20,6 @@ from knotwork.model import (
     KANNetwork,
     Spec,
     Trace,
-    derivatives,
-    jacobian,
-    loss_and_grad,
     parse_width,
     predict,
     read,
@@ -302,54 +299,6 @@ class KAN(NameableNetwork):
         if data is None:
             raise SpecError("report() judges the network on samples, and a model keeps none: pass data=.")
         return report(path, self, data, **options)
-
-    def jacobian(self, x: Tensor) -> Tensor:
-        """Derivatives of the outputs by the trainable parameters in use, (batch, outputs, P).
-
-        Their order is that of `knotwork.model.FreeParameters`.
-
-        Args:
-            x: rows (batch, in_features).
-        """
-        return jacobian(self, x)[1]
-
-    def derivatives(self, x: Tensor, order: int = 2, directions: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Outputs (batch, out) and their derivatives of each order up to `order`, each (batch, in, out).
-
-        One forward sweep replaces nested calls of `torch.autograd.grad`. The results can be differentiated by the
-        parameters, so networks can be trained on differential equations.
-
-        Args:
-            x: rows (batch, in_features).
-            order: highest order, at least 1.
-            directions: vectors (D, in_features) along which derivatives are taken; None: the axes of the inputs.
-
-        Raises:
-            SpecError: for wrong shapes and orders.
-
-        Example:
-            >>> import torch, knotwork as kw
-            >>> u, u_x, u_xx = kw.KAN.from_expression("x**3").derivatives(torch.tensor([[2.0]]))
-            >>> u.item(), u_x.item(), u_xx.item()
-            (8.0, 12.0, 12.0)
-        """
-        return derivatives(self, x, order, directions)
-
-    def loss_and_grad(self, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Mean squared error and its gradients by all parameters, in the order and shapes of `parameters()`.
-
-        A network of splines alone is evaluated by one compiled call, several times faster than `loss.backward()` on
-        small networks. With named edges autograd is used. Gradients are zero where an edge was removed or frozen.
-        Nothing is written to `.grad`.
-
-        Args:
-            x: rows (batch, in_features).
-            y: targets (batch, outputs), or (batch,) for one output.
-
-        Raises:
-            SpecError: for wrong shapes.
-        """
-        return loss_and_grad(self, x, y)
 
     def _rows(self, data: object) -> tuple[Tensor, dict[str, Any]]:
         """The rows of inputs in the data, or the inputs themselves; and the names of inputs and outputs, if known."""

@@ -1,6 +1,7 @@
 """Networks: their structure, layers, passes, Jacobians and files."""
 
 from knotwork.model.checkpoint import read, restore, save
+from knotwork.model.differentiable_network import DifferentiableNetwork
 from knotwork.model.jacobian import (
     FreeParameters,
     Residuals,
@@ -33,6 +34,7 @@ from knotwork.model.trace import LayerTrace, Trace, node_ranges, trace
 __all__ = [
     "MLP",
     "MODEL",
+    "DifferentiableNetwork",
     "FreeParameters",
     "KANLayer",
     "KANNetwork",

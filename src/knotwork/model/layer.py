@@ -249,8 +249,7 @@ class KANLayer(TensorsInUse):
 
     def named_at(self, source: int, target: int) -> int | None:
         """The number of the named edge from `source` to `target`; None if this edge is a spline or was removed."""
-        places = [(s, t) for s, t, _, _ in self.named]
-        return places.index((source, target)) if (source, target) in places else None
+        return next((n for n, edge in enumerate(self.named) if edge[:2] == (source, target)), None)
 
     @torch.inference_mode(False)
     def name_edge(self, source: int, target: int, function: str, constants: Tensor, trainable: bool = True) -> None:
@@ -299,34 +298,35 @@ class KANLayer(TensorsInUse):
         """Coefficients and base weight of one edge, (grid + k + 1,)."""
         return torch.cat([self.coefficients[source, :, target], self.base_weights[source, target, None]]).detach()
 
-    def _bring_back(self, place: int) -> None:
-        """Write what a named edge had as a spline into the tensors of the splines."""
-        source, target, _, _ = self.named[place]
-        with torch.no_grad():
+    @torch.no_grad()
+    def _bring_back(self, *places: int) -> None:
+        """Write what named edges had as splines into the tensors of the splines."""
+        for place in places:
+            source, target, _, _ = self.named[place]
             self.coefficients[source, :, target] = self.kept[place, :-1]
             self.base_weights[source, target] = self.kept[place, -1]
 
+    @torch.no_grad()
     def set_knots(self, knots: Tensor) -> None:
         """Change the knots, in place. Each edge becomes the closest one in L² over its new grid.
 
         Args:
             knots: the new knots, (in, G' + 2k + 1).
         """
-        self._bring_back_all()
+        self._bring_back(*range(len(self.named)))
         values_of_one_input = self.out_features * (knots.shape[1] + self.knots.shape[1]) * (self.k + 1)
         found, size = [], max(1, MODEL.refitted_values // values_of_one_input)
-        with torch.no_grad():
-            for i in range(0, self.in_features, size):
-                some = slice(i, i + size)
-                old, new = self.knots[some], knots[some]
-                points, weights = quadrature(old, new, self.k)
-                splines = basis(points, old, self.k, 0, _continued(self.extrapolation))
-                values = torch.einsum("nib,ibo->nio", splines, self.coefficients[some])
-                before = base_values(points, old, self.k, self.base, 0, self.extrapolation)
-                change = before - base_values(points, new, self.k, self.base)
-                values.addcmul_(change.unsqueeze(-1), self.base_weights[some])
-                found.append(fit_coefficients(points, values, new, self.k, weights))
-            self._change_grid(knots, torch.cat(found))
+        beyond = "linear" if self.extrapolation == "error" else self.extrapolation  # an error would forbid wider grids
+        for i in range(0, self.in_features, size):
+            some = slice(i, i + size)
+            old, new = self.knots[some], knots[some]
+            points, weights = quadrature(old, new, self.k)
+            splines = basis(points, old, self.k, 0, beyond)
+            values = torch.einsum("nib,ibo->nio", splines, self.coefficients[some])
+            base, new_base = (base_values(points, grid, self.k, self.base, 0, beyond) for grid in (old, new))
+            values.addcmul_((base - new_base).unsqueeze(-1), self.base_weights[some])
+            found.append(fit_coefficients(points, values, new, self.k, weights))
+        self._change_grid(knots, torch.cat(found))
 
     def update_grid(self, x: Tensor, grid_eps: float = 1.0) -> None:
         """Place the grids over samples, in place. The curves of the edges are kept as closely as the new grids allow.
@@ -354,22 +354,18 @@ class KANLayer(TensorsInUse):
         Raises:
             SpecError: the type of the layer cannot tell the new knots apart.
         """
-        fades, multiple = self.extrapolation == "zero", grid % self.grid == 0
-        knots = subdivide(self.knots, self.k, grid // self.grid) if multiple else resample(self.knots, self.k, grid)
-        if fades:  # on the knots outside of the grid
+        parts, rest = divmod(grid, self.grid)
+        knots = resample(self.knots, self.k, grid) if rest else subdivide(self.knots, self.k, parts)
+        if self.extrapolation == "zero":  # splines fade on the knots outside of the grid
             knots = with_padding_of(knots, self.knots, self.k)
-        if not multiple:
+        if rest:
             return self.set_knots(knots)
-        self._bring_back_all()
-        insert = insert_knots_of_fading if fades else insert_knots
-        exact = (tensor.detach().to("cpu", torch.float64) for tensor in (self.coefficients, self.knots, knots))
-        with torch.no_grad():
-            self._change_grid(knots, insert(*exact, self.k).to(self.coefficients))
+        self._bring_back(*range(len(self.named)))
+        insert = insert_knots_of_fading if self.extrapolation == "zero" else insert_knots
+        values, old, new = (t.detach().to("cpu", torch.float64) for t in (self.coefficients, self.knots, knots))
+        self._change_grid(knots, insert(values, old, new, self.k).to(self.coefficients))
 
-    def _bring_back_all(self) -> None:
-        for place in range(len(self.named)):
-            self._bring_back(place)
-
+    @torch.no_grad()
     def _change_grid(self, knots: Tensor, coefficients: Tensor) -> None:
         """Take new knots and coefficients. Where the shape is the same, optimisers keep their parameter."""
         self.knots, self.grid = knots, knots.shape[-1] - 2 * self.k - 1
@@ -396,8 +392,3 @@ class KANLayer(TensorsInUse):
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}, grid={self.grid}, k={self.k}"
-
-
-def _continued(extrapolation: str) -> str:
-    """The extrapolation of a spline while it is fitted on another grid. "error" would forbid every wider grid."""
-    return "linear" if extrapolation == "error" else extrapolation

@@ -10,7 +10,7 @@ from typing_extensions import Self
 from knotwork.errors import SpecError
 from knotwork.formulas import Candidate, Candidates, Formula
 from knotwork.keywords import check_keywords
-from knotwork.model import KANNetwork
+from knotwork.model import DifferentiableNetwork
 from knotwork.symbolic.construction import from_expression
 from knotwork.symbolic.extraction import symbolic_formula
 from knotwork.symbolic.naming import auto_symbolic, fix_symbolic, suggest_symbolic, unfix_symbolic
@@ -19,7 +19,7 @@ from knotwork.symbolic.settings import SYMBOLIC
 
 
 @check_keywords
-class NameableNetwork(KANNetwork):
+class NameableNetwork(DifferentiableNetwork):
     """The methods of a `KAN` that name edges, read formulas and measure relations between inputs."""
 
     @classmethod
