@@ -58,7 +58,7 @@ class PretendedDevice(TorchFunctionMode):
         ):
             raise AssertionError(f"{name} mixes tensors of two devices")
         if devices:
-            args, kwargs = tree_map(lambda leaf: "cpu" if leaf in asked else leaf, (args, kwargs))
+            args, kwargs = tree_map(lambda leaf: "cpu" if any(leaf is one for one in asked) else leaf, (args, kwargs))
             found = func(*args, **kwargs)
             if devices[0] == GPU or devices[0].type == "cuda":
                 return self.mark(found if not tensors or inside[0] else found.clone())
