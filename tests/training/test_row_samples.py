@@ -11,10 +11,10 @@ from knotwork.model import FreeParameters, gradient, normal_equations
 from knotwork.model.settings import ModelSettings
 from knotwork.solvers import Ended, StopReason
 from knotwork.training import row_samples
-from knotwork.training.levenberg_marquardt import levenberg_marquardt
-from knotwork.training.likelihood import Bernoulli, Categorical, Normal
+from knotwork.training.levenberg_marquardt import half_derivatives, levenberg_marquardt
+from knotwork.training.likelihood import Bernoulli, Categorical, Normal, Weighted
 from knotwork.training.row_samples import largest_sample, on_growing_samples, sample_sizes
-from knotwork.training.rows import Rows
+from knotwork.training.rows import Rows, effective_number
 from knotwork.training.settings import SAMPLES
 
 
@@ -132,3 +132,47 @@ def test_levenberg_marquardt_by_samples_ends_near_the_minimum_on_all_rows(monkey
     assert on_samples == list(range(1, len(on_samples) + 1)) and len(on_samples) > 3
     assert on_all[0] == len(on_samples) + 1  # the steps on all rows follow
     assert losses[1] < 1.01 * losses[0]  # P/n = 0.02 of the loss is what the sample leaves at most
+
+
+@pytest.mark.parametrize("heavy", [10, 2000])
+def test_few_rows_of_large_weight_are_in_every_step_or_in_none_of_the_samples(heavy):
+    """A sample of rows with weights counts as many equal rows as one without, or all steps are on all rows."""
+    weights = torch.ones(10**6, dtype=torch.float64)
+    weights[:heavy] = 1e4
+    even, seen = effective_number(weights) / len(weights), []
+
+    def minimise(sample, taken, most, last):
+        seen.append(sample)
+        return Ended(most, StopReason.STEP_LIMIT, f"the limit of {most} steps was reached")
+
+    ended = on_growing_samples(len(weights), 100, 40, torch.Generator().manual_seed(0), minimise, even=even)
+    assert seen == [None]  # 10 and 2,200 equal rows are too few for samples
+    assert ended.sentence == "the limit of 40 steps was reached"
+
+
+def test_samples_of_rows_with_moderate_weights_are_larger_and_the_limit_of_steps_is_that_of_all():
+    weights = torch.ones(200_000, dtype=torch.float64)
+    weights[::4] = 9.0
+    even, seen = effective_number(weights) / len(weights), []
+
+    def minimise(sample, taken, most, last):
+        seen.append(sample)
+        return Ended(most, StopReason.STEP_LIMIT, f"the limit of {most} steps was reached")
+
+    ended = on_growing_samples(len(weights), 100, 40, torch.Generator().manual_seed(0), minimise, even=even)
+    assert [effective_number(weights[some]) for some in seen] == pytest.approx([2000, 10_000, 10_000], rel=0.05)
+    assert ended.sentence == "the limit of 40 steps was reached" and ended.steps == 40
+
+
+def test_second_derivatives_on_a_sample_are_scaled_by_its_weights():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(4000, 2, generator=generator, dtype=torch.float64) * 2 - 1
+    weights = torch.ones(4000, dtype=torch.float64)
+    weights[:1000] = 9.0
+    weights /= weights.mean()
+    network, y = kw.KAN([2, 1], grid=3, seed=0), torch.stack([x[:, 0], weights], 1)
+    free, goal = FreeParameters(network), Weighted(Normal())
+    whole, _ = half_derivatives(network, x, y, free, likelihood=goal)
+    for sample in (torch.arange(1000), torch.arange(1000, 4000)):  # heavy rows alone, light rows alone
+        few, _ = half_derivatives(network, x, y, free, likelihood=goal, sample=sample)
+        assert float(few.trace()) == pytest.approx(float(whole.trace()), rel=0.05)

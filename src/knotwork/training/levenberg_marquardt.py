@@ -22,9 +22,10 @@ from knotwork.solvers import (
     second_differences,
 )
 from knotwork.training.grids import adapt_hidden_grids, hidden_grids_fit
-from knotwork.training.likelihood import Goal, Normal, curved
+from knotwork.training.likelihood import Goal, Normal, Weighted, curved
 from knotwork.training.penalties import Penalty
 from knotwork.training.row_samples import on_growing_samples, pick
+from knotwork.training.rows import effective_number
 from knotwork.training.settings import SAMPLES, TRAINING
 from knotwork.training.smoothness import Smoothness
 
@@ -105,7 +106,8 @@ def levenberg_marquardt(
 
     kept = None if keeper is None else keeper.resume()
     before = None if kept is None else kept["problem"]["before"]
-    return on_growing_samples(len(x), FreeParameters(network).size, steps, generator, on_rows, before)
+    even = effective_number(y[:, -1]) / len(y) if isinstance(likelihood, Weighted) else 1.0
+    return on_growing_samples(len(x), FreeParameters(network).size, steps, generator, on_rows, before, even)
 
 
 class NetworkProblem(Problem):
@@ -270,7 +272,8 @@ def half_derivatives(
         network, few, lambda outputs, rows: likelihood.residuals(outputs, few_y[rows]), free, seen
     )
     if sample is not None:
-        matrix *= len(x) / len(few)
+        weighted = isinstance(likelihood, Weighted)
+        matrix *= float(y[:, -1].sum() / few_y[:, -1].sum()) if weighted else len(x) / len(few)
         slope = gradient(network, x, lambda outputs, rows: likelihood.residuals(outputs, y[rows]), free)
     matrix, slope = matrix.mul_(half), slope.mul_(half)
     if penalty:

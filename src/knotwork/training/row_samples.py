@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from knotwork.solvers import Ended
+from knotwork.solvers import Ended, StopReason
 from knotwork.training.settings import SAMPLES
 
 
@@ -37,6 +37,7 @@ def on_growing_samples(
     generator: torch.Generator | None,
     minimise: Callable[..., Ended],
     before: int | None = None,
+    even: float = 1.0,
 ) -> Ended:
     """Fit to growing samples of the rows, then to all rows; the number of all steps and why the last ones ended.
 
@@ -49,8 +50,11 @@ def on_growing_samples(
             before and the limit of steps of this call. `last` is True for the call on all rows; then the sample is
             that of the second derivatives, None where these are of all rows.
         before: number of steps on samples that an earlier run has made, which goes on here on all rows.
+        even: ratio of the effective number of rows to `rows`, 1 without weights. The less even weights are, the more
+            rows a sample needs, and there is none where few rows of large weight decide.
     """
-    sizes = sample_sizes(rows, parameters) if generator is not None and steps > SAMPLES.steps_on_all_rows else []
+    counted = sample_sizes(int(even * rows), parameters) if steps > SAMPLES.steps_on_all_rows else []
+    sizes = [round(size / even) for size in counted] if generator is not None else []
     seeded = torch.Generator().manual_seed(generator.initial_seed()) if generator is not None else None
     order = torch.randperm(rows if sizes else 0, generator=seeded, device="cpu")[: max(sizes, default=0)]
     taken = before or 0
@@ -59,9 +63,12 @@ def on_growing_samples(
         taken += ended.steps
         if ended.reason.by_caller:
             return Ended(taken, ended.reason, ended.sentence)
-    curved = order if largest_sample(parameters) in sizes else None
+    curved = order if sizes and largest_sample(parameters) in counted else None
     ended = minimise(curved, taken, steps - taken, True)
-    return Ended(taken + ended.steps, ended.reason, ended.sentence)
+    limit = ended.reason is StopReason.STEP_LIMIT
+    return Ended(
+        taken + ended.steps, ended.reason, f"the limit of {steps} steps was reached" if limit else ended.sentence
+    )
 
 
 def pick(rows: Tensor, sample: Tensor | None) -> Tensor:
