@@ -126,6 +126,8 @@ class KANNetwork(nn.Module):
             )
         own = self.layers[0].coefficients
         x = x.to(own.dtype).to(own.device)
+        if not torch.compiler.is_compiling() and x.is_inference() and not torch.is_inference_mode_enabled():
+            x = x.clone()  # autograd keeps no tensor of inference mode
         return x if len(spec.inputs) == spec.in_features else x[..., list(spec.inputs)]
 
     def combine(self, layer: int, sums: Tensor) -> Tensor:
