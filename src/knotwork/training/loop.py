@@ -80,7 +80,8 @@ def fit(
             with mean 0 and standard deviation 1: the same value means the same for every target. Labels have no unit.
         lamb_l1: weight of the L1 norms in it (μ1 of eq. 2.20).
         lamb_entropy: weight of the entropies in it (μ2 of eq. 2.20).
-        update_grid: whether grids are placed over the data and hidden grids follow the activations.
+        update_grid: whether grids are placed over the data and hidden grids follow the activations. Smooth fits keep
+            their hidden grids; beyond them curves go on as straight lines.
         grid_eps: 1: even knots; 0: knots at the quantiles of the data; values between blend the two.
         patience: end after this number of evaluations of the losses in a row without a lower validation loss.
         sample_weight: how often each training row of a Dataset counts, or each row of a pair (X, y), in the loss and
