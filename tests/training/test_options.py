@@ -293,7 +293,7 @@ def test_every_function_passes_its_arguments_to_fit(verb, monkeypatch):
         received.append(options)
         raise KeyboardInterrupt
 
-    for module in ("kan", "training.multilevel", "training.shapes", "simplify.sparse"):
+    for module in ("training.loop", "training.multilevel", "training.shapes", "simplify.sparse"):
         monkeypatch.setattr(sys.modules[f"knotwork.{module}"], "fit_with", fit_with)
     names = inspect.signature(verb).parameters.keys() & {field.name for field in dataclasses.fields(FitOptions)}
     names -= {"patience"} if verb is knotwork.fit_multilevel else set()  # there patience counts levels

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import torch
 from torch import Tensor
 
+from knotwork.journal import Value
 from knotwork.model import FreeParameters, KANNetwork
-from knotwork.solvers import Ended
+from knotwork.solvers import Ended, StopReason
 from knotwork.training.fit_result import Record, state_of
+from knotwork.training.grids import going_on
 from knotwork.training.likelihood import Normal
 from knotwork.training.optimizers.optimizer import Task
 from knotwork.training.rows import effective_number
@@ -40,6 +42,19 @@ class Candidate:
     def error(self) -> float:
         """The loss on rows that were not fitted, measured or expected."""
         return float(self.losses.mean()) if len(self.losses) else self.expected
+
+    def as_value(self) -> Value:
+        """The candidate as a journal keeps it."""
+        ended = [self.ended.steps, self.ended.reason.name, self.ended.sentence]
+        history = [astuple(record) for record in self.history]
+        return {**vars(self), "ended": ended, "history": history}
+
+    @classmethod
+    def of(cls, value: Value) -> Candidate:
+        """The candidate that `as_value` gave."""
+        steps, reason, sentence = value["ended"]
+        history = [Record(*record) for record in value["history"]]
+        return cls(**{**value, "ended": Ended(steps, StopReason[reason], sentence), "history": history})
 
 
 def better(smooth: Candidate, close: Candidate, mean: float) -> bool:
@@ -110,11 +125,18 @@ class SmoothnessChoice:
         if self.task.objective.penalty is not None:
             return False
         self.from_lines = self.from_lines or self._fitted(None)
-        found = self._candidate(rival, self.from_lines.ended, FreeParameters(rival).size, [], "")
+        with going_on(rival):
+            found = self._candidate(rival, self.from_lines.ended, FreeParameters(rival).size, [], "")
         return found.loss < self.from_lines.loss and better(self.from_lines, found, self._mean())
 
     def _fitted(self, start: dict[str, Tensor] | None) -> Candidate:
-        """The smooth fit from a state, or from straight lines; the model and its watch stay as they are."""
+        """The smooth fit from a state, or from straight lines; the model and its watch stay as they are.
+
+        It is a part of the journal of the fit.
+        """
+        part = self.task.journal.part()
+        if part.done:
+            return Candidate.of(part.value)
         watch, state, history = self.task.watch, state_of(self.network), self.task.watch.history
         watch.history = []
         try:
@@ -123,7 +145,10 @@ class SmoothnessChoice:
             words = "chosen by the evidence"
             if isinstance(self.goal, Normal):
                 words += f": the rows hold noise with a standard deviation of about {end.noise:.2g}"
-            return self._candidate(self.network, end.ended, end.determined, watch.history, words)
+            found = self._candidate(self.network, end.ended, end.determined, watch.history, words)
+            if not end.ended.reason.by_caller:
+                part.finish(found.as_value())
+            return found
         finally:
             watch.history = history
             self.network.load_state_dict(state)

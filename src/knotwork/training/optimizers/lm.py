@@ -129,9 +129,10 @@ class LevenbergMarquardt(Optimizer):
         is_kan = isinstance(model, KANNetwork)
         shared = {"penalty": objective.penalty, "update_grid": task.update_grid, "likelihood": objective.likelihood}
         starts = self.starts or (TRAINING.starts_with_penalty if objective.penalty else TRAINING.starts)
+        part = task.journal.part()  # also where there is no race, so that later parts keep their numbers
         if is_kan and task.first and starts > 1 and not task.goes_on:
             race = {"starts": starts, "generator": task.generator, "n_jobs": self.n_jobs or 1}
-            race |= {"journal": task.journal.part(), "reporter": watch.reporter, "follows_noise": follows_noise}
+            race |= {"journal": part, "reporter": watch.reporter, "follows_noise": follows_noise}
             if not screen(model, task.x, task.y, **race, **shared):
                 return None
         if stop := task.begin():
