@@ -68,7 +68,7 @@ FITS = {
 @pytest.mark.parametrize(("make", "data", "settings"), FITS.values(), ids=list(FITS))
 def test_a_killed_fit_ends_with_the_same_numbers(tmp_path, monkeypatch, make, data, settings):
     write_always(monkeypatch)
-    settings = {"smoothness": None, **settings}  # smooth fits keep no state: a kill begins them anew
+    settings = {"smoothness": None, **settings}  # a smooth fit keeps its end alone: see below
     counted = Killer()
     whole = kw.fit(make(), data, callback=counted, **settings)
 
@@ -138,6 +138,25 @@ def test_a_killed_comparison_of_shapes_ends_with_the_same_numbers(tmp_path, monk
     assert kills
     for one, other in zip(results, whole, strict=True):
         assert_same(one, other)
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.5])
+@pytest.mark.parametrize("starts", [1, 4])
+def test_a_killed_fit_that_chooses_its_smoothness_ends_with_the_same_numbers(tmp_path, monkeypatch, starts, noise):
+    """Smooth fits that ended are not made again, also where they ended the race of starts."""
+    write_always(monkeypatch)
+    data = kw.sample("sin(3*x) + y**2", x=(-1, 1), y=(-1, 1), size=150, noise=noise, seed=0)
+    settings = {"optimizer": kw.LevenbergMarquardt(starts=starts), "steps": 15}
+    counted = Killer()
+    whole = kw.KAN([2, 2, 1], seed=0).fit(data, callback=counted, **settings)
+    assert any(title.startswith("smooth") for title in counted.titles)
+
+    def run(callback, path):
+        return kw.KAN([2, 2, 1], seed=0).fit(data, callback=callback, checkpoint=path, **settings)
+
+    result, _, kills = killed_again_and_again(run, tmp_path / "a.kw", 0, counted.events)
+    assert kills and result.smoothness == whole.smoothness
+    assert_same(result, whole)
 
 
 # --- ended by the caller ---
