@@ -169,12 +169,15 @@ def unit_of(y: Tensor) -> float:
 def candidates_of_many(
     x: Tensor, targets: Sequence[Target], finished: int = FORMULAS.finished_functions
 ) -> list[list[Candidate]]:
-    """The ranked fits of every target over the points x (n,), as in `candidates`; all fits of a function at once."""
-    x = x.detach().double()
-    y = torch.stack([target.y.detach().double() for target in targets])
+    """The ranked fits of every target over the points x (n,), as in `candidates`; all fits of a function at once.
+
+    They are computed on the CPU, wherever the points are.
+    """
+    x = x.detach().cpu().double()
+    y = torch.stack([target.y.detach().cpu().double() for target in targets])
     units = [unit_of(curve) for curve in y]
     y = y / y.new_tensor(units).unsqueeze(1)
-    w = torch.stack([torch.ones_like(x) if t.weights is None else t.weights.double() for t in targets])
+    w = torch.stack([torch.ones_like(x) if t.weights is None else t.weights.cpu().double() for t in targets])
     w = w / w.sum(1, keepdim=True)
     middle, half = (x.max() + x.min()) / 2, (x.max() - x.min()) / 2
     half = half if float(half) > 0 else torch.ones_like(half)
@@ -235,7 +238,7 @@ class _Rows:
 
 def _thinned(z: Tensor, most: int) -> Tensor:
     """Indices of `most` samples at most, evenly spaced in the order of z, with both ends."""
-    return z.argsort()[torch.linspace(0, len(z) - 1, min(most, len(z))).round().long()]
+    return z.argsort()[torch.linspace(0, len(z) - 1, min(most, len(z)), device="cpu").round().long()]
 
 
 @functools.cache
@@ -243,24 +246,24 @@ def _grid(function: NamedFunction) -> tuple[Tensor, Tensor]:
     """Values of (a, b) to try for samples in [-1, 1], as two vectors of equal length."""
 
     def geometric(low: float, high: float, n: int) -> Tensor:
-        return torch.logspace(low, high, n, dtype=torch.float64)
+        return torch.logspace(low, high, n, dtype=torch.float64, device="cpu")
 
     if function.power is not None:  # only the shift of x matters
         if function.shift_free:
-            return torch.ones(1).double(), torch.zeros(1).double()
-        beyond = 1 + torch.cat([torch.tensor([1e-9]).double(), geometric(-5, 1.3, 40)])
-        within = torch.linspace(-1, 1, 41, dtype=torch.float64)
+            return torch.ones(1, dtype=torch.float64, device="cpu"), torch.zeros(1, dtype=torch.float64, device="cpu")
+        beyond = 1 + torch.cat([torch.tensor([1e-9], dtype=torch.float64, device="cpu"), geometric(-5, 1.3, 40)])
+        within = torch.linspace(-1, 1, 41, dtype=torch.float64, device="cpu")
         shift = torch.cat([beyond, -beyond, within])
         return torch.cat([torch.ones_like(shift), -torch.ones_like(shift)]), torch.cat([shift, -shift])
     if function.shift_free:
         a = geometric(-1.5, 1.5, 60)
-        return torch.cat([a, -a]), torch.zeros(120).double()
+        return torch.cat([a, -a]), torch.zeros_like(torch.cat([a, a]))
     if function.periodic:
-        a = torch.linspace(0.15, 30, 200, dtype=torch.float64)
-        b = torch.linspace(0, torch.pi, 13, dtype=torch.float64)[:-1]
+        a = torch.linspace(0.15, 30, 200, dtype=torch.float64, device="cpu")
+        b = torch.linspace(0, torch.pi, 13, dtype=torch.float64, device="cpu")[:-1]
         a, b = torch.meshgrid(a, b, indexing="ij")
         return a.flatten(), b.flatten()
-    a, centre = geometric(-1.2, 1.3, 26), torch.linspace(-2.5, 2.5, 41, dtype=torch.float64)
+    a, centre = geometric(-1.2, 1.3, 26), torch.linspace(-2.5, 2.5, 41, dtype=torch.float64, device="cpu")
     a, centre = torch.meshgrid(a, centre, indexing="ij")
     return a.flatten(), (-a * centre).flatten()
 
@@ -339,5 +342,5 @@ def _polish(
     fixed = function.power is not None and function.shift_free  # a straight line has no inner constants
     start = torch.stack([a.flatten(), b.flatten()], dim=1)
     found = solve_batched(_InnerConstants(every, function), start, 0 if fixed else steps)
-    best = found.losses.view(count, starts).argmin(1) + starts * torch.arange(count)
+    best = found.losses.view(count, starts).argmin(1) + starts * torch.arange(count, device="cpu")
     return found.parameters[best, 0], found.parameters[best, 1], found.losses[best]

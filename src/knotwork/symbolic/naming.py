@@ -27,17 +27,17 @@ Edge = tuple[int, int, int]
 
 
 def edge_samples(network: KANNetwork, edge: Edge, data: object = None) -> tuple[Tensor, Tensor]:
-    """Inputs and outputs of one edge, each (n,): on the training rows, or evenly over its grid without data."""
+    """Inputs and outputs of one edge, each (n,) on the CPU: on the training rows, without data evenly over its grid."""
     l, i, j = edge
     network.spec.check_edge(l, i, j)
     with torch.no_grad():
         if data is not None:
             layer = trace(network, _inputs(network, data)[0][: SYMBOLIC.edge_rows]).layers[l]
-            return layer.inputs[:, i], layer.edges[:, i, j]
+            return layer.inputs[:, i].cpu(), layer.edges[:, i, j].cpu()
         layer = network.layers[l]
         low, high = (float(v[i]) for v in grid_range(layer.knots, layer.k))
         line = torch.linspace(low, high, SYMBOLIC.rows_without_data, dtype=layer.knots.dtype, device=layer.knots.device)
-        return line, layer.edges(line[:, None].expand(-1, layer.in_features))[:, i, j]
+        return line.cpu(), layer.edges(line[:, None].expand(-1, layer.in_features))[:, i, j].cpu()
 
 
 def _inputs(network: KANNetwork, data: object) -> tuple[Tensor, Dataset | None]:
@@ -129,7 +129,7 @@ def fix_symbolic(
         variance = (y - y.mean()).square().mean()
         fit = Candidate(record.name, (a, b, c, d), float(1 - error / variance), float(error) ** 0.5, record.cost)
     network.layers[layer].name_edge(
-        source, target, record.name, torch.tensor(fit.constants, dtype=torch.float64), trainable
+        source, target, record.name, torch.tensor(fit.constants, dtype=torch.float64, device="cpu"), trainable
     )
     return fit
 
@@ -188,7 +188,7 @@ def auto_symbolic(
 def _named(network: Network, data: Dataset, functions: list[NamedFunction], r2_threshold: float, goal: Goal) -> Network:
     """A network with names, made of `network` itself."""
     current = network
-    x, y = (v.to(current.layers[0].coefficients.dtype) for v in (data.X_train, targets_of(data.y_train, goal)))
+    x, y = (v.to(current.layers[0].coefficients) for v in (data.X_train, targets_of(data.y_train, goal)))
     tables: dict[Edge, Candidates] = {}
     left = _spline_edges(current)
     while left:
@@ -261,7 +261,9 @@ def _refit(network: KANNetwork, x: Tensor, y: Tensor, goal: Goal) -> None:
 
 
 def _name(network: KANNetwork, edge: Edge, fit: Candidate) -> None:
-    network.layers[edge[0]].name_edge(edge[1], edge[2], fit.function, torch.tensor(fit.constants, dtype=torch.float64))
+    network.layers[edge[0]].name_edge(
+        edge[1], edge[2], fit.function, torch.tensor(fit.constants, dtype=torch.float64, device="cpu")
+    )
 
 
 def _points(seen: Trace, edge: Edge) -> tuple[Tensor, Tensor]:
