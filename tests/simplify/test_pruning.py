@@ -51,7 +51,7 @@ def overwide(**settings):
 
     data = sample(function, x=(-1, 1), y=(-1, 1), z=(-1, 1), size=200, test_size=100, noise=0.05)
     network = KAN([3, 3, 1], grid=3, seed=0)
-    network.fit(data, **{"steps": 25, "optimizer": LevenbergMarquardt(starts=2), "smoothness": None, **settings})
+    network.fit(data, **{"steps": 25, "optimizer": LevenbergMarquardt(starts=2), **settings})
     return network, data
 
 
@@ -335,11 +335,18 @@ def test_pruning_within_a_budget_raises_the_error_by_at_most_the_budget(budget):
     assert same(network.state_dict(), state_before)
 
 
-def test_a_larger_budget_never_gives_a_larger_network():
-    network, data = overwide()
-    sizes = [network.prune(data, budget=budget).parameters_in_use() for budget in (0.0, 0.2, 1e9)]
+@pytest.mark.parametrize("smoothness", ["auto", None])
+def test_a_larger_budget_never_gives_a_larger_network(smoothness):
+    network, data = overwide(smoothness=smoothness)
+    pruned = [network.prune(data, budget=budget) for budget in (0.0, 0.05, 0.2, 1.0, 1e9)]
+    sizes = [one.parameters_in_use() for one in pruned]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[-1] == 2 * (network.spec.grid + network.spec.k + 1)  # one edge in each of two layers
+    before = rmse(network, data.X_val, data.y_val)
+    assert all(
+        rmse(one, data.X_val, data.y_val) <= (1 + b) * before * (1 + 1e-9)
+        for one, b in zip(pruned, (0.0, 0.05, 0.2, 1.0), strict=False)
+    )
 
 
 def test_a_budget_without_validation_rows_uses_the_training_rows():

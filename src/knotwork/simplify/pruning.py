@@ -1,5 +1,6 @@
 """Smaller networks: unimportant edges, nodes and inputs are removed, by threshold or within an accuracy budget."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -17,6 +18,7 @@ from knotwork.training.loop import error_of
 from knotwork.training.objective import Loss, Objective, make_objective
 
 Network = TypeVar("Network", bound=KANNetwork)
+Edge = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,9 @@ def prune(
         node_threshold: hidden nodes with a smaller score are removed. Default as in pykan.
         edge_threshold: edges with a smaller score are removed. Default as in pykan.
         budget: allowed relative rise of the error, such as 0.05; thresholds are then not used. Edges are removed one by
-            one, the least important first, each followed by a brief fit. A removal is kept if the validation RMSE
-            (training RMSE without validation rows) stays below 1 + budget times the present one.
+            one, each followed by a brief fit, as long as the validation RMSE (training RMSE without validation rows)
+            stays below 1 + budget times the present one: first those without which it does not rise, the least
+            important first, then always the one that costs least. A larger budget never gives a larger network.
         method: that of `attribute`: "propagated" or "paper".
         loss: that of `fit`. A network that was fitted to labels needs "cross_entropy".
 
@@ -82,44 +85,73 @@ def prune(
 
 
 def _prune_within(network: Network, data: Dataset, budget: float, method: str, loss: str | Loss) -> Network:
-    """Greedy removal of edges, the least important first. An edge whose removal costs too much is not tried again."""
+    """Removal of edges one by one, as long as the error stays within the budget.
+
+    The order does not depend on the budget, so that a larger budget goes on from where a smaller one ends. First every
+    edge is tried, the least important first, and removed if the error does not rise. Then the edge whose removal costs
+    least is removed, again and again. An edge is tried again only where it cost least when it was last tried.
+    """
     current = network.copy()
-    every_node = [
-        torch.ones(current.spec.nodes(l), dtype=torch.bool, device=current.fitted.device)
-        for l in range(current.spec.depth + 1)
-    ]
     objective = make_objective(current, loss, 0.0, 0.0, 0.0)
     optimizer = "adam" if objective.likelihood is None else "lm"
-    allowed = (1 + budget) * _held_out(current, data, objective)
-    tried: set[tuple[int, int, int]] = set()
+    reached = _held_out(current, data, objective)  # the largest error so far
+    allowed = (1 + budget) * reached
+    costs: dict[Edge, float] = {}  # the error without an edge, when it was last tried
+    tried: set[Edge] = set()  # edges tried on the present network
+    cheapest: tuple[float, Network] | None = None  # the best of these
     while True:
         scores = attribute(current, data.X_train, method).edges
-        active = [layer.active() for layer in current.layers]
-        waiting = [
-            (float(scores[l][i, j]), l, int(i), int(j))
-            for l, alive in enumerate(active)
-            for i, j in alive.nonzero()
-            if (l, int(i), int(j)) not in tried
-        ]
-        if not waiting:
+        waiting = (
+            (edge in costs, costs.get(edge, float(scores[edge[0]][edge[1:]])), edge)
+            for edge in _edges(current)
+            if edge not in tried
+        )
+        again, expected, edge = min(waiting, default=(True, math.inf, None))
+        if again and cheapest is not None and cheapest[0] <= expected:
+            error, smaller = cheapest
+            if not error <= allowed:
+                break
+        elif edge is None or (again and not expected <= allowed):
             break
-        _, l, i, j = min(waiting)
-        tried.add((l, i, j))
-        keep = [alive.clone() for alive in active]
-        keep[l][i, j] = False
-        keep, _ = _with_strongest(current, keep, every_node, scores)
-        if keep[l][i, j]:
-            continue
-        smaller = without_edges(current, keep, data.X_train)
-        if fit(
-            smaller, data, optimizer=optimizer, steps=SIMPLIFICATION.budget_steps, loss=loss, progress=False
-        ).stopped_by_caller:
-            break
-        if _held_out(smaller, data, objective) <= allowed:
-            current = smaller
+        else:
+            tried.add(edge)
+            error, costs[edge] = math.inf, math.inf
+            smaller = _without(current, edge, scores, data.X_train)
+            if smaller is None:
+                continue
+            fitting = fit(
+                smaller, data, optimizer=optimizer, steps=SIMPLIFICATION.budget_steps, loss=loss, progress=False
+            )
+            if fitting.stopped_by_caller:
+                break
+            error = costs[edge] = _held_out(smaller, data, objective)
+            if not error <= reached:
+                cheapest = (error, smaller) if cheapest is None or error < cheapest[0] else cheapest
+                continue
+        current, reached, cheapest = smaller, max(reached, error), None
+        tried.clear()
     kept = [layer.active() for layer in current.layers]
     scores = attribute(current, data.X_train, method).edges
-    return select(current, _consistent(current, kept, every_node, scores), data.X_train)
+    return select(current, _consistent(current, kept, _every_node(current), scores), data.X_train)
+
+
+def _edges(network: KANNetwork) -> list[Edge]:
+    """The edges that are left."""
+    return [(l, i, j) for l, layer in enumerate(network.layers) for i, j in layer.active().nonzero().tolist()]
+
+
+def _every_node(network: KANNetwork) -> list[Tensor]:
+    device, spec = network.fitted.device, network.spec
+    return [torch.ones(spec.nodes(l), dtype=torch.bool, device=device) for l in range(spec.depth + 1)]
+
+
+def _without(network: Network, edge: Edge, scores: Sequence[Tensor], x: Tensor) -> Network | None:
+    """A copy without one edge; None where an output or a factor needs it."""
+    l, i, j = edge
+    keep = [layer.active() for layer in network.layers]
+    keep[l][i, j] = False
+    keep, _ = _with_strongest(network, keep, _every_node(network), scores)
+    return None if keep[l][i, j] else without_edges(network, keep, x)
 
 
 def _held_out(network: KANNetwork, data: Dataset, objective: Objective) -> float:
