@@ -23,7 +23,7 @@ def test_a_saved_discovery_loads_equal_but_without_data(found, tmp_path):
     found.save(place)
     again = kw.Discovery.load(place)
     assert again.data is None
-    for name in ("shape", "importance", "seconds", "stop", "stop_reason", "settings"):
+    for name in ("shape", "importance", "seconds", "stop", "stop_reason", "settings", "dependent", "failures"):
         assert getattr(again, name) == getattr(found, name)
     assert again.formula.expressions == found.formula.expressions
     assert [one.value for one in again.formula.constants] == [one.value for one in found.formula.constants]

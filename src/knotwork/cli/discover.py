@@ -245,6 +245,8 @@ def _facts(found: Discovery, data: Dataset, files: dict[str, str]) -> dict[str, 
         "files": files,
         "stop": found.stop.name,
         "stop_reason": found.stop_reason,
+        "dependent": dict(found.dependent),
+        "failures": dict(found.failures),
         "seconds": found.seconds,
     }
 
@@ -298,6 +300,8 @@ def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
     for words in map(str, found.formula.units):
         line(f"{words[0].upper()}{words[1:]}.")
     line()
+    for title, words in found.remarks.items():
+        line(f"{title}: {words}")
     for what, path in files.items():
         line(f"{what}: {path}")
     if not files:

@@ -12,19 +12,18 @@ from knotwork.model import Spec
 from knotwork.training import FitOptions, FitResult, LevenbergMarquardt, Reporter, fit_levels, fit_with, held_out
 
 
-def general_network(data: Dataset, seed: int, inputs: tuple[int, ...] | None = None) -> KAN:
-    """A fresh network [n, 5, 1] of these inputs, or of all."""
-    inputs = tuple(range(data.n_inputs)) if inputs is None else inputs
+def general_network(data: Dataset, seed: int, inputs: tuple[int, ...]) -> KAN:
+    """A fresh network [n, 5, 1] of these inputs."""
     width = ((len(inputs), 0), (DISCOVERY.baseline_width, 0), (1, 0))
     spec = Spec(width, DISCOVERY.baseline_grids[0], in_features=data.n_inputs, inputs=inputs)
     return KAN.from_spec(spec, "power", torch.Generator().manual_seed(seed))
 
 
-def sparse_baseline(data: Dataset, seed: int, reporter: Reporter) -> FitResult:
-    """A general network after a short fit with a penalty, in which the curves of useless inputs become small."""
+def sparse_baseline(data: Dataset, inputs: tuple[int, ...], seed: int, reporter: Reporter) -> FitResult:
+    """A general network of these inputs after a short fit with a penalty, which makes useless curves small."""
     optimizer = LevenbergMarquardt(starts=1, tolerance=DISCOVERY.tolerance)
     options = FitOptions(optimizer, DISCOVERY.baseline_steps, lamb=DISCOVERY.baseline_sparsity, seed=seed)
-    return fit_with(general_network(data, seed), data, options, reporter)
+    return fit_with(general_network(data, seed, inputs), data, options, reporter)
 
 
 def accurate_baseline(sparse: KAN, data: Dataset, reporter: Reporter) -> FitResult:
@@ -34,15 +33,19 @@ def accurate_baseline(sparse: KAN, data: Dataset, reporter: Reporter) -> FitResu
 
 
 def inputs_needed(
-    importance: Mapping[str, float], baseline: FitResult, data: Dataset, seed: int, reporter: Reporter
+    every: tuple[int, ...],
+    importance: Mapping[str, float],
+    baseline: FitResult,
+    data: Dataset,
+    seed: int,
+    reporter: Reporter,
 ) -> tuple[tuple[int, ...], bool]:
-    """The numbers of the inputs to use, and whether the caller stopped the fit that decides it.
+    """The numbers of the inputs to use, out of `every`, and whether the caller stopped the fit that decides it.
 
     Negligible inputs are excluded only if the validation rows are predicted as well without them.
     """
-    every = tuple(range(data.n_inputs))
     least = least_importance(importance)
-    relevant = tuple(n for n, share in zip(every, importance.values(), strict=True) if share >= least)
+    relevant = tuple(n for n in every if importance[data.input_names[n]] >= least)
     if relevant == every:
         return every, False
     optimizer = LevenbergMarquardt(starts=1, tolerance=DISCOVERY.tolerance)

@@ -63,6 +63,8 @@ class Discovery:
         seconds: duration of the search, in s.
         stop: the reason why the search ended, a `StopReason`.
         settings: the arguments of `discover`.
+        dependent: inputs that are linear combinations of other inputs, as texts by name: {"c": "a + b"}.
+        failures: number of candidates that were dropped because their calculation failed, by reason.
 
     Example:
         >>> import numpy as np, knotwork as kw
@@ -84,11 +86,25 @@ class Discovery:
     seconds: float
     stop: StopReason = StopReason.EXHAUSTED
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    dependent: Mapping[str, str] = field(default_factory=dict)
+    failures: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def stop_reason(self) -> str:
         """Why the search ended, as a sentence."""
         return self.stop.value
+
+    @property
+    def remarks(self) -> dict[str, str]:
+        """What a reader must know of the table and of the search, as sentences by title; mostly empty."""
+        said: dict[str, str] = {}
+        if self.dependent:
+            equal = [f"{name} = {combination}" for name, combination in self.dependent.items()]
+            said["Columns that follow from others"] = "; ".join(equal)
+        if self.failures:
+            reasons = "; ".join(f"{count} × {reason}" for reason, count in self.failures.items())
+            said["Candidates dropped because their calculation failed"] = f"{sum(self.failures.values())} ({reasons})"
+        return said
 
     def plot(self, beta: float = 3.0, *, data: object = None, **options: Any) -> Any:
         """The diagram of `symbolic_model`, as a matplotlib Figure.
@@ -203,6 +219,7 @@ class Discovery:
                 asked[known.capitalize()] = ", ".join(self.settings[known])
         if self.settings.get("time budget") is not None:
             asked["Time budget"] = f"{self.settings['time budget']:g} s"
+        asked.update(self.remarks)
         return self.symbolic_model.report(
             path,
             self._rows(data, "report"),

@@ -16,6 +16,7 @@ def as_text(found: Discovery) -> str:
     for entry, formula in _front(found):
         mark = "→" if formula is found.formula else " "
         lines.append(f"{mark} {entry.complexity:>3}  {formula.r2:.5f}  {text(formula.round(4).expression)}")
+    lines += [f"{title.lower()}: {words}" for title, words in found.remarks.items()]
     return "\n".join([*lines, f"{found.seconds:.1f} s; {found.stop_reason}"])
 
 
@@ -32,6 +33,7 @@ def as_html(found: Discovery) -> str:
         f"<p>{_equation(found.formula)}</p>"
         f"<p>r² = {found.formula.r2:.5f} on the {found.formula.r2_rows} rows ({escape(found.shape)}). "
         f"Importance: {shares}.</p><table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
+        f"{''.join(f'<p>{escape(title)}: {escape(words)}</p>' for title, words in found.remarks.items())}"
         f"<p>{found.seconds:.1f} s; {escape(found.stop_reason)}</p>"
     )
 

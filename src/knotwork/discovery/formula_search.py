@@ -3,18 +3,18 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from knotwork.data import Dataset
 from knotwork.data.column_names import listed
 from knotwork.discovery.choice import exact, joined
+from knotwork.discovery.dependent_columns import shortest_of
 from knotwork.discovery.discovery import Entry
 from knotwork.discovery.entries import built, entry_of
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import least_importance, sample_of, separated
 from knotwork.discovery.task import Found, Task, late
 from knotwork.errors import ExpressionError, SpecError
-from knotwork.formulas import simplest
 from knotwork.formulas.constants import Constants, Sample, fitted, simplified
 from knotwork.regression import (
     CandidateFormula,
@@ -54,6 +54,7 @@ def formulas_in_groups(task: Task, importance: Mapping[str, float], front: tuple
         now + DISCOVERY.groups_share * (task.formulas_until - now),
         [column for name, column in every.columns.items() if name not in names],
         task.reporter,
+        task.failures,
     )
     return _explored(task, search, search.sample, front, in_groups=True)
 
@@ -68,7 +69,7 @@ def formulas_in_columns(task: Task, importance: Mapping[str, float], front: tupl
 
 
 def _search(task: Task, constraints: Constraints, sample: Sample, train: int, **options: Any) -> Search:
-    return constraints.search(sample, train, seed=task.seed, reporter=task.reporter, **options)
+    return constraints.search(sample, train, seed=task.seed, reporter=task.reporter, failures=task.failures, **options)
 
 
 def _explored(
@@ -79,7 +80,7 @@ def _explored(
     all_allowed, interrupted = True, False
     try:
         for candidate in search.formulas():
-            if not task.constraints.allows(candidate.template.filled(), sample):
+            if not task.failures.attempt(partial(task.constraints.allows, candidate.template.filled(), sample)):
                 all_allowed = False
                 continue
             candidates.append(candidate)
@@ -91,7 +92,7 @@ def _explored(
     entries: list[Entry] = []
     try:
         for candidate in best_candidates(candidates or ([] if in_groups else straight_line(sample))):
-            entry = entry_from(candidate, task.data)
+            entry = task.failures.attempt(partial(entry_from, candidate, task))
             if entry is not None:
                 entries.append(entry)
     except KeyboardInterrupt:
@@ -142,10 +143,11 @@ def best_candidates(candidates: Sequence[CandidateFormula]) -> list[CandidateFor
     return sorted(front, key=lambda candidate: candidate.bits)[: DISCOVERY.most_candidates]
 
 
-def entry_from(candidate: CandidateFormula, data: Dataset) -> Entry | None:
+def entry_from(candidate: CandidateFormula, task: Task) -> Entry | None:
     """The candidate as an entry, with its networks; None where no network can compute it."""
     try:
-        symbolic, spline, formula = built(simplest(candidate.template.filled(), data), data)
-        return entry_of(formula, symbolic, spline, candidate.structure, data)
+        expression = shortest_of(candidate.template.filled(), task.dependent, task.data)
+        symbolic, spline, formula = built(expression, task.data)
+        return entry_of(formula, symbolic, spline, candidate.structure, task.data)
     except (ExpressionError, SpecError):  # a constant beyond what a float holds, a function no edge can be
         return None

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from knotwork.discovery.baseline import accurate_baseline, inputs_needed, sparse_baseline
 from knotwork.discovery.choice import choice, front_of, warn_of_constant
+from knotwork.discovery.dependent_columns import of_independent_columns
 from knotwork.discovery.discovery import Discovery, Entry
 from knotwork.discovery.entries import constant_entry
 from knotwork.discovery.formula_search import formulas_in_columns, formulas_in_groups
@@ -50,6 +51,9 @@ def discover(
     residuals look random. Where there is none, networks of ever more general shape follow. Ctrl-C ends the search and
     keeps the best so far. Where nothing beats the mean of the target, that is the formula, with a KnotworkWarning.
 
+    Inputs that are linear combinations of others take no part in the search (`Discovery.dependent`); the formula holds
+    them where they make it shorter. A candidate whose calculation fails is dropped and counted (`Discovery.failures`).
+
     Args:
         X: The inputs (rows, columns), an array or a data frame, or a `Dataset` that holds inputs and target.
         y: The target (rows,), or None if `X` is a `Dataset`. Of a table with more than 12,500 rows, 10,000 are used.
@@ -84,6 +88,8 @@ def discover(
         >>> print(found.formula)
         y = voltage/resistance
     """
+    from knotwork.expressions import text
+
     began = time.perf_counter()
     check_settings(seed, time_budget)
     data = table(X, y, names, units, seed)
@@ -91,7 +97,10 @@ def discover(
     dimensions = None if units is False else dimensions_of(data, given=bool(units))
     unit = target_unit(data)
     with reporting(progress, callback) as reporter:
-        task = Task(in_unit(data, unit), constraints, dimensions, seed, began, time_budget, reporter, unit)
+        inputs, dependent = of_independent_columns(data)
+        task = Task(
+            in_unit(data, unit), constraints, dimensions, seed, began, time_budget, reporter, unit, inputs, dependent
+        )
         entries, baseline, importance, stop = _journey(task)
     chosen = choice(entries[0], entries[1:], task.data)
     if chosen is entries[0] and not stop.by_caller:
@@ -110,6 +119,8 @@ def discover(
         time.perf_counter() - began,
         stop,
         asked_for(task, given=lib is not None or forbid is not None),
+        {name: text(combination) for name, combination in dependent.items()},
+        dict(task.failures.reasons),
     )
 
 
@@ -118,7 +129,7 @@ def _journey(task: Task) -> tuple[list[Entry], FitResult, dict[str, float], Stop
     constant = constant_entry(task.data)
     task.show((constant,))
     few = task.data if task.time_budget is None else first_rows(task.data, DISCOVERY.few_rows)
-    baseline = sparse_baseline(few, task.seed, task.reporter.within("looking for inputs that matter"))
+    baseline = sparse_baseline(few, task.inputs, task.seed, task.reporter.within("looking for inputs that matter"))
     assert isinstance(baseline.model, KAN)
     importance = input_shares(baseline.model, task.data)
 
@@ -136,7 +147,7 @@ def _journey(task: Task) -> tuple[list[Entry], FitResult, dict[str, float], Stop
             baseline = baseline if reason else accurate
         if reason is None:
             reporter = task.reporter.within("looking for inputs that matter")
-            inputs, stopped = inputs_needed(importance, baseline, task.data, task.seed, reporter)
+            inputs, stopped = inputs_needed(task.inputs, importance, baseline, task.data, task.seed, reporter)
             reason = task.stopped if stopped or reporter.stopped else None
         if reason is None:
             known = len(entries) > 1

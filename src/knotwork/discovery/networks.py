@@ -1,6 +1,7 @@
 """Networks of ever more general shape, fitted and named, where no structure of curves explains the target."""
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 from knotwork.discovery.choice import exact, joined
@@ -11,7 +12,7 @@ from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.straight_edges import name_linear_edges
 from knotwork.discovery.table import rms, sample_of
 from knotwork.discovery.task import Found, Task, late
-from knotwork.errors import ExpressionError, SpecError
+from knotwork.errors import ExpressionError, KnotworkError, SpecError
 from knotwork.kan import KAN
 from knotwork.solvers import StopReason
 from knotwork.training import FitOptions, LevenbergMarquardt, Reporter, fit_levels, fit_with, held_out
@@ -45,7 +46,10 @@ def formulas_of_networks(
                 reason = StopReason.TIME_BUDGET
                 break
             reporter = task.reporter.within(f"trying {shape.meaning}")
-            one = fit_shape(shape, inputs, task, baseline_error, reporter)
+            fit = partial(fit_shape, shape, inputs, task, baseline_error, reporter)
+            one = task.failures.attempt(fit, (KnotworkError,))  # others are of a callback
+            if one is None:
+                continue
             if one.stopped:
                 return Found(tuple(entries), front, task.stopped)
             fits.append(one)
@@ -98,6 +102,10 @@ def named(fitted: FittedShape, task: Task, reporter: Reporter) -> Entry | None:
     """
     if reporter.stop or reporter.stage("naming its edges"):
         return None
+    return task.failures.attempt(partial(_entry_of_network, fitted, task))
+
+
+def _entry_of_network(fitted: FittedShape, task: Task) -> Entry | None:
     symbolic = fitted.network.auto_symbolic(task.data, task.constraints.names)
     try:
         formula = symbolic.symbolic_formula(task.data)

@@ -41,6 +41,10 @@ class DiscoverySettings:
     starts: int = 8
     """Starting points of every shape. Shapes are small, and most starts end in the same minimum; not measured."""
 
+    rounding_of_columns: float = 1e-6
+    """Share of its spread by which a column may differ from a linear combination of others and still count as one:
+    above the rounding of float32, 1e-7."""
+
     negligible_importance: float = 0.01
     """Share of the largest importance below which an input is negligible, and at first excluded."""
 

@@ -36,6 +36,8 @@ def write(found: Discovery, path: str | Path) -> None:
         "seconds": found.seconds,
         "stop": found.stop.name,
         "settings": dict(found.settings),
+        "dependent": dict(found.dependent),
+        "failures": dict(found.failures),
         "symbolic_model": _model(found.symbolic_model),
         "spline_model": _model(found.spline_model),
         "baseline": {**_fit(found.baseline), "model": _model(found.baseline.model)},
@@ -86,6 +88,8 @@ def _discovery(content: dict[str, Any]) -> Discovery:
         float(content["seconds"]),
         StopReason[content["stop"]],
         content["settings"],
+        content["dependent"],
+        content["failures"],
     )
 
 

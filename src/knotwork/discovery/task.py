@@ -1,7 +1,8 @@
 """What is searched for, what is known beforehand, and how long the search may take."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.target_scale import shown_in_own_unit
 from knotwork.errors import TrainingError
 from knotwork.formulas.dimensions import Dimensions
-from knotwork.regression import Constraints
+from knotwork.regression import Constraints, Failures
 from knotwork.solvers import Stop, StopReason
 from knotwork.training import Reporter
 
@@ -21,7 +22,9 @@ class Task:
     """The data, and what every search needs to know.
 
     The search `began` at this time, and may take `time_budget` seconds, or as long as it needs.
-    Times are those of `time.perf_counter`. `unit` is the unit of the target in which `data` hold it.
+    Times are those of `time.perf_counter`. `unit` is the unit of the target in which `data` hold it. `inputs`
+    are the numbers of the inputs without the `dependent` ones, the linear combinations of others. `failures` counts
+    the candidates whose calculation failed.
     """
 
     data: Dataset
@@ -32,6 +35,9 @@ class Task:
     time_budget: float | None
     reporter: Reporter
     unit: float = 1.0
+    inputs: tuple[int, ...] = ()
+    dependent: Mapping[str, Any] = field(default_factory=dict)
+    failures: Failures = field(default_factory=Failures)
 
     @property
     def until(self) -> float:

@@ -13,6 +13,7 @@ from knotwork.regression.dimensionless_groups import (
     reason_for_no_groups,
 )
 from knotwork.regression.dimensionless_search import DimensionlessSearch
+from knotwork.regression.failures import Failures
 from knotwork.regression.search import Search
 from knotwork.regression.settings import REGRESSION, RegressionSettings
 
@@ -22,6 +23,7 @@ __all__ = [
     "Constraints",
     "DimensionlessGroups",
     "DimensionlessSearch",
+    "Failures",
     "RegressionSettings",
     "Search",
     "group_choices",

@@ -278,7 +278,7 @@ class _RidgeNaming:
 
     def names_of_ridge(self, u: Tensor, log_curve: Tensor) -> list[CurveName]:
         """Names of a curve of t = exp(u), or of 1/t, the best score first."""
-        curve = log_curve.exp()
+        curve = (log_curve - log_curve.mean()).exp()  # its scale is fitted later
         of_inverse = [
             replace(name, inverted=True)
             for name in names_of_curve((-u).exp(), curve, self.functions, self.accuracy)

@@ -31,7 +31,7 @@ class OuterFunction:
     def invertible(self, y: Tensor) -> bool:
         """Whether all these values can be undone, and `apply` gives them back."""
         if self.positive:
-            return bool((y > 0).all())
+            return bool((y > 0).all()) and bool(y.isfinite().all())
         undone = self.undo(y)
         back = self.apply(undone)
         return bool(undone.isfinite().all()) and bool(torch.allclose(back, y, rtol=1e-6))
@@ -172,6 +172,8 @@ def names_of_curve(
     order = t.argsort()[torch.linspace(0, len(t) - 1, min(REGRESSION.curve_points, len(t))).round().long()]
     curve = _Curve(t[order], y[order], REGRESSION.curve_accuracy if accuracy is None else accuracy, offset)
     outer = [around for around in OUTER_OF_CURVES if around.invertible(curve.y)]
+    if not outer:  # the curve left the range of floats
+        return []
     undone = [around.undo(curve.y) for around in outer]
     weights = [around.slope(curve.y).square().clamp_max(REGRESSION.steepest_outer) for around in outer]
     inner = [f for f in functions if f.name in REGRESSION.inner_functions or not f.default]

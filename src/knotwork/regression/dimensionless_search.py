@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -14,6 +15,7 @@ from knotwork.formulas.dimensions import Powers
 from knotwork.formulas.settings import FORMULAS
 from knotwork.regression.candidate_formulas import CandidateFormula
 from knotwork.regression.dimensionless_groups import DimensionlessGroups
+from knotwork.regression.failures import Failures
 from knotwork.regression.residual_randomness import looks_random
 from knotwork.regression.search import Search
 from knotwork.regression.settings import REGRESSION
@@ -33,6 +35,7 @@ class DimensionlessSearch:
         until: `time.perf_counter()` at which the search ends.
         excluded: columns that residuals must not depend on either.
         reporter: that of the searches in groups; once a callback has asked to stop, no further choice is tried.
+        failures: counts the formulas that are dropped because their calculation failed.
     """
 
     def __init__(
@@ -44,9 +47,11 @@ class DimensionlessSearch:
         until: float,
         excluded: Sequence[Tensor] = (),
         reporter: Reporter | None = None,
+        failures: Failures | None = None,
     ) -> None:
         self.choices, self.sample, self.train, self.search = choices, sample, train, search
         self.until, self.excluded, self.reporter = until, list(excluded), reporter or Reporter()
+        self.failures = failures or Failures()
         self.done = self.ended = False
 
     def formulas(self) -> Iterator[CandidateFormula]:
@@ -85,7 +90,10 @@ class DimensionlessSearch:
             after_noise=REGRESSION.group_formulas_after_noise,
         )
         for formula in inner.formulas():
-            yield self.whole(formula.structure, formula.template, in_inputs)
+            whole = partial(self.whole, formula.structure, formula.template, in_inputs)
+            found = self.failures.attempt(whole)
+            if found is not None:
+                yield found
         self.ended = inner.done
 
     def whole(self, structure: str, template: Template, in_inputs: "_InInputs") -> CandidateFormula:

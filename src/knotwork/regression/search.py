@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from knotwork.formulas.settings import FORMULAS
 from knotwork.functions import NamedFunction
 from knotwork.regression.candidate_formulas import CandidateFormula, formula_of_structure, formulas_of_ridges
 from knotwork.regression.curve_names import EXPONENTIAL, IDENTITY, UNUSUAL_OUTER, USUAL_OUTER, OuterFunction
+from knotwork.regression.failures import Failures
 from knotwork.regression.residual_randomness import looks_random
 from knotwork.regression.ridges import fit_ridges
 from knotwork.regression.settings import REGRESSION
@@ -37,7 +39,8 @@ class Search:
 
     The stages fit ever more general structures: sums of curves, powers and ridges, fewer variables by symmetry, sums of
     products, unusual outer functions. After a stage in which a structure comes close, the best structures are named.
-    The search ends at a formula that is exact to rounding, and soon after one whose residuals look random.
+    The search ends at a formula that is exact to rounding, and soon after one whose residuals look random. A structure
+    or formula whose calculation fails is dropped.
 
     Args:
         sample: training rows first, then validation rows.
@@ -48,6 +51,7 @@ class Search:
         reporter: is told when a stage begins; the search ends there if a callback asks to stop.
         excluded: columns (n,) that take no part in formulas, but that residuals must not depend on either.
         after_noise: formulas still tried after one whose residuals look random; None: as in the settings.
+        failures: counts what is dropped.
     """
 
     def __init__(
@@ -60,9 +64,11 @@ class Search:
         reporter: Reporter | None = None,
         excluded: Sequence[Tensor] = (),
         after_noise: int | None = None,
+        failures: Failures | None = None,
     ) -> None:
         self.sample, self.train, self.functions, self.seed = sample, train, functions, seed
         self.until, self.reporter, self.excluded = until, reporter or Reporter(), list(excluded)
+        self.failures = failures or Failures()
         self.after_noise = REGRESSION.formulas_after_noise if after_noise is None else after_noise
         self.generator = torch.Generator().manual_seed(seed)
         self.negative = bool((sample.y < 0).double().mean() > REGRESSION.negative_share)
@@ -179,7 +185,9 @@ class Search:
         size = sum(self.rows.axes[i].basis.shape[1] for _, i in structure.places)
         if not always and (self.late or size > self.train / REGRESSION.rows_per_coefficient):
             return
-        fit = fit_structure(self.rows, structure, self.generator)
+        fit = self.failures.attempt(lambda: fit_structure(self.rows, structure, self.generator))
+        if fit is None:
+            return
 
         def formulas() -> Iterator[CandidateFormula]:
             found = formula_of_structure(fit, self.rows, self.positive_sample, self.functions)
@@ -193,7 +201,7 @@ class Search:
         """Fit this number of ridges and keep them as a candidate."""
         if self.late:
             return
-        found = fit_ridges(self.rows, count, self.generator, free_sides)
+        found = self.failures.attempt(lambda: fit_ridges(self.rows, count, self.generator, free_sides))
         if found is not None:
             curves = len(self.rows.axes) + count
             self._add(
@@ -224,7 +232,7 @@ class Search:
                 return
             self.candidates.remove(candidate)
             self.named += 1
-            for formula in candidate.formulas():
+            for formula in self.failures.surviving(candidate.formulas):
                 found = _negated(formula) if self.negative else formula
                 yield found
                 self.judge(found)
@@ -266,17 +274,24 @@ class Search:
             if absolute and not any(isinstance(meaning, algebra.Abs) for meaning in meanings.values()):
                 return
             sample = Sample(columns, y)
-            inner = Search(sample, self.train, self.functions, self.seed, self.until, self.reporter, self.excluded)
+            options = {"until": self.until, "reporter": self.reporter, "excluded": self.excluded}
+            inner = Search(sample, self.train, self.functions, self.seed, failures=self.failures, **options)
             for formula in inner.formulas():
-                whole = replace(formula.template, expression=formula.template.expression.xreplace(meanings) * factor)
-                template = simplified(fitted(whole, self.sample, REGRESSION.refit_steps), self.sample)
-                found = CandidateFormula.of(formula.structure, template, self.sample)
+                found = self.failures.attempt(partial(self.rewritten, formula, meanings, factor))
+                if found is None:
+                    continue
                 yield found
                 self.judge(found)
                 if self.done:
                     return
             if self.reporter.stopped:
                 return
+
+    def rewritten(self, formula: CandidateFormula, meanings: dict[Any, Any], factor: Any) -> CandidateFormula:
+        """A formula of a smaller table as one of this table, its constants fitted again."""
+        whole = replace(formula.template, expression=formula.template.expression.xreplace(meanings) * factor)
+        template = simplified(fitted(whole, self.sample, REGRESSION.refit_steps), self.sample)
+        return CandidateFormula.of(formula.structure, template, self.sample)
 
     def combined(
         self, pairs: list[tuple[int, int, int]], outside: dict[int, float], absolute: bool

@@ -1,0 +1,74 @@
+"""A candidate whose calculation fails is dropped and counted, and the search goes on."""
+
+import pytest
+import torch
+
+import knotwork as kw
+from knotwork.discovery import formula_search
+from knotwork.formulas.constants import Sample
+from knotwork.functions import select
+from knotwork.regression import search as search_module
+from knotwork.regression.curve_names import names_of_curve
+from knotwork.regression.failures import Failures
+from knotwork.regression.search import Search
+
+
+def broken(error):
+    def fail(*_):
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("part", "law", "error"),
+    [
+        ("fit_structure", "x*y/(1 + x**2*y)", RuntimeError("no convergence")),
+        ("formula_of_structure", "2*x + sin(3*y)", OverflowError()),
+        ("fit_ridges", "(1 + x)*(x + y**2)", ValueError("NaN")),
+        ("formulas_of_ridges", "sqrt(x)*y/(exp(x*y) - 1)", TypeError("complex")),
+    ],
+)
+def test_a_part_that_fails_is_counted_and_the_rest_goes_on(monkeypatch, part, law, error):
+    monkeypatch.setattr(search_module, part, broken(error))
+    data = kw.sample(law, x=(1, 3), y=(1, 3), size=200, seed=0)
+    x, y = torch.cat([data.X_train, data.X_val]), torch.cat([data.y_train, data.y_val])[:, 0]
+    search = Search(Sample({"x": x[:, 0], "y": x[:, 1]}, y), len(data.X_train), select(None))
+    found = list(search.formulas())
+    assert found or part.startswith("formula")  # without names nothing is left, but the search ends in order
+    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    assert set(search.failures.reasons) == {reason}
+
+
+def test_what_was_dropped_is_shown(monkeypatch):
+    monkeypatch.setattr(formula_search, "entry_from", broken(ValueError("cannot convert NaN\nmore")))
+    data = kw.sample("x/y", x=(1, 2), y=(1, 2), size=200, seed=0)
+    found = kw.discover(data, time_budget=0, progress=False)
+    assert found.failures == {"ValueError: cannot convert NaN": sum(found.failures.values())}
+    assert "× ValueError: cannot convert NaN" in str(found) and "× ValueError" in found._repr_html_()
+
+
+@pytest.mark.parametrize("error", [MemoryError("full"), KeyboardInterrupt()])
+def test_memory_that_ran_out_and_ctrl_c_are_no_failures_of_a_candidate(error):
+    failures = Failures()
+    with pytest.raises(type(error)):
+        failures.attempt(broken(error))
+    with pytest.raises(type(error)):
+        list(failures.surviving(broken(error)))
+    assert not failures.reasons
+
+
+def test_candidates_before_a_failure_are_kept():
+    failures = Failures()
+    assert list(failures.surviving(lambda: (1 // n for n in (1, 1, 0, 1)))) == [1, 1]
+    assert failures.attempt(lambda: 3) == 3
+    assert sum(failures.reasons.values()) == 1
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_a_curve_that_leaves_the_range_of_floats_has_no_name(value):
+    t = torch.linspace(1, 2, 50, dtype=torch.float64)
+    assert names_of_curve(t, torch.full_like(t, value), select(None)) == []
+    y = t.clone()
+    y[7] = value
+    assert names_of_curve(t, y, select(None)) == []
