@@ -14,7 +14,7 @@ from knotwork.training import Optimizer, standardization
 from knotwork.training.standardization import Standardization, standardized
 
 LM = kw.LevenbergMarquardt(starts=2)
-SAME = 1e-7  # rounding errors of the targets, 1e-16, grow in thirty steps along directions that hardly matter
+SAME = 1e-8
 
 
 def table(rows=200, seed=0):
@@ -44,6 +44,30 @@ def test_scaled_targets_give_the_scaled_fit(factor, width):
     assert scaled.train_rmse / factor == pytest.approx(result.train_rmse, rel=1e-4)
     for one, its in zip(result.history, scaled.history, strict=False):  # one may end later
         assert its.train / factor == pytest.approx(one.train, rel=1e-2)
+
+
+def test_a_long_walk_through_a_flat_valley_does_not_depend_on_the_unit():
+    """From rounding errors of 1e-16 in the targets, a hundred steps would make differences of 1e-5."""
+    X, y = table(400)
+    model, result = fitted(X, y, optimizer="lm", steps=100)
+    assert result.steps > 50
+    other, _ = fitted(X, 3.7 * y, optimizer="lm", steps=100)
+    rows = torch.as_tensor(X)
+    assert root_mean_square(other(rows) / 3.7 - model(rows)) < SAME
+
+
+def test_targets_are_fitted_to_all_their_bits():
+    """Steps begin with rounded targets; the last ones see all bits, from a new network and from a fitted one."""
+    X = np.random.default_rng(0).uniform(-1, 1, (200, 1))
+    y = X[:, 0] ** 3
+    model, result = fitted(X, y, (1, 1))
+    assert result.train_rmse < 1e-13
+    assert model.fit((X, y), progress=False).train_rmse < 1e-13
+    r = np.random.default_rng(1)
+    tiny = y + 1e-11 * r.normal(size=200).round(3)
+    close, wavy = fitted(X, y, (1, 1))[0], fitted(X, tiny, (1, 1))[0]
+    differences = (wavy(torch.as_tensor(X)) - close(torch.as_tensor(X))).detach().numpy()[:, 0]
+    assert np.corrcoef(differences, tiny - y)[0, 1] > 0.1
 
 
 @pytest.mark.parametrize("shift", [-40.0, 1e4])

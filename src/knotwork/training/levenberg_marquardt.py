@@ -22,7 +22,7 @@ from knotwork.solvers import (
     second_differences,
 )
 from knotwork.training.grids import adapt_hidden_grids, hidden_grids_fit
-from knotwork.training.likelihood import Goal, Normal, Weighted, curved
+from knotwork.training.likelihood import Goal, Normal, Weighted, curved, rounded
 from knotwork.training.penalties import Penalty
 from knotwork.training.row_samples import on_growing_samples, pick
 from knotwork.training.rows import effective_number
@@ -132,13 +132,14 @@ class NetworkProblem(Problem):
     ) -> None:
         if update_grid:
             adapt_hidden_grids(network, x, within=TRAINING.grid_ends)
-        self.network, self.x, self.y, self.penalty, self.likelihood = network, x, y, penalty, likelihood
+        self.network, self.x, self.penalty, self.likelihood = network, x, penalty, likelihood
+        self.y, self.targets = rounded(likelihood, y), y
         self.sample, self.before = sample, before  # and the number of steps before, on samples
         self.free = FreeParameters(network)
         self.update_grid, self.grids_final = update_grid, not update_grid
         self.weight = TRAINING.smoothness if smoothness is None else smoothness
         self.smooth, self.rough = None, 0.0
-        self.spline_error, self.falling = TRAINING.noise_free * likelihood.spread(y), False
+        self.spread, self.falling = likelihood.spread(y), False
 
     @property
     def size(self) -> int:
@@ -146,17 +147,19 @@ class NetworkProblem(Problem):
 
     def begin(self) -> None:
         self.loss, self.seen = self._evaluate()
+        self._see_all_bits()
         self.start = self.free.get()
 
     def kept(self) -> dict[str, Any]:
         """All but the state of the network, which the keeper keeps."""
         smooth = None if self.smooth is None else self.smooth.kept()
-        numbers = [self.loss, self.rough, self.falling, self.grids_final]
+        numbers = [self.loss, self.rough, self.falling, self.grids_final, self.y is self.targets]
         return {"numbers": numbers, "smooth": smooth, "before": self.before}
 
     def resume(self, kept: dict[str, Any]) -> None:
+        self.loss, self.rough, self.falling, self.grids_final, exact = kept["numbers"]
+        self.y = self.targets if exact else self.y
         _, self.seen = self._evaluate()
-        self.loss, self.rough, self.falling, self.grids_final = kept["numbers"]
         self.smooth = None if kept["smooth"] is None else Smoothness.resumed(kept["smooth"], self.x.device)
 
     def linearise(self) -> NormalEquations:
@@ -164,7 +167,7 @@ class NetworkProblem(Problem):
             self.network, self.x, self.y, self.free, self.penalty, self.seen, self.likelihood, self.sample
         )
         self.start = self.free.get()
-        exact = self.loss <= self.spline_error and not self.falling
+        exact = self.loss <= TRAINING.noise_free * self.spread and not self.falling
         if self.smooth is None or exact > self.smooth.exact:
             self.smooth = Smoothness(self.network, self.free, matrix.diagonal(), self.weight, exact)
         # the rows require curves that are rougher than that
@@ -205,6 +208,7 @@ class NetworkProblem(Problem):
         self.free.set(self.start)
 
     def follow(self) -> None:
+        self._see_all_bits()
         if self.update_grid and not hidden_grids_fit(self.network, self.x, self.seen):
             adapt_hidden_grids(self.network, self.x)
             self._changed()
@@ -218,6 +222,12 @@ class NetworkProblem(Problem):
             return False
         self._changed()
         return True
+
+    def _see_all_bits(self) -> None:
+        """Go on with targets that are not rounded where the loss is so small that rounding could matter."""
+        if self.y is not self.targets and self.loss <= TRAINING.exact_targets * self.spread:
+            self.y = self.targets
+            self.loss, self.seen = self._evaluate(self.seen)
 
     def _changed(self) -> None:
         """Evaluate the loss on changed grids, where the smoothness penalty has new weights."""

@@ -10,7 +10,7 @@ from knotwork.model import KANNetwork
 from knotwork.training.callbacks import Reporter
 from knotwork.training.grids import adapt_hidden_grids, going_on
 from knotwork.training.levenberg_marquardt import NORMAL, levenberg_marquardt, objective_value
-from knotwork.training.likelihood import Goal
+from knotwork.training.likelihood import Goal, rounded
 from knotwork.training.penalties import Penalty
 from knotwork.training.settings import TRAINING
 
@@ -46,7 +46,7 @@ def screen(
     if network.spec.depth == 1 and not network.spec.width[1][1] and not network.spec.named:
         return True
     reporter, journal = reporter or Reporter(), journal or Journal()
-    race_x, race_y = x[: TRAINING.race_rows], y[: TRAINING.race_rows]
+    race_x, race_y = x[: TRAINING.race_rows], rounded(likelihood, y[: TRAINING.race_rows])
     coarse = network.refine(TRAINING.race_grid) if network.spec.grid > TRAINING.race_grid else network
     spread = likelihood.spread(race_y)
     few = penalty and starts <= TRAINING.starts_with_penalty

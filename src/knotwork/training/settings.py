@@ -72,6 +72,14 @@ class TrainingSettings:
     """Squared error relative to the variance of the targets below which it is taken for the splines' own error and not
     for noise. Chosen: no table of measurements has six digits."""
 
+    bits_of_target: int = 30
+    """Bits of a target, below its spread, that steps see at first: to 1e-9 of it. Chosen: targets whose unit is changed
+    differ by 1e-16 of it, and after rounding one row in a million differs."""
+
+    exact_targets: float = 1e-12
+    """Squared error relative to the variance of the targets below which steps see all bits of them. Chosen: at an error
+    of 1e-6 the rounding of 3e-10 changes the squared error by 1e-7 of it."""
+
     alike_losses: float = 1.1
     """Ratio to the lowest loss up to which a later state is kept in its place where rows hold no noise: the last steps
     run on the final grids, whose curves end better where there are no rows. Chosen."""
