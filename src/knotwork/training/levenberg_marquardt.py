@@ -145,6 +145,16 @@ class NetworkProblem(Problem):
     def size(self) -> int:
         return self.free.size
 
+    @property
+    @torch.no_grad()
+    def reported(self) -> float:
+        """The loss plus penalty for targets that are not rounded."""
+        if self.y is self.targets:
+            return self.loss
+        outputs = self.network(self.x) if self.seen is None else self.seen.outputs
+        both = (self.likelihood.values(outputs, y).sum() for y in (self.targets, self.y))
+        return self.loss + self.likelihood.scale(self.y) * float(next(both) - next(both))
+
     def begin(self) -> None:
         self.loss, self.seen = self._evaluate()
         self._see_all_bits()
