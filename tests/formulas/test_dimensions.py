@@ -277,7 +277,7 @@ def test_a_formula_with_inconsistent_units_counts_as_longer(text, unit, longer):
     for units in (None, {"a": "m", "y": unit}):
         data = kw.Dataset.from_arrays(X, X[:, 0] ** 2, names=["a"], units=units, seed=0)
         symbolic, spline, formula = built(parse(text), data)
-        bits.append(entry_of(formula, symbolic, spline, "", data).bits)
+        bits.append(entry_of(formula, symbolic, spline, "", data, False).bits)
     assert bits[1] - bits[0] == pytest.approx(longer * math.log2(80))
 
 

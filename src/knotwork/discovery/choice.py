@@ -16,10 +16,19 @@ def exact(entry: Entry, data: Dataset) -> bool:
 
 
 def choice(constant: Entry, others: Sequence[Entry], data: Dataset) -> Entry:
-    """The entry of the fewest bits; before the constant one that would have fewer if a formula took half as many."""
-    best = min(others, key=lambda entry: entry.bits, default=constant)
+    """The entry of the fewest bits; before the constant one that would have fewer if a formula took half as many.
+
+    A formula that is worse than the constant on validation or test rows is never chosen.
+    """
+    best = min((entry for entry in others if _as_good(entry, constant)), key=lambda entry: entry.bits, default=constant)
     half = best.complexity * math.log2(len(data.y_train) + len(data.y_val)) / 2
     return best if best.bits - half < constant.bits else constant
+
+
+def _as_good(entry: Entry, constant: Entry) -> bool:
+    """Whether the errors on validation and on test rows are no larger than those of the constant."""
+    assert entry.formula is not None and constant.formula is not None
+    return entry.error <= constant.error and entry.formula.rmse <= constant.formula.rmse  # False for NaN
 
 
 def front_of(entries: Sequence[Entry]) -> tuple[Entry, ...]:

@@ -101,6 +101,8 @@ class Discovery:
         if self.dependent:
             equal = [f"{name} = {combination}" for name, combination in self.dependent.items()]
             said["Columns that follow from others"] = "; ".join(equal)
+        if self.settings.get("loss") == "relative":
+            said["Errors"] = "shares of the target, so that small targets count as much as large ones"
         if self.failures:
             reasons = "; ".join(f"{count} × {reason}" for reason, count in self.failures.items())
             said["Candidates dropped because their calculation failed"] = f"{sum(self.failures.values())} ({reasons})"

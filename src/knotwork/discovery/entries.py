@@ -17,11 +17,11 @@ from knotwork.symbolic import from_expression
 from knotwork.symbolic.construction import splines_of
 
 
-def constant_entry(data: Dataset) -> Entry:
+def constant_entry(data: Dataset, relative: bool) -> Entry:
     """The mean of the target: what every formula has to beat."""
     network = KAN.from_spec(Spec(((1, 0), (1, 0)), in_features=data.n_inputs, inputs=(0,)))
     network.fix_symbolic(0, 0, 0, "x", data, params=(0.0, 0.0, 0.0, float(data.y_train.mean())))
-    return entry_of(network.symbolic_formula(data), network, network, "a constant", data)
+    return entry_of(network.symbolic_formula(data), network, network, "a constant", data, relative)
 
 
 def built(expression: Any, data: Dataset) -> tuple[KAN, KAN, Formula]:
@@ -32,17 +32,22 @@ def built(expression: Any, data: Dataset) -> tuple[KAN, KAN, Formula]:
     return symbolic, splines_of(symbolic, data.X_train), measured((expression,), symbolic, data)
 
 
-def entry_of(formula: Formula, symbolic: KAN, spline: KAN, shape: str, data: Dataset) -> Entry:
+def entry_of(formula: Formula, symbolic: KAN, spline: KAN, shape: str, data: Dataset, relative: bool) -> Entry:
     """The formula with its error, and the bits that residuals and formula take to write down.
 
-    A formula that leaves its domain on some row, such as a logarithm, has an infinite error and is never chosen.
+    With `relative`, the residuals of the bits are shares of the targets. A formula that leaves its domain on some row,
+    such as a logarithm, has an infinite error and is never chosen.
     """
+    parts = [(data.X_train, data.y_train), (data.X_val, data.y_val)]
     with torch.no_grad():
-        squares = [(symbolic(x) - y).square() for x, y in ((data.X_train, data.y_train), (data.X_val, data.y_val))]
-    every, validation = torch.cat(squares), squares[1] if len(squares[1]) else squares[0]
-    residual, error, bits = float(every.mean().sqrt()), math.inf, math.inf
-    if math.isfinite(residual):
-        error, bits = float(validation.mean().sqrt()), description_length(formula, residual, every.numel(), rms(data))
+        residuals = [symbolic(x) - y for x, y in parts]
+    error, bits = math.inf, math.inf
+    if all(bool(part.isfinite().all()) for part in residuals):
+        error = float(residuals[1 if len(residuals[1]) else 0].square().mean().sqrt())
+        units = [y if relative else torch.ones_like(y) for _, y in parts]
+        counted = torch.cat([part / unit for part, unit in zip(residuals, units, strict=True)])
+        scale = 1.0 if relative else rms(data)
+        bits = description_length(formula, float(counted.square().mean().sqrt()), counted.numel(), scale)
     return Entry(formula.complexity, error, formula.expression, shape, formula, symbolic, spline, bits)
 
 

@@ -32,7 +32,7 @@ def formulas_in_groups(task: Task, importance: Mapping[str, float], front: tuple
     """Formulas in dimensionless groups of inputs; nothing where units are not known or no groups can be made."""
     if task.dimensions is None or not task.dimensions.base:
         return Found((), front, None)  # pure numbers are groups themselves
-    every = sample_of(task.data)
+    every = sample_of(task.data, task.relative)
     names = inputs_of_groups(task.dimensions, importance, least_importance(importance))
     found = [] if names is None else group_choices(task.dimensions, {name: every.columns[name] for name in names})
     lost = 1 - sum(importance[name] for name in names or ())
@@ -48,7 +48,7 @@ def formulas_in_groups(task: Task, importance: Mapping[str, float], front: tuple
     now = time.perf_counter()
     search = DimensionlessSearch(
         found,
-        Sample({name: every.columns[name] for name in names}, every.y),
+        Sample({name: every.columns[name] for name in names}, every.y, task.relative),
         len(task.data.X_train),
         lambda *rows, **options: _search(task, constraints, *rows, **options),
         now + DISCOVERY.groups_share * (task.formulas_until - now),
@@ -61,7 +61,7 @@ def formulas_in_groups(task: Task, importance: Mapping[str, float], front: tuple
 
 def formulas_in_columns(task: Task, importance: Mapping[str, float], front: tuple[Entry, ...]) -> Found:
     """Formulas in the columns themselves, without negligible ones; a straight line where no structure comes close."""
-    sample, negligible = separated(sample_of(task.data), importance)
+    sample, negligible = separated(sample_of(task.data, task.relative), importance)
     search = _search(
         task, task.constraints, sample, len(task.data.X_train), until=task.formulas_until, excluded=negligible
     )
@@ -148,6 +148,6 @@ def entry_from(candidate: CandidateFormula, task: Task) -> Entry | None:
     try:
         expression = shortest_of(candidate.template.filled(), task.dependent, task.data)
         symbolic, spline, formula = built(expression, task.data)
-        return entry_of(formula, symbolic, spline, candidate.structure, task.data)
+        return entry_of(formula, symbolic, spline, candidate.structure, task.data, task.relative)
     except (ExpressionError, SpecError):  # a constant beyond what a float holds, a function no edge can be
         return None

@@ -12,7 +12,7 @@ from knotwork.discovery.entries import constant_entry
 from knotwork.discovery.formula_search import formulas_in_columns, formulas_in_groups
 from knotwork.discovery.networks import formulas_of_networks
 from knotwork.discovery.settings import DISCOVERY
-from knotwork.discovery.table import dimensions_of, first_rows, table
+from knotwork.discovery.table import dimensions_of, first_rows, relative_errors, table
 from knotwork.discovery.target_scale import (
     all_in_own_unit,
     baseline_in_own_unit,
@@ -40,6 +40,7 @@ def discover(
     units: Mapping[str, str] | Literal[False] | None = None,
     forbid: Iterable[str] | None = None,
     linear: Iterable[str] | None = None,
+    loss: Literal["auto", "mse", "relative"] = "auto",
     progress: bool | None = None,
     callback: Callback | None = None,
 ) -> Discovery:
@@ -67,6 +68,9 @@ def discover(
             not known gives a KnotworkWarning, and the search goes on without.
         forbid: Names of functions that no formula may hold.
         linear: Inputs that enter linearly, y = a + b·x, where a and b may depend on the other inputs.
+        loss: What a formula shall make small on the rows: "mse" the squared residuals, "relative" the squared residuals
+            as shares of the targets, so that the smallest targets count as much as the largest. "auto" chooses
+            "relative" where all targets have one sign and run over four decades or more, and `remarks` says so.
         progress: Whether stages and fits are shown; None shows them on a terminal and in notebooks.
         callback: A function of an `Event`, which holds the stage and the front of formulas so far (as `Entry`). It is
             called when a stage begins, after every step of a fit and whenever a formula joins the front, and ends the
@@ -91,7 +95,7 @@ def discover(
     from knotwork.expressions import text
 
     began = time.perf_counter()
-    check_settings(seed, time_budget)
+    check_settings(seed, time_budget, loss)
     data = table(X, y, names, units, seed)
     constraints = Constraints.of(lib, forbid, linear, data.input_names)
     dimensions = None if units is False else dimensions_of(data, given=bool(units))
@@ -99,7 +103,17 @@ def discover(
     with reporting(progress, callback) as reporter:
         inputs, dependent = of_independent_columns(data)
         task = Task(
-            in_unit(data, unit), constraints, dimensions, seed, began, time_budget, reporter, unit, inputs, dependent
+            in_unit(data, unit),
+            constraints,
+            dimensions,
+            seed,
+            began,
+            time_budget,
+            reporter,
+            unit,
+            inputs,
+            dependent,
+            relative_errors(data, loss),
         )
         entries, baseline, importance, stop = _journey(task)
     chosen = choice(entries[0], entries[1:], task.data)
@@ -126,7 +140,7 @@ def discover(
 
 def _journey(task: Task) -> tuple[list[Entry], FitResult, dict[str, float], StopReason]:
     """The entries found, a constant first; the baseline; the importance of the inputs; why the search ended."""
-    constant = constant_entry(task.data)
+    constant = constant_entry(task.data, task.relative)
     task.show((constant,))
     few = task.data if task.time_budget is None else first_rows(task.data, DISCOVERY.few_rows)
     baseline = sparse_baseline(few, task.inputs, task.seed, task.reporter.within("looking for inputs that matter"))

@@ -113,4 +113,4 @@ def _entry_of_network(fitted: FittedShape, task: Task) -> Entry | None:
         return None
     if not task.constraints.allows(formula.expression, sample_of(task.data)):
         return None
-    return entry_of(formula, symbolic, fitted.network, fitted.shape, task.data)
+    return entry_of(formula, symbolic, fitted.network, fitted.shape, task.data, task.relative)

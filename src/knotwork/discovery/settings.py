@@ -45,6 +45,11 @@ class DiscoverySettings:
     """Share of its spread by which a column may differ from a linear combination of others and still count as one:
     above the rounding of float32, 1e-7."""
 
+    decades_of_target: float = 4.0
+    """Decades between the 2 % smallest and the 2 % largest targets from which errors are relative, if all targets have
+    one sign. With additive noise, small targets would have both signs. Two of the 120 Feynman equations with their
+    usual ranges reach it."""
+
     negligible_importance: float = 0.01
     """Share of the largest importance below which an input is negligible, and at first excluded."""
 

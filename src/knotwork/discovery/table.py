@@ -48,18 +48,39 @@ def dimensions_of(data: Dataset, given: bool) -> Dimensions | None:
         return None
 
 
-def sample_of(data: Dataset) -> Sample:
+def decades(y: Tensor) -> float:
+    """Decades that targets of one sign run over, without the 2 % smallest and largest; 0 for those of both signs."""
+    if not (bool((y > 0).all()) or bool((y < 0).all())):
+        return 0.0
+    low, high = y.double().abs().log10().quantile(torch.tensor([0.02, 0.98], dtype=torch.float64)).tolist()
+    return high - low
+
+
+def relative_errors(data: Dataset, loss: str) -> bool:
+    """Whether errors are relative: asked for, or chosen as the targets run over decades; DataError for targets of 0."""
+    y = torch.cat([data.y_train, data.y_val, data.y_test])
+    if loss == "relative" and bool((y == 0).any()):
+        raise DataError(
+            f"loss='relative' divides errors by the target, but {int((y == 0).sum())} values of "
+            f"{data.target_names[0]} are 0: drop these rows, or pass loss='mse'."
+        )
+    return loss == "relative" or (loss == "auto" and decades(y) >= DISCOVERY.decades_of_target)
+
+
+def sample_of(data: Dataset, relative: bool = False) -> Sample:
     """Training and validation rows of every input, in the columns' own units, and the target."""
     rows, y = torch.cat([data.X_train, data.X_val]), torch.cat([data.y_train, data.y_val])[:, 0].double()
     rows = (rows if data.scaling is None else data.scaling.undo(rows)).double()
-    return Sample(dict(zip(data.input_names, rows.unbind(1), strict=True)), y)
+    return Sample(dict(zip(data.input_names, rows.unbind(1), strict=True)), y, relative)
 
 
 def separated(sample: Sample, importance: Mapping[str, float]) -> tuple[Sample, list[Tensor]]:
     """The sample of the inputs that matter, and the columns of the negligible ones."""
     least = least_importance(importance)
     kept = {name: column for name, column in sample.columns.items() if importance[name] >= least}
-    return Sample(kept, sample.y), [column for name, column in sample.columns.items() if name not in kept]
+    return Sample(kept, sample.y, sample.relative), [
+        column for name, column in sample.columns.items() if name not in kept
+    ]
 
 
 def least_importance(importance: Mapping[str, float]) -> float:

@@ -16,15 +16,17 @@ from knotwork.regression import Constraints, Failures
 from knotwork.solvers import Stop, StopReason
 from knotwork.training import Reporter
 
+LOSSES = ("auto", "mse", "relative")
+
 
 @dataclass(frozen=True)
 class Task:
     """The data, and what every search needs to know.
 
     The search `began` at this time, and may take `time_budget` seconds, or as long as it needs.
-    Times are those of `time.perf_counter`. `unit` is the unit of the target in which `data` hold it. `inputs`
-    are the numbers of the inputs without the `dependent` ones, the linear combinations of others. `failures` counts
-    the candidates whose calculation failed.
+    Times are those of `time.perf_counter`. `unit` is the unit of the target in which `data` hold it. `inputs` are the
+    numbers of the inputs without the `dependent` ones, the linear combinations of others. With `relative`, errors are
+    shares of the targets. `failures` counts the candidates whose calculation failed.
     """
 
     data: Dataset
@@ -37,6 +39,7 @@ class Task:
     unit: float = 1.0
     inputs: tuple[int, ...] = ()
     dependent: Mapping[str, Any] = field(default_factory=dict)
+    relative: bool = False
     failures: Failures = field(default_factory=Failures)
 
     @property
@@ -74,9 +77,11 @@ def late(until: float) -> bool:
     return time.perf_counter() > until
 
 
-def check_settings(seed: int, time_budget: float | None) -> None:
-    """Refuse a seed or a time budget that is not possible, before any work; TrainingError."""
+def check_settings(seed: int, time_budget: float | None, loss: str) -> None:
+    """Refuse a seed, a time budget or a loss that is not possible, before any work; TrainingError."""
     seeded(seed)
+    if loss not in LOSSES:
+        raise TrainingError(f"loss={loss!r} is not possible: give one of {', '.join(map(repr, LOSSES))}.")
     if time_budget is not None and (not isinstance(time_budget, Real) or not time_budget >= 0):
         raise TrainingError(
             f"time_budget={time_budget!r} is not possible: give seconds, 0 or more, or None for no end."
@@ -91,4 +96,5 @@ def asked_for(task: Task, given: bool) -> dict[str, Any]:
         "forbidden": [function.name for function in task.constraints.forbidden],
         "linear": list(task.constraints.linear),
         "time budget": task.time_budget,
+        "loss": "relative" if task.relative else "mse",
     }

@@ -15,14 +15,27 @@ from knotwork.solvers import NormalEquations, Options, VectorProblem, gauss_newt
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows to fit an expression to: a column (n,) for every variable, and targets (n,)."""
+    """Rows to fit an expression to: a column (n,) for every variable, and targets (n,).
+
+    With `relative`, residuals are divided by the targets, none of which is zero.
+    """
 
     columns: Mapping[str, Tensor]
     y: Tensor
+    relative: bool = False
+
+    def residuals(self, values: Tensor) -> Tensor:
+        """The deviations (n,) of these values from the targets; in shares of the targets if `relative`."""
+        return (values - self.y) / self.y if self.relative else values - self.y
 
     @property
     def scale(self) -> float:
-        """Root mean square of the targets about their mean, plus a small part for rounding errors of large targets."""
+        """Root mean square of the targets about their mean, plus a small part for rounding errors of large targets.
+
+        It is 1 for relative residuals.
+        """
+        if self.relative:
+            return 1.0
         spread = float((self.y - self.y.mean()).square().mean().sqrt())
         return max(spread, 1e-6 * float(self.y.abs().max()), 1e-300)
 
@@ -31,7 +44,8 @@ class Sample:
 
     def first(self, rows: int) -> "Sample":
         """The first rows alone."""
-        return Sample({name: column[:rows] for name, column in self.columns.items()}, self.y[:rows])
+        columns = {name: column[:rows] for name, column in self.columns.items()}
+        return Sample(columns, self.y[:rows], self.relative)
 
 
 @dataclass(frozen=True)
@@ -126,6 +140,7 @@ def fitted(
         return replace(template, mse=fit.loss, covariance=torch.zeros(fit.size, fit.size))
     gauss_newton(fit, Options(None, steps, FORMULAS.slow_gain, FORMULAS.slow_steps, target))
     _, jacobian = slopes(fit.at)
+    jacobian = jacobian / sample.y[:, None] if sample.relative else jacobian
     covariance = _covariance(torch.nan_to_num(jacobian), fit.loss, len(sample))
     found = dict(zip(template.values, fit.at.tolist(), strict=True))
     return replace(template, values=found, mse=fit.loss, covariance=covariance)
@@ -139,11 +154,12 @@ class _ConstantsFit(VectorProblem):
         self.sample, self.values, self.slopes = sample, values, slopes
 
     def evaluate(self, at: Tensor) -> tuple[float, None]:
-        return _mean_square(self.values(at) - self.sample.y), None
+        return _mean_square(self.sample.residuals(self.values(at))), None
 
     def linearise(self) -> NormalEquations:
         found, jacobian = self.slopes(self.at)
-        residuals, n = found - self.sample.y, len(self.sample)
+        residuals, n = self.sample.residuals(found), len(self.sample)
+        jacobian = jacobian / self.sample.y[:, None] if self.sample.relative else jacobian
         if not bool(jacobian.isfinite().all()):
             jacobian = torch.nan_to_num(jacobian, nan=0.0, posinf=0.0, neginf=0.0)
         return NormalEquations(jacobian.T @ jacobian / n, jacobian.T @ residuals / n)

@@ -88,7 +88,7 @@ class _StructureNaming:
                 found.append([])
                 continue
             t = self.rows.axes[i].values[: self.rows.train]
-            names = names_of_curve(t, curve, functions, accuracy, offset=in_sum)
+            names = names_of_curve(t, curve, functions, accuracy, in_sum, self.rows.relative and not in_sum)
             if not names:
                 return None
             found.append(names)
@@ -161,8 +161,7 @@ def _accuracy(error: float) -> float:
 
 def _relative_noise(error: float, rows: Rows, i: int) -> float:
     """Relative size of the curve of input i that least squares fit to noise alone."""
-    size = max(float(rows.y.square().mean().sqrt()), rows.scale)
-    return error * rows.scale / size * math.sqrt(rows.axes[i].basis.shape[1] / rows.train)
+    return error * rows.scale / rows.size * math.sqrt(rows.axes[i].basis.shape[1] / rows.train)
 
 
 def _shares(problem: StructureProblem, curves: Tensor) -> dict[int, float]:
@@ -266,7 +265,7 @@ class _RidgeNaming:
         self.found, self.rows, self.sample, self.functions = found, rows, sample, functions
         self.symbols, self.accuracy = _symbols(sample), _accuracy(found.error)
         self.side_names = {
-            i: names_of_curve(rows.axes[i].values[: rows.train], curve.exp(), functions, self.accuracy)
+            i: self.names_of_values(rows.axes[i].values[: rows.train], curve.exp())
             for i, curve in found.side.items()
             if not _is_constant(curve.exp(), _relative_noise(found.error, rows, i), False, curve)
         }
@@ -281,11 +280,15 @@ class _RidgeNaming:
         curve = (log_curve - log_curve.mean()).exp()  # its scale is fitted later
         of_inverse = [
             replace(name, inverted=True)
-            for name in names_of_curve((-u).exp(), curve, self.functions, self.accuracy)
+            for name in self.names_of_values((-u).exp(), curve)
             if name.function is not None or name.constants[0] == 1  # powers of 1/t are powers of t
         ]
-        found = [*names_of_curve(u.exp(), curve, self.functions, self.accuracy), *of_inverse]
+        found = [*self.names_of_values(u.exp(), curve), *of_inverse]
         return sorted(found, key=lambda name: name.score)
+
+    def names_of_values(self, t: Tensor, curve: Tensor) -> list[CurveName]:
+        """Names of a curve through these values."""
+        return names_of_curve(t, curve, self.functions, self.accuracy, relative=self.rows.relative)
 
     def formula(self, powers: Tensor, tables: list[list[CurveName]]) -> Iterator[CandidateFormula]:
         """The best formula with these powers, if there is one."""
@@ -322,5 +325,7 @@ class _RidgeNaming:
         values = values_of(template, self.sample)
         good = values.isfinite()
         y, values = self.sample.y[good], values[good]
+        if self.sample.relative:
+            values, y = values / y, torch.ones_like(y)
         size = float(values @ y / values.square().sum().clamp_min(1e-300)) if len(values) else 1.0
         return Template(template.expression, {**template.values, scale: size})

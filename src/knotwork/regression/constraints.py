@@ -1,7 +1,7 @@
 """What is known about a formula beforehand: its possible functions, forbidden ones, and inputs that enter linearly."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from knotwork.regression.candidate_formulas import CandidateFormula
 from knotwork.regression.curve_names import IDENTITY, OuterFunction
 from knotwork.regression.search import Search
 from knotwork.regression.settings import REGRESSION
-from knotwork.regression.structures import Axis, Rows
+from knotwork.regression.structures import Axis
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class _ConstrainedSearch(Search):
         self.constraints = constraints
         axes = zip(sample.columns, self.rows.axes, strict=True)
         constrained = tuple(_LinearAxis(axis) if name in constraints.linear else axis for name, axis in axes)
-        self.rows = Rows(constrained, self.rows.y, self.rows.train)
+        self.rows = replace(self.rows, axes=constrained)
 
     def usual_outer(self) -> list[OuterFunction]:
         return [IDENTITY] if self.constraints.linear else super().usual_outer()

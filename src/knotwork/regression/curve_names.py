@@ -163,19 +163,24 @@ def names_of_curve(
     functions: Sequence[NamedFunction],
     accuracy: float | None = None,
     offset: bool = False,
+    relative: bool = False,
 ) -> list[CurveName]:
     """Names of the curve through the points (t, y), each (n,), the best score first.
 
     The curve is known to `accuracy` of its size; by default that of the settings. Only names that are finite at all
-    points are given. With `offset`, an added constant costs nothing, as in a term of a sum.
+    points are given. With `offset`, an added constant costs nothing, as in a term of a sum. With `relative`, errors are
+    relative to each value of a curve of one sign, so that the smallest values count as much as the largest.
     """
     order = t.argsort()[torch.linspace(0, len(t) - 1, min(REGRESSION.curve_points, len(t))).round().long()]
-    curve = _Curve(t[order], y[order], REGRESSION.curve_accuracy if accuracy is None else accuracy, offset)
+    curve = _Curve(t[order], y[order], REGRESSION.curve_accuracy if accuracy is None else accuracy, offset, relative)
     outer = [around for around in OUTER_OF_CURVES if around.invertible(curve.y)]
     if not outer:  # the curve left the range of floats
         return []
     undone = [around.undo(curve.y) for around in outer]
-    weights = [around.slope(curve.y).square().clamp_max(REGRESSION.steepest_outer) for around in outer]
+    weights = [
+        (around.slope(curve.y) * curve.unit.mean() / curve.unit).square().clamp_max(REGRESSION.steepest_outer)
+        for around in outer
+    ]
     inner = [f for f in functions if f.name in REGRESSION.inner_functions or not f.default]
     targets = [
         Target(values, functions if around is IDENTITY else inner, weight)
@@ -192,9 +197,11 @@ def names_of_curve(
 class _Curve:
     """The points (t, y) of a curve, and the names that are tried for it."""
 
-    def __init__(self, t: Tensor, y: Tensor, accuracy: float, offset: bool) -> None:
+    def __init__(self, t: Tensor, y: Tensor, accuracy: float, offset: bool, relative: bool = False) -> None:
         self.t, self.y, self.accuracy, self.offset = t, y, accuracy, offset
-        self.size = (y - y.mean() if offset else y).square().mean().sqrt().clamp_min(1e-300)
+        size = (y - y.mean() if offset else y).square().mean().sqrt().clamp_min(1e-300)
+        one_sign = bool((y > 0).all()) or bool((y < 0).all())
+        self.unit = y.abs() if relative and one_sign else size
         self.positive = bool((t > 0).all())
 
     def named(
@@ -206,7 +213,7 @@ class _Curve:
         cost: float,
     ) -> list[CurveName]:
         """The name with these values, if it explains anything at all; otherwise none."""
-        error = float((values - self.y).square().mean().sqrt() / self.size)
+        error = float(((values - self.y) / self.unit).square().mean().sqrt())
         if not error < 1:  # NaN, too
             return []
         score = cost + 2 * math.log2(error + self.accuracy)
@@ -215,7 +222,7 @@ class _Curve:
     def plain_powers(self) -> list[CurveName]:
         """The powers c·t**p nearest to the curve."""
         found: list[CurveName] = []
-        for p, c in _powers(self.t, self.y):
+        for p, c in _powers(self.t, self.y, self.unit):
             simple = p == round(2 * p) / 2
             cost = REGRESSION.half_power_cost if simple else REGRESSION.decimal_power_cost
             found += self.named(IDENTITY, None, (p, c, 0.0), c * self.t**p, cost + _cost_of_size(p))
@@ -276,15 +283,15 @@ def _line(x: Tensor, y: Tensor, weights: Tensor) -> tuple[float, float]:
     return c, float(weights @ y - c * mean)
 
 
-def _powers(t: Tensor, y: Tensor) -> list[tuple[float, float]]:
-    """(p, c) of the power c·t**p nearest to the curve, also with p rounded to halves; none if a sign changes."""
+def _powers(t: Tensor, y: Tensor, unit: Tensor) -> list[tuple[float, float]]:
+    """(p, c) of the powers c·t**p nearest to the curve in these units, p also rounded; none if a sign changes."""
     if not (bool((t > 0).all()) and (bool((y > 0).all()) or bool((y < 0).all()))):
         return []
     found = []
-    logs, target = t.log(), y.abs().log()
+    logs, log_curve = t.log(), y.abs().log()
     spread = logs - logs.mean()
-    exponent = float(spread @ target / spread.square().sum().clamp_min(1e-300))
+    exponent = float(spread @ log_curve / spread.square().sum().clamp_min(1e-300))
     for p in {exponent, round(2 * exponent) / 2}:
-        shape = t**p
-        found.append((p, float(shape @ y / shape.square().sum())))
+        shape, target = t**p / unit, y / unit
+        found.append((p, float(shape @ target / shape.square().sum())))
     return found

@@ -79,9 +79,12 @@ class DimensionlessSearch:
             self.ended = True
             return
         scale = choice.scale_values(self.sample.columns)
-        large = scale.abs() >= REGRESSION.small_scale * scale.abs().median()
+        least = 0.0 if self.sample.relative else REGRESSION.small_scale * float(scale.abs().median())
+        large = scale.abs() >= least
         values = (column[large] for column in choice.group_values(self.sample.columns))
-        rows = Sample(dict(zip(in_inputs.names, values, strict=True)), (self.sample.y / scale)[large])
+        rows = Sample(
+            dict(zip(in_inputs.names, values, strict=True)), (self.sample.y / scale)[large], self.sample.relative
+        )
         now = time.perf_counter()
         inner = self.search(
             rows,
@@ -104,7 +107,7 @@ class DimensionlessSearch:
 
     def leaves_noise(self, formula: CandidateFormula) -> bool:
         """Whether the residuals of a formula look random."""
-        residuals = values_of(formula.template, self.sample) - self.sample.y
+        residuals = self.sample.residuals(values_of(formula.template, self.sample))
         return looks_random([*self.sample.columns.values(), *self.excluded], residuals)
 
 

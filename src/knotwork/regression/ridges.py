@@ -59,8 +59,10 @@ class _Problem:
         self.logs = torch.stack([rows.axes[i].values.log() for i in self.powers], 1) if self.powers else rows.y[:, None]
         self.logs = self.logs - self.logs[: rows.train].mean(0)
         size = float(rows.y.square().mean().sqrt())
-        self.target = rows.y.clamp_min(REGRESSION.least_target * size).log()
+        self.target = rows.y.clamp_min(0.0 if rows.relative else REGRESSION.least_target * size).log()
         self.weight = (rows.y / (REGRESSION.small_target * size)).clamp(0.0, 1.0)
+        if rows.relative:
+            self.weight = torch.ones_like(rows.y)
         side = [rows.axes[i].basis for i in self.sides]
         self.fixed = torch.cat([torch.ones_like(self.logs[:, :1]), self.logs, *side], dim=1)
 
@@ -169,7 +171,7 @@ class _Problem:
         splines, _ = self.ridge_basis(q)
         size = self.fixed.shape[1]
         predicted = torch.cat([self.fixed, splines.flatten(1)], 1) @ solution
-        off = (predicted.clamp(max=700).exp() - self.rows.y) / self.rows.scale
+        off = self.rows.residuals(predicted.clamp(max=700).exp())
         powers, directions = torch.zeros(n, dtype=q.dtype), torch.zeros(len(q), n, dtype=q.dtype)
         powers[self.powers] = solution[1 : 1 + len(self.powers)]
         directions[:, self.powers] = q

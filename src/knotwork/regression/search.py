@@ -72,8 +72,9 @@ class Search:
         self.after_noise = REGRESSION.formulas_after_noise if after_noise is None else after_noise
         self.generator = torch.Generator().manual_seed(seed)
         self.negative = bool((sample.y < 0).double().mean() > REGRESSION.negative_share)
-        self.rows = Rows.of(list(sample.columns.values()), -sample.y if self.negative else sample.y, train)
-        self.positive_sample = Sample(sample.columns, self.rows.y)
+        y = -sample.y if self.negative else sample.y
+        self.rows = Rows.of(list(sample.columns.values()), y, train, sample.relative)
+        self.positive_sample = Sample(sample.columns, y, sample.relative)
         self.error_of_mean = self.rows.error_of_mean
         self.candidates: list[_StructureCandidate] = []  # fitted, but not named yet
         self.least_error = self.least_penalised = math.inf  # of all structures
@@ -255,7 +256,7 @@ class Search:
             return False  # a constant explains nothing
         if formula.error > min(REGRESSION.explained_ratio * self.least_error, 1.0) * self.rows.scale:
             return False
-        residuals = values_of(formula.template, self.sample) - self.sample.y
+        residuals = self.sample.residuals(values_of(formula.template, self.sample))
         return looks_random([*self.sample.columns.values(), *self.excluded], residuals)
 
     # --- fewer variables ---
@@ -273,7 +274,7 @@ class Search:
             columns, meanings = self.combined(pairs, outside, absolute)
             if absolute and not any(isinstance(meaning, algebra.Abs) for meaning in meanings.values()):
                 return
-            sample = Sample(columns, y)
+            sample = Sample(columns, y, self.sample.relative)
             options = {"until": self.until, "reporter": self.reporter, "excluded": self.excluded}
             inner = Search(sample, self.train, self.functions, self.seed, failures=self.failures, **options)
             for formula in inner.formulas():

@@ -53,24 +53,41 @@ class Rows:
     axes: tuple[Axis, ...]
     y: Tensor
     train: int
+    relative: bool = False
 
     @classmethod
-    def of(cls, columns: Sequence[Tensor], y: Tensor, train: int) -> "Rows":
-        """From columns (n,) and targets (n,), training rows first."""
+    def of(cls, columns: Sequence[Tensor], y: Tensor, train: int, relative: bool = False) -> "Rows":
+        """From columns (n,) and targets (n,), training rows first; `relative` residuals are divided by the targets."""
         count, settings = len(columns), REGRESSION
         wanted = max(settings.coarsest_grid, settings.intervals_of_all_curves // count)
         possible = max(2, train // (settings.rows_per_interval * count))
         grid = min(settings.finest_grid, wanted, possible)
-        return cls(tuple(Axis(column, train, grid) for column in columns), y, train)
+        return cls(tuple(Axis(column, train, grid) for column in columns), y, train, relative)
 
     @property
     def scale(self) -> float:
-        """The standard deviation of the targets."""
+        """The standard deviation of the targets; 1 for relative residuals."""
+        if self.relative:
+            return 1.0
         return max(float((self.y - self.y.mean()).square().mean().sqrt()), 1e-300)
 
     @property
+    def size(self) -> float:
+        """The root mean square of the targets; 1 for relative residuals."""
+        return 1.0 if self.relative else max(float(self.y.square().mean().sqrt()), self.scale)
+
+    def residuals(self, values: Tensor) -> Tensor:
+        """The deviations (n,) of these values from the targets, relative to `scale`."""
+        return (values - self.y) / (self.y if self.relative else self.scale)
+
+    @property
     def error_of_mean(self) -> float:
-        """Validation error of the training rows' mean, relative to `scale`: what a structure has to improve on."""
+        """Validation error of the training rows' mean, relative to `scale`: what a structure has to improve on.
+
+        It is 1 for relative residuals, the error of a constant that is small beside most targets.
+        """
+        if self.relative:
+            return 1.0
         validation = self.y[self.train :] if len(self.y) > self.train else self.y
         return float((validation - self.y[: self.train].mean()).square().mean().sqrt()) / self.scale
 
@@ -147,12 +164,16 @@ class StructureProblem:
     def __init__(self, rows: Rows, structure: Structure) -> None:
         self.rows, self.structure, self.places = rows, structure, structure.places
         outer, y = structure.outer, rows.y[: rows.train]
-        safe = y.clamp_min(REGRESSION.least_target * float(y.square().mean().sqrt())) if outer.positive else y
+        least = 0.0 if rows.relative else REGRESSION.least_target * float(y.square().mean().sqrt())
+        safe = y.clamp_min(least) if outer.positive else y
         self.target = outer.undo(safe)
         self.size = float(self.target.square().mean().sqrt())
         self.target = self.target / self.size
         weight = torch.where(safe == y, outer.slope(safe), torch.zeros_like(y))
-        self.weight = weight.clamp_max(REGRESSION.largest_weight * float(weight.median())) * self.size / rows.scale
+        if rows.relative:
+            self.weight = weight * self.size / y.abs()
+        else:
+            self.weight = weight.clamp_max(REGRESSION.largest_weight * float(weight.median())) * self.size / rows.scale
         self.axes = [rows.axes[i] for _, i in self.places]
         self.bases = [axis.basis[: rows.train] for axis in self.axes]
 
@@ -254,7 +275,7 @@ class StructureProblem:
             least = float(self.structure.outer.undo(self.rows.y.clamp_min(1e-300)).abs().min()) * 1e-3
             if self.structure.outer is not EXPONENTIAL:
                 inner = inner.clamp_min(least)
-        off = (self.structure.outer.apply(inner) - self.rows.y) / self.rows.scale
+        off = self.rows.residuals(self.structure.outer.apply(inner))
         train = float(off[: self.rows.train].square().mean().sqrt())
         rest = off[self.rows.train :]
         return train, float(rest.square().mean().sqrt()) if len(rest) else train

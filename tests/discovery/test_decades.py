@@ -1,0 +1,85 @@
+"""Targets and inputs that run over decades, and formulas that are worse than the mean."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import knotwork as kw
+from knotwork.discovery.choice import choice
+from knotwork.discovery.entries import built, constant_entry, entry_of
+from knotwork.errors import DataError, TrainingError
+from knotwork.expressions import complexity, parse, to_numpy
+
+
+def log_uniform(seed, decades, low=0.0, rows=1000):
+    return 10 ** (low + np.random.default_rng(seed).uniform(0, 1, (rows, len(decades))) * decades)
+
+
+@pytest.mark.parametrize(
+    ("law", "decades", "low"),
+    [
+        ("x_1*x_2/x_3**2", (8, 5, 5), 0),
+        ("6.674e-11*x_1*x_2/x_3**2", (6, 5, 4), 3),
+        ("x_1*(x_2**2 + x_3**2)", (6, 3, 3), 0),
+        ("-sqrt(x_1)*x_2**3", (6, 4), -2),
+    ],
+)
+@pytest.mark.parametrize("seed", range(2))
+def test_a_law_over_decades_is_found_by_relative_errors(seed, law, decades, low):
+    X = log_uniform(seed, decades, low)
+    names = [f"x_{n + 1}" for n in range(len(decades))]
+    truth = parse(law)
+    y = to_numpy(truth, names)(*X.T)
+    found = kw.discover(X, y, progress=False)
+    assert found.settings["loss"] == "relative" and "shares of the target" in str(found)
+    fresh = log_uniform(100 + seed, decades, low)
+    values = to_numpy(found.formula.expression, names)(*fresh.T)
+    exact = to_numpy(truth, names)(*fresh.T)
+    assert np.abs(values / exact - 1).max() < 1e-9
+    assert found.formula.complexity <= complexity(truth)
+
+
+def test_relative_errors_find_the_law_of_small_targets_in_relative_noise():
+    rng = np.random.default_rng(3)
+    X = rng.uniform(0, 10, (600, 1))
+    y = np.exp(-2 * X[:, 0]) * (1 + 0.01 * rng.normal(size=600))
+    found = kw.discover(X, y, names=["t"], loss="relative", progress=False)
+    values = found.formula.numpy()(np.linspace(0, 10, 50))
+    assert np.abs(values / np.exp(-2 * np.linspace(0, 10, 50)) - 1).max() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("y", "chosen"),
+    [
+        (lambda x: x, "mse"),  # zero to one: less than four decades without the smallest
+        (lambda x: 10 ** (5 * x), "relative"),
+        (lambda x: -(10 ** (5 * x)), "relative"),
+        (lambda x: 10 ** (5 * x) - 2, "mse"),  # both signs
+    ],
+)
+def test_the_search_chooses_relative_errors_for_targets_over_decades(y, chosen):
+    x = np.random.default_rng(0).uniform(0.001, 1, (200, 1))
+    assert kw.discover(x, y(x[:, 0]), time_budget=0, progress=False).settings["loss"] == chosen
+
+
+def test_relative_errors_of_zeros_and_unknown_losses_are_refused():
+    x = np.linspace(0, 1, 50)[:, None]
+    with pytest.raises(DataError, match=r"loss='relative' divides errors by the target, but 1 values of y are 0"):
+        kw.discover(x, x[:, 0], loss="relative")
+    with pytest.raises(TrainingError, match=r"loss='huber' is not possible: give one of 'auto', 'mse', 'relative'"):
+        kw.discover(x, x[:, 0], loss="huber")
+
+
+@pytest.mark.parametrize("worse", ["validation", "test"])
+def test_a_formula_that_is_worse_than_the_mean_on_held_out_rows_is_never_chosen(worse):
+    x = np.random.default_rng(0).uniform(-1, 1, 200)
+    rows = kw.Dataset.from_arrays(x[:, None], x, names=["x"], seed=0)
+    part = {"validation": "y_val", "test": "y_test"}[worse]
+    data = replace(rows, **{part: -getattr(rows, part)})
+    constant = constant_entry(data, False)
+    symbolic, spline, formula = built(parse("x"), data)
+    entry = replace(entry_of(formula, symbolic, spline, "", data, False), bits=-1e9)
+    assert choice(constant, [entry], data) is constant
+    good = replace(constant_entry(data, False), shape="another", bits=-1e6)
+    assert choice(constant, [entry, good], data) is good
