@@ -56,7 +56,7 @@ class KAN(NameableNetwork):
         grid_range: fixes the input grids; without it the first fit places them over the data.
         extrapolation: outside its grid a spline continues as a straight line ("linear"), an edge keeps its value at the
             end ("constant"), a spline falls to zero ("zero"), or an error is raised ("error"). Named edges are not
-            changed.
+            changed. With "constant" and "error" hidden layers go on as straight lines: "constant" holds the inputs.
         dtype: float64 by default, since second-order steps need it to reach the accuracy splines allow; a single
             `KANLayer` takes torch's default, as the layers around it do.
         device: where the network is and is fitted, such as "cuda"; None: torch's default, the CPU. Initial values are
@@ -105,7 +105,7 @@ class KAN(NameableNetwork):
         lamb_l1: float = 1.0,
         lamb_entropy: float = 1.0,
         update_grid: bool = True,
-        grid_eps: float = 1.0,
+        grid_eps: float | None = None,
         patience: int | None = None,
         sample_weight: object = None,
         smoothness: float | str | None = "auto",
@@ -142,7 +142,8 @@ class KAN(NameableNetwork):
         """The outputs for rows of any kind, as a NumPy array: (n,) for one output, (n, outputs) for several.
 
         They are those of `model(x)`, without derivatives, and have the same form as those of `Formula.predict` and of
-        the estimators. A KnotworkWarning counts the rows outside the grids, which cover the rows of the fit.
+        the estimators. Where rows lie far outside the grids, which cover the rows of the fit, or many lie outside, a
+        KnotworkWarning counts them. Inputs with long tails are no reason: beyond their grids they are held at the end.
 
         Args:
             X: rows (n, in_features) with the columns of the fit in their order: an array, tensor, data frame, dict of

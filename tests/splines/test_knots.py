@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knotwork.errors import SpecError
-from knotwork.splines import adaptive_knots, grid_range, resample, subdivide, uniform_knots
+from knotwork.splines import adaptive_knots, graded_knots, grid_range, resample, subdivide, uniform_knots
 
 EPS = torch.finfo(torch.float64).eps
 every_dtype = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["f32", "f64"])
@@ -126,6 +126,29 @@ def test_subdividing_twice_equals_subdividing_once():
     knots = random_knots(3, 2)
     twice = subdivide(subdivide(knots, 2, 2), 2, 3)
     assert (twice - subdivide(knots, 2, 6)).abs().max() < 1e-14
+
+
+@every_dtype
+@pytest.mark.parametrize("grid", [1, 2, 3, 5, 20])
+def test_graded_knots_are_even_in_the_logarithm_of_a_log_normal_sample(grid, dtype):
+    scores = torch.special.ndtri((torch.arange(1001, dtype=dtype) + 0.5) / 1001)
+    samples = scores.exp()
+    knots = graded_knots(samples, grid, 3, math.inf)
+    steps = knots[3:-3].log().diff()
+    assert float(steps.max() / steps.min()) < 1.1
+
+
+@every_dtype
+@pytest.mark.parametrize("grid", [1, 2, 3, 5, 20])
+@pytest.mark.parametrize("outlier", [3.0, 1e6, -1e12])
+def test_graded_knots_increase_and_leave_a_long_tail_outside(outlier, grid, dtype):
+    samples = torch.cat([torch.linspace(0, 1, 99, dtype=dtype).repeat(2), torch.tensor([outlier], dtype=dtype)])
+    knots = graded_knots(samples, grid, 3, 2.0)
+    steps = knots[3:-3].diff()
+    assert bool((knots.diff() > 0).all())
+    if grid > 3:
+        assert knots[3] > -2 and knots[-4] < 3
+        assert steps[0] < 2.01 * steps[1] and steps[-1] < 2.01 * steps[-2]
 
 
 @pytest.mark.parametrize("k", [0, 3])

@@ -9,7 +9,7 @@ from knotwork import KAN, Dataset, KnotworkWarning, LevenbergMarquardt, sample
 from knotwork.model import node_ranges
 from knotwork.splines import fit_coefficients, grid_range
 from knotwork.training import TRAINING
-from knotwork.training.grids import adapt_hidden_grids, set_input_grid
+from knotwork.training.grids import adapt_hidden_grids, concentrated, set_input_grid
 
 ONE_START = LevenbergMarquardt(starts=1)
 
@@ -85,6 +85,61 @@ def test_grid_eps_moves_the_knots_towards_the_quantiles():
     quantiles = torch.quantile(x[:, 0], torch.linspace(0, 1, 6, dtype=x.dtype))
     torch.testing.assert_close(knots[1:-1], quantiles[1:-1], atol=1e-12, rtol=0)
     assert knots[0] < quantiles[0] and knots[-1] > quantiles[-1]  # a first grid reaches beyond the rows
+
+
+def test_knots_follow_the_rows_where_tails_are_heavy_unless_the_range_is_known():
+    x = uniform(300, 2)
+    x[:, 1] = torch.exp(8 * x[:, 1])
+    even, known, asked = (KAN([2, 1], seed=0) for _ in range(3))
+    even.fit(table(x), steps=1)
+    known.fit(table(x, ranges=((-1.0, 1.0), (0.0, 3000.0))), steps=1)
+    asked.fit(table(x), steps=1, grid_eps=1.0)
+    ratios = [model.layers[0].knots.diff().amax(1) / model.layers[0].knots.diff().amin(1) for model in (even, known)]
+    assert float(ratios[0][0]) == pytest.approx(1) and float(ratios[0][1]) > 10
+    assert ratios[1].tolist() == pytest.approx([1, 1])
+    assert [model.held.tolist() for model in (even, known, asked)] == [[False, True], [False, False], [False, False]]
+    torch.testing.assert_close(asked.layers[0].knots[0], even.layers[0].knots[0], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("extrapolation", ["zero", "error"])
+def test_grids_reach_over_all_rows_where_curves_do_not_go_on(extrapolation):
+    x = torch.exp(8 * uniform(300, 1))
+    model = KAN([1, 1], seed=0, extrapolation=extrapolation)
+    model.fit(table(x), steps=1)
+    low, high = ends(model)
+    assert low[0] <= x.min() and high[0] >= x.max() and not bool(model.held.any())
+
+
+@pytest.mark.parametrize("share", ["X_train", "X_val"])
+def test_a_huge_value_among_training_or_validation_rows_leaves_the_grid_where_the_others_are(share):
+    data = table(uniform(300, 1), X_val=uniform(50, 1), y_val=uniform(50, 1))
+    getattr(data, share)[7] = 1e6
+    model = KAN([1, 1], seed=0)
+    model.fit(data, steps=1)
+    low, high = ends(model)
+    assert low[0] > -20 and high[0] < 20 and model.held.tolist() == [True]
+
+
+def test_a_new_first_fit_to_other_rows_holds_other_inputs():
+    x = uniform(300, 2)
+    network = KAN([2, 1], seed=0)
+    for long in (0, 1):
+        rows = x.clone()
+        rows[:, long] = torch.exp(8 * rows[:, long])
+        set_input_grid(network, list(zip(rows.amin(0).tolist(), rows.amax(0).tolist(), strict=True)), rows)
+        assert network.held.tolist() == [long == 0, long == 1]
+
+
+@pytest.mark.parametrize("values", [(0, 1, 2, 3, 50), (0, 1, 2, 5, 9, 14, 3000)])
+def test_few_distinct_values_with_a_far_one_are_recognised(values):
+    x = torch.tensor(values, dtype=torch.float64).repeat(40)[:, None]
+    assert concentrated(x) == [0]
+
+
+@pytest.mark.parametrize("values", [(0, 1), (0, 1, 1000), (0, 1, 2, 3), (0, 1, 2, 3, 4, 5, 6)])
+def test_levels_have_even_knots(values):
+    x = torch.tensor(values, dtype=torch.float64).repeat(40)[:, None]
+    assert concentrated(x) == []
 
 
 @pytest.mark.parametrize("optimizer", ["lm", "adam"])

@@ -177,9 +177,10 @@ WRONG = [
     *(
         (
             {"grid_eps": value},
-            f"grid_eps={value!r} is not possible: give a number from 0 (knots at quantiles) to 1 (even knots).",
+            f"grid_eps={value!r} is not possible: give a number from 0 (knots at quantiles) to 1 (even knots), "
+            "or None for knots that follow the rows where tails are heavy.",
         )
-        for value in (-0.1, 1.1, float("nan"), "1", None, True)
+        for value in (-0.1, 1.1, float("nan"), "1", True)
     ),
     *(
         ({"seed": value}, f"seed={value!r} is not possible: give a whole number of 0 or more, such as seed=0.")

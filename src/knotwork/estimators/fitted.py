@@ -25,7 +25,7 @@ from knotwork.formulas import Formula
 from knotwork.kan import KAN
 from knotwork.keywords import check_keywords
 from knotwork.model import is_whole, outputs_of, warn_of_rows_beyond
-from knotwork.training import TRAINING, FitResult
+from knotwork.training import FitResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -184,7 +184,7 @@ class FittedNetwork(BaseEstimator, ABC):
     def _predicted(self, X: Any) -> np.ndarray:
         """The network's outputs (n, K) for X, with a warning of rows that lie well beyond those of the fit."""
         rows = self._rows(X)
-        warn_of_rows_beyond(self.model_, rows, self._names(), TRAINING.grid_beyond_rows / self._n_rows)
+        warn_of_rows_beyond(self.model_, rows, self._names())
         return self._values(rows)
 
     def _values(self, rows: Tensor) -> np.ndarray:

@@ -10,7 +10,7 @@ from knotwork.training.grids import set_input_grid
 
 
 def linear_network(width: Sequence, grid: int, k: int, x: Tensor, seed: int) -> KAN:
-    """A KAN without base functions, with uniform grids over the range of x (n, in) and edges of random slope."""
+    """A KAN without base functions, with grids over the rows x (n, in) and edges of random slope."""
     network = KAN(width, grid, k, base="zero", seed=seed)
     set_input_grid(network, list(zip(x.amin(0).tolist(), x.amax(0).tolist(), strict=True)), x)
     network.fitted.fill_(True)

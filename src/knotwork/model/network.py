@@ -14,6 +14,7 @@ from knotwork.model.layer import KANLayer
 from knotwork.model.spec import NamedEdge, Spec, is_whole, plain
 from knotwork.model.state import WHAT_TO_DO
 from knotwork.notebooks import one_line, table
+from knotwork.splines import grid_range
 
 
 class Layers(nn.ModuleList):
@@ -31,10 +32,13 @@ class KANNetwork(nn.Module):
     """The network that a `Spec` describes: (..., in_features) → (..., outputs), in the dtype of the network.
 
     The sums of a layer are those of its sum nodes first, then the factors of its product nodes, `arity` for each.
-    `fitted` says whether the network was trained before. No sample is ever kept on it.
+    `fitted` says whether the network was trained before. `held` (in,) says which of its inputs are held: the first fit
+    places the grid of an input with long tails where most rows are, and takes values beyond it for its end. No sample
+    is ever kept on the network.
     """
 
     fitted: Tensor
+    held: Tensor
     layers: Layers
 
     @torch.inference_mode(False)  # a network that is built in inference mode could not be trained outside of it
@@ -56,7 +60,7 @@ class KANNetwork(nn.Module):
                 base=spec.base,
                 init=init,
                 grid_range=spec.grid_range or (-1.0, 1.0),
-                extrapolation="linear" if l and spec.extrapolation == "error" else spec.extrapolation,
+                extrapolation="linear" if l and spec.extrapolation in ("error", "constant") else spec.extrapolation,
                 dtype=spec.torch_dtype(),
                 device=device,
                 generator=generator,
@@ -64,6 +68,7 @@ class KANNetwork(nn.Module):
             for l in range(spec.depth)
         )
         self.register_buffer("fitted", torch.tensor(False, device=device))
+        self.register_buffer("held", torch.zeros(spec.nodes(0), dtype=torch.bool, device=device))
         for edge in spec.named:
             constants = torch.tensor([1.0, 0.0, 1.0, 0.0], device=device)
             self.layers[edge.layer].name_edge(edge.source, edge.target, edge.function, constants, edge.trainable)
@@ -104,6 +109,8 @@ class KANNetwork(nn.Module):
             arguments[-1].append(
                 f"this KAN has {len(known)} layers of edges, the values have {len(given)}. {WHAT_TO_DO}"
             )
+        if f"{prefix}fitted" in state_dict:  # values of earlier versions have no held inputs
+            state_dict.setdefault(f"{prefix}held", torch.zeros_like(self.held))
         super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -128,7 +135,21 @@ class KANNetwork(nn.Module):
         x = x.to(own.dtype).to(own.device)
         if not torch.compiler.is_compiling() and x.is_inference() and not torch.is_inference_mode_enabled():
             x = x.clone()  # autograd keeps no tensor of inference mode
-        return x if len(spec.inputs) == spec.in_features else x[..., list(spec.inputs)]
+        x = x if len(spec.inputs) == spec.in_features else x[..., list(spec.inputs)]
+        if torch.compiler.is_compiling() or bool(self.held.any()):
+            low, high = self.input_limits()
+            x = x.clamp(low, high)
+        return x
+
+    def input_limits(self) -> tuple[Tensor, Tensor]:
+        """The least and the greatest value of each input in use, (in,): the ends of its grid if held, else infinite.
+
+        Inputs without splines are not held, since named edges are formulas that hold everywhere.
+        """
+        layer = self.layers[0]
+        low, high = grid_range(layer.knots, layer.k)
+        held = self.held & (layer.mask > 0).any(1)
+        return torch.where(held, low, -torch.inf), torch.where(held, high, torch.inf)
 
     def combine(self, layer: int, sums: Tensor) -> Tensor:
         """The nodes of a layer from its sums, (..., sums) → (..., nodes): product nodes multiply their factors."""

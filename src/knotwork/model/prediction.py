@@ -34,21 +34,21 @@ def outputs_of(network: KANNetwork, rows: Tensor) -> Tensor:
     return torch.cat([network(part.to(device)).cpu() for part in rows.split(MODEL.rows_predicted_at_once)])
 
 
-def warn_of_rows_beyond(
-    network: KANNetwork, rows: Tensor, names: Sequence[str] | None = None, margin: float = 0.0
-) -> None:
+def warn_of_rows_beyond(network: KANNetwork, rows: Tensor, names: Sequence[str] | None = None) -> None:
     """Warn once, with counts, of rows (n, in_features) outside of the grids, which cover the rows of the fit.
 
-    Values beyond a grid by less than `margin`, a share of its length, are no reason to warn. Inputs of which all edges
-    are named or removed have no grid. A network that was never fitted has seen no rows.
+    A few rows that lie a little beyond a grid are no reason to warn, as rows of the same table do (`far_beyond`,
+    `many_beyond`). Inputs of which all edges are named or removed have no grid, and inputs with long tails keep what
+    holds at their ends. A network that was never fitted has seen no rows.
     """
     if not bool(network.fitted):
         return
     beyond, parts = torch.zeros(len(rows), dtype=torch.bool, device=rows.device), []
     for column, low, high in _grids(network):
-        values, room = rows[:, column], margin * (high - low)
-        outside = (values < low - room) | (values > high + room)
-        if bool(outside.any()):
+        values, room = rows[:, column], MODEL.far_beyond * (high - low)
+        outside = (values < low) | (values > high)
+        far = (values < low - room) | (values > high + room)
+        if bool(far.any()) or int(outside.sum()) > max(1, MODEL.many_beyond * len(rows)):
             beyond |= outside
             name = f"x_{column + 1}" if names is None else names[column]
             ends = f"{float(values.min()):.4g} to {float(values.max()):.4g}, grid {low:.4g} to {high:.4g}"
@@ -65,10 +65,10 @@ def warn_of_rows_beyond(
 
 
 def _grids(network: KANNetwork) -> list[tuple[int, float, float]]:
-    """Column, and lowest and highest value of its grid, for each input that leads to a spline."""
+    """Column, and lowest and highest value of its grid, for each input that leads to a spline and is not held."""
     layer = network.layers[0]
     ends = layer.knots[:, [layer.k, -layer.k - 1]].cpu()
     rooms = 4 * torch.finfo(ends.dtype).eps * ends.abs().amax(1)  # for rounding to the type of the network
-    has_splines = (layer.mask > 0).any(1)
-    each = zip(network.structure.inputs, ends.tolist(), rooms.tolist(), has_splines.tolist(), strict=True)
-    return [(column, low - room, high + room) for column, (low, high), room, splines in each if splines]
+    goes_on = (layer.mask > 0).any(1) & ~network.held
+    each = zip(network.structure.inputs, ends.tolist(), rooms.tolist(), goes_on.tolist(), strict=True)
+    return [(column, low - room, high + room) for column, (low, high), room, matters in each if matters]

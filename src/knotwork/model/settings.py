@@ -37,6 +37,14 @@ class ModelSettings:
     """Rows of a prediction that pass through the layers together. Bounds memory; results do not depend on it. Chosen,
     not measured."""
 
+    far_beyond: float = 0.25
+    """Distance beyond a grid, as a share of its length, from which one row is a reason to warn. Chosen: of five parts
+    of a normal column, each predicted from the others, none reaches so far."""
+
+    many_beyond: float = 0.2
+    """Share of the rows beyond the grid of one input, more than one of them, that is a reason to warn, however near
+    they are. Chosen: of rows like those of the fit two in as many lie outside on average."""
+
     columns_listed: int = 5
     """Inputs that a warning of rows beyond those of the fit describes one by one. Chosen, not measured."""
 

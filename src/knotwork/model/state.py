@@ -53,13 +53,16 @@ def fault(spec: Spec, state: Mapping[str, Tensor], kept: bool = True) -> str:
 
     Without `kept` they hold no splines of named edges, as in format 1 of files.
     """
-    dtype, known = spec.torch_dtype(), {"fitted"}
+    dtype, known = spec.torch_dtype(), {"fitted", "held"}
     if spec.grid_range is not None:
         low, high = torch.tensor(spec.grid_range, dtype=dtype, device="cpu")
         if not (low < high and bool((high - low).isfinite())):
             return f"grid_range={spec.grid_range} is no range of numbers of type {dtype}"
     if "fitted" not in state or state["fitted"].shape != () or state["fitted"].dtype != torch.bool:
         return "'fitted' must be one truth value"
+    held = state.get("held")  # earlier versions wrote none
+    if held is not None and (held.shape != (spec.nodes(0),) or held.dtype != torch.bool):
+        return f"'held' must be {spec.nodes(0)} truth values, one for each input"
     for l in range(spec.depth):  # ends at the first layer that is not there, however deep the structure is
         for name, shape in _shapes(spec, l, kept).items():
             found = state.get(f"layers.{l}.{name}")

@@ -35,14 +35,22 @@ def derivatives(network: KANNetwork, x: Tensor, order: int = 2, directions: Tens
         raise SpecError(f"directions {came}: pass a tensor of shape (directions, {spec.in_features}).")
     directions = directions.to(rows)[:, list(spec.inputs)]
     first, *others = network.layers
-    series = combined(network, 1, _from_inputs(first, rows, directions, order))
+    inside = _moves(network, x.to(rows)) if bool(network.held.any()) else None
+    series = combined(network, 1, _from_inputs(first, rows, directions, order, inside))
     for l, layer in enumerate(others, 2):
         series = combined(network, l, _through(layer, series))
     return series[0], *(part.transpose(0, 1) for part in series[1:])
 
 
-def _from_inputs(layer: KANLayer, x: Tensor, directions: Tensor, order: int) -> Series:
-    """Sums of the first layer, whose inputs change along straight lines.
+def _moves(network: KANNetwork, x: Tensor) -> Tensor:
+    """1 where an input of rows x (batch, in_features) is the row's value, 0 where it is held at an end: (batch, in)."""
+    low, high = network.input_limits()
+    values = x[:, list(network.structure.inputs)]
+    return ((values >= low) & (values <= high)).to(values)
+
+
+def _from_inputs(layer: KANLayer, x: Tensor, directions: Tensor, order: int, moves: Tensor | None) -> Series:
+    """Sums of the first layer, whose inputs change along straight lines, where `moves` (batch, in) is 1.
 
     The m-th derivative of Σ_i φ_i(x_i) is Σ_i v_i^m φ_i^(m)(x_i).
     """
@@ -53,9 +61,11 @@ def _from_inputs(layer: KANLayer, x: Tensor, directions: Tensor, order: int) -> 
             moving = v.nonzero().flatten().tolist()
             if len(moving) == 1:
                 i = moving[0]
-                parts.append(layer.sums(x[:, i : i + 1], m, None, i) * v[i] ** m)
+                scale = None if moves is None else moves[:, i : i + 1]
+                parts.append(layer.sums(x[:, i : i + 1], m, scale, i) * v[i] ** m)
             else:
-                parts.append(layer.sums(x, m, (v**m).expand_as(x)))
+                scale = (v**m).expand_as(x)
+                parts.append(layer.sums(x, m, scale if moves is None else scale * moves))
         found.append(torch.stack(parts))
     return found
 

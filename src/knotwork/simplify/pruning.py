@@ -288,4 +288,5 @@ def select(network: Network, selection: Selection, x: Tensor) -> Network:
         new.load_state_dict(state)
         new.freeze_like(old)
     smaller.fitted.copy_(network.fitted)
+    smaller.held.copy_(network.held[nodes[0]])
     return smaller

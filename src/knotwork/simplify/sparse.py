@@ -53,7 +53,7 @@ def fit_sparse(
     loss: str | Loss = "mse",
     lamb_l1: float = 1.0,
     update_grid: bool = True,
-    grid_eps: float = 1.0,
+    grid_eps: float | None = None,
     patience: int | None = None,
     sample_weight: object = None,
     seed: int = 0,

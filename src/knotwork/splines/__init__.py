@@ -4,6 +4,7 @@ from knotwork.splines.curve import evaluate, fit_coefficients
 from knotwork.splines.knots import (
     adaptive_knots,
     extend_knots,
+    graded_knots,
     grid_range,
     resample,
     subdivide,
@@ -17,6 +18,7 @@ __all__ = [
     "evaluate",
     "extend_knots",
     "fit_coefficients",
+    "graded_knots",
     "grid_range",
     "insert_knots",
     "insert_knots_of_fading",

@@ -41,6 +41,34 @@ def adaptive_knots(samples: Tensor, low: Tensor, high: Tensor, grid: int, k: int
     return extend_knots(inner, k)
 
 
+def graded_knots(samples: Tensor, grid: int, k: int, longest: float) -> Tensor:
+    """Knots where those of a normal sample would be even, at quantiles of distinct `samples` (n,): (grid + 2k + 1,).
+
+    For a log-normal sample they are even in its logarithm; of two clusters both get knots. The grid lies in the range
+    of the samples, and its first and last intervals are at most `longest` times as long as their neighbours: splines
+    cannot bend in a short interval between much longer ones.
+    """
+    distinct = samples.unique()  # sorted
+    last = len(distinct) - 1
+    score = torch.special.ndtri(distinct.new_tensor(0.5 / len(distinct)))
+    shares = torch.special.ndtr(torch.linspace(1, -1, grid + 1, dtype=score.dtype, device=score.device) * score)
+    place = (shares * len(distinct) - 0.5).clamp(1, last - 1)  # no inner knot next to one outermost value
+    left = place.floor().long()
+    inner = torch.lerp(distinct[left], distinct[left + 1], place - left)
+    low, high = inner[0], inner[-1] = distinct[0], distinct[-1]
+    if grid > 1:
+        first, final = inner[2] - inner[1], inner[-2] - inner[-3]
+        low, high = torch.maximum(low, inner[1] - longest * first), torch.minimum(high, inner[-2] + longest * final)
+        inner[0], inner[-1] = low, high
+    even = (high - low) / grid
+    distinguishable = 16 * torch.finfo(inner.dtype).eps * inner.abs().max()
+    least = torch.minimum(torch.maximum(1e-6 * even, distinguishable), 0.01 * even)
+    lengths = torch.maximum(inner.diff(), least)
+    inner = torch.cat([low[None], low + lengths.cumsum(0) * ((high - low) / lengths.sum())])
+    inner[-1] = high
+    return extend_knots(inner[None], k)[0]
+
+
 def subdivide(knots: Tensor, k: int, parts: int) -> Tensor:
     """Each of the G intervals divided into `parts` equal intervals, (in, parts * G + 2k + 1).
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from knotwork.model import KANLayer, KANNetwork, Sweep, sweep
-from knotwork.splines import adaptive_knots, grid_range
+from knotwork.splines import adaptive_knots, graded_knots, grid_range
 from knotwork.training.settings import TRAINING
 
 
@@ -24,15 +24,49 @@ def going_on(model: nn.Module) -> Iterator[None]:
             layer.extrapolation = "error"
 
 
-def set_input_grid(network: KANNetwork, ranges: list[tuple[float, float]], x: Tensor, grid_eps: float = 1.0) -> None:
+def set_input_grid(
+    network: KANNetwork, ranges: list[tuple[float, float]], x: Tensor, grid_eps: float | None = None
+) -> None:
     """Place the input knots over `ranges`, one pair for each input in use, blended with quantiles of x by `grid_eps`.
 
-    The curves keep their coefficients and scale with their knots, so that the unit of an input has no effect.
+    None: even knots, but knots where the rows are for inputs whose even grid would be nearly empty (`concentrated`).
+    These grids leave long tails outside; the network holds such inputs at their ends, unless all curves end there. The
+    curves keep their coefficients and scale with their knots, so that the unit of an input has no effect.
     """
-    layer = network.layers[0]
+    network.held.zero_()
+    layer, x = network.layers[0], network.select_inputs(x)
     low, high = (torch.tensor(v, dtype=layer.knots.dtype, device=layer.knots.device) for v in zip(*ranges, strict=True))
     low, high = _widen(low, high)
-    layer.knots = adaptive_knots(network.select_inputs(x), low, high, layer.grid, layer.k, grid_eps)
+    layer.knots = adaptive_knots(x, low, high, layer.grid, layer.k, 1.0 if grid_eps is None else grid_eps)
+    if grid_eps is None and network.structure.extrapolation in ("linear", "constant"):
+        longest, some = TRAINING.longest_end, _some(x)
+        for i in concentrated(x):
+            layer.knots[i] = graded_knots(some[:, i], layer.grid, layer.k, longest)
+            network.held[i] = True
+
+
+def concentrated(x: Tensor) -> list[int]:
+    """The columns of x (n, in) whose values fill only a small share of their range: heavy tails, or distant clusters.
+
+    That share is the length of the shortest intervals, of equally many distinct values each, that hold 90 % of them.
+    """
+    found = []
+    for i, column in enumerate(_some(x).T):
+        distinct = column.unique()  # sorted
+        parts = min(TRAINING.parts_of_column, len(distinct) - 1)
+        if parts < TRAINING.least_parts_of_column:
+            continue
+        ends = torch.linspace(0, len(distinct) - 1, parts + 1, device=x.device).round().long()
+        lengths = distinct[ends].diff().sort().values
+        densest = lengths[: int(TRAINING.densest_values * parts)].sum()
+        if bool(densest < TRAINING.smallest_share_of_range * (x[:, i].max() - x[:, i].min())):
+            found.append(i)
+    return found
+
+
+def _some(x: Tensor) -> Tensor:
+    """Rows of x (n, in), at equal distances, that are enough to see how its columns are distributed."""
+    return x[:: 1 + len(x) // TRAINING.rows_for_quantiles]
 
 
 @torch.no_grad()

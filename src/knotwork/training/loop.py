@@ -49,7 +49,7 @@ def fit(
     lamb_l1: float = 1.0,
     lamb_entropy: float = 1.0,
     update_grid: bool = True,
-    grid_eps: float = 1.0,
+    grid_eps: float | None = None,
     patience: int | None = None,
     sample_weight: object = None,
     smoothness: float | str | None = "auto",
@@ -82,7 +82,9 @@ def fit(
         lamb_entropy: weight of the entropies in it (μ2 of eq. 2.20).
         update_grid: whether grids are placed over the data and hidden grids follow the activations. Smooth fits keep
             their hidden grids; beyond them curves go on as straight lines.
-        grid_eps: 1: even knots; 0: knots at the quantiles of the data; values between blend the two.
+        grid_eps: 1: even knots; 0: knots at the quantiles of the data; values between blend the two. None: even knots,
+            except for inputs with heavy tails or distant clusters, if their range is not known: these get knots where
+            most rows are, and are held at the ends of this grid, so that no curve goes on into the tails.
         patience: end after this number of evaluations of the losses in a row without a lower validation loss.
         sample_weight: how often each training row of a Dataset counts, or each row of a pair (X, y), in the loss and
             in reported errors, (n,). A row of weight 0 is absent. In the penalty all other rows count once.
@@ -282,11 +284,11 @@ def shares(
     return [with_weights(share, known) for share, known in zip(found, (*weights, None), strict=True)]
 
 
-def place_grids(network: KANNetwork, data: Dataset, x: Tensor, grid_eps: float) -> None:
+def place_grids(network: KANNetwork, data: Dataset, x: Tensor, grid_eps: float | None) -> None:
     """Place the first grids, unless grid_range= fixed them, and the hidden grids over the activations on x.
 
     A first grid covers the known range of its input and the training and validation rows. Where no range is known it
-    reaches a little beyond these rows, as other rows will.
+    reaches a little beyond these rows, as other rows will, unless they have long tails (`set_input_grid`).
     """
     if network.spec.grid_range is None:
         seen = torch.cat([x, moved(data.X_val, x.dtype, x.device)])
@@ -297,5 +299,5 @@ def place_grids(network: KANNetwork, data: Dataset, x: Tensor, grid_eps: float) 
         ends = list(zip(low.tolist(), high.tolist(), strict=True))
         known = data.ranges or ends
         both = [(min(ends[i][0], known[i][0]), max(ends[i][1], known[i][1])) for i in network.spec.inputs]
-        set_input_grid(network, both, x, grid_eps)
-    adapt_hidden_grids(network, x, grid_eps)
+        set_input_grid(network, both, seen, 1.0 if grid_eps is None and data.ranges else grid_eps)
+    adapt_hidden_grids(network, x, 1.0 if grid_eps is None else grid_eps)

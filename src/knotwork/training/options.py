@@ -39,7 +39,7 @@ class FitOptions:
     lamb_l1: float = 1.0
     lamb_entropy: float = 1.0
     update_grid: bool = True
-    grid_eps: float = 1.0
+    grid_eps: float | None = None
     patience: int | None = None
     sample_weight: object = None
     seed: int = 0
@@ -75,10 +75,10 @@ def chosen(
         raise TrainingError(
             f"smoothness={smoothness!r} is not possible: give 'auto', a weight from 0 on, or None for no smoothness."
         )
-    if not (is_number(options.grid_eps) and 0 <= options.grid_eps <= 1):
+    if not (options.grid_eps is None or (is_number(options.grid_eps) and 0 <= options.grid_eps <= 1)):
         raise TrainingError(
             f"grid_eps={options.grid_eps!r} is not possible: give a number from 0 (knots at quantiles) to 1 (even "
-            "knots)."
+            "knots), or None for knots that follow the rows where tails are heavy."
         )
     rows = as_dataset(data)
     if options.patience is not None and not len(rows.X_val):

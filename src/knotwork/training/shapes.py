@@ -36,7 +36,7 @@ def fit_shapes(
     lamb_l1: float = 1.0,
     lamb_entropy: float = 1.0,
     update_grid: bool = True,
-    grid_eps: float = 1.0,
+    grid_eps: float | None = None,
     patience: int | None = None,
     sample_weight: object = None,
     seed: int = 0,

@@ -48,7 +48,7 @@ def smooth_fit(task: Task, weight: float | None, straight: bool) -> SmoothEnd:
         return SmoothEnd(stop.after(0), problem.size, float("inf"))
     ended = descend(problem, best, steps=steps, tolerance=EVIDENCE.tolerance)
     best.restore()
-    if task.update_grid and network.spec.extrapolation != "linear":  # values beyond a grid would have no curve
+    if task.update_grid and network.spec.extrapolation == "zero":  # values beyond a grid would have no curve
         adapt_hidden_grids(network, task.x)
     return SmoothEnd(ended, best.known, task.units.scale * best.precision**-0.5)
 
