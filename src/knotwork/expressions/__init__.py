@@ -8,6 +8,7 @@ from knotwork.undisturbed import undisturbed
 with undisturbed():
     import sympy  # noqa: F401
 
+from knotwork.expressions.equal_forms import equal_forms
 from knotwork.expressions.evaluation import constant_value, to_numpy, to_torch
 from knotwork.expressions.exact import solve_exactly
 from knotwork.expressions.mathml import mathml
@@ -24,6 +25,7 @@ __all__ = [
     "compose",
     "constant_value",
     "contains",
+    "equal_forms",
     "float_constants",
     "from_tree",
     "function_names",

@@ -58,6 +58,10 @@ class FormulaSettings:
     # simplification on the training rows
     judged_rows: int = 2000
     """Training rows on which shorter expressions are compared. Chosen, not measured."""
+    rounds_of_forms: int = 4
+    """Identities applied one after the other at most, where each makes a formula shorter. Chosen for time."""
+    longest_form: int = 60
+    """Symbols of a formula up to which identities are tried that take a tenth of a second. Chosen for time."""
     error_growth: float = 1.001
     """Factor by which simplification may increase the error on these rows. Chosen, not measured."""
 

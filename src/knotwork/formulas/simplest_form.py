@@ -15,11 +15,12 @@ from knotwork.training.likelihood import Goal
 
 
 def simplest(expression: Any, data: Dataset) -> Any:
-    """The expression with constants collected and terms combined, where that makes it shorter.
+    """The shortest among forms of the expression: constants collected, terms combined, identities applied.
 
-    The result must have the same values on the training rows, to 1e-9 of their size.
+    Decimals that are whole or simple numbers become these. The result must have the same values on the training rows,
+    to 1e-9 of their size.
     """
-    from knotwork.expressions import algebra, complexity, simplify, simplify_constants
+    from knotwork.expressions import algebra, complexity, equal_forms, simplify, simplify_constants
 
     x = data.X_train[: FORMULAS.judged_rows]
     before = evaluate((expression,), data, x)
@@ -36,8 +37,6 @@ def simplest(expression: Any, data: Dataset) -> Any:
         lambda e: simplify(e, samples, 1e-10),
         lambda e: simplify_constants(e, same, 1e-11),  # factors that have combined to 1
         lambda e: algebra.powdenest(e, force=True),  # valid for positive variables; `same` checks the values
-        algebra.together,
-        algebra.cancel,
         algebra.factor_terms,
     )
     for way in ways:
@@ -47,7 +46,14 @@ def simplest(expression: Any, data: Dataset) -> Any:
                 best = candidate
         except (ExpressionError, algebra.PolynomialError, NotImplementedError):
             continue
-    return best
+    for _ in range(FORMULAS.rounds_of_forms):
+        forms = sorted(equal_forms(best, samples, FORMULAS.longest_form), key=complexity)
+        shorter = next((form for form in forms if complexity(form) < complexity(best) and same(form)), None)
+        if shorter is None:
+            break
+        best = simplify(shorter, samples, 1e-10)
+    whole = simplify_constants(best, same, 1e-11)
+    return whole if complexity(whole) <= complexity(best) else best
 
 
 def simplified_output(expressions: Sequence[Any], data: Dataset, output: int, goal: Goal) -> Any:

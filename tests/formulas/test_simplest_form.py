@@ -1,0 +1,66 @@
+"""Among forms with equal values the shortest is chosen."""
+
+import time
+
+import numpy as np
+import pytest
+
+import knotwork as kw
+from knotwork.expressions import complexity, parse, to_numpy
+from knotwork.formulas import simplest
+
+
+def rows(low, high):
+    X = np.random.default_rng(0).uniform(low, high, (200, 3))
+    return kw.Dataset.from_arrays(X, X[:, 0], names=["x", "y", "z"], seed=0)
+
+
+@pytest.mark.parametrize(
+    ("strange", "plain"),
+    [
+        ("x*(tan(y) + tan(z))*cos(y)*cos(z)", "x*sin(y + z)"),
+        ("x*(sin(y)*sin(z) + cos(y)*cos(z))", "x*cos(y - z)"),
+        ("3*sin(x)**2*y + 3*cos(x)**2*y", "3*y"),
+        ("cosh(x)**2*y - y*sinh(x)**2", "y"),
+        ("tanh((log(x) - log(y))/2)", "(x - y)/(x + y)"),
+        ("tanh(log(x)/2)*z", "z*(x - 1)/(x + 1)"),
+        ("-x**2/(y**2 + 1) + ((x + 1/2)**2 - 1/4)/(y**2 + 1)", "x/(y**2 + 1)"),
+        ("(x + 1)**2 - x**2 - 1", "2*x"),
+        ("1/(1 + 1/y)", "y/(y + 1)"),
+        ("1/(1/x + 1/y)", "x*y/(x + y)"),
+        ("log((sin(x) + 2)*exp(-y))", "log(sin(x) + 2) - y"),
+        ("abs(x + 1) - 1", "x"),
+        ("abs(x - 9) - 9", "-x"),
+        ("2.0*y**2", "2*y**2"),
+    ],
+)
+def test_the_shortest_of_equal_forms_is_chosen(strange, plain):
+    data = rows(0.5, 1.5)
+    found = simplest(parse(strange), data)
+    assert complexity(found) <= complexity(parse(plain))
+    x = data.X_train.numpy().T
+    assert np.allclose(to_numpy(found, ["x", "y", "z"])(*x), to_numpy(parse(plain), ["x", "y", "z"])(*x), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "abs(x - 1) - 1",
+        "x/(x**2 + y)",
+        "sin(x)*cos(y) + z",
+        "exp(y**2 + sin(pi*x))",
+        "log(x) + 2",
+        "tanh(x)*y",
+        "2.1*y**2",
+    ],
+)
+def test_a_formula_without_a_shorter_form_stays_as_it_is(formula):
+    assert simplest(parse(formula), rows(0.5, 1.5)) == parse(formula)
+
+
+@pytest.mark.parametrize("terms", [2, 3, 8])  # shorter than the limit for identities, just below it, far above
+def test_long_formulas_are_simplified_in_bounded_time(terms):
+    long = " + ".join(f"sin({n}.1*x + y)*cos({n}.7*z)/(1 + {n}.3*x*y)" for n in range(1, terms + 1))
+    began = time.process_time()
+    simplest(parse(long), rows(0.5, 1.5))
+    assert time.process_time() - began < 20
