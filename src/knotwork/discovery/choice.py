@@ -18,9 +18,13 @@ def exact(entry: Entry, data: Dataset) -> bool:
 def choice(constant: Entry, others: Sequence[Entry], data: Dataset) -> Entry:
     """The entry of the fewest bits; before the constant one that would have fewer if a formula took half as many.
 
-    A formula that is worse than the constant on validation or test rows is never chosen.
+    A formula that is worse than the constant on validation or test rows is never chosen, and one that has gaps within
+    the ranges of the rows only if it is exact.
     """
-    best = min((entry for entry in others if _as_good(entry, constant)), key=lambda entry: entry.bits, default=constant)
+    possible = [entry for entry in others if not entry.gaps or exact(entry, data)]
+    best = min(
+        (entry for entry in possible if _as_good(entry, constant)), key=lambda entry: entry.bits, default=constant
+    )
     half = best.complexity * math.log2(len(data.y_train) + len(data.y_val)) / 2
     return best if best.bits - half < constant.bits else constant
 

@@ -31,6 +31,8 @@ class Entry:
         symbolic_model: the network with named edges that computes it.
         spline_model: the same network with splines.
         bits: description length of formula and residuals together. The formula with the fewest bits is chosen.
+        gaps: share of the places within the ranges of the rows where the formula is not defined, such as a root of
+            negative numbers; 0 where the rows avoid these places.
     """
 
     complexity: int
@@ -41,6 +43,7 @@ class Entry:
     symbolic_model: KAN | None = field(default=None, repr=False)
     spline_model: KAN | None = field(default=None, repr=False)
     bits: float = float("inf")
+    gaps: float = 0.0
 
 
 @check_keywords
@@ -64,6 +67,7 @@ class Discovery:
         stop: the reason why the search ended, a `StopReason`.
         settings: the arguments of `discover`.
         dependent: inputs that are linear combinations of other inputs, as texts by name: {"c": "a + b"}.
+        undefined: where the formula is not defined within the ranges of the rows, in words; mostly empty.
         failures: number of candidates that were dropped because their calculation failed, by reason.
 
     Example:
@@ -88,6 +92,7 @@ class Discovery:
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
     dependent: Mapping[str, str] = field(default_factory=dict)
     failures: Mapping[str, int] = field(default_factory=dict)
+    undefined: str = ""
 
     @property
     def stop_reason(self) -> str:
@@ -101,6 +106,8 @@ class Discovery:
         if self.dependent:
             equal = [f"{name} = {combination}" for name, combination in self.dependent.items()]
             said["Columns that follow from others"] = "; ".join(equal)
+        if self.undefined:
+            said["Not defined everywhere within the ranges of the rows"] = self.undefined
         if self.settings.get("loss") == "relative":
             said["Errors"] = "shares of the target, so that small targets count as much as large ones"
         if self.failures:

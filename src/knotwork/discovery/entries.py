@@ -8,7 +8,8 @@ import torch
 from knotwork.data import Dataset
 from knotwork.discovery.discovery import Entry
 from knotwork.discovery.settings import DISCOVERY
-from knotwork.discovery.table import rms
+from knotwork.discovery.table import rms, sample_of
+from knotwork.discovery.undefined import gaps_of
 from knotwork.formulas import Formula, measured
 from knotwork.formulas.settings import FORMULAS
 from knotwork.kan import KAN
@@ -48,7 +49,8 @@ def entry_of(formula: Formula, symbolic: KAN, spline: KAN, shape: str, data: Dat
         counted = torch.cat([part / unit for part, unit in zip(residuals, units, strict=True)])
         scale = 1.0 if relative else rms(data)
         bits = description_length(formula, float(counted.square().mean().sqrt()), counted.numel(), scale)
-    return Entry(formula.complexity, error, formula.expression, shape, formula, symbolic, spline, bits)
+    gaps = gaps_of(formula.expression, sample_of(data))
+    return Entry(formula.complexity, error, formula.expression, shape, formula, symbolic, spline, bits, gaps)
 
 
 def description_length(formula: Formula, error: float, rows: int, scale: float) -> float:

@@ -12,7 +12,7 @@ from knotwork.discovery.entries import constant_entry
 from knotwork.discovery.formula_search import formulas_in_columns, formulas_in_groups
 from knotwork.discovery.networks import formulas_of_networks
 from knotwork.discovery.settings import DISCOVERY
-from knotwork.discovery.table import dimensions_of, first_rows, relative_errors, table
+from knotwork.discovery.table import dimensions_of, first_rows, relative_errors, sample_of, table
 from knotwork.discovery.target_scale import (
     all_in_own_unit,
     baseline_in_own_unit,
@@ -20,6 +20,7 @@ from knotwork.discovery.target_scale import (
     target_unit,
 )
 from knotwork.discovery.task import Task, asked_for, check_settings
+from knotwork.discovery.undefined import undefined_within
 from knotwork.kan import KAN
 from knotwork.keywords import check_keywords
 from knotwork.regression import Constraints
@@ -120,6 +121,7 @@ def discover(
     if chosen is entries[0] and not stop.by_caller:
         warn_of_constant(data)
     chosen, front = all_in_own_unit(chosen, front_of(entries), unit, data)
+    undefined = undefined_within(chosen.expression, sample_of(data))
     assert chosen.formula is not None and chosen.symbolic_model is not None and chosen.spline_model is not None
     return Discovery(
         chosen.formula,
@@ -135,6 +137,7 @@ def discover(
         asked_for(task, given=lib is not None or forbid is not None),
         {name: text(combination) for name, combination in dependent.items()},
         dict(task.failures.reasons),
+        "" if undefined is None else undefined.reason,
     )
 
 

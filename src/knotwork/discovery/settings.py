@@ -93,6 +93,16 @@ class DiscoverySettings:
     """Largest number of splines that one product node multiplies. A product of more has values of any size between the
     training rows. Chosen, not measured."""
 
+    places_within: int = 10_000
+    """Places within the ranges of the rows where formulas are tested for being defined. Chosen for time."""
+
+    most_corners: int = 64
+    """Corners of the box of all rows that are tested, too: those of six inputs."""
+
+    surely_avoided: float = 7.0
+    """Rows that a part of the box should hold, were they spread like their columns. If it holds none, rows avoid it:
+    by chance in one table of 1,000."""
+
     largest_target: float = 1e100
     """Largest target that is fitted in its own unit; larger ones, and smaller ones than one over it, are scaled.
     Squares and their sums then stay between 1e-308 and 1e308."""

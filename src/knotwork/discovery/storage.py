@@ -38,6 +38,7 @@ def write(found: Discovery, path: str | Path) -> None:
         "settings": dict(found.settings),
         "dependent": dict(found.dependent),
         "failures": dict(found.failures),
+        "undefined": found.undefined,
         "symbolic_model": _model(found.symbolic_model),
         "spline_model": _model(found.spline_model),
         "baseline": {**_fit(found.baseline), "model": _model(found.baseline.model)},
@@ -90,6 +91,7 @@ def _discovery(content: dict[str, Any]) -> Discovery:
         content["settings"],
         content["dependent"],
         content["failures"],
+        content["undefined"],
     )
 
 

@@ -8,6 +8,7 @@ from knotwork.undisturbed import undisturbed
 with undisturbed():
     import sympy  # noqa: F401
 
+from knotwork.expressions.domain import conditions
 from knotwork.expressions.equal_forms import equal_forms
 from knotwork.expressions.evaluation import constant_value, to_numpy, to_torch
 from knotwork.expressions.exact import solve_exactly
@@ -23,6 +24,7 @@ __all__ = [
     "FUNCTIONS",
     "complexity",
     "compose",
+    "conditions",
     "constant_value",
     "contains",
     "equal_forms",
