@@ -4,6 +4,7 @@ from knotwork.model.checkpoint import read, restore, save
 from knotwork.model.differentiable_network import DifferentiableNetwork
 from knotwork.model.jacobian import (
     FreeParameters,
+    LayerSweep,
     Residuals,
     Sweep,
     gradient,
@@ -14,6 +15,7 @@ from knotwork.model.jacobian import (
     rows_at_once,
     sweep,
     vjp,
+    vjp_of_edges,
 )
 from knotwork.model.layer import KANLayer
 from knotwork.model.mlp import MLP
@@ -38,6 +40,7 @@ __all__ = [
     "FreeParameters",
     "KANLayer",
     "KANNetwork",
+    "LayerSweep",
     "LayerTrace",
     "ModuleParameters",
     "NamedEdge",
@@ -65,6 +68,7 @@ __all__ = [
     "tensors_of",
     "trace",
     "vjp",
+    "vjp_of_edges",
     "warn_of_rows_beyond",
     "why_not_by_rows",
     "why_not_together",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,13 +36,22 @@ class LayerSweep:
     slopes: Tensor
     sums: Tensor
 
+    @property
+    def known(self) -> tuple[Tensor, Tensor] | None:
+        """Basis and base functions, as `KANLayer.edges` takes them; None where they were not kept."""
+        return (self.splines, self.base) if self.splines.shape[-1] else None
+
 
 @dataclass(frozen=True)
 class Sweep:
-    """The values that a forward pass keeps for a backward pass, layer by layer, and the outputs (batch, out)."""
+    """The values that a forward pass keeps for a backward pass, layer by layer, and the outputs (batch, out).
+
+    A pass that is not `whole` kept only the values of nodes.
+    """
 
     layers: tuple[LayerSweep, ...]
     outputs: Tensor
+    whole: bool = True
 
 
 @torch.no_grad()
@@ -85,7 +94,7 @@ def sweep(network: KANNetwork, x: Tensor, known: Sweep | None = None, values_onl
                 slopes[:, source, target] += a * c * function.slope(u)
         seen.append(LayerSweep(values, splines, base, slopes, sums))
         values = network.combine(l + 1, sums)
-    return Sweep(tuple(seen), values)
+    return Sweep(tuple(seen), values, not values_only)
 
 
 @torch.no_grad()
@@ -232,6 +241,27 @@ def vjp(network: KANNetwork, seen: Sweep, by_outputs: Tensor, free: FreeParamete
         gradients.append((coefficients, base_weights, affine))
         if l:
             sensitivity = sensitivity @ saw.slopes.transpose(1, 2)
+    return free.gather(gradients[::-1])
+
+
+@torch.no_grad()
+def vjp_of_edges(network: KANNetwork, seen: Sweep, by_edges: Sequence[Tensor], free: FreeParameters) -> Tensor:
+    """The gradient (P,) of a function of all edges from its derivatives by them, (batch, in, sums) for each layer."""
+    sensitivity = torch.zeros_like(seen.outputs).unsqueeze(1)
+    gradients: list[tuple[Tensor, Tensor, Tensor]] = []
+    for l in reversed(range(len(seen.layers))):
+        saw, layer = seen.layers[l], network.layers[l]
+        by_edge = by_edges[l] + _to_sums(network, l + 1, saw.sums, sensitivity)
+        coefficients, base_weights = torch.zeros_like(layer.coefficients), torch.zeros_like(layer.base_weights)
+        if saw.known:
+            coefficients = torch.einsum("nib,nio->ibo", saw.splines, by_edge)
+            base_weights = torch.einsum("ni,nio->io", saw.base, by_edge)
+        affine = torch.zeros_like(layer.affine)
+        for n, (i, j, name, _) in enumerate(layer.named):
+            affine[n] = by_edge[:, i, j] @ _affine_columns(name, layer.affine[n], saw.inputs[:, i])
+        gradients.append((coefficients, base_weights, affine))
+        if l:
+            sensitivity = (by_edge * saw.slopes).sum(2).unsqueeze(1)
     return free.gather(gradients[::-1])
 
 

@@ -185,14 +185,17 @@ class KANLayer(TensorsInUse):
             return self.coefficients, self.base_weights
         return self.coefficients * self.mask.unsqueeze(1), self.base_weights * self.mask
 
-    def edges(self, x: Tensor) -> Tensor:
-        """The value of every edge, zero where it was removed: (batch, in) → (batch, in, out)."""
-        if self.has_splines() and self.grid > MODEL.most_intervals_of_bases:
+    def edges(self, x: Tensor, known: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """The value of every edge, zero where it was removed: (batch, in) → (batch, in, out).
+
+        `known` are the basis functions (batch, in, basis) and the base functions (batch, in) at x, if they are known.
+        """
+        if self.has_splines() and known is None and self.grid > MODEL.most_intervals_of_bases:
             values = torch.stack([self._edges_of(i, x) for i in range(self.in_features)], dim=1) * self.mask
         elif self.has_splines():
-            splines = basis(x, self.knots, self.k, 0, self.extrapolation)
+            splines, base = known or (basis(x, self.knots, self.k, 0, self.extrapolation), self.base_values(x))
             values = torch.einsum("nib,ibo->nio", splines, self.coefficients)
-            values = (values + self.base_values(x).unsqueeze(-1) * self.base_weights) * self.mask
+            values = (values + base.unsqueeze(-1) * self.base_weights) * self.mask
         else:
             values = x.new_zeros(*x.shape, self.out_features)
         if not self.named:

@@ -246,12 +246,13 @@ class NetworkProblem(Problem):
 
     def _evaluate(self, known: Sweep | None = None) -> tuple[float, Sweep | None]:
         """The loss, and its forward pass where all rows fit in one chunk."""
-        network, x, free = self.network, self.x, self.free
+        network, x, free, penalty = self.network, self.x, self.free, self.penalty
         compiled = free.compiled() is not None  # then the normal equations need no sweep
-        if not compiled and len(x) > rows_at_once(free):
-            return objective_value(network, x, self.y, self.penalty, self.likelihood), None
-        seen = sweep(network, x, known, values_only=compiled)
-        return _objective(network, seen.outputs, x, self.y, self.penalty, self.likelihood), seen
+        few = len(x) <= rows_at_once(free)
+        if not (compiled or few):
+            return objective_value(network, x, self.y, penalty, self.likelihood), None
+        seen = sweep(network, x, known, values_only=compiled and not (penalty and few))
+        return _objective(network, seen.outputs, x, self.y, penalty, self.likelihood, seen), seen
 
 
 def objective_value(
@@ -264,10 +265,19 @@ def objective_value(
 
 @torch.no_grad()
 def _objective(
-    network: KANNetwork, outputs: Tensor, x: Tensor, y: Tensor, penalty: Penalty | None, likelihood: Goal
+    network: KANNetwork,
+    outputs: Tensor,
+    x: Tensor,
+    y: Tensor,
+    penalty: Penalty | None,
+    likelihood: Goal,
+    seen: Sweep | None = None,
 ) -> float:
     loss = likelihood.scale(y) * float(likelihood.values(outputs, y).sum())
-    return loss + float(penalty.value(network, x)) if penalty else loss
+    if not penalty:
+        return loss
+    whole = seen is not None and seen.whole
+    return loss + (penalty.value_in(network, seen) if whole else float(penalty.value(network, x)))
 
 
 def half_derivatives(
@@ -297,6 +307,6 @@ def half_derivatives(
         slope = gradient(network, x, lambda outputs, rows: likelihood.residuals(outputs, y[rows]), free)
     matrix, slope = matrix.mul_(half), slope.mul_(half)
     if penalty:
-        curvature, by_parameter = penalty.quadratic(network, few, free)
+        curvature, by_parameter = penalty.quadratic(network, few, free, seen)
         matrix, slope = matrix + curvature / 2, slope + by_parameter / 2
     return matrix, slope

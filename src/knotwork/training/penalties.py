@@ -5,8 +5,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from knotwork.kernels import basis
-from knotwork.model import FreeParameters, KANNetwork, LayerTrace, trace
+from knotwork.model import (
+    FreeParameters,
+    KANLayer,
+    KANNetwork,
+    LayerSweep,
+    LayerTrace,
+    Sweep,
+    sweep,
+    trace,
+    vjp_of_edges,
+)
 
 
 def edge_norms(layer: LayerTrace) -> Tensor:
@@ -50,42 +59,73 @@ class Penalty:
             gradient = _gradient(value, network, free)
         return value.detach(), gradient
 
-    def quadratic(self, network: KANNetwork, x: Tensor, free: FreeParameters) -> tuple[Tensor, Tensor]:
+    @torch.no_grad()
+    def value_in(self, network: KANNetwork, seen: Sweep) -> float:
+        """The penalty in a whole forward pass."""
+        return float(self.of_norms([edges.abs().mean(0) for edges in edges_in(network, seen)]))
+
+    @torch.no_grad()
+    def quadratic(
+        self, network: KANNetwork, x: Tensor, free: FreeParameters, seen: Sweep | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Curvature (P, P) and gradient (P,) of the penalty, for second-order steps.
 
         The gradient is exact. The curvature replaces each |φ(x)| by the parabola that touches it from above at the
-        present value (iteratively reweighted least squares), edge by edge, so it is never negative.
+        present value (iteratively reweighted least squares), edge by edge, so it is never negative. `seen` is a forward
+        pass over x, if there is one.
         """
-        with torch.enable_grad():
-            layers = trace(network, x).layers
-            norms = [edge_norms(layer) for layer in layers]
-            value = self.of_norms(norms)
-            seen_norms = [norm.detach().requires_grad_() for norm in norms]  # norms of fixed edges have no graph
-            by_norm = torch.autograd.grad(self.of_norms(seen_norms), seen_norms)
-            gradient = _gradient(value, network, free)
+        seen = seen if seen is not None and seen.whole else sweep(network, x)
+        edges = edges_in(network, seen)
+        sizes = [values.abs() for values in edges]
+        by_norm = self._by_norms([size.mean(0) for size in sizes])
+        by_edges = [by * values.sign() / len(x) for by, values in zip(by_norm, edges, strict=True)]
         curvature = x.new_zeros(free.size + 1, free.size + 1)  # the last row and column collect fixed entries
         at = 0
-        for l, layer in enumerate(network.layers):
-            seen, n_free = layers[l], len(free.coefficients[l])
-            edges, size = layer.mask.numel(), layer.coefficients.shape[1]
-            if n_free or len(free.base_weights[l]):
-                design = basis(seen.inputs.detach(), layer.knots, layer.k, 0, layer.extrapolation)
-                design = torch.cat([design, layer.base_values(seen.inputs.detach()).unsqueeze(-1)], dim=-1)
-                sizes = seen.edges.detach().abs()
-                slack = 0.01 * sizes.mean(0) + 1e-6 * sizes[:, layer.mask > 0].mean() + 1e-300
-                weights = by_norm[l].clamp_min(0) / len(x) / (sizes + slack)
-                blocks = torch.einsum("nia,nio,nib->ioab", design, weights, design).flatten(0, 1)
-                # Places of an edge's coefficients and base weight among the free parameters.
-                place = torch.full((edges * (size + 1),), free.size, device=x.device)
-                place[free.coefficients[l]] = torch.arange(at, at + n_free, device=x.device)
-                place[edges * size + free.base_weights[l]] = (
-                    at + n_free + torch.arange(len(free.base_weights[l]), device=x.device)
-                )
-                splines = place[: edges * size].view(layer.in_features, size, -1).transpose(1, 2).flatten(0, 1)
-                places = torch.cat([splines, place[edges * size :, None]], 1)
-                curvature[places[:, :, None], places[:, None, :]] = blocks
-            at += n_free + len(free.base_weights[l]) + 4 * len(free.named[l])
-        return curvature[:-1, :-1], gradient
+        for l, (layer, saw) in enumerate(zip(network.layers, seen.layers, strict=True)):
+            n_free = len(free.coefficients[l]), len(free.base_weights[l])
+            if any(n_free):
+                slack = 0.01 * sizes[l].mean(0) + 1e-6 * sizes[l][:, layer.mask > 0].mean() + 1e-300
+                weights = by_norm[l].clamp_min(0) / len(x) / (sizes[l] + slack)
+                places = _places(layer, free, l, at)
+                curvature[places[:, :, None], places[:, None, :]] = _blocks(saw, weights)
+            at += sum(n_free) + 4 * len(free.named[l])
+        return curvature[:-1, :-1], vjp_of_edges(network, seen, by_edges, free)
+
+    def _by_norms(self, norms: list[Tensor]) -> tuple[Tensor, ...]:
+        """The derivatives of the penalty by the norms of the edges, one tensor for each layer."""
+        with torch.enable_grad():
+            norms = [norm.requires_grad_() for norm in norms]
+            return torch.autograd.grad(self.of_norms(norms), norms)
+
+
+def edges_in(network: KANNetwork, seen: Sweep) -> list[Tensor]:
+    """The values of every edge in a whole forward pass: (batch, in, sums) for each layer."""
+    return [layer.edges(saw.inputs, saw.known) for layer, saw in zip(network.layers, seen.layers, strict=True)]
+
+
+def _blocks(saw: LayerSweep, weights: Tensor) -> Tensor:
+    """Σ_n w_n b_n b_nᵀ for every edge, with b its basis functions and its base: (edges, basis + 1, basis + 1).
+
+    The weights are (batch, in, sums).
+    """
+    design = torch.cat([saw.splines, saw.base.unsqueeze(-1)], dim=-1).permute(1, 2, 0).contiguous()
+    weighed = design.unsqueeze(1) * weights.permute(1, 2, 0).unsqueeze(2)  # (in, sums, basis + 1, batch)
+    blocks = weighed.flatten(1, 2) @ design.transpose(1, 2)
+    return blocks.unflatten(1, weighed.shape[1:3]).flatten(0, 1)
+
+
+def _places(layer: KANLayer, free: FreeParameters, l: int, at: int) -> Tensor:
+    """Places of each edge's coefficients and base weight among the free parameters: (edges, basis + 1).
+
+    Those of layer l begin at `at`. What is not free has the place after the last parameter.
+    """
+    edges, size = layer.mask.numel(), layer.coefficients.shape[1]
+    n_free, device = len(free.coefficients[l]), layer.mask.device
+    place = torch.full((edges * (size + 1),), free.size, device=device)
+    place[free.coefficients[l]] = torch.arange(at, at + n_free, device=device)
+    place[edges * size + free.base_weights[l]] = at + n_free + torch.arange(len(free.base_weights[l]), device=device)
+    splines = place[: edges * size].view(layer.in_features, size, -1).transpose(1, 2).flatten(0, 1)
+    return torch.cat([splines, place[edges * size :, None]], 1)
 
 
 def _gradient(value: Tensor, network: KANNetwork, free: FreeParameters) -> Tensor:
