@@ -279,6 +279,14 @@ def test_a_problem_may_restart_before_the_loop_ends():
 
 def test_reasons_say_whether_the_result_can_be_improved():
     converged = {reason.name for reason in StopReason if reason.converged}
-    assert converged == {"CONVERGED", "ROUNDING", "NO_STEP", "NOTHING_TO_TRAIN", "EXACT", "RANDOM_RESIDUAL"}
+    assert converged == {
+        "CONVERGED",
+        "ROUNDING",
+        "NO_STEP",
+        "CONSTANT",
+        "NOTHING_TO_TRAIN",
+        "EXACT",
+        "RANDOM_RESIDUAL",
+    }
     assert {reason for reason in StopReason if reason.by_caller} == {StopReason.INTERRUPTED, StopReason.CALLBACK}
     assert all(reason.value for reason in StopReason)

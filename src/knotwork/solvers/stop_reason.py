@@ -17,6 +17,7 @@ class StopReason(Enum):
     INTERRUPTED = "interrupted; the best state so far was kept"
     CALLBACK = "stopped by the callback"
     NOT_FINITE = "the objective is NaN or infinite"
+    CONSTANT = "the targets are constant, so that no step is needed"
     NOTHING_TO_TRAIN = "there is no parameter to train"
     NO_BETTER_THAN_MEAN = "the error is that of predicting the mean, or above it"
     UNSOLVED = "an equation or a condition is not met, or the error is large"
@@ -40,6 +41,7 @@ _CONVERGED = frozenset(
     {
         StopReason.CONVERGED,
         StopReason.ROUNDING,
+        StopReason.CONSTANT,
         StopReason.NO_STEP,
         StopReason.NOTHING_TO_TRAIN,
         StopReason.EXACT,

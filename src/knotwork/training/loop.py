@@ -14,6 +14,7 @@ from knotwork.keywords import explained_keywords
 from knotwork.model import KANNetwork, evaluating
 from knotwork.solvers import Ended, StopReason
 from knotwork.training.callbacks import Callback, Reporter, reporting
+from knotwork.training.constant_targets import fit_constants
 from knotwork.training.fit_result import FitResult, state_of
 from knotwork.training.grids import adapt_hidden_grids, going_on, set_input_grid
 from knotwork.training.likelihood import CrossEntropy
@@ -63,7 +64,7 @@ def fit(
     A KAN that was never fitted gets its input grids placed over the data first, unless it was built with grid_range=.
     A KAN is fitted to targets with mean 0 and standard deviation 1, and gives the targets in their own unit afterwards.
     The fit ends in the state with the lowest objective on the training rows, or with the lowest validation loss where
-    `patience` is given; it is never worse than the state before.
+    `patience` is given; it is never worse than the state before. A fit of a KAN to constant targets takes no step.
 
     Args:
         model: a KAN, or any torch module that maps (n, inputs) to (n, outputs). Errors are those of evaluation mode.
@@ -178,7 +179,8 @@ def fit_with(
             task = Task(model, data, *train, units, own, objective, watch, generator, steps, options.update_grid)
             task = replace(task, journal=journal)
             try:
-                ended = optimizer.minimise(prepared(task, options, optimizer.name, as_it_was))
+                task = prepared(task, options, optimizer.name, as_it_was)
+                ended = fit_constants(task) or optimizer.minimise(task)
             except KeyboardInterrupt:
                 ended = Ended(watch.taken, StopReason.INTERRUPTED, StopReason.INTERRUPTED.value)
             watch.restore_best()

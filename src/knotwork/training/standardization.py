@@ -25,10 +25,12 @@ class Standardization:
     Attributes:
         shift: (K,), the mean of each column.
         scale: the root mean square of all targets about these means; 1 for constants.
+        constant: whether the targets of each column differ by rounding errors only.
     """
 
     shift: Tensor
     scale: float
+    constant: bool = False
 
     @classmethod
     def of(cls, y: Tensor, weights: Tensor | None = None) -> Standardization:
@@ -39,13 +41,15 @@ class Standardization:
         y = y.to(torch.float64)
         size = float(y.abs().max()) if y.numel() else 0.0
         if size == 0:
-            return cls(y.new_zeros(y.shape[1]), 1.0)
+            return cls(y.new_zeros(y.shape[1]), 1.0, len(y) > 0)
         share = y.new_full((len(y),), 1 / len(y)) if weights is None else weights.to(y) / weights.sum()
         relative = y / size
         mean = share @ relative
         deviation = float((share @ (relative - mean).square()).mean().sqrt())
         constant = deviation <= len(y) ** 0.5 * torch.finfo(y.dtype).eps
-        return cls(mean * size, 1.0 if constant else deviation * size)
+        counted = y if weights is None else y[weights.to(y.device) > 0]
+        equal = (counted == counted[0]).all(0)
+        return cls(torch.where(equal, counted[0], mean * size), 1.0 if constant else deviation * size, constant)
 
     @classmethod
     def none(cls, outputs: int) -> Standardization:
@@ -56,7 +60,9 @@ class Standardization:
         """The same with no shift where an output of the network has no edge that adds a constant everywhere."""
         carried = [carrier is not None for carrier in _carriers(network)]
         return Standardization(
-            torch.where(torch.tensor(carried, device="cpu"), self.shift, torch.zeros_like(self.shift)), self.scale
+            torch.where(torch.tensor(carried, device="cpu"), self.shift, torch.zeros_like(self.shift)),
+            self.scale,
+            self.constant,
         )
 
     def changes(self, model: nn.Module) -> TypeGuard[KANNetwork]:

@@ -146,7 +146,7 @@ class Watch:
         is above on its training rows is replaced by the mean where the last layer of the network can give it.
         """
         goal = self.objective.likelihood
-        if goal is None or ended.reason.by_caller:
+        if goal is None or ended.reason.by_caller or ended.reason is StopReason.CONSTANT:
             return ended
         poor, constant = [], goal.spread(self.rows[1])  # 0 for constant targets, which a constant describes
         if constant > 0 and not self._loss(*self.rows) < TRAINING.better_than_mean * constant:
@@ -155,14 +155,14 @@ class Watch:
                 self._try_mean()
         if constant > 0 and self.squared and len(self.validation_rows[0]) >= TRAINING.rows_to_judge:
             x, y = self.validation_rows
-            if not self._loss(x, y) < float(self.objective.of(self._mean().expand(len(y), -1), y)):
+            if not self._loss(x, y) < float(self.objective.of(self.mean().expand(len(y), -1), y)):
                 poor.append("validation")
         if poor and ended.converged:
             sentence = f"the error on {' and '.join(poor)} rows is that of the best constant, or above it"
             return Ended(ended.steps, StopReason.NO_BETTER_THAN_MEAN, sentence)
         return ended
 
-    def _mean(self) -> Tensor:
+    def mean(self) -> Tensor:
         """The mean of the training targets, (K,)."""
         y = self.rows[1]
         return (y[:, -1] @ y[:, :-1]) / y[:, -1].sum() if self.objective.weighted else y.mean(0)
