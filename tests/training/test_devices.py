@@ -39,7 +39,9 @@ def test_a_fit_takes_place_on_the_device_of_the_network(settings, dtype):
     assert result.optimizer == expected.optimizer
     # other kernels round sums in another order; steps of float32 and searches along lines multiply that
     if dtype == torch.float64 and result.optimizer != "lbfgs":
-        assert result.train_rmse == pytest.approx(expected.train_rmse, rel=1e-6)
+        # the corners of |φ| multiply it, too: first values that differ by 1e-15 end up to 5e-6 apart.
+        close = 1e-4 if "lamb" in settings else 1e-6
+        assert result.train_rmse == pytest.approx(expected.train_rmse, rel=close)
 
 
 VERBS = {

@@ -276,8 +276,9 @@ def _objective(
     loss = likelihood.scale(y) * float(likelihood.values(outputs, y).sum())
     if not penalty:
         return loss
-    whole = seen is not None and seen.whole
-    return loss + (penalty.value_in(network, seen) if whole else float(penalty.value(network, x)))
+    if seen is not None and seen.whole:
+        return loss + penalty.value_in(network, seen)
+    return loss + float(penalty.value(network, x))
 
 
 def half_derivatives(
