@@ -19,6 +19,7 @@ FRONT_DOOR = "__init__"  # it re-exports every folder except the command line
 ROOMS = {
     "errors": 0,
     "files": 0,
+    "sizes": 0,
     "undisturbed": 0,
     "journal": 1,
     "keywords": 1,

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from knotwork.estimators.large_tables import adam
-from knotwork.estimators.linear_start import linear_network, rescale_outputs
+from knotwork.estimators.linear_start import linear_network
 from knotwork.model import FreeParameters
 from knotwork.model.settings import ModelSettings
 from knotwork.solvers import Ended, Stop, StopReason
@@ -18,6 +18,7 @@ from knotwork.training.evidence_steps import derivatives, gauss_newton
 from knotwork.training.likelihood import Bernoulli, Categorical, Normal
 from knotwork.training.roughness import Roughness
 from knotwork.training.rows import Rows
+from knotwork.training.standardization import rescale_outputs
 
 
 def targets_for(likelihood, n, generator):
@@ -205,5 +206,5 @@ def test_rescaling_outputs_is_exact_also_far_outside_the_grid(hidden):
     x = torch.cat([rows.x, 100 * rows.x])
     before = network(x)
     scale, shift = torch.tensor([2.0, -3.0], dtype=torch.float64), torch.tensor([0.5, 1e3], dtype=torch.float64)
-    rescale_outputs(network, scale, shift)
+    rescale_outputs(network, scale, shift=shift)
     torch.testing.assert_close(network(x), scale * before + shift)

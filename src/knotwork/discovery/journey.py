@@ -13,14 +13,9 @@ from knotwork.discovery.formula_search import formulas_in_columns, formulas_in_g
 from knotwork.discovery.networks import formulas_of_networks
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import dimensions_of, first_rows, relative_errors, sample_of, table
-from knotwork.discovery.target_scale import (
-    all_in_own_unit,
-    baseline_in_own_unit,
-    in_unit,
-    target_unit,
-)
 from knotwork.discovery.task import Task, asked_for, check_settings
 from knotwork.discovery.undefined import undefined_within
+from knotwork.discovery.units import Units
 from knotwork.kan import KAN
 from knotwork.keywords import check_keywords
 from knotwork.regression import Constraints
@@ -100,18 +95,18 @@ def discover(
     data = table(X, y, names, units, seed)
     constraints = Constraints.of(lib, forbid, linear, data.input_names)
     dimensions = None if units is False else dimensions_of(data, given=bool(units))
-    unit = target_unit(data)
+    own = Units.of(data)
     with reporting(progress, callback) as reporter:
         inputs, dependent = of_independent_columns(data)
         task = Task(
-            in_unit(data, unit),
+            own.rows(data),
             constraints,
-            dimensions,
+            own.dimensions(dimensions),
             seed,
             began,
             time_budget,
             reporter,
-            unit,
+            own,
             inputs,
             dependent,
             relative_errors(data, loss),
@@ -120,7 +115,7 @@ def discover(
     chosen = choice(entries[0], entries[1:], task.data)
     if chosen is entries[0] and not stop.by_caller:
         warn_of_constant(data)
-    chosen, front = all_in_own_unit(chosen, front_of(entries), unit, data)
+    chosen, front = own.entries(chosen, front_of(entries), data)
     undefined = undefined_within(chosen.expression, sample_of(data))
     assert chosen.formula is not None and chosen.symbolic_model is not None and chosen.spline_model is not None
     return Discovery(
@@ -129,7 +124,7 @@ def discover(
         chosen.symbolic_model,
         chosen.spline_model,
         chosen.shape,
-        baseline_in_own_unit(baseline, unit),
+        own.baseline(baseline, data),
         importance,
         data,
         time.perf_counter() - began,

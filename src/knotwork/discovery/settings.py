@@ -103,6 +103,12 @@ class DiscoverySettings:
     """Rows that a part of the box should hold, were they spread like their columns. If it holds none, rows avoid it:
     by chance in one table of 1,000."""
 
+    largest_input: float = 1e4
+    """Largest input that is explained in its own unit; larger ones, and smaller ones than one over it, are scaled.
+    Constants of refits differ too much otherwise, at 1e12 for example. Chosen, not measured."""
+    decades_of_units: int = 6
+    """Inputs are scaled by powers of ten that are multiples of this one, so that inputs of about the same size, whose
+    sums and differences may matter, have the same unit. Chosen, not measured."""
     largest_target: float = 1e100
     """Largest target that is fitted in its own unit; larger ones, and smaller ones than one over it, are scaled.
     Squares and their sums then stay between 1e-308 and 1e308."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from knotwork.data import Dataset, seeded
 from knotwork.discovery.discovery import Entry
 from knotwork.discovery.settings import DISCOVERY
-from knotwork.discovery.target_scale import shown_in_own_unit
+from knotwork.discovery.units import Units
 from knotwork.errors import TrainingError
 from knotwork.formulas.dimensions import Dimensions
 from knotwork.regression import Constraints, Failures
@@ -24,8 +24,8 @@ class Task:
     """The data, and what every search needs to know.
 
     The search `began` at this time, and may take `time_budget` seconds, or as long as it needs.
-    Times are those of `time.perf_counter`. `unit` is the unit of the target in which `data` hold it. `inputs` are the
-    numbers of the inputs without the `dependent` ones, the linear combinations of others. With `relative`, errors are
+    Times are those of `time.perf_counter`. `own` are the units of the columns of `data`. `inputs` are the numbers of
+    the inputs without the `dependent` ones, the linear combinations of others. With `relative`, errors are
     shares of the targets. `failures` counts the candidates whose calculation failed.
     """
 
@@ -36,7 +36,7 @@ class Task:
     began: float
     time_budget: float | None
     reporter: Reporter
-    unit: float = 1.0
+    own: Units
     inputs: tuple[int, ...] = ()
     dependent: Mapping[str, Any] = field(default_factory=dict)
     relative: bool = False
@@ -60,8 +60,8 @@ class Task:
         return StopReason.CALLBACK if self.reporter.stopped else StopReason.INTERRUPTED
 
     def show(self, front: tuple[Entry, ...]) -> Stop | None:
-        """Report the front of formulas so far, for the target in its own unit; a `Stop` if a callback asks to stop."""
-        return self.reporter.front(shown_in_own_unit(front, self.unit))
+        """Report the front of formulas so far, for columns in their own units; a `Stop` if a callback asks to stop."""
+        return self.reporter.front(self.own.shown(front))
 
 
 class Found(NamedTuple):

@@ -8,6 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from knotwork.drawing.figure import BLUE, GREY, INK, Sheet, closing_fonts, label, plain_axes, rounded_down, typeset
 from knotwork.errors import DataError
+from knotwork.sizes import deviation, root_mean_square
 
 CROWD = 2000  # number of points above which their density is drawn
 DENSITY = LinearSegmentedColormap.from_list("density", [to_rgba(BLUE, 0.15), to_rgba(BLUE, 1.0)])  # for any background
@@ -67,8 +68,8 @@ def _column(values: object, argument: str) -> np.ndarray:
 
 
 def _summary(true: np.ndarray, predicted: np.ndarray) -> str:
-    error = np.mean((predicted - true) ** 2)
-    variance = np.var(true)
-    explained = rounded_down(1 - error / variance) if variance > 0 else None
+    error = float(root_mean_square(torch.from_numpy(predicted - true)))
+    spread = float(deviation(torch.from_numpy(true)))
+    explained = rounded_down(1 - error / spread * (error / spread)) if spread > 0 else None
     r2 = f"$r^2$ = {explained}" if explained else "$r^2$ undefined: the true values are all equal"
-    return f"{r2}\nRMSE = {np.sqrt(error):.3g}"
+    return f"{r2}\nRMSE = {error:.3g}"

@@ -22,17 +22,19 @@ from knotwork.estimators.checks import check_settings, numeric, refused
 from knotwork.estimators.fitted import FittedNetwork, unique
 from knotwork.estimators.importance import effects
 from knotwork.estimators.large_tables import adam
-from knotwork.estimators.linear_start import linear_network, rescale_outputs
+from knotwork.estimators.linear_start import linear_network
 from knotwork.estimators.planning import planned
 from knotwork.estimators.settings import ESTIMATORS
 from knotwork.kan import KAN
 from knotwork.keywords import check_keywords
+from knotwork.sizes import root_mean_square
 from knotwork.solvers import Ended
 from knotwork.training import Callback, FitResult, Reporter, reporting, threads_for
 from knotwork.training.evidence_steps import gauss_newton
 from knotwork.training.objective import Objective
 from knotwork.training.roughness import Roughness
 from knotwork.training.rows import Rows
+from knotwork.training.standardization import rescale_outputs
 from knotwork.training.watch import Watch
 
 if TYPE_CHECKING:
@@ -129,9 +131,9 @@ class KANEstimator(FittedNetwork):
                 watch.restore_best()
             with torch.no_grad():
                 objective = float(rows.loss(rows.outputs(network))) / rows.total
-                rescale_outputs(network, (scale > 0).to(scale), torch.zeros_like(scale))
+                rescale_outputs(network, (scale > 0).to(scale))
                 moved = effects(network, self._respond, rows, generator)
-                rescale_outputs(network, scale, scale * rows.offset + center)
+                rescale_outputs(network, scale, shift=scale * rows.offset + center)
                 answers = [self._respond(network(part.x)) for part in (rows, validation)]
                 truths = [part.targets * scale + center for part in (rows, validation)]
             most = ESTIMATORS.rows_kept
@@ -217,4 +219,4 @@ def _watch(network: KAN, rows: Rows, validation: Rows, patience: int | None, rep
 
 
 def _rmse(answers: Tensor, truth: Tensor) -> float | None:
-    return float((answers - truth).square().mean().sqrt()) if len(truth) else None
+    return float(root_mean_square(answers - truth)) if len(truth) else None

@@ -1,4 +1,4 @@
-"""The network before a smooth fit, whose edges are straight lines, and its outputs in the units of the targets."""
+"""The network before a smooth fit, whose edges are straight lines."""
 
 from collections.abc import Sequence
 
@@ -22,14 +22,3 @@ def linear_network(width: Sequence, grid: int, k: int, x: Tensor, seed: int) -> 
             slopes = torch.randn(layer.in_features, 1, layer.out_features, generator=generator, dtype=torch.float64)
             layer.coefficients.copy_(slopes / layer.in_features**0.5 * line[:, None])
     return network
-
-
-@torch.no_grad()
-def rescale_outputs(network: KAN, scale: Tensor, shift: Tensor) -> None:
-    """Replace the outputs by scale·outputs + shift, in place.
-
-    The basis functions sum to one, so adding a constant to all coefficients of an edge adds it to the edge.
-    """
-    layer = network.layers[-1]
-    layer.coefficients.mul_(scale)
-    layer.coefficients.add_(shift / layer.in_features)

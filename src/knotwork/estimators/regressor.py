@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from sklearn.base import MultiOutputMixin, RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils import check_array
 from torch import Tensor
 
 from knotwork.data import tensor_of
@@ -20,6 +22,7 @@ from knotwork.estimators.checks import numeric
 from knotwork.estimators.settings import ESTIMATORS
 from knotwork.formulas import Formula
 from knotwork.keywords import check_keywords
+from knotwork.sizes import power_of_two
 from knotwork.training import Callback
 from knotwork.training.likelihood import Normal
 from knotwork.training.rows import Rows, counted
@@ -144,7 +147,9 @@ class KANRegressor(RegressorMixin, MultiOutputMixin, KANEstimator):
             sample_weight: How often each row counts, (n,). Default 1.
         """
         weights = None if sample_weight is None else tensor_of(sample_weight, "sample_weight").numpy()
-        return super().score(X, numeric(y, "y")[0], weights)
+        truth = check_array(numeric(y, "y")[0], ensure_2d=False, dtype="float64", input_name="y")
+        unit = power_of_two(torch.from_numpy(truth), 0).numpy()[0]  # squares of very large numbers stay finite
+        return float(r2_score(truth / unit, self.predict(X) / unit, sample_weight=weights))
 
     def formula(self, X: Any = None, y: Any = None, lib: Iterable[str] | None = None) -> Formula:
         """The network as a formula of the columns: a `Formula` with its distance from the network (`gap`).

@@ -10,6 +10,7 @@ from knotwork.errors import ExpressionError
 from knotwork.formulas.goals import targets_of
 from knotwork.formulas.settings import FORMULAS
 from knotwork.formulas.values import evaluate, original_units
+from knotwork.sizes import root_mean_square
 from knotwork.training.levenberg_marquardt import NORMAL
 from knotwork.training.likelihood import Goal
 
@@ -24,10 +25,10 @@ def simplest(expression: Any, data: Dataset) -> Any:
 
     x = data.X_train[: FORMULAS.judged_rows]
     before = evaluate((expression,), data, x)
-    allowed = 1e-9 * float(before.square().mean().sqrt())
+    allowed = 1e-9 * float(root_mean_square(before))
 
     def same(candidate: Any) -> bool:
-        return float((evaluate((candidate,), data, x) - before).square().mean().sqrt()) <= allowed
+        return float(root_mean_square(evaluate((candidate,), data, x) - before)) <= allowed
 
     samples = {
         name: column.double().numpy() for name, column in zip(data.input_names, original_units(data, x).T, strict=True)
@@ -70,12 +71,12 @@ def simplified_output(expressions: Sequence[Any], data: Dataset, output: int, go
     def error(candidate: Any) -> float:
         values = evaluate((candidate,), data, x)
         if goal is NORMAL:
-            return float((values - y).square().mean().sqrt())
+            return float(root_mean_square(values - y))
         values = torch.cat([others[:, :output], values, others[:, output + 1 :]], dim=1)
         return goal.scale(y) * float(goal.values(values, y).sum())
 
     before = error(expression)
-    rounding = 1e-9 * float(y.square().mean().sqrt())
+    rounding = 1e-9 * float(root_mean_square(y))
     if not error(shorter) <= FORMULAS.error_growth * before + rounding:
         shorter = expression
     allowed = FORMULAS.error_growth * error(shorter) + rounding

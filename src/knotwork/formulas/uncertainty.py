@@ -15,6 +15,7 @@ from knotwork.errors import SpecError
 from knotwork.formulas.agreement import Agreement
 from knotwork.formulas.constants import Sample, Template, values_and_slopes
 from knotwork.formulas.settings import FORMULAS
+from knotwork.sizes import root_mean_square
 from knotwork.training.likelihood import Goal
 
 KINDS = ("prediction", "confidence")
@@ -150,7 +151,7 @@ class Uncertainty:
 
     def errors(self) -> list[float]:
         """The standard error of each constant; infinite where the rows do not determine it."""
-        return torch.where(self._open(), torch.inf, self.deviation * self.factor.norm(dim=0)).tolist()
+        return torch.where(self._open(), torch.inf, self.deviation * _norms(self.factor)).tolist()
 
     def _open(self) -> Tensor:
         if self.degrees <= 0:
@@ -231,13 +232,18 @@ def _inverse_root(jacobian: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
     factorᵀ·factor is the inverse in the directions that the rows determine.
     """
-    norms = jacobian.norm(dim=0)
+    norms = _norms(jacobian)
     scale = torch.where(norms > 0, norms, 1.0)
     # the triangular matrix has the same singular values and right vectors
     _, singular, right = torch.linalg.svd(torch.linalg.qr(jacobian / scale, "r").R)
     singular = torch.cat([singular, singular.new_zeros(jacobian.shape[1] - len(singular))])
     seen = singular > FORMULAS.unseen_direction * singular.amax() if len(singular) else singular > 0
     return right[seen] / singular[seen, None] / scale, right[~seen], scale
+
+
+def _norms(matrix: Tensor) -> Tensor:
+    """The length of each column of (n, P), also where squares of its entries are no numbers."""
+    return root_mean_square(matrix, 0) * math.sqrt(len(matrix)) if len(matrix) else matrix.new_zeros(matrix.shape[1])
 
 
 def _slopes(template: Template, sample: Sample) -> tuple[Tensor, Tensor]:

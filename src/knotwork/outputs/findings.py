@@ -12,6 +12,7 @@ from knotwork.data import Dataset
 from knotwork.formulas import Candidate
 from knotwork.model import KANNetwork, trace
 from knotwork.simplify import attribute
+from knotwork.sizes import deviation, root_mean_square
 from knotwork.symbolic import suggest_symbolic
 
 Edge = tuple[int, int, int]
@@ -93,9 +94,9 @@ def columns(data: Dataset) -> list[Column]:
     ):
         for n, name in enumerate(names):
             v = values[:, n].double()
-            low, high, mean, deviation = (float(f) for f in (v.min(), v.max(), v.mean(), v.std(correction=0)))
+            low, high, mean, spread = (float(f) for f in (v.min(), v.max(), v.mean(), deviation(v)))
             constant = bool((training[:, n] == training[0, n]).all())
-            found.append(Column(name, data.units.get(name, ""), role, low, high, mean, deviation, constant))
+            found.append(Column(name, data.units.get(name, ""), role, low, high, mean, spread, constant))
     return found
 
 
@@ -151,9 +152,10 @@ def _class_numbers(y: Tensor) -> Tensor:
 
 def score(predicted: Tensor, true: Tensor) -> Score:
     """RMSE and r² of predictions (n,); NaN where they are not finite."""
-    error = float((predicted - true).double().square().mean())
-    variance = float(true.double().var(correction=0))
-    return Score(error**0.5, 1 - error / variance if variance > 0 else float("nan"))
+    error = float(root_mean_square((predicted - true).double()))
+    spread = float(deviation(true.double()))
+    share = error / spread if spread > 0 else float("nan")
+    return Score(error, 1 - share * share)  # the power of a large number raises
 
 
 def curves(

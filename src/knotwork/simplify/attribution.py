@@ -10,6 +10,7 @@ from knotwork.errors import SpecError
 from knotwork.keywords import check_keywords
 from knotwork.model import KANNetwork, trace
 from knotwork.notebooks import one_line, table
+from knotwork.sizes import deviation
 from knotwork.training import edge_norms
 
 METHODS = ("propagated", "paper")
@@ -97,9 +98,9 @@ def attribute(network: KANNetwork, x: Tensor, method: str = "propagated") -> Sco
         for l in reversed(range(len(seen.layers))):
             layer = seen.layers[l]
             rounding = torch.finfo(layer.edges.dtype).eps
-            spread = layer.edges.std(0, correction=0)
+            spread = deviation(layer.edges, 0)
             spread = torch.where(spread > 10 * rounding * layer.edges.abs().amax(0), spread, torch.zeros_like(spread))
-            total = layer.sums.std(0, correction=0)
+            total = deviation(layer.sums, 0)
             varies = total > 100 * rounding * spread.sum(0)  # False where edges are constant or cancel each other
             share = torch.where(varies, spread / total, torch.zeros_like(spread))
             edges.insert(0, share * _nodes_to_factors(network, l + 1, nodes[0]))

@@ -10,17 +10,18 @@ from torch import Tensor
 
 from knotwork.data import Dataset, as_dataset, input_rows
 from knotwork.errors import SpecError
-from knotwork.formulas.candidates import Candidate, Candidates, candidates, unit_of
+from knotwork.formulas.candidates import Candidate, Candidates, candidates
 from knotwork.formulas.goals import goal_of, targets_of
 from knotwork.functions import NamedFunction, named_function
 from knotwork.functions import select as select_functions
 from knotwork.model import KANNetwork, Trace, trace
+from knotwork.sizes import deviation, root_mean_square
 from knotwork.splines import grid_range
 from knotwork.symbolic.settings import SYMBOLIC
+from knotwork.symbolic.units import Units
 from knotwork.training import levenberg_marquardt, threads_for
 from knotwork.training.levenberg_marquardt import NORMAL
 from knotwork.training.likelihood import Goal
-from knotwork.training.standardization import multiply_outputs
 
 Network = TypeVar("Network", bound=KANNetwork)
 Edge = tuple[int, int, int]
@@ -125,9 +126,11 @@ def fix_symbolic(
                 f"the values that enter edge {edge}, {float(x.min()):.4g} to {float(x.max()):.4g}; choose "
                 "other constants."
             )
-        error = (c * record.value(a * x + b) + d - y).square().mean()
-        variance = (y - y.mean()).square().mean()
-        fit = Candidate(record.name, (a, b, c, d), float(1 - error / variance), float(error) ** 0.5, record.cost)
+        error = float(root_mean_square(c * record.value(a * x + b) + d - y))
+        spread = float(deviation(y))
+        share = error / spread if spread else float("nan")
+        r2 = 1 - share * share  # the power of a large number raises
+        fit = Candidate(record.name, (a, b, c, d), r2, error, record.cost)
     network.layers[layer].name_edge(
         source, target, record.name, torch.tensor(fit.constants, dtype=torch.float64, device="cpu"), trainable
     )
@@ -176,13 +179,24 @@ def auto_symbolic(
     """
     data, goal = as_dataset(data), goal_of(loss)
     with threads_for(len(data.X_train) * network.parameters_in_use()):
-        start, unit = network.copy(), unit_of(data.y_train) if goal is NORMAL else 1.0
-        if unit == 1:
+        start, units = network.copy(), Units.of(data, network, goal)
+        if not units.change(network):
             return _named(start, data, select_functions(lib), r2_threshold, goal)
-        multiply_outputs(start, 1.0, unit)
-        named = _named(start, replace(data, y_train=data.y_train / unit), select_functions(lib), r2_threshold, goal)
-        multiply_outputs(named, unit, 1.0)
+        carriers = units.enter(start)
+        named = _named(start, units.rows(data), select_functions(lib), r2_threshold, goal)
+        units.leave(named, carriers)
+        _keep_fixed(named, network)
         return named
+
+
+@torch.no_grad()
+def _keep_fixed(named: KANNetwork, before: KANNetwork) -> None:
+    """Give constants that do not train the values they had, to the bit."""
+    for edge in before.spec.named:
+        if not edge.trainable:
+            old, new = (one.layers[edge.layer] for one in (before, named))
+            places = [one.named_at(edge.source, edge.target) for one in (old, new)]
+            new.affine[places[1]] = old.affine[places[0]]
 
 
 def _named(network: Network, data: Dataset, functions: list[NamedFunction], r2_threshold: float, goal: Goal) -> Network:

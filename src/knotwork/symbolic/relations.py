@@ -14,6 +14,7 @@ from knotwork.formulas.measuring import logit_names
 from knotwork.keywords import check_keywords
 from knotwork.model import KANNetwork, is_whole
 from knotwork.notebooks import one_line, table
+from knotwork.sizes import deviation, power_of_two, root_mean_square
 from knotwork.symbolic.settings import SYMBOLIC
 
 KINDS = ("shift", "scale")
@@ -224,14 +225,16 @@ class _Probe:
         self.dtype = x.dtype
         self.here = (x if self.scaling is None else self.scaling.undo(x)).double()
         self.there = self.here.roll(1, 0)  # the rows that values are taken from
+        self.unit = 1.0
+        self.unit = power_of_two(self.ask(self.here))  # products of outputs stay numbers
         self.values = self.ask(self.here)
-        self.spread = float(self.values.std(correction=0)) or 1.0
+        self.spread = float(deviation(self.values)) or 1.0
 
     @torch.no_grad()
     def ask(self, raw: Tensor) -> Tensor:
-        """The output (n,) at rows in original units."""
+        """The output (n,), in units of `unit`, at rows in original units."""
         x = raw if self.scaling is None else self.scaling.apply(raw)
-        return self.network(x.to(self.dtype))[:, self.output].double()
+        return self.network(x.to(self.dtype))[:, self.output].cpu().double() / self.unit
 
     def error(self) -> float:
         """The network's root mean squared error over the standard deviation; NaN for logits of several classes."""
@@ -240,7 +243,8 @@ class _Probe:
             return math.nan
         x, y = (data.X_val, data.y_val) if len(data.X_val) else (data.X_train, data.y_train)
         with torch.no_grad():
-            return _size(self.network(x)[:, self.output] - y[:, self.output]) / self.spread
+            outputs = self.network(x)[:, self.output].cpu()
+            return _size((outputs - y[:, self.output]) / self.unit) / self.spread
 
     def moved(self, columns: Mapping[int, Tensor]) -> Tensor:
         """The output where some columns are replaced."""
@@ -275,7 +279,7 @@ class _Probe:
         if signs is not None:
             columns = columns.abs().clamp_min(1e-9 * columns.abs().amax(0)).log()
         (x, y), there = columns.unbind(1), columns[:, 0].roll(1, 0)
-        unit = float(x.std(correction=0) / y.std(correction=0))
+        unit = float(deviation(x) / deviation(y))
         low, high = y.min(), y.max()
 
         def off(sign: int, log: float) -> float:
@@ -305,4 +309,4 @@ class _Probe:
 
 
 def _size(values: Tensor) -> float:
-    return float(values.square().mean().sqrt())
+    return float(root_mean_square(values))

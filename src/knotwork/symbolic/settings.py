@@ -19,6 +19,13 @@ class SymbolicSettings:
     rounding: float = 1e-10
     """Residuals, relative to rms(y), at which a formula counts as exact: below are rounding errors of refits."""
 
+    usual_exponent: int = 10
+    """Inputs whose half range is within 2 to plus or minus this power, about a thousand, are used in their own unit.
+    Refits lose half of their digits at about a million; chosen, not measured."""
+    far: float = 1000.0
+    """Ratio of a middle to the half range above which values are taken relative to their middle. A slope and an offset
+    are then hard to tell apart in refits; chosen, not measured."""
+
     # relations between inputs
     relation_threshold: float = 0.05
     """Share of the standard deviation of the output below which a relation holds, unless the call says otherwise.

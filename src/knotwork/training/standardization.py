@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeGuard
@@ -58,7 +58,7 @@ class Standardization:
 
     def possible_for(self, network: KANNetwork) -> Standardization:
         """The same with no shift where an output of the network has no edge that adds a constant everywhere."""
-        carried = [carrier is not None for carrier in _carriers(network)]
+        carried = [carrier is not None for carrier in carriers_of(network)]
         return Standardization(
             torch.where(torch.tensor(carried, device="cpu"), self.shift, torch.zeros_like(self.shift)),
             self.scale,
@@ -179,9 +179,40 @@ def _convert(model: nn.Module, dtype: torch.dtype) -> None:
     model._apply(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
 
 
-def multiply_outputs(network: KANNetwork, numerator: float, denominator: float) -> None:
-    """Multiply the outputs of a network by a ratio, in place."""
+@torch.no_grad()
+def rescale_outputs(
+    network: KANNetwork,
+    numerator: float | Tensor,
+    denominator: float = 1.0,
+    shift: Tensor | None = None,
+    carriers: Sequence[int | None] | None = None,
+) -> None:
+    """Replace the outputs by numerator/denominator·outputs + shift, in place; numerators (K,) and shifts (K,).
+
+    Shifts are added to the edges from `carriers` (K,), by default those that `carriers_of` says. The splines that named
+    edges had change with them.
+    """
+    layer = network.layers[-1]
     _multiply(network, numerator, denominator)
+    factor = torch.as_tensor(numerator, device=layer.knots.device).expand(sum(network.structure.width[-1]))
+    for n, (_, target, _, _) in enumerate(layer.named):
+        output = _output_of(network, target)
+        if output is not None:
+            layer.kept[n] = layer.kept[n] * factor[output] / denominator
+    if shift is not None:
+        _add(network, shift, carriers, kept=True)
+
+
+@torch.no_grad()
+def rescale_inputs(network: KANNetwork, unit: Tensor, zero: Tensor) -> None:
+    """Make a network of x one of unit·x + zero, both (in,) for all columns, in place: the outputs stay the same."""
+    layer, places = network.layers[0], list(network.structure.inputs)
+    unit, zero = unit[places].double(), zero[places].double()
+    layer.knots.copy_(layer.knots.cpu().double() * unit[:, None] + zero[:, None])
+    for n, (source, *_) in enumerate(layer.named):
+        a, b = layer.affine[n, :2].tolist()
+        a = a / float(unit[source])
+        layer.affine[n, 0], layer.affine[n, 1] = a, b - a * float(zero[source])
 
 
 def _fixed_constants(model: nn.Module) -> list[tuple[int, Tensor]]:
@@ -193,10 +224,10 @@ def _fixed_constants(model: nn.Module) -> list[tuple[int, Tensor]]:
 
 
 @torch.no_grad()
-def _multiply(network: KANNetwork, numerator: float, denominator: float) -> None:
+def _multiply(network: KANNetwork, numerator: float | Tensor, denominator: float) -> None:
     """Multiply all outputs by a ratio: every edge into a sum, and every edge into the first factor of a product.
 
-    A ratio, since the reciprocal of a very small scale would be infinite.
+    A ratio, since the reciprocal of a very small scale would be infinite. Numerators (K,) are those of the outputs.
     """
     layer, structure = network.layers[-1], network.structure
     n_sums, _ = structure.width[-1]
@@ -204,30 +235,43 @@ def _multiply(network: KANNetwork, numerator: float, denominator: float) -> None
     layer.coefficients[:, :, columns] = layer.coefficients[:, :, columns] * numerator / denominator
     layer.base_weights[:, columns] = layer.base_weights[:, columns] * numerator / denominator
     for n, (_, target, _, _) in enumerate(layer.named):
-        if target in columns:
-            layer.affine[n, 2:] = layer.affine[n, 2:] * numerator / denominator
+        output = _output_of(network, target)
+        if output is not None:
+            own = numerator[output] if isinstance(numerator, Tensor) else numerator
+            layer.affine[n, 2:] = layer.affine[n, 2:] * own / denominator
+
+
+def _output_of(network: KANNetwork, target: int) -> int | None:
+    """The output that grows with a sum of the last layer: its own, or that of the product whose first factor it is."""
+    structure = network.structure
+    n_sums, _ = structure.width[-1]
+    place, rest = divmod(target - n_sums, structure.arity)
+    return target if target < n_sums else None if rest else n_sums + place
 
 
 @torch.no_grad()
-def _add(network: KANNetwork, shift: Tensor) -> None:
-    """Add constants (K,) to the outputs, each to the edge that carries it (`_carriers`)."""
+def _add(network: KANNetwork, shift: Tensor, carriers: Sequence[int | None] | None = None, kept: bool = False) -> None:
+    """Add constants (K,) to the outputs, each to the edge that carries it, and to the spline that this edge had."""
     layer = network.layers[-1]
     splines: list[tuple[int, int, float]] = []
-    for target, (carrier, value) in enumerate(zip(_carriers(network), shift.tolist(), strict=True)):
-        if carrier is None or not value:
+    carriers = carriers_of(network) if carriers is None else carriers
+    for target, (source, value) in enumerate(zip(carriers, shift.tolist(), strict=True)):
+        if source is None or not value:
             continue
-        source, named = carrier
+        named = layer.named_at(source, target)
         if named is None:
             splines.append((source, target, value))
         else:
             layer.affine[named, 3] += value
+            if kept:
+                layer.kept[named, :-1] += value
     if splines:
         sources, targets, values = (list(part) for part in zip(*splines, strict=True))
         layer.coefficients[sources, :, targets] += layer.coefficients.new_tensor(values).unsqueeze(1)
 
 
-def _carriers(network: KANNetwork) -> list[tuple[int, int | None] | None]:
-    """For each output the edge that a constant is added to: its source, and its number if it is named.
+def carriers_of(network: KANNetwork) -> list[int | None]:
+    """For each output the source of the edge that a constant is added to.
 
     It is the spline that varies most, so that an edge without influence stays zero; B-splines sum to one. Without
     splines it is a named edge with free constants. A product has no such edge, nor has a spline that ends at its grid.
@@ -237,12 +281,12 @@ def _carriers(network: KANNetwork) -> list[tuple[int, int | None] | None]:
     curves = layer.coefficients.detach()
     spans = torch.where(is_spline, curves.amax(1) - curves.amin(1), -1.0)
     varies_most, some = spans.argmax(0).tolist(), (is_spline.any(0) & (network.structure.extrapolation != "zero"))
-    free = {target: (source, n) for n, (source, target, _, trains) in reversed([*enumerate(layer.named)]) if trains}
+    free = {target: source for source, target, _, trains in reversed(layer.named) if trains}
     for target in range(sum(network.structure.width[-1])):
         if target >= n_sums:
             found.append(None)
         elif bool(some[target]):
-            found.append((varies_most[target], None))
+            found.append(varies_most[target])
         else:
             found.append(None if bool(is_spline[:, target].any()) else free.get(target))
     return found

@@ -1,0 +1,128 @@
+"""Columns of any size: very large and very small ones are explained in other units, and shown in their own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from knotwork.data import Dataset, Scaling
+from knotwork.discovery.discovery import Entry
+from knotwork.discovery.entries import built
+from knotwork.discovery.settings import DISCOVERY
+from knotwork.errors import DataError
+from knotwork.formulas import simplest
+from knotwork.formulas.dimensions import Dimensions
+from knotwork.kan import KAN
+from knotwork.training import FitResult
+from knotwork.training.standardization import rescale_inputs, rescale_outputs
+
+
+@dataclass(frozen=True)
+class Units:
+    """The unit of the target, and those of the inputs that need one, by name: powers of ten."""
+
+    target: float
+    inputs: Mapping[str, float]
+
+    @classmethod
+    def of(cls, data: Dataset) -> Units:
+        """The units in which numbers have usual sizes; inputs of about the same size get the same unit.
+
+        DataError for inputs whose squares no number holds, in which no formula could be written.
+        """
+        x = data.X_train if data.scaling is None else data.scaling.undo(data.X_train)
+        inputs = {}
+        for name, size in zip(data.input_names, x.abs().amax(0).tolist(), strict=True):
+            if size and not 1 / DISCOVERY.largest_target <= size <= DISCOVERY.largest_target:
+                raise DataError(
+                    f"'{name}' has values up to {size:.3g}, whose powers no number holds: use another unit, in which "
+                    "they are near 1."
+                )
+            if size and not 1 / DISCOVERY.largest_input <= size <= DISCOVERY.largest_input:
+                decades = DISCOVERY.decades_of_units
+                inputs[name] = 10.0 ** (decades * round(math.log10(size) / decades))
+        size, target = float(data.y_train.abs().max()), 1.0
+        if size and not 1 / DISCOVERY.largest_target <= size <= DISCOVERY.largest_target:
+            target = 10.0 ** math.floor(math.log10(size))
+        return cls(target, inputs)
+
+    @property
+    def usual(self) -> bool:
+        """Whether all columns keep their own unit."""
+        return self.target == 1 and not self.inputs
+
+    def rows(self, data: Dataset) -> Dataset:
+        """The data in these units."""
+        if self.usual:
+            return data
+        unit = [self.inputs.get(name, 1.0) for name in data.input_names]
+        parts = ("train", "val", "test")
+        changed: dict[str, Any] = {f"y_{part}": getattr(data, f"y_{part}") / self.target for part in parts}
+        if data.scaling is None:
+            size = data.X_train.new_tensor(unit)
+            changed |= {f"X_{part}": getattr(data, f"X_{part}") / size for part in parts}
+            if data.ranges is not None:
+                pairs = zip(data.ranges, unit, strict=True)
+                changed["ranges"] = tuple((low / one, high / one) for (low, high), one in pairs)
+        else:
+            center, scale = (
+                tuple(value / one for value, one in zip(values, unit, strict=True))
+                for values in (data.scaling.center, data.scaling.scale)
+            )
+            changed["scaling"] = Scaling(center, scale)
+        return replace(data, **changed)
+
+    def dimensions(self, own: Dimensions | None) -> Dimensions | None:
+        """The dimensions of the columns, whose factors are those of these units."""
+        if own is None or self.usual:
+            return own
+        inputs = {
+            name: replace(unit, factor=unit.factor * self.inputs.get(name, 1.0)) for name, unit in own.inputs.items()
+        }
+        return Dimensions(inputs, replace(own.target, factor=own.target.factor * self.target))
+
+    def shown(self, front: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        """The front of a running search, for columns in their own units."""
+        if self.usual:
+            return front
+        return tuple(
+            replace(one, error=self.target * one.error, expression=self._own(one.expression), formula=None)
+            for one in front
+        )
+
+    def entries(self, chosen: Entry, front: tuple[Entry, ...], data: Dataset) -> tuple[Entry, tuple[Entry, ...]]:
+        """The chosen entry and the front for columns in their own units; the chosen one stays the same entry."""
+        if self.usual:
+            return chosen, front
+        own = self._entry(chosen, data)
+        return own, tuple(own if one is chosen else self._entry(one, data) for one in front)
+
+    def baseline(self, result: FitResult, data: Dataset) -> FitResult:
+        """The fit of a network whose outputs are sums of splines, for columns in their own units."""
+        if self.usual:
+            return result
+        assert isinstance(result.model, KAN)
+        model = result.model.copy()
+        rescale_outputs(model, self.target)
+        if data.scaling is None:
+            unit = torch.tensor([self.inputs.get(name, 1.0) for name in data.input_names], dtype=torch.float64)
+            rescale_inputs(model, unit, torch.zeros_like(unit))
+        errors = {name: getattr(result, name) for name in ("train_rmse", "val_rmse", "test_rmse")}
+        errors = {name: None if error is None else self.target * error for name, error in errors.items()}
+        return replace(result, model=model, objective=self.target * self.target * result.objective, **errors)
+
+    def _entry(self, entry: Entry, data: Dataset) -> Entry:
+        expression, error = simplest(self._own(entry.expression), data), self.target * entry.error
+        symbolic, spline, formula = built(expression, data)
+        return Entry(formula.complexity, error, expression, entry.shape, formula, symbolic, spline, entry.bits)
+
+    def _own(self, expression: Any) -> Any:
+        """An expression of columns in their own units."""
+        from knotwork.expressions import number, symbol
+
+        own = {symbol(name): symbol(name) * number(1 / unit) for name, unit in self.inputs.items()}
+        return number(self.target) * expression.xreplace(own) if self.target != 1 else expression.xreplace(own)
