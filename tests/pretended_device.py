@@ -19,8 +19,9 @@ class PretendedDevice(TorchFunctionMode):
     say where, tensors of one and more entries do not meet those of the other device, and NumPy reads none of them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, creations: bool = True) -> None:
         super().__init__()
+        self.creations = creations  # whether those without device= are refused; False: they are on the CPU
         self.there: dict[int, object] = {}  # storages by address; kept, so that no address comes again
 
     def has(self, tensor: Tensor) -> bool:
@@ -41,12 +42,14 @@ class PretendedDevice(TorchFunctionMode):
         inside = [self.has(tensor) for tensor in tensors]
         if name == "__get__" and func.__self__ in (Tensor.device, Tensor.is_cpu, Tensor.is_cuda) and inside[0]:
             return {Tensor.device: GPU, Tensor.is_cpu: False, Tensor.is_cuda: True}[func.__self__]
-        if func in CREATE and "device" not in kwargs:
+        if self.creations and func in CREATE and "device" not in kwargs:
             raise AssertionError(f"torch.{name} was called without device=")
         if func is Tensor.numpy and any(inside):
             raise AssertionError("NumPy cannot read the memory of a GPU")
         asked = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, (torch.device, str))]
         devices = [torch.device(leaf) for leaf in asked if str(leaf).split(":")[0] in ("cpu", "cuda")]
+        if func is Tensor.copy_:  # the values move; the tensor stays where it is
+            return func(*args, **kwargs)
         if func is Tensor.cpu:
             return func(*args, **kwargs).clone()
         if func is Tensor.to and len(tensors) == 2:  # to where the other tensor is
@@ -54,7 +57,7 @@ class PretendedDevice(TorchFunctionMode):
             found = found if inside[0] == inside[1] else found.clone()
             return self.mark(found) if inside[1] else found
         if len({there for tensor, there in zip(tensors, inside, strict=True) if tensor.ndim}) > 1 and (
-            func is not Tensor.copy_ and name != "__set__"
+            name != "__set__"
         ):
             raise AssertionError(f"{name} mixes tensors of two devices")
         if devices:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import knotwork as kw
-from knotwork.errors import SpecError
+from knotwork.errors import DataError, SpecError
 from tests.pretended_device import GPU, PretendedDevice
 
 DATA = kw.sample("exp(sin(pi*x) + y**2)", x=(-1, 1), y=(-1, 1), size=120, test_size=30, seed=0)
@@ -73,6 +73,51 @@ def test_rows_of_the_cpu_reach_a_network_on_a_device(verb):
         network = kw.KAN([2, 2, 1], seed=0, device=GPU)
         network.fit(DATA, steps=3, optimizer=kw.LevenbergMarquardt(starts=1))
         verb(network)
+
+
+def named(network):
+    network.fit(DATA, steps=20, optimizer=kw.LevenbergMarquardt(starts=1), smoothness=None)
+    return network.auto_symbolic(DATA, lib=["x", "x^2", "sin"])
+
+
+ON_CPU = {
+    "symbolic_formula": lambda network, data, place: named(network).symbolic_formula(data),
+    "relations": lambda network, data, place: network.relations(data),
+    "report": lambda network, data, place: named(network).report(place / "r.html", data, splines=network),
+    "plot_edge": lambda network, data, place: network.plot_edge(0, 0, 0, data),
+    "importances": lambda network, data, place: network.attribute(data),
+}
+
+
+@pytest.mark.parametrize("rows", ["cpu", "cuda"])
+@pytest.mark.parametrize("verb", ON_CPU.values(), ids=ON_CPU)
+def test_formulas_reports_and_figures_of_a_network_on_a_device(verb, rows, tmp_path):
+    """They are made on the CPU from a copy, and creations of tensors there need no device=."""
+    with PretendedDevice(creations=False) as device:
+        network = kw.KAN([2, 1], seed=0, device=GPU)
+        verb(network, DATA.to(rows), tmp_path)
+        assert all(device.has(p) for p in (*network.parameters(), *network.buffers()))
+
+
+@pytest.mark.parametrize("optimizer", [kw.LevenbergMarquardt(starts=2), kw.Adam(batch_size=20)], ids=["lm", "adam"])
+def test_rows_may_be_on_the_device_before_a_fit(optimizer):
+    with PretendedDevice() as device:
+        data = NOISY.to(GPU)
+        assert all(device.has(getattr(data, name)) for name in ("X_train", "y_train", "X_val", "y_val", "X_test"))
+        found = kw.KAN([2, 2, 1], seed=0, device=GPU).fit(data, steps=4, optimizer=optimizer)
+        expected = kw.KAN([2, 2, 1], seed=0, device=GPU).fit(NOISY, steps=4, optimizer=optimizer)
+        assert found.train_rmse == pytest.approx(expected.train_rmse, rel=1e-9)
+
+
+def test_a_data_set_goes_to_a_type_and_a_device_or_says_why_not():
+    with PretendedDevice() as device:
+        there = DATA.to(torch.float32, "cuda")
+        assert device.has(there.X_train) and there.X_train.dtype == torch.float32
+        assert not device.has(there.to("cpu").X_train)
+    assert torch.equal(DATA.to(torch.float64, "cpu").X_train, DATA.X_train)
+    for wrong in ("gpu7", torch.int64):
+        with pytest.raises(DataError, match=r"'gpu7' is neither a floating-point type nor a device|cannot hold"):
+            DATA.to(wrong)
 
 
 def test_files_hold_a_network_that_is_on_a_device(tmp_path):

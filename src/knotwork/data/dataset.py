@@ -12,7 +12,7 @@ from torch import Tensor
 
 from knotwork.data.column_names import check_unique, check_units, listed, resolved_names, unknown_name, with_unit
 from knotwork.data.columns_table import columns_table
-from knotwork.data.matrix import check_dtype, check_same_order, matching_columns, matrix, plain_tensor
+from knotwork.data.matrix import check_dtype, check_same_order, matching_columns, matrix, moved_to, plain_tensor
 from knotwork.data.randomness import seeded
 from knotwork.data.scaling import Scale, Scaling
 from knotwork.data.splitting import Rows, split_rows
@@ -32,8 +32,8 @@ class Dataset:
     Changed copies come from `to`, `select` and `dataclasses.replace`.
 
     Attributes:
-        X_train: Inputs of the training rows, (N, in), on the CPU; X_val and X_test likewise.
-        y_train: Targets of the training rows, (N, out), on the CPU; y_val and y_test likewise.
+        X_train: Inputs of the training rows, (N, in), on the CPU until `to`; X_val and X_test likewise.
+        y_train: Targets of the training rows, (N, out), on the CPU until `to`; y_val and y_test likewise.
         input_names: The name of each input column.
         target_names: The name of each target column.
         scaling: The map from original units to the stored inputs; None where they are stored as they came.
@@ -126,17 +126,16 @@ class Dataset:
     def _repr_html_(self) -> str:
         return columns_table(self)
 
-    def to(self, dtype: torch.dtype) -> "Dataset":
-        """A copy with the same data in another floating-point type.
+    def to(self, *kinds: torch.dtype | torch.device | str) -> "Dataset":
+        """A copy with the same data in another floating-point type, or on another device, or both.
 
         Args:
-            dtype: `torch.float64` or `torch.float32`.
+            kinds: `torch.float64` or `torch.float32`; a device, such as "cuda".
 
         Raises:
-            DataError: It is no floating-point type.
+            DataError: One of them is neither a floating-point type nor a device.
         """
-        check_dtype(dtype)
-        return dataclasses.replace(self, **{name: getattr(self, name).to(dtype) for name in TENSORS})
+        return dataclasses.replace(self, **{name: moved_to(getattr(self, name), kinds) for name in TENSORS})
 
     def select(self, inputs: Sequence[str | int]) -> "Dataset":
         """A copy with some of the inputs, in the order given.

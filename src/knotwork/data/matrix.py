@@ -107,6 +107,22 @@ def check_dtype(dtype: Any) -> None:
         raise DataError(f"dtype={dtype} cannot hold the data: use torch.float64 or torch.float32.")
 
 
+def moved_to(values: Tensor, kinds: Sequence[torch.dtype | torch.device | str]) -> Tensor:
+    """Values in these floating-point types and on these devices; DataError for anything else."""
+    for dtype in (kind for kind in kinds if isinstance(kind, torch.dtype)):
+        check_dtype(dtype)
+        values = values.to(dtype)  # before they move: Apple's GPUs have no float64
+    for device in (kind for kind in kinds if not isinstance(kind, torch.dtype)):
+        try:
+            values = values.to(device)
+        except (RuntimeError, TypeError, AssertionError) as error:
+            raise DataError(
+                f"{device!r} is neither a floating-point type nor a device that can be used here ({error}): pass "
+                "torch.float32, torch.float64 or a device such as 'cuda'."
+            ) from None
+    return values
+
+
 def warn_of_constants(table: Tensor, names: Sequence[str], what: str, consequence: str) -> None:
     """Warns of the columns of (N, columns) that have the same value in all rows."""
     if len(table) < 2:

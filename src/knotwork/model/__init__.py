@@ -26,7 +26,7 @@ from knotwork.model.module_parameters import (
     why_not_by_rows,
     why_not_together,
 )
-from knotwork.model.network import KANNetwork
+from knotwork.model.network import KANNetwork, on_cpu
 from knotwork.model.prediction import outputs_of, predict, warn_of_rows_beyond
 from knotwork.model.settings import MODEL
 from knotwork.model.spec import NamedEdge, Spec, is_whole, parse_width
@@ -56,6 +56,7 @@ __all__ = [
     "loss_and_grad",
     "node_ranges",
     "normal_equations",
+    "on_cpu",
     "outputs_of",
     "parse_width",
     "predict",

@@ -1,7 +1,7 @@
 """A KAN: layers of curves, joined by sum nodes and product nodes (eq. 2.7)."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,8 @@ from knotwork.model.spec import NamedEdge, Spec, is_whole, plain
 from knotwork.model.state import WHAT_TO_DO
 from knotwork.notebooks import one_line, table
 from knotwork.splines import grid_range
+
+Network = TypeVar("Network", bound="KANNetwork")
 
 
 class Layers(nn.ModuleList):
@@ -228,3 +230,12 @@ class KANNetwork(nn.Module):
         fitted = "fitted" if self.fitted else "not fitted"
         shape = f"{plain(spec.width)}, grid={spec.grid}, k={spec.k}"
         return f"{shape}{named}, {self.parameters_in_use()} parameters in use, {fitted}"
+
+
+def on_cpu(network: Network) -> Network:
+    """The network itself if it is on the CPU, else a copy there, as formulas and figures are made on the CPU."""
+    if network.fitted.device.type == "cpu":
+        return network
+    other = type(network).from_spec(network.spec, device="cpu")
+    other.load_state_dict(network.state_dict())
+    return other

@@ -11,7 +11,7 @@ from knotwork.data import Dataset
 from knotwork.drawing import candidates_curve, predicted_vs_true
 from knotwork.drawing.figure import RED
 from knotwork.errors import SpecError
-from knotwork.model import KANNetwork, trace
+from knotwork.model import KANNetwork, on_cpu, trace
 from knotwork.outputs.diagram import names_of, rows_of
 from knotwork.outputs.findings import reported_share, shares
 
@@ -33,6 +33,7 @@ def edge_curve(
 
     Raises SpecError if the edge does not exist or was removed, or if names do not match the network.
     """
+    network = on_cpu(network)
     network.spec.check_edge(layer, source, target)
     x = rows_of(network, x, "edge_curve()")
     columns = names_of(input_names, network.spec.in_features, "input_names", "inputs", "x_{}")
@@ -54,7 +55,7 @@ def edge_curve(
 
 def predictions(network: KANNetwork, data: Dataset) -> Figure:
     """Predictions of the first target against its true values, on the rows for which results are reported."""
-    x, y = shares(data)[reported_share(data)]
+    x, y = shares(data.to("cpu"))[reported_share(data)]
     with torch.no_grad():
-        predicted = network(x)[:, 0]
+        predicted = on_cpu(network)(x)[:, 0]
     return predicted_vs_true(y[:, 0], predicted, data.label(data.target_names[0]))

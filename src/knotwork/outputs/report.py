@@ -24,7 +24,7 @@ from knotwork.formulas import Formula
 from knotwork.formulas.values import evaluate
 from knotwork.functions import named_function
 from knotwork.keywords import check_keywords
-from knotwork.model import KANNetwork
+from knotwork.model import KANNetwork, on_cpu
 from knotwork.outputs.diagram import diagram, telling_beta
 from knotwork.outputs.findings import (
     Curve,
@@ -117,8 +117,8 @@ def report(
         DataError: the file cannot be written; before any work where this can be seen.
     """
     place = _place(path)
-    data = as_dataset(data)
-    splines = network if splines is None else splines
+    data = as_dataset(data).to("cpu")
+    network, splines = on_cpu(network), on_cpu(network if splines is None else splines)
     why_none = ""
     if formula is None:
         formula, why_none = _formula_of(network, data)

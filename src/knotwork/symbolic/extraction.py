@@ -9,7 +9,7 @@ from knotwork.formulas import Formula, measured
 from knotwork.formulas.goals import LABELS, goal_of
 from knotwork.formulas.simplest_form import simplified_output
 from knotwork.functions import named_function
-from knotwork.model import KANNetwork
+from knotwork.model import KANNetwork, on_cpu
 
 
 def symbolic_formula(network: KANNetwork, data: object = None, *, simplify: bool = True, loss: str = "mse") -> Formula:
@@ -33,7 +33,7 @@ def symbolic_formula(network: KANNetwork, data: object = None, *, simplify: bool
         raise SpecError(
             "symbolic_formula() compares formula and network on samples, and a model keeps none: pass data=."
         )
-    data, goal = as_dataset(data), goal_of(loss)
+    network, data, goal = on_cpu(network), as_dataset(data).to("cpu"), goal_of(loss)
     raw = expressions_of(network, data)
     if simplify:
         if goal is LABELS and len(raw) > 1:

@@ -177,7 +177,7 @@ def auto_symbolic(
     Raises:
         SpecError: there is no such function or loss.
     """
-    data, goal = as_dataset(data), goal_of(loss)
+    data, goal = as_dataset(data).to("cpu"), goal_of(loss)
     with threads_for(len(data.X_train) * network.parameters_in_use()):
         start, units = network.copy(), Units.of(data, network, goal)
         if not units.change(network):

@@ -12,7 +12,7 @@ from knotwork.data import Dataset, as_dataset
 from knotwork.errors import SpecError
 from knotwork.formulas.measuring import logit_names
 from knotwork.keywords import check_keywords
-from knotwork.model import KANNetwork, is_whole
+from knotwork.model import KANNetwork, is_whole, on_cpu
 from knotwork.notebooks import one_line, table
 from knotwork.sizes import deviation, power_of_two, root_mean_square
 from knotwork.symbolic.settings import SYMBOLIC
@@ -188,7 +188,7 @@ def relations(
     Raises:
         SpecError: there is no such output, or the threshold is not positive.
     """
-    data = as_dataset(data)
+    network, data = on_cpu(network), as_dataset(data).to("cpu")
     outputs = sum(network.spec.width[-1])
     if not is_whole(output) or not 0 <= output < outputs:
         raise SpecError(f"output={output!r} is not there: give a number from 0 to {outputs - 1}.")
@@ -234,7 +234,7 @@ class _Probe:
     def ask(self, raw: Tensor) -> Tensor:
         """The output (n,), in units of `unit`, at rows in original units."""
         x = raw if self.scaling is None else self.scaling.apply(raw)
-        return self.network(x.to(self.dtype))[:, self.output].cpu().double() / self.unit
+        return self.network(x.to(self.dtype))[:, self.output].double() / self.unit
 
     def error(self) -> float:
         """The network's root mean squared error over the standard deviation; NaN for logits of several classes."""
@@ -243,7 +243,7 @@ class _Probe:
             return math.nan
         x, y = (data.X_val, data.y_val) if len(data.X_val) else (data.X_train, data.y_train)
         with torch.no_grad():
-            outputs = self.network(x)[:, self.output].cpu()
+            outputs = self.network(x)[:, self.output]
             return _size((outputs - y[:, self.output]) / self.unit) / self.spread
 
     def moved(self, columns: Mapping[int, Tensor]) -> Tensor:

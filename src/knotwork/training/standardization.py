@@ -38,7 +38,7 @@ class Standardization:
 
         Sums are taken of targets relative to the largest, so that neither they nor their squares overflow or vanish.
         """
-        y = y.to(torch.float64)
+        y = y.to("cpu", torch.float64)
         size = float(y.abs().max()) if y.numel() else 0.0
         if size == 0:
             return cls(y.new_zeros(y.shape[1]), 1.0, len(y) > 0)
