@@ -55,11 +55,11 @@ def report(place: str, quick: bool) -> None:
 
 
 def fit(place: str | None, quick: bool) -> str:
-    """A fit with a race of starting points; a digest of its numbers."""
+    """A fit with a race of starting points and smooth fits; a digest of its numbers."""
     data = kw.sample("exp(sin(3*x) + y**2)", x=(-1, 1), y=(-1, 1), size=200 if quick else 1000, noise=0.1, seed=0)
     model = kw.KAN([2, 5, 1], grid=5 if quick else 10, seed=0)
     optimizer = kw.LevenbergMarquardt(starts=2 if quick else 16, tolerance=0)
-    result = model.fit(data, optimizer=optimizer, steps=20 if quick else 60, checkpoint=place, smoothness=None)
+    result = model.fit(data, optimizer=optimizer, steps=20 if quick else 60, checkpoint=place)
     return digest([model], result)
 
 

@@ -258,7 +258,7 @@ def test_a_fit_without_validation_and_test_rows_reports_no_such_errors():
 @every_optimizer
 def test_a_callback_stops_the_fit(settings):
     result = KAN([2, 2, 1], seed=0).fit(
-        bumps(), **settings, callback=lambda event: event.record is not None and event.step == 2
+        bumps(), **settings, callback=lambda event: event.stage.startswith("fit") and event.step == 2
     )
     assert (result.steps, len(result.history), result.stop_reason) == (2, 2, "stopped by the callback")
     assert result.stopped_by_caller

@@ -4,6 +4,7 @@ import errno
 import os
 import time
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,9 @@ import knotwork as kw
 from knotwork import files
 from knotwork.errors import CheckpointError, KnotworkWarning
 from knotwork.solvers import StopReason
+from knotwork.training import row_samples
+from knotwork.training.settings import SAMPLES
+from knotwork.training.watch import Watch
 from tests.killing import Killed, Killer, assert_same, killed_again_and_again, write_always
 
 DATA = kw.sample(
@@ -27,6 +31,14 @@ def absolute(outputs, targets):
 
 def kan(width=(2, 2, 1), **settings):
     return kw.KAN(list(width), **{"grid": 5, "seed": 0, **settings})
+
+
+def count_calls(function, calls):
+    def counted(*args):
+        calls.append(args[1])
+        return function(*args)
+
+    return counted
 
 
 def dropout():
@@ -50,6 +62,7 @@ FITS = {
         DATA,
         {"optimizer": kw.LevenbergMarquardt(starts=2), "steps": 14},
     ),
+    "a smooth fit": (kan, DATA, {"smoothness": 0.5, "steps": 20}),
     "lbfgs": (kan, DATA, {"optimizer": "lbfgs", "steps": 8}),
     "lbfgs of another loss": (kan, DATA, {"optimizer": "lbfgs", "steps": 7, "loss": absolute}),
     "adam": (kan, DATA, {"optimizer": kw.Adam(batch_size=32), "steps": 30}),
@@ -68,7 +81,7 @@ FITS = {
 @pytest.mark.parametrize(("make", "data", "settings"), FITS.values(), ids=list(FITS))
 def test_a_killed_fit_ends_with_the_same_numbers(tmp_path, monkeypatch, make, data, settings):
     write_always(monkeypatch)
-    settings = {"smoothness": None, **settings}  # a smooth fit keeps its end alone: see below
+    settings = {"smoothness": None, **settings}
     counted = Killer()
     whole = kw.fit(make(), data, callback=counted, **settings)
 
@@ -143,7 +156,7 @@ def test_a_killed_comparison_of_shapes_ends_with_the_same_numbers(tmp_path, monk
 @pytest.mark.parametrize("noise", [0.02, 0.5])
 @pytest.mark.parametrize("starts", [1, 4])
 def test_a_killed_fit_that_chooses_its_smoothness_ends_with_the_same_numbers(tmp_path, monkeypatch, starts, noise):
-    """Smooth fits that ended are not made again, also where they ended the race of starts."""
+    """Also where smooth fits ended the race of starts, and where kills come more often than a smooth fit ends."""
     write_always(monkeypatch)
     data = kw.sample("sin(3*x) + y**2", x=(-1, 1), y=(-1, 1), size=150, noise=noise, seed=0)
     settings = {"optimizer": kw.LevenbergMarquardt(starts=starts), "steps": 15}
@@ -154,8 +167,28 @@ def test_a_killed_fit_that_chooses_its_smoothness_ends_with_the_same_numbers(tmp
     def run(callback, path):
         return kw.KAN([2, 2, 1], seed=0).fit(data, callback=callback, checkpoint=path, **settings)
 
-    result, _, kills = killed_again_and_again(run, tmp_path / "a.kw", 0, counted.events)
+    result, titles, kills = killed_again_and_again(run, tmp_path / "a.kw", 0, 12)
     assert kills and result.smoothness == whole.smoothness
+    assert any(title.startswith("smooth") and ", resumed at step " in title for title in titles)
+    assert_same(result, whole)
+
+
+@pytest.mark.parametrize("settings", [{"smoothness": None}, {"smoothness": 0.5}, {}], ids=["close", "smooth", "chosen"])
+def test_a_killed_fit_to_samples_of_many_rows_ends_with_the_same_numbers(tmp_path, monkeypatch, settings):
+    """Kills come before the steps on samples have ended, so that each sample must keep its state."""
+    write_always(monkeypatch)
+    monkeypatch.setattr(row_samples, "SAMPLES", replace(SAMPLES, rows=800, rows_per_parameter=4, smallest=30))
+    data = kw.sample("sin(3*x) + y**2", x=(-1, 1), y=(-1, 1), size=2500, noise=0.3, seed=0)
+    settings = {"optimizer": kw.LevenbergMarquardt(starts=1), "steps": 30, **settings}
+    counted, sampled = Killer(), []
+    whole = kan().fit(data, callback=counted, **settings)
+
+    def run(callback, path):
+        return kan().fit(data, callback=callback, checkpoint=path, **settings)
+
+    monkeypatch.setattr(Watch, "on_sample", count_calls(Watch.on_sample, sampled))
+    result, _, kills = killed_again_and_again(run, tmp_path / "a.kw", 0, 5)
+    assert kills > 3 and len(sampled) > 5
     assert_same(result, whole)
 
 

@@ -30,7 +30,7 @@ def test_samples_grow_and_their_size_does_not_follow_the_rows(parameters):
 def test_few_rows_are_fitted_as_a_whole():
     seen = []
 
-    def minimise(sample, taken, most, last):
+    def minimise(sample, taken, most, last, keeper):
         seen.append((sample, taken, most, last))
         return Ended(3, StopReason.CONVERGED, "")
 
@@ -42,7 +42,7 @@ def test_few_rows_are_fitted_as_a_whole():
 def test_all_rows_come_last_and_the_limit_of_steps_holds_for_all_together():
     seen = []
 
-    def minimise(sample, taken, most, last):
+    def minimise(sample, taken, most, last, keeper):
         seen.append((None if sample is None else len(sample), taken, last))
         assert sample is None or (len(sample.unique()) == len(sample) and int(sample.max()) < 10**6)
         return Ended(min(most, 30), StopReason.CONVERGED, "")
@@ -141,7 +141,7 @@ def test_few_rows_of_large_weight_are_in_every_step_or_in_none_of_the_samples(he
     weights[:heavy] = 1e4
     even, seen = effective_number(weights) / len(weights), []
 
-    def minimise(sample, taken, most, last):
+    def minimise(sample, taken, most, last, keeper):
         seen.append(sample)
         return Ended(most, StopReason.STEP_LIMIT, f"the limit of {most} steps was reached")
 
@@ -155,7 +155,7 @@ def test_samples_of_rows_with_moderate_weights_are_larger_and_the_limit_of_steps
     weights[::4] = 9.0
     even, seen = effective_number(weights) / len(weights), []
 
-    def minimise(sample, taken, most, last):
+    def minimise(sample, taken, most, last, keeper):
         seen.append(sample)
         return Ended(most, StopReason.STEP_LIMIT, f"the limit of {most} steps was reached")
 

@@ -1,5 +1,7 @@
 """Fits of rows with noise: smoothness chosen by the evidence, only where the rows hold noise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,11 @@ import torch
 import knotwork as kw
 from knotwork.errors import TrainingError
 from knotwork.model import FreeParameters
+from knotwork.training import multistart, smoothness_choice
+from knotwork.training.evidence_steps import RegularisedLikelihood
 from knotwork.training.roughness import Roughness
 from knotwork.training.rows import counted, effective_number
+from knotwork.training.settings import TRAINING
 
 FEW = kw.LevenbergMarquardt(starts=8)
 
@@ -44,6 +49,50 @@ def test_exact_rows_are_fitted_to_the_bit_as_without_smoothness(width):
     assert torch.equal(close(data.X_test), chosen(data.X_test))
     assert first.smoothness == "off, as asked" and second.smoothness == "off: the rows look exact"
     assert [r.train for r in first.history] == [r.train for r in second.history]
+
+
+def test_where_noise_is_clear_the_fit_that_follows_the_rows_is_not_made():
+    """Eight columns, three of them without effect: found in the first round, and as good as an estimator's fit."""
+    rng = np.random.default_rng(5)
+    X = rng.uniform(-1, 1, (3000, 8))
+    truth = np.sin(3 * X[:, 0]) * X[:, 1] + X[:, 2] ** 2 + np.exp(X[:, 3]) * X[:, 4]
+    y = truth[:1000] + 0.1 * rng.normal(size=1000)
+    stages, model = [], kw.KAN([8, 6, 1], seed=5)
+    data = kw.Dataset.from_arrays(X[:1000], y, test_size=0)
+    model.fit(data, callback=lambda event: stages.append((event.stage, event.step)))
+    assert [stage[:5] for stage, step in stages if step == 0] == ["race ", "smoot", "smoot", "smoot"]
+    assert sum(stage.startswith("race") for stage, _ in stages) <= 9  # one round of one group
+    estimator = kw.KANRegressor(random_state=5).fit(X[:1000], y)
+    errors = [np.sqrt(np.mean((p[1000:] - truth[1000:]) ** 2)) for p in (model.predict(X), estimator.predict(X))]
+    assert errors[0] < 1.2 * errors[1]
+
+
+def test_the_time_of_a_fit_to_noisy_rows_does_not_grow_faster_than_the_rows(monkeypatch):
+    """Rows times steps, nearly proportional to the time: for ten times the rows it is less than five times as large."""
+    visited, linearise = [], RegularisedLikelihood.linearise
+    monkeypatch.setattr(
+        RegularisedLikelihood, "linearise", lambda self: (visited.append(len(self.rows)), linearise(self))[1]
+    )
+    for rows in (1250, 12_500):
+        visited.append(-rows)
+        result = kw.KAN([3, 8, 1], seed=0).fit(table(rows, 0.3), optimizer=FEW)
+        assert result.smoothness.startswith("chosen by the evidence")
+    second = visited.index(-12_500)
+    few, many = visited[1:second], visited[second + 1 :]
+    assert 0 < sum(few) < sum(many) < 5 * sum(few)
+    assert sorted(set(many)) == [1000, 10_000] and many.count(10_000) < 15
+
+
+def test_rows_that_only_look_noisy_in_the_race_are_fitted_exactly(monkeypatch):
+    """Where a smooth fit to all rows finds far less noise than one to the rows of the race, the race goes on."""
+    monkeypatch.setattr(smoothness_choice, "TRAINING", replace(TRAINING, race_rows=60))
+    monkeypatch.setattr(multistart, "TRAINING", replace(TRAINING, race_rows=60))
+    data = kw.sample("exp(sin(pi*x) + y**2)", x=(-1, 1), y=(-1, 1), size=1000, seed=0)
+    close, chosen, titles = kw.KAN([2, 3, 1], seed=0), kw.KAN([2, 3, 1], seed=0), []
+    close.fit(data, smoothness=None)
+    result = chosen.fit(data, callback=lambda event: titles.append(event.stage))
+    assert any(title.startswith("smooth") for title in titles) and result.smoothness == "off: the rows look exact"
+    assert torch.equal(close(data.X_test), chosen(data.X_test))
 
 
 def test_a_second_fit_and_a_pruned_network_stay_smooth():

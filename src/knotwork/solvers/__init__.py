@@ -9,7 +9,7 @@ from knotwork.solvers.damping import Damping, NormalEquations, Step, System
 from knotwork.solvers.gauss_newton import gauss_newton
 from knotwork.solvers.least_squares_problem import Problem, VectorProblem
 from knotwork.solvers.settings import SOLVER, Options, SolverSettings
-from knotwork.solvers.stop_reason import EachStep, Ended, Keeper, Stop, StopReason
+from knotwork.solvers.stop_reason import EachStep, Ended, Keeper, StagedKeeper, Stop, StopReason
 
 __all__ = [
     "SOLVER",
@@ -21,6 +21,7 @@ __all__ = [
     "Options",
     "Problem",
     "SolverSettings",
+    "StagedKeeper",
     "Step",
     "Stop",
     "StopReason",

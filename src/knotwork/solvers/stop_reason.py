@@ -1,5 +1,7 @@
 """Why a loop ended, and after how many steps."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -57,7 +59,7 @@ class Stop:
     reason: StopReason
     sentence: str
 
-    def after(self, steps: int) -> "Ended":
+    def after(self, steps: int) -> Ended:
         """The result of a loop that this stopped after so many accepted steps."""
         return Ended(steps, self.reason, self.sentence)
 
@@ -75,6 +77,16 @@ class Ended:
         """Whether the result cannot be improved (`StopReason.converged`)."""
         return self.reason.converged
 
+    def as_value(self) -> tuple[int, str, str]:
+        """For a journal."""
+        return self.steps, self.reason.name, self.sentence
+
+    @classmethod
+    def of(cls, value: tuple[int, str, str]) -> Ended:
+        """What `as_value` gave."""
+        steps, reason, sentence = value
+        return cls(steps, StopReason[reason], sentence)
+
 
 EachStep = Callable[[int, float], Stop | None]
 """Called after every accepted step with its number (from 1) and the loss. A `Stop` ends the loop."""
@@ -89,4 +101,21 @@ class Keeper(Protocol):
 
     def keep(self, state: Callable[[], Any], at_once: bool = False) -> None:
         """Keep the state of the loop, of numbers, tensors and dicts with a "step", if it is time to, or `at_once`."""
+        ...
+
+
+class StagedKeeper(Keeper, Protocol):
+    """A keeper of a calculation in stages: earlier ones each have a keeper from `stage()`, the last one has this."""
+
+    def stage(self) -> StagedKeeper:
+        """The keeper of the next stage but the last."""
+        ...
+
+    @property
+    def ended(self) -> Ended | None:
+        """How the stage ended in an earlier run, after all is as it was then; None if it did not."""
+        ...
+
+    def finish(self, ended: Ended) -> None:
+        """Keep how the stage ended, with all as it is now."""
         ...

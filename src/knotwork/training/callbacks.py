@@ -102,6 +102,15 @@ class Reporter:
         self._send(record)
         return self.stop
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Within, other stages are reported; after them the present one goes on."""
+        before = self._stage, self._step, self._steps
+        try:
+            yield
+        finally:
+            self._stage, self._step, self._steps = before
+
     def within(self, title: str) -> "Reporter":
         """Begin a stage that has stages of its own, and return the reporter for those."""
         self.stage(title)

@@ -1,12 +1,14 @@
 """Second-order steps on likelihood and roughness together, while the data choose the weight of the roughness."""
 
-from dataclasses import dataclass, replace
+from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from knotwork.model import FreeParameters, KANNetwork, Residuals, gradient, normal_equations
-from knotwork.solvers import EachStep, Ended, Options, Problem, Step
+from knotwork.solvers import EachStep, Ended, Keeper, Options, Problem, Step
 from knotwork.solvers import gauss_newton as minimise
 from knotwork.training.evidence import determined, noise_precision, update_weights, updated_precision
 from knotwork.training.likelihood import Normal, weigh
@@ -51,32 +53,25 @@ def gauss_newton(
     Returns:
         The number of accepted steps and why it ended.
     """
-    options = _options(steps, tolerance)
 
-    def on_rows(sample: Tensor | None, taken: int, most: int, last: bool) -> Ended:
-        picked = None if sample is None else rows[sample]
-        some, curved = (rows, picked) if last or picked is None else (picked, None)
+    def on_rows(sample: Tensor | None, taken: int, most: int, last: bool, _: Keeper | None) -> Ended:
+        problem = RegularisedLikelihood(network, rows, roughness, learn, sample, last)
         watch = each_step if last else each_sample_step
         report = watch and (lambda step, loss: watch(taken + step, loss))
-        limits = replace(options, steps=most, patience=SAMPLES.patience if taken else EVIDENCE.patience)
-        if curved is not None:  # standard errors are smaller, too
-            limits = replace(limits, tolerance=tolerance * (curved.total / rows.total) ** 0.5)
-        return minimise(RegularisedLikelihood(network, some, roughness, learn, curved), limits, report)
+        return minimise(problem, limits(problem, most, tolerance, first=not taken), report)
 
     return on_growing_samples(len(rows), FreeParameters(network).size, steps, generator, on_rows)
 
 
-@torch.no_grad()
-def descend(problem: "RegularisedLikelihood", each_step: EachStep, *, steps: int, tolerance: float) -> Ended:
-    """The steps of `gauss_newton` on all rows, for a problem whose precision and weights can be read afterwards."""
-    return minimise(problem, _options(steps, tolerance), each_step)
-
-
-def _options(steps: int, tolerance: float) -> Options:
+def limits(problem: RegularisedLikelihood, steps: int, tolerance: float, first: bool) -> Options:
+    """When the steps on some rows end, the `first` ones of a fit or later ones, which begin near their minimum."""
+    curved = problem.sample
+    if curved is not None:  # standard errors are smaller, too
+        tolerance *= (curved.total / problem.rows.total) ** 0.5
     return Options(
         steps=steps,
         tolerance=tolerance,
-        patience=EVIDENCE.patience,
+        patience=EVIDENCE.patience if first else SAMPLES.patience,
         target=-torch.inf,
         accept_equal=True,
         first_damping=EVIDENCE.first_damping,
@@ -89,8 +84,9 @@ class RegularisedLikelihood(Problem):
     """precision·(loss + penalty) + roughness of a network on rows, at its present parameters.
 
     `loss` is the negative log-likelihood alone. The penalty is one that is added to the mean loss of `fit`. Progress is
-    measured by how far a step moves the outputs, since precision and weights change what is minimised. With a `sample`
-    of the rows the curvature is that of the sample, times the ratio of their numbers.
+    measured by how far a step moves the outputs, since precision and weights change what is minimised. With a `sample`,
+    places of the rows, the rows are those of the sample; or, if `of_all`, the curvature is that of the sample, times
+    the ratio of the numbers of rows.
     """
 
     name = "objective"
@@ -101,11 +97,13 @@ class RegularisedLikelihood(Problem):
         rows: Rows,
         roughness: Roughness,
         learn: bool,
-        sample: Rows | None = None,
+        sample: Tensor | None = None,
+        of_all: bool = True,
         penalty: Penalty | None = None,
     ) -> None:
-        self.network, self.rows, self.roughness, self.learn = network, rows, roughness, learn
-        self.sample, self.penalty = sample, penalty
+        picked = None if sample is None else rows[sample]
+        self.rows, self.sample = (rows, picked) if of_all or picked is None else (picked, None)
+        self.network, self.roughness, self.learn, self.penalty = network, roughness, learn, penalty
         self.free = FreeParameters(network)
         self.normal = isinstance(rows.likelihood, Normal)
         self.known = 0.0  # coefficients that the rows determine
@@ -119,14 +117,30 @@ class RegularisedLikelihood(Problem):
         """The loss per row."""
         return self.loss / self.rows.total
 
+    @property
+    def mean_loss(self) -> float:
+        """The loss as `fit` reports it, without penalty."""
+        return self.loss / self._rows()
+
     def begin(self) -> None:
+        self._evaluate()
+        self.precision = noise_precision(self.loss, 0.0, self.count) if self.normal else 1.0
+
+    def _evaluate(self) -> None:
         self.at = self.free.get()
         self.outputs = self.rows.outputs(self.network)
         self.loss = float(self.rows.loss(self.outputs))
         self.count = self.rows.total * self.outputs.shape[1]
-        self.precision = noise_precision(self.loss, 0.0, self.count) if self.normal else 1.0
 
-    def linearise(self) -> "RegularisedSystem":
+    def kept(self) -> list[float]:
+        """All but the states of the network and of the roughness, which the keeper keeps."""
+        return [self.precision, self.known]
+
+    def resume(self, kept: list[float]) -> None:
+        self._evaluate()
+        self.precision, self.known = kept
+
+    def linearise(self) -> RegularisedSystem:
         if self.sample is None:
             curvature, slope = derivatives(self.network, self.rows, self.free)
         else:

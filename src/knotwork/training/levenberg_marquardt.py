@@ -15,6 +15,7 @@ from knotwork.solvers import (
     NormalEquations,
     Options,
     Problem,
+    StagedKeeper,
     Step,
     Stop,
     accelerated_step,
@@ -46,7 +47,7 @@ def levenberg_marquardt(
     update_grid: bool = True,
     smoothness: float | None = None,
     likelihood: Goal = NORMAL,
-    keeper: Keeper | None = None,
+    keeper: StagedKeeper | None = None,
     generator: torch.Generator | None = None,
     each_sample_step: EachStep | None = None,
 ) -> Ended:
@@ -83,7 +84,7 @@ def levenberg_marquardt(
         The number of accepted steps and why the fit ended.
     """
 
-    def on_rows(sample: Tensor | None, taken: int, most: int, last: bool) -> Ended:
+    def on_rows(sample: Tensor | None, taken: int, most: int, last: bool, keeper: Keeper | None) -> Ended:
         of_all = last or sample is None
         problem = NetworkProblem(
             network,
@@ -94,7 +95,6 @@ def levenberg_marquardt(
             smoothness=smoothness,
             likelihood=likelihood,
             sample=sample if of_all else None,
-            before=taken,
         )
         options = Options(steps=most, tolerance=tolerance, patience=patience, target=target)
         if taken or not last:
@@ -102,12 +102,10 @@ def levenberg_marquardt(
             options = options if last else replace(options, tolerance=max(tolerance, SAMPLES.tolerance))
         watch = each_step if last else each_sample_step
         report = watch and (lambda step, loss: watch(taken + step, loss))
-        return gauss_newton(problem, options, report, keeper if last else None)
+        return gauss_newton(problem, options, report, keeper)
 
-    kept = None if keeper is None else keeper.resume()
-    before = None if kept is None else kept["problem"]["before"]
     even = effective_number(y[:, -1]) / len(y) if isinstance(likelihood, Weighted) else 1.0
-    return on_growing_samples(len(x), FreeParameters(network).size, steps, generator, on_rows, before, even)
+    return on_growing_samples(len(x), FreeParameters(network).size, steps, generator, on_rows, keeper, even)
 
 
 class NetworkProblem(Problem):
@@ -128,14 +126,12 @@ class NetworkProblem(Problem):
         smoothness: float | None = None,
         likelihood: Goal = NORMAL,
         sample: Tensor | None = None,
-        before: int = 0,
     ) -> None:
         if update_grid:
             adapt_hidden_grids(network, x, within=TRAINING.grid_ends)
         self.network, self.x, self.penalty, self.likelihood = network, x, penalty, likelihood
         self.y, self.targets = rounded(likelihood, y), y
-        self.sample, self.before = sample, before  # and the number of steps before, on samples
-        self.free = FreeParameters(network)
+        self.sample, self.free = sample, FreeParameters(network)
         self.update_grid, self.grids_final = update_grid, not update_grid
         self.weight = TRAINING.smoothness if smoothness is None else smoothness
         self.smooth, self.rough = None, 0.0
@@ -164,7 +160,7 @@ class NetworkProblem(Problem):
         """All but the state of the network, which the keeper keeps."""
         smooth = None if self.smooth is None else self.smooth.kept()
         numbers = [self.loss, self.rough, self.falling, self.grids_final, self.y is self.targets]
-        return {"numbers": numbers, "smooth": smooth, "before": self.before}
+        return {"numbers": numbers, "smooth": smooth}
 
     def resume(self, kept: dict[str, Any]) -> None:
         self.loss, self.rough, self.falling, self.grids_final, exact = kept["numbers"]

@@ -28,7 +28,7 @@ def screen(
     n_jobs: int = 1,
     reporter: Reporter | None = None,
     journal: Journal | None = None,
-    follows_noise: Callable[[KANNetwork], bool] | None = None,
+    follows_noise: Callable[[KANNetwork, bool], bool] | None = None,
 ) -> bool:
     """Put the best of `starts` starting points into `network`, after a few Levenberg-Marquardt steps from each.
 
@@ -40,8 +40,9 @@ def screen(
     and the best start at that moment is taken. Where no start has made a step, `network` is not changed. Each start
     after each round is a part of the `journal`.
 
-    After each round in which the starts do not agree, `follows_noise` is asked of the best one. If it does, more steps
-    would make it worse on other rows: the search ends, and the result is False; else it is True.
+    `follows_noise(start, alone)` is asked of the network's own start after its first steps, where no other one has made
+    any, and of the best start after each round. If it does, more steps would make it worse on other rows: the search
+    ends, and the result is False; else it is True.
     """
     if network.spec.depth == 1 and not network.spec.width[1][1] and not network.spec.named:
         return True
@@ -67,21 +68,29 @@ def screen(
         same_place = sum(loss <= TRAINING.race_same_place * best for loss, _ in ahead)
         return any(same_place >= enough and best < share * spread for enough, share in TRAINING.race_consensus)
 
+    def advanced(rivals: Sequence[KANNetwork], before: int, steps: int) -> list[KANNetwork]:
+        return _advanced(rivals, before, race_x, race_y, steps, settings, n_jobs, reporter, journal)
+
     try:
         for first in range(0, starts, TRAINING.race_group):
             size, winners = min(TRAINING.race_group, starts - first), ahead
             group = [_start(coarse, None if first + n == 0 else generator) for n in range(size)]
-            for steps, kept in rounds:
+            for number, (steps, kept) in enumerate(rounds):
                 which = "" if starts <= TRAINING.race_group else f", starts {first + 1} to {first + size} of {starts}"
                 if reporter.stop or reporter.stage(f"race of {len(group)}{which or ' starts'}", len(group)):
                     return True
                 ahead = [*((float("inf"), rival) for rival in group), *winners]
-                group = _advanced(group, race_x, race_y, steps, settings, n_jobs, reporter, journal)
-                ahead = [*ranked(group), *winners]
-                if agreed() or reporter.stopped:
-                    return True
-                if follows_noise is not None and follows_noise(ahead[0][1]):
+                own = advanced(group[:1], 0, steps) if follows_noise and first == number == 0 else []
+                if follows_noise and own and not reporter.stopped and follows_noise(own[0], True):
                     return False
+                group = [*own, *advanced(group[len(own) :], len(own), steps)]
+                ahead = [*ranked(group), *winners]
+                if reporter.stopped:
+                    return True
+                if follows_noise and follows_noise(ahead[0][1], False):
+                    return False
+                if agreed():
+                    return True
                 ahead = [*ahead[: min(kept, size)], *winners]
                 group = [rival for _, rival in ahead[: min(kept, size)]]
         return True
@@ -117,6 +126,7 @@ def _start(network: KANNetwork, generator: torch.Generator | None) -> KANNetwork
 
 def _advanced(
     rivals: Sequence[KANNetwork],
+    before: int,
     x: Tensor,
     y: Tensor,
     steps: int,
@@ -125,7 +135,7 @@ def _advanced(
     reporter: Reporter,
     journal: Journal,
 ) -> list[KANNetwork]:
-    """The rivals after some more steps."""
+    """The rivals after some more steps; `before` of their group have made these already."""
     parts = [journal.part() for _ in rivals]
     after = list(rivals)
     waiting = []
@@ -134,7 +144,7 @@ def _advanced(
             after[n].load_state_dict(part.value)
         else:
             waiting.append(n)
-    if n_jobs != 1:
+    if n_jobs != 1 and not reporter.stopped:
         from joblib import Parallel, delayed
 
         together = Parallel(n_jobs=n_jobs)(delayed(_after)(after[n], x, y, steps, settings) for n in waiting)
@@ -143,10 +153,11 @@ def _advanced(
             parts[n].finish(rival.state_dict())  # type: ignore[union-attr]
         return after
     for n in waiting:
+        if reporter.stopped:
+            break
         _after(after[n], x, y, steps, settings)
         parts[n].finish(after[n].state_dict())
-        if reporter(n + 1):
-            break
+        reporter(before + n + 1)
     return after
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from knotwork.solvers import Ended, StopReason
+from knotwork.solvers import Ended, StagedKeeper, StopReason
 from knotwork.training.settings import SAMPLES
 
 
@@ -36,8 +36,9 @@ def on_growing_samples(
     steps: int,
     generator: torch.Generator | None,
     minimise: Callable[..., Ended],
-    before: int | None = None,
+    keeper: StagedKeeper | None = None,
     even: float = 1.0,
+    taken: int = 0,
 ) -> Ended:
     """Fit to growing samples of the rows, then to all rows; the number of all steps and why the last ones ended.
 
@@ -46,25 +47,33 @@ def on_growing_samples(
         parameters: number of parameters.
         steps: limit of steps together. The last ones of them are for all rows.
         generator: its seed determines the samples. None: all steps are on all rows.
-        minimise: called as minimise(sample, taken, most, last) with the places of a sample (m,), the number of steps
-            before and the limit of steps of this call. `last` is True for the call on all rows; then the sample is
-            that of the second derivatives, None where these are of all rows.
-        before: number of steps on samples that an earlier run has made, which goes on here on all rows.
+        minimise: called as minimise(sample, taken, most, last, keeper) with the places of a sample (m,), the number of
+            steps before, the limit of steps of this call, and the keeper of its state. `last` is True for the call on
+            all rows; then the sample is that of the second derivatives, None where these are of all rows.
+        keeper: keeps the states of all stages. Those that ended in an earlier run are not made again.
         even: ratio of the effective number of rows to `rows`, 1 without weights. The less even weights are, the more
             rows a sample needs, and there is none where few rows of large weight decide.
+        taken: number of steps that were made before.
     """
-    counted = sample_sizes(int(even * rows), parameters) if steps > SAMPLES.steps_on_all_rows else []
-    sizes = [round(size / even) for size in counted] if generator is not None else []
-    seeded = torch.Generator().manual_seed(generator.initial_seed()) if generator is not None else None
-    order = torch.randperm(rows if sizes else 0, generator=seeded, device="cpu")[: max(sizes, default=0)]
-    taken = before or 0
-    for size in sizes if before is None else []:
-        ended = minimise(order[:size], taken, steps - SAMPLES.steps_on_all_rows - taken, False)
-        taken += ended.steps
-        if ended.reason.by_caller:
-            return Ended(taken, ended.reason, ended.sentence)
-    curved = order if sizes and largest_sample(parameters) in counted else None
-    ended = minimise(curved, taken, steps - taken, True)
+    few = generator is None or steps <= SAMPLES.steps_on_all_rows
+    counted = [] if few else sample_sizes(int(even * rows), parameters)
+    order = None
+    if counted and generator is not None:
+        seeded = torch.Generator().manual_seed(generator.initial_seed())
+        order = torch.randperm(rows, generator=seeded, device="cpu")[: round(counted[-1] / even)]
+        for size in counted:
+            stage = None if keeper is None else keeper.stage()
+            ended = None if stage is None else stage.ended
+            if ended is None:
+                most = steps - SAMPLES.steps_on_all_rows - taken
+                ended = minimise(order[: round(size / even)], taken, most, False, stage)
+                if stage:
+                    stage.finish(ended)
+            taken += ended.steps
+            if ended.reason.by_caller:
+                return Ended(taken, ended.reason, ended.sentence)
+    curved = order if largest_sample(parameters) in counted else None
+    ended = minimise(curved, taken, steps - taken, True, keeper)
     limit = ended.reason is StopReason.STEP_LIMIT
     return Ended(
         taken + ended.steps, ended.reason, f"the limit of {steps} steps was reached" if limit else ended.sentence

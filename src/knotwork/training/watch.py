@@ -83,7 +83,7 @@ class Watch:
 
     def on_sample(self, step: int, value: float) -> Stop | None:
         """Report a step on a sample of the rows, with its loss there. Such a state is not compared with others."""
-        self._report(step, value)
+        self.validation = self._report(step, value)
         return self.reporter(step, self.history[-1])
 
     def _report(self, step: int, value: float) -> float | None:

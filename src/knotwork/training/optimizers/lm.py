@@ -18,7 +18,7 @@ from knotwork.training.multistart import screen
 from knotwork.training.objective import Objective, mean_squared_error
 from knotwork.training.optimizers.optimizer import Optimizer, Task, check_count, is_number, refuse_stream
 from knotwork.training.settings import TRAINING
-from knotwork.training.smooth_fit import smooth_fit
+from knotwork.training.smooth_fit import SmoothFit, straighten
 from knotwork.training.smoothness_choice import FollowsNoise, SmoothnessChoice
 from knotwork.training.standardization import device_of
 
@@ -108,13 +108,14 @@ class LevenbergMarquardt(Optimizer):
             watch.smoothness = "off: no curve is free" if wanted else "off, as asked"
             return self._to_the_end(task)
         if wanted == "auto":
-            choice = SmoothnessChoice(task, lambda follows_noise: self._close(task, follows_noise))
-            ended, watch.smoothness = choice.run()
+            ended, watch.smoothness = SmoothnessChoice(task, self._close).run()
             return ended
         assert isinstance(wanted, Real)
-        end = smooth_fit(task, float(wanted), straight=task.first and model.spec.depth > 1)
-        watch.take(model.state_dict(), watch.history)
         watch.smoothness = f"a weight of {wanted:g}, as asked"
+        if task.first and model.spec.depth > 1:
+            straighten(model, torch.Generator().manual_seed(task.generator.initial_seed()), task.update_grid)
+        end = SmoothFit(task, float(wanted), learn=False).on_all()
+        watch.take(model.state_dict(), watch.history)
         return end.ended
 
     def _to_the_end(self, task: Task) -> Ended:

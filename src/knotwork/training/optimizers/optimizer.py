@@ -1,8 +1,10 @@
 """The interface of optimisers: a value with its own settings, which minimises the objective of one fit."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any, ClassVar, TypeGuard
 
@@ -28,7 +30,8 @@ class Task:
     the loss where it is known; it keeps the best state and returns a `Stop` where the fit is to end. `first` is True
     for a KAN that was never fitted. `title` names the stage of the steps. A loop of steps goes on from the state that
     `resume()` returns, and passes its own state to `keep` after every step that `watch` has seen.
-    `smoothness` is that of `fit`.
+    `smoothness` is that of `fit`. `beside` is what else changes from step to step: `kept()` gives it as a value, and
+    `resume(value)` puts it back.
     """
 
     model: nn.Module
@@ -46,6 +49,7 @@ class Task:
     title: str = "fit"
     journal: Journal = field(default_factory=Journal)
     smoothness: float | str | None = None
+    beside: Any = None
 
     def begin(self) -> Stop | None:
         """Report that the steps begin; a `Stop`, and then no step is made, where there is a reason to end.
@@ -72,17 +76,40 @@ class Task:
         kept = self.journal.value
         if kept is None:
             return None
-        self.model.load_state_dict(kept["model"])
-        self.watch.resume(kept["watch"])
+        self._put_back(kept)
         return kept["loop"]
 
     def keep(self, state: Callable[[], Any], at_once: bool = False) -> None:
         """Keep the state of the loop, with its "step", the model and `watch`, if it is time to, or `at_once`."""
+        self.journal.keep(lambda: {**self._kept(), "loop": state()}, at_once)
 
-        def kept() -> dict[str, Any]:
-            return {"model": self.model.state_dict(), "watch": self.watch.kept(), "loop": state()}
+    def stage(self) -> Task:
+        """The same fit, which keeps the state of a stage of its own."""
+        return replace(self, journal=self.journal.part())
 
-        self.journal.keep(kept, at_once)
+    @property
+    def ended(self) -> Ended | None:
+        """How this stage ended in an earlier run, with the model and `watch` as they were then; None if it did not."""
+        if not self.journal.done:
+            return None
+        kept = self.journal.value
+        self._put_back(kept)
+        return Ended.of(kept["ended"])
+
+    def finish(self, ended: Ended) -> None:
+        """Keep how this stage ended, with the model and `watch`, unless the caller ended it."""
+        if not ended.reason.by_caller:
+            self.journal.finish({**self._kept(), "ended": ended.as_value()})
+
+    def _kept(self) -> dict[str, Any]:
+        beside = None if self.beside is None else self.beside.kept()
+        return {"model": self.model.state_dict(), "watch": self.watch.kept(), "beside": beside}
+
+    def _put_back(self, kept: dict[str, Any]) -> None:
+        self.model.load_state_dict(kept["model"])
+        self.watch.resume(kept["watch"])
+        if self.beside is not None:
+            self.beside.resume(kept["beside"])
 
 
 class Optimizer(ABC):
