@@ -89,6 +89,21 @@ def test_a_class_of_weight_zero_is_absent():
     assert list(model.classes_) == ["inner", "outer"]
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_weights_of_classes_move_logits_by_their_logarithms(classes):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 2))
+    y = np.digitize(np.sin(2 * X[:, 0]) + X[:, 1] + 0.5 * rng.standard_normal(300), [1.0, 2.0][: classes - 1])
+    weights = len(y) / np.bincount(y)
+    without, balanced = (
+        KANClassifier(random_state=0).fit(X, y, sample_weight=w).predict_log_proba(X) for w in (None, weights[y])
+    )
+    moved = without + np.log(weights)
+    np.testing.assert_allclose(balanced, moved - np.logaddexp.reduce(moved, 1)[:, None], rtol=1e-9, atol=1e-9)
+    recall = [[(p.argmax(1) == c)[y == c].mean() for c in range(classes)] for p in (without, balanced)]
+    assert np.mean(recall[1]) > np.mean(recall[0]), "rare classes are found more often"
+
+
 @BOTH
 def test_units_of_columns_make_no_difference(kind, table):
     X, y = table(100, 0)

@@ -102,14 +102,15 @@ class KANEstimator(FittedNetwork):
         center: Tensor,
         target_names: Sequence[object],
         *,
+        moved: Tensor | float = 0.0,
         classes: Any = None,
         callback: Callback | None = None,
         progress: bool | None = False,
     ) -> Self:
         """Fit a network to `rows`, whose targets are deviations from `center` in units of `scale`, both (K,).
 
-        The fitted network predicts in the targets' own units, and `center` where `scale` is zero. `classes` (n,) are
-        kept in proportion where rows are split off for early stopping.
+        The fitted network predicts in the targets' own units, and `center` where `scale` is zero. Its outputs are then
+        moved by `moved` (K,). `classes` (n,) are kept in proportion where rows are split off for early stopping.
         """
         began = time.perf_counter()
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -132,8 +133,8 @@ class KANEstimator(FittedNetwork):
             with torch.no_grad():
                 objective = float(rows.loss(rows.outputs(network))) / rows.total
                 rescale_outputs(network, (scale > 0).to(scale))
-                moved = effects(network, self._respond, rows, generator)
-                rescale_outputs(network, scale, shift=scale * rows.offset + center)
+                importances = effects(network, self._respond, rows, generator)
+                rescale_outputs(network, scale, shift=scale * rows.offset + center + moved)
                 answers = [self._respond(network(part.x)) for part in (rows, validation)]
                 truths = [part.targets * scale + center for part in (rows, validation)]
             most = ESTIMATORS.rows_kept
@@ -142,7 +143,7 @@ class KANEstimator(FittedNetwork):
         self.model_, self._found, self._n_rows = network, None, len(rows) + len(validation)
         self.n_iter_ = max(ended.steps, 1)  # scikit-learn expects one iteration at least
         self.rows_ = self._kept(tensors, target_names)
-        self.feature_importances_ = moved / (moved.sum() or 1.0)
+        self.feature_importances_ = importances / (importances.sum() or 1.0)
         self.fit_result_ = FitResult(
             model=network,
             optimizer=optimizer,

@@ -88,8 +88,10 @@ class KANClassifier(ClassifierMixin, KANEstimator):
             X: Inputs (n, in), an array or a data frame.
             y: Labels (n,), numbers or texts, of two classes or more.
             sample_weight: How often each row counts, (n,): 2 counts as two rows, 0 as none. Default 1. Weights that
-                are not whole, or the same for all rows of a class, balance the rows: all together they count as the
-                effective number of rows, (Σw)² / Σw², so that the smoothness is not chosen for rows that are not there.
+                are not whole count together as the effective number of rows, (Σw)² / Σw², so that the smoothness is not
+                chosen for rows that are not there. Weights that are the same for all rows of a class balance the
+                classes: the fit is that without weights, and each logit is moved by the logarithm of the weight of its
+                class, which is what these weights do to probabilities (Bayes' rule).
             callback: Receives a `knotwork.Event` when the fit begins and after every step; returning True ends the fit
                 there, without a further step.
             progress: True shows a bar, None on a terminal and in notebooks. Default False, since searches and ensembles
@@ -106,15 +108,20 @@ class KANClassifier(ClassifierMixin, KANEstimator):
         self.classes_, places = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise DataError(f"y has one class only ({self.classes_[0]}): a classifier needs two classes or more.")
-        x, weights = torch.tensor(X), counted(torch.tensor(weights), torch.tensor(places))
+        x, weights, moved = torch.tensor(X), torch.tensor(weights), torch.zeros(len(self.classes_)).double()
+        if (balance := _of_classes(weights, torch.tensor(places), len(self.classes_))) is not None:
+            weights, moved = torch.ones_like(weights), balance.log()
+        weights = counted(weights)
         targets = one_hot(torch.tensor(places), len(self.classes_)).double()
         shares = (weights @ targets / weights.sum()).log()
         if len(self.classes_) == 2:
             rows = Rows(x, targets[:, 1:], weights, shares[1:] - shares[:1], Bernoulli())
+            moved = moved[1:] - moved[:1]
         else:
             rows = Rows(x, targets, weights, shares, Categorical())
         unit = torch.ones_like(rows.offset)
-        return self._train(rows, unit, 0 * unit, self._labels(), classes=places, callback=callback, progress=progress)
+        options = {"classes": places, "callback": callback, "progress": progress}
+        return self._train(rows, unit, 0 * unit, self._labels(), moved=moved, **options)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Logits: (n,) for two classes, else (n, classes).
@@ -211,3 +218,9 @@ class KANClassifier(ClassifierMixin, KANEstimator):
 
     def _page(self) -> dict[str, Any]:
         return {"classes": [str(label) for label in self.classes_]}
+
+
+def _of_classes(weights: Tensor, places: Tensor, classes: int) -> Tensor | None:
+    """The weight of each class, (classes,), where those of its rows (n,) are equal, but not those of all rows."""
+    found = torch.stack([weights[places == place][0] for place in range(classes)])
+    return found if torch.equal(found[places], weights) and bool((found != found[0]).any()) else None

@@ -63,15 +63,7 @@ def effective_number(weights: Tensor) -> float:
     return float((weights / weights.max()).sum().square() / (weights / weights.max()).square().sum())
 
 
-def counted(weights: Tensor, labels: Tensor | None = None) -> Tensor:
-    """Weights (n,) as numbers of rows: whole ones are those of copies, others have the sum `effective_number`.
-
-    Weights that are the same for all rows of a class, and not for all classes, balance the classes and are no copies.
-    """
-    balance = labels is not None and bool((weights != weights[0]).any()) and _same_within(weights, labels)
-    copies = bool((weights == weights.round()).all()) and not balance
+def counted(weights: Tensor) -> Tensor:
+    """Weights (n,) as numbers of rows: whole ones are those of copies, others have the sum `effective_number`."""
+    copies = bool((weights == weights.round()).all())
     return weights if copies else weights * (effective_number(weights) / weights.sum())
-
-
-def _same_within(weights: Tensor, labels: Tensor) -> bool:
-    return all(len(weights[labels == label].unique()) == 1 for label in labels.unique())
