@@ -81,5 +81,7 @@ def test_a_formula_that_is_worse_than_the_mean_on_held_out_rows_is_never_chosen(
     symbolic, spline, formula = built(parse("x"), data)
     entry = replace(entry_of(formula, symbolic, spline, "", data, False), bits=-1e9)
     assert choice(constant, [entry], data) is constant
-    good = replace(constant_entry(data, False), shape="another", bits=-1e6)
+    fair = replace(constant.formula, r2=0.0)
+    good = replace(constant, formula=fair, bits=-1e6)
     assert choice(constant, [entry, good], data) is good
+    assert choice(constant, [replace(good, formula=replace(fair, r2=-0.01))], data) is constant

@@ -15,7 +15,7 @@ from knotwork.data.columns_table import columns_table
 from knotwork.data.matrix import check_dtype, check_same_order, matching_columns, matrix, moved_to, plain_tensor
 from knotwork.data.randomness import seeded
 from knotwork.data.scaling import Scale, Scaling
-from knotwork.data.splitting import Rows, split_rows
+from knotwork.data.splitting import Rows, equal_rows, split_rows
 from knotwork.errors import DataError
 from knotwork.keywords import check_keywords
 
@@ -204,7 +204,7 @@ class Dataset:
             y_test: Their targets.
             scale: "standard" stores inputs with mean 0 and standard deviation 1, "range" in [-1, 1]. Both are computed
                 from the training rows alone. False stores them as they are. Targets keep their units.
-            seed: Seed of the shuffle, a whole number from 0.
+            seed: Seed of the shuffle, a whole number from 0. Copies of a row stay in one part.
             dtype: Floating-point type of the stored tensors.
             title: What the data are, for reports and figures.
             units: Units of columns by name, such as {"speed": "m/s"}. They replace those found in names.
@@ -241,7 +241,8 @@ class Dataset:
             )
         if test_size is None:
             test_size = 0 if given else 0.2
-        train_rows, val_rows, test_rows = split_rows(len(X), test_size, validation_size, seeded(seed))
+        equal = equal_rows(X, y)
+        train_rows, val_rows, test_rows = split_rows(len(X), test_size, validation_size, seeded(seed), equal)
         test_part = (X[test_rows], y[test_rows])
         if given:
             check_same_order(X_test, y_test, ("X_test", "y_test"))

@@ -33,20 +33,56 @@ def row_count(name: str, size: object, of: int) -> int:
     )
 
 
+FEWEST_DISTINCT = 10
+"""Different rows below which copies are split like other rows: with so few, parts would be far from their sizes."""
+
+
+def equal_rows(*parts: Tensor) -> Tensor:
+    """A number (N,) for each row of these tables (N, columns) side by side: equal rows have the same one."""
+    rows = torch.cat([part.double() + 0.0 for part in parts], 1).contiguous()  # + 0.0: -0 and 0 are equal
+    factors = torch.randint(2**62, (rows.shape[1],), generator=torch.Generator().manual_seed(0))
+    sums = (rows.view(torch.int64) * (2 * factors + 1)).sum(1)  # whole numbers, so that no rounding tells rows apart
+    return torch.unique(sums, return_inverse=True)[1]
+
+
 def split_rows(
-    count: int, test_size: float, validation_size: float, generator: torch.Generator
+    count: int,
+    test_size: float,
+    validation_size: float,
+    generator: torch.Generator,
+    equal: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Shuffled row numbers of the training, validation and test parts of `count` rows.
 
-    Each size is an int (rows) or a float (a share: of all rows for the test, of the rest for validation).
+    Each size is an int (rows) or a float (a share: of all rows for the test, of the rest for validation). Rows with the
+    same number in `equal` (count,) stay in one part, whose size is then the nearest possible one.
     Raises DataError where no training row would be left.
     """
     n_test = row_count("test_size", test_size, count)
     n_val = row_count("validation_size", validation_size, count - n_test)
     check_split(count, n_test, n_val, test_size, validation_size)
     order = torch.randperm(count, generator=generator, device="cpu")
+    if equal is not None and FEWEST_DISTINCT <= int(equal.max()) + 1 < count:
+        order, n_test, n_val = _together(order, equal, n_test, n_val)
     test_rows, val_rows, train_rows = order.split([n_test, n_val, count - n_test - n_val])
     return train_rows, val_rows, test_rows
+
+
+def _together(order: Tensor, equal: Tensor, n_test: int, n_val: int) -> tuple[Tensor, int, int]:
+    """The order with equal rows next to each other, and sizes of test and validation parts that keep them together."""
+    groups = equal[order]
+    first = torch.full((int(equal.max()) + 1,), len(order)).scatter_reduce(0, groups, torch.arange(len(order)), "amin")
+    order = order[first[groups].argsort(stable=True)]
+    groups = equal[order]
+    bounds = [0, *(torch.nonzero(groups[1:] != groups[:-1])[:, 0] + 1).tolist(), len(order)]
+
+    def nearest(size: int, least: int, most: int) -> int:
+        return min(range(least, most + 1), key=lambda k: abs(bounds[k] - size))
+
+    last = len(bounds) - 2  # one group at least is left for training
+    test = nearest(n_test, 1, last - (n_val > 0)) if n_test else 0
+    end = nearest(n_test + n_val, test + 1, last) if n_val else test
+    return order, bounds[test], bounds[end] - bounds[test]
 
 
 def check_split(count: int, n_test: int, n_val: int, test_size: float, validation_size: float) -> None:

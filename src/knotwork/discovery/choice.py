@@ -30,9 +30,10 @@ def choice(constant: Entry, others: Sequence[Entry], data: Dataset) -> Entry:
 
 
 def _as_good(entry: Entry, constant: Entry) -> bool:
-    """Whether the errors on validation and on test rows are no larger than those of the constant."""
+    """Whether the errors on validation and on test rows are no larger than those of the constant, or of their mean."""
     assert entry.formula is not None and constant.formula is not None
-    return entry.error <= constant.error and entry.formula.rmse <= constant.formula.rmse  # False for NaN
+    no_worse = entry.error <= constant.error and entry.formula.rmse <= constant.formula.rmse  # False for NaN
+    return no_worse and not entry.formula.r2 < 0  # NaN where all these targets are equal
 
 
 def front_of(entries: Sequence[Entry]) -> tuple[Entry, ...]:

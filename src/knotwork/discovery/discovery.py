@@ -68,6 +68,7 @@ class Discovery:
         settings: the arguments of `discover`.
         dependent: inputs that are linear combinations of other inputs, as texts by name: {"c": "a + b"}.
         undefined: where the formula is not defined within the ranges of the rows, in words; mostly empty.
+        copies: number of rows that are copies of another row.
         failures: number of candidates that were dropped because their calculation failed, by reason.
 
     Example:
@@ -93,6 +94,7 @@ class Discovery:
     dependent: Mapping[str, str] = field(default_factory=dict)
     failures: Mapping[str, int] = field(default_factory=dict)
     undefined: str = ""
+    copies: int = 0
 
     @property
     def stop_reason(self) -> str:
@@ -106,6 +108,8 @@ class Discovery:
         if self.dependent:
             equal = [f"{name} = {combination}" for name, combination in self.dependent.items()]
             said["Columns that follow from others"] = "; ".join(equal)
+        if self.copies:
+            said["Rows that are copies of another row"] = str(self.copies)
         if self.undefined:
             said["Not defined everywhere within the ranges of the rows"] = self.undefined
         if self.settings.get("loss") == "relative":

@@ -12,7 +12,7 @@ from knotwork.discovery.entries import constant_entry
 from knotwork.discovery.formula_search import formulas_in_columns, formulas_in_groups
 from knotwork.discovery.networks import formulas_of_networks
 from knotwork.discovery.settings import DISCOVERY
-from knotwork.discovery.table import dimensions_of, first_rows, relative_errors, sample_of, table
+from knotwork.discovery.table import copies, dimensions_of, first_rows, relative_errors, sample_of, table
 from knotwork.discovery.task import Task, asked_for, check_settings
 from knotwork.discovery.undefined import undefined_within
 from knotwork.discovery.units import Units
@@ -133,6 +133,7 @@ def discover(
         {name: text(combination) for name, combination in dependent.items()},
         dict(task.failures.reasons),
         "" if undefined is None else undefined.reason,
+        copies(data),
     )
 
 

@@ -39,6 +39,7 @@ def write(found: Discovery, path: str | Path) -> None:
         "dependent": dict(found.dependent),
         "failures": dict(found.failures),
         "undefined": found.undefined,
+        "copies": found.copies,
         "symbolic_model": _model(found.symbolic_model),
         "spline_model": _model(found.spline_model),
         "baseline": {**_fit(found.baseline), "model": _model(found.baseline.model)},
@@ -92,6 +93,7 @@ def _discovery(content: dict[str, Any]) -> Discovery:
         content["dependent"],
         content["failures"],
         content["undefined"],
+        content["copies"],
     )
 
 

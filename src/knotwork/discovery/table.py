@@ -9,6 +9,7 @@ from torch import Tensor
 
 from knotwork.data import Dataset, as_dataset
 from knotwork.data.column_names import check_units
+from knotwork.data.splitting import equal_rows
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.errors import DataError, warn
 from knotwork.formulas.constants import Sample
@@ -28,6 +29,12 @@ def table(
     if data.n_outputs != 1:
         raise DataError(f"discover() explains one target, but got {data.n_outputs}: pass one column of y at a time.")
     return first_rows(data, DISCOVERY.most_rows)
+
+
+def copies(data: Dataset) -> int:
+    """Number of rows that are copies of another row."""
+    X, y = torch.cat([data.X_train, data.X_val, data.X_test]), torch.cat([data.y_train, data.y_val, data.y_test])
+    return len(X) - int(equal_rows(X, y).max()) - 1
 
 
 def first_rows(data: Dataset, most: int) -> Dataset:
