@@ -11,20 +11,38 @@ from knotwork import kernels
 from knotwork.model.settings import ModelSettings
 
 PEAK = """
-import resource, numpy as np, knotwork as kw
+import resource, torch, numpy as np, knotwork as kw
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # MB
 x = np.random.default_rng(0).uniform(-1, 1, (300, 1))
-kw.KAN([1, 1], grid=5, seed=0).fit((x, np.sin(3 * x)), optimizer="adam", steps=2, progress=False)
+def fitted(grid):
+    model = kw.KAN([1, 1], grid=grid, seed=0)
+    model.fit((x, np.sin(3 * x)), optimizer="adam", steps=2, progress=False)
+    return model
+def act(model):
+    ACTION
+act(fitted(60))
 before = peak()
-kw.KAN([1, 1], grid=15_000, seed=0).fit((x, np.sin(3 * x)), optimizer="adam", steps=2, progress=False)
+act(fitted(15_000))
 print(peak() - before)
 """
 
 
 @pytest.mark.skipif(kernels.active().name != "compiled", reason="plain torch makes the whole basis")
-def test_a_fit_on_many_intervals_takes_little_memory():
-    found = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, check=True)
+@pytest.mark.parametrize(
+    "action",
+    [
+        "pass",
+        "model.refine(model.spec.grid * 4 // 3)",
+        "model.refine(2 * model.spec.grid)",
+        "model.layers[0].update_grid(torch.as_tensor(x), 0.3)",
+        "model.layers[0].set_knots(model.layers[0].knots * 1.1)",
+        "model.trace(x), model.predict(x)",
+    ],
+)
+def test_many_intervals_take_little_memory(action):
+    command = [sys.executable, "-c", PEAK.replace("ACTION", action)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
     assert float(found.stdout) < 200  # a basis at its own 60,001 points would take 7,200 MB
 
 

@@ -1,5 +1,7 @@
 """Predictions: the outputs of the network for any rows, and one warning of the rows beyond those of the fit."""
 
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -95,3 +97,73 @@ def test_other_columns_are_refused_with_their_names():
         DataError, match=r"X has 3 columns \('a', 'b', 'y'\), but this KAN takes 2: pass those of its fit"
     ):
         model.predict(pd.DataFrame(np.hstack([X, X[:, :1]]), columns=["a", "b", "y"]))
+
+
+def arrays_of(X):
+    """The same rows as arrays that differ in memory only."""
+    big = np.zeros((60, 5))
+    big[:, 1:4:2] = X
+    locked = X.copy()
+    locked.flags.writeable = False
+    records = np.zeros(60, dtype=[("flag", "i1"), ("values", "f8", 2)])
+    records["values"] = X
+    return {
+        "as it is": X,
+        "by columns": np.asfortranarray(X),
+        "reversed twice": X[::-1].copy()[::-1],
+        "a part": big[:, 1:4:2],
+        "not writeable": locked,
+        "another byte order": X.astype(">f8"),
+        "of records": records["values"],
+        "a list": X.tolist(),
+    }
+
+
+@pytest.mark.parametrize("kind", arrays_of(np.zeros((60, 2))))
+def test_predictions_depend_on_the_numbers_only_and_change_none(kind):
+    model, X = fitted()
+    array = arrays_of(X)[kind]
+    np.testing.assert_array_equal(model.predict(array), model.predict(torch.tensor(X)))
+    np.testing.assert_array_equal(np.array(array), X)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+@pytest.mark.parametrize("step", [1, -1])
+def test_few_rows_are_predicted_in_any_order_in_memory(count, step):
+    model, X = fitted()
+    if count:
+        assert model.predict(X[:count][::step]) == model.predict(X.tolist()[:1])
+    else:
+        with pytest.raises(DataError, match="X has no rows"):
+            model.predict(X[:0][::step])
+
+
+def test_single_precision_is_exact_in_predictions():
+    """Rows in float32 are the same numbers in float64, and their warning counts the same rows."""
+    model, X = fitted()
+    rows = (1.1 * X).astype(np.float32)
+    with pytest.warns(KnotworkWarning) as of_single:
+        values = model.predict(rows)
+    with pytest.warns(KnotworkWarning) as of_double:
+        np.testing.assert_array_equal(values, model.predict(rows.astype(np.float64)))
+    assert str(of_single[0].message) == str(of_double[0].message)
+
+
+PREDICTS = """
+import resource, numpy as np, knotwork as kw
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # MB
+model = kw.KAN([20, 1], seed=0)
+model.fit((np.eye(20), np.ones(20) + np.arange(20)), optimizer="adam", steps=1, progress=False)
+model.predict(np.zeros((40_000, 20)))
+X = np.zeros((2_000_000, 20), dtype=np.float32)
+X[:] = 0.5
+before = peak()
+model.predict(X)
+print(peak() - before)
+"""
+
+
+def test_predictions_of_many_rows_need_no_copy_of_them():
+    found = subprocess.run([sys.executable, "-c", PREDICTS], capture_output=True, text=True, check=True)
+    assert float(found.stdout) < 100  # outputs and where inputs lie: 50; the rows themselves have 160 MB

@@ -5,9 +5,12 @@ import pytest
 import torch
 from scipy.interpolate import BSpline, insert
 
+from knotwork.errors import SpecError
 from knotwork.splines import (
     adaptive_knots,
+    closest,
     evaluate,
+    fit_coefficients,
     grid_range,
     insert_knots,
     project,
@@ -172,3 +175,58 @@ def test_projecting_to_finer_knots_and_back_is_the_identity():
     finer = subdivide(knots, 3, 2)
     back = project(project(coefficients, knots, finer, 3), finer, knots, 3)
     assert (back - coefficients).abs().max() < 1e-10
+
+
+# --- many intervals: banded equations ---
+
+
+@every_order
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["f32", "f64"])
+def test_curves_on_many_intervals_are_those_of_scipy(k, dtype):
+    knots, coefficients = make(k, grid=83, dtype=dtype)
+    x = torch.cat([rows(knots, k), knots[:, :1].T - 1, knots[:, -1:].T + 1])
+    for derivative in (0, 1):
+        found = evaluate(x, knots, coefficients, k, derivative, "zero")
+        for i, j in ((0, 0), (2, 1)):
+            t = knots[i].double().numpy()
+            curve = BSpline(t, coefficients[i, :, j].double().numpy(), k, extrapolate=False)
+            if derivative > k:
+                assert (found == 0).all()
+                continue
+            inside = (x[:, i] >= knots[i, k]) & (x[:, i] < knots[i, -k - 1])
+            expected = torch.from_numpy(curve(x[inside, i].double().numpy(), nu=derivative))
+            # k levels of rounding, relative to the largest value; a slope has the inverse unit of the shortest interval
+            least = 1.0 if derivative == 0 else float(1 / knots[i].diff().min())
+            error = (found[inside, i, j] - expected).abs().max()
+            assert error <= 2e4 * torch.finfo(dtype).eps * max(least, float(expected.abs().max()))
+        assert (found[-2:] == 0).all()
+
+
+@every_order
+def test_banded_and_dense_least_squares_agree(k):
+    """As curves. Single coefficients of high orders are less certain: rounding times the condition of the basis."""
+    knots, coefficients = make(k, grid=70)
+    target = resample(knots, k, 97)
+    points, weights = quadrature(knots, target, k)
+    values = evaluate(points, knots, coefficients, k)
+    banded, dense = closest(points, weights, values, target, k), fit_coefficients(points, values, target, k, weights)
+    x = rows(target, k)
+    assert (evaluate(x, target, banded, k) - evaluate(x, target, dense, k)).abs().max() < 1e-11
+    assert (banded - dense).abs().max() < 1e-12 * 6**k * dense.abs().max().clamp_min(1)
+
+
+@every_order
+def test_many_intervals_keep_curves_of_nested_knots(k):
+    knots, coefficients = make(k, grid=60)
+    target = nested(knots, k, 31)
+    found = project(coefficients, knots, target, k)
+    x = rows(knots, k)
+    assert (evaluate(x, target, found, k) - evaluate(x, knots, coefficients, k)).abs().max() < 1e-12
+
+
+def test_intervals_too_short_for_curves_on_them_are_an_error():
+    one = torch.ones(1, dtype=torch.float64)
+    knots = uniform_knots(-one, one, 60, 3)
+    target = uniform_knots(1e6 * one, 1e6 * one + 1e-9, 60, 3)  # eight different numbers of float64
+    with pytest.raises(SpecError, match=r"the grid of input 0, .* are too short for curves on them: use f"):
+        project(torch.ones(1, 63, 1, dtype=torch.float64), knots, target, 3)

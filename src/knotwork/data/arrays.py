@@ -49,6 +49,19 @@ def tensor_of(values: Any, what: str, names: Sequence[str] | None = None, first_
     return numbers(array.reshape(-1), what).reshape(array.shape)
 
 
+def as_they_are(values: Any) -> Tensor | None:
+    """An array of float32 or float64 as a tensor that shares its memory; None for anything that `tensor_of` must copy.
+
+    For rows that are only read: a copy of a large table would take as much memory again.
+    """
+    if type(values) is not np.ndarray or values.dtype not in (np.float32, np.float64):
+        return None
+    readable = values.dtype.isnative and values.flags.behaved and values.flags.forc
+    if not readable or min(values.strides, default=0) < 0:  # of an axis of length one
+        return None
+    return torch.from_numpy(values)
+
+
 def column_of(values: Any, what: str, first_row: int = 0) -> Tensor:
     """One column (n,), as `tensor_of` gives it; DataError for another number of axes."""
     column = tensor_of(values, what, None, first_row)

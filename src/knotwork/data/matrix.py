@@ -6,22 +6,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from knotwork.data.arrays import columns_by_name, subject, table_of
+from knotwork.data.arrays import as_they_are, columns_by_name, subject, table_of
 from knotwork.data.column_names import listed, split_units
 from knotwork.data.column_values import rows_listed
 from knotwork.errors import DataError, warn
 
 
 def matrix(
-    values: Any, what: str, names: Sequence[str] | None = None, first_row: int = 0
+    values: Any, what: str, names: Sequence[str] | None = None, first_row: int = 0, only_read: bool = False
 ) -> tuple[Tensor, tuple[str, ...] | None]:
     """A float64 copy of shape (N, columns) on the CPU, and its column names; None where it has none.
 
     `what` ("X", "y_test", ...), `names` and `first_row`, the number of the first row, are used in error messages. Where
-    `what` begins with y, an array of one axis is one column. Raises DataError unless all values are finite real
-    numbers.
+    `what` begins with y, an array of one axis is one column. Rows that are `only_read` are not copied where
+    `as_they_are` can give them. Raises DataError unless all values are finite real numbers.
     """
-    table, own = table_of(values, what, names, first_row)
+    plain = as_they_are(values) if only_read else None
+    table, own = table_of(values, what, names, first_row) if plain is None else (plain, None)
     if table.ndim == 1 and what.startswith("y"):
         table = table[:, None]
     if not len(table):
@@ -38,9 +39,9 @@ def matrix(
 
 def check_finite(table: Tensor, what: str, names: Sequence[str] | None = None, first_row: int = 0) -> None:
     """Raises DataError with the first column that holds a NaN or infinity, their number, and the rows."""
+    if not table.numel() or bool(torch.stack(table.aminmax(dim=0)).isfinite().all()):
+        return  # in no more memory than a row
     bad = ~torch.isfinite(table)
-    if not bad.any():
-        return
     column = int(bad.any(dim=0).nonzero()[0])
     rows = bad[:, column].nonzero()[:, 0]
     whose = what if names is None and table.shape[1] == 1 else subject(what, names, column)
@@ -61,12 +62,14 @@ def matching_columns(values: Any, what: str, names: tuple[str, ...]) -> Tensor:
     return table
 
 
-def inputs_of(values: Any, columns: int, taker: str, names: Sequence[str] | None = None) -> Tensor:
+def inputs_of(
+    values: Any, columns: int, taker: str, names: Sequence[str] | None = None, only_read: bool = False
+) -> Tensor:
     """Rows X for a network of this number of inputs, as `matrix` gives them. `taker` is what takes them.
 
-    Raises DataError for another number of columns.
+    Rows that are `only_read` are those of `matrix`. Raises DataError for another number of columns.
     """
-    table, own = matrix(values, "X", names)
+    table, own = matrix(values, "X", names, only_read=only_read)
     if table.shape[1] != columns:
         came = f" ({listed(own)})" if own else ""
         raise DataError(

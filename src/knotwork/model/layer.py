@@ -17,7 +17,8 @@ from knotwork.model.state import difference
 from knotwork.model.tensors_in_use import TensorsInUse
 from knotwork.splines import (
     adaptive_knots,
-    fit_coefficients,
+    closest,
+    evaluate,
     insert_knots,
     insert_knots_of_fading,
     quadrature,
@@ -320,16 +321,14 @@ class KANLayer(TensorsInUse):
         values_of_one_input = self.out_features * (knots.shape[1] + self.knots.shape[1]) * (self.k + 1)
         found, size = [], max(1, MODEL.refitted_values // values_of_one_input)
         beyond = "linear" if self.extrapolation == "error" else self.extrapolation  # an error would forbid wider grids
-        for i in range(0, self.in_features, size):
-            some = slice(i, i + size)
-            old, new = self.knots[some], knots[some]
+        exact = (t.detach().to("cpu", torch.float64) for t in (self.knots, knots, self.coefficients, self.base_weights))
+        for old, new, coefficients, base_weights in zip(*(t.split(size) for t in exact), strict=True):
             points, weights = quadrature(old, new, self.k)
-            splines = basis(points, old, self.k, 0, beyond)
-            values = torch.einsum("nib,ibo->nio", splines, self.coefficients[some])
+            values = evaluate(points, old, coefficients, self.k, 0, beyond)
             base, new_base = (base_values(points, grid, self.k, self.base, 0, beyond) for grid in (old, new))
-            values.addcmul_((base - new_base).unsqueeze(-1), self.base_weights[some])
-            found.append(fit_coefficients(points, values, new, self.k, weights))
-        self._change_grid(knots, torch.cat(found))
+            values.addcmul_((base - new_base).unsqueeze(-1), base_weights)
+            found.append(closest(points, weights, values, new, self.k))
+        self._change_grid(knots, torch.cat(found).to(self.coefficients))
 
     def update_grid(self, x: Tensor, grid_eps: float = 1.0) -> None:
         """Place the grids over samples, in place. The curves of the edges are kept as closely as the new grids allow.

@@ -21,7 +21,7 @@ BEYOND = {
 
 def predict(network: KANNetwork, X: Any) -> np.ndarray:
     """Outputs for the rows X, (n,) for one output and (n, outputs) for several; `KAN.predict` says more."""
-    rows = inputs_of(X, network.structure.in_features, "this KAN")
+    rows = inputs_of(X, network.structure.in_features, "this KAN", only_read=True)
     warn_of_rows_beyond(network, rows)
     values = outputs_of(network, rows).numpy()
     return values[:, 0] if values.shape[1] == 1 else values
@@ -45,7 +45,7 @@ def warn_of_rows_beyond(network: KANNetwork, rows: Tensor, names: Sequence[str] 
         return
     beyond, parts = torch.zeros(len(rows), dtype=torch.bool, device=rows.device), []
     for column, low, high in _grids(network):
-        values, room = rows[:, column], MODEL.far_beyond * (high - low)
+        values, room = rows[:, column].to(torch.float64), MODEL.far_beyond * (high - low)
         outside = (values < low) | (values > high)
         far = (values < low - room) | (values > high + room)
         if bool(far.any()) or int(outside.sum()) > max(1, MODEL.many_beyond * len(rows)):

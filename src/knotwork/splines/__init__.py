@@ -11,10 +11,11 @@ from knotwork.splines.knots import (
     uniform_knots,
     with_padding_of,
 )
-from knotwork.splines.transfer import insert_knots, insert_knots_of_fading, project, quadrature
+from knotwork.splines.transfer import closest, insert_knots, insert_knots_of_fading, project, quadrature
 
 __all__ = [
     "adaptive_knots",
+    "closest",
     "evaluate",
     "extend_knots",
     "fit_coefficients",

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from knotwork.kernels import basis
+from knotwork.kernels import basis, edge_sums
+from knotwork.splines.settings import SPLINES
 
 
 def evaluate(
@@ -11,10 +12,19 @@ def evaluate(
 ) -> Tensor:
     """The spline of every output and input, or a derivative of it, (batch, in, out) (eq. 2.12).
 
-    `x` (batch, in), `knots` (in, G + 2k + 1), `coefficients` (in, G + k, out).
+    `x` (batch, in), `knots` (in, G + 2k + 1), `coefficients` (in, G + k, out). With many intervals it takes memory for
+    samples times k: then input by input, from the functions that are not zero.
     """
-    values = basis(x, knots, k, derivative, extrapolation)
-    return torch.einsum("nib,ibo->nio", values, coefficients)
+    size = coefficients.shape[1]
+    if size - k <= SPLINES.dense_intervals:
+        values = basis(x, knots, k, derivative, extrapolation)
+        return torch.einsum("nib,ibo->nio", values, coefficients)
+    rows, none = max(1, SPLINES.values_at_once // size), torch.zeros_like(coefficients[:, 0])
+    curves = [
+        torch.cat([edge_sums(some, *one, k, "zero", extrapolation, derivative) for some in column.split(rows)])
+        for column, *one in zip(x.split(1, 1), coefficients.split(1), none.split(1), knots.split(1), strict=True)
+    ]
+    return torch.stack(curves, dim=1)
 
 
 def fit_coefficients(points: Tensor, values: Tensor, knots: Tensor, k: int, weights: Tensor | None = None) -> Tensor:

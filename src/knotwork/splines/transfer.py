@@ -6,8 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from knotwork.errors import SpecError
 from knotwork.splines.curve import evaluate, fit_coefficients
 from knotwork.splines.knots import extend_knots, grid_range
+from knotwork.splines.settings import SPLINES
+
+TINY = 1e-300  # smallest weight by which others are divided
 
 
 def insert_knots(coefficients: Tensor, knots: Tensor, finer: Tensor, k: int) -> Tensor:
@@ -50,7 +54,48 @@ def insert_knots_of_fading(coefficients: Tensor, knots: Tensor, finer: Tensor, k
 def project(coefficients: Tensor, knots: Tensor, target: Tensor, k: int, extrapolation: str = "linear") -> Tensor:
     """Coefficients of the closest splines in L² over the target grid, on `target` knots, (in, G' + k, out)."""
     points, weights = quadrature(knots, target, k)
-    return fit_coefficients(points, evaluate(points, knots, coefficients, k, 0, extrapolation), target, k, weights)
+    return closest(points, weights, evaluate(points, knots, coefficients, k, 0, extrapolation), target, k)
+
+
+def closest(points: Tensor, weights: Tensor, values: Tensor, target: Tensor, k: int) -> Tensor:
+    """Coefficients of the closest splines in L² on `target` knots, (in, G' + k, out), to curves of these values.
+
+    `points` and `weights` (n, in) are those of `quadrature`, in float64, and `values` (n, in, out) those of the curves
+    there. They determine all coefficients, so with many intervals banded normal equations serve: solved again for what
+    is left, they were measured to be as exact as dense least squares, for every order up to 7.
+
+    Raises:
+        SpecError: an interval of the target grid is too short for the points in it to be told apart.
+    """
+    if target.shape[1] - 2 * k - 1 <= SPLINES.dense_intervals:
+        return fit_coefficients(points, values, target, k, weights)
+    found = []
+    for i, knots in enumerate(target.numpy()):
+        root = (weights[:, i, None] / weights[:, i].max().clamp_min(TINY)).sqrt().numpy()
+        try:
+            found.append(_banded_fit(points[:, i].numpy(), root, root * values[:, i].numpy(), knots, k))
+        except np.linalg.LinAlgError:
+            raise SpecError(
+                f"intervals of the grid of input {i}, [{knots[k]:.9g}, {knots[-k - 1]:.9g}], are too short for curves "
+                "on them: use fewer intervals, or inputs nearer to zero."
+            ) from None
+    return torch.from_numpy(np.stack(found))
+
+
+def _banded_fit(x: np.ndarray, root: np.ndarray, y: np.ndarray, knots: np.ndarray, k: int) -> np.ndarray:
+    """Coefficients (G + k, out) of the splines whose values at x (n,), times `root` (n, 1), are closest to y (n, out).
+
+    In memory for n times k. Raises LinAlgError where these points do not determine them.
+    """
+    from scipy.interpolate import BSpline
+    from scipy.linalg import cho_solve_banded, cholesky_banded
+
+    design = BSpline.design_matrix(x.clip(knots[k], knots[-k - 1]), knots, k).multiply(root).tocsr()
+    product = design.T @ design
+    bands = np.stack([np.pad(product.diagonal(-below), (0, below)) for below in range(k + 1)])
+    factor = cholesky_banded(bands, lower=True), True
+    first = cho_solve_banded(factor, design.T @ y, check_finite=False)  # curves that are NaN stay so
+    return first + cho_solve_banded(factor, design.T @ (y - design @ first), check_finite=False)
 
 
 def quadrature(knots: Tensor, target: Tensor, k: int) -> tuple[Tensor, Tensor]:
