@@ -1,10 +1,11 @@
 """Kill processes at random moments while they write files or calculate, and see that nothing is lost.
 
-    python benchmarks/kills.py [--kills 50] [--only save,report,fit,solve] [--quick] [--out FILE]
+    python benchmarks/kills.py [--kills 50] [--only save,report,fit,...] [--quick] [--out FILE]
 
 For `save` and `report` a process writes the same file again and again; after each SIGKILL the file must be whole: it is
-one of those that were written. For `fit` and `solve` a process calculates with checkpoint=; it is killed and started
-again until it ends, and its numbers must be those of a process that was never killed, to the bit. Each kill is one line
+one of those that were written. For `fit`, `levels` (fit_multilevel), `shapes` (fit_shapes), `sparse` (fit_sparse) and
+`solve` (pde.solve) a process calculates with checkpoint=; it is killed and started again until it ends, and its numbers
+must be those of a process that was never killed, to the bit. Each kill is one line
 of JSON in FILE, by default benchmarks/results/kills.jsonl. A run that was ended goes on after the lines that are there.
 Processes are forked, with one thread each, so it needs Linux.
 """
@@ -63,6 +64,38 @@ def fit(place: str | None, quick: bool) -> str:
     return digest([model], result)
 
 
+def table(quick: bool) -> kw.Dataset:
+    """Rows of a sum, with an input too many."""
+    return kw.sample("sin(3*x) + y**2 + 0*z", x=(-1, 1), y=(-1, 1), z=(-1, 1), size=100 if quick else 500, seed=0)
+
+
+def levels(place: str | None, quick: bool) -> str:
+    """Fits on three grids, coarse to fine; a digest of their numbers."""
+    optimizer = kw.LevenbergMarquardt(starts=2, tolerance=0)
+    steps = 6 if quick else 20
+    model = kw.KAN([3, 2, 1], grid=3, seed=0)
+    result = kw.fit_multilevel(model, table(quick), (3, 6, 12), optimizer=optimizer, steps=steps, checkpoint=place)
+    return digest([result.model], result)
+
+
+def shapes(place: str | None, quick: bool) -> str:
+    """Networks of three shapes on two grids; a digest of their numbers."""
+    optimizer = kw.LevenbergMarquardt(starts=2, tolerance=0)
+    models = [kw.KAN([3, width, 1], grid=3, seed=0) for width in (1, 2, 3)]
+    steps = 6 if quick else 20
+    results = kw.fit_shapes(models, table(quick), (3, 6), optimizer=optimizer, steps=steps, checkpoint=place)
+    return " ".join(digest([result.model], result) for result in results)
+
+
+def sparse(place: str | None, quick: bool) -> str:
+    """The smallest part of a wide network; a digest of its numbers."""
+    optimizer = kw.LevenbergMarquardt(starts=2)
+    width, steps = (2, 6) if quick else (4, 20)
+    model = kw.KAN([3, width, 1], grid=3, seed=0)
+    result = kw.fit_sparse(model, table(quick), 0.03, optimizer=optimizer, steps=steps, checkpoint=place)
+    return digest([result.model], result)
+
+
 def solve(place: str | None, quick: bool) -> str:
     """A heat equation in two time windows, coarse to fine; a digest of its numbers."""
     from knotwork import pde
@@ -75,7 +108,7 @@ def solve(place: str | None, quick: bool) -> str:
 
 
 WRITERS = {"save": save, "report": report}
-CALCULATIONS = {"fit": fit, "solve": solve}
+CALCULATIONS = {"fit": fit, "levels": levels, "shapes": shapes, "sparse": sparse, "solve": solve}
 
 
 def digest(models: Any, result: Any) -> str:
@@ -156,7 +189,7 @@ def main() -> None:
     """Measure what is not there yet."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--only", default="save,report,fit,solve")
+    parser.add_argument("--only", default=",".join([*WRITERS, *CALCULATIONS]))
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--out", type=Path, default=RESULTS)
     given = parser.parse_args()

@@ -7,6 +7,7 @@ import torch
 
 import knotwork as kw
 from knotwork.errors import TrainingError
+from tests.killing import Killer, assert_same, killed_again_and_again, write_always
 
 
 def table(unit=1.0, noise=0.0):
@@ -90,3 +91,23 @@ def test_a_callback_that_returns_true_ends_it():
 def test_an_impossible_sparsity_is_refused(sparsity):
     with pytest.raises(TrainingError, match="sparsity="):
         kw.fit_sparse(kw.KAN([3, 1]), table(), sparsity)
+
+
+def test_a_killed_search_ends_with_the_same_numbers(tmp_path, monkeypatch):
+    """Also where it is killed between two fits, or while the pruned network is fitted again."""
+    write_always(monkeypatch)
+    data = table(noise=0.05)
+
+    def run(callback, path):
+        return kw.fit_sparse(kw.KAN([3, 2, 1], grid=3, seed=0), data, 0.03, steps=6, callback=callback, checkpoint=path)
+
+    counted = Killer()
+    whole = run(counted, None)
+    result, _, kills = killed_again_and_again(run, tmp_path / "a.kw", 0, counted.events // 2)
+    assert kills
+    assert_same(result, whole)
+    assert edges(result.model) != edges(kw.KAN([3, 2, 1]))  # it pruned
+    events = Killer()
+    again = run(events, tmp_path / "a.kw")
+    assert_same(again, whole)
+    assert not events.events and again.seconds == result.seconds

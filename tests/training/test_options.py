@@ -42,6 +42,9 @@ def test_auto_chooses_second_order_steps_for_small_problems():
     assert choice(KAN([2, 2]), two)[1].startswith("120 residuals and 36 parameters")  # one for each row and target
 
 
+DATA_OF_ONE = sample("sin(3*x)", x=(-1, 1), size=50, seed=0)
+
+
 @pytest.mark.parametrize(
     ("model", "rows"),
     [
@@ -399,3 +402,19 @@ def test_errors_suggest_misspelt_arguments_of_each_function(verb, wrong, right):
     models = KAN([1, 1]) if verb == "fit_multilevel" else [KAN([1, 1])]
     with pytest.raises(ArgumentError, match=rf"no argument {wrong}=: did you mean {right}=\?"):
         getattr(knotwork, verb)(models, data, **{wrong: 5})
+
+
+def test_more_parameters_than_second_order_steps_can_hold_are_refused_in_words():
+    """Before anything is allocated. What is chosen automatically, and the other optimisers, take as many."""
+    network = KAN([1, 1], grid=10_000, seed=0)
+    what = "it has 10,004 free parameters, whose matrix of second derivatives would take 0.8 GB; at most 10,000 are"
+    with pytest.raises(
+        TrainingError, match=f"optimizer='lm' is not possible for this KAN: {what} possible. Use 'lbfgs"
+    ):
+        network.fit(DATA_OF_ONE, optimizer="lm")
+    with pytest.raises(TrainingError, match=f"optimizer='gauss-newton' is not possible for this network: {what}"):
+        knotwork.KANRegressor(hidden=[], grid=10_000, optimizer="gauss-newton").fit(
+            DATA_OF_ONE.X_train.numpy(), DATA_OF_ONE.y_train[:, 0].numpy()
+        )
+    assert network.fit(DATA_OF_ONE, optimizer="lbfgs", steps=1).optimizer == "lbfgs"
+    assert network.fit(DATA_OF_ONE, steps=1).optimizer == "adam"

@@ -7,7 +7,7 @@ import numpy as np
 
 from knotwork.errors import TrainingError
 from knotwork.estimators.settings import ESTIMATORS
-from knotwork.model import Spec, is_whole, parse_width
+from knotwork.model import Spec, is_whole, parse_width, why_too_many
 from knotwork.training.row_samples import largest_sample
 
 
@@ -30,10 +30,16 @@ def planned(hidden: Any, grid: int, k: int, optimizer: str, rows: int, n_in: int
         raise TrainingError(f"hidden={hidden!r} is not known: give 'auto', a number, or one for each layer.")
     nodes: Any = [ESTIMATORS.hidden_nodes] if auto else [hidden] if one else list(hidden)
     spec = Spec(parse_width([n_in, *nodes, n_out]), grid, k)
-    size = sum(spec.nodes(l) * spec.sums(l + 1) for l in range(spec.depth)) * (spec.grid + spec.k)
+    edges = sum(spec.nodes(l) * spec.sums(l + 1) for l in range(spec.depth))
+    size = edges * (spec.grid + spec.k)
     quick = min(rows, largest_sample(size)) * n_out * size**2 + size**3 <= ESTIMATORS.most_multiplications
     why = f"{rows} rows, {n_out} outputs and {size} parameters are {'few enough' if quick else 'too many'}"
     second_order = optimizer == "gauss-newton" or (optimizer == "auto" and quick)
+    if second_order and (too_many := why_too_many(size + edges)):  # an edge has a base weight, too
+        raise TrainingError(
+            f"optimizer={optimizer!r} is not possible for this network: {too_many}. Use 'adam', fewer intervals or "
+            "fewer nodes."
+        )
     if auto and not second_order:
         nodes = [ESTIMATORS.hidden_nodes_of_batches]
     why = f"{why} for second-order steps" if optimizer == "auto" else "as asked"

@@ -25,6 +25,7 @@ from knotwork.model.module_parameters import (
     tensors_of,
     why_not_by_rows,
     why_not_together,
+    why_too_many,
 )
 from knotwork.model.network import KANNetwork, on_cpu
 from knotwork.model.prediction import outputs_of, predict, warn_of_rows_beyond
@@ -73,4 +74,5 @@ __all__ = [
     "warn_of_rows_beyond",
     "why_not_by_rows",
     "why_not_together",
+    "why_too_many",
 ]

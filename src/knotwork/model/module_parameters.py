@@ -158,12 +158,17 @@ def _why_not_its_parameters(module: nn.Module) -> str | None:
         return "it spreads rows over devices or processes, which model.module, the module in it, does not"
     if name := next((name for name, p in free.items() if p.is_complex()), None):
         return f"its parameter {name} holds complex numbers"
-    if (count := sum(p.numel() for p in free.values())) > MODEL.second_order_parameters:
-        return (
-            f"it has {count:,} free parameters, whose matrix of second derivatives would take "
-            f"{8e-9 * count**2:,.1f} GB; at most {MODEL.second_order_parameters:,} are possible"
-        )
-    return None
+    return why_too_many(sum(p.numel() for p in free.values()))
+
+
+def why_too_many(count: int) -> str | None:
+    """Why second-order steps are not possible for a model with this number of free parameters; None if they are."""
+    if count <= MODEL.second_order_parameters:
+        return None
+    return (
+        f"it has {count:,} free parameters, whose matrix of second derivatives would take {8e-9 * count**2:,.1f} GB; "
+        f"at most {MODEL.second_order_parameters:,} are possible"
+    )
 
 
 @undisturbed()

@@ -30,8 +30,9 @@ class ModelSettings:
     """Rows on which a module is tried before second-order steps. Chosen: a few, so that the trial costs nothing."""
 
     second_order_parameters: int = 10_000
-    """Free parameters of a module up to which second-order steps are made. Their matrix takes 0.8 GB then, its factor
-    as much again, and one factorisation some ten seconds on two cores. Chosen."""
+    """Free parameters of a network or module up to which second-order steps are made. Their matrix takes 0.8 GB then,
+    its factor and what is added to it as much again each, and one factorisation some ten seconds on two cores.
+    Chosen."""
 
     rows_predicted_at_once: int = 16_384
     """Rows of a prediction that pass through the layers together. Bounds memory; results do not depend on it. Chosen,

@@ -88,7 +88,9 @@ class NormalEquations:
         """The solution of (JᵀJ + λD) s = -Jᵀr with D the diagonal of JᵀJ; None if there is none."""
         diagonal = self.matrix.diagonal()
         scale = diagonal.clamp_min(SOLVER.diagonal_floor * float(diagonal.max()) + 1e-300)
-        factor, failed = torch.linalg.cholesky_ex(self.matrix + torch.diag(damping * scale))
+        damped = self.matrix.clone()
+        damped.diagonal().add_(damping * scale)
+        factor, failed = torch.linalg.cholesky_ex(damped)
         if int(failed):
             return None
 

@@ -20,11 +20,12 @@ def evaluate(
         values = basis(x, knots, k, derivative, extrapolation)
         return torch.einsum("nib,ibo->nio", values, coefficients)
     rows, none = max(1, SPLINES.values_at_once // size), torch.zeros_like(coefficients[:, 0])
-    curves = [
-        torch.cat([edge_sums(some, *one, k, "zero", extrapolation, derivative) for some in column.split(rows)])
-        for column, *one in zip(x.split(1, 1), coefficients.split(1), none.split(1), knots.split(1), strict=True)
-    ]
-    return torch.stack(curves, dim=1)
+
+    def of_input(one: slice) -> Tensor:
+        settings = coefficients[one], none[one], knots[one], k, "zero", extrapolation, derivative
+        return torch.cat([edge_sums(some, *settings) for some in x[:, one].split(rows)])
+
+    return torch.stack([of_input(slice(i, i + 1)) for i in range(len(knots))], dim=1)
 
 
 def fit_coefficients(points: Tensor, values: Tensor, knots: Tensor, k: int, weights: Tensor | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""The number that decides how curves are fitted on new knots."""
+"""The numbers that decide how curves are fitted on new knots."""
 
 from dataclasses import dataclass
 
@@ -14,6 +14,10 @@ class SplineSettings:
     values_at_once: int = 2**20
     """Points times basis functions that plain torch holds at once for curves on more intervals: 8 MB in float64.
     Chosen, not measured."""
+
+    smallest_weight: float = 1e-300
+    """Largest weight of quadrature points up to which they count as none: intervals have no length there. Chosen: above
+    it no number that is divided by it is infinite."""
 
 
 SPLINES = SplineSettings()

@@ -11,8 +11,6 @@ from knotwork.splines.curve import evaluate, fit_coefficients
 from knotwork.splines.knots import extend_knots, grid_range
 from knotwork.splines.settings import SPLINES
 
-TINY = 1e-300  # smallest weight by which others are divided
-
 
 def insert_knots(coefficients: Tensor, knots: Tensor, finer: Tensor, k: int) -> Tensor:
     """Coefficients of the same splines on `finer` knots, (in, G' + k, out); values on the grid are equal to rounding.
@@ -71,7 +69,7 @@ def closest(points: Tensor, weights: Tensor, values: Tensor, target: Tensor, k: 
         return fit_coefficients(points, values, target, k, weights)
     found = []
     for i, knots in enumerate(target.numpy()):
-        root = (weights[:, i, None] / weights[:, i].max().clamp_min(TINY)).sqrt().numpy()
+        root = (weights[:, i, None] / weights[:, i].max().clamp_min(SPLINES.smallest_weight)).sqrt().numpy()
         try:
             found.append(_banded_fit(points[:, i].numpy(), root, root * values[:, i].numpy(), knots, k))
         except np.linalg.LinAlgError:

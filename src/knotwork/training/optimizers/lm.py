@@ -10,7 +10,7 @@ from torch import nn
 from knotwork.data import Dataset, Stream, as_dataset
 from knotwork.errors import TrainingError
 from knotwork.keywords import check_keywords
-from knotwork.model import MODEL, FreeParameters, KANNetwork, evaluating, is_whole, why_not_by_rows
+from knotwork.model import MODEL, FreeParameters, KANNetwork, evaluating, is_whole, why_not_by_rows, why_too_many
 from knotwork.solvers import Ended, Options, gauss_newton
 from knotwork.training.levenberg_marquardt import levenberg_marquardt
 from knotwork.training.module_problem import ModuleProblem
@@ -88,6 +88,11 @@ class LevenbergMarquardt(Optimizer):
                 "use 'lbfgs' or 'adam'."
             )
         if isinstance(model, KANNetwork):
+            if why := why_too_many(FreeParameters(model).size):
+                raise TrainingError(
+                    f"optimizer='lm' is not possible for this KAN: {why}. Use 'lbfgs' or 'adam', fewer intervals or "
+                    "fewer nodes."
+                )
             return
         if self.starts is not None:
             raise TrainingError(
