@@ -30,8 +30,11 @@ def predict(network: KANNetwork, X: Any) -> np.ndarray:
 @torch.no_grad()
 def outputs_of(network: KANNetwork, rows: Tensor) -> Tensor:
     """The outputs (n, outputs) on the CPU for rows (n, in_features), computed in parts."""
-    device = network.fitted.device
-    return torch.cat([network(part.to(device)).cpu() for part in rows.split(MODEL.rows_predicted_at_once)])
+    own, size = network.layers[0].coefficients, MODEL.rows_predicted_at_once
+    found = torch.empty(len(rows), sum(network.structure.width[-1]), dtype=own.dtype, device="cpu")
+    for at in range(0, len(rows), size):  # small results between parts would keep their memory from reuse
+        found[at : at + size] = network(rows[at : at + size].to(own.device))
+    return found
 
 
 def warn_of_rows_beyond(network: KANNetwork, rows: Tensor, names: Sequence[str] | None = None) -> None:
