@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from knotwork.data import Dataset, seeded
 from knotwork.discovery.discovery import Entry
 from knotwork.discovery.settings import DISCOVERY
-from knotwork.discovery.units import Units
+from knotwork.discovery.column_units import Units
 from knotwork.errors import TrainingError
 from knotwork.formulas.dimensions import Dimensions
 from knotwork.regression import Constraints, Failures
