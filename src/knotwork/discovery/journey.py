@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from knotwork.discovery.baseline import accurate_baseline, inputs_needed, sparse_baseline
 from knotwork.discovery.choice import choice, front_of, warn_of_constant
+from knotwork.discovery.column_units import Units
 from knotwork.discovery.dependent_columns import of_independent_columns
 from knotwork.discovery.discovery import Discovery, Entry
 from knotwork.discovery.entries import constant_entry
@@ -15,7 +16,6 @@ from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import copies, dimensions_of, first_rows, relative_errors, sample_of, table
 from knotwork.discovery.task import Task, asked_for, check_settings
 from knotwork.discovery.undefined import undefined_within
-from knotwork.discovery.column_units import Units
 from knotwork.kan import KAN
 from knotwork.keywords import check_keywords
 from knotwork.regression import Constraints

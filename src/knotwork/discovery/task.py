@@ -7,9 +7,9 @@ from numbers import Real
 from typing import Any, NamedTuple
 
 from knotwork.data import Dataset, seeded
+from knotwork.discovery.column_units import Units
 from knotwork.discovery.discovery import Entry
 from knotwork.discovery.settings import DISCOVERY
-from knotwork.discovery.column_units import Units
 from knotwork.errors import TrainingError
 from knotwork.formulas.dimensions import Dimensions
 from knotwork.regression import Constraints, Failures

@@ -17,8 +17,8 @@ from knotwork.functions import select as select_functions
 from knotwork.model import KANNetwork, Trace, trace
 from knotwork.sizes import deviation, root_mean_square
 from knotwork.splines import grid_range
-from knotwork.symbolic.settings import SYMBOLIC
 from knotwork.symbolic.naming_units import Units
+from knotwork.symbolic.settings import SYMBOLIC
 from knotwork.training import levenberg_marquardt, threads_for
 from knotwork.training.levenberg_marquardt import NORMAL
 from knotwork.training.likelihood import Goal
