@@ -54,3 +54,12 @@ def test_a_law_is_found_among_dependent_columns(build, law, dependent):
     assert found.formula.expression == parse(law)
     assert found.remarks["Columns that follow from others"] in str(found)
     assert all(found.importance[name] == 0 for name in dependent)
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e12])
+def test_they_are_named_and_used_in_any_unit(unit):
+    a, b = np.random.default_rng(2).uniform(1, 3, (2, 300))
+    found = kw.discover(unit * np.c_[a, b, a + 2 * b], a * (a + 2 * b) ** 2, progress=False)
+    assert found.dependent == {"x_3": "x_1 + 2*x_2"}
+    assert found.formula.expression.free_symbols == parse("x_1*x_3").free_symbols
+    assert found.formula.r2 == pytest.approx(1, abs=1e-12)

@@ -149,6 +149,14 @@ def test_the_formula_of_an_unexplained_target_is_its_mean():
     assert float(found.formula.expression) == pytest.approx(float(found.data.y_train.mean()))
 
 
+@pytest.mark.parametrize("unit", [1e90, 1e-40, 1e13])
+def test_a_ratio_in_an_unusual_unit_is_found_exactly(unit):
+    X = np.random.default_rng(3).uniform(1, 3, (300, 2))
+    found = kw.discover(X, unit * X[:, 0] / X[:, 1], names=["a", "b"], seed=0, progress=False)
+    assert found.formula.complexity == 5  # unit*a/b
+    assert found.formula.rmse < 1e-12 * unit
+
+
 @pytest.mark.parametrize("unit", [1e200, 1e-200])
 def test_very_large_and_very_small_targets_are_explained(unit):
     rng = np.random.default_rng(0)

@@ -21,6 +21,10 @@ class DataSettings:
     """Bytes of a column that are read from a Parquet file at once. Limits memory; results do not depend on it. Chosen,
     not measured."""
 
+    fewest_distinct: int = 10
+    """Different rows below which copies are split like other rows: with so few, parts would be far from their sizes.
+    Chosen, not measured."""
+
     lines_examined: int = 20
     """First lines of a CSV file from which its separator and decimal mark are found. Chosen, not measured."""
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from knotwork.data.settings import DATA
 from knotwork.errors import DataError
 
 
@@ -33,10 +34,6 @@ def row_count(name: str, size: object, of: int) -> int:
     )
 
 
-FEWEST_DISTINCT = 10
-"""Different rows below which copies are split like other rows: with so few, parts would be far from their sizes."""
-
-
 def equal_rows(*parts: Tensor) -> Tensor:
     """A number (N,) for each row of these tables (N, columns) side by side: equal rows have the same one."""
     rows = torch.cat([part.double() + 0.0 for part in parts], 1).contiguous()  # + 0.0: -0 and 0 are equal
@@ -62,7 +59,7 @@ def split_rows(
     n_val = row_count("validation_size", validation_size, count - n_test)
     check_split(count, n_test, n_val, test_size, validation_size)
     order = torch.randperm(count, generator=generator, device="cpu")
-    if equal is not None and FEWEST_DISTINCT <= int(equal.max()) + 1 < count:
+    if equal is not None and DATA.fewest_distinct <= int(equal.max()) + 1 < count:
         order, n_test, n_val = _together(order, equal, n_test, n_val)
     test_rows, val_rows, train_rows = order.split([n_test, n_val, count - n_test - n_val])
     return train_rows, val_rows, test_rows

@@ -37,7 +37,7 @@ class Units:
         x = data.X_train if data.scaling is None else data.scaling.undo(data.X_train)
         inputs = {}
         for name, size in zip(data.input_names, x.abs().amax(0).tolist(), strict=True):
-            if size and not 1 / DISCOVERY.largest_target <= size <= DISCOVERY.largest_target:
+            if size and not 1 / DISCOVERY.largest_size <= size <= DISCOVERY.largest_size:
                 raise DataError(
                     f"'{name}' has values up to {size:.3g}, whose powers no number holds: use another unit, in which "
                     "they are near 1."
@@ -101,6 +101,18 @@ class Units:
         own = self._entry(chosen, data)
         return own, tuple(own if one is chosen else self._entry(one, data) for one in front)
 
+    def combinations(self, dependent: Mapping[str, Any]) -> dict[str, str]:
+        """Columns that follow from others, as texts by name."""
+        from knotwork.expressions import algebra, number, simplify_constants, text
+
+        if self.usual:
+            return {name: text(one) for name, one in dependent.items()}
+        own = {name: number(self.inputs.get(name, 1.0)) * self._inside(one) for name, one in dependent.items()}
+        exactly = DISCOVERY.rounding_of_columns
+        return {
+            name: text(simplify_constants(algebra.expand(one), lambda _: True, exactly)) for name, one in own.items()
+        }
+
     def baseline(self, result: FitResult, data: Dataset) -> FitResult:
         """The fit of a network whose outputs are sums of splines, for columns in their own units."""
         if self.usual:
@@ -121,8 +133,16 @@ class Units:
         return Entry(formula.complexity, error, expression, entry.shape, formula, symbolic, spline, entry.bits)
 
     def _own(self, expression: Any) -> Any:
-        """An expression of columns in their own units."""
+        """The target as an expression of columns in their own units."""
+        from knotwork.expressions import number
+
+        inside = self._inside(expression)
+        return number(self.target) * inside if self.target != 1 else inside
+
+    def _inside(self, expression: Any) -> Any:
+        """An expression of inputs in these units as one of inputs in their own units."""
         from knotwork.expressions import number, symbol
 
-        own = {symbol(name): symbol(name) * number(1 / unit) for name, unit in self.inputs.items()}
-        return number(self.target) * expression.xreplace(own) if self.target != 1 else expression.xreplace(own)
+        return expression.xreplace(
+            {symbol(name): symbol(name) * number(1 / unit) for name, unit in self.inputs.items()}
+        )

@@ -88,7 +88,6 @@ def discover(
         >>> print(found.formula)
         y = voltage/resistance
     """
-    from knotwork.expressions import text
 
     began = time.perf_counter()
     check_settings(seed, time_budget, loss)
@@ -96,10 +95,11 @@ def discover(
     constraints = Constraints.of(lib, forbid, linear, data.input_names)
     dimensions = None if units is False else dimensions_of(data, given=bool(units))
     own = Units.of(data)
+    rows = own.rows(data)
     with reporting(progress, callback) as reporter:
-        inputs, dependent = of_independent_columns(data)
+        inputs, dependent = of_independent_columns(rows)
         task = Task(
-            own.rows(data),
+            rows,
             constraints,
             own.dimensions(dimensions),
             seed,
@@ -130,7 +130,7 @@ def discover(
         time.perf_counter() - began,
         stop,
         asked_for(task, given=lib is not None or forbid is not None),
-        {name: text(combination) for name, combination in dependent.items()},
+        own.combinations(dependent),
         dict(task.failures.reasons),
         "" if undefined is None else undefined.reason,
         copies(data),

@@ -109,9 +109,13 @@ class DiscoverySettings:
     decades_of_units: int = 6
     """Inputs are scaled by powers of ten that are multiples of this one, so that inputs of about the same size, whose
     sums and differences may matter, have the same unit. Chosen, not measured."""
-    largest_target: float = 1e100
-    """Largest target that is fitted in its own unit; larger ones, and smaller ones than one over it, are scaled.
-    Squares and their sums then stay between 1e-308 and 1e308."""
+    largest_size: float = 1e100
+    """Largest value of an input that can be used, and one over the smallest: squares and their sums then stay between
+    1e-308 and 1e308."""
+
+    largest_target: float = 1e12
+    """Largest target that is fitted in its own unit; larger ones, and smaller ones than one over it, are scaled, so
+    that constants are numbers of usual size. Chosen: 1e90*x/y was not found in its own unit."""
 
 
 DISCOVERY = DiscoverySettings()
