@@ -82,6 +82,13 @@ def formula(data):
     return (set(re.findall(r"exp|sin|log|tanh|\*\*", skeleton)), round(found.r2, 5)), predicted.mean, predicted.upper
 
 
+def unfixed(data):
+    found = fitted(data).auto_symbolic(data)
+    for source in range(2):
+        found.unfix_symbolic(0, source, 0)
+    return (), outputs(found, data)
+
+
 def discovered(data):
     found = kw.discover(data).formula
     predicted = found.predict(data.X_train, interval=0.9)
@@ -105,7 +112,8 @@ def reported(data, path):
     return tuple(re.findall(r"is a sum of functions of [^<]*", text)), len(re.findall("<svg", text))
 
 
-NETWORK = {f.__name__: f for f in (sparse, multilevel, shapes, pruned, pruned_within, importance, formula, related)}
+OF_MODELS = (sparse, multilevel, shapes, pruned, pruned_within, importance, formula, unfixed, related)
+NETWORK = {f.__name__: f for f in OF_MODELS}
 VERBS = {**NETWORK, "regressor": regressor, "discovered": discovered}
 TARGETS = {"discovered": EXACT}  # a search in noisy rows takes long
 # Rounding errors of the targets grow along directions that hardly matter to fits of noisy rows.
@@ -138,6 +146,19 @@ def test_scaled_columns_give_the_scaled_result(verb, scale):
 @pytest.mark.parametrize("verb", NETWORK)
 def test_so_do_those_of_float32(verb, scale):
     check(verb, scale, torch.float32)
+
+
+@pytest.mark.parametrize("width", [(2, 1), (2, 2)])
+@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e-60, 1e60, 1e200, 1e300])
+def test_an_edge_that_is_named_and_unfixed_is_its_spline_again(scale, width):
+    targets = scale * np.stack([EXACT, 3 * EXACT][: width[1]], axis=1)
+    data = kw.Dataset.from_arrays(X, targets, seed=0)
+    model = fitted(data, width)
+    named = model.auto_symbolic(data, lib=["exp", "x^2"], r2_threshold=0.9)
+    for source, target in [(i, j) for i in range(2) for j in range(width[1])]:
+        named.unfix_symbolic(0, source, target)
+    difference = np.abs(outputs(named, data) - outputs(model, data)).max()
+    assert difference <= 1e-3 * np.abs(targets).max()  # splines that were named later were refitted before
 
 
 @pytest.mark.parametrize("factor", [1e-12, 1e12, 1e200])

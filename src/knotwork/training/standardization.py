@@ -194,11 +194,11 @@ def rescale_outputs(
     """
     layer = network.layers[-1]
     _multiply(network, numerator, denominator)
-    factor = torch.as_tensor(numerator, device=layer.knots.device).expand(sum(network.structure.width[-1]))
     for n, (_, target, _, _) in enumerate(layer.named):
         output = _output_of(network, target)
         if output is not None:
-            layer.kept[n] = layer.kept[n] * factor[output] / denominator
+            own = numerator[output] if isinstance(numerator, Tensor) else numerator
+            layer.kept[n] = layer.kept[n] * own / denominator
     if shift is not None:
         _add(network, shift, carriers, kept=True)
 
