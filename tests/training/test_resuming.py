@@ -6,6 +6,7 @@ import time
 import warnings
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -16,8 +17,9 @@ from knotwork.errors import CheckpointError, KnotworkWarning
 from knotwork.solvers import StopReason
 from knotwork.training import row_samples
 from knotwork.training.settings import SAMPLES
+from knotwork.training.smoothness_choice import SmoothnessChoice
 from knotwork.training.watch import Watch
-from tests.killing import Killed, Killer, assert_same, killed_again_and_again, write_always
+from tests.killing import Killed, Killer, assert_same, killed_again_and_again, set_back, write_always
 
 DATA = kw.sample(
     lambda x, y: torch.exp(torch.sin(3 * x) + y**2), x=(-1, 1), y=(-1, 1), size=120, test_size=30, noise=0.1, seed=0
@@ -171,6 +173,36 @@ def test_a_killed_fit_that_chooses_its_smoothness_ends_with_the_same_numbers(tmp
     assert kills and result.smoothness == whole.smoothness
     assert any(title.startswith("smooth") and ", resumed at step " in title for title in titles)
     assert_same(result, whole)
+
+
+@pytest.mark.parametrize("part", [0.2, 0.9])
+@pytest.mark.parametrize("stage", ["fit (lm)", "smooth"])
+def test_a_fit_killed_after_its_race_takes_the_best_of_the_smooth_fits_of_the_race(tmp_path, monkeypatch, stage, part):
+    """The race of starts is not run again. Of these rows the first of its smooth fits is not the best one."""
+    write_always(monkeypatch)
+    rng = np.random.default_rng(142)
+    n, noise = int(rng.integers(80, 300)), float(rng.choice([0.03, 0.06, 0.1, 0.2]))
+    X = rng.uniform(-1, 1, (n, 3))
+    y = np.sin(4 * X[:, 0]) * X[:, 1] + X[:, 2] ** 2 + noise * rng.normal(size=n)
+    data = kw.Dataset.from_arrays(X, y, seed=142)
+    settings = {"optimizer": kw.LevenbergMarquardt(starts=3), "steps": 20}
+    stages, made = [], []
+    monkeypatch.setattr(SmoothnessChoice, "_line", count_calls(SmoothnessChoice._line, made))
+
+    def fit(callback, path=None):
+        return kw.KAN([3, 2, 1], grid=6, seed=142).fit(data, callback=callback, checkpoint=path, **settings)
+
+    whole = fit(lambda event: stages.append(event.stage))
+    assert set(made) == {0, 1, 2} and whole.smoothness.startswith("chosen by the evidence")
+    after = stages.index("fit (lm), G=6")
+    moments = [n for n, title in enumerate(stages, 1) if n > after and title.startswith(stage)]
+    path = tmp_path / "a.kw"
+    with pytest.raises(Killed) as kill:
+        fit(Killer(moments[int(part * len(moments))], path), path)
+    set_back(kill.value)
+    counted = Killer()
+    assert_same(fit(counted, path), whole)
+    assert not any(title.startswith("race") for title in counted.titles)
 
 
 @pytest.mark.parametrize("settings", [{"smoothness": None}, {"smoothness": 0.5}, {}], ids=["close", "smooth", "chosen"])

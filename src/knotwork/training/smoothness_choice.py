@@ -96,7 +96,8 @@ class SmoothnessChoice:
         assert isinstance(task.model, KANNetwork)
         self.task, self.network, self.close = task, task.model, close
         self.goal = weighted_rows(task).likelihood
-        self.of_close, self.of_lines, self.of_smooth = (task.journal.part() for _ in range(3))
+        self.of_close, of_lines, self.of_smooth = (task.journal.part() for _ in range(3))
+        self.of_lines = [of_lines.part() for _ in range(EVIDENCE.lines)]
         self.lines: list[Candidate] = []
         self.from_lines: Candidate | None = None
         self.before = state_of(self.network)
@@ -160,8 +161,14 @@ class SmoothnessChoice:
         return self._from_lines().noise > EVIDENCE.same_noise * smooth.noise
 
     def _from_lines(self) -> Candidate:
-        """The smooth fit to all rows from the best one to those of the race."""
+        """The smooth fit to all rows from the best one to those of the race.
+
+        These are all that the race asked for, also where a fit that was killed after its race goes on without one.
+        """
         if self.from_lines is None:
+            for number, part in enumerate(self.of_lines):
+                if part.done:
+                    self._line(number)
             start = min(self.lines or [self._line(0)], key=lambda one: one.error)
             self.from_lines = start if len(self.task.x) <= TRAINING.race_rows else self._on_all(start.state, start)
         return self.from_lines
@@ -176,7 +183,7 @@ class SmoothnessChoice:
             straighten(self.network, generator, task.update_grid, number)
             return SmoothFit(task, 1.0, True).on_first(TRAINING.race_rows)
 
-        self.lines.append(self._made(self.of_lines.part(), self.before, [], run, TRAINING.race_rows))
+        self.lines.append(self._made(self.of_lines[number], self.before, [], run, TRAINING.race_rows))
         return self.lines[-1]
 
     def _on_all(self, state: dict[str, Tensor], start: Candidate | None = None) -> Candidate:
