@@ -11,10 +11,11 @@ from knotwork.regression import search as search_module
 from knotwork.regression.curve_names import names_of_curve
 from knotwork.regression.failures import Failures
 from knotwork.regression.search import Search
+from knotwork.regression.symmetry import combined_pairs
 
 
 def broken(error):
-    def fail(*_):
+    def fail(*_, **__):
         raise error
 
     return fail
@@ -48,14 +49,47 @@ def test_what_was_dropped_is_shown(monkeypatch):
     assert "× ValueError: cannot convert NaN" in str(found) and "× ValueError" in found._repr_html_()
 
 
-@pytest.mark.parametrize("error", [MemoryError("full"), KeyboardInterrupt()])
-def test_memory_that_ran_out_and_ctrl_c_are_no_failures_of_a_candidate(error):
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (MemoryError("full"), MemoryError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), MemoryError),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), MemoryError),
+    ],
+)
+def test_memory_that_ran_out_and_ctrl_c_are_no_failures_of_a_candidate(error, raised):
     failures = Failures()
-    with pytest.raises(type(error)):
+    with pytest.raises(raised):
         failures.attempt(broken(error))
-    with pytest.raises(type(error)):
+    with pytest.raises(raised):
         list(failures.surviving(broken(error)))
     assert not failures.reasons
+
+
+def test_memory_that_torch_does_not_get_ends_the_search():
+    with pytest.raises(MemoryError):
+        Failures().attempt(lambda: torch.empty(2**60, dtype=torch.uint8))
+
+
+def test_a_target_that_no_input_changes_has_no_symmetries():
+    columns = [torch.full((50,), value, dtype=torch.float64) for value in (2.0, 3.0)]
+    assert combined_pairs(columns, torch.rand(50, dtype=torch.float64) + 1) == []
+
+
+@pytest.mark.parametrize("part", ["power_factors", "combined_pairs", "looks_random", "Search"])
+def test_a_stage_that_fails_is_counted_and_others_follow(monkeypatch, part):
+    data = kw.sample("exp(-(x - y)**2)/(1 + z**2*x)", x=(1, 3), y=(1, 3), z=(1, 2), size=300, noise=0.01, seed=0)
+    rows, y = torch.cat([data.X_train, data.X_val]), torch.cat([data.y_train, data.y_val])[:, 0]
+    search = Search(Sample(dict(zip("xyz", rows.unbind(1), strict=True)), y), len(data.X_train), select(None))
+    if part == "Search":  # that of the smaller table
+        monkeypatch.setattr(search, "smaller", lambda: ([(0, 1, -1)], {}))
+    monkeypatch.setattr(search_module, part, broken(ZeroDivisionError("float division by zero")))
+    stages = []
+    monkeypatch.setattr(search.reporter, "stage", lambda title: stages.append(title))
+    list(search.formulas())
+    assert set(search.failures.reasons) == {"ZeroDivisionError: float division by zero"}
+    assert len(stages) >= 3
 
 
 def test_candidates_before_a_failure_are_kept():

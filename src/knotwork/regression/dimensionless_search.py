@@ -66,7 +66,8 @@ class DimensionlessSearch:
                 if formula.error <= FORMULAS.exact_error * self.sample.scale:
                     self.done = True
                     return
-            if self.ended and found and self.leaves_noise(min(found, key=lambda formula: formula.bits)):
+            best = min(found, key=lambda formula: formula.bits, default=None)
+            if self.ended and best is not None and self.failures.attempt(partial(self.leaves_noise, best)):
                 self.done = True
                 return
 
@@ -75,8 +76,11 @@ class DimensionlessSearch:
         in_inputs = _InInputs(choice)
         if not choice.groups:
             constant = Constants()
-            yield self.whole("a product of powers", constant.template(constant(1.0)), in_inputs)
+            template = constant.template(constant(1.0))
+            only = self.failures.attempt(partial(self.whole, "a product of powers", template, in_inputs))
             self.ended = True
+            if only is not None:
+                yield only
             return
         scale = choice.scale_values(self.sample.columns)
         least = 0.0 if self.sample.relative else REGRESSION.small_scale * float(scale.abs().median())
@@ -86,12 +90,17 @@ class DimensionlessSearch:
             dict(zip(in_inputs.names, values, strict=True)), (self.sample.y / scale)[large], self.sample.relative
         )
         now = time.perf_counter()
-        inner = self.search(
+        begin = partial(
+            self.search,
             rows,
             int(large[: self.train].sum()),
             until=now + REGRESSION.time_of_choice * (self.until - now),
             after_noise=REGRESSION.group_formulas_after_noise,
         )
+        inner = self.failures.attempt(begin)
+        self.ended = False
+        if inner is None:
+            return
         for formula in inner.formulas():
             whole = partial(self.whole, formula.structure, formula.template, in_inputs)
             found = self.failures.attempt(whole)

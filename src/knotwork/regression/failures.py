@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
+OUT_OF_MEMORY = ("not enough memory", "DefaultCPUAllocator", "out of memory")
+"""Words of the RuntimeErrors that torch raises on processors and graphics cards where memory runs out."""
 
 
 class Failures:
@@ -29,8 +31,10 @@ class Failures:
             self.count(error)
 
     def count(self, error: Exception) -> None:
-        """Count a failure. Memory that ran out is no fault of a candidate and is raised again."""
+        """Count a failure. Memory that ran out is no fault of a candidate and is raised again, as a MemoryError."""
         if isinstance(error, MemoryError):
             raise error
+        if isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY):
+            raise MemoryError(str(error)) from error
         first = str(error).strip().split("\n")[0]
         self.reasons[f"{type(error).__name__}: {first}" if first else type(error).__name__] += 1

@@ -131,16 +131,20 @@ class Search:
 
     def symmetries(self) -> Iterator[CandidateFormula] | None:
         """A search with fewer variables: powers of inputs divided out, and pairs replaced by a difference or sum."""
+        found = self.failures.attempt(self.smaller)
+        return self.reduced(*found) if found is not None and any(found) else None
+
+    def smaller(self) -> tuple[list[tuple[int, int, int]], dict[int, float]]:
+        """Pairs of inputs that act by their difference or sum, with its sign; powers of inputs that are factors."""
         columns, y = [axis.values[: self.train] for axis in self.rows.axes], self.rows.y
         outside = power_factors(columns, y[: self.train])
         inside = [i for i in range(len(columns)) if i not in outside]
         if len(inside) < 2:
-            return None
+            return [], {}
         for i, power in outside.items():
             y = y / self.rows.axes[i].values ** power
         found = combined_pairs([columns[i] for i in inside], y[: self.train])
-        pairs = [(inside[i], inside[j], sign) for i, j, sign in found]
-        return self.reduced(pairs, outside) if pairs or outside else None
+        return [(inside[i], inside[j], sign) for i, j, sign in found], outside
 
     def products(self) -> Iterator[CandidateFormula] | None:
         """Sums of two and three products of curves, and of one product and curves of single inputs."""
@@ -244,7 +248,7 @@ class Search:
         """Decide whether this formula ends the search, now or soon."""
         if formula.error <= FORMULAS.exact_error * self.sample.scale:
             self.done = True
-        elif self.remaining is None and self.leaves_noise(formula):
+        elif self.remaining is None and self.failures.attempt(partial(self.leaves_noise, formula)):
             self.remaining = self.after_noise
         elif self.remaining is not None:
             self.remaining -= 1
@@ -276,7 +280,10 @@ class Search:
                 return
             sample = Sample(columns, y, self.sample.relative)
             options = {"until": self.until, "reporter": self.reporter, "excluded": self.excluded}
-            inner = Search(sample, self.train, self.functions, self.seed, failures=self.failures, **options)
+            begin = partial(Search, sample, self.train, self.functions, self.seed, failures=self.failures, **options)
+            inner = self.failures.attempt(begin)
+            if inner is None:
+                return
             for formula in inner.formulas():
                 found = self.failures.attempt(partial(self.rewritten, formula, meanings, factor))
                 if found is None:

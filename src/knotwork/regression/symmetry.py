@@ -43,7 +43,7 @@ def combined_pairs(columns: list[Tensor], y: Tensor) -> list[tuple[int, int, int
     seen = []
     for i, j in itertools.combinations(range(len(columns)), 2):
         total = float(size[i] + size[j])
-        if total < REGRESSION.least_slope * float(size.max()):
+        if not total > REGRESSION.least_slope * float(size.max()):  # both are zero where no input has a slope
             continue
         for sign in (-1, 1):
             difference = float((slopes[:, i] - sign * slopes[:, j]).square().mean().sqrt()) / total
