@@ -11,6 +11,7 @@ from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import rms, sample_of
 from knotwork.discovery.undefined import gaps_of
 from knotwork.formulas import Formula, measured
+from knotwork.formulas.constants import relative_deviations
 from knotwork.formulas.settings import FORMULAS
 from knotwork.kan import KAN
 from knotwork.model import Spec
@@ -36,7 +37,7 @@ def built(expression: Any, data: Dataset) -> tuple[KAN, KAN, Formula]:
 def entry_of(formula: Formula, symbolic: KAN, spline: KAN, shape: str, data: Dataset, relative: bool) -> Entry:
     """The formula with its error, and the bits that residuals and formula take to write down.
 
-    With `relative`, the residuals of the bits are shares of the targets. A formula that leaves its domain on some row,
+    With `relative`, the residuals of the bits are relative deviations. A formula that leaves its domain on some row,
     such as a logarithm, has an infinite error and is never chosen.
     """
     parts = [(data.X_train, data.y_train), (data.X_val, data.y_val)]
@@ -45,21 +46,14 @@ def entry_of(formula: Formula, symbolic: KAN, spline: KAN, shape: str, data: Dat
     error, bits = math.inf, math.inf
     if all(bool(part.isfinite().all()) for part in residuals):
         error = float(residuals[1 if len(residuals[1]) else 0].square().mean().sqrt())
-        units = [y if relative else torch.ones_like(y) for _, y in parts]
-        counted = torch.cat([part / unit for part, unit in zip(residuals, units, strict=True)])
+        counted = torch.cat(residuals)
+        if relative:
+            y = torch.cat([y for _, y in parts])
+            counted = relative_deviations(y + counted, y)
         scale = 1.0 if relative else rms(data)
         bits = description_length(formula, float(counted.square().mean().sqrt()), counted.numel(), scale)
     gaps = gaps_of(formula.expression, sample_of(data))
     return Entry(formula.complexity, error, formula.expression, shape, formula, symbolic, spline, bits, gaps)
-
-
-def error_of(expression: Any, data: Dataset) -> float:
-    """The error of an `Entry` of this expression, without its network; NaN where it is not defined on some row."""
-    from knotwork.expressions import to_torch
-
-    sample, first = sample_of(data), len(data.X_train) if len(data.X_val) else 0
-    values = to_torch(expression, list(sample.columns))(*sample.columns.values())
-    return float((values - sample.y)[first:].square().mean().sqrt())
 
 
 def description_length(formula: Formula, error: float, rows: int, scale: float) -> float:

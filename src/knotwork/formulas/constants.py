@@ -17,7 +17,7 @@ from knotwork.solvers import NormalEquations, Options, VectorProblem, gauss_newt
 class Sample:
     """Rows to fit an expression to: a column (n,) for every variable, and targets (n,).
 
-    With `relative`, residuals are divided by the targets, none of which is zero.
+    With `relative`, residuals are shares of the values, and none of the targets is zero.
     """
 
     columns: Mapping[str, Tensor]
@@ -25,8 +25,8 @@ class Sample:
     relative: bool = False
 
     def residuals(self, values: Tensor) -> Tensor:
-        """The deviations (n,) of these values from the targets; in shares of the targets if `relative`."""
-        return (values - self.y) / self.y if self.relative else values - self.y
+        """The deviations (n,) of these values from the targets; `relative_deviations` if `relative`."""
+        return relative_deviations(values, self.y) if self.relative else values - self.y
 
     @property
     def scale(self) -> float:
@@ -46,6 +46,22 @@ class Sample:
         """The first rows alone."""
         columns = {name: column[:rows] for name, column in self.columns.items()}
         return Sample(columns, self.y[:rows], self.relative)
+
+
+def relative_deviations(values: Tensor, y: Tensor) -> Tensor:
+    """Deviations of values from targets y ≠ 0 as shares of the root mean square of both.
+
+    They are logarithms of values / y up to the third order, and defined where the two differ in sign. With shares of
+    the targets alone, fits would come out too small: targets that noise has made small would count more than others.
+    """
+    ratio = values / y
+    return 2**0.5 * (ratio - 1) / torch.hypot(ratio, torch.ones_like(ratio))
+
+
+def _slopes_of_deviations(values: Tensor, y: Tensor) -> Tensor:
+    """Derivatives of `relative_deviations` by the values."""
+    ratio = values / y
+    return 2**0.5 * (1 + ratio) / torch.hypot(ratio, torch.ones_like(ratio)) ** 3 / y
 
 
 @dataclass(frozen=True)
@@ -130,18 +146,23 @@ def fitted(
 ) -> Template:
     """The template with its constants at the nearest minimum of the mean squared error, and their covariance.
 
-    Damped Gauss-Newton steps; `mse` is infinite where the expression is not finite at the start.
+    Damped Gauss-Newton steps; `mse` is infinite where the expression is not finite at the start. Relative deviations
+    hardly depend on values that are far too large; shares of the targets are fitted before them.
     """
     target = (FORMULAS.smallest_residual * sample.scale) ** 2 if target is None else target
     values, slopes = values_and_slopes(template, sample)
-    fit = _ConstantsFit(torch.tensor(list(template.values.values()), dtype=torch.float64), sample, values, slopes)
+    start = torch.tensor(list(template.values.values()), dtype=torch.float64)
+    fit = _ConstantsFit(start, sample, values, slopes)
     fit.begin()
     if not fit.size or not math.isfinite(fit.loss):
         return replace(template, mse=fit.loss, covariance=torch.zeros(fit.size, fit.size))
-    gauss_newton(fit, Options(None, steps, FORMULAS.slow_gain, FORMULAS.slow_steps, target))
-    _, jacobian = slopes(fit.at)
-    jacobian = jacobian / sample.y[:, None] if sample.relative else jacobian
-    covariance = _covariance(torch.nan_to_num(jacobian), fit.loss, len(sample))
+    options = Options(None, steps, FORMULAS.slow_gain, FORMULAS.slow_steps, target)
+    if sample.relative:
+        shares = _SharesFit(start, sample, values, slopes)
+        gauss_newton(shares, options)
+        fit = _ConstantsFit(shares.at, sample, values, slopes)
+    gauss_newton(fit, options)
+    covariance = _covariance(torch.nan_to_num(fit.linear()[1]), fit.loss, len(sample))
     found = dict(zip(template.values, fit.at.tolist(), strict=True))
     return replace(template, values=found, mse=fit.loss, covariance=covariance)
 
@@ -154,15 +175,37 @@ class _ConstantsFit(VectorProblem):
         self.sample, self.values, self.slopes = sample, values, slopes
 
     def evaluate(self, at: Tensor) -> tuple[float, None]:
-        return _mean_square(self.sample.residuals(self.values(at))), None
+        return _mean_square(self.residuals(self.values(at))), None
+
+    def residuals(self, values: Tensor) -> Tensor:
+        return self.sample.residuals(values)
+
+    def weights(self, values: Tensor) -> Tensor:
+        """Derivatives (n,) of the residuals by the values."""
+        y = self.sample.y
+        return _slopes_of_deviations(values, y) if self.sample.relative else torch.ones_like(y)
+
+    def linear(self) -> tuple[Tensor, Tensor]:
+        """Residuals (n,), and their derivatives (n, P)."""
+        found, jacobian = self.slopes(self.at)
+        return self.residuals(found), jacobian * self.weights(found)[:, None]
 
     def linearise(self) -> NormalEquations:
-        found, jacobian = self.slopes(self.at)
-        residuals, n = self.sample.residuals(found), len(self.sample)
-        jacobian = jacobian / self.sample.y[:, None] if self.sample.relative else jacobian
+        residuals, jacobian = self.linear()
+        n = len(self.sample)
         if not bool(jacobian.isfinite().all()):
             jacobian = torch.nan_to_num(jacobian, nan=0.0, posinf=0.0, neginf=0.0)
         return NormalEquations(jacobian.T @ jacobian / n, jacobian.T @ residuals / n)
+
+
+class _SharesFit(_ConstantsFit):
+    """The same with deviations as shares of the targets, which are linear in the values."""
+
+    def residuals(self, values: Tensor) -> Tensor:
+        return (values - self.sample.y) / self.sample.y
+
+    def weights(self, values: Tensor) -> Tensor:
+        return 1 / self.sample.y
 
 
 def _mean_square(residuals: Tensor) -> float:
