@@ -1,9 +1,11 @@
 """Among forms with equal values the shortest is chosen."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 import knotwork as kw
 from knotwork.expressions import complexity, parse, to_numpy
@@ -56,6 +58,24 @@ def test_the_shortest_of_equal_forms_is_chosen(strange, plain):
 )
 def test_a_formula_without_a_shorter_form_stays_as_it_is(formula):
     assert simplest(parse(formula), rows(0.5, 1.5)) == parse(formula)
+
+
+def test_every_training_and_validation_row_counts():
+    x = np.linspace(1, 3, 4000)
+    X = np.c_[np.r_[x, -x[:3]], np.r_[x, x[:3]]]
+    rest = {"X_test": torch.tensor(X[:5]), "y_test": torch.tensor(X[:5, :1])}
+    for last in ("train", "val"):
+        count = len(X) if last == "train" else len(x)
+        rows = torch.tensor(X)
+        data = kw.Dataset.from_arrays(X, X[:, 0], names=["x", "y"], seed=0)
+        parts = {"X_train": rows[:count], "X_val": rows[count:], "y_train": rows[:count, :1], "y_val": rows[count:, :1]}
+        data = replace(data, **parts, **rest)
+        assert simplest(parse("abs(x) + y"), data) == parse("abs(x) + y")
+
+
+def test_a_form_that_is_not_allowed_is_not_taken():
+    data = rows(0.5, 1.5)
+    assert simplest(parse("y - y*sin(x)**2"), data, allowed=lambda e: "cos" not in str(e)) == parse("y - y*sin(x)**2")
 
 
 @pytest.mark.parametrize("terms", [2, 3, 8])  # shorter than the limit for identities, just below it, far above

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,10 +14,13 @@ from knotwork.data import Dataset, Scaling
 from knotwork.discovery.discovery import Entry
 from knotwork.discovery.entries import built
 from knotwork.discovery.settings import DISCOVERY
+from knotwork.discovery.table import sample_of
 from knotwork.errors import DataError
 from knotwork.formulas import simplest
 from knotwork.formulas.dimensions import Dimensions
+from knotwork.formulas.settings import FORMULAS
 from knotwork.kan import KAN
+from knotwork.regression import Constraints
 from knotwork.training import FitResult
 from knotwork.training.standardization import rescale_inputs, rescale_outputs
 
@@ -46,7 +50,9 @@ class Units:
                 decades = DISCOVERY.decades_of_units
                 inputs[name] = 10.0 ** (decades * round(math.log10(size) / decades))
         size, target = float(data.y_train.abs().max()), 1.0
-        if size and not 1 / DISCOVERY.largest_target <= size <= DISCOVERY.largest_target:
+        typical = float(data.y_train.abs().median()) or size  # the largest of targets over decades says little
+        usual = 1 / DISCOVERY.largest_target <= typical <= DISCOVERY.largest_target
+        if size and not (usual and size <= DISCOVERY.largest_size):
             target = 10.0 ** math.floor(math.log10(size))
         return cls(target, inputs)
 
@@ -94,12 +100,15 @@ class Units:
             for one in front
         )
 
-    def entries(self, chosen: Entry, front: tuple[Entry, ...], data: Dataset) -> tuple[Entry, tuple[Entry, ...]]:
+    def entries(
+        self, chosen: Entry, front: tuple[Entry, ...], data: Dataset, relative: bool, constraints: Constraints
+    ) -> tuple[Entry, tuple[Entry, ...]]:
         """The chosen entry and the front for columns in their own units; the chosen one stays the same entry."""
         if self.usual:
             return chosen, front
-        own = self._entry(chosen, data)
-        return own, tuple(own if one is chosen else self._entry(one, data) for one in front)
+        allowed = partial(constraints.allows, sample=sample_of(data, relative))
+        own = self._entry(chosen, data, relative, allowed)
+        return own, tuple(own if one is chosen else self._entry(one, data, relative, allowed) for one in front)
 
     def combinations(self, dependent: Mapping[str, Any]) -> dict[str, str]:
         """Columns that follow from others, as texts by name."""
@@ -108,7 +117,7 @@ class Units:
         if self.usual:
             return {name: text(one) for name, one in dependent.items()}
         own = {name: number(self.inputs.get(name, 1.0)) * self._inside(one) for name, one in dependent.items()}
-        exactly = DISCOVERY.rounding_of_columns
+        exactly = FORMULAS.exact_error
         return {
             name: text(simplify_constants(algebra.expand(one), lambda _: True, exactly)) for name, one in own.items()
         }
@@ -127,12 +136,11 @@ class Units:
         errors = {name: None if error is None else self.target * error for name, error in errors.items()}
         return replace(result, model=model, objective=self.target * self.target * result.objective, **errors)
 
-    def _entry(self, entry: Entry, data: Dataset) -> Entry:
-        expression, error = simplest(self._own(entry.expression), data), self.target * entry.error
+    def _entry(self, entry: Entry, data: Dataset, relative: bool, allowed: Callable[[Any], bool]) -> Entry:
+        expression = simplest(self._own(entry.expression), data, relative, allowed)
+        error = self.target * entry.error
         symbolic, spline, formula = built(expression, data)
-        return Entry(
-            formula.complexity, error, expression, entry.shape, formula, symbolic, spline, entry.bits, entry.gaps
-        )
+        return Entry(formula.complexity, error, expression, entry.shape, formula, symbolic, spline, entry.bits)
 
     def _own(self, expression: Any) -> Any:
         """The target as an expression of columns in their own units."""

@@ -10,7 +10,7 @@ from knotwork.data.column_names import listed
 from knotwork.discovery.choice import exact, joined
 from knotwork.discovery.dependent_columns import shortest_of
 from knotwork.discovery.discovery import Entry
-from knotwork.discovery.entries import built, entry_of, error_of
+from knotwork.discovery.entries import built, entry_of
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import least_importance, sample_of, separated
 from knotwork.discovery.task import Found, Task, late
@@ -34,7 +34,8 @@ def formulas_in_groups(task: Task, importance: Mapping[str, float], front: tuple
         return Found((), front, None)  # pure numbers are groups themselves
     every = sample_of(task.data, task.relative)
     names = inputs_of_groups(task.dimensions, importance, least_importance(importance))
-    found = [] if names is None else group_choices(task.dimensions, {name: every.columns[name] for name in names})
+    columns = {name: every.columns[name] for name in names or ()}
+    found = (task.failures.attempt(partial(group_choices, task.dimensions, columns)) or []) if names else []
     lost = 1 - sum(importance[name] for name in names or ())
     if names is None or not found or (lost > DISCOVERY.small_importance and len(found[0].groups) > 1):
         stop = task.reporter.stage(f"units: {reason_for_no_groups(task.dimensions, task.data)}")
@@ -99,7 +100,7 @@ def _explored(
         interrupted = True
     if interrupted or task.reporter.stopped:
         reason = task.stopped
-    elif any(exact(entry, task.data) for entry in entries):
+    elif any(exact(entry, task.data, task.relative) for entry in entries):
         reason = StopReason.EXACT
     elif entries and late(task.formulas_until):
         reason = StopReason.TIME_BUDGET
@@ -114,10 +115,7 @@ def _shown(task: Task, front: tuple[Entry, ...], candidate: CandidateFormula) ->
     from knotwork.expressions import complexity
 
     expression = candidate.template.filled()
-    error = task.failures.attempt(partial(error_of, expression, task.data))
-    if error is None:
-        return front
-    new = joined(front, Entry(complexity(expression), error, expression, candidate.structure))
+    new = joined(front, Entry(complexity(expression), candidate.error, expression, candidate.structure))
     if new is not front:
         task.show(new)
     return new
@@ -149,7 +147,8 @@ def best_candidates(candidates: Sequence[CandidateFormula]) -> list[CandidateFor
 def entry_from(candidate: CandidateFormula, task: Task) -> Entry | None:
     """The candidate as an entry, with its networks; None where no network can compute it."""
     try:
-        expression = shortest_of(candidate.template.filled(), task.dependent, task.data)
+        allowed = partial(task.constraints.allows, sample=sample_of(task.data, task.relative))
+        expression = shortest_of(candidate.template.filled(), task.dependent, task.data, task.relative, allowed)
         symbolic, spline, formula = built(expression, task.data)
         return entry_of(formula, symbolic, spline, candidate.structure, task.data, task.relative)
     except (ExpressionError, SpecError):  # a constant beyond what a float holds, a function no edge can be

@@ -64,8 +64,9 @@ def discover(
             not known gives a KnotworkWarning, and the search goes on without.
         forbid: Names of functions that no formula may hold.
         linear: Inputs that enter linearly, y = a + b·x, where a and b may depend on the other inputs.
-        loss: What a formula shall make small on the rows: "mse" the squared residuals, "relative" the squared residuals
-            as shares of the targets, so that the smallest targets count as much as the largest. "auto" chooses
+        loss: What a formula shall make small on the rows: "mse" the squared residuals, "relative" the squared relative
+            deviations, close to logarithms of value / target, so that the smallest targets count as much as the
+            largest. "auto" chooses
             "relative" where all targets have one sign and run over four decades or more, and `remarks` says so.
         progress: Whether stages and fits are shown; None shows them on a terminal and in notebooks.
         callback: A function of an `Event`, which holds the stage and the front of formulas so far (as `Entry`). It is
@@ -97,7 +98,7 @@ def discover(
     own = Units.of(data)
     rows = own.rows(data)
     with reporting(progress, callback) as reporter:
-        inputs, dependent = of_independent_columns(rows)
+        inputs, dependent = of_independent_columns(rows, own.inputs, constraints.linear)
         task = Task(
             rows,
             constraints,
@@ -115,7 +116,7 @@ def discover(
     chosen = choice(entries[0], entries[1:], task.data)
     if chosen is entries[0] and not stop.by_caller:
         warn_of_constant(data)
-    chosen, front = own.entries(chosen, front_of(entries, chosen), data)
+    chosen, front = own.entries(chosen, front_of(entries), data, task.relative, constraints)
     undefined = undefined_within(chosen.expression, sample_of(data))
     assert chosen.formula is not None and chosen.symbolic_model is not None and chosen.spline_model is not None
     return Discovery(

@@ -63,7 +63,7 @@ def formulas_of_networks(
                 front = joined(front, entry)
                 if task.show(front):
                     return Found(tuple(entries), front, task.stopped)
-                if exact(entry, task.data):
+                if exact(entry, task.data, task.relative):
                     return Found(tuple(entries), front, StopReason.EXACT)
         for one in sorted(fits, key=lambda one: one.error):
             if known or entries:

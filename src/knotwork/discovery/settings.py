@@ -42,8 +42,16 @@ class DiscoverySettings:
     """Starting points of every shape. Shapes are small, and most starts end in the same minimum; not measured."""
 
     rounding_of_columns: float = 1e-6
-    """Share of its spread by which a column may differ from a linear combination of others and still count as one:
-    above the rounding of float32, 1e-7."""
+    """Share of its spread by which a column may differ from a linear combination of others and still count as one,
+    where the rounding of its numbers explains that much: above the rounding of float32, 1e-7."""
+
+    roundings_of_columns: float = 8.0
+    """Spacings of floats of double precision at its largest number by which a column may be wrong: of the calculation
+    of its numbers, of a change of its unit, and of the least-squares solution. Chosen, not measured."""
+
+    growth_of_rounding: float = 10.0
+    """Times the rounding of a dependent column by which a formula with it may differ from one without: squares and
+    products double it, for example. Chosen, not measured."""
 
     decades_of_target: float = 4.0
     """Decades between the 2 % smallest and the 2 % largest targets from which errors are relative, if all targets have
@@ -97,16 +105,11 @@ class DiscoverySettings:
     """Places within the ranges of the rows where formulas are tested for being defined. Chosen for time."""
 
     most_corners: int = 64
-    """Corners of the box of all rows that are tested, too: all those of six inputs, some of those of more."""
+    """Corners of the box of all rows that are tested, too: those of six inputs."""
 
     surely_avoided: float = 7.0
     """Rows that a part of the box should hold, were they spread like their columns. If it holds none, rows avoid it:
     by chance in one table of 1,000."""
-
-    bits_of_gaps: float = 0.5
-    """Bits a row that a formula with gaps within the ranges of the rows must save against one without. Half a bit is
-    twice the variance of the residuals: up to it the formula without gaps adds no more to them than the noise does, and
-    it has a value for every new row."""
 
     largest_input: float = 1e4
     """Largest input that is explained in its own unit; larger ones, and smaller ones than one over it, are scaled.

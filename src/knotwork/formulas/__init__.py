@@ -5,7 +5,7 @@ from knotwork.formulas.candidates import Candidate, Candidates, candidates
 from knotwork.formulas.formula import Formula
 from knotwork.formulas.measuring import measured
 from knotwork.formulas.registry import register_function
-from knotwork.formulas.simplest_form import simplest
+from knotwork.formulas.simplest_form import same_values, simplest
 from knotwork.formulas.uncertainty import Constant, Prediction
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "candidates",
     "measured",
     "register_function",
+    "same_values",
     "simplest",
 ]

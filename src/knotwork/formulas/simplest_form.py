@@ -15,27 +15,28 @@ from knotwork.training.levenberg_marquardt import NORMAL
 from knotwork.training.likelihood import Goal
 
 
-def simplest(expression: Any, data: Dataset) -> Any:
+def simplest(
+    expression: Any, data: Dataset, relative: bool = False, allowed: Callable[[Any], bool] = lambda _: True
+) -> Any:
     """The shortest among forms of the expression: constants collected, terms combined, identities applied.
 
-    Decimals that are whole or simple numbers become these. The result must have the same values on the training rows,
-    to 1e-9 of their size.
+    Decimals that are whole or simple numbers become these. The result must have the same values on the training and
+    validation rows, to 1e-9 of their size; of each single value if `relative`. A form that is not `allowed` is not
+    taken.
     """
     from knotwork.expressions import algebra, complexity, equal_forms, simplify, simplify_constants
 
-    x = data.X_train[: FORMULAS.judged_rows]
-    before = evaluate((expression,), data, x)
-    allowed = 1e-9 * float(root_mean_square(before))
+    equal = same_values(expression, data, relative)
+    x = original_units(data, torch.cat([data.X_train, data.X_val]))
+    samples = {name: column.double().numpy() for name, column in zip(data.input_names, x.T, strict=True)}
+    negligible = 0.0 if relative else 1e-10  # of the largest value, beside which small ones may be anything
 
     def same(candidate: Any) -> bool:
-        return float(root_mean_square(evaluate((candidate,), data, x) - before)) <= allowed
+        return equal(candidate) and allowed(candidate)
 
-    samples = {
-        name: column.double().numpy() for name, column in zip(data.input_names, original_units(data, x).T, strict=True)
-    }
     best: Any = expression
     ways: tuple[Callable[[Any], Any], ...] = (
-        lambda e: simplify(e, samples, 1e-10),
+        lambda e: simplify(e, samples, negligible),
         lambda e: simplify_constants(e, same, 1e-11),  # factors that have combined to 1
         lambda e: algebra.powdenest(e, force=True),  # valid for positive variables; `same` checks the values
         algebra.factor_terms,
@@ -52,9 +53,30 @@ def simplest(expression: Any, data: Dataset) -> Any:
         shorter = next((form for form in forms if complexity(form) < complexity(best) and same(form)), None)
         if shorter is None:
             break
-        best = simplify(shorter, samples, 1e-10)
+        collected = simplify(shorter, samples, negligible)
+        best = collected if same(collected) else shorter
     whole = simplify_constants(best, same, 1e-11)
     return whole if complexity(whole) <= complexity(best) else best
+
+
+def same_values(expression: Any, data: Dataset, relative: bool = False, rounding: float = 0.0) -> Callable[[Any], bool]:
+    """A test whether a form has the values of the expression on the training and validation rows.
+
+    They may differ by 1e-9 of the root mean square of these values, or by `rounding` of it if that is more; by the same
+    share of each single value if `relative`.
+    """
+    x = torch.cat([data.X_train, data.X_val])
+    before = evaluate((expression,), data, x)
+    size = before.abs() if relative else root_mean_square(before)
+    allowed = max(FORMULAS.exact_error, rounding)
+
+    def same(candidate: Any) -> bool:
+        apart = (evaluate((candidate,), data, x) - before).abs()
+        if relative:
+            return bool((apart <= allowed * size).all())
+        return float(root_mean_square(apart)) <= allowed * float(size)
+
+    return same
 
 
 def simplified_output(expressions: Sequence[Any], data: Dataset, output: int, goal: Goal) -> Any:
