@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 import knotwork as kw
+from knotwork.data.splitting import equal_rows
 
 
 def parts(data):
@@ -34,6 +36,18 @@ def test_a_table_of_few_different_rows_is_split_as_it_is(distinct):
     X = np.repeat(np.arange(1.0 * distinct), 10)[:, None]
     data = kw.Dataset.from_arrays(X, X[:, 0], test_size=7, validation_size=5, seed=0)
     assert data.rows() == (10 * distinct - 12, 5, 7)
+
+
+@pytest.mark.parametrize("step", [1.0, 0.25, 1024.0])
+@pytest.mark.parametrize("columns", [1, 2, 3])
+def test_rows_of_round_numbers_are_equal_only_if_all_their_numbers_are(columns, step):
+    """Also in columns that repeat each other; the bits of such numbers are mostly zero."""
+    places = np.random.default_rng(0).integers(-40, 40, (5000, columns))
+    rows = torch.tensor(step * np.c_[places, places, places.sum(1)])
+    _, expected = np.unique(places, axis=0, return_inverse=True)
+    found = equal_rows(rows, rows[:, :1]).numpy()
+    pairs = np.unique(np.c_[found, expected.reshape(-1)], axis=0)
+    assert len(pairs) == found.max() + 1 == expected.max() + 1
 
 
 def test_zeros_of_both_signs_are_equal():

@@ -8,6 +8,7 @@ import torch
 
 import knotwork as kw
 from knotwork.errors import DataError, TrainingError
+from knotwork.training.weights import weighed
 
 ONE_START = kw.LevenbergMarquardt(starts=1)
 
@@ -112,6 +113,16 @@ def test_weights_of_a_pair_are_split_like_its_rows_and_used_in_validation():
         squares = (model(x[n]).detach() - y[n]).square()[:, 0]
         assert reported == pytest.approx(float((weights[n] @ squares / weights[n].sum()).sqrt()), rel=1e-9)
     assert result.val_rmse < 1
+
+
+def test_weights_of_a_pair_stay_with_their_rows_where_rows_are_equal():
+    """Equal rows stay in one part of the split, so that its sizes and places depend on the rows."""
+    x = torch.linspace(-1, 1, 40, dtype=torch.float64).repeat_interleave(torch.arange(40) % 7 + 1)[:, None]
+    weights = 1 + x[:, 0].square()
+    found, known = weighed((x.numpy(), x[:, 0].numpy()), weights)
+    assert len(found.X_train) + len(found.X_val) == len(x)
+    for rows_of_part, own in zip((found.X_train, found.X_val), known, strict=True):
+        assert torch.equal(own, 1 + rows_of_part[:, 0].square())
 
 
 def test_weights_are_used_in_multilevel_fits_and_mini_batches():

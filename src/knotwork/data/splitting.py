@@ -35,10 +35,19 @@ def row_count(name: str, size: object, of: int) -> int:
 
 
 def equal_rows(*parts: Tensor) -> Tensor:
-    """A number (N,) for each row of these tables (N, columns) side by side: equal rows have the same one."""
-    rows = torch.cat([part.double() + 0.0 for part in parts], 1).contiguous()  # + 0.0: -0 and 0 are equal
-    factors = torch.randint(2**62, (rows.shape[1],), generator=torch.Generator().manual_seed(0))
-    sums = (rows.view(torch.int64) * (2 * factors + 1)).sum(1)  # whole numbers, so that no rounding tells rows apart
+    """A number (N,) for each row of these tables (N, columns) side by side: equal rows have the same one.
+
+    Rows are told apart by sums of 64 bits. Each value is mixed first (as in the finaliser of MurmurHash3, Appleby
+    2011), since the last bits of round numbers are zero: sums of their multiples would soon be equal.
+    """
+    columns = [column for part in parts for column in part.unbind(1)]
+    factors = 2 * torch.randint(2**62, (len(columns), 3), generator=torch.Generator().manual_seed(0)) + 1
+    sums = torch.zeros(len(parts[0]), dtype=torch.int64, device="cpu")
+    for column, own in zip(columns, factors, strict=True):
+        bits = (column.double() + 0.0).contiguous().view(torch.int64)  # + 0.0: -0 and 0 are equal
+        for factor in own:
+            bits = (bits ^ (bits >> 32 & 0xFFFFFFFF)) * factor
+        sums += bits
     return torch.unique(sums, return_inverse=True)[1]
 
 

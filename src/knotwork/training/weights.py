@@ -5,8 +5,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from knotwork.data import Batch, Dataset, Stream, as_dataset, dataset_or_stream, is_pair, table_of
-from knotwork.data.matrix import check_same_order
+from knotwork.data import Batch, Dataset, Stream, dataset_or_stream, is_pair, seeded, table_of
+from knotwork.data.matrix import check_same_order, matrix
+from knotwork.data.splitting import equal_rows, split_rows
 from knotwork.errors import TrainingError
 
 
@@ -30,7 +31,7 @@ def weighed(data: object, sample_weight: object) -> tuple[Dataset | Stream, tupl
     validation = train[:0]
     if pair:
         check_same_order(data[0], sample_weight, ("X", "sample_weight"))  # type: ignore[index]
-        train, validation = _places(len(rows.X_train) + len(rows.X_val))
+        train, validation = _places(*data)  # type: ignore[misc]
     weights = _checked(sample_weight, len(train) + len(validation), pair)
     of_train = weights[train]
     of_validation = weights[validation] if pair else torch.ones(len(rows.X_val), dtype=weights.dtype, device="cpu")
@@ -54,11 +55,10 @@ def weighs_pair(data: object, sample_weight: object) -> bool:
     return sample_weight is not None and is_pair(data)
 
 
-def _places(rows: int) -> tuple[Tensor, Tensor]:
-    """The numbers of the rows that train and of those that validate, for a pair (X, y) of so many rows."""
-    numbers = torch.arange(rows, device="cpu")
-    numbered = as_dataset((numbers[:, None], numbers))
-    return numbered.y_train[:, 0].long(), numbered.y_val[:, 0].long()
+def _places(X: object, y: object) -> tuple[Tensor, Tensor]:
+    """The numbers of the rows of a pair that train and of those that validate, as `dataset_or_stream` splits them."""
+    equal = equal_rows(matrix(X, "X")[0], matrix(y, "y")[0])
+    return split_rows(len(equal), 0, 0.2, seeded(0), equal)[:2]
 
 
 def _checked(sample_weight: object, rows: int, of_all: bool) -> Tensor:
