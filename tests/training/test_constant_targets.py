@@ -1,5 +1,7 @@
 """Constant targets end a fit at once, in the network that gives them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -96,6 +98,61 @@ def test_a_callback_sees_one_event_and_a_fitted_network_ends_at_once_too():
     model.fit((X, np.sin(3 * X[:, 0])), steps=3, optimizer=kw.LevenbergMarquardt(starts=1), progress=False)
     result = model.fit((X, np.full(ROWS, 3.0)), progress=False, callback=lambda event: events.append(event.step))
     assert result.stop is StopReason.CONSTANT and events == [0]
+
+
+@pytest.mark.parametrize("optimizer", ["lm", "adam"])
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_a_constant_that_validation_rows_contradict_is_not_taken_with_patience(optimizer, outputs):
+    """The fit of new training rows then ends in the state of the lowest validation loss, as every fit with patience."""
+    y = np.stack([np.sin(3 * X[:, 0]) + X[:, 1] ** 2 + n for n in range(outputs)], axis=1)
+    data = kw.Dataset.from_arrays(X, y, seed=0)
+    constant = dataclasses.replace(data, y_train=torch.full_like(data.y_train, 3.0))
+    model = kw.KAN([2, outputs], seed=0)
+    before = model.fit(data, progress=False).val_rmse
+    result = model.fit(constant, patience=3, optimizer=optimizer, progress=False)
+    assert result.stop is not StopReason.CONSTANT and result.val_rmse <= before < 0.01
+    assert model.fit(constant, optimizer=optimizer, progress=False).stop is StopReason.CONSTANT
+
+
+def test_a_constant_that_validation_rows_share_is_taken_with_patience():
+    y = np.full(ROWS, 0.1)
+    model, result = fitted([2, 5, 1], y, patience=3)
+    again = model.fit((X, y), patience=3, progress=False)  # now the network gives it already
+    assert result.stop is again.stop is StopReason.CONSTANT and max(result.val_rmse, again.val_rmse) < 1e-15
+
+
+def test_batches_are_not_constant_because_the_rows_in_memory_are():
+    x = torch.linspace(-1, 1, 400, dtype=torch.float64)[:, None]
+    y = 3 * torch.relu(x)
+    stream = kw.stream_batches([(x[::2], y[::2]), (x[1::2], y[1::2])])
+    sample = dataclasses.replace(stream.sample, X_train=x[:200], y_train=y[:200], X_val=x, y_val=y)
+    stream = dataclasses.replace(stream, sample=sample)
+    model = kw.KAN([1, 1], seed=0, grid_range=(-1, 1))
+    result = model.fit(stream, steps=400, patience=400, optimizer=kw.Adam(lr=0.05), progress=False)
+    assert result.stop is not StopReason.CONSTANT and result.val_rmse < 0.1
+    labels = dataclasses.replace(sample, y_val=(y > 0).to(y))
+    stream = kw.stream_batches([(x, (y > 0).to(y))])
+    stream = dataclasses.replace(stream, sample=labels)
+    result = kw.KAN([1, 1], seed=0).fit(stream, steps=20, loss="cross_entropy", progress=False)
+    assert result.stop is not StopReason.CONSTANT and result.steps == 20
+
+
+@pytest.mark.parametrize("large", [1e8, 1e16, -1e30, 1e200])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_column_is_fitted_beside_a_large_constant_one(large, first):
+    small = np.sin(3 * X[:, 0]) + X[:, 1] ** 2
+    columns = [np.full(ROWS, large), small] if first else [small, np.full(ROWS, large)]
+    model, result = fitted([2, 2], np.stack(columns, axis=1))
+    assert result.stop is not StopReason.CONSTANT and result.steps > 0
+    given = model.predict(X)
+    assert np.abs(given[:, int(first)] - small).max() < 0.01
+    assert np.abs(given[:, int(not first)] / large - 1).max() < 1e-14
+
+
+def test_columns_that_are_all_constant_are_so_whatever_their_sizes():
+    model, result = fitted([2, 3], np.tile([1e16, 3.0, 1e-9], (ROWS, 1)) * (1 + 1e-16 * X[:, :1]))
+    assert result.stop is StopReason.CONSTANT
+    assert np.abs(model.predict(X) / [1e16, 3.0, 1e-9] - 1).max() < 1e-14
 
 
 def test_finer_grids_and_other_shapes_end_at_once_too():

@@ -36,7 +36,7 @@ class Units:
         zero, unit = _middle(data.X_train), [_unit(column) for column in data.X_train.unbind(1)]
         targets = Standardization.none(data.n_outputs)
         if goal is NORMAL:
-            targets = Standardization(_middle(data.y_train), unit_of(data.y_train)).possible_for(network)
+            targets = replace(targets, shift=_middle(data.y_train), scale=unit_of(data.y_train)).possible_for(network)
         return cls(zero, zero.new_tensor(unit), targets)
 
     def change(self, network: KANNetwork) -> bool:

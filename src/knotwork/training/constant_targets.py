@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from knotwork.data import Stream
 from knotwork.model import KANLayer, KANNetwork
 from knotwork.solvers import Ended, StopReason
 from knotwork.training.fit_result import state_of
@@ -19,10 +20,11 @@ def fit_constants(task: Task) -> Ended | None:
 
     Targets are constant where they differ by rounding errors only. The last layer then gives their means, and with a
     penalty the layers before it give zeros. For labels that are all the same it gives a probability of 1 but for
-    rounding. It is no answer where the network gives anything else, as beyond the grids of splines that end there.
+    rounding. It is no answer where the network gives anything else, as beyond the grids of splines that end there; nor
+    with `patience` where the validation loss would rise. The first rows of a stream do not tell that all are equal.
     """
     model, watch = task.model, task.watch
-    values = _constants(task)
+    values = None if isinstance(task.data, Stream) else _constants(task)
     if values is None or not isinstance(model, KANNetwork):
         return None
     before = state_of(model)
@@ -31,7 +33,8 @@ def fit_constants(task: Task) -> Ended | None:
             _clear(layer)
         largest = max(float(values.abs().max()), float(task.units.shift.abs().max()))
         most = TRAINING.rounding_errors * torch.finfo(values.dtype).eps * largest
-        if float((model(task.x) - values).abs().max()) <= most:
+        worse = watch.patience is not None and watch.judged() > watch.best + most
+        if not worse and float((model(task.x) - values).abs().max()) <= most:
             watch.take(state_of(model), watch.history)
             watch.smoothness = "off: the targets are constant"
             watch.record(0)
@@ -43,7 +46,7 @@ def fit_constants(task: Task) -> Ended | None:
 def _constants(task: Task) -> Tensor | None:
     """The outputs (K,) that fit constant targets; None where targets are not constant."""
     if task.objective.loss is not cross_entropy:
-        return task.watch.mean() if task.units.constant else None
+        return None if bool(task.units.varies.any()) else task.watch.mean()
     labels, outputs = task.y[:, 0], sum(task.model.structure.width[-1]) if isinstance(task.model, KANNetwork) else 0
     if not bool((labels == labels[:1]).all()):
         return None

@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 import torch
@@ -25,45 +25,45 @@ class Standardization:
     Attributes:
         shift: (K,), the mean of each column.
         scale: the root mean square of all targets about these means; 1 for constants.
-        constant: whether the targets of each column differ by rounding errors only.
+        varies: (K,), whether the targets of a column differ by more than rounding errors of its largest.
     """
 
     shift: Tensor
     scale: float
-    constant: bool = False
+    varies: Tensor
 
     @classmethod
     def of(cls, y: Tensor, weights: Tensor | None = None) -> Standardization:
         """That of targets y (n, K), whose rows may count `weights` (n,) times.
 
-        Sums are taken of targets relative to the largest, so that neither they nor their squares overflow or vanish.
+        Sums are taken of targets relative to the largest of their column, so that neither they nor their squares
+        overflow or vanish, and a small column counts beside a large constant one.
         """
         y = y.to("cpu", torch.float64)
-        size = float(y.abs().max()) if y.numel() else 0.0
-        if size == 0:
-            return cls(y.new_zeros(y.shape[1]), 1.0, len(y) > 0)
+        if not len(y):
+            return cls.none(y.shape[1])
         share = y.new_full((len(y),), 1 / len(y)) if weights is None else weights.to(y) / weights.sum()
-        relative = y / size
-        mean = share @ relative
-        deviation = float((share @ (relative - mean).square()).mean().sqrt())
-        constant = deviation <= len(y) ** 0.5 * torch.finfo(y.dtype).eps
         counted = y if weights is None else y[weights.to(y.device) > 0]
-        equal = (counted == counted[0]).all(0)
-        return cls(torch.where(equal, counted[0], mean * size), 1.0 if constant else deviation * size, constant)
+        equal, size = (counted == counted[0]).all(0), y.abs().amax(0)
+        relative = y / torch.where(size > 0, size, 1.0)
+        mean = share @ relative
+        deviation = torch.where(equal, 0.0, (share @ (relative - mean).square()).sqrt())
+        varies = deviation > len(y) ** 0.5 * torch.finfo(y.dtype).eps
+        spread = deviation * size
+        largest = float(spread.max())
+        scale = largest * float((spread / largest).square().mean().sqrt()) if bool(varies.any()) else 1.0
+        return cls(torch.where(equal, counted[0], mean * size), scale, varies)
 
     @classmethod
     def none(cls, outputs: int) -> Standardization:
         """The one that changes nothing."""
-        return cls(torch.zeros(outputs, dtype=torch.float64, device="cpu"), 1.0)
+        zeros = torch.zeros(outputs, dtype=torch.float64, device="cpu")
+        return cls(zeros, 1.0, torch.ones_like(zeros, dtype=torch.bool))
 
     def possible_for(self, network: KANNetwork) -> Standardization:
         """The same with no shift where an output of the network has no edge that adds a constant everywhere."""
-        carried = [carrier is not None for carrier in carriers_of(network)]
-        return Standardization(
-            torch.where(torch.tensor(carried, device="cpu"), self.shift, torch.zeros_like(self.shift)),
-            self.scale,
-            self.constant,
-        )
+        carried = torch.tensor([carrier is not None for carrier in carriers_of(network)], device="cpu")
+        return replace(self, shift=torch.where(carried, self.shift, torch.zeros_like(self.shift)))
 
     def changes(self, model: nn.Module) -> TypeGuard[KANNetwork]:
         """Whether the model is one that is fitted in other units than the user's."""

@@ -50,7 +50,7 @@ class Watch:
         self.clean = TRAINING.noise_free * float((y - y.mean(0)).square().mean()) if plain else 0.0
         self.history: list[Record] = []
         self.waited, self.validation = 0, None
-        self.best = self.first = _or_infinity(self._judged())
+        self.best = self.first = _or_infinity(self.judged())
         self._keep()
         self.unchanged = True  # whether the state kept is the one that the steps began from
         self.value_before, self.is_new = self.value(), False
@@ -79,7 +79,7 @@ class Watch:
         """Put a state into the model and keep it, whatever its objective is, with the history that led to it."""
         self.model.load_state_dict(state)
         self._keep()
-        self.best, self.history, self.alike = _or_infinity(self._judged()), history, 1.0
+        self.best, self.history, self.alike = _or_infinity(self.judged()), history, 1.0
 
     def on_sample(self, step: int, value: float) -> Stop | None:
         """Report a step on a sample of the rows, with its loss there. Such a state is not compared with others."""
@@ -105,7 +105,7 @@ class Watch:
 
     def begin(self) -> None:
         """Take the present state of a new network, in standard units and on its grids, for the one before all steps."""
-        self.best = self.first = _or_infinity(self._judged())
+        self.best = self.first = _or_infinity(self.judged())
         self._keep()
         self.unchanged, self.is_new = True, True
 
@@ -126,7 +126,7 @@ class Watch:
 
     def restore_best(self) -> None:
         """Put the best state into the model, the present one included."""
-        self._offer(self._judged())
+        self._offer(self.judged())
         self.model.load_state_dict(self.state)
 
     def goes_back(self, ended: Ended) -> bool:
@@ -204,7 +204,7 @@ class Watch:
         self.unchanged = False
         self.state = state_of(self.model)
 
-    def _judged(self) -> float:
+    def judged(self) -> float:
         """The value by which the present state is compared with others."""
         validation = None if self.patience is None else self._validation()
         return self.value() if validation is None else validation

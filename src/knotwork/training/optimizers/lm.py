@@ -155,9 +155,13 @@ class LevenbergMarquardt(Optimizer):
 
 
 def rounding(task: Task) -> float:
-    """The mean squared error, in standard units, at which only rounding errors of sums and of targets are left."""
+    """The mean squared error, in standard units, at which only rounding errors of sums and of targets are left.
+
+    Targets of constant columns have none.
+    """
     y = as_dataset(task.data).y_train.to(task.y.dtype)
-    largest = float(y.abs().max())
-    own = largest / task.units.scale * float((y / largest).square().mean().sqrt()) if largest else 0.0
+    varying = y[:, task.units.varies.to(y.device)]
+    largest = float(varying.abs().max()) if varying.numel() else 0.0
+    own = largest / task.units.scale * float((varying / largest).square().mean().sqrt()) if largest else 0.0
     standard = float(task.units(y).square().mean().sqrt())
     return min(torch.finfo(task.dtype).eps * (TRAINING.rounding_errors * standard + own), 1e100) ** 2
