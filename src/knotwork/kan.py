@@ -57,6 +57,7 @@ class KAN(NameableNetwork):
         extrapolation: outside its grid a spline continues as a straight line ("linear"), an edge keeps its value at the
             end ("constant"), a spline falls to zero ("zero"), or an error is raised ("error"). Named edges are not
             changed. With "constant" and "error" hidden layers go on as straight lines: "constant" holds the inputs.
+            Inputs that a fit finds to have long tails or distant clusters are held, too, without a warning.
         dtype: float64 by default, since second-order steps need it to reach the accuracy splines allow; a single
             `KANLayer` takes torch's default, as the layers around it do.
         device: where the network is and is fitted, such as "cuda"; None: torch's default, the CPU. Initial values are
@@ -116,6 +117,9 @@ class KAN(NameableNetwork):
     ) -> FitResult:
         """Train the network in place, and return how the fit went. Every argument is that of `knotwork.fit`.
 
+        The network is never worse than before, except after smooth fits (`smoothness`): their errors on the training
+        rows may be larger, since they do not follow noise.
+
         Raises:
             DataError: for data that do not fit the network.
             TrainingError: for arguments that are not possible or contradict each other.
@@ -143,7 +147,8 @@ class KAN(NameableNetwork):
 
         They are those of `model(x)`, without derivatives, and have the same form as those of `Formula.predict` and of
         the estimators. Where rows lie far outside the grids, which cover the rows of the fit, or many lie outside, a
-        KnotworkWarning counts them. Inputs with long tails are no reason: beyond their grids they are held at the end.
+        KnotworkWarning counts them. There is none for inputs that are held (`model.held`: those with long tails or
+        distant clusters), however far a row lies from those of the fit: it counts as one at the end of the grid.
 
         Args:
             X: rows (n, in_features) with the columns of the fit in their order: an array, tensor, data frame, dict of

@@ -19,6 +19,9 @@ from sklearn.metrics import log_loss
 import knotwork as kw
 from knotwork.errors import DataError, SpecError, TrainingError
 from knotwork.estimators import KANClassifier, KANRegressor
+from knotwork.estimators.linear_start import linear_network
+from knotwork.estimators.planning import planned
+from knotwork.model import MODEL, FreeParameters
 from knotwork.outputs.wording import explained, number
 from tests.estimators.conftest import rings, surface
 
@@ -338,6 +341,15 @@ def test_large_tables_are_fitted_in_mini_batches():
     model = KANClassifier(max_iter=1, random_state=0).fit(X, y)
     assert model.fit_result_.optimizer == "adam" and "too many" in model.fit_result_.why
     assert model.model_.spec.width == ((64, 0), (64, 0), (10, 0))
+
+
+def test_the_limit_of_second_order_steps_counts_the_parameters_of_the_network():
+    """The network has no base weights."""
+    rows = torch.rand(60, 49, dtype=torch.float64)
+    assert FreeParameters(linear_network([49, 20, 1], 7, 3, rows, 0)).size == 10_000 == MODEL.second_order_parameters
+    assert planned(20, 7, 3, "gauss-newton", 60, 49, 1).second_order
+    with pytest.raises(TrainingError, match="it has 10,500 free parameters"):
+        planned(21, 7, 3, "gauss-newton", 60, 49, 1)
 
 
 # --- ugly things ---

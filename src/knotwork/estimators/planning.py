@@ -35,7 +35,7 @@ def planned(hidden: Any, grid: int, k: int, optimizer: str, rows: int, n_in: int
     quick = min(rows, largest_sample(size)) * n_out * size**2 + size**3 <= ESTIMATORS.most_multiplications
     why = f"{rows} rows, {n_out} outputs and {size} parameters are {'few enough' if quick else 'too many'}"
     second_order = optimizer == "gauss-newton" or (optimizer == "auto" and quick)
-    if second_order and (too_many := why_too_many(size + edges)):  # an edge has a base weight, too
+    if second_order and (too_many := why_too_many(size)):  # networks of the estimators have no base weights
         raise TrainingError(
             f"optimizer={optimizer!r} is not possible for this network: {too_many}. Use 'adam', fewer intervals or "
             "fewer nodes."

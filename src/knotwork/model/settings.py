@@ -44,7 +44,7 @@ class ModelSettings:
 
     many_beyond: float = 0.2
     """Share of the rows beyond the grid of one input, more than one of them, that is a reason to warn, however near
-    they are. Chosen: of rows like those of the fit two in as many lie outside on average."""
+    they are. Chosen: of n new rows like those of the fit, two lie outside on average."""
 
     columns_listed: int = 5
     """Inputs that a warning of rows beyond those of the fit describes one by one. Chosen, not measured."""

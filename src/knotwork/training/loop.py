@@ -64,7 +64,9 @@ def fit(
     A KAN that was never fitted gets its input grids placed over the data first, unless it was built with grid_range=.
     A KAN is fitted to targets with mean 0 and standard deviation 1, and gives the targets in their own unit afterwards.
     The fit ends in the state with the lowest objective on the training rows, or with the lowest validation loss where
-    `patience` is given; it is never worse than the state before. A fit of a KAN to constant targets takes no step.
+    `patience` is given; it is never worse than the state before. Smooth fits are an exception (`smoothness`): their
+    objective on the training rows may be higher, since they do not follow noise. A fit of a KAN to constant targets
+    takes no step, unless `patience` is given and validation rows contradict the constant.
 
     Args:
         model: a KAN, or any torch module that maps (n, inputs) to (n, outputs). Errors are those of evaluation mode.
