@@ -33,7 +33,7 @@ def outputs_of(network: KANNetwork, rows: Tensor) -> Tensor:
     own, size = network.layers[0].coefficients, MODEL.rows_predicted_at_once
     found = torch.empty(len(rows), sum(network.structure.width[-1]), dtype=own.dtype, device="cpu")
     for at in range(0, len(rows), size):  # small results between parts would keep their memory from reuse
-        found[at : at + size] = network(rows[at : at + size].to(own.device))
+        found[at : at + size] = network(rows[at : at + size].to(own.device)).cpu()
     return found
 
 
