@@ -169,20 +169,24 @@ def killed_calculations(task: str, kills: range, quick: bool) -> Iterator[dict[s
         began = time.perf_counter()
         started(task, None, quick, str(answer)).join()
         lasted, expected = time.perf_counter() - began, answer.read_text()
-        number = kills.start
+        number = calculation = kills.start
         while number < kills.stop:
-            moments, place, waits = random.Random(number), Path(folder) / f"{number}.kw", []
+            moments, place, waits = random.Random(calculation), Path(folder) / f"{calculation}.kw", []
             answer.unlink()
             while not answer.exists():
                 process = started(task, str(place), quick, str(answer))
-                process.join(wait := moments.uniform(0.1, 0.6) * lasted)
+                wait = (
+                    moments.uniform(0.1, 0.6) * lasted * 1.1 ** len(waits)
+                )  # longer, should the machine be slower now
+                process.join(wait)
                 if process.is_alive():
                     process.kill()
                     process.join()
                     waits.append(round(wait, 3))
             for wait in waits[: kills.stop - number]:
-                yield {"after": wait, "good": answer.read_text() == expected, "calculation": number}
-            number += len(waits)
+                yield {"after": wait, "good": answer.read_text() == expected, "calculation": calculation}
+            number, calculation = number + len(waits), calculation + 1
+            lasted = lasted if waits else lasted / 2  # it ended before the first kill: the machine is faster now
 
 
 def main() -> None:
