@@ -361,21 +361,25 @@ def test_a_budget_without_validation_rows_uses_the_training_rows():
 def test_ctrl_c_ends_pruning_and_keeps_the_network_reached(monkeypatch):
     """The interrupted fit handles the interrupt; no further edge is tried."""
     network, data = overwide()
-    fits = []
+    fits, tried = [], []
+
+    def edges(of):
+        return sum(int(layer.active().sum()) for layer in of.layers)
 
     def interrupted(model, data, **settings):
         def callback(event):
             if len(fits) == 2 and event.step:
                 raise KeyboardInterrupt
 
+        tried.append(edges(model))
         fits.append(fit(model, data, **settings, callback=callback))
         return fits[-1]
 
     fit = pruning.fit
     monkeypatch.setattr(pruning, "fit", interrupted)
     smaller = network.prune(data, budget=1e9)
-    assert len(fits) == 3
-    assert sum(int(layer.active().sum()) for layer in smaller.layers) == 10
+    assert len(fits) == len(tried) == 3
+    assert edges(smaller) == tried[-1] + 1  # with the edge that was tried when Ctrl-C came
 
 
 # --- afterwards ---
