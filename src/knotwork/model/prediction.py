@@ -29,11 +29,14 @@ def predict(network: KANNetwork, X: Any) -> np.ndarray:
 
 @torch.no_grad()
 def outputs_of(network: KANNetwork, rows: Tensor) -> Tensor:
-    """The outputs (n, outputs) on the CPU for rows (n, in_features), computed in parts."""
+    """The outputs (n, outputs) on the CPU for rows (n, in_features), computed in parts.
+
+    Each part is contiguous, so that rounding does not depend on how the rows lie in memory.
+    """
     own, size = network.layers[0].coefficients, MODEL.rows_predicted_at_once
     found = torch.empty(len(rows), sum(network.structure.width[-1]), dtype=own.dtype, device="cpu")
     for at in range(0, len(rows), size):  # small results between parts would keep their memory from reuse
-        found[at : at + size] = network(rows[at : at + size].to(own.device)).cpu()
+        found[at : at + size] = network(rows[at : at + size].contiguous().to(own.device)).cpu()
     return found
 
 
