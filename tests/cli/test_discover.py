@@ -121,6 +121,24 @@ def test_constraints_are_passed_to_the_search(tmp_path, capsys, monkeypatch):
     assert "tanh" in run(capsys, monkeypatch, *command)[1]
 
 
+def test_the_loss_and_places_where_the_formula_is_not_defined_are_in_text_and_json(tmp_path, capsys, monkeypatch):
+    X = np.random.default_rng(0).uniform(0, 1, (800, 2))
+    X = X[(X**2).sum(1) < 0.99]
+    path = tmp_path / "table.csv"
+    rows = np.column_stack([X, np.sqrt(1 - (X**2).sum(1))])
+    np.savetxt(path, rows, delimiter=",", header="a,b,height", comments="", fmt="%.17g")
+    place = tmp_path / "result.json"
+    command = "discover", path, "--target", "height", "--json-file", place
+    status, text, _ = run(capsys, monkeypatch, *command)
+    facts = json.loads(place.read_text())
+    assert status == 0 and facts["loss"] == "mse" and facts["copies"] == 0
+    assert "must be not negative" in facts["undefined"] and facts["undefined"] in text
+    status, text, _ = run(capsys, monkeypatch, *command, "--loss", "relative")
+    assert status == 0 and json.loads(place.read_text())["loss"] == "relative" and "shares of the target" in text
+    status, _, err = run(capsys, monkeypatch, *command, "--loss", "huber")
+    assert status == 2 and "loss='huber' is not possible" in err
+
+
 def test_ctrl_c_ends_with_the_formulas_found_so_far(tmp_path):
     x = np.random.default_rng(0).uniform(-1, 1, (300, 3))
     path = tmp_path / "table.csv"

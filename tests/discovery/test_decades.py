@@ -128,17 +128,45 @@ def test_relative_errors_of_zeros_and_unknown_losses_are_refused():
         kw.discover(x, x[:, 0], loss="huber")
 
 
-@pytest.mark.parametrize("worse", ["validation", "test"])
-def test_a_formula_that_is_worse_than_the_mean_on_held_out_rows_is_never_chosen(worse):
+def test_a_formula_that_is_worse_than_the_mean_on_validation_rows_is_never_chosen():
     x = np.random.default_rng(0).uniform(-1, 1, 200)
     rows = kw.Dataset.from_arrays(x[:, None], x, names=["x"], seed=0)
-    part = {"validation": "y_val", "test": "y_test"}[worse]
-    data = replace(rows, **{part: -getattr(rows, part)})
+    data = replace(rows, y_val=-rows.y_val)
     constant = constant_entry(data, False)
     symbolic, spline, formula = built(parse("x"), data)
     entry = replace(entry_of(formula, symbolic, spline, "", data, False), bits=-1e9)
     assert choice(constant, [entry], data) is constant
-    fair = replace(constant.formula, r2=0.0)
-    good = replace(constant, formula=fair, bits=-1e6)
+    good = replace(constant, bits=-1e6)
     assert choice(constant, [entry, good], data) is good
-    assert choice(constant, [replace(good, formula=replace(fair, r2=-0.01))], data) is constant
+    assert choice(constant, [entry, replace(good, error=float("nan"))], data) is constant
+
+
+@pytest.mark.parametrize("law", ["1.25*x*y", "x**3*y**4"])
+def test_test_rows_are_only_reported(law):
+    """Whatever their targets are, loss, formula and front are the same; a remark says that the formula fails there."""
+    X = 10 ** np.random.default_rng(0).uniform(0, 1, (300, 2))
+    data = kw.Dataset.from_arrays(X, to_numpy(parse(law), ["x", "y"])(*X.T), names=["x", "y"], seed=0)
+    plain, other = (
+        kw.discover(rows, progress=False) for rows in (data, replace(data, y_test=-data.y_test + (data.y_test > 5)))
+    )
+    assert plain.settings == other.settings and plain.settings["loss"] == ("relative" if "**" in law else "mse")
+    assert plain.formula.expression == other.formula.expression
+    assert [(one.expression, one.error) for one in plain.front] == [(one.expression, one.error) for one in other.front]
+    title = "Worse than their mean on the test rows"
+    assert title not in plain.remarks and plain.formula.r2 > 0.99
+    assert other.formula.r2 < 0 and other.remarks[title].startswith(f"r² = {other.formula.r2:.3g}")
+
+
+@pytest.mark.parametrize("loss", ["mse", "relative"])
+def test_errors_of_the_front_of_a_running_search_are_those_on_the_validation_rows(loss):
+    rng = np.random.default_rng(1)
+    X = 10 ** rng.uniform(-2, 1, (300, 2))
+    y = (X[:, 0] ** 2 + 3 * X[:, 1]) * (1 + 0.05 * rng.normal(size=300))
+    data = kw.Dataset.from_arrays(X, y, names=["x", "y"], seed=0)
+    fronts = []
+    kw.discover(data, loss=loss, progress=False, time_budget=10, callback=lambda event: fronts.append(event.front))
+    entries = {entry for front in fronts for entry in front}
+    assert len(entries) > 1  # the mean is one of them
+    for entry in entries:
+        values = to_numpy(entry.expression, ["x", "y"])(*data.X_val.numpy().T)
+        assert entry.error == pytest.approx(np.sqrt(np.mean((values - data.y_val[:, 0].numpy()) ** 2)), rel=1e-6)

@@ -1,13 +1,17 @@
 """A discovery is saved to a file and loaded again, and shown in notebooks and terminals."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 import knotwork as kw
+from knotwork.discovery.column_units import Units
+from knotwork.discovery.storage import _digest
 from knotwork.errors import CheckpointError
+from knotwork.regression import Constraints
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +39,36 @@ def test_a_saved_discovery_loads_equal_but_without_data(found, tmp_path):
         assert torch.equal(getattr(again, name)(x), getattr(found, name)(x))
     assert torch.equal(again.baseline.model(x), found.baseline.model(x))
     assert (again.baseline.val_rmse, again.baseline.history) == (found.baseline.val_rmse, found.baseline.history)
+
+
+def test_a_file_of_the_earlier_form_is_loaded(found, tmp_path):
+    """The form of files before there were dependent columns, failures, places without a value, copies and gaps."""
+    place = tmp_path / "law.json"
+    found.save(place)
+    content = json.loads(place.read_text())
+    for name in ("sha256", "dependent", "failures", "undefined", "copies"):
+        del content[name]
+    content["front"] = [{name: fact for name, fact in one.items() if name != "gaps"} for one in content["front"]]
+    place.write_text(json.dumps({**content, "sha256": _digest(content)}))
+    again = kw.Discovery.load(place)
+    assert again.formula.expressions == found.formula.expressions and len(again.front) == len(found.front)
+    assert (again.dependent, again.failures, again.undefined, again.copies) == ({}, {}, "", 0)
+    assert [entry.gaps for entry in again.front] == [0.0] * len(again.front)
+
+
+def test_gaps_are_kept_in_files_and_in_other_units(found, tmp_path):
+    front = tuple(replace(entry, gaps=0.01 * n) for n, entry in enumerate(found.front))
+    assert front[-1].gaps > 0
+    replace(found, front=front).save(tmp_path / "law.json")
+    again = kw.Discovery.load(tmp_path / "law.json")
+    assert [entry.gaps for entry in again.front] == [entry.gaps for entry in front]
+    units = Units(10.0, {"c": 100.0})
+    chosen, other = units.entries(
+        front[-1], front, found.data, False, Constraints.of(None, None, None, found.data.input_names)
+    )
+    assert other[-1] is chosen
+    for shown in (other, units.shown(front)):
+        assert [entry.gaps for entry in shown] == [entry.gaps for entry in front]
 
 
 def test_a_loaded_discovery_needs_data_for_figures_and_reports(found, tmp_path):

@@ -49,6 +49,9 @@ def discover(
         str | None, typer.Option(help="Functions that formulas must not use, separated by commas.")
     ] = None,
     linear: Annotated[str | None, typer.Option(help="Inputs that enter linearly, separated by commas.")] = None,
+    loss: Annotated[
+        str, typer.Option(help="What is made small: squared residuals (mse), or as shares of the target (relative).")
+    ] = "auto",
     test_size: Annotated[
         float,
         typer.Option(parser=_size, metavar="SIZE", help="Test rows for the report: a number (500) or a share (0.2)."),
@@ -74,6 +77,7 @@ def discover(
         lib=_list(lib),
         forbid=_list(forbid),
         linear=_list(linear),
+        loss=loss,
         time_budget=time_budget,
         seed=seed,
         units=None if units else False,

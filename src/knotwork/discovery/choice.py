@@ -7,6 +7,7 @@ import torch
 
 from knotwork.data import Dataset
 from knotwork.discovery.discovery import Entry
+from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import rms
 from knotwork.errors import warn
 from knotwork.formulas.settings import FORMULAS
@@ -26,30 +27,27 @@ def exact(entry: Entry, data: Dataset, relative: bool = False) -> bool:
 def choice(constant: Entry, others: Sequence[Entry], data: Dataset) -> Entry:
     """The entry of the fewest bits; before the constant one that would have fewer if a formula took half as many.
 
-    A formula that is worse than the constant on validation or test rows is never chosen, and one that has gaps within
-    the ranges of the rows only if it is exact.
+    A formula that is worse than the constant on validation rows is never chosen, and one that has gaps within the
+    ranges of the rows only if it takes clearly fewer bits than every one without.
     """
-    possible = [entry for entry in others if not entry.gaps or exact(entry, data)]
-    best = min(
-        (entry for entry in possible if _as_good(entry, constant)), key=lambda entry: entry.bits, default=constant
-    )
-    half = best.complexity * math.log2(len(data.y_train) + len(data.y_val)) / 2
-    return best if best.bits - half < constant.bits else constant
+    rows = len(data.y_train) + len(data.y_val)
+
+    def bits(entry: Entry) -> float:
+        return entry.bits + (rows * DISCOVERY.bits_of_gaps if entry.gaps else 0.0)
+
+    best = min((entry for entry in others if entry.error <= constant.error), key=bits, default=constant)  # not NaN
+    half = best.complexity * math.log2(rows) / 2
+    return best if bits(best) - half < constant.bits else constant
 
 
-def _as_good(entry: Entry, constant: Entry) -> bool:
-    """Whether the errors on validation and on test rows are no larger than those of the constant, or of their mean."""
-    assert entry.formula is not None and constant.formula is not None
-    no_worse = entry.error <= constant.error and entry.formula.rmse <= constant.formula.rmse  # False for NaN
-    return no_worse and not entry.formula.r2 < 0  # NaN where all these targets are equal
-
-
-def front_of(entries: Sequence[Entry]) -> tuple[Entry, ...]:
-    """The entries that no shorter one beats, shortest first; of two that are as good and as short, the first."""
-    kept: list[Entry] = []
-    for entry in sorted(entries, key=lambda entry: (entry.complexity, entry.error)):
-        if not kept or entry.error < kept[-1].error:
+def front_of(entries: Sequence[Entry], chosen: Entry) -> tuple[Entry, ...]:
+    """The chosen entry, and those of other complexities that no shorter one beats; shortest first, one of each."""
+    others = [entry for entry in entries if entry.complexity != chosen.complexity]
+    kept, least = [], math.inf
+    for entry in sorted([chosen, *others], key=lambda entry: (entry.complexity, entry.error)):
+        if entry is chosen or not kept or entry.error < least:
             kept.append(entry)
+            least = min(least, entry.error)
     return tuple(kept)
 
 

@@ -140,7 +140,9 @@ class Units:
         expression = simplest(self._own(entry.expression), data, relative, allowed)
         error = self.target * entry.error
         symbolic, spline, formula = built(expression, data)
-        return Entry(formula.complexity, error, expression, entry.shape, formula, symbolic, spline, entry.bits)
+        return Entry(
+            formula.complexity, error, expression, entry.shape, formula, symbolic, spline, entry.bits, entry.gaps
+        )
 
     def _own(self, expression: Any) -> Any:
         """The target as an expression of columns in their own units."""

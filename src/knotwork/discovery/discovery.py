@@ -19,8 +19,7 @@ from knotwork.training import FitResult
 class Entry:
     """One formula of the front: its complexity, its error, and the networks that compute it.
 
-    While a search runs, entries have no formula and no networks yet, and `error` is that on the rows to which the
-    expression was fitted.
+    While a search runs, entries have no formula and no networks yet.
 
     Attributes:
         complexity: number of operators, functions, constants and variables.
@@ -56,7 +55,7 @@ class Discovery:
     Attributes:
         formula: the `Formula` with the smallest description length: bits of its residuals on the training and
             validation rows, plus bits of the formula.
-        front: the best `Entry` of every complexity, simplest first.
+        front: the best `Entry` of every complexity, simplest first, and the chosen one.
         symbolic_model: the network with named edges that computes the formula.
         spline_model: the same network with splines in place of named functions.
         shape: how the formula is built, in words.
@@ -114,6 +113,9 @@ class Discovery:
             said["Not defined everywhere within the ranges of the rows"] = self.undefined
         if self.settings.get("loss") == "relative":
             said["Errors"] = "shares of the target, so that small targets count as much as large ones"
+        if self.formula.r2 < 0 and self.formula.expression.free_symbols:
+            rows = self.formula.r2_rows
+            said[f"Worse than their mean on the {rows} rows"] = f"r² = {self.formula.r2:.3g}, so do not rely on it"
         if self.failures:
             reasons = "; ".join(f"{count} × {reason}" for reason, count in self.failures.items())
             said["Candidates dropped because their calculation failed"] = f"{sum(self.failures.values())} ({reasons})"

@@ -56,6 +56,15 @@ def entry_of(formula: Formula, symbolic: KAN, spline: KAN, shape: str, data: Dat
     return Entry(formula.complexity, error, formula.expression, shape, formula, symbolic, spline, bits, gaps)
 
 
+def error_of(expression: Any, data: Dataset) -> float:
+    """The error of an `Entry` of this expression, without its network; NaN where it is not defined on some row."""
+    from knotwork.expressions import to_torch
+
+    sample, first = sample_of(data), len(data.X_train) if len(data.X_val) else 0
+    values = to_torch(expression, list(sample.columns))(*sample.columns.values())
+    return float((values - sample.y)[first:].square().mean().sqrt())
+
+
 def description_length(formula: Formula, error: float, rows: int, scale: float) -> float:
     """Bits of a number of rows with this error, plus those of the formula, in which disagreeing units count."""
     disagreement = sum(len(one.constants) if one.agree else DISCOVERY.disagreement_cost for one in formula.units)

@@ -10,7 +10,7 @@ from knotwork.data.column_names import listed
 from knotwork.discovery.choice import exact, joined
 from knotwork.discovery.dependent_columns import shortest_of
 from knotwork.discovery.discovery import Entry
-from knotwork.discovery.entries import built, entry_of
+from knotwork.discovery.entries import built, entry_of, error_of
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import least_importance, sample_of, separated
 from knotwork.discovery.task import Found, Task, late
@@ -115,7 +115,10 @@ def _shown(task: Task, front: tuple[Entry, ...], candidate: CandidateFormula) ->
     from knotwork.expressions import complexity
 
     expression = candidate.template.filled()
-    new = joined(front, Entry(complexity(expression), candidate.error, expression, candidate.structure))
+    error = task.failures.attempt(partial(error_of, expression, task.data))
+    if error is None:
+        return front
+    new = joined(front, Entry(complexity(expression), error, expression, candidate.structure))
     if new is not front:
         task.show(new)
     return new

@@ -116,7 +116,7 @@ def discover(
     chosen = choice(entries[0], entries[1:], task.data)
     if chosen is entries[0] and not stop.by_caller:
         warn_of_constant(data)
-    chosen, front = own.entries(chosen, front_of(entries), data, task.relative, constraints)
+    chosen, front = own.entries(chosen, front_of(entries, chosen), data, task.relative, constraints)
     undefined = undefined_within(chosen.expression, sample_of(data))
     assert chosen.formula is not None and chosen.symbolic_model is not None and chosen.spline_model is not None
     return Discovery(

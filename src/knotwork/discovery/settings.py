@@ -105,11 +105,16 @@ class DiscoverySettings:
     """Places within the ranges of the rows where formulas are tested for being defined. Chosen for time."""
 
     most_corners: int = 64
-    """Corners of the box of all rows that are tested, too: those of six inputs."""
+    """Corners of the box of all rows that are tested, too: all those of six inputs, some of those of more."""
 
     surely_avoided: float = 7.0
     """Rows that a part of the box should hold, were they spread like their columns. If it holds none, rows avoid it:
     by chance in one table of 1,000."""
+
+    bits_of_gaps: float = 0.5
+    """Bits a row that a formula with gaps within the ranges of the rows must save against one without. Half a bit is
+    twice the variance of the residuals: up to it the formula without gaps adds no more to them than the noise does, and
+    it has a value for every new row."""
 
     largest_input: float = 1e4
     """Largest input that is explained in its own unit; larger ones, and smaller ones than one over it, are scaled.

@@ -75,9 +75,8 @@ def _discovery(content: dict[str, Any]) -> Discovery:
     for n, one in enumerate(content["front"]):
         own = (formula, symbolic, spline) if n == chosen else (Formula.from_dict(one["formula"]), None, None)
         expression = own[0].expression
-        front.append(
-            Entry(int(one["complexity"]), float(one["error"]), expression, one["shape"], *own, float(one["bits"]))
-        )
+        size, error, bits = int(one["complexity"]), float(one["error"]), float(one["bits"])
+        front.append(Entry(size, error, expression, one["shape"], *own, bits, float(one.get("gaps", 0))))
     return Discovery(
         formula,
         tuple(front),
@@ -90,10 +89,10 @@ def _discovery(content: dict[str, Any]) -> Discovery:
         float(content["seconds"]),
         StopReason[content["stop"]],
         content["settings"],
-        content["dependent"],
-        content["failures"],
-        content["undefined"],
-        content["copies"],
+        content.get("dependent", {}),  # earlier files have none of these
+        content.get("failures", {}),
+        content.get("undefined", ""),
+        content.get("copies", 0),
     )
 
 
@@ -105,7 +104,7 @@ def _digest(content: dict[str, Any]) -> str:
 def _entry(entry: Entry) -> dict[str, Any]:
     assert entry.formula is not None
     facts = {"complexity": entry.complexity, "error": _number(entry.error), "bits": _number(entry.bits)}
-    return {**facts, "shape": entry.shape, "formula": entry.formula.to_dict()}
+    return {**facts, "gaps": entry.gaps, "shape": entry.shape, "formula": entry.formula.to_dict()}
 
 
 def _number(value: Any) -> Any:

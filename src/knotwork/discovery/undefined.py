@@ -1,6 +1,5 @@
 """Formulas that are not defined at some places within the ranges of the rows."""
 
-import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -25,12 +24,13 @@ def undefined_within(expression: Any, sample: Sample) -> Undefined | None:
     independently of each other, and at corners of the box that holds all rows. A divisor that changes its sign has a
     zero in between, which has no share.
     """
-    from knotwork.expressions import conditions, text, to_torch
+    from knotwork.expressions import conditions, round_constants, text, to_torch
 
-    needs = conditions(expression)
-    if not needs:
+    needs, variables = conditions(expression), {str(one) for one in expression.free_symbols}
+    columns = {name: column for name, column in sample.columns.items() if name in variables}
+    if not needs or not columns:
         return None
-    places = dict(zip(sample.columns, places_within(list(sample.columns.values())), strict=True))
+    places = dict(zip(columns, places_within(list(columns.values())), strict=True))
     bad = torch.zeros(len(next(iter(places.values()))), dtype=torch.bool)
     reasons: list[str] = []
     for part, need in needs:
@@ -38,7 +38,7 @@ def undefined_within(expression: Any, sample: Sample) -> Undefined | None:
         wrong = _violates(values, need)
         if bool(wrong.any()):
             where = "at some places" if need == "not zero" else f"at {float(wrong.double().mean()):.1%} of the places"
-            reasons.append(f"{text(part)} must be {need}, and is not {where}")
+            reasons.append(f"{text(round_constants(part, 4))} must be {need}, and is not {where}")
             bad |= wrong & (need != "not zero")
     return Undefined(float(bad.double().mean()), "; ".join(reasons)) if reasons else None
 
@@ -58,13 +58,19 @@ def places_within(columns: list[Tensor]) -> Iterator[Tensor]:
     """Values (places,) of each column: between its values, drawn independently, then corners of the box."""
     generator = torch.Generator().manual_seed(0)
     count = DISCOVERY.places_within
-    corners = itertools.islice(itertools.product((0, -1), repeat=len(columns)), DISCOVERY.most_corners)
-    for column, ends in zip(columns, zip(*corners, strict=True), strict=True):
+    for column, ends in zip(columns, _corners(len(columns), generator).unbind(1), strict=True):
         ordered = column.sort().values
         at = torch.rand(count, generator=generator, dtype=torch.float64) * (len(ordered) - 1)
         low = at.floor().long()
         high = (low + 1).clamp_max(len(ordered) - 1)
-        yield torch.cat([torch.lerp(ordered[low], ordered[high], at - low), ordered[list(ends)]])
+        yield torch.cat([torch.lerp(ordered[low], ordered[high], at - low), ordered[-ends]])
+
+
+def _corners(columns: int, generator: torch.Generator) -> Tensor:
+    """Corners (corners, columns) of a box as 0 and 1: all of them, or some drawn at random where they are too many."""
+    if 2**columns <= DISCOVERY.most_corners:
+        return torch.cartesian_prod(*[torch.arange(2)] * columns).reshape(-1, columns)
+    return torch.randint(2, (DISCOVERY.most_corners, columns), generator=generator)
 
 
 def gaps_of(expression: Any, sample: Sample) -> float:
