@@ -135,8 +135,8 @@ def test_the_loss_and_places_where_the_formula_is_not_defined_are_in_text_and_js
     assert "must be not negative" in facts["undefined"] and facts["undefined"] in text
     status, text, _ = run(capsys, monkeypatch, *command, "--loss", "relative")
     assert status == 0 and json.loads(place.read_text())["loss"] == "relative" and "shares of the target" in text
-    status, _, err = run(capsys, monkeypatch, *command, "--loss", "huber")
-    assert status == 2 and "loss='huber' is not possible" in err
+    status, _, err = run(capsys, monkeypatch, *command, "--loss", "cauchy")
+    assert status == 2 and "loss='cauchy' is not possible" in err
 
 
 def test_ctrl_c_ends_with_the_formulas_found_so_far(tmp_path):
@@ -281,3 +281,21 @@ def test_the_installed_command_runs():
         [str(command), "--help"], capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "100"}
     )
     assert "discover" in shown.stdout
+
+
+def test_errors_of_rows_are_a_column_and_wrong_rows_are_named(tmp_path, capsys, monkeypatch):
+    rng = np.random.default_rng(0)
+    a, sigma = rng.uniform(1, 3, 80), rng.uniform(0.01, 0.3, 80)
+    force = 4.7 * a + sigma * rng.normal(size=80)
+    force[12] = 1e6
+    path = tmp_path / "table.csv"
+    np.savetxt(path, np.stack([a, sigma, force], 1), delimiter=",", header="a,err,force", comments="")
+    for inputs in ((), ("--inputs", "a")):
+        options = ("--target", "force", "--sigma", "err", *inputs, "--json-file", tmp_path / "facts.json")
+        status, text, _ = run(capsys, monkeypatch, "discover", path, *options)
+        facts = json.loads((tmp_path / "facts.json").read_text())
+        assert status == 0 and set(facts["importance"]) == {"a"}
+        assert [one["row"] for one in facts["outliers"]] == [12] and "row 12 (1e+06" in text
+        assert 0.5 < facts["reduced_chi2"] < 2 and "χ² per degree of freedom" in text
+    status, _, error = run(capsys, monkeypatch, "discover", path, "--target", "force", "--sigma", "error")
+    assert status == 2 and "err" in error

@@ -124,8 +124,8 @@ def test_relative_errors_of_zeros_and_unknown_losses_are_refused():
     x = np.linspace(0, 1, 50)[:, None]
     with pytest.raises(DataError, match=r"loss='relative' divides errors by the target, but 1 values of y are 0"):
         kw.discover(x, x[:, 0], loss="relative")
-    with pytest.raises(TrainingError, match=r"loss='huber' is not possible: give one of 'auto', 'mse', 'relative'"):
-        kw.discover(x, x[:, 0], loss="huber")
+    with pytest.raises(TrainingError, match=r"loss='cauchy' is not possible: give one of 'auto', .*, 'huber'"):
+        kw.discover(x, x[:, 0], loss="cauchy")
 
 
 def test_a_formula_that_is_worse_than_the_mean_on_validation_rows_is_never_chosen():

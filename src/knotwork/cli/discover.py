@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +38,19 @@ def run(
     json_file: str | None,
     *,
     seed: int,
+    sigma: str | None = None,
     **settings: Any,
 ) -> None:
     """Read the table, discover with these settings, print, and write the files."""
     folder = None if out is None else _folder(out)
     if json_file is not None:
         _writable(json_file)
+    inputs = [*inputs, sigma] if sigma and inputs else inputs
     data = _table(file, target, inputs, exclude, test_size=test_size, seed=seed)
     with _live() if sys.stderr.isatty() else nullcontext(_Log()) as callback:
-        found = discover(data, seed=seed, progress=False, callback=callback, **settings)
+        found = discover(data, seed=seed, sigma=sigma, progress=False, callback=callback, **settings)
+    assert found.data is not None
+    data = found.data
     files = {} if folder is None else _write(found, folder)
     if folder is not None:
         files["every number"] = str(folder / "result.json")
@@ -248,6 +253,8 @@ def _facts(found: Discovery, data: Dataset, files: dict[str, str]) -> dict[str, 
         "loss": found.settings["loss"],
         "undefined": found.undefined,
         "copies": found.copies,
+        "reduced_chi2": found.formula.reduced_chi2,
+        "outliers": [asdict(one) for one in found.outliers],
         "dependent": dict(found.dependent),
         "failures": dict(found.failures),
         "seconds": found.seconds,

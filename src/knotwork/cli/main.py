@@ -50,8 +50,13 @@ def discover(
     ] = None,
     linear: Annotated[str | None, typer.Option(help="Inputs that enter linearly, separated by commas.")] = None,
     loss: Annotated[
-        str, typer.Option(help="What is made small: squared residuals (mse), or as shares of the target (relative).")
+        str,
+        typer.Option(help="What is made small: squared residuals (mse), as shares of the target (relative), or huber."),
     ] = "auto",
+    sigma: Annotated[str | None, typer.Option(help="Column with the standard deviation of each row's target.")] = None,
+    keep_outliers: Annotated[
+        bool, typer.Option("--keep-outliers", help="Use rows, too, that contradict the formula of all others.")
+    ] = False,
     test_size: Annotated[
         float,
         typer.Option(parser=_size, metavar="SIZE", help="Test rows for the report: a number (500) or a share (0.2)."),
@@ -78,6 +83,8 @@ def discover(
         forbid=_list(forbid),
         linear=_list(linear),
         loss=loss,
+        sigma=sigma,
+        keep_outliers=keep_outliers,
         time_budget=time_budget,
         seed=seed,
         units=None if units else False,

@@ -7,6 +7,7 @@ from knotwork.data.dataset import Dataset
 from knotwork.data.matrix import inputs_of
 from knotwork.data.parquet_stream import stream_parquet
 from knotwork.data.randomness import seeded
+from knotwork.data.row_errors import RowErrors
 from knotwork.data.sampling import sample
 from knotwork.data.scaling import Scaling
 from knotwork.data.splitting import Rows
@@ -16,6 +17,7 @@ __all__ = [
     "Batch",
     "Dataset",
     "PackagedTable",
+    "RowErrors",
     "Rows",
     "Scaling",
     "Stream",

@@ -20,6 +20,7 @@ def assemble(
     title: str,
     ranges: Sequence[tuple[float, float]] | None = None,
     units: Mapping[str, str] | None = None,
+    row_numbers: tuple[Tensor, Tensor, Tensor] | None = None,
 ) -> Dataset:
     """The Dataset of six float64 parts (X_train, y_train, X_val, ...) in original units, scaled and cast as specified.
 
@@ -46,4 +47,6 @@ def assemble(
         ranges=None if ranges is None else tuple(ranges),
         title=title,
         units=dict(units or {}),
+        errors=None,
+        row_numbers=row_numbers,
     )

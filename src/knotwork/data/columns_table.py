@@ -1,11 +1,13 @@
-"""A data set in a notebook: its columns with their ranges."""
+"""A data set in a notebook and in one line: its rows, and its columns with their ranges."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 
+from knotwork.data.column_names import with_unit
 from knotwork.notebooks import table
 
 if TYPE_CHECKING:
@@ -25,3 +27,20 @@ def columns_table(data: Dataset) -> str:
     ]
     head = ("column", "", "least", "largest of the training rows")
     return table(cells, head, repr(data), max(len(names) - SHOWN_COLUMNS, 0))
+
+
+def one_line_summary(data: Dataset) -> str:
+    """The numbers of rows, the names of the columns, and the type of the numbers."""
+    train, validation, test = data.rows()
+    title = f"{data.title}: " if data.title else ""
+    inputs = f"{data.n_inputs} input{'s' if data.n_inputs > 1 else ''}{' (scaled)' if data.scaling else ''}"
+    dtype = str(data.X_train.dtype).removeprefix("torch.")
+    return (
+        f"Dataset({title}{train:,} training, {validation:,} validation and {test:,} test rows; "
+        f"{inputs} {_brief(data.input_names, data.units)} -> {_brief(data.target_names, data.units)}; {dtype})"
+    )
+
+
+def _brief(names: Sequence[str], units: Mapping[str, str]) -> str:
+    shown = [with_unit(name, units) for name in names]
+    return ", ".join(shown if len(shown) <= 6 else (*shown[:5], "..."))

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from knotwork.data.column_names import check_unique, check_units, listed, resolved_names, unknown_name, with_unit
-from knotwork.data.columns_table import columns_table
+from knotwork.data.columns_table import columns_table, one_line_summary
 from knotwork.data.matrix import check_dtype, check_same_order, matching_columns, matrix, moved_to, plain_tensor
 from knotwork.data.randomness import seeded
+from knotwork.data.row_errors import RowErrors
 from knotwork.data.scaling import Scale, Scaling
 from knotwork.data.splitting import Rows, equal_rows, split_rows
 from knotwork.errors import DataError
@@ -40,6 +41,9 @@ class Dataset:
         ranges: The domain (low, high) of each input in stored units; None where it is not known.
         title: What the data are, for reports and figures.
         units: The original units of columns by name, as far as they are known.
+        errors: The errors of the rows, by which fits weigh rows; None: all rows count the same.
+        row_numbers: The number of each training, validation and test row in the table that was split, from 0; None
+            where it is not known.
 
     Raises:
         DataError: Shapes and names do not match, there are no training rows, or names repeat.
@@ -65,6 +69,8 @@ class Dataset:
     ranges: tuple[tuple[float, float], ...] | None = None
     title: str = ""
     units: Mapping[str, str] = field(default_factory=dict)
+    errors: RowErrors | None = None
+    row_numbers: tuple[Tensor, Tensor, Tensor] | None = None
 
     def __post_init__(self) -> None:
         for name in TENSORS:
@@ -83,6 +89,10 @@ class Dataset:
             raise DataError("There are no training rows: at least one row is needed.")
         check_unique((*self.input_names, *self.target_names), "The names of inputs and targets")
         check_units(self.units, (*self.input_names, *self.target_names))
+        if self.errors is not None:
+            self.errors.check(self.rows())
+        if self.row_numbers is not None and [len(part) for part in self.row_numbers] != list(self.rows()):
+            object.__setattr__(self, "row_numbers", None)  # rows were replaced by others
 
     def label(self, name: str) -> str:
         """The label of an axis for a column: `speed [m/s]`, or `speed (scaled)` where the column is stored scaled.
@@ -114,14 +124,7 @@ class Dataset:
         return Rows(len(self.X_train), len(self.X_val), len(self.X_test))
 
     def __repr__(self) -> str:
-        train, validation, test = self.rows()
-        title = f"{self.title}: " if self.title else ""
-        inputs = f"{self.n_inputs} input{'s' if self.n_inputs > 1 else ''}{' (scaled)' if self.scaling else ''}"
-        dtype = str(self.X_train.dtype).removeprefix("torch.")
-        return (
-            f"Dataset({title}{train:,} training, {validation:,} validation and {test:,} test rows; "
-            f"{inputs} {_brief(self.input_names, self.units)} -> {_brief(self.target_names, self.units)}; {dtype})"
-        )
+        return one_line_summary(self)
 
     def _repr_html_(self) -> str:
         return columns_table(self)
@@ -250,7 +253,9 @@ class Dataset:
             if len(test_part[0]) != len(test_part[1]):
                 raise DataError(f"X_test has {len(test_part[0])} rows and y_test has {len(test_part[1])}.")
         parts = (X[train_rows], y[train_rows], X[val_rows], y[val_rows], *test_part)
-        return assemble(parts, names, target_names, scale=scale, dtype=dtype, title=title, units=units)
+        numbers = (train_rows, val_rows, torch.arange(len(test_part[0])) if given else test_rows)
+        options = {"scale": scale, "dtype": dtype, "title": title, "units": units, "row_numbers": numbers}
+        return assemble(parts, names, target_names, **options)
 
     @classmethod
     def from_csv(
@@ -393,8 +398,3 @@ class Dataset:
             title=title,
             units=units,
         )
-
-
-def _brief(names: Sequence[str], units: Mapping[str, str]) -> str:
-    shown = [with_unit(name, units) for name in names]
-    return ", ".join(shown if len(shown) <= 6 else (*shown[:5], "..."))

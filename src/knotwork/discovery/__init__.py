@@ -1,6 +1,6 @@
 """From a table to a formula: the whole journey (`journey.py`), and its parts."""
 
-from knotwork.discovery.discovery import Discovery, Entry
+from knotwork.discovery.discovery import Discovery, Entry, Outlier
 from knotwork.discovery.journey import discover
 
-__all__ = ["Discovery", "Entry", "discover"]
+__all__ = ["Discovery", "Entry", "Outlier", "discover"]

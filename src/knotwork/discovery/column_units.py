@@ -68,6 +68,8 @@ class Units:
         unit = [self.inputs.get(name, 1.0) for name in data.input_names]
         parts = ("train", "val", "test")
         changed: dict[str, Any] = {f"y_{part}": getattr(data, f"y_{part}") / self.target for part in parts}
+        if data.errors is not None and data.errors.deviation is not None:
+            changed["errors"] = replace(data.errors, deviation=data.errors.deviation / self.target)
         if data.scaling is None:
             size = data.X_train.new_tensor(unit)
             changed |= {f"X_{part}": getattr(data, f"X_{part}") / size for part in parts}

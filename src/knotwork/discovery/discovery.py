@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from knotwork.data import Dataset, as_dataset
+from knotwork.discovery.settings import DISCOVERY
 from knotwork.errors import DataError
 from knotwork.formulas import Formula
 from knotwork.kan import KAN
@@ -45,6 +46,25 @@ class Entry:
     gaps: float = 0.0
 
 
+@dataclass(frozen=True)
+class Outlier:
+    """A row whose target contradicts the formula that holds for the others, as after a slip of a sign or a unit.
+
+    Attributes:
+        row: the number of the row in the table, from 0; None where it is not known.
+        value: the target.
+        predicted: what the formula gives.
+    """
+
+    row: int | None
+    value: float
+    predicted: float
+
+    def __str__(self) -> str:
+        row = "a row" if self.row is None else f"row {self.row}"
+        return f"{row} ({self.value:.6g} where the formula gives {self.predicted:.4g})"
+
+
 @check_keywords
 @dataclass(frozen=True, repr=False)
 class Discovery:
@@ -68,6 +88,8 @@ class Discovery:
         dependent: inputs that are linear combinations of other inputs, as texts by name: {"c": "a + b"}.
         undefined: where the formula is not defined within the ranges of the rows, in words; mostly empty.
         copies: number of rows that are copies of another row.
+        outliers: the rows that contradict the formula, each an `Outlier`; mostly none. They are left out of `data`, of
+            the fit and of r².
         failures: number of candidates that were dropped because their calculation failed, by reason.
 
     Example:
@@ -94,6 +116,7 @@ class Discovery:
     failures: Mapping[str, int] = field(default_factory=dict)
     undefined: str = ""
     copies: int = 0
+    outliers: tuple[Outlier, ...] = ()
 
     @property
     def stop_reason(self) -> str:
@@ -111,6 +134,16 @@ class Discovery:
             said["Rows that are copies of another row"] = str(self.copies)
         if self.undefined:
             said["Not defined everywhere within the ranges of the rows"] = self.undefined
+        if self.outliers:
+            count, most = len(self.outliers), DISCOVERY.most_outliers_shown
+            shown = "; ".join(map(str, self.outliers[:most]))
+            more = f"; and {count - most} more" if count > most else ""
+            said["Rows left out of fit and r², as they contradict the formula"] = f"{shown}{more}; counted from 0"
+        chi2 = self.formula.reduced_chi2
+        if chi2 is not None:
+            said["χ² per degree of freedom"] = f"{chi2:.3g}; the errors of constants follow from those of the rows"
+        if self.settings.get("loss") == "huber":
+            said["Loss"] = "Huber's: squares of small residuals, sizes of large ones"
         if self.settings.get("loss") == "relative":
             said["Errors"] = "shares of the target, so that small targets count as much as large ones"
         if self.formula.r2 < 0 and self.formula.expression.free_symbols:
@@ -195,7 +228,9 @@ class Discovery:
         return read(path)
 
     def __repr__(self) -> str:
-        return f"Discovery({self.formula!r}, {len(self.front)} formulas on the front, {self.seconds:.2g} s)"
+        count = len(self.outliers)
+        out = f", {count} outlier{'s' if count > 1 else ''} left out" if count else ""
+        return f"Discovery({self.formula!r}, {len(self.front)} formulas on the front{out}, {self.seconds:.2g} s)"
 
     def __str__(self) -> str:
         from knotwork.discovery.display import as_text

@@ -11,7 +11,6 @@ from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import rms, sample_of
 from knotwork.discovery.undefined import gaps_of
 from knotwork.formulas import Formula, measured
-from knotwork.formulas.constants import relative_deviations
 from knotwork.formulas.settings import FORMULAS
 from knotwork.kan import KAN
 from knotwork.model import Spec
@@ -22,7 +21,9 @@ from knotwork.symbolic.construction import splines_of
 def constant_entry(data: Dataset, relative: bool) -> Entry:
     """The mean of the target: what every formula has to beat."""
     network = KAN.from_spec(Spec(((1, 0), (1, 0)), in_features=data.n_inputs, inputs=(0,)))
-    network.fix_symbolic(0, 0, 0, "x", data, params=(0.0, 0.0, 0.0, float(data.y_train.mean())))
+    y, errors = data.y_train[:, 0], data.errors
+    mean = y.mean() if errors is None else errors.weights[0] @ y / errors.weights[0].sum()
+    network.fix_symbolic(0, 0, 0, "x", data, params=(0.0, 0.0, 0.0, float(mean)))
     return entry_of(network.symbolic_formula(data), network, network, "a constant", data, relative)
 
 
@@ -37,21 +38,19 @@ def built(expression: Any, data: Dataset) -> tuple[KAN, KAN, Formula]:
 def entry_of(formula: Formula, symbolic: KAN, spline: KAN, shape: str, data: Dataset, relative: bool) -> Entry:
     """The formula with its error, and the bits that residuals and formula take to write down.
 
-    With `relative`, the residuals of the bits are relative deviations. A formula that leaves its domain on some row,
-    such as a logarithm, has an infinite error and is never chosen.
+    Rows count as their weights say. With `relative`, the residuals of the bits are relative deviations. A formula that
+    leaves its domain on some row, such as a logarithm, has an infinite error and is never chosen.
     """
-    parts = [(data.X_train, data.y_train), (data.X_val, data.y_val)]
+    sample, first = sample_of(data, relative), len(data.X_train) if len(data.X_val) else 0
     with torch.no_grad():
-        residuals = [symbolic(x) - y for x, y in parts]
+        values = torch.cat([symbolic(x) for x in (data.X_train, data.X_val) if len(x)])[:, 0]
     error, bits = math.inf, math.inf
-    if all(bool(part.isfinite().all()) for part in residuals):
-        error = float(residuals[1 if len(residuals[1]) else 0].square().mean().sqrt())
-        counted = torch.cat(residuals)
-        if relative:
-            y = torch.cat([y for _, y in parts])
-            counted = relative_deviations(y + counted, y)
+    if bool(values.isfinite().all()):
+        apart = sample.weighed(values - torch.cat([data.y_train, data.y_val])[:, 0])
+        error = float(apart[first:].square().mean().sqrt())
+        counted = sample.residuals(values.double()) if relative else apart
         scale = 1.0 if relative else rms(data)
-        bits = description_length(formula, float(counted.square().mean().sqrt()), counted.numel(), scale)
+        bits = description_length(formula, float(counted.square().mean().sqrt()), len(counted), scale)
     gaps = gaps_of(formula.expression, sample_of(data))
     return Entry(formula.complexity, error, formula.expression, shape, formula, symbolic, spline, bits, gaps)
 
@@ -62,7 +61,7 @@ def error_of(expression: Any, data: Dataset) -> float:
 
     sample, first = sample_of(data), len(data.X_train) if len(data.X_val) else 0
     values = to_torch(expression, list(sample.columns))(*sample.columns.values())
-    return float((values - sample.y)[first:].square().mean().sqrt())
+    return float(sample.weighed(values - sample.y)[first:].square().mean().sqrt())
 
 
 def description_length(formula: Formula, error: float, rows: int, scale: float) -> float:

@@ -49,7 +49,7 @@ def formulas_in_groups(task: Task, importance: Mapping[str, float], front: tuple
     now = time.perf_counter()
     search = DimensionlessSearch(
         found,
-        Sample({name: every.columns[name] for name in names}, every.y, task.relative),
+        replace(every, columns={name: every.columns[name] for name in names}),
         len(task.data.X_train),
         lambda *rows, **options: _search(task, constraints, *rows, **options),
         now + DISCOVERY.groups_share * (task.formulas_until - now),

@@ -4,14 +4,17 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from knotwork.data import Dataset
 from knotwork.discovery.baseline import accurate_baseline, inputs_needed, sparse_baseline
-from knotwork.discovery.choice import choice, front_of, warn_of_constant
+from knotwork.discovery.choice import front_of, warn_of_constant
 from knotwork.discovery.column_units import Units
 from knotwork.discovery.dependent_columns import of_independent_columns
-from knotwork.discovery.discovery import Discovery, Entry
+from knotwork.discovery.discovery import Discovery, Entry, Outlier
 from knotwork.discovery.entries import constant_entry
 from knotwork.discovery.formula_search import formulas_in_columns, formulas_in_groups
+from knotwork.discovery.huber import huber_weights_at_first, huber_weights_of
 from knotwork.discovery.networks import formulas_of_networks
+from knotwork.discovery.outliers import Searched, named_rows, rows_without, without_outliers
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import copies, dimensions_of, first_rows, relative_errors, sample_of, table
 from knotwork.discovery.task import Task, asked_for, check_settings
@@ -36,7 +39,10 @@ def discover(
     units: Mapping[str, str] | Literal[False] | None = None,
     forbid: Iterable[str] | None = None,
     linear: Iterable[str] | None = None,
-    loss: Literal["auto", "mse", "relative"] = "auto",
+    loss: Literal["auto", "mse", "relative", "huber"] = "auto",
+    sigma: Any = None,
+    sample_weight: Any = None,
+    keep_outliers: bool = False,
     progress: bool | None = None,
     callback: Callback | None = None,
 ) -> Discovery:
@@ -66,8 +72,15 @@ def discover(
         linear: Inputs that enter linearly, y = a + b·x, where a and b may depend on the other inputs.
         loss: What a formula shall make small on the rows: "mse" the squared residuals, "relative" the squared relative
             deviations, close to logarithms of value / target, so that the smallest targets count as much as the
-            largest. "auto" chooses
-            "relative" where all targets have one sign and run over four decades or more, and `remarks` says so.
+            largest, "huber" squares of small residuals and sizes of large ones, for noise with long tails. "auto"
+            chooses "relative" where all targets have one sign and run over four decades or more, and `remarks` says so.
+        sigma: The standard deviation of the error of each row's target, in its unit: an array (rows,), one number, or
+            the name of a column of `X`, which is then no input. Rows count by 1/sigma², the errors of constants follow
+            from sigma, and `Formula.reduced_chi2` tells whether the residuals agree with it.
+        sample_weight: How much each row counts, given as `sigma` is, where errors are known up to a factor. A row of
+            weight 0 takes no part.
+        keep_outliers: Whether rows take part, too, that contradict the formula of all others, such as a slip of a sign
+            or a unit. Default: they are left out and named in `Discovery.outliers`.
         progress: Whether stages and fits are shown; None shows them on a terminal and in notebooks.
         callback: A function of an `Event`, which holds the stage and the front of formulas so far (as `Entry`). It is
             called when a stage begins, after every step of a fit and whenever a formula joins the front, and ends the
@@ -92,31 +105,43 @@ def discover(
 
     began = time.perf_counter()
     check_settings(seed, time_budget, loss)
-    data = table(X, y, names, units, seed)
-    constraints = Constraints.of(lib, forbid, linear, data.input_names)
-    dimensions = None if units is False else dimensions_of(data, given=bool(units))
-    own = Units.of(data)
-    rows = own.rows(data)
+    every = table(X, y, names, units, seed, sigma, sample_weight)
+    constraints = Constraints.of(lib, forbid, linear, every.input_names)
+    dimensions = None if units is False else dimensions_of(every, given=bool(units))
+    data = huber_weights_at_first(every) if loss == "huber" else every
     with reporting(progress, callback) as reporter:
-        inputs, dependent = of_independent_columns(rows, own.inputs, constraints.linear)
-        task = Task(
-            rows,
-            constraints,
-            own.dimensions(dimensions),
-            seed,
-            began,
-            time_budget,
-            reporter,
-            own,
-            inputs,
-            dependent,
-            relative_errors(data, loss),
-        )
-        entries, baseline, importance, stop = _journey(task)
-    chosen = choice(entries[0], entries[1:], task.data)
+
+        def search(rows: Dataset, **options: Any) -> Searched:
+            own = Units.of(rows)
+            inside = own.rows(rows)
+            inputs, dependent = of_independent_columns(inside, own.inputs, constraints.linear)
+            known = own.dimensions(dimensions), seed, began, time_budget, reporter, own, inputs, dependent
+            task = Task(inside, constraints, *known, relative_errors(rows, loss), **options)
+            return Searched(task, *_journey(task))
+
+        searched, wrong = without_outliers(data, search, reporter) if not keep_outliers else (search(data), None)
+    data = every if wrong is None else rows_without(every, wrong)
+    if loss == "huber":
+        searched, data = huber_weights_of(searched, data)
+    return _discovery(
+        searched,
+        data,
+        began,
+        asked_for(searched.task, lib is not None or forbid is not None, loss),
+        () if wrong is None else named_rows(searched, every, wrong),
+    )
+
+
+def _discovery(
+    searched: Searched, data: Dataset, began: float, settings: dict[str, Any], outliers: tuple[Outlier, ...]
+) -> Discovery:
+    """The result of a search of these rows, for columns in their own units."""
+    task, entries, baseline, importance, stop = searched
+    assert baseline is not None
+    own, chosen = task.own, searched.chosen
     if chosen is entries[0] and not stop.by_caller:
         warn_of_constant(data)
-    chosen, front = own.entries(chosen, front_of(entries, chosen), data, task.relative, constraints)
+    chosen, front = own.entries(chosen, front_of(entries, chosen), data, task.relative, task.constraints)
     undefined = undefined_within(chosen.expression, sample_of(data))
     assert chosen.formula is not None and chosen.symbolic_model is not None and chosen.spline_model is not None
     return Discovery(
@@ -130,11 +155,12 @@ def discover(
         data,
         time.perf_counter() - began,
         stop,
-        asked_for(task, given=lib is not None or forbid is not None),
-        own.combinations(dependent),
+        settings,
+        own.combinations(task.dependent),
         dict(task.failures.reasons),
         "" if undefined is None else undefined.reason,
         copies(data),
+        outliers,
     )
 
 
@@ -154,6 +180,8 @@ def _journey(task: Task) -> tuple[list[Entry], FitResult, dict[str, float], Stop
             if reason is None:
                 found, front, reason = search(task, importance, front)
                 entries.extend(found)
+        if reason is None and task.doubts(task, entries):
+            reason = StopReason.EXHAUSTED
         if reason is None:
             reporter = task.reporter.within("fitting the baseline network")
             accurate = accurate_baseline(baseline.model, task.data, reporter)

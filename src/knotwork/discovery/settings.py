@@ -130,5 +130,37 @@ class DiscoverySettings:
     """Largest target that is fitted in its own unit; larger ones, and smaller ones than one over it, are scaled, so
     that constants are numbers of usual size. Chosen: 1e90*x/y was not found in its own unit."""
 
+    least_outlier: float = 6.0
+    """Residual of an outlier in standard deviations of most residuals at least. Normal noise exceeds four in one row of
+    16,000, so that six leaves room for noise with longer tails."""
+    most_noise: float = 4.0
+    """Residual in these units that normal noise hardly exceeds."""
+    gap_of_outliers: float = 1.5
+    """Times the largest residual of other rows that outliers have: long tails of noise have no such gap."""
+    gap_of_doubtful_outliers: float = 10.0
+    """The same where a formula leaves something to explain, so that large residuals may be its own fault."""
+    gap_of_test_outliers: float = 10.0
+    """The same for test rows where no other row is an outlier. Leaving out rows there flatters a formula."""
+    outliers_without_gap: int = 3
+    """Outliers that need no gap, if hardly any row lies between them and the noise: rows with a wrong sign have
+    residuals of any size. Chosen, not measured."""
+    beside_range: float = 0.1
+    """Share of the middle half of an input by which an outlier may lie beside the range of all other rows. Farther out,
+    nothing tells what the target should be."""
+    rows_beside_range: float = 4.0
+    """The same for few rows, divided by their number: their ends are apart by chance."""
+    chance_of_one_place: float = 1e-3
+    """Level of the test whether outliers lie together along an input, as the rows of a narrow peak do."""
+    bits_of_outlier: float = 5.0
+    """Bits that an outlier costs beside those of its place in the table and of its size. Chosen, not measured."""
+
+    most_outliers_shown: int = 10
+    """Outliers that are shown one by one, so that the text stays short."""
+
+    huber_steps: int = 30
+    """Times that weights of Huber's loss and constants are computed in turn at most. Chosen, not measured."""
+    same_weights: float = 1e-6
+    """Change of a weight below which they count as the same: far below what moves a constant by its error."""
+
 
 DISCOVERY = DiscoverySettings()

@@ -11,7 +11,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from knotwork.discovery.discovery import Discovery, Entry
+from knotwork.discovery.discovery import Discovery, Entry, Outlier
 from knotwork.errors import CheckpointError
 from knotwork.files import write_text
 from knotwork.formulas import Formula
@@ -40,6 +40,7 @@ def write(found: Discovery, path: str | Path) -> None:
         "failures": dict(found.failures),
         "undefined": found.undefined,
         "copies": found.copies,
+        "outliers": [asdict(one) for one in found.outliers],
         "symbolic_model": _model(found.symbolic_model),
         "spline_model": _model(found.spline_model),
         "baseline": {**_fit(found.baseline), "model": _model(found.baseline.model)},
@@ -93,6 +94,7 @@ def _discovery(content: dict[str, Any]) -> Discovery:
         content.get("failures", {}),
         content.get("undefined", ""),
         content.get("copies", 0),
+        tuple(Outlier(**one) for one in content.get("outliers", ())),
     )
 
 

@@ -9,7 +9,10 @@ from torch import Tensor
 
 from knotwork.data import Dataset, as_dataset
 from knotwork.data.column_names import check_units
+from knotwork.data.matrix import check_same_order
+from knotwork.data.row_selection import rows_taken
 from knotwork.data.splitting import equal_rows
+from knotwork.discovery.errors_of_rows import with_errors
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.errors import DataError, warn
 from knotwork.formulas.constants import Sample
@@ -17,9 +20,18 @@ from knotwork.formulas.dimensions import Dimensions
 
 
 def table(
-    X: Any, y: Any, names: Sequence[str] | None, units: Mapping[str, str] | Literal[False] | None, seed: int
+    X: Any,
+    y: Any,
+    names: Sequence[str] | None,
+    units: Mapping[str, str] | Literal[False] | None,
+    seed: int,
+    sigma: Any = None,
+    sample_weight: Any = None,
 ) -> Dataset:
     """The dataset of the arguments of `discover`, with at most 10,000 training rows; DataError for unusable ones."""
+    for what, errors in (("sigma", sigma), ("sample_weight", sample_weight)):
+        if y is not None and not isinstance(errors, str):
+            check_same_order(X, errors, ("X", what))
     if y is None and names is not None:
         raise DataError("names= was given without y=: pass X and y, or a Dataset, which has names of its own.")
     data = as_dataset(X) if y is None else Dataset.from_arrays(X, y, names=names, seed=seed)
@@ -28,7 +40,7 @@ def table(
         data = replace(data, units={**data.units, **units})
     if data.n_outputs != 1:
         raise DataError(f"discover() explains one target, but got {data.n_outputs}: pass one column of y at a time.")
-    return first_rows(data, DISCOVERY.most_rows)
+    return first_rows(with_errors(data, sigma, sample_weight), DISCOVERY.most_rows)
 
 
 def copies(data: Dataset) -> int:
@@ -41,7 +53,7 @@ def first_rows(data: Dataset, most: int) -> Dataset:
     """The data with at most this number of training rows, which are in random order."""
     if len(data.X_train) <= most:
         return data
-    return replace(data, X_train=data.X_train[:most], y_train=data.y_train[:most])
+    return rows_taken(data, slice(most), slice(None), slice(None))
 
 
 def dimensions_of(data: Dataset, given: bool) -> Dimensions | None:
@@ -66,28 +78,34 @@ def decades(y: Tensor) -> float:
 def relative_errors(data: Dataset, loss: str) -> bool:
     """Whether errors are relative: asked for, or chosen as the targets run over decades; DataError for targets of 0."""
     y = torch.cat([data.y_train, data.y_val])  # test rows are only reported
+    known = data.errors is not None and data.errors.deviation is not None
+    if known and loss == "relative":
+        raise DataError("sigma= says how large the errors are, and loss='relative' that they are shares: pass one.")
     if loss == "relative" and bool((y == 0).any()):
         raise DataError(
             f"loss='relative' divides errors by the target, but {int((y == 0).sum())} values of "
             f"{data.target_names[0]} are 0: drop these rows, or pass loss='mse'."
         )
-    return loss == "relative" or (loss == "auto" and decades(y) >= DISCOVERY.decades_of_target)
+    return loss == "relative" or (loss == "auto" and not known and decades(y) >= DISCOVERY.decades_of_target)
 
 
 def sample_of(data: Dataset, relative: bool = False) -> Sample:
     """Training and validation rows of every input, in the columns' own units, and the target."""
     rows, y = torch.cat([data.X_train, data.X_val]), torch.cat([data.y_train, data.y_val])[:, 0].double()
     rows = (rows if data.scaling is None else data.scaling.undo(rows)).double()
-    return Sample(dict(zip(data.input_names, rows.unbind(1), strict=True)), y, relative)
+    columns, errors = dict(zip(data.input_names, rows.unbind(1), strict=True)), data.errors
+    return (
+        Sample(columns, y, relative)
+        if errors is None
+        else Sample(columns, y, relative, errors.fitted.double(), errors.deviation)
+    )
 
 
 def separated(sample: Sample, importance: Mapping[str, float]) -> tuple[Sample, list[Tensor]]:
     """The sample of the inputs that matter, and the columns of the negligible ones."""
     least = least_importance(importance)
     kept = {name: column for name, column in sample.columns.items() if importance[name] >= least}
-    return Sample(kept, sample.y, sample.relative), [
-        column for name, column in sample.columns.items() if name not in kept
-    ]
+    return replace(sample, columns=kept), [column for name, column in sample.columns.items() if name not in kept]
 
 
 def least_importance(importance: Mapping[str, float]) -> float:
@@ -97,5 +115,8 @@ def least_importance(importance: Mapping[str, float]) -> float:
 
 def rms(data: Dataset) -> float:
     """Root mean square of the training targets about their mean: the scale of errors."""
-    y = data.y_train
-    return float((y - y.mean(0)).square().mean().sqrt())
+    y, weights = data.y_train, None if data.errors is None else data.errors.weights[0][:, None]
+    if weights is None:
+        return float((y - y.mean(0)).square().mean().sqrt())
+    mean = (weights * y).sum(0) / weights.sum()
+    return float((weights * (y - mean).square()).mean().sqrt())

@@ -1,7 +1,7 @@
 """What is searched for, what is known beforehand, and how long the search may take."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from knotwork.regression import Constraints, Failures
 from knotwork.solvers import Stop, StopReason
 from knotwork.training import Reporter
 
-LOSSES = ("auto", "mse", "relative")
+LOSSES = ("auto", "mse", "relative", "huber")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Task:
     The search `began` at this time, and may take `time_budget` seconds, or as long as it needs.
     Times are those of `time.perf_counter`. `own` are the units of the columns of `data`. `inputs` are the numbers of
     the inputs without the `dependent` ones, the linear combinations of others. With `relative`, errors are
-    shares of the targets. `failures` counts the candidates whose calculation failed.
+    shares of the targets. `failures` counts the candidates whose calculation failed. A search ends without networks if
+    there are `doubts` about some of its rows.
     """
 
     data: Dataset
@@ -41,6 +42,7 @@ class Task:
     dependent: Mapping[str, Any] = field(default_factory=dict)
     relative: bool = False
     failures: Failures = field(default_factory=Failures)
+    doubts: Callable[["Task", Sequence[Entry]], bool] = lambda task, entries: False
 
     @property
     def until(self) -> float:
@@ -88,7 +90,7 @@ def check_settings(seed: int, time_budget: float | None, loss: str) -> None:
         )
 
 
-def asked_for(task: Task, given: bool) -> dict[str, Any]:
+def asked_for(task: Task, given: bool, loss: str) -> dict[str, Any]:
     """The settings of a search, to be kept with its result; functions only if they were `given`."""
     return {
         "seed": task.seed,
@@ -96,5 +98,5 @@ def asked_for(task: Task, given: bool) -> dict[str, Any]:
         "forbidden": [function.name for function in task.constraints.forbidden],
         "linear": list(task.constraints.linear),
         "time budget": task.time_budget,
-        "loss": "relative" if task.relative else "mse",
+        "loss": "relative" if task.relative else "huber" if loss == "huber" else "mse",
     }

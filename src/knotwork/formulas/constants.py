@@ -17,16 +17,29 @@ from knotwork.solvers import NormalEquations, Options, VectorProblem, gauss_newt
 class Sample:
     """Rows to fit an expression to: a column (n,) for every variable, and targets (n,).
 
-    With `relative`, residuals are shares of the values, and none of the targets is zero.
+    With `relative`, residuals are shares of the values, and none of the targets is zero. Rows may count `weights` (n,)
+    times, 1 on average; `deviation` is then the standard deviation of the error of a row of weight 1, if it is known.
     """
 
     columns: Mapping[str, Tensor]
     y: Tensor
     relative: bool = False
+    weights: Tensor | None = None
+    deviation: float | None = None
 
     def residuals(self, values: Tensor) -> Tensor:
-        """The deviations (n,) of these values from the targets; `relative_deviations` if `relative`."""
-        return relative_deviations(values, self.y) if self.relative else values - self.y
+        """The deviations (n,) of these values from the targets, times the roots of the weights.
+
+        They are `relative_deviations` if `relative`.
+        """
+        return self.weighed(relative_deviations(values, self.y) if self.relative else values - self.y)
+
+    def weighed(self, rows: Tensor) -> Tensor:
+        """Numbers of rows, (n,) or (n, k), times the roots of the weights."""
+        if self.weights is None:
+            return rows
+        root = self.weights.sqrt()
+        return rows * (root if rows.ndim == 1 else root[:, None])
 
     @property
     def scale(self) -> float:
@@ -36,7 +49,8 @@ class Sample:
         """
         if self.relative:
             return 1.0
-        spread = float((self.y - self.y.mean()).square().mean().sqrt())
+        mean = self.y.mean() if self.weights is None else self.weights @ self.y / self.weights.sum()
+        spread = float(self.weighed(self.y - mean).square().mean().sqrt())
         return max(spread, 1e-6 * float(self.y.abs().max()), 1e-300)
 
     def __len__(self) -> int:
@@ -44,8 +58,13 @@ class Sample:
 
     def first(self, rows: int) -> "Sample":
         """The first rows alone."""
-        columns = {name: column[:rows] for name, column in self.columns.items()}
-        return Sample(columns, self.y[:rows], self.relative)
+        return self.rows(slice(rows))
+
+    def rows(self, some: slice | Tensor) -> "Sample":
+        """Some rows alone: a slice, or a mask (n,)."""
+        columns = {name: column[some] for name, column in self.columns.items()}
+        weights = None if self.weights is None else self.weights[some]
+        return replace(self, columns=columns, y=self.y[some], weights=weights)
 
 
 def relative_deviations(values: Tensor, y: Tensor) -> Tensor:
@@ -183,7 +202,7 @@ class _ConstantsFit(VectorProblem):
     def weights(self, values: Tensor) -> Tensor:
         """Derivatives (n,) of the residuals by the values."""
         y = self.sample.y
-        return _slopes_of_deviations(values, y) if self.sample.relative else torch.ones_like(y)
+        return self.sample.weighed(_slopes_of_deviations(values, y) if self.sample.relative else torch.ones_like(y))
 
     def linear(self) -> tuple[Tensor, Tensor]:
         """Residuals (n,), and their derivatives (n, P)."""
@@ -202,10 +221,10 @@ class _SharesFit(_ConstantsFit):
     """The same with deviations as shares of the targets, which are linear in the values."""
 
     def residuals(self, values: Tensor) -> Tensor:
-        return (values - self.sample.y) / self.sample.y
+        return self.sample.weighed((values - self.sample.y) / self.sample.y)
 
     def weights(self, values: Tensor) -> Tensor:
-        return 1 / self.sample.y
+        return self.sample.weighed(1 / self.sample.y)
 
 
 def _mean_square(residuals: Tensor) -> float:

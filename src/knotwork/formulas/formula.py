@@ -43,7 +43,8 @@ class Formula:
         variables: names of the inputs, in the order in which `numpy` and `predict` take them.
         targets: names of the outputs.
         gap: root mean squared difference between formula and network over all rows, in units of the target.
-        r2: share of the variance explained on the rows that `r2_rows` names; for labels, of the deviance.
+        r2: share of the variance explained on the rows that `r2_rows` names; for labels, of the deviance. Rows with
+            known errors count by them, here and in rmse.
         rmse: root mean squared error on the same rows; for labels, that of probabilities.
         r2_rows: "test", or "validation" or "training" where there are fewer than two test rows.
         constants: the decimal constants, each a `Constant` with symbol, value, standard error and unit. Numbers that
@@ -53,6 +54,8 @@ class Formula:
         uncertainty: the covariance of the constants of each output; intervals need it.
         loss: "mse" for numbers, "cross_entropy" for labels.
         units: whether the units of target and inputs agree in each output; empty where some units are not known.
+        reduced_chi2: χ² per degree of freedom of the training rows, about 1 where the formula is right; None where the
+            errors of the rows are not known. Where they are, the errors of constants follow from them.
 
     Example:
         >>> import numpy as np, knotwork as kw
@@ -78,6 +81,7 @@ class Formula:
     uncertainty: tuple[Uncertainty, ...] = field(default=(), repr=False, compare=False)
     loss: str = "mse"
     units: tuple[Agreement, ...] = field(default=(), repr=False, compare=False)
+    reduced_chi2: float | None = field(default=None, repr=False, compare=False)
 
     @property
     def expression(self) -> Any:

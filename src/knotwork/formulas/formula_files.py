@@ -46,6 +46,7 @@ def formula_to_dict(formula: Formula) -> dict[str, Any]:
         ],
         "uncertainty": [_uncertainty_to_dict(one) for one in formula.uncertainty],
         "loss": formula.loss,
+        "reduced_chi2": None if formula.reduced_chi2 is None else _written(formula.reduced_chi2),
         "units": [
             {
                 "agree": one.agree,
@@ -116,6 +117,7 @@ def _read(kind: type[Formula], content: Mapping[str, Any]) -> Formula:
         expressions, variables, targets,
         _number(content["gap"]), _number(content["r2"]), _number(content["rmse"]),
         _one_of(content["r2_rows"], SHARES), constants, uncertainty, _one_of(content["loss"], LOSSES), units,
+        None if content.get("reduced_chi2") is None else _number(content["reduced_chi2"]),
     )  # fmt: skip
 
 

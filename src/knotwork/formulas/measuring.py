@@ -23,7 +23,8 @@ def measured(
 ) -> Formula:
     """A `Formula` of these expressions: its difference to `model`, its r² and the errors of its constants on `data`.
 
-    `model` maps rows (batch, in), as the data set stores them, to outputs (batch, out).
+    Rows count as the errors of `data` say. `model` maps rows (batch, in), as the data set stores them, to outputs
+    (batch, out).
     """
     goal = goal_of(loss)
     x = torch.cat([data.X_train, data.X_val, data.X_test])
@@ -37,18 +38,24 @@ def measured(
         "training": (data.X_train, data.y_train),
     }
     rows = next((name for name, (inputs, _) in shares.items() if len(inputs) > 1), "training")
+    weights = _weights(data, rows)
     inputs, target = shares[rows]
     values, target = evaluate(expressions, data, inputs), targets_of(target, goal)
     unit = 1.0 if goal is LABELS else float(target.double().abs().max()) or 1.0  # squares of 1e200 overflow
     values, target = values.double() / unit, target.double() / unit
-    best = goal.spread(target)  # the loss of a constant
-    r2 = 1 - goal.scale(target) * float(goal.values(values, target).sum()) / best if best > 0 else float("nan")
+    best = goal.spread(target, weights)  # the loss of a constant
+    losses = goal.values(values, target) if weights is None else weights * goal.values(values, target)
+    r2 = 1 - goal.scale(target) * float(losses.sum()) / best if best > 0 else float("nan")
     columns = dict(zip(data.input_names, original_units(data, data.X_train).double().unbind(-1), strict=True))
+    counts = None if data.errors is None else data.errors.weights[0].double()
+    deviation = None if data.errors is None else data.errors.deviation
     y = targets_of(data.y_train.double(), goal)
     if goal is NORMAL:
-        error = (values - target).square().mean()
+        squares = (values - target).square()
+        error = squares.mean() if weights is None else (weights[:, None] * squares).mean()
         each = zip(expressions, y.unbind(-1), strict=True)
-        uncertainty = tuple(Uncertainty.of(e, Sample(columns, column)) for e, column in each)
+        samples = [(e, Sample(columns, column, weights=counts, deviation=deviation)) for e, column in each]
+        uncertainty = tuple(Uncertainty.of(*one) for one in samples)
         names = data.target_names
     else:
         truth = LABELS.truth(values, target)
@@ -59,9 +66,27 @@ def measured(
     largest = float(difference.abs().max()) or 1.0
     gap, rmse = largest * float((difference / largest).square().mean().sqrt()), unit * float(error.sqrt())
     constants = constants_of(uncertainty, data.input_names, units)
+    chi2 = reduced_chi2(expressions, data, len(constants)) if goal is NORMAL else None
     return Formula(
-        tuple(expressions), data.input_names, names, gap, r2, rmse, rows, constants, uncertainty, loss, units
+        tuple(expressions), data.input_names, names, gap, r2, rmse, rows, constants, uncertainty, loss, units, chi2
     )
+
+
+def _weights(data: Dataset, rows: str) -> Tensor | None:
+    """The weights (n,) of the training, validation or test rows, 1 on average; None where all rows count the same."""
+    if data.errors is None:
+        return None
+    own = data.errors.weights[("training", "validation", "test").index(rows)].double()
+    return own / own.mean()
+
+
+def reduced_chi2(expressions: Sequence[Any], data: Dataset, constants: int) -> float | None:
+    """χ² per degree of freedom of the training rows; None where their errors are not known."""
+    if data.errors is None or data.errors.deviation is None:
+        return None
+    apart = (evaluate(expressions, data, data.X_train) - data.y_train).double() / data.errors.deviation
+    degrees = apart.numel() - constants
+    return float((data.errors.weights[0][:, None] * apart.square()).sum()) / degrees if degrees > 0 else None
 
 
 def logit_names(data: Dataset, outputs: int) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ class Uncertainty:
     `template` is the expression with its constants as symbols. In the directions that the rows determine, their
     covariance is s²·factorᵀ·factor with `factor` (r, P). `blind` (m, P) are the other directions, for constants in
     units of `scale` (P,). `deviation` is s, the standard deviation of the noise, with `degrees` of freedom (Seber and
-    Wild, Nonlinear Regression, 1989, section 2.1).
+    Wild, Nonlinear Regression, 1989, section 2.1). Where rows have weights it is that of a row of weight 1.
     """
 
     template: Template = field(repr=False)
@@ -92,11 +92,16 @@ class Uncertainty:
 
     @classmethod
     def of(cls, expression: Any, sample: Sample) -> "Uncertainty":
-        """The uncertainty of an expression whose constants were fitted to these rows by least squares."""
+        """The uncertainty of an expression whose constants were fitted to these rows by least squares.
+
+        Where the standard deviations of the rows are known, they are s, and quantiles are those of a normal.
+        """
         template = _template(expression)
         found, jacobian = _slopes(template, sample)
         n, count = len(sample), jacobian.shape[1]
-        residuals = found - sample.y
+        residuals, jacobian = sample.weighed(found - sample.y), sample.weighed(jacobian)
+        if sample.deviation is not None:
+            return cls(template, *_inverse_root(jacobian), sample.deviation, LARGE)
         unit = float(residuals.abs().max()) or 1.0  # squares of 1e200 overflow
         squares = float((residuals / unit).square().sum())
         deviation = unit * math.sqrt(squares / (n - count)) if n > count else math.inf

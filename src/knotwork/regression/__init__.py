@@ -16,6 +16,7 @@ from knotwork.regression.dimensionless_search import DimensionlessSearch
 from knotwork.regression.failures import Failures
 from knotwork.regression.search import Search
 from knotwork.regression.settings import REGRESSION, RegressionSettings
+from knotwork.regression.suspicious_rows import distances, far_off, suspicious
 
 __all__ = [
     "REGRESSION",
@@ -26,7 +27,10 @@ __all__ = [
     "Failures",
     "RegressionSettings",
     "Search",
+    "distances",
+    "far_off",
     "group_choices",
     "inputs_of_groups",
     "reason_for_no_groups",
+    "suspicious",
 ]

@@ -85,10 +85,8 @@ class DimensionlessSearch:
         scale = choice.scale_values(self.sample.columns)
         least = 0.0 if self.sample.relative else REGRESSION.small_scale * float(scale.abs().median())
         large = scale.abs() >= least
-        values = (column[large] for column in choice.group_values(self.sample.columns))
-        rows = Sample(
-            dict(zip(in_inputs.names, values, strict=True)), (self.sample.y / scale)[large], self.sample.relative
-        )
+        columns = dict(zip(in_inputs.names, choice.group_values(self.sample.columns), strict=True))
+        rows = replace(self.sample, columns=columns, y=self.sample.y / scale).rows(large)
         now = time.perf_counter()
         begin = partial(
             self.search,

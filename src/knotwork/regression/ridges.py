@@ -63,6 +63,7 @@ class _Problem:
         self.weight = (rows.y / (REGRESSION.small_target * size)).clamp(0.0, 1.0)
         if rows.relative:
             self.weight = torch.ones_like(rows.y)
+        self.weight = rows.weighed(self.weight)
         side = [rows.axes[i].basis for i in self.sides]
         self.fixed = torch.cat([torch.ones_like(self.logs[:, :1]), self.logs, *side], dim=1)
 

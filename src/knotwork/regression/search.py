@@ -73,8 +73,8 @@ class Search:
         self.generator = torch.Generator().manual_seed(seed)
         self.negative = bool((sample.y < 0).double().mean() > REGRESSION.negative_share)
         y = -sample.y if self.negative else sample.y
-        self.rows = Rows.of(list(sample.columns.values()), y, train, sample.relative)
-        self.positive_sample = Sample(sample.columns, y, sample.relative)
+        self.rows = Rows.of(list(sample.columns.values()), y, train, sample.relative, sample.weights)
+        self.positive_sample = replace(sample, y=y)
         self.error_of_mean = self.rows.error_of_mean
         self.candidates: list[_StructureCandidate] = []  # fitted, but not named yet
         self.least_error = self.least_penalised = math.inf  # of all structures
@@ -278,7 +278,7 @@ class Search:
             columns, meanings = self.combined(pairs, outside, absolute)
             if absolute and not any(isinstance(meaning, algebra.Abs) for meaning in meanings.values()):
                 return
-            sample = Sample(columns, y, self.sample.relative)
+            sample = replace(self.sample, columns=columns, y=y)
             options = {"until": self.until, "reporter": self.reporter, "excluded": self.excluded}
             begin = partial(Search, sample, self.train, self.functions, self.seed, failures=self.failures, **options)
             inner = self.failures.attempt(begin)

@@ -268,6 +268,33 @@ class RegressionSettings:
     """Formulas still tried in groups after one whose residuals look random: with few variables many formulas fit, and
     the right one may not be the first. With `feynman.py --units` in view."""
 
+    # --- rows that may be blunders (suspicious_rows.py) ---
+    fewest_rows_for_blunders: int = 12
+    """Rows below which no row counts as a blunder: fewer ones do not show what is usual. Chosen, not measured."""
+    largest_share_of_blunders: float = 0.05
+    """Share of the rows that may be blunders, one row at least. More of them are a part of the law, or its noise."""
+    deviation_of_median: float = 1.4826
+    """Standard deviation of normal residuals in units of the median of their sizes."""
+    huber_limit: float = 1.345
+    """Residual in standard deviations up to which Huber's loss is a square: 95 % efficient for normal ones."""
+    tukey_limit: float = 6.0
+    """Residual in standard deviations from which a row does not count for the robust polynomial at all. The usual 4.7
+    would cut corners of a law that the polynomial does not follow."""
+    robust_steps: int = 16
+    """Fits of that polynomial with new weights: half of them by Huber's, half by Tukey's. Chosen, not measured."""
+    robust_degree: int = 4
+    """Degree of that polynomial at most. Chosen, not measured."""
+    terms_of_robust: float = 0.17
+    """Terms of that polynomial for each row at most, so that a row cannot make it follow itself."""
+    long_tail: float = 12.0
+    """Range of a column in units of the middle half of its values from which ranks stand for them: a uniform column has
+    2, a normal one of a million rows 7."""
+    suspicious_distance: float = 8.0
+    """Distance from that polynomial in standard deviations of most rows from which a row is suspicious. A law is no
+    polynomial, so rows may be farther off than normal noise is. Chosen, not measured."""
+    suspicious_gap: float = 2.0
+    """Times the distances of all other rows that a suspicious one has. Chosen, not measured."""
+
     # --- constraints (constraints.py) ---
     linear_tolerance: float = 1e-9
     """Share of the target's spread by which a formula may deviate from a straight line in a linear input: rounding."""

@@ -48,28 +48,42 @@ def least_squares(design: Tensor, target: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Rows:
-    """A table prepared for the search: an axis for each input, and targets. The first `train` rows are fitted."""
+    """A table prepared for the search: an axis for each input, and targets. The first `train` rows are fitted.
+
+    Rows may count `weights` (n,) times, 1 on average.
+    """
 
     axes: tuple[Axis, ...]
     y: Tensor
     train: int
     relative: bool = False
+    weights: Tensor | None = None
 
     @classmethod
-    def of(cls, columns: Sequence[Tensor], y: Tensor, train: int, relative: bool = False) -> "Rows":
+    def of(
+        cls, columns: Sequence[Tensor], y: Tensor, train: int, relative: bool = False, weights: Tensor | None = None
+    ) -> "Rows":
         """From columns (n,) and targets (n,), training rows first; `relative` residuals are divided by the targets."""
         count, settings = len(columns), REGRESSION
         wanted = max(settings.coarsest_grid, settings.intervals_of_all_curves // count)
         possible = max(2, train // (settings.rows_per_interval * count))
         grid = min(settings.finest_grid, wanted, possible)
-        return cls(tuple(Axis(column, train, grid) for column in columns), y, train, relative)
+        return cls(tuple(Axis(column, train, grid) for column in columns), y, train, relative, weights)
+
+    def weighed(self, rows: Tensor) -> Tensor:
+        """Numbers of the first rows (m,), or of all, times the roots of the weights."""
+        return rows if self.weights is None else rows * self.weights[: len(rows)].sqrt()
 
     @property
     def scale(self) -> float:
         """The standard deviation of the targets; 1 for relative residuals."""
         if self.relative:
             return 1.0
-        return max(float((self.y - self.y.mean()).square().mean().sqrt()), 1e-300)
+        return max(float(self.weighed(self.y - self._mean(self.y)).square().mean().sqrt()), 1e-300)
+
+    def _mean(self, y: Tensor) -> Tensor:
+        """The mean of the first targets, or of all."""
+        return y.mean() if self.weights is None else self.weights[: len(y)] @ y / self.weights[: len(y)].sum()
 
     @property
     def size(self) -> float:
@@ -77,8 +91,8 @@ class Rows:
         return 1.0 if self.relative else max(float(self.y.square().mean().sqrt()), self.scale)
 
     def residuals(self, values: Tensor) -> Tensor:
-        """The deviations (n,) of these values from the targets, relative to `scale`."""
-        return (values - self.y) / (self.y if self.relative else self.scale)
+        """The deviations (n,) of these values from the targets, relative to `scale`, times the roots of the weights."""
+        return self.weighed((values - self.y) / (self.y if self.relative else self.scale))
 
     @property
     def error_of_mean(self) -> float:
@@ -88,8 +102,9 @@ class Rows:
         """
         if self.relative:
             return 1.0
-        validation = self.y[self.train :] if len(self.y) > self.train else self.y
-        return float((validation - self.y[: self.train].mean()).square().mean().sqrt()) / self.scale
+        apart = self.weighed(self.y - self._mean(self.y[: self.train]))
+        validation = apart[self.train :] if len(self.y) > self.train else apart
+        return float(validation.square().mean().sqrt()) / self.scale
 
 
 Term = tuple[int, ...]
@@ -174,6 +189,7 @@ class StructureProblem:
             self.weight = weight * self.size / y.abs()
         else:
             self.weight = weight.clamp_max(REGRESSION.largest_weight * float(weight.median())) * self.size / rows.scale
+        self.weight = rows.weighed(self.weight)
         self.axes = [rows.axes[i] for _, i in self.places]
         self.bases = [axis.basis[: rows.train] for axis in self.axes]
 
@@ -196,7 +212,7 @@ class StructureProblem:
         The curves of inputs that are not on a logarithmic scale are then fitted again with their sign, one at a time.
         """
         size, largest = self.target.abs(), REGRESSION.largest_logarithm
-        weight = (size / size.square().mean().sqrt()).clamp(1e-3, 1.0)
+        weight = self.rows.weighed((size / size.square().mean().sqrt()).clamp(1e-3, 1.0))
         design = torch.cat([b * weight[:, None] for b in self.bases], dim=1)
         logs = weight * size.clamp_min(1e-3 * float(size.max())).log()
         solution = least_squares(design, logs).view(len(self.bases), -1)

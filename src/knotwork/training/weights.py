@@ -1,12 +1,11 @@
 """Weights of rows in a fit."""
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
 from knotwork.data import Batch, Dataset, Stream, dataset_or_stream, is_pair, seeded, table_of
 from knotwork.data.matrix import check_same_order, matrix
+from knotwork.data.row_selection import rows_taken
 from knotwork.data.splitting import equal_rows, split_rows
 from knotwork.errors import TrainingError
 
@@ -14,13 +13,16 @@ from knotwork.errors import TrainingError
 def weighed(data: object, sample_weight: object) -> tuple[Dataset | Stream, tuple[Tensor, Tensor] | None]:
     """The data without rows of weight zero, and the weights of training and validation rows; None if all are equal.
 
+    Without `sample_weight`, the weights are those of the errors of a `Dataset` that has some.
+
     For a Dataset `sample_weight` holds the weights of the training rows, for a pair (X, y) those of all rows.
     Raises DataError for what holds no numbers, and TrainingError for anything but one finite number from 0 on for each
     row.
     """
     rows = dataset_or_stream(data)
     if sample_weight is None:
-        return rows, None
+        errors = rows.errors if isinstance(rows, Dataset) else None
+        return rows, None if errors is None else errors.weights[:2]
     pair = is_pair(data)
     if isinstance(rows, Stream) or not (pair or isinstance(data, Dataset)):
         raise TrainingError(
@@ -38,9 +40,8 @@ def weighed(data: object, sample_weight: object) -> tuple[Dataset | Stream, tupl
     if not bool((of_train > 0).any()):
         raise TrainingError("sample_weight is zero for every training row: give one row at least a positive weight.")
     counted, judged = of_train > 0, of_validation > 0
-    kept = {"X_train": rows.X_train[counted], "y_train": rows.y_train[counted]}
-    kept |= {"X_val": rows.X_val[judged], "y_val": rows.y_val[judged]}
-    return replace(rows, **kept), (of_train[counted], of_validation[judged])
+    kept = rows_taken(rows, counted, judged, slice(None))
+    return kept, (of_train[counted], of_validation[judged])
 
 
 def with_weights(rows: Batch, weights: Tensor | None = None) -> Batch:
