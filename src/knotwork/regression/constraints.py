@@ -110,6 +110,8 @@ class _ConstrainedSearch(Search):
 class _LinearAxis(Axis):
     """An input whose curves are straight lines. Its basis has as many columns as others; all but two are zero."""
 
+    straight = True
+
     def __init__(self, axis: Axis) -> None:
         self.values, self.positive, self.logarithmic = axis.values, axis.positive, False
         low, high = axis.values.min(), axis.values.max()

@@ -22,6 +22,8 @@ from knotwork.regression.ridges import fit_ridges
 from knotwork.regression.settings import REGRESSION
 from knotwork.regression.structures import Rows, Structure, fit_structure
 from knotwork.regression.symmetry import combined_pairs, power_factors
+from knotwork.regression.term_formulas import formula_of_terms
+from knotwork.regression.term_search import TermFit, TermSearch
 from knotwork.training import Reporter
 
 
@@ -37,8 +39,9 @@ class _StructureCandidate:
 class Search:
     """A search for formulas of one table; `formulas` yields them as they are found.
 
-    The stages fit ever more general structures: sums of curves, powers and ridges, fewer variables by symmetry, sums of
-    products, unusual outer functions. After a stage in which a structure comes close, the best structures are named.
+    The stages fit ever more general structures: sums and ratios of products of powers, sums of curves, powers and
+    ridges, fewer variables by symmetry, sums of products, unusual outer functions. After a stage in which a structure
+    comes close, the best structures are named.
     The search ends at a formula that is exact to rounding, and soon after one whose residuals look random. A structure
     or formula whose calculation fails is dropped.
 
@@ -81,6 +84,7 @@ class Search:
         self.remaining: int | None = None  # formulas still tried after one whose residuals look random
         self.named = 0
         self.done = False
+        self.term_search: TermSearch | None = None
 
     @property
     def late(self) -> bool:
@@ -89,8 +93,9 @@ class Search:
 
     def formulas(self) -> Iterator[CandidateFormula]:
         """Candidate formulas, as they are found."""
-        for stage in (self.sums, self.ridges, self.symmetries, self.products, self.unusual):
-            if stage != self.sums and self.late:
+        terms = (self.simple_terms, self.sums, self.ratios, self.large_terms)
+        for stage in (*terms, self.ridges, self.symmetries, self.products, self.unusual):
+            if stage not in (self.simple_terms, self.sums) and self.late:
                 return
             found = stage()
             if found is not None:
@@ -100,6 +105,31 @@ class Search:
 
     # --- stages: each returns the formulas of the best structures so far, or None if more structures are needed, or if
     # a callback asks to stop as it begins ---
+
+    def simple_terms(self) -> Iterator[CandidateFormula] | None:
+        """Sums of products of powers, which are named at once if they are exact."""
+        return self.terms("trying sums of products of powers", lambda search: search.simple_sums())
+
+    def ratios(self) -> Iterator[CandidateFormula] | None:
+        """Ratios of such sums."""
+        return self.terms("trying ratios of sums", lambda search: search.ratios())
+
+    def large_terms(self) -> Iterator[CandidateFormula] | None:
+        """Sums of terms of many kinds."""
+        return self.terms("trying sums of many products", lambda search: search.large_sums())
+
+    def terms(self, stage: str, fits: Callable[[TermSearch], Iterator[TermFit]]) -> Iterator[CandidateFormula] | None:
+        """The best fits of terms as candidates; their formulas at once if one is exact."""
+        if self.reporter.stage(stage):
+            return None
+        if self.term_search is None:
+            self.term_search = TermSearch(self.rows, self.functions, self.seed, self.until)
+        found = sorted(self.failures.surviving(partial(fits, self.term_search)), key=lambda fit: fit.bits)
+        for fit in found[: REGRESSION.term_fits_named]:
+            formula = partial(formula_of_terms, fit, self.positive_sample)
+            self._add(fit.validation_error, len(fit.above) + len(fit.below), partial(_one, formula))
+        exact = any(fit.validation_error < REGRESSION.exact_terms for fit in found)
+        return self.best_formulas() if exact else None
 
     def sums(self) -> Iterator[CandidateFormula] | None:
         """Sums of curves, which are linear problems; under an exponential they are products."""
@@ -320,6 +350,11 @@ class Search:
             name = next(free for k in itertools.count() if (free := f"\0pair {k}") not in {*names, *columns})
             columns[name], meanings[symbol(name)] = column, meaning
         return columns, meanings
+
+
+def _one(formula: Callable[[], CandidateFormula]) -> Iterator[CandidateFormula]:
+    """This formula alone."""
+    yield formula()
 
 
 def _negated(formula: CandidateFormula) -> CandidateFormula:

@@ -19,7 +19,7 @@ class RegressionSettings:
     largest_ratio_to_best: float = 2.0
     """Structures whose penalised error is larger than this multiple of the least one are not named. With the Feynman
     set in view."""
-    most_structures_named: int = 8
+    most_structures_named: int = 10
     """Structures whose curves are named in one search: naming takes most of the time. With the Feynman set in view."""
     penalty_of_curve: float = 1.12
     """Factor on the validation error of a structure for each of its curves, so that of two structures that fit about as
@@ -108,6 +108,60 @@ class RegressionSettings:
     product_steps: int = 20
     """Steps when a product that was fitted through its logarithm is fitted to the target itself. They are near already.
     Chosen, not measured."""
+
+    # --- sums and ratios of terms (terms.py, sparse_fits.py, term_search.py) ---
+    few_terms: int = 250
+    """Products of powers, and terms with a function, of simple sums and ratios. Chosen for time."""
+    many_terms: int = 3000
+    """The same of large sums. Chosen for time."""
+    largest_product: int = 8
+    """Cost of a product of powers at most, where a power of 1 costs 1 and a root 2. Chosen, not measured."""
+    largest_product_beside_part: int = 3
+    """Cost of the product beside a function in a term. Chosen, not measured."""
+    largest_term_below: int = 3
+    """Cost of a term of a denominator. Chosen, not measured."""
+    least_variation_below: float = 0.3
+    """Spread of a term of a denominator over its size at least: beside a constant the target explains itself."""
+    largest_argument: float = 60.0
+    """Size of the argument up to which a function without a constant inside is a term: ten periods of a sine."""
+    least_spread_of_argument: float = 0.1
+    """Spread of the argument below which a function is a line within its range."""
+    largest_ratio_in_sums: float = 100.0
+    """Ratio of the sizes of two inputs above which their sum is no argument: one is negligible."""
+    rows_of_terms: int = 400
+    """Training rows on which combinations of terms are compared. The best are fitted to all rows."""
+    widths_of_simple_sums: tuple[int, ...] = (100, 100, 60, 30)
+    """Combinations of 1, 2, ... simple terms that are extended by every other term. Chosen for time."""
+    widths_of_ratios: tuple[int, ...] = (300, 1000, 200, 60, 30)
+    """The same for terms of a ratio."""
+    widths_of_large_sums: tuple[int, ...] = (200, 60, 30, 20)
+    """The same for terms of many kinds."""
+    exchanged_fits: int = 20
+    """Combinations of which terms are exchanged."""
+    least_new_direction: float = 1e-9
+    """Squared length of a term's part that others do not explain, below which it adds nothing but rounding errors."""
+    rounding_of_squares: float = 1e-14
+    """Squared share of the target below which what a fit leaves is rounding errors of products of columns."""
+    rounding_of_products: float = 1e-15
+    """Added to the squared lengths of columns: rounding errors of their products."""
+    bits_of_symbol: float = 10.0
+    """Bits of a symbol of a term, log2 of some 1,000 rows, when combinations are compared."""
+    steps_of_terms: int = 6
+    """Gauss-Newton steps of a combination of terms under an outer function or with a denominator."""
+    hopeless_terms: float = 100.0
+    """Ratio of mean squares to the best fit's above which no step follows the linear fit."""
+    least_gain_of_terms: float = 0.999
+    """Ratio of mean squares after and before a step above which no more follow."""
+    fits_of_each_size: int = 6
+    """Combinations of each number of terms that are fitted to all rows."""
+    fits_of_a_kind: int = 3
+    """Fits of one outer function that are kept, those of the fewest bits."""
+    term_fits_named: int = 3
+    """Fits of each search for terms that become formulas, those of the fewest bits."""
+    exact_terms: float = 1e-9
+    """Validation error below which a fit is exact, and ends the search for terms."""
+    firm_power: float = 0.1
+    """Distance of a logarithm's slope from a half up to which that power of the input is taken for a factor."""
 
     # --- ridges (ridges.py) ---
     ridge_first_grid: int = 6

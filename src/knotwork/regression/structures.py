@@ -17,8 +17,11 @@ from knotwork.splines import uniform_knots
 class Axis:
     """One input with its spline basis: on a logarithmic scale if its values are positive and spread enough.
 
-    `at` holds the values, or their logarithms, mapped to [-1, 1]; `half` is half the range before that.
+    `at` holds the values, or their logarithms, mapped to [-1, 1]; `half` is half the range before that. Where it is
+    `straight`, the target may only be linear in it.
     """
+
+    straight = False
 
     def __init__(self, values: Tensor, train: int, grid: int) -> None:
         low, high, order = float(values.min()), float(values.max()), REGRESSION.spline_order
@@ -93,6 +96,11 @@ class Rows:
     def residuals(self, values: Tensor) -> Tensor:
         """The deviations (n,) of these values from the targets, relative to `scale`, times the roots of the weights."""
         return self.weighed((values - self.y) / (self.y if self.relative else self.scale))
+
+    @property
+    def weight_of_residuals(self) -> Tensor:
+        """The derivatives (n,) of `residuals` by the values."""
+        return 1 / self.y if self.relative else torch.full_like(self.y, 1 / self.scale)
 
     @property
     def error_of_mean(self) -> float:

@@ -1,0 +1,87 @@
+"""Formulas of sums and ratios of terms: common powers are taken out, then all constants are fitted together."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from knotwork.formulas.constants import Constants, Sample, Template, fitted, simplified
+from knotwork.regression.candidate_formulas import CandidateFormula
+from knotwork.regression.curve_names import EXPONENTIAL
+from knotwork.regression.term_search import Sum, TermFit
+from knotwork.regression.terms import Powers, Term
+
+
+def formula_of_terms(fit: TermFit, sample: Sample) -> CandidateFormula:
+    """The formula of a fit, with its constants fitted to the targets themselves and simple ones rounded."""
+    return CandidateFormula.of(str(fit), simplified(fitted(template_of_terms(fit, sample), sample), sample), sample)
+
+
+def template_of_terms(fit: TermFit, sample: Sample) -> Template:
+    """The expression of a fit with its constants."""
+    from knotwork.expressions import algebra, symbol
+
+    writer = _Writer(fit, [symbol(name) for name in sample.columns])
+    if fit.outer is EXPONENTIAL:
+        return writer.exponential()
+    none = Term((0.0,) * len(fit.powers))
+    above, common = _without_common_powers(fit.above)
+    below, under = _without_common_powers([(1.0, none), *fit.below]) if fit.below else ([(1.0, none)], none.powers)
+    outside = tuple(p + a - b for p, a, b in zip(fit.powers, common, under, strict=True))
+    size, top = writer.sum(above)
+    divisor, bottom = writer.sum(below)
+    size *= math.exp(-fit.table.logarithm_of_scale(outside)) / divisor
+    factor = algebra.Mul(*writer.product(outside))
+    return writer.constant.template(fit.outer.expression(writer.constant(size) * factor * top / bottom))
+
+
+class _Writer:
+    """Writes terms as expressions of the inputs themselves, with constants."""
+
+    def __init__(self, fit: TermFit, symbols: Sequence[Any]) -> None:
+        self.fit, self.table, self.symbols, self.constant = fit, fit.table, symbols, Constants()
+
+    def product(self, powers: Powers) -> list[Any]:
+        """The powers of inputs other than 0."""
+        from knotwork.expressions import algebra
+
+        return [s ** algebra.Rational(round(2 * p), 2) for s, p in zip(self.symbols, powers, strict=True) if p]
+
+    def term(self, term: Term) -> Any:
+        """A term without its coefficient."""
+        from knotwork.expressions import algebra
+
+        part = [] if term.part is None else [self.table.parts[term.part].expression(self.symbols, self.constant)]
+        return algebra.Mul(*self.product(term.powers), *part)
+
+    def sum(self, terms: Sum) -> tuple[float, Any]:
+        """The coefficient of the first term, and the sum divided by it."""
+        from knotwork.expressions import algebra
+
+        sizes = [c * math.exp(-self.table.logarithm_of_scale(term.powers)) for c, term in terms]
+        rest = [
+            self.constant(c / sizes[0]) * self.term(term) for c, (_, term) in zip(sizes[1:], terms[1:], strict=True)
+        ]
+        return sizes[0], algebra.Add(self.term(terms[0][1]), *rest)
+
+    def exponential(self) -> Template:
+        """exp of the sum of terms, with logarithms and constants of the sum as powers and factors."""
+        from knotwork.expressions import algebra
+
+        factor, inside = algebra.Integer(1), algebra.Integer(0)
+        for c, term in self.fit.above:
+            size = c * math.exp(-self.table.logarithm_of_scale(term.powers))
+            place = None if any(term.powers) or term.part is None else self.table.logarithms.get(term.part)
+            if place is not None:
+                factor = factor * self.symbols[place] ** self.constant(size)
+            elif term.part is None and not any(term.powers):
+                factor = factor * self.constant(math.exp(min(size, 700.0)))
+            else:
+                inside = inside + self.constant(size) * self.term(term)
+        return self.constant.template(factor * self.fit.outer.expression(inside))
+
+
+def _without_common_powers(terms: Sum) -> tuple[Sum, Powers]:
+    """The terms divided by the least power of each input in them, and these powers."""
+    common = tuple(min(column) for column in zip(*(term.powers for _, term in terms), strict=True))
+    divided = [(c, Term(tuple(p - q for p, q in zip(t.powers, common, strict=True)), t.part)) for c, t in terms]
+    return divided, common

@@ -1,0 +1,248 @@
+"""Sums of few terms and their ratios, alone or under an outer function, that come close to the targets of a table."""
+
+import functools
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from knotwork.functions import NamedFunction
+from knotwork.regression.curve_names import (
+    EXPONENTIAL,
+    IDENTITY,
+    INVERSE,
+    INVERSE_ROOT,
+    LOGARITHM,
+    ROOT,
+    SQUARE,
+    OuterFunction,
+)
+from knotwork.regression.settings import REGRESSION
+from knotwork.regression.sparse_fits import sparse_fits
+from knotwork.regression.structures import Rows, least_squares
+from knotwork.regression.terms import Powers, Term, TermTable
+
+POWER_UNDONE = {IDENTITY: 1.0, INVERSE: -1.0, ROOT: 2.0, INVERSE_ROOT: -2.0, SQUARE: 0.5}
+"""For outer functions that are powers the power of the target that undoes them."""
+Sum = list[tuple[float, Term]]
+
+
+@dataclass(frozen=True)
+class TermFit:
+    """target = outer(product of `powers` · `above` / (1 + `below`)), with sums of terms of scaled inputs.
+
+    Errors are relative to the spread of the target (`Rows.scale`); `bits` is about the description length.
+    """
+
+    outer: OuterFunction
+    powers: Powers
+    above: Sum
+    below: Sum
+    error: float
+    validation_error: float
+    bits: float
+    table: TermTable = field(repr=False)
+
+    def __str__(self) -> str:
+        """In words, for example "the root of a ratio of sums of terms"."""
+        return f"{self.outer.words}{'a ratio of sums of terms' if self.below else 'a sum of terms'}"
+
+
+def _ratio_of_sizes(column: Tensor) -> float:
+    """Ratio of the largest to the least size of the values other than zero."""
+    size = column[column != 0].abs()
+    return float(size.max() / size.min()) if len(size) else 1.0
+
+
+class TermSearch:
+    """The search for sums and ratios of terms.
+
+    Args:
+        rows: The prepared table.
+        functions: What terms may contain, beside powers.
+        seed: Of the choice of rows on which combinations are compared.
+        until: `time.perf_counter()` at which the search ends, with what it has.
+    """
+
+    def __init__(self, rows: Rows, functions: Sequence[NamedFunction], seed: int, until: float) -> None:
+        self.rows, self.functions, self.until = rows, functions, until
+        self.columns = [axis.values for axis in rows.axes]
+        self.straight = [i for i, axis in enumerate(rows.axes) if axis.straight]
+        order = torch.randperm(rows.train, generator=torch.Generator().manual_seed(seed))
+        self.some = order[: REGRESSION.rows_of_terms].sort().values
+        positive = bool((rows.y > 0).double().mean() > REGRESSION.positive_share)
+        self.positive = positive and not self.straight  # only then there are outer functions
+        self.table: TermTable | None = None
+        self.least_loss = math.inf  # of all fits, mean squares
+
+    def simple_sums(self) -> Iterator[TermFit]:
+        """Sums of the simplest terms, under the usual outer functions."""
+        kinds = [(outer, powers) for outer in self.usual_outer() for powers in self.powers_outside(outer)]
+        return self._of_kinds(REGRESSION.few_terms, kinds, REGRESSION.widths_of_simple_sums)
+
+    def ratios(self) -> Iterator[TermFit]:
+        """Ratios of sums of the simplest terms; rows weigh equally, or in proportion to one of the wide inputs."""
+        wide = [i for i, column in enumerate(self.columns) if _ratio_of_sizes(column) > REGRESSION.wide_ratio]
+        kinds = [
+            (outer, powers, weight)
+            for outer in (IDENTITY, *([ROOT] if self.positive else []))
+            for weight in (None, *wide)
+            for powers in self.powers_outside(outer)[: None if weight is None else 1]
+        ]
+        return self._of_kinds(REGRESSION.few_terms, kinds, REGRESSION.widths_of_ratios, ratio=True)
+
+    def large_sums(self) -> Iterator[TermFit]:
+        """Sums of terms of many kinds, under all outer functions."""
+        outer = [*self.usual_outer(), *([SQUARE] if self.positive else [])]
+        outer += [LOGARITHM] if LOGARITHM.invertible(self.rows.y) and not self.straight else []
+        kinds = [(one, powers) for one in outer for powers in self.powers_outside(one)]
+        return self._of_kinds(REGRESSION.many_terms, kinds, REGRESSION.widths_of_large_sums)
+
+    def _of_kinds(
+        self, most: int, kinds: Sequence[tuple[Any, ...]], widths: Sequence[int], ratio: bool = False
+    ) -> Iterator[TermFit]:
+        """The best fits of every kind, until one is exact or the time is used up."""
+        if self.table is None or self.table.most != most:
+            self.table = TermTable(self.columns, self.functions, most, self.straight)
+        for kind in kinds:
+            if time.perf_counter() > self.until:
+                return
+            for fit in self.of_kind(*kind, widths=widths, ratio=ratio):
+                yield fit
+                if fit.validation_error < REGRESSION.exact_terms:
+                    return
+
+    def usual_outer(self) -> list[OuterFunction]:
+        """No outer function, and the usual ones that the targets can have."""
+        inverse = [INVERSE] if bool((self.rows.y != 0).all()) and not self.straight else []
+        return [IDENTITY, *inverse, *([ROOT, INVERSE_ROOT, EXPONENTIAL] if self.positive else [])]
+
+    def powers_outside(self, outer: OuterFunction) -> list[Powers]:
+        """Products of powers that may stand before the sum: none, and those nearest to the slopes of logarithms."""
+        none = (0.0,) * len(self.columns)
+        if outer not in POWER_UNDONE:
+            return [none]
+        return list(dict.fromkeys([none, *(tuple(POWER_UNDONE[outer] * p for p in q) for q in self.slopes)]))
+
+    @functools.cached_property
+    def slopes(self) -> list[Powers]:
+        """The powers of the product nearest to the targets' sizes: those near halves alone, all rounded, all floored.
+
+        Small targets weigh less in a second fit, as noise is large in their logarithm.
+        """
+        y, columns = self.rows.y[self.some].abs(), [column[self.some].abs() for column in self.columns]
+        usable = [i for i, column in enumerate(self.columns) if bool((column != 0).all()) and i not in self.straight]
+        good = y > 0
+        if not usable or not bool(good.any()):
+            return []
+        design = torch.stack([torch.ones_like(y), *(columns[i].log() for i in usable)], 1)[good]
+        logs, found = y[good].log(), []
+        for weight in (torch.ones_like(logs), *([] if self.rows.relative else [y[good] / y.square().mean().sqrt()])):
+            slopes = least_squares(design * weight[:, None], logs * weight)[1:].tolist()
+            rounded, floored, firm = ([0.0] * len(columns) for _ in range(3))
+            for i, p in zip(usable, slopes, strict=True):
+                either = bool((self.columns[i] < 0).any())  # roots need one sign
+                rounded[i] = float(round(p)) if either else round(2 * p) / 2
+                floored[i] = float(math.floor(p + REGRESSION.firm_power))
+                firm[i] = rounded[i] if abs(p - rounded[i]) < REGRESSION.firm_power else 0.0
+            found += [tuple(floored), tuple(firm if not found else rounded)]
+        return found
+
+    def of_kind(
+        self, outer: OuterFunction, powers: Powers, weigh_by: int | None = None, *, widths: Sequence[int], ratio: bool
+    ) -> list[TermFit]:
+        """The best fits with an outer function and a product of powers, of each number of terms."""
+        assert self.table is not None
+        target, weight = self._undone(outer, powers)
+        if weigh_by is not None:
+            weight = weight * self.table.columns[weigh_by].abs()
+        x, t, w = self.table.values[self.some], target[self.some], weight[self.some]
+        place, costs = torch.arange(x.shape[1]), self.table.costs + 1
+        design = x * w[:, None]
+        if ratio:
+            varied = x.std(0) > REGRESSION.least_variation_below * x.square().mean(0).sqrt()
+            bent = torch.tensor([not any(term.powers[i] for i in self.straight) for term in self.table.terms])
+            below = (varied & bent & (self.table.costs <= REGRESSION.largest_term_below)).nonzero()[:, 0]
+            design = torch.cat([design, -x[:, below] * (t * w)[:, None]], 1)
+            place, costs = torch.cat([place, below]), torch.cat([costs, costs[below]])
+        found: list[TermFit] = []
+        for supports in sparse_fits(design, t * w, costs, widths, x.shape[1]):
+            for support in supports[: REGRESSION.fits_of_each_size]:
+                under = torch.tensor(support) >= x.shape[1]
+                fit = self._fit(outer, powers, target, weight, place[list(support)], under)
+                found += [fit] if math.isfinite(fit.error) else []
+            if any(fit.validation_error < REGRESSION.exact_terms for fit in found):
+                break
+        return sorted(found, key=lambda fit: fit.bits)[: REGRESSION.fits_of_a_kind]
+
+    def _undone(self, outer: OuterFunction, powers: Powers) -> tuple[Tensor, Tensor]:
+        """The targets without the outer function and powers, and the weights of their residuals, (n,) each."""
+        assert self.table is not None
+        y, rows = self.rows.y, self.rows
+        least = 0.0 if rows.relative else REGRESSION.least_target * float(y.square().mean().sqrt())
+        safe = y.clamp_min(least) if outer in (ROOT, INVERSE_ROOT, SQUARE, EXPONENTIAL) else y
+        before = self.table.product(powers)
+        target = outer.undo(safe) / before
+        weight = torch.where(safe == y, outer.slope(safe).abs(), 0.0) * before.abs()
+        if rows.relative:
+            weight = weight / y.abs()
+        elif outer is not IDENTITY:
+            weight = weight.clamp_max(REGRESSION.largest_weight * float(weight.median()))
+        good = target.isfinite() & weight.isfinite()
+        return torch.where(good, target, 0.0), torch.where(good, weight, 0.0)
+
+    def _fit(
+        self, outer: OuterFunction, powers: Powers, target: Tensor, weight: Tensor, places: Tensor, below: Tensor
+    ) -> TermFit:
+        """The fit of a combination to all training rows: linear first, then to the targets themselves."""
+        assert self.table is not None
+        train, x = slice(self.rows.train), self.table.values[:, places]
+        before = self.table.product(powers)
+        design = torch.where(below, -x * target[:, None], x) * weight[:, None]
+        size = design[train].norm(dim=0).clamp_min(1e-300)
+        best = least_squares(design[train] / size, (target * weight)[train]) / size
+        loss, residuals, jacobian = self._at(outer, before, x, below, best)
+        linear = outer is IDENTITY and not bool(below.any())
+        hopeless = loss > REGRESSION.hopeless_terms * self.least_loss
+        for _ in range(0 if linear or hopeless else REGRESSION.steps_of_terms):
+            size = jacobian.norm(dim=0).clamp_min(1e-300)
+            matrix = (jacobian.T @ jacobian) / (size * size[:, None]) + 1e-13 * torch.eye(len(size), dtype=size.dtype)
+            solution = best - torch.linalg.solve(matrix, (jacobian.T @ residuals[train]) / size) / size
+            new = self._at(outer, before, x, below, solution)
+            if not new[0] < loss:
+                break
+            small = new[0] > REGRESSION.least_gain_of_terms * loss
+            best, (loss, residuals, jacobian) = solution, new
+            if small:
+                break
+        self.least_loss = min(self.least_loss, loss)
+        error, rest = (float(part.square().mean().sqrt()) for part in (residuals[train], residuals[self.rows.train :]))
+        terms = [(float(c), self.table.terms[n]) for c, n in zip(best, places.tolist(), strict=True)]
+        cost = float((self.table.costs[places] + 2).sum()) + 2 * (outer is not IDENTITY)
+        bits = len(residuals) * math.log2(float(residuals.square().mean().sqrt()) + REGRESSION.exact_terms)
+        return TermFit(
+            outer,
+            powers,
+            [one for one, under in zip(terms, below.tolist(), strict=True) if not under],
+            [one for one, under in zip(terms, below.tolist(), strict=True) if under],
+            error,
+            rest if len(residuals) > self.rows.train else error,
+            bits + cost * math.log2(len(residuals)),
+            self.table,
+        )
+
+    def _at(
+        self, outer: OuterFunction, before: Tensor, x: Tensor, below: Tensor, coefficients: Tensor
+    ) -> tuple[float, Tensor, Tensor]:
+        """The mean square of the training rows' residuals, the residuals (n,), and derivatives (train, terms)."""
+        train = slice(self.rows.train)
+        above, under = x[:, ~below] @ coefficients[~below], 1 + x[:, below] @ coefficients[below]
+        values = outer.apply(before * above / under)
+        residuals = torch.nan_to_num(self.rows.residuals(values), nan=1e150, posinf=1e150, neginf=-1e150)
+        slope = (before / under / outer.slope(values) * self.rows.weight_of_residuals)[train]
+        jacobian = torch.where(below, -x * (above / under)[:, None], x)[train] * slope[:, None]
+        return float(residuals[train].square().mean()), residuals, torch.nan_to_num(jacobian, 0.0, 0.0, 0.0)

@@ -1,0 +1,118 @@
+"""Sums and ratios of products of powers are found whatever the units, over decades, with either sign, with noise."""
+
+import numpy as np
+import pytest
+import torch
+
+from knotwork.expressions import parse, to_numpy
+from knotwork.formulas.constants import Sample
+from knotwork.functions import select
+from knotwork.regression import Search
+from knotwork.regression.sparse_fits import sparse_fits
+from knotwork.regression.term_formulas import formula_of_terms
+from knotwork.regression.term_search import TermSearch
+from knotwork.regression.terms import TermTable
+
+
+def decades(rng, rows, low, high, either=False):
+    values = 10 ** rng.uniform(np.log10(low), np.log10(high), rows)
+    return values * rng.choice([-1, 1], rows) if either else values
+
+
+def first_formula(text, columns, noise=0.0, lib=None, seed=0):
+    """The first formula of a search, with its error on rows without noise, relative to the target's size."""
+    rng = np.random.default_rng(seed)
+    exact = np.broadcast_to(to_numpy(parse(text), list(columns))(*columns.values()), len(next(iter(columns.values()))))
+    y = exact + noise * np.sqrt(np.mean(exact**2)) * rng.normal(size=len(exact))
+    relative = bool((y > 0).all()) and y.max() / y.min() > 1e4  # as `discover` decides
+    sample = Sample({name: torch.tensor(column) for name, column in columns.items()}, torch.tensor(y), relative)
+    found = next(Search(sample, len(y) * 4 // 5, select(lib), seed).formulas())
+    values = to_numpy(found.template.filled(), list(columns))(*columns.values())
+    return found, np.sqrt(np.mean((values - exact) ** 2) / np.mean(exact**2))
+
+
+def test_the_sparsest_combination_is_found_among_columns_that_are_alike():
+    rng = torch.Generator().manual_seed(0)
+    base = torch.randn(200, 40, generator=rng, dtype=torch.float64)
+    design = torch.cat([base, base + 0.1 * torch.randn(200, 40, generator=rng, dtype=torch.float64)], 1)
+    target = 2 * design[:, 3] - design[:, 43] + 0.5 * design[:, 70]
+    beams = list(sparse_fits(design, target, torch.ones(80, dtype=torch.float64), (30, 30, 30)))
+    assert beams[-1][0] == (3, 43, 70)
+    assert [len(one[0]) for one in beams] == [1, 2, 3]
+
+
+def test_columns_that_contain_the_target_are_never_the_majority():
+    x = torch.rand(100, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    target = x[:, 0] + x[:, 1]
+    design = torch.cat([x, target[:, None] * x], 1)
+    for beam in sparse_fits(design, target, torch.ones(12, dtype=torch.float64), (20, 20, 20, 20), first=6):
+        assert all(sum(column >= 6 for column in support) <= len(support) / 2 for support in beam)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("text", "ranges"),
+    [
+        ("v0*v1/v2**2", {"v0": (1, 1e8), "v1": (1, 1e5), "v2": (1, 1e5)}),
+        ("(a*b + c*d)/(a + c)", {"a": (0.1, 10), "b": (0.1, 10, True), "c": (0.1, 10), "d": (0.1, 10, True)}),
+        ("1/(1/a + b/c)", {"a": (1e-3, 0.1), "b": (0.1, 10), "c": (1e-3, 0.1)}),
+        ("m**2*n**2*(m + n)/d**5", {"m": (1e3, 1e5), "n": (1e3, 1e5), "d": (1e-3, 0.1)}),
+        ("p*exp(-q*r/t)", {"p": (1e5, 1e7), "q": (0.1, 10), "r": (0.01, 1, True), "t": (0.1, 10)}),
+    ],
+)
+def test_laws_over_decades_are_exact(text, ranges, seed):
+    rng = np.random.default_rng(seed)
+    found, error = first_formula(text, {name: decades(rng, 500, *r) for name, r in ranges.items()})
+    assert error < 1e-9
+    assert found.complexity < 30
+
+
+@pytest.mark.parametrize(("unit_of_x", "unit_of_y"), [(1.0, 1.0), (1e-9, 1e20), (1e7, 1e-15)])
+def test_the_form_does_not_depend_on_units(unit_of_x, unit_of_y):
+    rng = np.random.default_rng(5)
+    x, y = rng.uniform(1, 4, 400), rng.uniform(-2, 2, 400)
+    sample = Sample(
+        {"x": torch.tensor(x * unit_of_x), "y": torch.tensor(y)}, torch.tensor(unit_of_y * x / (1 + 2 * y**2))
+    )
+    found = next(Search(sample, 320, select(None)).formulas())
+    scale, expression = unit_of_y / unit_of_x, found.template.filled()
+    values = to_numpy(expression, ["x", "y"])(x * unit_of_x, y)
+    assert np.abs(values / unit_of_y - x / (1 + 2 * y**2)).max() < 1e-10
+    assert float(expression.subs({"x": unit_of_x, "y": 0})) == pytest.approx(scale * unit_of_x)
+    assert found.structure in ("1 over a sum of terms", "a ratio of sums of terms")
+
+
+def test_a_sum_behind_noise_is_as_close_as_the_rows_allow():
+    rng = np.random.default_rng(3)
+    columns = {name: decades(rng, 800, 0.1, 10, True) for name in "abcd"}
+    found, error = first_formula("a*b + c*d", columns, noise=0.1)
+    assert {str(s) for s in found.template.filled().free_symbols} == set("abcd")
+    assert error < 0.1 * 2 * np.sqrt(2 / 800)  # twice sigma * root(constants / rows)
+
+
+def test_terms_hold_only_the_functions_that_are_allowed():
+    x = [torch.linspace(0.5, 3, 50, dtype=torch.float64), torch.linspace(1, 2, 50, dtype=torch.float64)]
+    every, without = TermTable(x, select(None), 100), TermTable(x, select(["x", "exp"]), 100)
+    assert every.logarithms and not without.logarithms
+    assert 0 < len(without.parts) < len(every.parts)
+    assert not TermTable(x, select(["x"]), 100).parts
+
+
+def test_straight_inputs_enter_terms_linearly():
+    x = [torch.linspace(0.5, 3, 50, dtype=torch.float64), torch.linspace(1, 2, 50, dtype=torch.float64)]
+    table = TermTable(x, select(None), 200, straight=[0])
+    assert {term.powers[0] for term in table.terms} == {0.0, 1.0}
+    first = [part.expression([parse("u"), parse("v")], None) for part in table.parts]
+    assert all("u" not in {str(s) for s in expression.free_symbols} for expression in first)
+
+
+def test_every_term_has_the_value_and_scale_of_its_expression():
+    rng = np.random.default_rng(0)
+    columns = {"a": torch.tensor(decades(rng, 60, 1e3, 1e5)), "b": torch.tensor(rng.uniform(0.5, 2, 60))}
+    y = 3 * columns["a"] ** 0.5 / columns["b"] + 5 * columns["a"]
+    sample = Sample(columns, y)
+    rows = Search(sample, 50, select(None)).rows
+    fits = sorted(TermSearch(rows, select(None), 0, np.inf).simple_sums(), key=lambda fit: fit.validation_error)
+    formula = formula_of_terms(fits[0], sample)
+    assert fits[0].validation_error < 1e-9
+    assert formula.error < 1e-9 * sample.scale
