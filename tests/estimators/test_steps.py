@@ -18,6 +18,7 @@ from knotwork.training.evidence_steps import derivatives, gauss_newton
 from knotwork.training.likelihood import Bernoulli, Categorical, Normal
 from knotwork.training.roughness import Roughness
 from knotwork.training.rows import Rows
+from knotwork.training.settings import EVIDENCE
 from knotwork.training.standardization import rescale_outputs
 
 
@@ -113,30 +114,108 @@ def test_the_roughness_has_the_gradient_and_the_hessian_of_autograd():
 def test_the_roughness_of_a_line_is_zero_and_of_a_parabola_its_second_derivative_squared():
     network, _ = problem(Normal(), hidden=(), grid=4, k=3)
     roughness = Roughness(network)
-    bent = roughness.squares(FreeParameters(network).get())[0, 1]
-    assert float(bent) < 1e-20
+    bent = roughness.squares(FreeParameters(network).get())[:, 1]
+    assert float(bent.max()) < 1e-20
     with torch.no_grad():  # squares of evenly spaced numbers: every second difference is 2 h²
         line = torch.arange(7, dtype=torch.float64) * 0.5
         network.layers[0].coefficients.copy_((line**2)[None, :, None].expand(2, -1, 2))
-    bent = roughness.squares(FreeParameters(network).get())[0, 1]
-    assert float(bent) == pytest.approx(4 * 2.0**2)  # four edges whose second derivative is 2
+    bent = roughness.squares(FreeParameters(network).get())[:, 1]
+    assert bent.tolist() == pytest.approx([2.0**2] * 4)  # four edges whose second derivative is 2
 
 
-def test_smoothness_weights_converge_to_those_of_the_prior():
-    # the coefficients are drawn from the prior, and no data determine them
-    network, _ = problem(Normal(), hidden=(40,), grid=3, k=3)
-    roughness = Roughness(network)
-    generator = torch.Generator().manual_seed(0)
-    precision = roughness.precisions()[0] * 5.0
-    root = torch.linalg.cholesky(torch.linalg.inv(precision))
-    at = FreeParameters(network).get()
+def drawn_from_the_prior(hidden, weight):
+    """A roughness, and coefficients of which those of the first layer have a prior of this weight."""
+    network, _ = problem(Normal(), hidden=(hidden,), grid=3, k=3)
+    roughness, at = Roughness(network), FreeParameters(network).get()
+    roots = torch.linalg.cholesky(torch.linalg.inv(roughness.precisions()[0] * weight))
     places = roughness.places[0]
-    at[places] = torch.randn(places.shape, generator=generator, dtype=torch.float64) @ root.T
+    generator = torch.Generator().manual_seed(0)
+    draws = torch.randn(*places.shape, 1, generator=generator, dtype=torch.float64)
+    at[places] = (roots @ draws).squeeze(2)
+    return roughness, at, torch.zeros(len(at), len(at), dtype=torch.float64)
+
+
+def test_smoothness_weights_that_change_together_converge_to_those_of_the_prior():
+    # no data determine the coefficients; each of the two inputs has 80 edges and its own factor
+    roughness, at, unknown = drawn_from_the_prior(80, 5.0)
+    at[roughness.places[0][80:]] *= 10
     for _ in range(30):
-        update_weights(roughness, at, torch.zeros(len(at), len(at), dtype=torch.float64))
+        update_weights(roughness, at, unknown, together=True)
     # 80 edges of 5 values determine a variance to sqrt(2 / 80 / 5), about 10 %; three standard errors are allowed
-    torch.testing.assert_close(roughness.weights[0], torch.tensor([5.0, 5.0], dtype=torch.float64), rtol=0.35, atol=0)
-    assert float(roughness.weights[1, 0]) == 1
+    expected = torch.tensor([[5.0, 5.0]] * 80 + [[0.05, 0.05]] * 80, dtype=torch.float64)
+    torch.testing.assert_close(roughness.weights[:160], expected, rtol=0.35, atol=0)
+    assert bool((roughness.weights[160:, 0] == 1).all())
+
+
+def test_smoothness_weights_of_each_edge_converge_to_the_most_probable_ones():
+    """There the logarithm of its prior, with the determinant, has no slope, unless a weight is at its limit."""
+    roughness, at, unknown = drawn_from_the_prior(10, 5.0)
+    for _ in range(2000):
+        update_weights(roughness, at, unknown)
+    logs = roughness.weights[:20].log().requires_grad_()
+    matrices = torch.einsum("ew,wij->eij", logs.exp(), roughness.measures[0])
+    c = at[roughness.places[0]]
+    probable = 0.5 * torch.logdet(matrices).sum() - 0.5 * torch.einsum("ei,eij,ej->", c, matrices, c)
+    (slope,) = torch.autograd.grad(probable, logs)
+    weights = roughness.weights[:20]
+    inside = (weights > 1.01 * EVIDENCE.least_weight) & (weights < 0.99 * EVIDENCE.largest_weight)
+    assert int(inside.sum()) > 20
+    assert float(slope[inside].abs().max()) < 1e-3  # of values of about one
+
+
+def test_weights_that_change_together_keep_their_ratios():
+    roughness, at, unknown = drawn_from_the_prior(3, 5.0)
+    roughness.set_weights(1 + torch.rand(12, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64))
+    before = roughness.weights.clone()
+    update_weights(roughness, at, unknown, together=True)
+    change = roughness.weights / before
+    for edges in (slice(0, 3), slice(3, 6)):  # those of one input
+        torch.testing.assert_close(change[edges], change[edges][:1].expand(3, 2))
+    assert not torch.allclose(change[0], change[3])
+
+
+def noisy_rows(n, columns, seed):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.rand(n, columns, generator=generator, dtype=torch.float64)
+    noise = torch.randn(n, 1, generator=generator, dtype=torch.float64)
+    return x, noise
+
+
+def test_the_order_and_the_units_of_columns_have_no_effect():
+    x, noise = noisy_rows(200, 4, 0)
+    y = torch.sin(6 * x[:, :1]) * x[:, 1:2] + x[:, 2:3] + 0.1 * noise
+    order, outputs, weights = torch.tensor([2, 0, 3, 1]), [], []
+    for change in (False, True):
+        network = linear_network([4, 3, 1], 3, 3, x, seed=0)
+        inside = x
+        if change:
+            first = network.layers[0]
+            with torch.no_grad():
+                first.coefficients.copy_(first.coefficients[order])
+                first.knots = 1000 * first.knots[order]
+            inside = 1000 * x[:, order]
+        rows = Rows(inside, y, torch.ones(200, dtype=torch.float64), torch.zeros(1, dtype=torch.float64), Normal())
+        roughness = Roughness(network)
+        gauss_newton(network, rows, roughness, lambda *_: None, steps=12, tolerance=1e-9, learn=True)
+        outputs.append(network(inside).detach())
+        weights.append(roughness.weights[:12].view(4, 3, 2))
+    torch.testing.assert_close(outputs[0], outputs[1], rtol=0, atol=1e-8)  # rounding errors grow in twelve steps
+    torch.testing.assert_close(weights[0][order], weights[1], rtol=1e-5, atol=0)
+
+
+def test_a_line_beside_a_wave_costs_less_than_three_constants():
+    """Apart from its level a line has one constant, so its mean squared error is σ²/n, three times that with three."""
+    squares = []
+    for seed in range(20):
+        x, noise = noisy_rows(200, 2, seed)
+        y = torch.sin(12 * x[:, :1]) + x[:, 1:] + 0.5 * noise
+        network = linear_network([2, 1], 8, 3, x, seed=0)
+        one, zero = torch.ones(200, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
+        rows = Rows(x, y, one, zero, Normal())
+        gauss_newton(network, rows, Roughness(network), lambda *_: None, steps=60, tolerance=1e-4, learn=True)
+        wrong = network.layers[0].edges(x)[:, 1, 0].detach() - x[:, 1]
+        squares.append(float((wrong - wrong.mean()).square().mean()))  # the constant may be on the other edge
+    assert np.mean(squares) < 3 * 0.5**2 / 200
 
 
 def test_one_layer_with_fixed_smoothness_weights_is_a_ridge_regression():

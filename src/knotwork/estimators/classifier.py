@@ -42,7 +42,7 @@ class KANClassifier(ClassifierMixin, KANEstimator):
             each input. "auto" is 5, or 64 where the table is too large for Gauss-Newton steps.
         grid: Number of intervals of the spline of every edge.
         k: Order of the splines, 0 to 7; 3 is cubic.
-        alpha: Weight of the smoothness penalty. "auto" learns one weight for each layer by maximising the evidence
+        alpha: Weight of the smoothness penalty. "auto" learns weights for each edge by maximising the evidence
             (MacKay 1992), without validation rows; with "adam" it is 1.
         optimizer: "gauss-newton", "adam" (mini-batches), or "auto", which chooses by the size of the table.
         max_iter: Largest number of Gauss-Newton steps or of epochs.

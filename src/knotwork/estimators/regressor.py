@@ -43,8 +43,8 @@ class KANRegressor(RegressorMixin, MultiOutputMixin, KANEstimator):
         grid: Number of intervals of the spline of every edge. A coarse grid is the default since the penalty, not the
             grid, should decide how smooth a curve is.
         k: Order of the splines, 0 to 7; 3 is cubic.
-        alpha: Weight of the smoothness penalty, relative to the noise variance. "auto" learns one weight for each layer
-            by maximising the evidence (MacKay 1992), without validation rows; with "adam" it is 1.
+        alpha: Weight of the smoothness penalty, relative to the noise variance. "auto" learns weights for each edge by
+            maximising the evidence (MacKay 1992), without validation rows; with "adam" it is 1.
         optimizer: "gauss-newton", "adam" (mini-batches), or "auto", which chooses by the size of the table.
         max_iter: Largest number of Gauss-Newton steps or of epochs.
         tol: Gauss-Newton steps end when three steps in a row change the outputs by less than this share of the noise.

@@ -49,6 +49,13 @@ class FreeParameters:
             at += len(coefficients) + len(base_weights) + 4 * len(named)
         return found
 
+    def edge_inputs(self) -> list[Tensor]:
+        """The input of every free spline edge in its layer, layer by layer, (edges,), as in `coefficient_places`."""
+        return [
+            (layer.mask > 0).nonzero()[: len(places), 0]  # all spline edges, or none if the coefficients are frozen
+            for layer, places in zip(self.network.layers, self.coefficient_places(), strict=True)
+        ]
+
     def base_weight_places(self) -> list[Tensor]:
         """Indices in the vector of the base weight of every free spline edge, layer by layer: (edges, 1).
 

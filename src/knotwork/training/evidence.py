@@ -5,7 +5,6 @@ integrated over the coefficients. Foresee and Hagan (1997) do so between Gauss-N
 covariance of the coefficients given the data, which is the inverse of the matrix of such a step.
 """
 
-import torch
 from torch import Tensor
 
 from knotwork.training.roughness import Roughness
@@ -17,17 +16,21 @@ def determined(roughness: Roughness, covariance: Tensor) -> float:
     return len(covariance) - float((roughness.weights * roughness.posterior_freedom(covariance)).sum())
 
 
-def update_weights(roughness: Roughness, coefficients: Tensor, covariance: Tensor) -> None:
+def update_weights(roughness: Roughness, coefficients: Tensor, covariance: Tensor, together: bool = False) -> None:
     """Change the weights of a roughness, in place, towards those that maximise the evidence.
 
     A weight becomes (degrees of freedom of the prior - those left given the data) / squares. This is the fixed point of
-    MacKay (1992), for several weights (Wood and Fasiolo 2017). It changes at most by `EVIDENCE.fastest_change`.
+    MacKay (1992), for several weights (Wood and Fasiolo 2017). It changes at most by `EVIDENCE.fastest_change`. With
+    `together` the weights of all edges that begin at one node change by the same factor, for which both are summed.
     """
-    taken = (roughness.prior_freedom() - roughness.posterior_freedom(covariance)).clamp_min(1e-10)
-    moved = roughness.weights * taken / roughness.squares(coefficients).clamp_min(1e-300)
+    weights = roughness.weights
+    taken = weights * (roughness.prior_freedom() - roughness.posterior_freedom(covariance)).clamp_min(1e-10)
+    rough = weights * roughness.squares(coefficients)
+    if together:
+        taken, rough = roughness.of_node(taken), roughness.of_node(rough)
     fastest = EVIDENCE.fastest_change
-    slowed = torch.minimum(torch.maximum(moved, roughness.weights / fastest), roughness.weights * fastest)
-    roughness.set_weights(slowed.clamp(EVIDENCE.least_weight, EVIDENCE.largest_weight))
+    change = (taken / rough.clamp_min(1e-300)).clamp(1 / fastest, fastest)
+    roughness.set_weights((weights * change).clamp(EVIDENCE.least_weight, EVIDENCE.largest_weight))
 
 
 def noise_precision(loss: float, determined: float, count: float) -> float:

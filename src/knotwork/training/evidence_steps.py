@@ -185,7 +185,7 @@ class RegularisedLikelihood(Problem):
         covariance = torch.cholesky_inverse(_factor(self.curvature))
         self.known = known = determined(self.roughness, covariance)
         if self.learn:
-            update_weights(self.roughness, self.at, covariance)
+            update_weights(self.roughness, self.at, covariance, together=self.moved > EVIDENCE.moving)
         if self.normal:
             self.precision = updated_precision(self.precision, self.loss, known, self.count)
 

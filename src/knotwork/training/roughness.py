@@ -1,5 +1,7 @@
 """The roughness of the curves of a network: a penalty, and the prior it is equal to."""
 
+from itertools import accumulate
+
 import torch
 from torch import Tensor
 
@@ -10,15 +12,15 @@ from knotwork.training.settings import EVIDENCE
 
 
 class Roughness:
-    """Mean squared slopes and curvatures of all spline edges, with one weight of each for every layer.
+    """Mean squared slopes and curvatures of all spline edges, each with a weight of its own.
 
     Both are differences of neighbouring coefficients (P-splines, Eilers and Marx 1996) in coordinates where every grid
     is [-1, 1] and its knots are even, so that the unit of an input has no effect. Where knots are not even, curves are
     smooth in the coordinate in which they are. The base function counts with its own mean squared slope and curvature.
     Half the weighted sum is the negative logarithm of a normal prior on the coefficients, whose precisions are
-    `weights` (layers, 2). The slopes of layers after the first keep weight 1. A layer can stretch what the layer before
-    it has shrunk, so two free weights would have no limit. `knotwork.training.evidence` chooses the other weights from
-    the data.
+    `weights` (edges, 2), of slopes and of curvatures, layer by layer. The slopes of layers after the first keep weight
+    1. A layer can stretch what the layer before it has shrunk, so two free weights would have no limit.
+    `knotwork.training.evidence` chooses the other weights from the data.
 
     Parameters (P,) have the order of `FreeParameters`. Constants of named edges and frozen parameters do not count.
 
@@ -35,12 +37,16 @@ class Roughness:
             self.places.append(torch.cat([found, base], 1))
             size = self.places[-1].shape[1]
             self.measures.append(splines[:, :size, :size])
-        self.set_weights(splines.new_full((len(self.places), 2), weight))
+        sources, first = free.edge_inputs(), [0, *accumulate(layer.in_features for layer in network.layers)]
+        self.nodes = torch.cat([inputs + at for inputs, at in zip(sources, first[:-1], strict=True)])
+        """The node at which each edge begins, (edges,), counted through all layers."""
+        self.node_count = first[-1]
+        self.set_weights(splines.new_full((len(self.nodes), 2), weight))
 
     def set_weights(self, weights: Tensor) -> None:
-        """Replace the weights (layers, 2); those of slopes after the first layer become 1."""
+        """Replace the weights (edges, 2); those of slopes after the first layer become 1."""
         self.weights = weights
-        self.weights[1:, 0] = 1.0
+        self.weights[len(self.places[0]) :, 0] = 1.0
 
     def value(self, parameters: Tensor) -> Tensor:
         """Half the weighted sum, differentiable."""
@@ -49,41 +55,44 @@ class Roughness:
     def slope(self, parameters: Tensor) -> Tensor:
         """Its derivatives by the parameters: (P,)."""
         slope = torch.zeros_like(parameters)
-        for places, matrix in zip(self.places, self.precisions(), strict=True):
-            slope[places] = parameters[places] @ matrix
+        for places, matrices in zip(self.places, self.precisions(), strict=True):
+            slope[places] = (matrices @ parameters[places].unsqueeze(2)).squeeze(2)
         return slope
 
     def add_to(self, curvature: Tensor) -> None:
         """Add its second derivatives to a matrix (P, P), in place."""
-        for places, matrix in zip(self.places, self.precisions(), strict=True):
-            curvature[places[:, :, None], places[:, None, :]] += matrix
+        for places, matrices in zip(self.places, self.precisions(), strict=True):
+            curvature[places[:, :, None], places[:, None, :]] += matrices
 
     def precisions(self) -> list[Tensor]:
-        """The prior precision matrix (parameters, parameters) of each edge of a layer, layer by layer."""
-        both = zip(self.weights, self.measures, strict=True)
-        return [torch.einsum("w,wij->ij", weights, measures) for weights, measures in both]
+        """The prior precision matrices of the edges of each layer: (edges, parameters, parameters)."""
+        both = zip(self.weights.split([len(places) for places in self.places]), self.measures, strict=True)
+        return [torch.einsum("ew,wij->eij", weights, measures) for weights, measures in both]
 
     def squares(self, parameters: Tensor) -> Tensor:
-        """Sums of squared slopes and curvatures over the edges of each layer, (layers, 2)."""
+        """Mean squared slope and curvature of each edge, (edges, 2)."""
         edges = zip([parameters[places] for places in self.places], self.measures, strict=True)
-        return torch.stack([torch.einsum("ei,wij,ej->w", c, measures, c) for c, measures in edges])
+        return torch.cat([torch.einsum("ei,wij,ej->ew", c, measures, c) for c, measures in edges])
 
     def prior_freedom(self) -> Tensor:
-        """Degrees of freedom of the prior, divided by their weights: (layers, 2)."""
-        layers = zip(self.places, self.precisions(), self.measures, strict=True)
-        return torch.stack([len(places) * _traces(measures, torch.linalg.inv(m)) for places, m, measures in layers])
+        """Degrees of freedom of the prior of each edge, divided by its weights: (edges, 2)."""
+        return self._traces([torch.linalg.inv(matrices) for matrices in self.precisions()])
 
     def posterior_freedom(self, covariance: Tensor) -> Tensor:
-        """Degrees of freedom left given the data, divided by their weights: (layers, 2).
+        """Degrees of freedom of each edge that are left given the data, divided by its weights: (edges, 2).
 
         `covariance` (P, P) is that of the parameters given the data.
         """
-        blocks = [covariance[places[:, :, None], places[:, None, :]].sum(0) for places in self.places]
-        return torch.stack([_traces(*both) for both in zip(self.measures, blocks, strict=True)])
+        return self._traces([covariance[places[:, :, None], places[:, None, :]] for places in self.places])
 
+    def _traces(self, blocks: list[Tensor]) -> Tensor:
+        """Traces of the measures times a matrix for each edge, layer by layer: (edges, 2)."""
+        both = zip(self.measures, blocks, strict=True)
+        return torch.cat([torch.einsum("wij,eij->ew", measures, block) for measures, block in both])
 
-def _traces(measures: Tensor, block: Tensor) -> Tensor:
-    return torch.einsum("wij,ij->w", measures, block)
+    def of_node(self, values: Tensor) -> Tensor:
+        """For each edge the sum of the values (edges, 2) over all edges that begin at the same node: (edges, 2)."""
+        return values.new_zeros(self.node_count, 2).index_add(0, self.nodes, values)[self.nodes]
 
 
 def _measures(network: KANNetwork) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,7 +27,7 @@ class SmoothEnd:
     """How a smooth fit ended.
 
     `determined` is the number of parameters that the rows determine, `noise` the standard deviation of the noise in the
-    units of the targets, and `weights` are those of the roughness (layers, 2).
+    units of the targets, and `weights` are those of the roughness (edges, 2).
     """
 
     ended: Ended
@@ -93,9 +94,11 @@ class SmoothFit:
 
         def each_step(step: int, loss: float) -> Stop | None:
             stop = (watch.record if last else watch.on_sample)(taken + step, problem.mean_loss)
-            if not self.follow or watch.validation is None or watch.validation < self.best.validation:
+            moving, validation = problem.moved > EVIDENCE.moving, watch.validation or 0.0
+            if not self.follow or moving or watch.validation is None or validation < self.best.validation:
                 at, known, precision = problem.at, problem.known, problem.precision
-                self.best = _Best(at, self.roughness.weights, known, precision, watch.validation or 0.0, 0)
+                lowest = math.inf if moving else validation
+                self.best = _Best(at, self.roughness.weights, known, precision, lowest, 0)
             else:
                 self.best = replace(self.best, waited=self.best.waited + 1)
             return stop or out_of_patience(self.best.waited)
@@ -136,7 +139,8 @@ class SmoothFit:
 class _Best:
     """The state of lowest validation loss in one stage, or the last state where that is not followed.
 
-    `waited` is the number of steps since then.
+    States that a step with large moves led to do not count, as chance decides which of them has the lowest loss: the
+    next state takes their place. `waited` is the number of steps since then.
     """
 
     parameters: Tensor

@@ -33,9 +33,8 @@ class Smoothness:
         self.exact = exact
         weight, higher = (weight * TRAINING.exact_smoothness, TRAINING.exact_order) if exact else (weight, 0)
         places, roots = [], []
-        for layer, found in zip(network.layers, free.coefficient_places(), strict=True):
-            sources = (layer.mask > 0).nonzero()[: len(found), 0]  # all edges, or none if the coefficients are frozen
-            differences = _differences(layer.knots, layer.k, higher)[sources]
+        for layer, found, inputs in zip(network.layers, free.coefficient_places(), free.edge_inputs(), strict=True):
+            differences = _differences(layer.knots, layer.k, higher)[inputs]
             places.append(found)
             roots.append((weight * curvature[found].sum(1)).sqrt().view(-1, 1, 1) * differences.to(curvature))
         self.places, self.roots = torch.cat(places), torch.cat(roots)  # of √w_e Δ: (curves, jumps, G + k)
