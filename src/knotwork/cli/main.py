@@ -49,6 +49,9 @@ def discover(
         str | None, typer.Option(help="Functions that formulas must not use, separated by commas.")
     ] = None,
     linear: Annotated[str | None, typer.Option(help="Inputs that enter linearly, separated by commas.")] = None,
+    required: Annotated[str | None, typer.Option(help="Inputs that formulas must hold, separated by commas.")] = None,
+    max_complexity: Annotated[int | None, typer.Option(help="Symbols of a formula at most.")] = None,
+    positive: Annotated[bool, typer.Option("--positive", help="The result must not fall below 0.")] = False,
     loss: Annotated[
         str,
         typer.Option(help="What is made small: squared residuals (mse), as shares of the target (relative), or huber."),
@@ -82,6 +85,9 @@ def discover(
         lib=_list(lib),
         forbid=_list(forbid),
         linear=_list(linear),
+        required=_list(required),
+        max_complexity=max_complexity,
+        positive=positive,
         loss=loss,
         sigma=sigma,
         keep_outliers=keep_outliers,

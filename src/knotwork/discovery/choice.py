@@ -10,7 +10,9 @@ from knotwork.discovery.discovery import Entry
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import rms
 from knotwork.errors import warn
+from knotwork.formulas.constants import Sample
 from knotwork.formulas.settings import FORMULAS
+from knotwork.regression import Limits
 
 
 def exact(entry: Entry, data: Dataset, relative: bool = False) -> bool:
@@ -24,17 +26,20 @@ def exact(entry: Entry, data: Dataset, relative: bool = False) -> bool:
     return bool((apart <= FORMULAS.exact_error * y.abs()).all())
 
 
-def choice(constant: Entry, others: Sequence[Entry], data: Dataset) -> Entry:
+def choice(constant: Entry, others: Sequence[Entry], data: Dataset, possible: bool = True) -> Entry:
     """The entry of the fewest bits; before the constant one that would have fewer if a formula took half as many.
 
     A formula that is worse than the constant on validation rows is never chosen, and one that has gaps within the
-    ranges of the rows only if it takes clearly fewer bits than every one without.
+    ranges of the rows only if it takes clearly fewer bits than every one without. A constant that is not `possible`, as
+    it does not satisfy the constraints, is chosen only where there is nothing else.
     """
     rows = len(data.y_train) + len(data.y_val)
 
     def bits(entry: Entry) -> float:
         return entry.bits + (rows * DISCOVERY.bits_of_gaps if entry.gaps else 0.0)
 
+    if not possible:
+        return min((entry for entry in others if entry.error < math.inf), key=bits, default=constant)
     best = min((entry for entry in others if entry.error <= constant.error), key=bits, default=constant)  # not NaN
     half = best.complexity * math.log2(rows) / 2
     return best if bits(best) - half < constant.bits else constant
@@ -51,6 +56,21 @@ def front_of(entries: Sequence[Entry], chosen: Entry) -> tuple[Entry, ...]:
     return tuple(kept)
 
 
+def permitted(
+    chosen: Entry, front: tuple[Entry, ...], limits: Limits, sample: Sample
+) -> tuple[Entry, tuple[Entry, ...], str]:
+    """The chosen entry and the front without entries that break the limits, and why none is left, in words.
+
+    Constants may have come out of range when columns got their own units back. If all break them, the shortest stays.
+    """
+    if not limits.any:
+        return chosen, front, ""
+    kept = tuple(one for one in front if limits.unmet(one.expression, sample) is None)
+    if not kept:
+        return chosen, (chosen,), limits.unmet(chosen.expression, sample) or ""
+    return chosen if chosen in kept else min(kept, key=lambda one: one.bits), kept, ""
+
+
 def joined(front: tuple[Entry, ...], entry: Entry) -> tuple[Entry, ...]:
     """The front with one more entry, without those it beats; the same front where a shorter one is as good."""
     beaten = any(one.complexity <= entry.complexity and one.error <= entry.error for one in front)
@@ -60,8 +80,11 @@ def joined(front: tuple[Entry, ...], entry: Entry) -> tuple[Entry, ...]:
     return tuple(sorted([*kept, entry], key=lambda one: one.complexity))
 
 
-def warn_of_constant(data: Dataset) -> None:
-    """Warn the caller of `discover` that nothing beats the mean of the target."""
+def warn_of_constant(data: Dataset, unmet: str) -> None:
+    """Warn the caller of `discover` that nothing beats the mean of the target, or satisfies what was asked."""
+    if unmet:
+        warn(f"no formula that was tried satisfies what was asked; of this one, {unmet}.")
+        return
     warn(
         f"no formula that was tried explains {data.target_names[0]} better than a constant does, by more than chance; "
         "the curves of the baseline network (baseline.model) may tell more."

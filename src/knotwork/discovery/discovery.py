@@ -90,6 +90,7 @@ class Discovery:
         copies: number of rows that are copies of another row.
         outliers: the rows that contradict the formula, each an `Outlier`; mostly none. They are left out of `data`, of
             the fit and of r².
+        unmet: why the formula does not satisfy what was asked, where none that was tried does; mostly empty.
         failures: number of candidates that were dropped because their calculation failed, by reason.
 
     Example:
@@ -117,6 +118,7 @@ class Discovery:
     undefined: str = ""
     copies: int = 0
     outliers: tuple[Outlier, ...] = ()
+    unmet: str = ""
 
     @property
     def stop_reason(self) -> str:
@@ -134,6 +136,8 @@ class Discovery:
             said["Rows that are copies of another row"] = str(self.copies)
         if self.undefined:
             said["Not defined everywhere within the ranges of the rows"] = self.undefined
+        if self.unmet:
+            said["No formula that was tried satisfies what was asked"] = f"of this one, {self.unmet}"
         if self.outliers:
             count, most = len(self.outliers), DISCOVERY.most_outliers_shown
             shown = "; ".join(map(str, self.outliers[:most]))
@@ -264,6 +268,7 @@ class Discovery:
         """
         lib = self.settings.get("functions")
         asked = {"Seed": self.settings.get("seed"), "Functions": ", ".join(lib) if lib else "the default library"}
+        asked.update(self.settings.get("limits", {}))
         for known in ("forbidden", "linear"):
             if self.settings.get(known):
                 asked[known.capitalize()] = ", ".join(self.settings[known])

@@ -20,6 +20,7 @@ from knotwork.regression import (
     CandidateFormula,
     Constraints,
     DimensionlessSearch,
+    Limits,
     Search,
     group_choices,
     inputs_of_groups,
@@ -45,7 +46,7 @@ def formulas_in_groups(task: Task, importance: Mapping[str, float], front: tuple
     what = groups if count else f"all but one constant follows from those of {listed(names)}"
     if task.reporter.stage(f"units: {what}"):
         return Found((), front, task.stopped)
-    constraints = replace(task.constraints, linear=())  # candidates are compared with the inputs themselves
+    constraints = replace(task.constraints, linear=(), limits=Limits())  # candidates are compared with the inputs
     now = time.perf_counter()
     search = DimensionlessSearch(
         found,
@@ -62,7 +63,8 @@ def formulas_in_groups(task: Task, importance: Mapping[str, float], front: tuple
 
 def formulas_in_columns(task: Task, importance: Mapping[str, float], front: tuple[Entry, ...]) -> Found:
     """Formulas in the columns themselves, without negligible ones; a straight line where no structure comes close."""
-    sample, negligible = separated(sample_of(task.data, task.relative), importance)
+    required = task.constraints.limits.required
+    sample, negligible = separated(sample_of(task.data, task.relative), importance, required)
     search = _search(
         task, task.constraints, sample, len(task.data.X_train), until=task.formulas_until, excluded=negligible
     )
@@ -81,18 +83,19 @@ def _explored(
     all_allowed, interrupted = True, False
     try:
         for candidate in search.formulas():
-            if not task.failures.attempt(partial(task.constraints.allows, candidate.template.filled(), sample)):
-                all_allowed = False
+            satisfied = task.failures.attempt(partial(task.constraints.satisfied, candidate, sample))
+            all_allowed = all_allowed and satisfied is candidate
+            if satisfied is None:
                 continue
-            candidates.append(candidate)
-            front = _shown(task, front, candidate)
+            candidates.append(satisfied)
+            front = _shown(task, front, satisfied)
             if task.reporter.stopped:
                 break
     except KeyboardInterrupt:
         interrupted = True
     entries: list[Entry] = []
     try:
-        for candidate in best_candidates(candidates or ([] if in_groups else straight_line(sample))):
+        for candidate in best_candidates(candidates or ([] if in_groups else straight_line(sample, task.constraints))):
             entry = task.failures.attempt(partial(entry_from, candidate, task))
             if entry is not None:
                 entries.append(entry)
@@ -124,15 +127,16 @@ def _shown(task: Task, front: tuple[Entry, ...], candidate: CandidateFormula) ->
     return new
 
 
-def straight_line(sample: Sample) -> list[CandidateFormula]:
-    """A constant and a multiple of every input that the rows distinguish from zero, if there is one."""
+def straight_line(sample: Sample, constraints: Constraints) -> list[CandidateFormula]:
+    """A constant and a multiple of every input that the rows distinguish from zero, if there is one that is allowed."""
     from knotwork.expressions import algebra, symbol
 
     constants = Constants()
     terms = [constants(0.0) * symbol(name) for name in sample.columns]
     template = fitted(constants.template(algebra.Add(constants(float(sample.y.mean())), *terms)), sample)
     found = CandidateFormula.of("a straight line", simplified(template, sample), sample)
-    return [found] if found.template.filled().free_symbols else []
+    satisfied = constraints.satisfied(found, sample)
+    return [satisfied] if satisfied is not None and satisfied.template.filled().free_symbols else []
 
 
 def best_candidates(candidates: Sequence[CandidateFormula]) -> list[CandidateFormula]:

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from knotwork.data import Dataset
 from knotwork.discovery.baseline import accurate_baseline, inputs_needed, sparse_baseline
-from knotwork.discovery.choice import front_of, warn_of_constant
+from knotwork.discovery.choice import front_of, permitted, warn_of_constant
 from knotwork.discovery.column_units import Units
 from knotwork.discovery.dependent_columns import of_independent_columns
 from knotwork.discovery.discovery import Discovery, Entry, Outlier
@@ -21,7 +22,7 @@ from knotwork.discovery.task import Task, asked_for, check_settings
 from knotwork.discovery.undefined import undefined_within
 from knotwork.kan import KAN
 from knotwork.keywords import check_keywords
-from knotwork.regression import Constraints
+from knotwork.regression import Constraints, Limits
 from knotwork.simplify import input_shares
 from knotwork.solvers import StopReason
 from knotwork.training import Callback, FitResult, held_out, reporting
@@ -39,6 +40,13 @@ def discover(
     units: Mapping[str, str] | Literal[False] | None = None,
     forbid: Iterable[str] | None = None,
     linear: Iterable[str] | None = None,
+    required: Iterable[str] | None = None,
+    max_complexity: int | None = None,
+    constant_range: Sequence[float] | None = None,
+    exponent_range: Sequence[float] | None = None,
+    nested: Mapping[str, Mapping[str, int]] | None = None,
+    monotone: Mapping[str, str | int] | None = None,
+    positive: bool = False,
     loss: Literal["auto", "mse", "relative", "huber"] = "auto",
     sigma: Any = None,
     sample_weight: Any = None,
@@ -70,6 +78,16 @@ def discover(
             not known gives a KnotworkWarning, and the search goes on without.
         forbid: Names of functions that no formula may hold.
         linear: Inputs that enter linearly, y = a + b·x, where a and b may depend on the other inputs.
+        required: Inputs that every formula holds.
+        max_complexity: Operators, functions, constants and variables of a formula at most; None: any number.
+        constant_range: The smallest and the largest number in a formula, `(-10, 10)`, but for exponents and signs, in
+            the units of the columns; None as an end: no limit.
+        exponent_range: The same for exponents.
+        nested: How often a function may stand inside another one, one within the other: `{"sin": {"sin": 0}}`. A cosine
+            counts as a sine.
+        monotone: Inputs with which the result grows or falls, `{"x": "increasing"}` or "decreasing" (1 or -1).
+        positive: Whether the result must not fall below 0 on the rows and between them. Where no formula satisfies what
+            is asked, the result is a constant and says so.
         loss: What a formula shall make small on the rows: "mse" the squared residuals, "relative" the squared relative
             deviations, close to logarithms of value / target, so that the smallest targets count as much as the
             largest, "huber" squares of small residuals and sizes of large ones, for noise with long tails. "auto"
@@ -106,7 +124,10 @@ def discover(
     began = time.perf_counter()
     check_settings(seed, time_budget, loss)
     every = table(X, y, names, units, seed, sigma, sample_weight)
-    constraints = Constraints.of(lib, forbid, linear, every.input_names)
+    limits = Limits.of(
+        every.input_names, required, max_complexity, constant_range, exponent_range, nested, monotone, positive
+    )
+    constraints = Constraints.of(lib, forbid, linear, every.input_names, limits)
     dimensions = None if units is False else dimensions_of(every, given=bool(units))
     data = huber_weights_at_first(every) if loss == "huber" else every
     with reporting(progress, callback) as reporter:
@@ -114,9 +135,10 @@ def discover(
         def search(rows: Dataset, **options: Any) -> Searched:
             own = Units.of(rows)
             inside = own.rows(rows)
-            inputs, dependent = of_independent_columns(inside, own.inputs, constraints.linear)
+            inputs, dependent = of_independent_columns(inside, own.inputs, (*constraints.linear, *limits.required))
             known = own.dimensions(dimensions), seed, began, time_budget, reporter, own, inputs, dependent
-            task = Task(inside, constraints, *known, relative_errors(rows, loss), **options)
+            usual = constraints if own.usual else replace(constraints, limits=limits.without_units())
+            task = Task(inside, usual, *known, relative_errors(rows, loss), **options)
             return Searched(task, *_journey(task))
 
         searched, wrong = without_outliers(data, search, reporter) if not keep_outliers else (search(data), None)
@@ -126,6 +148,7 @@ def discover(
     return _discovery(
         searched,
         data,
+        limits,
         began,
         asked_for(searched.task, lib is not None or forbid is not None, loss),
         () if wrong is None else named_rows(searched, every, wrong),
@@ -133,15 +156,23 @@ def discover(
 
 
 def _discovery(
-    searched: Searched, data: Dataset, began: float, settings: dict[str, Any], outliers: tuple[Outlier, ...]
+    searched: Searched,
+    data: Dataset,
+    limits: Limits,
+    began: float,
+    settings: dict[str, Any],
+    outliers: tuple[Outlier, ...],
 ) -> Discovery:
     """The result of a search of these rows, for columns in their own units."""
     task, entries, baseline, importance, stop = searched
     assert baseline is not None
     own, chosen = task.own, searched.chosen
-    if chosen is entries[0] and not stop.by_caller:
-        warn_of_constant(data)
-    chosen, front = own.entries(chosen, front_of(entries, chosen), data, task.relative, task.constraints)
+    fronts = front_of(entries if searched.constant_possible else entries[1:] or entries, chosen)
+    explained = chosen is not entries[0]
+    chosen, front = own.entries(chosen, fronts, data, task.relative, task.constraints)
+    chosen, front, unmet = permitted(chosen, front, limits, sample_of(data))
+    if not stop.by_caller and (unmet or not explained):
+        warn_of_constant(data, unmet)
     undefined = undefined_within(chosen.expression, sample_of(data))
     assert chosen.formula is not None and chosen.symbolic_model is not None and chosen.spline_model is not None
     return Discovery(
@@ -161,6 +192,7 @@ def _discovery(
         "" if undefined is None else undefined.reason,
         copies(data),
         outliers,
+        unmet,
     )
 
 

@@ -41,7 +41,13 @@ class Searched(NamedTuple):
     @property
     def chosen(self) -> Entry:
         """The formula that would be the answer."""
-        return choice(self.entries[0], self.entries[1:], self.task.data)
+        return choice(self.entries[0], self.entries[1:], self.task.data, self.constant_possible)
+
+    @property
+    def constant_possible(self) -> bool:
+        """Whether a constant satisfies the limits of formulas."""
+        limits = self.task.constraints.limits
+        return not limits.any or limits.unmet(self.entries[0].expression, sample_of(self.task.data)) is None
 
     @property
     def solved(self) -> bool:

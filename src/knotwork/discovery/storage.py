@@ -40,6 +40,7 @@ def write(found: Discovery, path: str | Path) -> None:
         "failures": dict(found.failures),
         "undefined": found.undefined,
         "copies": found.copies,
+        "unmet": found.unmet,
         "outliers": [asdict(one) for one in found.outliers],
         "symbolic_model": _model(found.symbolic_model),
         "spline_model": _model(found.spline_model),
@@ -95,6 +96,7 @@ def _discovery(content: dict[str, Any]) -> Discovery:
         content.get("undefined", ""),
         content.get("copies", 0),
         tuple(Outlier(**one) for one in content.get("outliers", ())),
+        content.get("unmet", ""),
     )
 
 

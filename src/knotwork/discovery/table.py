@@ -101,10 +101,12 @@ def sample_of(data: Dataset, relative: bool = False) -> Sample:
     )
 
 
-def separated(sample: Sample, importance: Mapping[str, float]) -> tuple[Sample, list[Tensor]]:
-    """The sample of the inputs that matter, and the columns of the negligible ones."""
+def separated(
+    sample: Sample, importance: Mapping[str, float], required: Sequence[str] = ()
+) -> tuple[Sample, list[Tensor]]:
+    """The sample of the inputs that matter or are `required`, and the columns of the negligible ones."""
     least = least_importance(importance)
-    kept = {name: column for name, column in sample.columns.items() if importance[name] >= least}
+    kept = {name: column for name, column in sample.columns.items() if importance[name] >= least or name in required}
     return replace(sample, columns=kept), [column for name, column in sample.columns.items() if name not in kept]
 
 

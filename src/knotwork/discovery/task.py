@@ -97,6 +97,7 @@ def asked_for(task: Task, given: bool, loss: str) -> dict[str, Any]:
         "functions": task.constraints.names if given else None,
         "forbidden": [function.name for function in task.constraints.forbidden],
         "linear": list(task.constraints.linear),
+        "limits": task.constraints.limits.said(),
         "time budget": task.time_budget,
         "loss": "relative" if task.relative else "huber" if loss == "huber" else "mse",
     }

@@ -13,7 +13,7 @@ from knotwork.expressions.equal_forms import equal_forms
 from knotwork.expressions.evaluation import constant_value, to_numpy, to_torch
 from knotwork.expressions.exact import solve_exactly
 from knotwork.expressions.mathml import mathml
-from knotwork.expressions.occurring import contains, function_names
+from knotwork.expressions.occurring import contains, function_names, nesting
 from knotwork.expressions.parsing import CONSTANTS, FUNCTIONS, number, parse, symbol, variable_names
 from knotwork.expressions.simplification import compose, parametrise, simplify, simplify_constants
 from knotwork.expressions.trees import from_tree, to_tree
@@ -33,6 +33,7 @@ __all__ = [
     "function_names",
     "latex",
     "mathml",
+    "nesting",
     "number",
     "parametrise",
     "parse",

@@ -21,6 +21,20 @@ def contains(expr: Any, pattern: Any) -> bool:
     return any(_is_like(node, pattern) for node in sympy.preorder_traversal(expr))
 
 
+def nesting(expr: Any, outer: Any, inner: Any) -> int:
+    """How many functions like `inner` stand one within the other inside a function like `outer`; the most of them.
+
+    Both are functions of one variable, such as exp(x). A cosine counts as a sine.
+    """
+
+    def depth(node: Any) -> int:
+        return max((depth(part) for part in node.args), default=0) + _is_like(node, inner)
+
+    expr = expr.replace(sympy.cos, sympy.sin)
+    inside = (part for node in sympy.preorder_traversal(expr) if _is_like(node, outer) for part in node.args)
+    return max((depth(part) for part in inside), default=0)
+
+
 def _is_like(node: Any, pattern: Any) -> bool:
     if node.func is not pattern.func or not node.free_symbols:
         return False

@@ -14,6 +14,7 @@ from knotwork.regression.dimensionless_groups import (
 )
 from knotwork.regression.dimensionless_search import DimensionlessSearch
 from knotwork.regression.failures import Failures
+from knotwork.regression.limits import Limits
 from knotwork.regression.search import Search
 from knotwork.regression.settings import REGRESSION, RegressionSettings
 from knotwork.regression.suspicious_rows import distances, far_off, suspicious
@@ -25,6 +26,7 @@ __all__ = [
     "DimensionlessGroups",
     "DimensionlessSearch",
     "Failures",
+    "Limits",
     "RegressionSettings",
     "Search",
     "distances",

@@ -1,7 +1,7 @@
-"""What is known about a formula beforehand: its possible functions, forbidden ones, and inputs that enter linearly."""
+"""What is known about a formula beforehand: its functions, forbidden ones, inputs that enter linearly, its limits."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from knotwork.formulas.constants import Sample
 from knotwork.functions import NamedFunction, named_function, select
 from knotwork.regression.candidate_formulas import CandidateFormula
 from knotwork.regression.curve_names import IDENTITY, OuterFunction
+from knotwork.regression.limits import Limits
 from knotwork.regression.search import Search
 from knotwork.regression.settings import REGRESSION
 from knotwork.regression.structures import Axis
@@ -26,12 +27,14 @@ class Constraints:
         forbidden: functions that no formula may contain, not as a part either.
         linear: inputs that enter linearly: y = a + b·x, where a and b may depend on the others.
         only: whether formulas may contain no functions but those that occur in `functions`, and powers.
+        limits: what else formulas must satisfy.
     """
 
     functions: tuple[NamedFunction, ...]
     forbidden: tuple[NamedFunction, ...] = ()
     linear: tuple[str, ...] = ()
     only: bool = False
+    limits: Limits = field(default_factory=Limits)
 
     @classmethod
     def of(
@@ -40,6 +43,7 @@ class Constraints:
         forbid: Iterable[str] | None,
         linear: Iterable[str] | None,
         columns: Sequence[str],
+        limits: Limits | None = None,
     ) -> "Constraints":
         """From names of functions and columns.
 
@@ -60,7 +64,7 @@ class Constraints:
         for name in linear_inputs:
             if name not in columns:
                 raise DataError(unknown_name(name, columns, "input"))
-        return cls(functions, forbidden, linear_inputs, lib is not None)
+        return cls(functions, forbidden, linear_inputs, lib is not None, limits or Limits())
 
     @property
     def names(self) -> list[str]:
@@ -69,6 +73,18 @@ class Constraints:
 
     def allows(self, expression: Any, sample: Sample) -> bool:
         """Whether an expression satisfies all of this; linearity is tested on the rows of the sample."""
+        return self._allows_parts(expression, sample) and self.limits.unmet(expression, sample) is None
+
+    def satisfied(self, formula: CandidateFormula, sample: Sample) -> CandidateFormula | None:
+        """The formula, or one close to it that satisfies all of this; None where there is none."""
+        if not self._allows_parts(formula.template.filled(), sample):
+            return None
+        if self.limits.any and self.limits.unmet(formula.template.filled(), sample) is not None:
+            formula = self.limits.repaired(formula, sample)
+        return formula if self.allows(formula.template.filled(), sample) else None
+
+    def _allows_parts(self, expression: Any, sample: Sample) -> bool:
+        """Whether the functions of an expression are allowed, and inputs enter it linearly that must."""
         from knotwork.expressions import contains, function_names, parse
 
         if any(contains(expression, parse(function.expression, ["x"])) for function in self.forbidden):
@@ -81,7 +97,7 @@ class Constraints:
 
     def search(self, sample: Sample, train: int, **options: Any) -> Search:
         """A search for formulas that satisfy this; `options` are those of `Search`, without the functions."""
-        if not (self.forbidden or self.linear or self.only):
+        if not (self.forbidden or self.linear or self.only or self.limits.any):
             return Search(sample, train, self.functions, **options)
         return _ConstrainedSearch(self, sample, train, **options)
 
@@ -103,8 +119,9 @@ class _ConstrainedSearch(Search):
         return [] if self.constraints.linear else super().unusual_outer()
 
     def judge(self, formula: CandidateFormula) -> None:
-        if self.constraints.allows(formula.template.filled(), self.sample):
-            super().judge(formula)
+        satisfied = self.constraints.satisfied(formula, self.sample)
+        if satisfied is not None:
+            super().judge(satisfied)
 
 
 class _LinearAxis(Axis):

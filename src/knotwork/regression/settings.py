@@ -355,5 +355,15 @@ class RegressionSettings:
     linear_points: int = 9
     """Places of the input's range at which that is tested. Chosen, not measured."""
 
+    # --- limits (limits.py) ---
+    rounds_of_repair: int = 4
+    """Times that constants out of range are set to its ends and the others fitted again. Chosen, not measured."""
+    monotone_points: int = 33
+    """Places of an input's range between which a formula must grow or fall. Chosen, not measured."""
+    rows_of_limits: int = 1000
+    """Other combinations of inputs, twice, on which signs and slopes are tested. Chosen, not measured."""
+    corners_of_limits: int = 64
+    """Corners of the box of all rows that are tested, too: most of those of five inputs."""
+
 
 REGRESSION = RegressionSettings()

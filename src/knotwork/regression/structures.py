@@ -100,7 +100,7 @@ class Rows:
     @property
     def weight_of_residuals(self) -> Tensor:
         """The derivatives (n,) of `residuals` by the values."""
-        return 1 / self.y if self.relative else torch.full_like(self.y, 1 / self.scale)
+        return self.weighed(1 / self.y if self.relative else torch.full_like(self.y, 1 / self.scale))
 
     @property
     def error_of_mean(self) -> float:

@@ -192,6 +192,7 @@ class TermSearch:
             weight = weight / y.abs()
         elif outer is not IDENTITY:
             weight = weight.clamp_max(REGRESSION.largest_weight * float(weight.median()))
+        weight = rows.weighed(weight)
         good = target.isfinite() & weight.isfinite()
         return torch.where(good, target, 0.0), torch.where(good, weight, 0.0)
 
