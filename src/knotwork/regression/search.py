@@ -119,7 +119,7 @@ class Search:
         return self.terms("trying sums of many products", lambda search: search.large_sums())
 
     def terms(self, stage: str, fits: Callable[[TermSearch], Iterator[TermFit]]) -> Iterator[CandidateFormula] | None:
-        """The best fits of terms as candidates; their formulas at once if one is exact."""
+        """The best fits of terms as candidates; their formulas at once if one is exact, or leaves what looks random."""
         if self.reporter.stage(stage):
             return None
         if self.term_search is None:
@@ -129,7 +129,9 @@ class Search:
             formula = partial(formula_of_terms, fit, self.positive_sample)
             self._add(fit.validation_error, len(fit.above) + len(fit.below), partial(_one, formula))
         exact = any(fit.validation_error < REGRESSION.exact_terms for fit in found)
-        return self.best_formulas() if exact else None
+        columns = [*self.sample.columns.values(), *self.excluded]
+        close = found and found[0].validation_error <= REGRESSION.explained_ratio * self.least_error
+        return self.best_formulas() if exact or (close and looks_random(columns, found[0].residuals)) else None
 
     def sums(self) -> Iterator[CandidateFormula] | None:
         """Sums of curves, which are linear problems; under an exponential they are products."""

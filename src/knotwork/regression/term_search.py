@@ -35,7 +35,8 @@ Sum = list[tuple[float, Term]]
 class TermFit:
     """target = outer(product of `powers` · `above` / (1 + `below`)), with sums of terms of scaled inputs.
 
-    Errors are relative to the spread of the target (`Rows.scale`); `bits` is about the description length.
+    Errors and `residuals` (n,) are relative to the spread of the target (`Rows.scale`); `bits` is about the description
+    length.
     """
 
     outer: OuterFunction
@@ -46,6 +47,7 @@ class TermFit:
     validation_error: float
     bits: float
     table: TermTable = field(repr=False)
+    residuals: Tensor = field(repr=False)
 
     def __str__(self) -> str:
         """In words, for example "the root of a ratio of sums of terms"."""
@@ -234,6 +236,7 @@ class TermSearch:
             rest if len(residuals) > self.rows.train else error,
             bits + cost * math.log2(len(residuals)),
             self.table,
+            residuals,
         )
 
     def _at(
