@@ -160,6 +160,8 @@ class RegressionSettings:
     """Fits of each search for terms that become formulas, those of the fewest bits."""
     exact_terms: float = 1e-9
     """Validation error below which a fit is exact, and ends the search for terms."""
+    most_signs: int = 4
+    """Inputs of either sign at most whose product may have the signs of the target. Chosen for time."""
     firm_power: float = 0.1
     """Distance of a logarithm's slope from a half up to which that power of the input is taken for a factor."""
 

@@ -7,7 +7,7 @@ from typing import Any
 from knotwork.formulas.constants import Constants, Sample, Template, fitted, simplified
 from knotwork.regression.candidate_formulas import CandidateFormula
 from knotwork.regression.curve_names import EXPONENTIAL
-from knotwork.regression.term_search import Sum, TermFit
+from knotwork.regression.term_search import POWER_UNDONE, Sum, TermFit
 from knotwork.regression.terms import Powers, Term
 
 
@@ -20,18 +20,24 @@ def template_of_terms(fit: TermFit, sample: Sample) -> Template:
     """The expression of a fit with its constants."""
     from knotwork.expressions import algebra, symbol
 
-    writer = _Writer(fit, [symbol(name) for name in sample.columns])
-    if fit.outer is EXPONENTIAL:
-        return writer.exponential()
-    none = Term((0.0,) * len(fit.powers))
+    writer, frame = _Writer(fit, [symbol(name) for name in sample.columns]), fit.frame
+    factor = writer.term(frame.factor)
+    shrunk = math.exp(-fit.table.logarithm_of_scale(frame.factor.powers))
+    if frame.outer is EXPONENTIAL:
+        return writer.constant.template(writer.constant(shrunk) * factor * writer.exponential())
+    none = Term((0.0,) * len(frame.powers))
     above, common = _without_common_powers(fit.above)
     below, under = _without_common_powers([(1.0, none), *fit.below]) if fit.below else ([(1.0, none)], none.powers)
-    outside = tuple(p + a - b for p, a, b in zip(fit.powers, common, under, strict=True))
+    outside = tuple(p + a - b for p, a, b in zip(frame.powers, common, under, strict=True))
     size, top = writer.sum(above)
     divisor, bottom = writer.sum(below)
     size *= math.exp(-fit.table.logarithm_of_scale(outside)) / divisor
-    factor = algebra.Mul(*writer.product(outside))
-    return writer.constant.template(fit.outer.expression(writer.constant(size) * factor * top / bottom))
+    if frame.outer in POWER_UNDONE:  # the factor's scale goes inside, which leaves one constant
+        size *= shrunk ** POWER_UNDONE[frame.outer]
+        shrunk = 1.0
+    inside = writer.constant(size) * algebra.Mul(*writer.product(outside)) * top / bottom
+    scale = 1 if shrunk == 1.0 else writer.constant(shrunk)
+    return writer.constant.template(scale * factor * frame.outer.expression(inside))
 
 
 class _Writer:
@@ -63,7 +69,7 @@ class _Writer:
         ]
         return sizes[0], algebra.Add(self.term(terms[0][1]), *rest)
 
-    def exponential(self) -> Template:
+    def exponential(self) -> Any:
         """exp of the sum of terms, with logarithms and constants of the sum as powers and factors."""
         from knotwork.expressions import algebra
 
@@ -77,7 +83,7 @@ class _Writer:
                 factor = factor * self.constant(math.exp(min(size, 700.0)))
             else:
                 inside = inside + self.constant(size) * self.term(term)
-        return self.constant.template(factor * self.fit.outer.expression(inside))
+        return factor * algebra.exp(inside)
 
 
 def _without_common_powers(terms: Sum) -> tuple[Sum, Powers]:

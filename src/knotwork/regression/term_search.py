@@ -1,11 +1,11 @@
 """Sums of few terms and their ratios, alone or under an outer function, that come close to the targets of a table."""
 
 import functools
+import itertools
 import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,15 +32,23 @@ Sum = list[tuple[float, Term]]
 
 
 @dataclass(frozen=True)
+class Frame:
+    """What stands around a sum of terms: target = `factor` · outer(product of `powers` · sum)."""
+
+    outer: OuterFunction
+    powers: Powers
+    factor: Term
+
+
+@dataclass(frozen=True)
 class TermFit:
-    """target = outer(product of `powers` · `above` / (1 + `below`)), with sums of terms of scaled inputs.
+    """A frame around `above` / (1 + `below`), sums of terms of scaled inputs.
 
     Errors and `residuals` (n,) are relative to the spread of the target (`Rows.scale`); `bits` is about the description
     length.
     """
 
-    outer: OuterFunction
-    powers: Powers
+    frame: Frame
     above: Sum
     below: Sum
     error: float
@@ -51,7 +59,7 @@ class TermFit:
 
     def __str__(self) -> str:
         """In words, for example "the root of a ratio of sums of terms"."""
-        return f"{self.outer.words}{'a ratio of sums of terms' if self.below else 'a sum of terms'}"
+        return f"{self.frame.outer.words}{'a ratio of sums of terms' if self.below else 'a sum of terms'}"
 
 
 def _ratio_of_sizes(column: Tensor) -> float:
@@ -76,59 +84,68 @@ class TermSearch:
         self.straight = [i for i, axis in enumerate(rows.axes) if axis.straight]
         order = torch.randperm(rows.train, generator=torch.Generator().manual_seed(seed))
         self.some = order[: REGRESSION.rows_of_terms].sort().values
-        positive = bool((rows.y > 0).double().mean() > REGRESSION.positive_share)
-        self.positive = positive and not self.straight  # only then there are outer functions
         self.table: TermTable | None = None
         self.least_loss = math.inf  # of all fits, mean squares
 
     def simple_sums(self) -> Iterator[TermFit]:
         """Sums of the simplest terms, under the usual outer functions."""
-        kinds = [(outer, powers) for outer in self.usual_outer() for powers in self.powers_outside(outer)]
-        return self._of_kinds(REGRESSION.few_terms, kinds, REGRESSION.widths_of_simple_sums)
+        outer = (IDENTITY, INVERSE, ROOT, INVERSE_ROOT, EXPONENTIAL)
+        return self._of_kinds(REGRESSION.few_terms, outer, REGRESSION.widths_of_simple_sums)
 
     def ratios(self) -> Iterator[TermFit]:
         """Ratios of sums of the simplest terms; rows weigh equally, or in proportion to one of the wide inputs."""
         wide = [i for i, column in enumerate(self.columns) if _ratio_of_sizes(column) > REGRESSION.wide_ratio]
-        kinds = [
-            (outer, powers, weight)
-            for outer in (IDENTITY, *([ROOT] if self.positive else []))
-            for weight in (None, *wide)
-            for powers in self.powers_outside(outer)[: None if weight is None else 1]
-        ]
-        return self._of_kinds(REGRESSION.few_terms, kinds, REGRESSION.widths_of_ratios, ratio=True)
+        for weigh_by in (None, *wide):
+            yield from self._of_kinds(
+                REGRESSION.few_terms, (IDENTITY, ROOT), REGRESSION.widths_of_ratios, ratio=True, weigh_by=weigh_by
+            )
 
     def large_sums(self) -> Iterator[TermFit]:
         """Sums of terms of many kinds, under all outer functions."""
-        outer = [*self.usual_outer(), *([SQUARE] if self.positive else [])]
-        outer += [LOGARITHM] if LOGARITHM.invertible(self.rows.y) and not self.straight else []
-        kinds = [(one, powers) for one in outer for powers in self.powers_outside(one)]
-        return self._of_kinds(REGRESSION.many_terms, kinds, REGRESSION.widths_of_large_sums)
+        outer = (IDENTITY, INVERSE, ROOT, INVERSE_ROOT, EXPONENTIAL, SQUARE, LOGARITHM)
+        return self._of_kinds(REGRESSION.many_terms, outer, REGRESSION.widths_of_large_sums)
 
     def _of_kinds(
-        self, most: int, kinds: Sequence[tuple[Any, ...]], widths: Sequence[int], ratio: bool = False
-    ) -> Iterator[TermFit]:
-        """The best fits of every kind, until one is exact or the time is used up."""
+        self, most: int, outer: Sequence[OuterFunction], widths: Sequence[int], ratio: bool = False,
+        weigh_by: int | None = None,
+    ) -> Iterator[TermFit]:  # fmt: skip
+        """The best fits in every frame, until one is exact or the time is used up."""
         if self.table is None or self.table.most != most:
             self.table = TermTable(self.columns, self.functions, most, self.straight)
-        for kind in kinds:
-            if time.perf_counter() > self.until:
+        for frame in [frame for one in outer for frame in self.frames(one, self.table)]:
+            if time.perf_counter() > self.until or self.least_loss < REGRESSION.exact_terms**2:
                 return
-            for fit in self.of_kind(*kind, widths=widths, ratio=ratio):
-                yield fit
-                if fit.validation_error < REGRESSION.exact_terms:
-                    return
+            yield from self.in_frame(frame, widths, ratio, weigh_by)
 
-    def usual_outer(self) -> list[OuterFunction]:
-        """No outer function, and the usual ones that the targets can have."""
-        inverse = [INVERSE] if bool((self.rows.y != 0).all()) and not self.straight else []
-        return [IDENTITY, *inverse, *([ROOT, INVERSE_ROOT, EXPONENTIAL] if self.positive else [])]
+    def frames(self, outer: OuterFunction, table: TermTable) -> list[Frame]:
+        """Frames with an outer function that the targets can have, divided by the factors that they may have."""
+        if self.straight and outer is not IDENTITY:
+            return []
+        found: list[Frame] = []
+        none: Powers = (0.0,) * len(self.columns)
+        for factor in self.factors(table) if outer is not IDENTITY else [Term(none)]:
+            y = self.rows.y / table.value(factor)
+            one_sign = bool((y > 0).double().mean() > REGRESSION.positive_share)
+            good = outer.invertible(y) if outer is LOGARITHM else bool((y != 0).all()) if outer is INVERSE else one_sign
+            if outer is IDENTITY or good:
+                power = POWER_UNDONE.get(outer, 0.0)
+                slopes = [
+                    tuple(power * (p - q) for p, q in zip(one, factor.powers, strict=True)) for one in self.slopes
+                ]
+                found += [Frame(outer, powers, factor) for powers in dict.fromkeys([none, *(slopes if power else [])])]
+        return list(dict.fromkeys(found))
 
-    def powers_outside(self, outer: OuterFunction) -> list[Powers]:
-        """Products of powers that may stand before the sum: none, and those nearest to the slopes of logarithms."""
-        none = (0.0,) * len(self.columns)
-        if outer not in POWER_UNDONE:
-            return [none]
-        return list(dict.fromkeys([none, *(tuple(POWER_UNDONE[outer] * p for p in q) for q in self.slopes)]))
+    def factors(self, table: TermTable) -> list[Term]:
+        """What targets may be divided by before an outer function is undone: 1, or inputs that make them positive."""
+        none = [0.0] * len(self.columns)
+        signs = self.rows.y.sign()
+        either = [i for i, c in enumerate(self.columns) if i not in self.straight and bool(c.min() < 0 < c.max())]
+        for count in range(1, min(len(either), REGRESSION.most_signs) + 1):
+            for chosen in itertools.combinations(either, count):
+                product = torch.stack([self.columns[i].sign() for i in chosen]).prod(0)
+                if abs(float((product * signs).mean())) > 2 * REGRESSION.positive_share - 1:
+                    return [Term(tuple(none)), Term(tuple(1.0 if i in chosen else 0.0 for i in range(len(none))))]
+        return [Term(tuple(none))]
 
     @functools.cached_property
     def slopes(self) -> list[Powers]:
@@ -154,12 +171,10 @@ class TermSearch:
             found += [tuple(floored), tuple(firm if not found else rounded)]
         return found
 
-    def of_kind(
-        self, outer: OuterFunction, powers: Powers, weigh_by: int | None = None, *, widths: Sequence[int], ratio: bool
-    ) -> list[TermFit]:
-        """The best fits with an outer function and a product of powers, of each number of terms."""
+    def in_frame(self, frame: Frame, widths: Sequence[int], ratio: bool, weigh_by: int | None) -> list[TermFit]:
+        """The best fits in a frame, of each number of terms."""
         assert self.table is not None
-        target, weight = self._undone(outer, powers)
+        target, weight = self._undone(frame)
         if weigh_by is not None:
             weight = weight * self.table.columns[weigh_by].abs()
         x, t, w = self.table.values[self.some], target[self.some], weight[self.some]
@@ -175,47 +190,45 @@ class TermSearch:
         for supports in sparse_fits(design, t * w, costs, widths, x.shape[1]):
             for support in supports[: REGRESSION.fits_of_each_size]:
                 under = torch.tensor(support) >= x.shape[1]
-                fit = self._fit(outer, powers, target, weight, place[list(support)], under)
+                fit = self._fit(frame, target, weight, place[list(support)], under)
                 found += [fit] if math.isfinite(fit.error) else []
             if any(fit.validation_error < REGRESSION.exact_terms for fit in found):
                 break
         return sorted(found, key=lambda fit: fit.bits)[: REGRESSION.fits_of_a_kind]
 
-    def _undone(self, outer: OuterFunction, powers: Powers) -> tuple[Tensor, Tensor]:
-        """The targets without the outer function and powers, and the weights of their residuals, (n,) each."""
+    def _undone(self, frame: Frame) -> tuple[Tensor, Tensor]:
+        """The sums that the targets ask for, and the weights of their residuals, (n,) each."""
         assert self.table is not None
-        y, rows = self.rows.y, self.rows
+        rows, outer = self.rows, frame.outer
+        factor, before = self.table.value(frame.factor), self.table.product(frame.powers)
+        y = rows.y / factor
         least = 0.0 if rows.relative else REGRESSION.least_target * float(y.square().mean().sqrt())
         safe = y.clamp_min(least) if outer in (ROOT, INVERSE_ROOT, SQUARE, EXPONENTIAL) else y
-        before = self.table.product(powers)
         target = outer.undo(safe) / before
-        weight = torch.where(safe == y, outer.slope(safe).abs(), 0.0) * before.abs()
+        weight = torch.where(safe == y, outer.slope(safe).abs(), 0.0) * before.abs() * factor.abs()
         if rows.relative:
-            weight = weight / y.abs()
+            weight = weight / rows.y.abs()
         elif outer is not IDENTITY:
             weight = weight.clamp_max(REGRESSION.largest_weight * float(weight.median()))
         weight = rows.weighed(weight)
         good = target.isfinite() & weight.isfinite()
         return torch.where(good, target, 0.0), torch.where(good, weight, 0.0)
 
-    def _fit(
-        self, outer: OuterFunction, powers: Powers, target: Tensor, weight: Tensor, places: Tensor, below: Tensor
-    ) -> TermFit:
+    def _fit(self, frame: Frame, target: Tensor, weight: Tensor, places: Tensor, below: Tensor) -> TermFit:
         """The fit of a combination to all training rows: linear first, then to the targets themselves."""
         assert self.table is not None
         train, x = slice(self.rows.train), self.table.values[:, places]
-        before = self.table.product(powers)
         design = torch.where(below, -x * target[:, None], x) * weight[:, None]
         size = design[train].norm(dim=0).clamp_min(1e-300)
         best = least_squares(design[train] / size, (target * weight)[train]) / size
-        loss, residuals, jacobian = self._at(outer, before, x, below, best)
-        linear = outer is IDENTITY and not bool(below.any())
+        loss, residuals, jacobian = self._at(frame, x, below, best)
+        linear = frame.outer is IDENTITY and not bool(below.any())
         hopeless = loss > REGRESSION.hopeless_terms * self.least_loss
         for _ in range(0 if linear or hopeless else REGRESSION.steps_of_terms):
             size = jacobian.norm(dim=0).clamp_min(1e-300)
             matrix = (jacobian.T @ jacobian) / (size * size[:, None]) + 1e-13 * torch.eye(len(size), dtype=size.dtype)
             solution = best - torch.linalg.solve(matrix, (jacobian.T @ residuals[train]) / size) / size
-            new = self._at(outer, before, x, below, solution)
+            new = self._at(frame, x, below, solution)
             if not new[0] < loss:
                 break
             small = new[0] > REGRESSION.least_gain_of_terms * loss
@@ -225,11 +238,10 @@ class TermSearch:
         self.least_loss = min(self.least_loss, loss)
         error, rest = (float(part.square().mean().sqrt()) for part in (residuals[train], residuals[self.rows.train :]))
         terms = [(float(c), self.table.terms[n]) for c, n in zip(best, places.tolist(), strict=True)]
-        cost = float((self.table.costs[places] + 2).sum()) + 2 * (outer is not IDENTITY)
+        cost = float((self.table.costs[places] + 2).sum()) + 2 * (frame.outer is not IDENTITY)
         bits = len(residuals) * math.log2(float(residuals.square().mean().sqrt()) + REGRESSION.exact_terms)
         return TermFit(
-            outer,
-            powers,
+            frame,
             [one for one, under in zip(terms, below.tolist(), strict=True) if not under],
             [one for one, under in zip(terms, below.tolist(), strict=True) if under],
             error,
@@ -239,14 +251,13 @@ class TermSearch:
             residuals,
         )
 
-    def _at(
-        self, outer: OuterFunction, before: Tensor, x: Tensor, below: Tensor, coefficients: Tensor
-    ) -> tuple[float, Tensor, Tensor]:
+    def _at(self, frame: Frame, x: Tensor, below: Tensor, coefficients: Tensor) -> tuple[float, Tensor, Tensor]:
         """The mean square of the training rows' residuals, the residuals (n,), and derivatives (train, terms)."""
-        train = slice(self.rows.train)
+        assert self.table is not None
+        train, factor, before = slice(self.rows.train), self.table.value(frame.factor), self.table.product(frame.powers)
         above, under = x[:, ~below] @ coefficients[~below], 1 + x[:, below] @ coefficients[below]
-        values = outer.apply(before * above / under)
-        residuals = torch.nan_to_num(self.rows.residuals(values), nan=1e150, posinf=1e150, neginf=-1e150)
-        slope = (before / under / outer.slope(values) * self.rows.weight_of_residuals)[train]
+        inner = frame.outer.apply(before * above / under)
+        residuals = torch.nan_to_num(self.rows.residuals(factor * inner), nan=1e150, posinf=1e150, neginf=-1e150)
+        slope = (factor * before / under / frame.outer.slope(inner) * self.rows.weight_of_residuals)[train]
         jacobian = torch.where(below, -x * (above / under)[:, None], x)[train] * slope[:, None]
         return float(residuals[train].square().mean()), residuals, torch.nan_to_num(jacobian, 0.0, 0.0, 0.0)

@@ -79,6 +79,11 @@ class TermTable:
                 found = found * column**p
         return found
 
+    def value(self, term: Term) -> Tensor:
+        """The values (n,) of a term of the scaled inputs."""
+        found = self.product(term.powers)
+        return found if term.part is None else found * self.parts[term.part].values
+
     def logarithm_of_scale(self, powers: Powers) -> float:
         """Logarithm of the factor by which a product of powers of the inputs exceeds that of the scaled ones."""
         return sum(p * math.log(scale) for p, scale in zip(powers, self.scales, strict=True) if p)
