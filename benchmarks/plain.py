@@ -97,10 +97,9 @@ def main() -> None:
     for draw in range(options.draws):
         rows = [row for key in wanted if key["draw"] == draw for row in done if key.items() <= row.items()]
         right, short = sum(row["right"] for row in rows), sum(row["right"] and row["short"] for row in rows)
+        found = f"right {right}, of these short {short}, of {len(rows)}"
         seconds = statistics.median(row["seconds"] for row in rows)
-        print(
-            f"draw {draw}, noise {options.noise:g}: right {right}, of these short {short}, of {len(rows)}; median {seconds:.1f} s"
-        )
+        print(f"draw {draw}, noise {options.noise:g}: {found}; median {seconds:.1f} s")
 
 
 if __name__ == "__main__":

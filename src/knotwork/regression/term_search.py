@@ -129,11 +129,11 @@ class TermSearch:
             good = outer.invertible(y) if outer is LOGARITHM else bool((y != 0).all()) if outer is INVERSE else one_sign
             if outer is IDENTITY or good:
                 power = POWER_UNDONE.get(outer, 0.0)
-                slopes = [
-                    tuple(power * (p - q) for p, q in zip(one, factor.powers, strict=True)) for one in self.slopes
-                ]
-                found += [Frame(outer, powers, factor) for powers in dict.fromkeys([none, *(slopes if power else [])])]
-        return list(dict.fromkeys(found))
+                outside = [none]
+                for slopes in self.slopes if power else []:
+                    outside.append(tuple(power * (p - q) for p, q in zip(slopes, factor.powers, strict=True)))
+                found += [Frame(outer, powers, factor) for powers in outside]
+        return [frame for n, frame in enumerate(found) if frame not in found[:n]]
 
     def factors(self, table: TermTable) -> list[Term]:
         """What targets may be divided by before an outer function is undone: 1, or inputs that make them positive."""
