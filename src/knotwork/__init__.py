@@ -2,26 +2,29 @@
 
 from typing import TYPE_CHECKING, Any
 
-from knotwork import kernels
-from knotwork.data import Dataset, Stream, as_dataset, load_dataset, sample, stream_batches, stream_parquet
-from knotwork.discovery import Discovery, discover
-from knotwork.errors import KnotworkError, KnotworkWarning
-from knotwork.formulas import Candidates, Formula, register_function
-from knotwork.kan import KAN, load, save
-from knotwork.model import MLP, KANLayer, Spec, Trace
-from knotwork.simplify import Scores, attribute, fit_sparse
-from knotwork.symbolic import Relations
-from knotwork.training import (
-    LBFGS,
-    Adam,
-    Event,
-    FitResult,
-    LevenbergMarquardt,
-    TorchOptimizer,
-    fit,
-    fit_multilevel,
-    fit_shapes,
-)
+from knotwork.undisturbed import loading
+
+with loading():  # torch, and the rooms
+    from knotwork import kernels
+    from knotwork.data import Dataset, Stream, as_dataset, load_dataset, sample, stream_batches, stream_parquet
+    from knotwork.discovery import Discovery, discover
+    from knotwork.errors import KnotworkError, KnotworkWarning
+    from knotwork.formulas import Candidates, Formula, register_function
+    from knotwork.kan import KAN, load, save
+    from knotwork.model import MLP, KANLayer, Spec, Trace
+    from knotwork.simplify import Scores, attribute, fit_sparse
+    from knotwork.symbolic import Relations
+    from knotwork.training import (
+        LBFGS,
+        Adam,
+        Event,
+        FitResult,
+        LevenbergMarquardt,
+        TorchOptimizer,
+        fit,
+        fit_multilevel,
+        fit_shapes,
+    )
 
 if TYPE_CHECKING:
     from knotwork import pde

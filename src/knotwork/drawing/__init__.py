@@ -4,6 +4,11 @@
 pyplot, and is imported when something is drawn.
 """
 
+from knotwork.undisturbed import loading
+
+with loading():
+    import matplotlib.figure  # noqa: F401
+
 from knotwork.drawing.curves import candidates_curve, training_curves
 from knotwork.drawing.maps import field_maps
 from knotwork.drawing.predicted import predicted_vs_true

@@ -1,8 +1,8 @@
 """scikit-learn estimators: KANs that choose their smoothness themselves, for tables with noise."""
 
-from knotwork.undisturbed import undisturbed
+from knotwork.undisturbed import loading, undisturbed
 
-with undisturbed():
+with loading(), undisturbed():
     import sklearn.model_selection  # noqa: F401
 
 from knotwork.estimators.classifier import KANClassifier

@@ -3,9 +3,9 @@
 Everything here is real-valued: outside the domain of a function the value is NaN, never complex.
 """
 
-from knotwork.undisturbed import undisturbed
+from knotwork.undisturbed import loading, undisturbed
 
-with undisturbed():
+with loading(), undisturbed():
     import sympy  # noqa: F401
 
 from knotwork.expressions.domain import conditions

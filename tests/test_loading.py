@@ -1,0 +1,95 @@
+"""Loading the library takes no needless time, and the collector of garbage works afterwards as it did before."""
+
+import gc
+import subprocess
+import sys
+
+import pytest
+
+from knotwork.undisturbed import OBJECTS_AT_FIRST, loading
+
+
+def output_of(code, *given):
+    return subprocess.run(
+        [sys.executable, "-c", code, *given], check=True, capture_output=True, text=True
+    ).stdout.split()
+
+
+COLLECTED = """
+class Cycle:
+    def __init__(self):
+        self.own = self
+
+cycle = Cycle()
+alive = weakref.ref(cycle)
+del cycle
+gc.collect()
+print(alive() is None, gc.isenabled(), gc.get_threshold() == thresholds, gc.get_freeze_count() > 0)
+"""
+
+
+@pytest.mark.parametrize("before", ["", "gc.disable()"])
+@pytest.mark.parametrize("afterwards", ["", "kw.sample('x', x=(0, 1), size=9)", "import knotwork.drawing"])
+def test_cycles_made_after_the_import_are_collected(before, afterwards):
+    code = f"import gc, weakref\nthresholds = gc.get_threshold()\n{before}\nimport knotwork as kw\n{afterwards}\n"
+    assert output_of(code + COLLECTED) == ["True", str(not before), "True", "True"]
+
+
+def test_objects_of_a_process_that_has_begun_long_ago_are_still_collected():
+    begun = f"held = [[] for _ in range({OBJECTS_AT_FIRST})]"
+    code = (
+        f"import gc, weakref\nthresholds = gc.get_threshold()\n{begun}\nimport knotwork as kw\nkw.sample('x', x=(0, 1))"
+    )
+    assert output_of(code + COLLECTED) == ["True", "True", "True", "False"]
+
+
+LEFT_OUT = """
+import gc
+gc.freeze()
+before = gc.get_freeze_count()
+import knotwork
+print(gc.get_freeze_count() <= before)
+"""
+
+
+def test_what_the_caller_left_out_stays_as_it_is():
+    assert output_of(LEFT_OUT) == ["True"]
+
+
+UNFINISHED = """
+import sys, knotwork
+
+class A:
+    pass
+
+a = A()
+a.itself, a.file = a, open(sys.argv[1], "w")
+a.file.write("x")
+"""
+
+
+def test_a_file_within_a_cycle_is_written_when_the_process_ends(tmp_path):
+    output_of(UNFINISHED, tmp_path / "text")
+    assert (tmp_path / "text").read_text() == "x"
+
+
+def _load_nothing():
+    with loading():
+        assert not gc.isenabled()
+        raise ImportError
+
+
+def test_the_collector_pauses_while_a_library_is_loaded_and_goes_on_after_an_error():
+    assert gc.isenabled()
+    with pytest.raises(ImportError):
+        _load_nothing()
+    assert gc.isenabled()
+
+
+def test_two_at_the_same_time_leave_the_collector_on():
+    first, second = loading(), loading()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    second.__exit__(None, None, None)
+    assert gc.isenabled()
