@@ -57,6 +57,16 @@ class NamedFunction:
                 found = torch.autograd.grad(found.sum(), at, create_graph=True)[0] if known else torch.zeros_like(u)
         return found if u.requires_grad and torch.is_grad_enabled() else found.detach()
 
+    @property
+    def everywhere(self) -> bool:
+        """Whether the domain is the whole line."""
+        return self.low == -math.inf and self.high == math.inf and not self.gap
+
+    @property
+    def straight(self) -> bool:
+        """Whether both inner constants are redundant."""
+        return self.power is not None and self.shift_free
+
     def in_domain(self, u: Tensor) -> Tensor:
         """True where f is real, finite and smooth, elementwise."""
         inside = (u > self.low) & (u < self.high) if self.low > -math.inf or self.high < math.inf else u == u

@@ -185,31 +185,36 @@ def candidates_of_many(
     some, few, grid = (
         _Rows.of(z, y, w, most) for most in (FORMULAS.polish_rows, FORMULAS.short_polish_rows, FORMULAS.grid_rows)
     )
-    fits: list[list[tuple[float, int, NamedFunction, Tensor, Tensor]]] = [[] for _ in targets]
+    fits: list[list[tuple[float, int, float, float]]] = [[] for _ in targets]  # errors, functions, a and b
     functions = list(dict.fromkeys(f for target in targets for f in target.functions))
-    for order, function in enumerate(functions):
-        among = [k for k, target in enumerate(targets) if function in target.functions]
-        a, b = _grid_search(grid.only(among), function)
-        a, b, error = _polish(few.only(among), function, a, b, steps=FORMULAS.short_polish_steps)
-        for n, k in enumerate(among):
-            fits[k].append((float(error[n]), order, function, a[n], b[n]))
-    found: list[list[Candidate]] = [[] for _ in targets]
-    best = [sorted(row, key=lambda fit: fit[:2]) for row in fits]
+    starts = []
     for function in functions:
-        chosen = [(k, n, fit) for k, row in enumerate(best) for n, fit in enumerate(row) if fit[2] is function]
-        a, b = torch.stack([fit[3] for *_, fit in chosen]), torch.stack([fit[4] for *_, fit in chosen])
-        to_end = [place for place, (_, n, _) in enumerate(chosen) if n < finished]
-        if to_end:
-            ends = some.only([chosen[place][0] for place in to_end])
-            a[to_end], b[to_end], _ = _polish(ends, function, a[to_end, None], b[to_end, None])
-        whole = _Rows(z, y, w).only([k for k, *_ in chosen])
+        curves = [k for k, target in enumerate(targets) if function in target.functions]
+        starts.append(_Starts(function, curves, *_grid_search(grid.only(curves), function)))
+    for order, (start, polished) in enumerate(
+        zip(starts, _polish(few, starts, FORMULAS.short_polish_steps), strict=True)
+    ):
+        for k, a_, b_, error_ in zip(start.curves, *(part.tolist() for part in polished), strict=True):
+            fits[k].append((error_, order, a_, b_))
+    best = [sorted(row) for row in fits]
+
+    def chosen(order: int, first: bool) -> list[tuple[int, float, float]]:
+        ranks = ((k, n, fit) for k, row in enumerate(best) for n, fit in enumerate(row) if fit[1] == order)
+        return [(k, *fit[2:]) for k, n, fit in ranks if (n < finished) == first]
+
+    ends = [_Starts.at(function, chosen(order, True)) for order, function in enumerate(functions)]
+    found: list[list[Candidate]] = [[] for _ in targets]
+    for order, (end, (a, b, _)) in enumerate(zip(ends, _polish(some, ends, FORMULAS.polish_steps), strict=True)):
+        function, rest = end.function, _Starts.at(end.function, chosen(order, False))
+        curves, a, b = end.curves + rest.curves, torch.cat([a, rest.a[:, 0]]), torch.cat([b, rest.b[:, 0]])
+        whole = _Rows(z, y, w).only(curves)
         values = _values(function, z, a, b)[0]
         c, d, mse = _linear(values, whole)
         sizes = (c[:, None] * function.value(a[:, None] * z + b[:, None])).abs().amax(1)
         spans = (whole.y.amax(1) - whole.y.amin(1)).clamp_min(1e-300)
         variances = (whole.w * (whole.y - (whole.w * whole.y).sum(1, keepdim=True)).square()).sum(1)
         table = torch.stack([a / half, b - a * middle / half, c, d, mse, variances, sizes / spans], 1).tolist()
-        for (k, *_), (a_, b_, c_, d_, error_, variance, cancellation) in zip(chosen, table, strict=True):
+        for k, (a_, b_, c_, d_, error_, variance, cancellation) in zip(curves, table, strict=True):
             r2 = 1 - error_ / variance if variance > 0 else float(error_ == 0)
             if error_ < float("inf"):
                 constants, rmse = (a_, b_, c_ * units[k], d_ * units[k]), error_**0.5 * units[k]
@@ -279,6 +284,8 @@ def _grid_search(rows: _Rows, function: NamedFunction) -> tuple[Tensor, Tensor]:
 def _values(function: NamedFunction, z: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """f(a·z + b) of shape (m, n), NaN in rows that leave the domain, and a·z + b itself."""
     u = a[:, None] * z + b[:, None]
+    if function.everywhere:
+        return function.value(u), u
     legal = function.in_domain(u).all(-1, keepdim=True)
     if function.gap:  # no pole may lie between samples
         legal = legal & ((u > 0).all(-1, keepdim=True) | (u < 0).all(-1, keepdim=True))
@@ -308,20 +315,44 @@ def _linear(values: Tensor, rows: _Rows) -> tuple[Tensor, Tensor, Tensor]:
 
 
 @dataclass(frozen=True)
+class _Starts:
+    """Inner constants (a, b), each (k, m), from which a function is fitted to k curves."""
+
+    function: NamedFunction
+    curves: list[int]
+    a: Tensor
+    b: Tensor
+
+    @staticmethod
+    def at(function: NamedFunction, places: Sequence[tuple[int, float, float]]) -> "_Starts":
+        """One start for each curve, from (curve, a, b)."""
+        inner = torch.tensor([place[1:] for place in places], dtype=torch.float64, device="cpu").view(-1, 2, 1)
+        return _Starts(function, [k for k, *_ in places], inner[:, 0], inner[:, 1])
+
+
+@dataclass(frozen=True)
 class _InnerConstants:
-    """The problem of (a, b) for every curve of `rows`, with c and d by regression (variable projection)."""
+    """The problem of (a, b) for every curve of `rows`, with c and d by regression (variable projection).
+
+    The first rows belong to the first of `functions`, the next ones to the second; `counts` says how many.
+    """
 
     rows: _Rows
-    function: NamedFunction
+    functions: list[NamedFunction]
+    counts: list[int]
 
     def evaluate(self, parameters: Tensor) -> tuple[Tensor, ...]:
-        values, u = _values(self.function, self.rows.z, parameters[:, 0], parameters[:, 1])
+        inner = zip(self.functions, parameters.split(self.counts), strict=True)
+        found = [_values(function, self.rows.z, *part.unbind(1)) for function, part in inner]
+        values, u = (torch.cat(parts) for parts in zip(*found, strict=True))
         c, d, error = _linear(values, self.rows)
         return error, values, u, c, d
 
     def normal_equations(self, state: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         _, values, u, c, d = state
-        slope = c[:, None] * self.function.slope(u)
+        parts = zip(self.functions, u.split(self.counts), strict=True)
+        slope = torch.cat([torch.zeros_like(part) if f.straight else f.slope(part) for f, part in parts])
+        slope = c[:, None] * slope
         columns = torch.stack([slope * self.rows.z, slope, values, torch.ones_like(u)], dim=-1)
         columns = torch.nan_to_num(columns, nan=0.0, posinf=0.0, neginf=0.0)
         residual = c[:, None] * values + d[:, None] - self.rows.y
@@ -330,17 +361,30 @@ class _InnerConstants:
         return weighted @ columns, (weighted @ residual.unsqueeze(-1)).squeeze(-1)
 
 
-def _polish(
-    rows: _Rows, function: NamedFunction, a: Tensor, b: Tensor, steps: int = FORMULAS.polish_steps
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Damped Gauss-Newton steps from all starts (a, b), each (k, m), at once.
+def _polish(rows: _Rows, tries: Sequence[_Starts], steps: int) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Damped Gauss-Newton steps from all starts of some functions at once.
 
-    Returns a, b and the mean squared error (k,) of the best start of every curve.
+    Returns for each function a, b and the mean squared error, each (k,), of the best start of every curve.
     """
-    count, starts = a.shape
-    every = rows.only([k for k in range(count) for _ in range(starts)])
-    fixed = function.power is not None and function.shift_free  # a straight line has no inner constants
-    start = torch.stack([a.flatten(), b.flatten()], dim=1)
-    found = solve_batched(_InnerConstants(every, function), start, 0 if fixed else steps)
-    best = found.losses.view(count, starts).argmin(1) + starts * torch.arange(count, device="cpu")
-    return found.parameters[best, 0], found.parameters[best, 1], found.losses[best]
+    found: list[tuple[Tensor, Tensor, Tensor]] = []
+    for together in _batches(tries):
+        counts = [len(t.a) * t.a.shape[1] for t in together]
+        every = rows.only([k for t in together for k in t.curves for _ in range(t.a.shape[1])])
+        start = torch.cat([torch.stack([t.a.flatten(), t.b.flatten()], 1) for t in together])
+        end = solve_batched(_InnerConstants(every, [t.function for t in together], counts), start, steps)
+        for t, losses, inner in zip(together, end.losses.split(counts), end.parameters.split(counts), strict=True):
+            (count, starts), (a, b) = t.a.shape, inner.unbind(1)
+            best = losses.view(count, starts).argmin(1) + starts * torch.arange(count, device="cpu")
+            found.append((a[best], b[best], losses[best]))
+    return found
+
+
+def _batches(tries: Sequence[_Starts]) -> Iterator[list[_Starts]]:
+    """Neighbours that have few enough starts together."""
+    together: list[_Starts] = []
+    for one in tries:
+        if together and sum(t.a.numel() for t in [*together, one]) > FORMULAS.polished_together:
+            yield together
+            together = []
+        together.append(one)
+    yield together

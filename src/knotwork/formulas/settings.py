@@ -19,6 +19,8 @@ class FormulaSettings:
     """Samples of the last polish. Errors of constants fall with the root of their number; chosen, not measured."""
     polished_starts: int = 2
     """Grid points of each function that Gauss-Newton steps improve: the best may lie beside a local minimum."""
+    polished_together: int = 64
+    """Starts of several functions that are polished in one batch at most. Larger tensors leave the cache."""
     finished_functions: int = 8
     """Functions that are polished to the end, the best after the short polish. Chosen, not measured."""
     short_polish_steps: int = 6

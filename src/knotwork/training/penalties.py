@@ -32,6 +32,16 @@ def entropy(norms: Tensor) -> Tensor:
     return -(share * share.log()).sum()
 
 
+def entropy_slopes(norms: Tensor) -> Tensor:
+    """The derivatives of S(Φ) by the norms: -(log p + S)/Σ for the share p of the sum Σ; (1 - S)/Σ where p is 0."""
+    total = norms.sum()
+    if not bool(total > 0):
+        return torch.zeros_like(norms)
+    share = norms / total
+    information = torch.where(norms > 0, -share.log(), 1.0)
+    return (information + torch.xlogy(share, share).sum()) / total
+
+
 @dataclass(frozen=True)
 class Penalty:
     """λ (μ1 Σ_l |Φ_l|₁ + μ2 Σ_l S(Φ_l)) (eq. 2.20); `lamb` is λ, `l1` is μ1 and `entropy` is μ2.
@@ -93,9 +103,7 @@ class Penalty:
 
     def _by_norms(self, norms: list[Tensor]) -> tuple[Tensor, ...]:
         """The derivatives of the penalty by the norms of the edges, one tensor for each layer."""
-        with torch.enable_grad():
-            norms = [norm.requires_grad_() for norm in norms]
-            return torch.autograd.grad(self.of_norms(norms), norms)
+        return tuple(self.lamb * (self.l1 + self.entropy * entropy_slopes(norm)) for norm in norms)
 
 
 def edges_in(network: KANNetwork, seen: Sweep) -> list[Tensor]:
