@@ -132,7 +132,7 @@ def drawn_from_the_prior(hidden, weight):
     generator = torch.Generator().manual_seed(0)
     draws = torch.randn(*places.shape, 1, generator=generator, dtype=torch.float64)
     at[places] = (roots @ draws).squeeze(2)
-    return roughness, at, torch.zeros(len(at), len(at), dtype=torch.float64)
+    return roughness, at, torch.zeros_like(roughness.weights)
 
 
 def test_smoothness_weights_that_change_together_converge_to_those_of_the_prior():

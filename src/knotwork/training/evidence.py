@@ -1,8 +1,8 @@
 """The evidence framework: the smoothness weights and the noise variance for which the data are most probable.
 
 MacKay (1992) chooses the precisions of prior and noise by maximising the evidence, the probability of the data
-integrated over the coefficients. Foresee and Hagan (1997) do so between Gauss-Newton steps. All functions take the
-covariance of the coefficients given the data, which is the inverse of the matrix of such a step.
+integrated over the coefficients. Foresee and Hagan (1997) do so between Gauss-Newton steps. The degrees of
+freedom that the data leave to each edge, (edges, 2), are those of `RegularisedSystem.freedom`.
 """
 
 from torch import Tensor
@@ -11,12 +11,12 @@ from knotwork.training.roughness import Roughness
 from knotwork.training.settings import EVIDENCE
 
 
-def determined(roughness: Roughness, covariance: Tensor) -> float:
-    """The number of coefficients that the data determine, from their covariance (P, P) given the data."""
-    return len(covariance) - float((roughness.weights * roughness.posterior_freedom(covariance)).sum())
+def determined(roughness: Roughness, size: int, left: Tensor) -> float:
+    """The number of `size` coefficients that the data determine, from the degrees of freedom that they leave."""
+    return size - float((roughness.weights * left).sum())
 
 
-def update_weights(roughness: Roughness, coefficients: Tensor, covariance: Tensor, together: bool = False) -> None:
+def update_weights(roughness: Roughness, coefficients: Tensor, left: Tensor, together: bool = False) -> None:
     """Change the weights of a roughness, in place, towards those that maximise the evidence.
 
     A weight becomes (degrees of freedom of the prior - those left given the data) / squares. This is the fixed point of
@@ -24,7 +24,7 @@ def update_weights(roughness: Roughness, coefficients: Tensor, covariance: Tenso
     `together` the weights of all edges that begin at one node change by the same factor, for which both are summed.
     """
     weights = roughness.weights
-    taken = weights * (roughness.prior_freedom() - roughness.posterior_freedom(covariance)).clamp_min(1e-10)
+    taken = weights * (roughness.prior_freedom() - left).clamp_min(1e-10)
     rough = weights * roughness.squares(coefficients)
     if together:
         taken, rough = roughness.of_node(taken), roughness.of_node(rough)

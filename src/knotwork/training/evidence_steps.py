@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-from knotwork.model import FreeParameters, KANNetwork, Residuals, gradient, normal_equations
-from knotwork.solvers import EachStep, Ended, Keeper, Options, Problem, Step
+from knotwork.model import FreeParameters, KANNetwork, Residuals, gradient, jacobian, normal_equations
+from knotwork.solvers import EachStep, Ended, Keeper, Options, Problem
 from knotwork.solvers import gauss_newton as minimise
 from knotwork.training.evidence import determined, noise_precision, update_weights, updated_precision
 from knotwork.training.likelihood import Normal, weigh
 from knotwork.training.penalties import Penalty
+from knotwork.training.regularised_systems import ByParameters, ByRows, RegularisedSystem, rows_suffice
 from knotwork.training.roughness import Roughness
 from knotwork.training.row_samples import on_growing_samples
 from knotwork.training.rows import Rows
@@ -141,6 +140,21 @@ class RegularisedLikelihood(Problem):
         self.precision, self.known = kept
 
     def linearise(self) -> RegularisedSystem:
+        self.before = self._objective(self.at, self.loss)
+        self.system = self._by_rows() or self._by_parameters()
+        return self.system
+
+    def _by_rows(self) -> ByRows | None:
+        """The system of a Jacobian, where that takes less time."""
+        if self.penalty or self.sample is not None or not rows_suffice(self.outputs.numel(), self.size, self.roughness):
+            return None
+        outputs, columns = jacobian(self.network, self.rows.x, self.free)
+        r, directions = _residuals(self.rows)(outputs, slice(None))
+        columns = (columns if directions is None else directions @ columns).flatten(0, 1)
+        slope = self.precision * (columns.T @ r.flatten()) + self.roughness.slope(self.at)
+        return ByRows(self.precision**0.5 * columns, slope, self.roughness)
+
+    def _by_parameters(self) -> ByParameters:
         if self.sample is None:
             curvature, slope = derivatives(self.network, self.rows, self.free)
         else:
@@ -152,9 +166,7 @@ class RegularisedLikelihood(Problem):
         curvature = self.precision * curvature
         slope = self.precision * slope + self.roughness.slope(self.at)
         self.roughness.add_to(curvature)
-        self.before = self._objective(self.at, self.loss)
-        self.curvature = curvature
-        return RegularisedSystem(curvature, slope)
+        return ByParameters(curvature, slope, self.roughness)
 
     def attempt(self, vector: Tensor) -> float:
         self.new = self.at + vector
@@ -182,10 +194,10 @@ class RegularisedLikelihood(Problem):
         """Update the weights of the roughness and the precision."""
         if not (self.learn or self.normal):
             return
-        covariance = torch.cholesky_inverse(_factor(self.curvature))
-        self.known = known = determined(self.roughness, covariance)
+        left = self.system.freedom()
+        self.known = known = determined(self.roughness, self.size, left)
         if self.learn:
-            update_weights(self.roughness, self.at, covariance, together=self.moved > EVIDENCE.moving)
+            update_weights(self.roughness, self.at, left, together=self.moved > EVIDENCE.moving)
         if self.normal:
             self.precision = updated_precision(self.precision, self.loss, known, self.count)
 
@@ -198,26 +210,6 @@ class RegularisedLikelihood(Problem):
     def _rows(self) -> float:
         """The ratio of the loss to the mean loss of `fit`, which is that of squares for normal targets."""
         return self.count / 2 if self.normal else self.rows.total
-
-
-@dataclass(frozen=True)
-class RegularisedSystem:
-    """Curvature (P, P) and slope (P,) of an objective that roughness makes positive definite but for rounding."""
-
-    curvature: Tensor
-    slope: Tensor
-
-    def step(self, damping: float) -> Step:
-        """The step of Marquardt's damping."""
-        curvature = self.curvature
-        factor = _factor(curvature + torch.diag(damping * curvature.diagonal()))
-
-        def solve(vector: Tensor) -> Tensor:
-            return torch.cholesky_solve(vector[:, None], factor)[:, 0]
-
-        move = -solve(self.slope)
-        predicted = -float(self.slope @ move + 0.5 * move @ (curvature @ move))
-        return Step(move, predicted, solve)
 
 
 def derivatives(network: KANNetwork, rows: Rows, free: FreeParameters) -> tuple[Tensor, Tensor]:
@@ -234,13 +226,3 @@ def _residuals(rows: Rows) -> Residuals:
         return (r, directions) if even else weigh(r, directions, rows.weights[places])
 
     return residuals
-
-
-def _factor(matrix: Tensor) -> Tensor:
-    """The Cholesky factor of a matrix that is positive definite but for rounding; of its diagonal if it is not."""
-    diagonal = matrix.diagonal().clamp_min(1e-300)
-    for ridge in EVIDENCE.ridges:
-        factor, failed = torch.linalg.cholesky_ex(matrix + torch.diag(ridge * diagonal))
-        if not int(failed):
-            return factor
-    return torch.diag(diagonal.sqrt())

@@ -76,17 +76,13 @@ class Roughness:
 
     def prior_freedom(self) -> Tensor:
         """Degrees of freedom of the prior of each edge, divided by its weights: (edges, 2)."""
-        return self._traces([torch.linalg.inv(matrices) for matrices in self.precisions()])
+        return self.freedom([torch.linalg.inv(matrices) for matrices in self.precisions()])
 
-    def posterior_freedom(self, covariance: Tensor) -> Tensor:
-        """Degrees of freedom of each edge that are left given the data, divided by its weights: (edges, 2).
+    def freedom(self, blocks: list[Tensor]) -> Tensor:
+        """Degrees of freedom of each edge, divided by its weights, of parameters with some covariance: (edges, 2).
 
-        `covariance` (P, P) is that of the parameters given the data.
+        `blocks` are the covariances of the parameters of each edge, layer by layer: (edges, parameters, parameters).
         """
-        return self._traces([covariance[places[:, :, None], places[:, None, :]] for places in self.places])
-
-    def _traces(self, blocks: list[Tensor]) -> Tensor:
-        """Traces of the measures times a matrix for each edge, layer by layer: (edges, 2)."""
         both = zip(self.measures, blocks, strict=True)
         return torch.cat([torch.einsum("wij,eij->ew", measures, block) for measures, block in both])
 
