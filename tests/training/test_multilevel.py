@@ -201,3 +201,17 @@ def test_impossible_grids_are_refused(grids, message):
     with pytest.raises(TrainingError) as caught:
         fit_multilevel(KAN([1, 1]), wave(), grids)
     assert str(caught.value) == message
+
+
+def test_levels_after_the_first_end_sooner_than_fits_of_their_own_and_are_as_accurate():
+    data = sample("exp(sin(pi*x) + y**2)", x=(-1, 1), y=(-1, 1), size=500, seed=1)
+    begun = KAN([2, 1, 1], grid=5, seed=1)
+    begun.fit(data)
+    found = fit_multilevel(begun, data, [5, 10, 20])
+    level, steps = begun.copy(), 0
+    for grid in (5, 10, 20):
+        level = level.refine(grid)
+        alone = fit(level, data, smoothness=None)
+        steps += alone.steps
+    assert found.model.spec.grid == 20 and found.steps < steps
+    assert found.test_rmse < 1.1 * alone.test_rmse

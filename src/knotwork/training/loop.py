@@ -245,7 +245,9 @@ def prepared(task: Task, options: FitOptions, name: str, as_it_was: dict[str, Te
         place_grids(model, as_dataset(task.data), task.x, options.grid_eps)
         if random:
             task.watch.begin()
-    return replace(task, first=first, title=f"{title}, G={model.spec.grid}", smoothness=options.smoothness)
+    return replace(
+        task, first=first, title=f"{title}, G={model.spec.grid}", smoothness=options.smoothness, near=options.near
+    )
 
 
 @torch.no_grad()

@@ -115,7 +115,7 @@ def fit_levels(
     try:
         for grid in steps:
             level = level if grid == level.spec.grid else level.refine(grid)
-            result = fit_with(level, data, options, reporter, journal.part())
+            result = fit_with(level, data, replace(options, near=best is not None), reporter, journal.part())
             history += [replace(r, step=r.step + taken, seconds=r.seconds + spent) for r in result.history]
             taken, spent = taken + result.steps, spent + result.seconds
             if best is None or held_out(result) < TRAINING.level_gain * held_out(best):

@@ -29,7 +29,8 @@ ON_OPTIMIZERS = {
 class FitOptions:
     """The arguments of `fit` except for the model, the data and what reports: see there.
 
-    With `restart` a network that was fitted before gets new grids, and its values race against new starts.
+    With `restart` a network that was fitted before gets new grids, and its values race against new starts. `near` says
+    that the network is near its minimum: a coarser one was fitted to the same rows.
     """
 
     optimizer: OptimizerLike | Auto = "auto"
@@ -44,6 +45,7 @@ class FitOptions:
     sample_weight: object = None
     seed: int = 0
     restart: bool = False
+    near: bool = False
     smoothness: float | str | None = None
 
 

@@ -148,6 +148,7 @@ class LevenbergMarquardt(Optimizer):
         more = {"steps": task.steps, "tolerance": self.tolerance, "target": target}
         if is_kan:
             samples = {"generator": task.generator, "each_sample_step": watch.on_sample}
+            more |= {"patience": TRAINING.patience_near} if task.near else {}
             return levenberg_marquardt(model, task.x, task.y, watch, keeper=task, **more, **samples, **shared)
         with evaluating(model):
             problem = ModuleProblem(model, task.x, task.y, objective.likelihood)

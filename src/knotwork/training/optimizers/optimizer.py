@@ -30,8 +30,8 @@ class Task:
     the loss where it is known; it keeps the best state and returns a `Stop` where the fit is to end. `first` is True
     for a KAN that was never fitted. `title` names the stage of the steps. A loop of steps goes on from the state that
     `resume()` returns, and passes its own state to `keep` after every step that `watch` has seen.
-    `smoothness` is that of `fit`. `beside` is what else changes from step to step: `kept()` gives it as a value, and
-    `resume(value)` puts it back.
+    `smoothness` is that of `fit`, `near` that of `FitOptions`. `beside` is what else changes from step to step:
+    `kept()` gives it as a value, and `resume(value)` puts it back.
     """
 
     model: nn.Module
@@ -49,6 +49,7 @@ class Task:
     title: str = "fit"
     journal: Journal = field(default_factory=Journal)
     smoothness: float | str | None = None
+    near: bool = False
     beside: Any = None
 
     def begin(self) -> Stop | None:
