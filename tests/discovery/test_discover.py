@@ -3,7 +3,6 @@
 import importlib
 import itertools
 import re
-import warnings
 
 import numpy as np
 import pytest
@@ -193,15 +192,11 @@ def test_a_weak_input_that_matters_is_not_excluded():
     assert found.formula.round(6).expression == parse("a + 0.005*b")
 
 
-def test_three_rows_and_absolute_values_give_a_formula():
+def test_absolute_values_give_a_formula():
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (300, 1))
     found = kw.discover(x, np.abs(x[:, 0] - 0.3), names=["x"], seed=0)
     assert found.formula.r2 > 0.999
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        few = kw.discover(x[:3], x[:3, 0], seed=0)
-    assert few.formula.r2_rows == "training"
 
 
 def test_an_interrupt_keeps_the_formulas_found(monkeypatch):
@@ -365,7 +360,7 @@ def test_no_step_follows_a_callback_that_stops_as_a_stage_begins(monkeypatch, di
 @pytest.mark.parametrize(("exponent", "title"), [(0.5, "units: all but one constant"), (1.5, "units: no product")])
 def test_no_step_follows_a_callback_that_stops_at_the_units(displayed, exponent, title):
     """T = 2π·√(L/g) is fitted in groups, T = 2π·(L/g)^1.5 in columns; neither is begun."""
-    length, g = np.random.default_rng(0).uniform(1, 2, (2, 100))
+    length, g = np.random.default_rng(0).uniform(1, 2, (2, 160))
     units = {"length": "m", "g": "m/s^2", "y": "s" if exponent == 0.5 else "kg"}
     data = kw.Dataset.from_arrays(np.c_[length, g], 2 * np.pi * (length / g) ** exponent, names=["length", "g"])
     callback = StopAt(title)
@@ -386,7 +381,7 @@ def test_no_edge_is_named_after_a_callback_that_stops_at_the_closest_shape(monke
     fitted = networks.fit_shape
     monkeypatch.setattr(networks, "fit_shape", lambda *asked: fitted(*asked)._replace(error=np.inf))
     callback = StopAt("naming the closest shape")
-    data = kw.sample(lambda x: torch.exp(x), x=(-1, 1), size=50, seed=0)
+    data = kw.sample(lambda x: torch.exp(x), x=(-1, 1), size=100, seed=0)
     found = kw.discover(data, seed=0, callback=callback)
     assert not callback.number and [event.stage for event in displayed[callback.received :]] == [STOPPED]
     assert found.stop is StopReason.CALLBACK and len(found.front) == 1
@@ -396,7 +391,7 @@ def test_a_callback_that_stops_at_the_front_of_an_exact_network_is_the_reason(mo
     formula_search = importlib.import_module("knotwork.discovery.formula_search")
     monkeypatch.setattr(Search, "formulas", lambda self: iter(()))
     monkeypatch.setattr(formula_search, "straight_line", lambda sample: [])
-    data = kw.sample(lambda x: torch.exp(x), x=(-1, 1), size=50, seed=0)
+    data = kw.sample(lambda x: torch.exp(x), x=(-1, 1), size=100, seed=0)
     settings = {"seed": 0, "lib": ["x", "exp"]}
     assert kw.discover(data, **settings).stop is StopReason.EXACT
     found = kw.discover(data, **settings, callback=lambda event: len(event.front) > 1)

@@ -20,6 +20,7 @@ from knotwork.data import Dataset, load_dataset, packaged_tables
 from knotwork.data.column_names import split_units, unknown_name
 from knotwork.data.table_files import read_file
 from knotwork.discovery import Discovery, discover
+from knotwork.discovery.settings import DISCOVERY
 from knotwork.errors import DataError
 from knotwork.files import replacing, write_text
 from knotwork.formulas import Formula
@@ -33,7 +34,7 @@ def run(
     inputs: list[str] | None,
     exclude: list[str] | None,
     out: str | None,
-    test_size: float,
+    test_size: float | None,
     as_json: bool,
     json_file: str | None,
     *,
@@ -71,10 +72,17 @@ def _table(
     inputs: list[str] | None,
     exclude: list[str] | None = None,
     *,
-    test_size: float,
+    test_size: float | None,
     seed: int,
 ) -> Dataset:
-    """The data set of a file, or of a packaged table where there is no file of that name, without excluded columns."""
+    """The data set of a file, or of a packaged table where there is no file of that name, without excluded columns.
+
+    Test rows are those asked for, or a fifth, or none where there are few.
+    """
+    if test_size is None:
+        data = _table(file, target, inputs, exclude, test_size=0.2, seed=seed)
+        few = sum(data.rows()) < DISCOVERY.few_rows_below
+        return _table(file, target, inputs, exclude, test_size=0, seed=seed) if few else data
     if not Path(file).exists():
         if file not in packaged_tables():
             names = ", ".join(packaged_tables())
@@ -306,8 +314,8 @@ def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
     console.print(table)
     line()
     line(f"{target} = {text(found.formula.round(4).expression)}")
-    where, gap = found.formula.r2_rows, found.formula.gap
-    line(f"({found.shape}; r² = {_four(found.formula.r2)} on the {where} rows; gap to its network {gap:.2g})")
+    gap = found.formula.gap
+    line(f"({found.shape}; {found.accuracy}; gap to its network {gap:.2g})")
     for words in map(str, found.formula.units):
         line(f"{words[0].upper()}{words[1:]}.")
     line()
@@ -349,7 +357,9 @@ def _width(model: Any) -> list[int]:
 
 
 def _four(r2: float) -> str:
-    """r² with four digits, not rounded up to 1."""
+    """r² with four digits, not rounded up to 1; a dash where there is none."""
+    if r2 != r2:
+        return "–"
     return "1" if r2 >= 1 - 1e-12 else f"{min(r2, 0.9999):.4f}" if r2 > 0.99995 else f"{r2:.4f}"
 
 

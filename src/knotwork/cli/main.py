@@ -61,9 +61,13 @@ def discover(
         bool, typer.Option("--keep-outliers", help="Use rows, too, that contradict the formula of all others.")
     ] = False,
     test_size: Annotated[
-        float,
-        typer.Option(parser=_size, metavar="SIZE", help="Test rows for the report: a number (500) or a share (0.2)."),
-    ] = 0.2,
+        float | None,
+        typer.Option(
+            parser=_size,
+            metavar="SIZE",
+            help="Test rows for the report: a number (500) or a share (0.2); default: a fifth, none of fewer than 100.",
+        ),
+    ] = None,
     time_budget: Annotated[float | None, typer.Option(help="Seconds after which no new step begins.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split and of the starting points.")] = 0,
     units: Annotated[bool, typer.Option(help="Whether the units in headers guide the search.")] = True,

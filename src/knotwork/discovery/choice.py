@@ -7,6 +7,7 @@ import torch
 
 from knotwork.data import Dataset
 from knotwork.discovery.discovery import Entry
+from knotwork.discovery.few_rows import ALWAYS_SHOWN, few_rows
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import rms
 from knotwork.errors import warn
@@ -40,17 +41,24 @@ def choice(constant: Entry, others: Sequence[Entry], data: Dataset, possible: bo
 
     if not possible:
         return min((entry for entry in others if entry.error < math.inf), key=bits, default=constant)
-    best = min((entry for entry in others if entry.error <= constant.error), key=bits, default=constant)  # not NaN
+    few = few_rows(data)  # their bits are those of rows left out, in which a constant is better or not
+    best = min((one for one in others if few or one.error <= constant.error), key=bits, default=constant)  # not NaN
+    if few:
+        return best if bits(best) < constant.bits - DISCOVERY.bits_of_certainty else constant
     half = best.complexity * math.log2(rows) / 2
     return best if bits(best) - half < constant.bits else constant
 
 
-def front_of(entries: Sequence[Entry], chosen: Entry) -> tuple[Entry, ...]:
-    """The chosen entry, and those of other complexities that no shorter one beats; shortest first, one of each."""
-    others = [entry for entry in entries if entry.complexity != chosen.complexity]
+def front_of(entries: Sequence[Entry], chosen: Entry, data: Dataset) -> tuple[Entry, ...]:
+    """The chosen entry, and those of other complexities that no shorter one beats; shortest first, one of each.
+
+    Of few rows, a straight line and a power law are always shown.
+    """
+    shown = [entry for entry in entries if few_rows(data) and entry.shape in ALWAYS_SHOWN and entry is not chosen]
+    others = [one for one in entries if one.complexity != chosen.complexity and one not in shown]
     kept, least = [], math.inf
-    for entry in sorted([chosen, *others], key=lambda entry: (entry.complexity, entry.error)):
-        if entry is chosen or not kept or entry.error < least:
+    for entry in sorted([chosen, *shown, *others], key=lambda entry: (entry.complexity, entry.error)):
+        if entry is chosen or entry in shown or not kept or entry.error < least:
             kept.append(entry)
             least = min(least, entry.error)
     return tuple(kept)

@@ -13,6 +13,7 @@ import torch
 from knotwork.data import Dataset, Scaling
 from knotwork.discovery.discovery import Entry
 from knotwork.discovery.entries import built
+from knotwork.discovery.few_rows import LeftOut, few_rows
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import sample_of
 from knotwork.errors import DataError
@@ -141,7 +142,10 @@ class Units:
     def _entry(self, entry: Entry, data: Dataset, relative: bool, allowed: Callable[[Any], bool]) -> Entry:
         expression = simplest(self._own(entry.expression), data, relative, allowed)
         error = self.target * entry.error
-        symbolic, spline, formula = built(expression, data)
+        symbolic, spline, formula = built(expression, data, relative)
+        if few_rows(data):
+            sample = sample_of(data, relative)
+            formula = LeftOut.of_formula(formula, sample).told_by(formula, data, sample)
         return Entry(
             formula.complexity, error, expression, entry.shape, formula, symbolic, spline, entry.bits, entry.gaps
         )

@@ -126,6 +126,20 @@ class Discovery:
         return self.stop.value
 
     @property
+    def accuracy(self) -> str:
+        """How well the formula predicts rows, and how many, as words; r² only where these are enough."""
+        if self.formula.r2 != self.formula.r2:
+            return f"too few rows for r², or all of one value; RMSE = {self.formula.rmse:.4g}"
+        return f"r² = {self.formula.r2:.5f} on the {self._count(self.formula.r2_rows)}{self.formula.r2_rows} rows"
+
+    def _count(self, rows: str) -> str:
+        """The number of rows of this kind and a space, if it is known."""
+        if self.data is None:
+            return ""
+        train, validation, test = self.data.rows()
+        return f"{ {'test': test, 'validation': validation}.get(rows, train):,} "
+
+    @property
     def remarks(self) -> dict[str, str]:
         """What a reader must know of the table and of the search, as sentences by title; mostly empty."""
         said: dict[str, str] = {}

@@ -7,6 +7,7 @@ import torch
 
 from knotwork.data import Dataset
 from knotwork.discovery.discovery import Entry
+from knotwork.discovery.few_rows import LeftOut, few_rows
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import rms, sample_of
 from knotwork.discovery.undefined import gaps_of
@@ -27,12 +28,12 @@ def constant_entry(data: Dataset, relative: bool) -> Entry:
     return entry_of(network.symbolic_formula(data), network, network, "a constant", data, relative)
 
 
-def built(expression: Any, data: Dataset) -> tuple[KAN, KAN, Formula]:
+def built(expression: Any, data: Dataset, relative: bool = False) -> tuple[KAN, KAN, Formula]:
     """A network that computes the expression, the same with splines, and the formula as measured on the data."""
     used = {str(s) for s in expression.free_symbols}
     columns = [name for name in data.input_names if name in used] or [data.input_names[0]]
     symbolic = from_expression(KAN, expression, columns, data)
-    return symbolic, splines_of(symbolic, data.X_train), measured((expression,), symbolic, data)
+    return symbolic, splines_of(symbolic, data.X_train), measured((expression,), symbolic, data, relative=relative)
 
 
 def entry_of(formula: Formula, symbolic: KAN, spline: KAN, shape: str, data: Dataset, relative: bool) -> Entry:
@@ -41,6 +42,8 @@ def entry_of(formula: Formula, symbolic: KAN, spline: KAN, shape: str, data: Dat
     Rows count as their weights say. With `relative`, the residuals of the bits are relative deviations. A formula that
     leaves its domain on some row, such as a logarithm, has an infinite error and is never chosen.
     """
+    if few_rows(data):
+        return _entry_of_few_rows(formula, symbolic, spline, shape, data, relative)
     sample, first = sample_of(data, relative), len(data.X_train) if len(data.X_val) else 0
     with torch.no_grad():
         values = torch.cat([symbolic(x) for x in (data.X_train, data.X_val) if len(x)])[:, 0]
@@ -55,6 +58,23 @@ def entry_of(formula: Formula, symbolic: KAN, spline: KAN, shape: str, data: Dat
     return Entry(formula.complexity, error, formula.expression, shape, formula, symbolic, spline, bits, gaps)
 
 
+def _entry_of_few_rows(
+    formula: Formula, symbolic: KAN, spline: KAN, shape: str, data: Dataset, relative: bool
+) -> Entry:
+    """The entry of a formula that is judged on rows left out one at a time, unless there are test rows for r²."""
+    sample = sample_of(data, relative)
+    judged = LeftOut.of_formula(formula, sample)
+    formula = judged.told_by(formula, data, sample)
+    bits = judged.bits + _disagreement(formula) * math.log2(len(sample))
+    gaps = gaps_of(formula.expression, sample)
+    return Entry(formula.complexity, judged.error, formula.expression, shape, formula, symbolic, spline, bits, gaps)
+
+
+def _disagreement(formula: Formula) -> int:
+    """Symbols by which a formula counts as longer because of its units."""
+    return sum(len(one.constants) if one.agree else DISCOVERY.disagreement_cost for one in formula.units)
+
+
 def error_of(expression: Any, data: Dataset) -> float:
     """The error of an `Entry` of this expression, without its network; NaN where it is not defined on some row."""
     from knotwork.expressions import to_torch
@@ -66,7 +86,6 @@ def error_of(expression: Any, data: Dataset) -> float:
 
 def description_length(formula: Formula, error: float, rows: int, scale: float) -> float:
     """Bits of a number of rows with this error, plus those of the formula, in which disagreeing units count."""
-    disagreement = sum(len(one.constants) if one.agree else DISCOVERY.disagreement_cost for one in formula.units)
     n = float(rows)
     bits = math.log2(error + FORMULAS.exact_error * scale + 1e-300)
-    return n * bits + (formula.complexity + disagreement) * math.log2(n)
+    return n * bits + (formula.complexity + _disagreement(formula)) * math.log2(n)

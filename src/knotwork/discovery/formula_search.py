@@ -1,7 +1,7 @@
 """The search among structures of curves, in the columns or in dimensionless groups, and its formulas as entries."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -11,6 +11,13 @@ from knotwork.discovery.choice import exact, joined
 from knotwork.discovery.dependent_columns import shortest_of
 from knotwork.discovery.discovery import Entry
 from knotwork.discovery.entries import built, entry_of, error_of
+from knotwork.discovery.few_rows import (
+    best_of_few_rows,
+    candidates_of_few_rows,
+    few_rows,
+    judged_on_left_out,
+    training_rows,
+)
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import least_importance, sample_of, separated
 from knotwork.discovery.task import Found, Task, late
@@ -51,7 +58,7 @@ def formulas_in_groups(task: Task, importance: Mapping[str, float], front: tuple
     search = DimensionlessSearch(
         found,
         replace(every, columns={name: every.columns[name] for name in names}),
-        len(task.data.X_train),
+        training_rows(task.data),
         lambda *rows, **options: _search(task, constraints, *rows, **options),
         now + DISCOVERY.groups_share * (task.formulas_until - now),
         [column for name, column in every.columns.items() if name not in names],
@@ -62,11 +69,17 @@ def formulas_in_groups(task: Task, importance: Mapping[str, float], front: tuple
 
 
 def formulas_in_columns(task: Task, importance: Mapping[str, float], front: tuple[Entry, ...]) -> Found:
-    """Formulas in the columns themselves, without negligible ones; a straight line where no structure comes close."""
+    """Formulas in the columns themselves, without negligible ones; a straight line where no structure comes close.
+
+    Where rows are few, plain laws of every column come before structures of curves.
+    """
+    if few_rows(task.data):
+        kept = {task.data.input_names[n] for n in task.inputs}
+        importance = {name: float(name in kept) for name in importance}  # no network tells it of few rows
     required = task.constraints.limits.required
     sample, negligible = separated(sample_of(task.data, task.relative), importance, required)
     search = _search(
-        task, task.constraints, sample, len(task.data.X_train), until=task.formulas_until, excluded=negligible
+        task, task.constraints, sample, training_rows(task.data), until=task.formulas_until, excluded=negligible
     )
     return _explored(task, search, sample, front, in_groups=False)
 
@@ -82,11 +95,13 @@ def _explored(
     candidates: list[CandidateFormula] = []
     all_allowed, interrupted = True, False
     try:
-        for candidate in search.formulas():
+        for candidate in _formulas(task, search, sample):
             satisfied = task.failures.attempt(partial(task.constraints.satisfied, candidate, sample))
             all_allowed = all_allowed and satisfied is candidate
             if satisfied is None:
                 continue
+            if satisfied is not candidate and few_rows(task.data):
+                satisfied = judged_on_left_out(satisfied, sample)
             candidates.append(satisfied)
             front = _shown(task, front, satisfied)
             if task.reporter.stopped:
@@ -95,7 +110,10 @@ def _explored(
         interrupted = True
     entries: list[Entry] = []
     try:
-        for candidate in best_candidates(candidates or ([] if in_groups else straight_line(sample, task.constraints))):
+        few = few_rows(task.data)
+        if not candidates and not in_groups and not few:
+            candidates = straight_line(sample, task.constraints)
+        for candidate in best_of_few_rows(candidates, sample) if few else best_candidates(candidates):
             entry = task.failures.attempt(partial(entry_from, candidate, task))
             if entry is not None:
                 entries.append(entry)
@@ -111,6 +129,28 @@ def _explored(
         ended = search.done and bool(entries) and (all_allowed or not in_groups)
         reason = StopReason.RANDOM_RESIDUAL if ended else None
     return Found(tuple(entries), front, reason)
+
+
+def _formulas(task: Task, search: Search | DimensionlessSearch, sample: Sample) -> Iterator[CandidateFormula]:
+    """What the search finds; of few rows plain laws first, and nothing else where one of them leaves noise."""
+    if not few_rows(task.data):
+        yield from search.formulas()
+        return
+    if isinstance(search, Search):
+        if task.reporter.stage("trying plain laws"):
+            return
+        plain = []
+        for candidate in task.failures.surviving(lambda: candidates_of_few_rows(sample)):
+            plain.append(candidate)
+            yield candidate
+        for best in best_of_few_rows(plain, sample)[:1]:
+            search.judge(best)
+            search.done |= search.remaining is not None
+    if not search.done and len(sample) >= DISCOVERY.rows_for_curves:
+        for candidate in search.formulas():
+            judged = task.failures.attempt(partial(judged_on_left_out, candidate, sample))
+            if judged is not None:
+                yield judged
 
 
 def _shown(task: Task, front: tuple[Entry, ...], candidate: CandidateFormula) -> tuple[Entry, ...]:
@@ -156,7 +196,7 @@ def entry_from(candidate: CandidateFormula, task: Task) -> Entry | None:
     try:
         allowed = partial(task.constraints.allows, sample=sample_of(task.data, task.relative))
         expression = shortest_of(candidate.template.filled(), task.dependent, task.data, task.relative, allowed)
-        symbolic, spline, formula = built(expression, task.data)
+        symbolic, spline, formula = built(expression, task.data, task.relative)
         return entry_of(formula, symbolic, spline, candidate.structure, task.data, task.relative)
     except (ExpressionError, SpecError):  # a constant beyond what a float holds, a function no edge can be
         return None

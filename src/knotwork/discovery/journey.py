@@ -12,6 +12,7 @@ from knotwork.discovery.column_units import Units
 from knotwork.discovery.dependent_columns import of_independent_columns
 from knotwork.discovery.discovery import Discovery, Entry, Outlier
 from knotwork.discovery.entries import constant_entry
+from knotwork.discovery.few_rows import few_rows
 from knotwork.discovery.formula_search import formulas_in_columns, formulas_in_groups
 from knotwork.discovery.huber import huber_weights_at_first, huber_weights_of
 from knotwork.discovery.networks import formulas_of_networks
@@ -167,7 +168,7 @@ def _discovery(
     task, entries, baseline, importance, stop = searched
     assert baseline is not None
     own, chosen = task.own, searched.chosen
-    fronts = front_of(entries if searched.constant_possible else entries[1:] or entries, chosen)
+    fronts = front_of(entries if searched.constant_possible else entries[1:] or entries, chosen, task.data)
     explained = chosen is not entries[0]
     chosen, front = own.entries(chosen, fronts, data, task.relative, task.constraints)
     chosen, front, unmet = permitted(chosen, front, limits, sample_of(data))
@@ -208,11 +209,12 @@ def _journey(task: Task) -> tuple[list[Entry], FitResult, dict[str, float], Stop
     entries, front = [constant], (constant,)
     reason = task.stopped if baseline.stopped_by_caller else None
     try:
-        for search in (formulas_in_groups, formulas_in_columns):
+        searches = (formulas_in_groups, formulas_in_columns)
+        for search in reversed(searches) if few_rows(task.data) else searches:  # of few rows, the simple laws first
             if reason is None:
                 found, front, reason = search(task, importance, front)
                 entries.extend(found)
-        if reason is None and task.doubts(task, entries):
+        if reason is None and (few_rows(task.data) or task.doubts(task, entries)):  # networks need more than few rows
             reason = StopReason.EXHAUSTED
         if reason is None:
             reporter = task.reporter.within("fitting the baseline network")

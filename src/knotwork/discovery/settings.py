@@ -10,6 +10,36 @@ class DiscoverySettings:
     most_rows: int = 10_000
     """Training rows that are used. The curves tried have at most some hundred coefficients; chosen, not measured."""
 
+    few_rows_below: int = 100
+    """Training and validation rows below which none is kept aside: a fifth of them would judge formulas badly, and
+    would be missed by the constants. Chosen, not measured."""
+
+    fewest_rows: int = 4
+    """Rows that a formula with one constant needs at least: more than three for each constant."""
+
+    warn_below_rows: int = 10
+    """Rows below which a warning says that little can be told, and below which r² is not given."""
+
+    rows_for_curves: int = 20
+    """Rows from which curves are tried, too: splines of one input have a handful of coefficients."""
+
+    share_for_curves: float = 0.8
+    """Share of few rows that curves are fitted to. The others rank structures of curves, whose formulas are then fitted
+    to all rows."""
+
+    most_of_few_rows: int = 4
+    """Candidates of few rows that become formulas, beside a straight line and a power law. Chosen for time."""
+
+    digits_of_equal_formulas: int = 5
+    """Digits of constants up to which two formulas count as the same: fits end that near their optimum."""
+
+    bits_of_logarithm: float = 1.5
+    """Bits that a logarithm costs where rows are few: a + b·log(x) follows many curves that level off, but laws have
+    logarithms of pure numbers only. With Michaelis and Menten's law on 12 rows in view."""
+
+    bits_of_certainty: float = 3.0
+    """Bits that a formula of few rows must save against a constant."""
+
     few_rows: int = 1000
     """Training rows of the first fit where the time is limited. Importance needs no more (`benchmarks/feynman.py`)."""
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from knotwork.data.matrix import check_same_order
 from knotwork.data.row_selection import rows_taken
 from knotwork.data.splitting import equal_rows
 from knotwork.discovery.errors_of_rows import with_errors
+from knotwork.discovery.few_rows import all_in_training
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.errors import DataError, warn
 from knotwork.formulas.constants import Sample
@@ -28,19 +30,27 @@ def table(
     sigma: Any = None,
     sample_weight: Any = None,
 ) -> Dataset:
-    """The dataset of the arguments of `discover`, with at most 10,000 training rows; DataError for unusable ones."""
+    """The dataset of the arguments of `discover`, with at most 10,000 training rows; DataError for unusable ones.
+
+    Of arrays, a fifth become test rows, unless there are few; of few rows none become validation rows.
+    """
     for what, errors in (("sigma", sigma), ("sample_weight", sample_weight)):
         if y is not None and not isinstance(errors, str):
             check_same_order(X, errors, ("X", what))
     if y is None and names is not None:
         raise DataError("names= was given without y=: pass X and y, or a Dataset, which has names of its own.")
-    data = as_dataset(X) if y is None else Dataset.from_arrays(X, y, names=names, seed=seed)
+    if y is None:
+        data = as_dataset(X)
+    else:
+        few = np.shape(y)[:1] < (DISCOVERY.few_rows_below,)
+        shares: dict[str, Any] = {"test_size": 0, "validation_size": 0} if few else {}
+        data = Dataset.from_arrays(X, y, names=names, seed=seed, **shares)
     if units is not None and units is not False:
         check_units(units, (*data.input_names, *data.target_names))
         data = replace(data, units={**data.units, **units})
     if data.n_outputs != 1:
         raise DataError(f"discover() explains one target, but got {data.n_outputs}: pass one column of y at a time.")
-    return first_rows(with_errors(data, sigma, sample_weight), DISCOVERY.most_rows)
+    return first_rows(all_in_training(with_errors(data, sigma, sample_weight)), DISCOVERY.most_rows)
 
 
 def copies(data: Dataset) -> int:

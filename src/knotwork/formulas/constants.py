@@ -77,7 +77,7 @@ def relative_deviations(values: Tensor, y: Tensor) -> Tensor:
     return 2**0.5 * (ratio - 1) / torch.hypot(ratio, torch.ones_like(ratio))
 
 
-def _slopes_of_deviations(values: Tensor, y: Tensor) -> Tensor:
+def slopes_of_deviations(values: Tensor, y: Tensor) -> Tensor:
     """Derivatives of `relative_deviations` by the values."""
     ratio = values / y
     return 2**0.5 * (1 + ratio) / torch.hypot(ratio, torch.ones_like(ratio)) ** 3 / y
@@ -186,6 +186,15 @@ def fitted(
     return replace(template, values=found, mse=fit.loss, covariance=covariance)
 
 
+def linearised(template: Template, sample: Sample) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Values (n,), residuals (n,), their derivatives (n, P) by the constants, and those (n,) by the values."""
+    values, slopes = values_and_slopes(template, sample)
+    at = torch.tensor(list(template.values.values()), dtype=torch.float64)
+    fit, found = _ConstantsFit(at, sample, values, slopes), values(at)
+    jacobian = fit.linear()[1] if len(at) else found.new_zeros(len(found), 0)
+    return found, fit.residuals(found), torch.nan_to_num(jacobian, nan=0.0, posinf=0.0, neginf=0.0), fit.weights(found)
+
+
 class _ConstantsFit(VectorProblem):
     """The constants (P,) of an expression as a problem for the solver."""
 
@@ -202,7 +211,7 @@ class _ConstantsFit(VectorProblem):
     def weights(self, values: Tensor) -> Tensor:
         """Derivatives (n,) of the residuals by the values."""
         y = self.sample.y
-        return self.sample.weighed(_slopes_of_deviations(values, y) if self.sample.relative else torch.ones_like(y))
+        return self.sample.weighed(slopes_of_deviations(values, y) if self.sample.relative else torch.ones_like(y))
 
     def linear(self) -> tuple[Tensor, Tensor]:
         """Residuals (n,), and their derivatives (n, P)."""

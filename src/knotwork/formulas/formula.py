@@ -46,7 +46,8 @@ class Formula:
         r2: share of the variance explained on the rows that `r2_rows` names; for labels, of the deviance. Rows with
             known errors count by them, here and in rmse.
         rmse: root mean squared error on the same rows; for labels, that of probabilities.
-        r2_rows: "test", or "validation" or "training" where there are fewer than two test rows.
+        r2_rows: "test", or "validation" or "training" where there are fewer than two test rows; "left-out" for those of
+            `discover`, which leaves rows out one at a time where it has few. Below 10 rows `r2` is then NaN.
         constants: the decimal constants, each a `Constant` with symbol, value, standard error and unit. Numbers that
             are written as whole numbers, fractions or multiples of pi count as known and are not among them. Errors
             come from the Gauss-Newton matrix of the expression on the training rows; they are infinite where the data

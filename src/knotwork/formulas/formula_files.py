@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from knotwork.formulas.formula import Formula
 
 FORMAT = "knotwork formula 1"
-SHARES = ("test", "validation", "training")
+SHARES = ("test", "validation", "training", "left-out")
 LOSSES = ("mse", "cross_entropy")
 
 T = TypeVar("T")
@@ -133,6 +133,7 @@ def _uncertainty_to_dict(one: Uncertainty) -> dict[str, Any]:
         "scale": [_written(value) for value in one.scale.tolist()],
         "deviation": _written(one.deviation),
         "degrees": one.degrees,
+        "relative": one.relative,
     }
 
 
@@ -151,7 +152,8 @@ def _uncertainty_from_dict(content: Mapping[str, Any], variables: Sequence[str])
     if len(scale) != count:
         _refuse(f"{len(scale)} scales of {count} constants")
     factor, blind = _matrix(content["factor"], count), _matrix(content["blind"], count)
-    return Uncertainty(template, factor, blind, scale, _number(content["deviation"]), content["degrees"])
+    deviation, relative = _number(content["deviation"]), _flag(content["relative"])
+    return Uncertainty(template, factor, blind, scale, deviation, content["degrees"], relative)
 
 
 def _written(value: float) -> float | str:

@@ -19,12 +19,16 @@ from knotwork.training.levenberg_marquardt import NORMAL
 
 
 def measured(
-    expressions: Sequence[Any], model: Callable[[Tensor], Tensor], data: Dataset, loss: str = "mse"
+    expressions: Sequence[Any],
+    model: Callable[[Tensor], Tensor],
+    data: Dataset,
+    loss: str = "mse",
+    relative: bool = False,
 ) -> Formula:
     """A `Formula` of these expressions: its difference to `model`, its r² and the errors of its constants on `data`.
 
-    Rows count as the errors of `data` say. `model` maps rows (batch, in), as the data set stores them, to outputs
-    (batch, out).
+    Rows count as the errors of `data` say. With `relative`, constants were fitted to shares of the targets, and their
+    errors follow from these. `model` maps rows (batch, in), as the data set stores them, to outputs (batch, out).
     """
     goal = goal_of(loss)
     x = torch.cat([data.X_train, data.X_val, data.X_test])
@@ -54,7 +58,7 @@ def measured(
         squares = (values - target).square()
         error = squares.mean() if weights is None else (weights[:, None] * squares).mean()
         each = zip(expressions, y.unbind(-1), strict=True)
-        samples = [(e, Sample(columns, column, weights=counts, deviation=deviation)) for e, column in each]
+        samples = [(e, Sample(columns, column, relative, counts, deviation)) for e, column in each]
         uncertainty = tuple(Uncertainty.of(*one) for one in samples)
         names = data.target_names
     else:

@@ -57,6 +57,14 @@ class FormulaSettings:
     largest_multiple: int = 24
     """Largest multiple of 1, 1/2, 1/3, ..., pi that counts as a simple number. Chosen, not measured."""
 
+    sigmas_of_exponents: float = 2.0
+    """Largest distance of a simple exponent that is tried together with others, in standard errors. The description
+    length decides between it and the free one. Chosen, not measured."""
+    simple_exponents: tuple[tuple[int, int], ...] = ((1, 6), (2, 4), (3, 2), (4, 2))
+    """Denominators of simple exponents, the simplest first, each with the largest exponent that has it."""
+    most_ways_of_exponents: int = 8
+    """Choices of simple exponents that are tried. Chosen for time."""
+
     # simplification on the training rows
     judged_rows: int = 2000
     """Training rows on which shorter expressions are compared. Chosen, not measured."""
@@ -74,6 +82,9 @@ class FormulaSettings:
     """Squared share of such directions from which a constant, or a value, counts as not determined."""
     rows_at_once: int = 65_536
     """Rows whose derivatives are computed together. Limits memory; results do not depend on it."""
+
+    full_leverage: float = 1e-9
+    """Share of its residual that a row must have at least, for the others to determine its value: rounding."""
 
     # units
     largest_denominator: int = 1000

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from knotwork.errors import SpecError
 from knotwork.formulas.agreement import Agreement
-from knotwork.formulas.constants import Sample, Template, values_and_slopes
+from knotwork.formulas.constants import Sample, Template, slopes_of_deviations, values_and_slopes
 from knotwork.formulas.settings import FORMULAS
 from knotwork.sizes import root_mean_square
 from knotwork.training.likelihood import Goal
@@ -80,7 +80,8 @@ class Uncertainty:
     `template` is the expression with its constants as symbols. In the directions that the rows determine, their
     covariance is s²·factorᵀ·factor with `factor` (r, P). `blind` (m, P) are the other directions, for constants in
     units of `scale` (P,). `deviation` is s, the standard deviation of the noise, with `degrees` of freedom (Seber and
-    Wild, Nonlinear Regression, 1989, section 2.1). Where rows have weights it is that of a row of weight 1.
+    Wild, Nonlinear Regression, 1989, section 2.1). Where rows have weights it is that of a row of weight 1; with
+    `relative` it is that of shares of the values.
     """
 
     template: Template = field(repr=False)
@@ -89,6 +90,7 @@ class Uncertainty:
     scale: Tensor = field(repr=False)
     deviation: float
     degrees: int
+    relative: bool = False
 
     @classmethod
     def of(cls, expression: Any, sample: Sample) -> "Uncertainty":
@@ -99,13 +101,16 @@ class Uncertainty:
         template = _template(expression)
         found, jacobian = _slopes(template, sample)
         n, count = len(sample), jacobian.shape[1]
-        residuals, jacobian = sample.weighed(found - sample.y), sample.weighed(jacobian)
+        residuals = sample.residuals(found)
+        if sample.relative:
+            jacobian = jacobian * slopes_of_deviations(found, sample.y)[:, None]
+        jacobian = sample.weighed(jacobian)
         if sample.deviation is not None:
-            return cls(template, *_inverse_root(jacobian), sample.deviation, LARGE)
+            return cls(template, *_inverse_root(jacobian), sample.deviation, LARGE, sample.relative)
         unit = float(residuals.abs().max()) or 1.0  # squares of 1e200 overflow
         squares = float((residuals / unit).square().sum())
         deviation = unit * math.sqrt(squares / (n - count)) if n > count else math.inf
-        return cls(template, *_inverse_root(jacobian), deviation, n - count)
+        return cls(template, *_inverse_root(jacobian), deviation, n - count, sample.relative)
 
     @classmethod
     def of_logits(cls, expressions: Sequence[Any], sample: Sample, goal: Goal) -> tuple["Uncertainty", ...]:
@@ -169,19 +174,21 @@ class Uncertainty:
         Infinite where the value depends on constants that the rows of the fit did not determine.
         """
         parts = zip(*(column.split(FORMULAS.rows_at_once) for column in columns.values()), strict=True)
-        variance = torch.cat([self._variance(dict(zip(columns, part, strict=True))) for part in parts])
-        found = self.deviation * (variance + 1 if kind == "prediction" else variance).sqrt()
+        variance = torch.cat([self._variance(dict(zip(columns, part, strict=True)), kind) for part in parts])
+        found = self.deviation * variance.sqrt()
         return torch.where(variance.isinf(), torch.inf, found)  # also where the noise is zero
 
-    def _variance(self, columns: Mapping[str, Tensor]) -> Tensor:
-        """Variances (n,) of the value, in units of the variance of the noise."""
+    def _variance(self, columns: Mapping[str, Tensor], kind: Kind) -> Tensor:
+        """Variances (n,) of the value or of an observation, in units of the variance of the noise."""
         like = next(iter(columns.values()))
         if self.degrees <= 0:
             return torch.full_like(like, torch.inf)
-        _, slopes = _slopes(self.template, Sample(columns, torch.zeros_like(like)))
+        values, slopes = _slopes(self.template, Sample(columns, torch.zeros_like(like)))
+        noise = values.square() if self.relative else torch.ones_like(like)
         measured = slopes / self.scale
         unseen = (measured @ self.blind.T).square().sum(1) > FORMULAS.open_share * measured.square().sum(1)
-        return torch.where(unseen, torch.inf, (slopes @ self.factor.T).square().sum(1))
+        variance = (slopes @ self.factor.T).square().sum(1) + (noise if kind == "prediction" else 0.0)
+        return torch.where(unseen, torch.inf, variance)
 
 
 def constants_of(

@@ -15,11 +15,14 @@ from knotwork.regression.dimensionless_groups import (
 from knotwork.regression.dimensionless_search import DimensionlessSearch
 from knotwork.regression.failures import Failures
 from knotwork.regression.limits import Limits
+from knotwork.regression.plain_laws import LINE, POWER_LAW, bits_of_law, plain_laws
 from knotwork.regression.search import Search
 from knotwork.regression.settings import REGRESSION, RegressionSettings
 from knotwork.regression.suspicious_rows import distances, far_off, suspicious
 
 __all__ = [
+    "LINE",
+    "POWER_LAW",
     "REGRESSION",
     "CandidateFormula",
     "Constraints",
@@ -29,10 +32,12 @@ __all__ = [
     "Limits",
     "RegressionSettings",
     "Search",
+    "bits_of_law",
     "distances",
     "far_off",
     "group_choices",
     "inputs_of_groups",
+    "plain_laws",
     "reason_for_no_groups",
     "suspicious",
 ]
