@@ -9,7 +9,7 @@ from scipy.optimize import curve_fit, minimize
 import knotwork as kw
 from knotwork.discovery.errors_of_rows import with_errors
 from knotwork.discovery.table import sample_of, table
-from knotwork.expressions import parametrise, parse
+from knotwork.expressions import parametrise, parse, to_numpy
 from knotwork.formulas.constants import Sample, Template, fitted
 from knotwork.regression.curve_names import IDENTITY
 from knotwork.regression.structures import Rows, Structure, fit_structure
@@ -161,3 +161,38 @@ def test_an_array_needs_the_order_of_the_rows():
     data = kw.sample("x", x=(0, 1), size=50, seed=0)
     with pytest.raises(kw.KnotworkError, match="order of the rows"):
         with_errors(data, np.ones(100), None)
+
+
+def test_constants_of_counts_maximise_the_likelihood_of_poisson():
+    rng = np.random.default_rng(4)
+    x = rng.uniform(0, 3, 500)
+    y = rng.poisson(2.37 + 1.63 * x**2).astype(float)
+    found = kw.discover(x[:, None], y, names=["x"], loss="poisson", progress=False)
+    every = torch.cat([found.data.X_train, found.data.X_val])[:, 0].numpy()
+    targets = torch.cat([found.data.y_train, found.data.y_val])[:, 0].numpy()
+    general, symbols, values = parametrise(found.formula.expression)
+    function = to_numpy(general, ["x", *(one.name for one in symbols)])
+
+    def loss(constants):
+        expected = function(every, *constants) * np.ones(len(every))
+        return (expected - targets * np.log(expected)).sum()
+
+    slopes = [
+        (loss(np.array(values) + step) - loss(np.array(values) - step)) / 2e-5 for step in 1e-5 * np.eye(len(values))
+    ]
+    errors = [one.error for one in found.formula.constants]
+    assert len(values) >= 1 and np.abs(np.array(slopes) * errors).max() < 0.02  # in standard errors from the maximum
+    assert 0.8 < found.formula.reduced_chi2 < 1.25
+    fresh = np.linspace(0, 3, 20)
+    assert np.abs(found.formula.numpy()(fresh) / (2.37 + 1.63 * fresh**2) - 1).max() < 0.2
+    assert found.settings["loss"] == "poisson" and found.outliers == ()
+
+
+@pytest.mark.parametrize(
+    ("y", "options", "message"),
+    [(-1.0, {}, "holds -1"), (0.5, {}, "holds 0.5"), (2.0, {"sigma": 1.0}, "leave out sigma")],
+)
+def test_what_is_no_count_is_refused(y, options, message):
+    x = np.linspace(0, 1, 40)
+    with pytest.raises(kw.KnotworkError, match=message):
+        kw.discover(x[:, None], np.where(x > 0.5, y, 1.0), loss="poisson", progress=False, **options)

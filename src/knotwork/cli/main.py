@@ -54,7 +54,7 @@ def discover(
     positive: Annotated[bool, typer.Option("--positive", help="The result must not fall below 0.")] = False,
     loss: Annotated[
         str,
-        typer.Option(help="What is made small: squared residuals (mse), as shares of the target (relative), or huber."),
+        typer.Option(help="Squared residuals (mse), as shares of the target (relative), huber, or poisson for counts."),
     ] = "auto",
     sigma: Annotated[str | None, typer.Option(help="Column with the standard deviation of each row's target.")] = None,
     keep_outliers: Annotated[

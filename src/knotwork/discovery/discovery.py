@@ -162,6 +162,8 @@ class Discovery:
             said["χ² per degree of freedom"] = f"{chi2:.3g}; the errors of constants follow from those of the rows"
         if self.settings.get("loss") == "huber":
             said["Loss"] = "Huber's: squares of small residuals, sizes of large ones"
+        if self.settings.get("loss") == "poisson":
+            said["Loss"] = "the likelihood of counts, whose variance is their expected number"
         if self.settings.get("loss") == "relative":
             said["Errors"] = "shares of the target, so that small targets count as much as large ones"
         if self.formula.r2 < 0 and self.formula.expression.free_symbols:

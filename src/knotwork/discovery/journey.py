@@ -14,9 +14,9 @@ from knotwork.discovery.discovery import Discovery, Entry, Outlier
 from knotwork.discovery.entries import constant_entry
 from knotwork.discovery.few_rows import few_rows
 from knotwork.discovery.formula_search import formulas_in_columns, formulas_in_groups
-from knotwork.discovery.huber import huber_weights_at_first, huber_weights_of
 from knotwork.discovery.networks import formulas_of_networks
 from knotwork.discovery.outliers import Searched, named_rows, rows_without, without_outliers
+from knotwork.discovery.reweighting import check_counts, weights_at_first, with_weights_of
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import copies, dimensions_of, first_rows, relative_errors, sample_of, table
 from knotwork.discovery.task import Task, asked_for, check_settings
@@ -48,7 +48,7 @@ def discover(
     nested: Mapping[str, Mapping[str, int]] | None = None,
     monotone: Mapping[str, str | int] | None = None,
     positive: bool = False,
-    loss: Literal["auto", "mse", "relative", "huber"] = "auto",
+    loss: Literal["auto", "mse", "relative", "huber", "poisson"] = "auto",
     sigma: Any = None,
     sample_weight: Any = None,
     keep_outliers: bool = False,
@@ -91,8 +91,9 @@ def discover(
             is asked, the result is a constant and says so.
         loss: What a formula shall make small on the rows: "mse" the squared residuals, "relative" the squared relative
             deviations, close to logarithms of value / target, so that the smallest targets count as much as the
-            largest, "huber" squares of small residuals and sizes of large ones, for noise with long tails. "auto"
-            chooses "relative" where all targets have one sign and run over four decades or more, and `remarks` says so.
+            largest, "huber" squares of small residuals and sizes of large ones, for noise with long tails, "poisson"
+            the likelihood of counts, of which none counts as an outlier. "auto" chooses "relative" where all targets
+            have one sign and run over four decades or more, and `remarks` says so.
         sigma: The standard deviation of the error of each row's target, in its unit: an array (rows,), one number, or
             the name of a column of `X`, which is then no input. Rows count by 1/sigma², the errors of constants follow
             from sigma, and `Formula.reduced_chi2` tells whether the residuals agree with it.
@@ -130,7 +131,10 @@ def discover(
     )
     constraints = Constraints.of(lib, forbid, linear, every.input_names, limits)
     dimensions = None if units is False else dimensions_of(every, given=bool(units))
-    data = huber_weights_at_first(every) if loss == "huber" else every
+    if loss == "poisson":
+        check_counts(every)
+        constraints = replace(constraints, limits=replace(limits, positive=True))
+    data = weights_at_first(every, loss) if loss in ("huber", "poisson") else every
     with reporting(progress, callback) as reporter:
 
         def search(rows: Dataset, **options: Any) -> Searched:
@@ -138,14 +142,15 @@ def discover(
             inside = own.rows(rows)
             inputs, dependent = of_independent_columns(inside, own.inputs, (*constraints.linear, *limits.required))
             known = own.dimensions(dimensions), seed, began, time_budget, reporter, own, inputs, dependent
-            usual = constraints if own.usual else replace(constraints, limits=limits.without_units())
+            usual = constraints if own.usual else replace(constraints, limits=constraints.limits.without_units())
             task = Task(inside, usual, *known, relative_errors(rows, loss), **options)
             return Searched(task, *_journey(task))
 
-        searched, wrong = without_outliers(data, search, reporter) if not keep_outliers else (search(data), None)
+        keep = keep_outliers or loss == "poisson"
+        searched, wrong = (search(data), None) if keep else without_outliers(data, search, reporter)
     data = every if wrong is None else rows_without(every, wrong)
-    if loss == "huber":
-        searched, data = huber_weights_of(searched, data)
+    if loss in ("huber", "poisson"):
+        searched, data = with_weights_of(searched, data, loss)
     return _discovery(
         searched,
         data,

@@ -187,8 +187,10 @@ class DiscoverySettings:
     most_outliers_shown: int = 10
     """Outliers that are shown one by one, so that the text stays short."""
 
-    huber_steps: int = 30
-    """Times that weights of Huber's loss and constants are computed in turn at most. Chosen, not measured."""
+    reweighting_steps: int = 30
+    """Times that the weights of a loss and constants are computed in turn at most. Chosen, not measured."""
+    least_expected_count: float = 0.01
+    """Expected count below which rows count no more than at it, so that a formula near 0 is not decided by few rows."""
     same_weights: float = 1e-6
     """Change of a weight below which they count as the same: far below what moves a constant by its error."""
 

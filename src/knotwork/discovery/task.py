@@ -16,7 +16,7 @@ from knotwork.regression import Constraints, Failures
 from knotwork.solvers import Stop, StopReason
 from knotwork.training import Reporter
 
-LOSSES = ("auto", "mse", "relative", "huber")
+LOSSES = ("auto", "mse", "relative", "huber", "poisson")
 
 
 @dataclass(frozen=True)
@@ -99,5 +99,5 @@ def asked_for(task: Task, given: bool, loss: str) -> dict[str, Any]:
         "linear": list(task.constraints.linear),
         "limits": task.constraints.limits.said(),
         "time budget": task.time_budget,
-        "loss": "relative" if task.relative else "huber" if loss == "huber" else "mse",
+        "loss": "relative" if task.relative else "mse" if loss == "auto" else loss,
     }

@@ -18,7 +18,7 @@ from knotwork.regression.limits import Limits
 from knotwork.regression.plain_laws import LINE, POWER_LAW, bits_of_law, plain_laws
 from knotwork.regression.search import Search
 from knotwork.regression.settings import REGRESSION, RegressionSettings
-from knotwork.regression.suspicious_rows import distances, far_off, suspicious
+from knotwork.regression.suspicious_rows import distances, far_off, smoothed, suspicious
 
 __all__ = [
     "LINE",
@@ -39,5 +39,6 @@ __all__ = [
     "inputs_of_groups",
     "plain_laws",
     "reason_for_no_groups",
+    "smoothed",
     "suspicious",
 ]

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from knotwork.regression.polynomials import mapped, monomials
 from knotwork.regression.settings import REGRESSION
+from knotwork.regression.structures import least_squares
 
 
 def suspicious(columns: list[Tensor], y: Tensor) -> Tensor:
@@ -58,6 +59,13 @@ def distances(columns: list[Tensor], y: Tensor) -> Tensor | None:
         matrix.diagonal().add_(1e-9 * matrix.diagonal().max())
         residuals = target - design @ torch.linalg.solve(matrix, weighed.T @ target)
     return residuals.abs() / (_spread(residuals) * math.sqrt(len(y) / (len(y) - design.shape[1])))
+
+
+def smoothed(columns: list[Tensor], y: Tensor) -> Tensor:
+    """Values (n,) of the polynomial of the columns (n,) that is nearest to the targets."""
+    x = mapped(torch.stack([_even(column) for column in columns], 1))[0]
+    design = monomials(x, _degree(x.shape[1], len(y)))[0]
+    return design @ least_squares(design, y)
 
 
 def _spread(residuals: Tensor) -> float:
