@@ -8,10 +8,12 @@ from knotwork.expressions import parse, to_numpy
 from knotwork.formulas.constants import Sample
 from knotwork.functions import select
 from knotwork.regression import Search
+from knotwork.regression.curve_names import EXPONENTIAL, IDENTITY, INVERSE, INVERSE_ROOT, LOGARITHM, ROOT, SQUARE
 from knotwork.regression.sparse_fits import sparse_fits
+from knotwork.regression.structures import Rows
 from knotwork.regression.term_formulas import formula_of_terms
-from knotwork.regression.term_search import TermSearch
-from knotwork.regression.terms import TermTable
+from knotwork.regression.term_search import Frame, TermSearch
+from knotwork.regression.terms import Term, TermTable
 
 
 def decades(rng, rows, low, high, either=False):
@@ -117,3 +119,32 @@ def test_every_term_has_the_value_and_scale_of_its_expression():
     formula = formula_of_terms(fits[0], sample)
     assert fits[0].validation_error < 1e-9
     assert formula.error < 1e-9 * sample.scale
+
+
+@pytest.mark.parametrize("outer", [IDENTITY, INVERSE, ROOT, INVERSE_ROOT, EXPONENTIAL, SQUARE, LOGARITHM])
+@pytest.mark.parametrize("relative", [False, True])
+def test_derivatives_of_the_residuals_by_the_coefficients_are_those_of_differences(outer, relative):
+    rng = np.random.default_rng(0)
+    x = [torch.tensor(rng.uniform(1, 2, 30)), torch.tensor(rng.uniform(1, 3, 30))]
+    rows = Rows.of(x, x[0] * x[1] + 2, 30, relative)
+    search = TermSearch(rows, select(None), 0, np.inf)
+    search.table = TermTable(x, select(None), 20)
+    frame = Frame(outer, (1.0, 0.0), Term((0.0, 1.0)))
+    values, below = search.table.values[:, [1, 2, 5]], torch.tensor([False, False, True])
+    at = torch.tensor([1.3, 0.4, 0.2], dtype=torch.float64)
+    jacobian = search._at(frame, values, below, at)[2]
+    for k in range(3):
+        step = torch.zeros(3, dtype=torch.float64)
+        step[k] = 1e-6
+        ends = [search._at(frame, values, below, at + sign * step)[1] for sign in (1, -1)]
+        assert torch.allclose((ends[0] - ends[1]) / 2e-6, jacobian[:, k], rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_law_with_a_pole_is_found_behind_noise_that_hides_the_signs_of_small_targets(seed):
+    rng = np.random.default_rng(seed)
+    columns = {"v": decades(rng, 1000, 0.01, 1), "n": rng.integers(1, 100, 1000).astype(float)}
+    columns["a"] = rng.uniform(0, np.pi / 2, 1000)
+    found, error = first_formula("v/(n*sin(a))", columns, noise=0.01, seed=seed)
+    assert "sin(a)" in str(found.template.filled())
+    assert error < 1e-3

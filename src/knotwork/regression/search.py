@@ -20,7 +20,7 @@ from knotwork.regression.failures import Failures
 from knotwork.regression.residual_randomness import looks_random
 from knotwork.regression.ridges import fit_ridges
 from knotwork.regression.settings import REGRESSION
-from knotwork.regression.structures import Rows, Structure, fit_structure
+from knotwork.regression.structures import Rows, Structure, fit_structure, positive_share
 from knotwork.regression.symmetry import combined_pairs, power_factors
 from knotwork.regression.term_formulas import formula_of_terms
 from knotwork.regression.term_search import TermFit, TermSearch
@@ -74,7 +74,7 @@ class Search:
         self.failures = failures or Failures()
         self.after_noise = REGRESSION.formulas_after_noise if after_noise is None else after_noise
         self.generator = torch.Generator().manual_seed(seed)
-        self.negative = bool((sample.y < 0).double().mean() > REGRESSION.negative_share)
+        self.negative = positive_share(-sample.y) > REGRESSION.negative_share
         y = -sample.y if self.negative else sample.y
         self.rows = Rows.of(list(sample.columns.values()), y, train, sample.relative, sample.weights)
         self.positive_sample = replace(sample, y=y)
@@ -205,7 +205,7 @@ class Search:
 
     def usual_outer(self) -> list[OuterFunction]:
         """Usual outer functions whose inverse the target has, except in a few rows with noise."""
-        positive = bool((self.rows.y > 0).double().mean() > REGRESSION.positive_share)
+        positive = positive_share(self.rows.y) > REGRESSION.positive_share
         return [outer for outer in USUAL_OUTER if not outer.positive or positive]
 
     def unusual_outer(self) -> list[OuterFunction]:

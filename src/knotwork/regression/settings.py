@@ -46,9 +46,10 @@ class RegressionSettings:
     """Inputs up to which structures are fitted whose number of coefficients grows with products of inputs. Chosen for
     time, not measured."""
     negative_share: float = 0.9
-    """Share of negative targets above which the search is for the negative target: noise may make a few positive."""
+    """Share of negative targets in the sum of their sizes above which the search is for the negative target: noise may
+    make small ones positive."""
     positive_share: float = 0.95
-    """Share of positive targets above which outer functions are tried that need them. Noise may make a few negative."""
+    """The same share of positive targets above which outer functions are tried that need them."""
     refit_steps: int = 20
     """Gauss-Newton steps when the constants of a formula are fitted again, near by, after variables were replaced.
     Twenty converge from values that are nearly right; chosen, not measured."""
@@ -146,6 +147,9 @@ class RegressionSettings:
     """Added to the squared lengths of columns: rounding errors of their products."""
     bits_of_symbol: float = 10.0
     """Bits of a symbol of a term, log2 of some 1,000 rows, when combinations are compared."""
+    largest_weight_of_terms: float = 1e8
+    """Times the median weight: larger weights of an outer function are cut. Targets over decades with noise have their
+    information in few rows, and steps on the targets themselves follow."""
     steps_of_terms: int = 6
     """Gauss-Newton steps of a combination of terms under an outer function or with a denominator."""
     hopeless_terms: float = 100.0

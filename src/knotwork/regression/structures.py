@@ -49,6 +49,11 @@ def least_squares(design: Tensor, target: Tensor) -> Tensor:
     return torch.linalg.lstsq(design, target[:, None], rcond=REGRESSION.linear_cutoff, driver="gelsd").solution[:, 0]
 
 
+def positive_share(y: Tensor) -> float:
+    """Share of the positive targets in the sum of all sizes: noise of small targets hardly counts."""
+    return float(y.clamp_min(0).sum() / y.abs().sum().clamp_min(1e-300))
+
+
 @dataclass(frozen=True)
 class Rows:
     """A table prepared for the search: an axis for each input, and targets. The first `train` rows are fitted.

@@ -23,11 +23,13 @@ from knotwork.regression.curve_names import (
 )
 from knotwork.regression.settings import REGRESSION
 from knotwork.regression.sparse_fits import sparse_fits
-from knotwork.regression.structures import Rows, least_squares
+from knotwork.regression.structures import Rows, least_squares, positive_share
 from knotwork.regression.terms import Powers, Term, TermTable
 
 POWER_UNDONE = {IDENTITY: 1.0, INVERSE: -1.0, ROOT: 2.0, INVERSE_ROOT: -2.0, SQUARE: 0.5}
 """For outer functions that are powers the power of the target that undoes them."""
+DIRECTION = {INVERSE: -1.0, INVERSE_ROOT: -1.0}
+"""The sign of the slope of outer functions that fall."""
 Sum = list[tuple[float, Term]]
 
 
@@ -125,7 +127,7 @@ class TermSearch:
         none: Powers = (0.0,) * len(self.columns)
         for factor in self.factors(table) if outer is not IDENTITY else [Term(none)]:
             y = self.rows.y / table.value(factor)
-            one_sign = bool((y > 0).double().mean() > REGRESSION.positive_share)
+            one_sign = positive_share(y) > REGRESSION.positive_share
             good = outer.invertible(y) if outer is LOGARITHM else bool((y != 0).all()) if outer is INVERSE else one_sign
             if outer is IDENTITY or good:
                 power = POWER_UNDONE.get(outer, 0.0)
@@ -138,12 +140,14 @@ class TermSearch:
     def factors(self, table: TermTable) -> list[Term]:
         """What targets may be divided by before an outer function is undone: 1, or inputs that make them positive."""
         none = [0.0] * len(self.columns)
-        signs = self.rows.y.sign()
         either = [i for i, c in enumerate(self.columns) if i not in self.straight and bool(c.min() < 0 < c.max())]
         for count in range(1, min(len(either), REGRESSION.most_signs) + 1):
             for chosen in itertools.combinations(either, count):
-                product = torch.stack([self.columns[i].sign() for i in chosen]).prod(0)
-                if abs(float((product * signs).mean())) > 2 * REGRESSION.positive_share - 1:
+                signs = torch.stack([self.columns[i].sign() for i in chosen]).prod(0)
+                if (
+                    max(positive_share(signs * self.rows.y), positive_share(-signs * self.rows.y))
+                    > REGRESSION.positive_share
+                ):
                     return [Term(tuple(none)), Term(tuple(1.0 if i in chosen else 0.0 for i in range(len(none))))]
         return [Term(tuple(none))]
 
@@ -209,7 +213,7 @@ class TermSearch:
         if rows.relative:
             weight = weight / rows.y.abs()
         elif outer is not IDENTITY:
-            weight = weight.clamp_max(REGRESSION.largest_weight * float(weight.median()))
+            weight = weight.clamp_max(REGRESSION.largest_weight_of_terms * float(weight.median()))
         weight = rows.weighed(weight)
         good = target.isfinite() & weight.isfinite()
         return torch.where(good, target, 0.0), torch.where(good, weight, 0.0)
@@ -258,6 +262,7 @@ class TermSearch:
         above, under = x[:, ~below] @ coefficients[~below], 1 + x[:, below] @ coefficients[below]
         inner = frame.outer.apply(before * above / under)
         residuals = torch.nan_to_num(self.rows.residuals(factor * inner), nan=1e150, posinf=1e150, neginf=-1e150)
-        slope = (factor * before / under / frame.outer.slope(inner) * self.rows.weight_of_residuals)[train]
-        jacobian = torch.where(below, -x * (above / under)[:, None], x)[train] * slope[:, None]
+        direction = DIRECTION.get(frame.outer, 1.0)
+        slope = factor * before / under * direction * frame.outer.slope(inner) * self.rows.weight_of_residuals
+        jacobian = (torch.where(below, -x * (above / under)[:, None], x) * slope[:, None])[train]
         return float(residuals[train].square().mean()), residuals, torch.nan_to_num(jacobian, 0.0, 0.0, 0.0)
