@@ -67,8 +67,7 @@ def without_outliers(data: Dataset, search: Callable[..., Searched], reporter: R
     doubtful = suspicious(list(sample.columns.values()), sample.y)
     tried = None
     if bool(doubtful.any()):
-        tried = _searched_without(data, _masks(data, doubtful), search, reporter)
-        outliers = contradicting(tried, data)
+        tried, outliers = _settled(data, _masks(data, doubtful), search, reporter)
         explained = tried.solved and tried.chosen is not tried.entries[0]
         if tried.stop.by_caller or (explained and not _misses(tried, data, outliers)):
             return _with_rows(tried, data, outliers), outliers
@@ -78,7 +77,7 @@ def without_outliers(data: Dataset, search: Callable[..., Searched], reporter: R
         return every, _masks(data)
     outliers = contradicting(every, data, proposed=tried is None)
     if tried is None and bool(outliers[0].any() | outliers[1].any()):
-        tried = _searched_without(data, outliers, search, reporter)
+        tried, _ = _settled(data, outliers, search, reporter)
         if doubts.arisen and not tried.solved and not tried.stop.by_caller:
             every = search(data)
     if tried is not None:
@@ -149,6 +148,22 @@ def rows_without(data: Dataset, outliers: Masks) -> Dataset:
     if not any(bool(part.any()) for part in outliers):
         return data
     return rows_taken(data, *(~part for part in outliers))
+
+
+def _settled(
+    data: Dataset, left_out: Masks, search: Callable[..., Searched], reporter: Reporter
+) -> tuple[Searched, Masks]:
+    """A search without these rows, and the rows that contradict its formula.
+
+    If there are some among its own rows, which its formula had to follow, it is done again without these.
+    """
+    tried = _searched_without(data, left_out, search, reporter)
+    outliers = contradicting(tried, data)
+    inside = any(bool((found & ~out).any()) for found, out in zip(outliers[:2], left_out[:2], strict=True))
+    if inside and not tried.stop.by_caller:
+        again = _searched_without(data, outliers, search, reporter)
+        tried, outliers = again, contradicting(again, data)
+    return tried, outliers
 
 
 def _searched_without(
