@@ -7,9 +7,9 @@ from knotwork.undisturbed import loading
 with loading():  # torch, and the rooms
     from knotwork import kernels
     from knotwork.data import Dataset, Stream, as_dataset, load_dataset, sample, stream_batches, stream_parquet
-    from knotwork.discovery import Discovery, discover
+    from knotwork.discovery import Discovery, GroupedDiscovery, discover
     from knotwork.errors import KnotworkError, KnotworkWarning
-    from knotwork.formulas import Candidates, Formula, register_function
+    from knotwork.formulas import Candidates, Formula, GroupedFormula, register_function
     from knotwork.kan import KAN, load, save
     from knotwork.model import MLP, KANLayer, Spec, Trace
     from knotwork.simplify import Scores, attribute, fit_sparse
@@ -41,6 +41,8 @@ __all__ = [
     "Event",
     "FitResult",
     "Formula",
+    "GroupedDiscovery",
+    "GroupedFormula",
     "KANClassifier",
     "KANLayer",
     "KANRegressor",

@@ -41,6 +41,9 @@ def discover(
     target: Annotated[str | None, typer.Option(help="Column to explain (packaged tables have a default).")] = None,
     inputs: Annotated[str | None, typer.Option(help="Input columns, separated by commas; default: all others.")] = None,
     exclude: Annotated[str | None, typer.Option(help="Columns that are not inputs, separated by commas.")] = None,
+    groups: Annotated[
+        str | None, typer.Option(help="Column of groups, such as patients: constants may differ between them.")
+    ] = None,
     out: Annotated[
         str | None, typer.Option(help="Folder for report, diagram, formula and network; created if needed.")
     ] = None,
@@ -75,6 +78,14 @@ def discover(
     json_file: Annotated[str | None, typer.Option(help="File for the same JSON object.")] = None,
 ) -> None:
     """Find a formula for a column of a table, and show the evidence for it."""
+    known = {"lib": _list(lib), "forbid": _list(forbid), "linear": _list(linear), "loss": loss}
+    known |= {"required": _list(required), "max_complexity": max_complexity, "positive": positive}
+    settings = {**known, "time_budget": time_budget, "seed": seed, "units": None if units else False}
+    if groups is not None:
+        from knotwork.cli.groups import run_groups
+
+        run_groups(file, target, groups, _list(inputs), _list(exclude), out, json, json_file, sigma=sigma, **settings)
+        return
     from knotwork.cli.discover import run
 
     run(
@@ -86,18 +97,9 @@ def discover(
         test_size,
         json,
         json_file,
-        lib=_list(lib),
-        forbid=_list(forbid),
-        linear=_list(linear),
-        required=_list(required),
-        max_complexity=max_complexity,
-        positive=positive,
-        loss=loss,
         sigma=sigma,
         keep_outliers=keep_outliers,
-        time_budget=time_budget,
-        seed=seed,
-        units=None if units else False,
+        **settings,
     )
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 from knotwork.data import Dataset
 from knotwork.discovery.baseline import accurate_baseline, inputs_needed, sparse_baseline
@@ -14,6 +14,8 @@ from knotwork.discovery.discovery import Discovery, Entry, Outlier
 from knotwork.discovery.entries import constant_entry
 from knotwork.discovery.few_rows import few_rows
 from knotwork.discovery.formula_search import formulas_in_columns, formulas_in_groups
+from knotwork.discovery.grouped_discovery import GroupedDiscovery
+from knotwork.discovery.grouped_journey import discover_groups, refuse_with_groups
 from knotwork.discovery.networks import formulas_of_networks
 from knotwork.discovery.outliers import Searched, named_rows, rows_without, without_outliers
 from knotwork.discovery.reweighting import check_counts, weights_at_first, with_weights_of
@@ -29,11 +31,63 @@ from knotwork.solvers import StopReason
 from knotwork.training import Callback, FitResult, held_out, reporting
 
 
+@overload
+def discover(
+    X: Any,
+    y: Any = None,
+    *,
+    groups: None = None,
+    names: Sequence[str] | None = ...,
+    lib: Iterable[str] | None = ...,
+    time_budget: float | None = ...,
+    seed: int = ...,
+    units: Mapping[str, str] | Literal[False] | None = ...,
+    forbid: Iterable[str] | None = ...,
+    linear: Iterable[str] | None = ...,
+    required: Iterable[str] | None = ...,
+    max_complexity: int | None = ...,
+    constant_range: Sequence[float] | None = ...,
+    exponent_range: Sequence[float] | None = ...,
+    nested: Mapping[str, Mapping[str, int]] | None = ...,
+    monotone: Mapping[str, str | int] | None = ...,
+    positive: bool = ...,
+    loss: Literal["auto", "mse", "relative", "huber", "poisson"] = ...,
+    sigma: Any = ...,
+    sample_weight: Any = ...,
+    keep_outliers: bool = ...,
+    progress: bool | None = ...,
+    callback: Callback | None = ...,
+) -> Discovery: ...
+@overload
+def discover(
+    X: Any,
+    y: Any = None,
+    *,
+    groups: Any,
+    names: Sequence[str] | None = ...,
+    lib: Iterable[str] | None = ...,
+    time_budget: float | None = ...,
+    seed: int = ...,
+    units: Mapping[str, str] | Literal[False] | None = ...,
+    forbid: Iterable[str] | None = ...,
+    linear: Iterable[str] | None = ...,
+    required: Iterable[str] | None = ...,
+    max_complexity: int | None = ...,
+    constant_range: Sequence[float] | None = ...,
+    exponent_range: Sequence[float] | None = ...,
+    nested: Mapping[str, Mapping[str, int]] | None = ...,
+    monotone: Mapping[str, str | int] | None = ...,
+    positive: bool = ...,
+    loss: Literal["auto", "mse", "relative"] = ...,
+    progress: bool | None = ...,
+    callback: Callback | None = ...,
+) -> GroupedDiscovery: ...
 @check_keywords
 def discover(
     X: Any,
     y: Any = None,
     *,
+    groups: Any = None,
     names: Sequence[str] | None = None,
     lib: Iterable[str] | None = None,
     time_budget: float | None = None,
@@ -54,7 +108,7 @@ def discover(
     keep_outliers: bool = False,
     progress: bool | None = None,
     callback: Callback | None = None,
-) -> Discovery:
+) -> Discovery | GroupedDiscovery:
     """The formula that describes a table in the fewest bits, with the networks behind it.
 
     A sparse baseline network tells which inputs matter. Structures of curves are searched, the
@@ -69,6 +123,10 @@ def discover(
     Args:
         X: The inputs (rows, columns), an array or a data frame, or a `Dataset` that holds inputs and target.
         y: The target (rows,), or None if `X` is a `Dataset`. Of a table with more than 12,500 rows, 10,000 are used.
+        groups: The group that every row belongs to, such as a patient, a planet or a batch: the name of a column of
+            `X`, which may hold texts, or an array of labels (rows,). One law is searched for whose constants may differ
+            between groups; which of them do is decided by the description length. The result is then a
+            `GroupedDiscovery`. None: all rows have the same constants.
         names: Names of the columns of `X`, where it has none.
         lib: Names of the functions that formulas may hold, such as `["x", "x^2", "sin"]`; powers are always allowed.
         time_budget: Seconds after which nothing new is begun; a step takes a second or so, on large tables several.
@@ -108,6 +166,7 @@ def discover(
 
     Returns:
         A `Discovery`: `formula`, the `front` of formulas from simple to accurate, models, importance of the inputs.
+        With `groups` a `GroupedDiscovery`, whose `formula` has a table of constants.
 
     Raises:
         DataError: For a table that cannot be used, more than one target, or names of columns it does not have.
@@ -123,6 +182,11 @@ def discover(
         y = voltage/resistance
     """
 
+    if groups is not None:
+        refuse_with_groups(loss, sigma=sigma, sample_weight=sample_weight)
+        limited = required, max_complexity, constant_range, exponent_range, nested, monotone, positive
+        known = names, lib, time_budget, seed, units, forbid, linear, limited, loss, progress, callback
+        return discover_groups(X, y, groups, *known)
     began = time.perf_counter()
     check_settings(seed, time_budget, loss)
     every = table(X, y, names, units, seed, sigma, sample_weight)

@@ -40,6 +40,9 @@ class DiscoverySettings:
     bits_of_certainty: float = 3.0
     """Bits that a formula of few rows must save against a constant."""
 
+    test_share: float = 0.2
+    """Share of the different rows of every group that are test rows, as in `Dataset.from_arrays`."""
+
     few_rows: int = 1000
     """Training rows of the first fit where the time is limited. Importance needs no more (`benchmarks/feynman.py`)."""
 

@@ -3,6 +3,7 @@
 from knotwork.formulas.agreement import Agreement
 from knotwork.formulas.candidates import Candidate, Candidates, candidates
 from knotwork.formulas.formula import Formula
+from knotwork.formulas.grouped_formula import GroupedFormula
 from knotwork.formulas.measuring import measured
 from knotwork.formulas.registry import register_function
 from knotwork.formulas.simplest_form import same_values, simplest
@@ -14,6 +15,7 @@ __all__ = [
     "Candidates",
     "Constant",
     "Formula",
+    "GroupedFormula",
     "Prediction",
     "candidates",
     "measured",

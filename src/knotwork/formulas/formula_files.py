@@ -47,15 +47,7 @@ def formula_to_dict(formula: Formula) -> dict[str, Any]:
         "uncertainty": [_uncertainty_to_dict(one) for one in formula.uncertainty],
         "loss": formula.loss,
         "reduced_chi2": None if formula.reduced_chi2 is None else _written(formula.reduced_chi2),
-        "units": [
-            {
-                "agree": one.agree,
-                "words": one.words,
-                "constants": [[_written(value), words] for value, words in one.constants],
-                "constant_units": [[_written(value), unit] for value, unit in one.constant_units],
-            }
-            for one in formula.units
-        ],
+        "units": [agreement_to_dict(one) for one in formula.units],
     }
     return {**content, "sha256": _digest(content)}
 
@@ -98,11 +90,7 @@ def _read(kind: type[Formula], content: Mapping[str, Any]) -> Formula:
         Constant(_text(one["symbol"]), _number(one["value"]), _number(one["error"]), _text_or_none(one["unit"]))
         for one in content["constants"]
     )
-    units = tuple(
-        Agreement(_flag(one["agree"]), _text(one["words"]), _pairs(one["constants"], _text),
-                  _pairs(one["constant_units"], _text_or_none))
-        for one in content["units"]
-    )  # fmt: skip
+    units = tuple(agreement_from_dict(one) for one in content["units"])
     if len(set(variables)) < len(variables):
         _refuse("a variable occurs twice")
     if not 0 < len(expressions) == len(targets):
@@ -119,6 +107,22 @@ def _read(kind: type[Formula], content: Mapping[str, Any]) -> Formula:
         _one_of(content["r2_rows"], SHARES), constants, uncertainty, _one_of(content["loss"], LOSSES), units,
         None if content.get("reduced_chi2") is None else _number(content["reduced_chi2"]),
     )  # fmt: skip
+
+
+def agreement_to_dict(one: Agreement) -> dict[str, Any]:
+    """Whether units agree, as values for JSON."""
+    return {
+        "agree": one.agree,
+        "words": one.words,
+        "constants": [[_written(value), words] for value, words in one.constants],
+        "constant_units": [[_written(value), unit] for value, unit in one.constant_units],
+    }
+
+
+def agreement_from_dict(one: Mapping[str, Any]) -> Agreement:
+    """The inverse of `agreement_to_dict`; ValueError or KeyError for anything else."""
+    meanings, units = _pairs(one["constants"], _text), _pairs(one["constant_units"], _text_or_none)
+    return Agreement(_flag(one["agree"]), _text(one["words"]), meanings, units)
 
 
 def _uncertainty_to_dict(one: Uncertainty) -> dict[str, Any]:

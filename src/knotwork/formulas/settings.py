@@ -65,6 +65,26 @@ class FormulaSettings:
     most_ways_of_exponents: int = 8
     """Choices of simple exponents that are tried. Chosen for time."""
 
+    # constants of which nothing is known
+    drawn_starts: int = 600
+    """Random sets of constants that are compared. A frequency of ten periods is met by one in a hundred."""
+    improved_starts: int = 24
+    """The best of these, which Gauss-Newton steps improve. Chosen, not measured."""
+    rows_of_starts: int = 300
+    """Rows on which constants are searched for; then all rows are used. Chosen for time."""
+    decades_of_starts: float = 2.5
+    """Decades above and below 1 that random constants run over. Chosen, not measured."""
+    ridge_of_starts: float = 1e-12
+    """Share of the squared length of a column that is added for constants that no row determines: near rounding."""
+    distinct_fits: float = 1.02
+    """Ratio of mean squares up to which two fits count as one. Chosen, not measured."""
+
+    # constants that differ by group
+    groups_to_start_from: int = 3
+    """Groups whose constants all others start from, too, the best fitted ones. Chosen, not measured."""
+    likeness_rounding: float = 1e-7
+    """Relative difference between groups that counts as none where rows are exact: fits end before rounding."""
+
     # simplification on the training rows
     judged_rows: int = 2000
     """Training rows on which shorter expressions are compared. Chosen, not measured."""

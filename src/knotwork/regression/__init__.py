@@ -1,7 +1,8 @@
 """A table → candidate formulas, without a network.
 
 `Search` fits structures of curves and ridge functions and names their curves, `DimensionlessSearch` does so in
-dimensionless groups, and `Constraints` says what formulas must satisfy.
+dimensionless groups, `GroupedSearch` for a law whose constants differ by group, and `Constraints` says what formulas
+must satisfy.
 """
 
 from knotwork.regression.candidate_formulas import CandidateFormula
@@ -14,6 +15,7 @@ from knotwork.regression.dimensionless_groups import (
 )
 from knotwork.regression.dimensionless_search import DimensionlessSearch
 from knotwork.regression.failures import Failures
+from knotwork.regression.groups import GroupedCandidate, GroupedSearch
 from knotwork.regression.limits import Limits
 from knotwork.regression.plain_laws import LINE, POWER_LAW, bits_of_law, plain_laws
 from knotwork.regression.search import Search
@@ -29,6 +31,8 @@ __all__ = [
     "DimensionlessGroups",
     "DimensionlessSearch",
     "Failures",
+    "GroupedCandidate",
+    "GroupedSearch",
     "Limits",
     "RegressionSettings",
     "Search",

@@ -5,6 +5,7 @@ A caller describes its objective as a `Problem` (or, if its parameters are one t
 """
 
 from knotwork.solvers.acceleration import accelerated_step, second_differences
+from knotwork.solvers.arrow import ArrowEquations
 from knotwork.solvers.damping import Damping, NormalEquations, Step, System
 from knotwork.solvers.gauss_newton import gauss_newton
 from knotwork.solvers.least_squares_problem import Problem, VectorProblem
@@ -13,6 +14,7 @@ from knotwork.solvers.stop_reason import EachStep, Ended, Keeper, StagedKeeper, 
 
 __all__ = [
     "SOLVER",
+    "ArrowEquations",
     "Damping",
     "EachStep",
     "Ended",

@@ -1,0 +1,101 @@
+"""`knotwork discover --groups COLUMN`: one law for all groups, on the terminal, as JSON and in files."""
+
+import json
+import math
+import sys
+from contextlib import nullcontext
+from typing import Any
+
+from rich.console import Console
+
+from knotwork.cli.discover import _finite, _folder, _live, _Log, _put, _writable
+from knotwork.data.column_names import split_units, unknown_name
+from knotwork.data.table_files import choose, read_file
+from knotwork.discovery import GroupedDiscovery, discover
+from knotwork.errors import DataError
+from knotwork.formulas import GroupedFormula
+
+
+def run_groups(
+    file: str,
+    target: str | None,
+    groups: str,
+    inputs: list[str] | None,
+    exclude: list[str] | None,
+    out: str | None,
+    as_json: bool,
+    json_file: str | None,
+    **settings: Any,
+) -> None:
+    """Read the table, discover one law for the groups, print, and write the files."""
+    folder = None if out is None else _folder(out)
+    if json_file is not None:
+        _writable(json_file)
+    frame = read_file(file)
+    if target is None:
+        raise DataError(f"The target must be named with --target: {', '.join(frame.columns)}.")
+    names = dict(zip(split_units(list(frame.columns))[0], frame.columns, strict=True))
+    for name in (groups, *(exclude or ())):
+        if name not in names:
+            raise DataError(unknown_name(name, list(names), "column"))
+    left = {groups, *split_units([target])[0], *(exclude or ())}
+    X, y = choose(frame, target, [name for name in inputs or names if name not in left])
+    labels = frame[names[groups]].rename(groups)
+    with _live() if sys.stderr.isatty() else nullcontext(_Log()) as callback:
+        found = discover(X, y, groups=labels, progress=False, callback=callback, **settings)
+    files = {}
+    if folder is not None:
+        files["report"] = str(found.report(folder / "report.html"))
+        files["formula"] = str(folder / "formula.tex")
+        _put(files["formula"], f"{found.formula.equation()}\n{found.formula.latex_table()}")
+        files["every number"] = str(folder / "result.json")
+    facts = json.dumps(_finite(_facts(found, files)), indent=1, allow_nan=False)
+    for place in [path for path in (files.get("every number"), json_file) if path is not None]:
+        _put(place, facts)
+    if as_json:
+        print(facts)
+        return
+    console = Console(soft_wrap=True)
+    for line in (str(found), *(f"{what}: {path}" for what, path in files.items())):
+        console.print(line, markup=False, highlight=False)
+
+
+def _facts(found: GroupedDiscovery, files: dict[str, str]) -> dict[str, Any]:
+    return {
+        "target": found.formula.target,
+        "formula": _formula(found.formula) | {"shape": found.shape},
+        "front": [
+            _formula(entry.formula) | {"shape": entry.shape, "numbers": entry.numbers}
+            for entry in found.front
+            if entry.formula is not None
+        ],
+        "files": files,
+        "stop": found.stop.name,
+        "stop_reason": found.stop_reason,
+        "loss": found.settings["loss"],
+        "failures": dict(found.failures),
+        "seconds": found.seconds,
+    }
+
+
+def _formula(formula: GroupedFormula) -> dict[str, Any]:
+    from knotwork.expressions import text
+
+    def facts(one: Any) -> dict[str, Any]:
+        return {"symbol": one.symbol, "value": one.value, "standard_error": one.error, "unit": one.unit}
+
+    groups = {
+        str(label): {"rows": formula.rows[n], "constants": [facts(own[n]) for own in formula.differing.values()]}
+        for n, label in enumerate(formula.labels)
+    }
+    return {
+        "text": text(formula.expression),
+        "latex": formula.latex(),
+        "r2": formula.r2 if math.isfinite(formula.r2) else None,
+        "r2_rows": formula.r2_rows,
+        "rmse": formula.rmse,
+        "complexity": formula.complexity,
+        "shared": [facts(one) for one in formula.shared],
+        "group": formula.group,
+        "groups": groups,
+    }

@@ -1,0 +1,217 @@
+"""The result of a search for one law of several groups."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from knotwork.data import Dataset
+from knotwork.errors import CheckpointError, DataError
+from knotwork.files import write_text
+from knotwork.formulas import GroupedFormula
+from knotwork.keywords import check_keywords
+from knotwork.solvers import StopReason
+
+FORMAT = "knotwork discovery of groups 1"
+
+
+@dataclass(frozen=True)
+class GroupedEntry:
+    """One law of the front.
+
+    Attributes:
+        complexity: number of operators, functions, constants and variables; a constant counts once.
+        numbers: values that the rows determine: one for a shared constant, one for each group for others.
+        error: root mean squared error on the training rows.
+        expression: the SymPy expression.
+        shape: where the law was found, in words.
+        formula: the `GroupedFormula`; None while the search runs.
+        bits: description length of law and residuals together. The law with the fewest bits is chosen.
+    """
+
+    complexity: int
+    numbers: int
+    error: float
+    expression: Any
+    shape: str
+    formula: GroupedFormula | None = None
+    bits: float = float("inf")
+
+
+@check_keywords
+@dataclass(frozen=True, repr=False)
+class GroupedDiscovery:
+    """What `discover(..., groups=)` found: one law for all groups, with constants that are shared or differ by group.
+
+    Attributes:
+        formula: the `GroupedFormula` with the smallest description length over all groups.
+        front: laws from the simplest to the most accurate, each a `GroupedEntry`.
+        shape: where the law was found, in words.
+        data: the inputs and targets that were used; None after `load`.
+        groups: the labels of the training rows, in their order; empty after `load`.
+        seconds: duration of the search, in s.
+        stop: the reason why the search ended, a `StopReason`.
+        settings: the arguments of `discover`.
+        failures: number of candidates that were dropped because their calculation failed, by reason.
+
+    Example:
+        >>> import numpy as np, knotwork as kw
+        >>> x = np.tile(np.linspace(1, 2, 20), 2)
+        >>> day = np.repeat(["Mon", "Tue"], 20)
+        >>> found = kw.discover(x[:, None], x**2 + np.where(day == "Mon", 0.3, 0.7), groups=day, progress=False)
+        >>> found.formula["Mon"]
+        Formula(y = x_1**2 + 0.3; r² = 1 on the training rows)
+    """
+
+    formula: GroupedFormula
+    front: tuple[GroupedEntry, ...] = field(repr=False)
+    shape: str
+    data: Dataset | None = field(repr=False)
+    groups: tuple[Any, ...] = field(repr=False)
+    seconds: float
+    stop: StopReason = StopReason.EXHAUSTED
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    failures: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def stop_reason(self) -> str:
+        """Why the search ended, as a sentence."""
+        return self.stop.value
+
+    @property
+    def remarks(self) -> dict[str, str]:
+        """What a reader must know of the groups and of the search, as sentences by title; mostly empty."""
+        said: dict[str, str] = {}
+        least = len(self.formula.differing) + len(self.formula.shared)
+        few = [f"{label} ({n})" for label, n in zip(self.formula.labels, self.formula.rows, strict=True) if n <= least]
+        if few:
+            said["Groups with hardly more training rows than constants"] = ", ".join(few)
+        unknown = sorted({one.symbol for one in self.formula.constants if one.error == float("inf")})
+        if unknown:
+            said["Constants that the rows do not determine"] = ", ".join(unknown)
+        if self.settings.get("loss") == "relative":
+            said["Errors"] = "shares of the target, so that small targets count as much as large ones"
+        if self.failures:
+            reasons = "; ".join(f"{count} × {reason}" for reason, count in self.failures.items())
+            said["Candidates dropped because their calculation failed"] = f"{sum(self.failures.values())} ({reasons})"
+        return said
+
+    def plot_predictions(self, *, data: tuple[Any, Any] | None = None) -> Any:
+        """Predictions of the law against true values, as a matplotlib Figure.
+
+        Args:
+            data: rows as a pair (X, y), where X has the column of the groups; None: the training rows of the search.
+
+        Raises:
+            DataError: there are no rows, as after `load` without `data`.
+        """
+        from knotwork.drawing.predicted import predicted_vs_true
+
+        if data is not None:
+            return predicted_vs_true(data[1], self.formula.predict(data[0]), self.formula.target)
+        if self.data is None:
+            raise DataError(
+                "plot_predictions() needs rows, and a discovery that was loaded has none: pass data=(X, y)."
+            )
+        values = self.formula.predict(self.data.X_train, groups=list(self.groups))
+        return predicted_vs_true(self.data.y_train[:, 0], values, self.data.label(self.formula.target))
+
+    def report(self, path: str | Path, title: str | None = None) -> Path:
+        """Write the discovery as one HTML page that needs no other file: the law, its constants by group, the front.
+
+        Args:
+            path: the file to write, such as "report.html". An existing file is replaced.
+            title: the heading; None: the target as a function of the inputs.
+
+        Returns:
+            The path of the page.
+
+        Raises:
+            DataError: the file cannot be written.
+        """
+        from knotwork.discovery.grouped_display import as_page
+
+        place = Path(path)
+        try:
+            write_text(place, as_page(self, title))
+        except OSError as error:
+            raise DataError(f"{str(path)!r} cannot be written ({error.strerror}); name another file.") from None
+        return place
+
+    def save(self, path: str | Path) -> None:
+        """Write everything except the data to one JSON file, which `GroupedDiscovery.load` reads.
+
+        Args:
+            path: the file to write, such as "law.json". An existing file is replaced.
+
+        Raises:
+            CheckpointError: the file cannot be written.
+        """
+        front = [
+            {"numbers": one.numbers, "error": one.error, "shape": one.shape, "bits": str(one.bits),
+             "formula": one.formula.to_dict()}
+            for one in self.front
+            if one.formula is not None
+        ]  # fmt: skip
+        content = {
+            "format": FORMAT,
+            "chosen": next(n for n, one in enumerate(self.front) if one.formula is self.formula),
+            "front": front,
+            "seconds": self.seconds,
+            "stop": self.stop.name,
+            "settings": dict(self.settings),
+            "failures": dict(self.failures),
+        }
+        try:
+            write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise CheckpointError(f"{str(path)!r} cannot be written ({error.strerror}); name another file.") from None
+
+    @classmethod
+    def load(cls, path: str | Path) -> "GroupedDiscovery":
+        """The discovery that `save` wrote, without data. No code is run.
+
+        Args:
+            path: a file that `save` wrote.
+
+        Raises:
+            CheckpointError: for any other file, and for a file that was changed.
+        """
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise CheckpointError(f"{str(path)!r} cannot be read as a discovery: {error}") from None
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise CheckpointError(f"{str(path)!r} is no discovery of groups: give a file that its save() wrote.")
+        try:
+            front = tuple(map(_entry, content["front"]))
+            chosen = front[content["chosen"]]
+            assert chosen.formula is not None
+            return cls(
+                chosen.formula, front, chosen.shape, None, (), float(content["seconds"]),
+                StopReason[content["stop"]], content["settings"], content["failures"],
+            )  # fmt: skip
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise CheckpointError(f"{str(path)!r} was changed or damaged after it was saved ({error!r}).") from None
+
+    def __repr__(self) -> str:
+        return f"GroupedDiscovery({self.formula!r}, {len(self.front)} laws on the front, {self.seconds:.2g} s)"
+
+    def __str__(self) -> str:
+        from knotwork.discovery.grouped_display import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        from knotwork.discovery.grouped_display import as_html
+
+        return as_html(self)
+
+
+def _entry(one: Mapping[str, Any]) -> GroupedEntry:
+    formula = GroupedFormula.from_dict(one["formula"])
+    numbers, error = int(one["numbers"]), float(one["error"])
+    return GroupedEntry(
+        formula.complexity, numbers, error, formula.expression, one["shape"], formula, float(one["bits"])
+    )
