@@ -11,11 +11,12 @@ from knotwork.data import Dataset
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.errors import DataError, warn
 from knotwork.formulas import Formula
-from knotwork.formulas.constants import Constants, Sample, Template, fitted, simplified
+from knotwork.formulas.constants import Constants, Sample, Template, fitted, simplified, values_of
 from knotwork.formulas.left_out import distinct_rows, left_out
 from knotwork.formulas.settings import FORMULAS
 from knotwork.formulas.simple_exponents import with_simple_exponents
 from knotwork.regression import LINE, POWER_LAW, CandidateFormula, bits_of_law, plain_laws
+from knotwork.regression.residual_randomness import looks_random
 
 ALWAYS_SHOWN = (LINE, POWER_LAW)
 
@@ -92,7 +93,9 @@ class LeftOut:
         square = _mean_square(sample.residuals(values))
         rounding = (FORMULAS.exact_error * sample.scale) ** 2
         variables = _occurrences(template.expression, sample.columns)
-        bits = bits_of_law(square + rounding, constants, complexity(template.expression), rows)
+        symbols = complexity(template.expression)
+        beyond = max(symbols - DISCOVERY.symbols_of_plain_law, 0)
+        bits = bits_of_law(square + rounding, constants, symbols - beyond, rows) + beyond * math.log2(rows)
         bits += variables * math.log2(max(inputs, 1))
         bits += DISCOVERY.bits_of_logarithm * ("log" in function_names(template.expression))
         return cls(math.sqrt(_mean_square(values - sample.y)), square, bits)
@@ -132,10 +135,15 @@ def _occurrences(expression: Any, names: Collection[str]) -> int:
 
 
 def candidates_of_few_rows(sample: Sample) -> Iterator[CandidateFormula]:
-    """Plain laws, as they are and with simple numbers in place of constants, where the rows allow it."""
+    """Plain laws, as they are and with simple exponents within their errors; other constants of exact rows alone.
+
+    Few noisy rows cannot tell a factor of 3.2 from pi, and a number without an error would claim that they can.
+    """
     for words, template in plain_laws(sample, most_constants(len(sample))):
         yield judged_on_left_out(CandidateFormula.of(words, template, sample), sample)
-        for simple in (simplified(template, sample), *with_simple_exponents(template, sample)):
+        exact = math.sqrt(template.mse) <= FORMULAS.exact_error * sample.scale
+        whole = [simplified(template, sample)] if exact else []
+        for simple in (*whole, *with_simple_exponents(template, sample)):
             if len(simple.values) < len(template.values):
                 candidate = CandidateFormula.of(f"{words} of simple numbers", simple, sample)
                 yield judged_on_left_out(candidate, sample)
@@ -144,6 +152,12 @@ def candidates_of_few_rows(sample: Sample) -> Iterator[CandidateFormula]:
 def judged_on_left_out(candidate: CandidateFormula, sample: Sample) -> CandidateFormula:
     """The candidate with the bits of rows that are left out one at a time."""
     return replace(candidate, bits=LeftOut.of(candidate.template, sample, len(sample.columns)).bits)
+
+
+def leaves_noise(candidate: CandidateFormula, sample: Sample) -> bool:
+    """Whether the residuals look random along every input, each tested alone: together they need more rows."""
+    residuals = sample.residuals(values_of(candidate.template, sample))
+    return all(looks_random([column], residuals) for column in sample.columns.values())
 
 
 def best_of_few_rows(candidates: Sequence[CandidateFormula], sample: Sample) -> list[CandidateFormula]:

@@ -16,6 +16,7 @@ from knotwork.discovery.few_rows import (
     candidates_of_few_rows,
     few_rows,
     judged_on_left_out,
+    leaves_noise,
     training_rows,
 )
 from knotwork.discovery.settings import DISCOVERY
@@ -145,7 +146,7 @@ def _formulas(task: Task, search: Search | DimensionlessSearch, sample: Sample) 
             yield candidate
         for best in best_of_few_rows(plain, sample)[:1]:
             search.judge(best)
-            search.done |= search.remaining is not None
+            search.done |= bool(task.failures.attempt(partial(leaves_noise, best, sample)))
     if not search.done and len(sample) >= DISCOVERY.rows_for_curves:
         for candidate in search.formulas():
             judged = task.failures.attempt(partial(judged_on_left_out, candidate, sample))

@@ -27,6 +27,10 @@ class DiscoverySettings:
     """Share of few rows that curves are fitted to. The others rank structures of curves, whose formulas are then fitted
     to all rows."""
 
+    symbols_of_plain_law: int = 11
+    """Symbols up to which a formula of few rows is as plain as a law of textbooks; each more costs log2(rows) bits.
+    Longer formulas are the best of thousands, which follow 30 rows by chance: a sum of sines of products did."""
+
     most_of_few_rows: int = 4
     """Candidates of few rows that become formulas, beside a straight line and a power law. Chosen for time."""
 
