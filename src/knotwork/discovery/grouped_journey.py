@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from knotwork.discovery.forms import form_of, law_of_form
 from knotwork.discovery.grouped_discovery import GroupedDiscovery, GroupedEntry
 from knotwork.discovery.grouped_table import GroupedTable, grouped_table
 from knotwork.discovery.table import dimensions_of, relative_errors
@@ -29,6 +30,8 @@ def discover_groups(
     forbid: Iterable[str] | None = None,
     linear: Iterable[str] | None = None,
     limited: Sequence[Any] = (),
+    form: str | None = None,
+    shared: Iterable[str] | None = None,
     loss: str = "auto",
     progress: bool | None = None,
     callback: Callback | None = None,
@@ -47,13 +50,15 @@ def discover_groups(
         grouped = rows.sample(relative=relative)
         search = GroupedSearch(grouped, constraints, seed, until, reporter, failures)
         try:
-            for law in search.laws():
+            given = None if form is None else law_of_form(form, shared, grouped, seed)
+            for law in search.laws() if given is None else [given]:
                 found.append(law)
                 reporter.front(_front(found, _plain_entry))
         except KeyboardInterrupt:
             reason = StopReason.INTERRUPTED
         reason = reason or _reason(search, reporter, until)
-    front = _front(found, lambda law: _entry(law, rows, relative, dimensions))
+    symbols = () if form is None else [s.name for s in form_of(form, rows.data.input_names)[1]]
+    front = _front(found, lambda law: _entry(law, rows, relative, dimensions, symbols))
     chosen = min(front, key=lambda entry: entry.bits)
     assert chosen.formula is not None
     if not chosen.formula.template.free_symbols & set(_symbols(rows)):
@@ -62,6 +67,7 @@ def discover_groups(
             "more than chance."
         )
     settings = {
+        "form": form,
         "seed": seed, "functions": constraints.names if lib is not None or forbid is not None else None,
         "forbidden": [one.name for one in constraints.forbidden], "linear": list(constraints.linear),
         "time budget": time_budget, "loss": "relative" if relative else "mse", "groups": rows.name,
@@ -125,9 +131,11 @@ def _plain_entry(law: GroupedCandidate) -> GroupedEntry:
     return GroupedEntry(size, template.numbers, error, template.of(0).filled(), law.structure, None, law.bits)
 
 
-def _entry(law: GroupedCandidate, rows: GroupedTable, relative: bool, dimensions: Dimensions | None) -> GroupedEntry:
+def _entry(
+    law: GroupedCandidate, rows: GroupedTable, relative: bool, dimensions: Dimensions | None, symbols: Sequence[str]
+) -> GroupedEntry:
     names = (rows.data.target_names[0], rows.name)
     samples = rows.sample(relative=relative), rows.sample(test=True)
-    formula = measured_groups(law.template, *samples, names, rows.labels, dimensions)
+    formula = measured_groups(law.template, *samples, names, rows.labels, dimensions, symbols)
     error, numbers = math.sqrt(law.template.mse), law.template.numbers
     return GroupedEntry(formula.complexity, numbers, error, formula.expression, law.structure, formula, law.bits)

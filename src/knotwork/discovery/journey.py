@@ -13,6 +13,7 @@ from knotwork.discovery.dependent_columns import of_independent_columns
 from knotwork.discovery.discovery import Discovery, Entry, Outlier
 from knotwork.discovery.entries import constant_entry
 from knotwork.discovery.few_rows import few_rows
+from knotwork.discovery.forms import discover_form
 from knotwork.discovery.formula_search import formulas_in_columns, formulas_in_groups
 from knotwork.discovery.grouped_discovery import GroupedDiscovery
 from knotwork.discovery.grouped_journey import discover_groups, refuse_with_groups
@@ -23,6 +24,7 @@ from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import copies, dimensions_of, first_rows, relative_errors, sample_of, table
 from knotwork.discovery.task import Task, asked_for, check_settings
 from knotwork.discovery.undefined import undefined_within
+from knotwork.errors import TrainingError
 from knotwork.kan import KAN
 from knotwork.keywords import check_keywords
 from knotwork.regression import Constraints, Limits
@@ -37,6 +39,7 @@ def discover(
     y: Any = None,
     *,
     groups: None = None,
+    form: str | None = ...,
     names: Sequence[str] | None = ...,
     lib: Iterable[str] | None = ...,
     time_budget: float | None = ...,
@@ -64,6 +67,8 @@ def discover(
     y: Any = None,
     *,
     groups: Any,
+    form: str | None = ...,
+    shared: Iterable[str] | None = ...,
     names: Sequence[str] | None = ...,
     lib: Iterable[str] | None = ...,
     time_budget: float | None = ...,
@@ -88,6 +93,8 @@ def discover(
     y: Any = None,
     *,
     groups: Any = None,
+    form: str | None = None,
+    shared: Iterable[str] | None = None,
     names: Sequence[str] | None = None,
     lib: Iterable[str] | None = None,
     time_budget: float | None = None,
@@ -127,6 +134,10 @@ def discover(
             `X`, which may hold texts, or an array of labels (rows,). One law is searched for whose constants may differ
             between groups; which of them do is decided by the description length. The result is then a
             `GroupedDiscovery`. None: all rows have the same constants.
+        form: The form of the law where it is known, such as "V*x/(K + x)". Names that are no columns are constants,
+            which are fitted from many starts and get errors. Nothing else is searched for.
+        shared: With `groups` and `form`, the constants of the form that all groups share; the others differ. None: this
+            is decided by the description length.
         names: Names of the columns of `X`, where it has none.
         lib: Names of the functions that formulas may hold, such as `["x", "x^2", "sin"]`; powers are always allowed.
         time_budget: Seconds after which nothing new is begun; a step takes a second or so, on large tables several.
@@ -185,8 +196,12 @@ def discover(
     if groups is not None:
         refuse_with_groups(loss, sigma=sigma, sample_weight=sample_weight)
         limited = required, max_complexity, constant_range, exponent_range, nested, monotone, positive
-        known = names, lib, time_budget, seed, units, forbid, linear, limited, loss, progress, callback
+        known = names, lib, time_budget, seed, units, forbid, linear, limited, form, shared, loss, progress, callback
         return discover_groups(X, y, groups, *known)
+    if shared is not None:
+        raise TrainingError("shared= names constants of form= that all groups share: pass groups= and form=, too.")
+    if form is not None:
+        return discover_form(X, y, form, names, units, seed, loss, sigma, sample_weight, progress, callback)
     began = time.perf_counter()
     check_settings(seed, time_budget, loss)
     every = table(X, y, names, units, seed, sigma, sample_weight)
@@ -215,14 +230,9 @@ def discover(
     data = every if wrong is None else rows_without(every, wrong)
     if loss in ("huber", "poisson"):
         searched, data = with_weights_of(searched, data, loss)
-    return _discovery(
-        searched,
-        data,
-        limits,
-        began,
-        asked_for(searched.task, lib is not None or forbid is not None, loss),
-        () if wrong is None else named_rows(searched, every, wrong),
-    )
+    settings = asked_for(searched.task, lib is not None or forbid is not None, loss)
+    outliers = () if wrong is None else named_rows(searched, every, wrong)
+    return _discovery(searched, data, limits, began, settings, outliers)
 
 
 def _discovery(

@@ -98,7 +98,11 @@ class Uncertainty:
 
         Where the standard deviations of the rows are known, they are s, and quantiles are those of a normal.
         """
-        template = _template(expression)
+        return cls.of_template(_template(expression), sample)
+
+    @classmethod
+    def of_template(cls, template: Template, sample: Sample) -> "Uncertainty":
+        """The same for an expression whose constants are the symbols of a template."""
         found, jacobian = _slopes(template, sample)
         n, count = len(sample), jacobian.shape[1]
         residuals = sample.residuals(found)

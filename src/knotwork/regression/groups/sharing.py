@@ -45,7 +45,7 @@ def with_shared(template: GroupedTemplate, grouped: GroupedSample) -> GroupedTem
         replace(template, expression=expression, differing=own)
         for expression, own in parametrisations(template.expression, template.differing, GROUPS.most_parametrisations)
     ]
-    found = [_shared(one, grouped) for one in written or [template]]
+    found = [shared_as_written(one, grouped, simple=True) for one in written or [template]]
     return min((_readable(one) for one in found), key=lambda one: bits_of(one, grouped))
 
 
@@ -73,12 +73,13 @@ def _readable(template: GroupedTemplate) -> GroupedTemplate:
     return replace(template, expression=joined) if complexity(joined) <= complexity(expression) else template
 
 
-def _shared(template: GroupedTemplate, grouped: GroupedSample) -> GroupedTemplate:
+def shared_as_written(template: GroupedTemplate, grouped: GroupedSample, simple: bool = False) -> GroupedTemplate:
+    """The template with those of its constants shared for which that takes fewer bits, and `simple` ones rounded."""
     best, refused = template, set()
     while True:
         best = with_uncertainty(best, grouped)
         for key, trial in _proposals(best, grouped):
-            if key in refused:
+            if key in refused or (not simple and trial.expression != best.expression):
                 continue
             new = fitted_together(trial, grouped, FORMULAS.refit_steps)
             if bits_of(new, grouped) < bits_of(best, grouped):
