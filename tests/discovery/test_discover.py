@@ -11,7 +11,7 @@ import torch
 import knotwork as kw
 from knotwork.discovery import Entry
 from knotwork.discovery.choice import joined
-from knotwork.expressions import complexity, parse
+from knotwork.expressions import complexity, parse, to_numpy
 from knotwork.regression.search import Search
 from knotwork.solvers import StopReason
 
@@ -415,3 +415,31 @@ def test_ctrl_c_while_entries_are_made_keeps_the_finished_entries(monkeypatch):
     found = kw.discover(x, x[:, 0] * x[:, 1], seed=0, progress=False)
     assert len(calls) == 2 and found.stop.by_caller
     assert len(found.formula.expression.free_symbols) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "span", "noise", "right"),
+    [
+        ("sin(2*x) + 0.1*x", (0, 10), 0.0, "x/10 + sin(2*x)"),
+        ("sin(40*x) + 2*x", (0, 10), 0.01, "2*x + sin(40*x)"),
+        ("log(2 + sin(3*x))", (0, 6), 0.01, "log(sin(3*x) + 2)"),
+        ("(2*x + 1)/(x**2 + 3)", (-4, 4), 0.0, "(2*x + 1)/(x**2 + 3)"),
+    ],
+)
+def test_formulas_of_one_input_are_sums_ratios_and_compositions(text, span, noise, right):
+    rng = np.random.default_rng(0)
+    x = rng.uniform(*span, 400)
+    y = to_numpy(parse(text), ["x"])(x)
+    found = kw.discover(x[:, None], y + noise * y.std() * rng.normal(size=400), names=["x"], seed=0)
+    difference = to_numpy(found.formula.expression, ["x"])(x) - y
+    assert np.sqrt(np.mean(difference**2)) < 4 * noise * y.std() * np.sqrt(4 / 400) + 1e-9
+    assert complexity(found.formula.expression) <= complexity(parse(right)) + 2
+
+
+def test_thirty_rows_that_level_off_are_a_saturating_curve():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 12, 30)
+    y = 5 * x / (1.2 + x) + 0.1 * rng.normal(size=30)
+    found = kw.discover(x[:, None], y, names=["x"], seed=0)
+    values = to_numpy(found.formula.expression, ["x"])(np.array([0.5, 6.0, 12.0]))
+    assert values[2] - values[1] < 0.25 * (values[1] - values[0])

@@ -15,6 +15,7 @@ from knotwork.formulas.constants import Sample, fitted, simplified, values_of
 from knotwork.formulas.settings import FORMULAS
 from knotwork.functions import NamedFunction
 from knotwork.regression.candidate_formulas import CandidateFormula, formula_of_structure, formulas_of_ridges
+from knotwork.regression.curve_formulas import formulas_of_curve
 from knotwork.regression.curve_names import EXPONENTIAL, IDENTITY, UNUSUAL_OUTER, USUAL_OUTER, OuterFunction
 from knotwork.regression.failures import Failures
 from knotwork.regression.residual_randomness import looks_random
@@ -39,9 +40,9 @@ class _StructureCandidate:
 class Search:
     """A search for formulas of one table; `formulas` yields them as they are found.
 
-    The stages fit ever more general structures: sums and ratios of products of powers, sums of curves, powers and
-    ridges, fewer variables by symmetry, sums of products, unusual outer functions. After a stage in which a structure
-    comes close, the best structures are named.
+    The formula of a single input is searched for as that of a curve. The stages fit ever more general structures: sums
+    and ratios of products of powers, sums of curves, powers and ridges, fewer variables by symmetry, sums of products,
+    unusual outer functions. After a stage in which a structure comes close, the best structures are named.
     The search ends at a formula that is exact to rounding, and soon after one whose residuals look random. A structure
     or formula whose calculation fails is dropped.
 
@@ -93,9 +94,9 @@ class Search:
 
     def formulas(self) -> Iterator[CandidateFormula]:
         """Candidate formulas, as they are found."""
-        terms = (self.simple_terms, self.sums, self.ratios, self.large_terms)
+        terms = (self.curve, self.simple_terms, self.sums, self.ratios, self.large_terms)
         for stage in (*terms, self.ridges, self.symmetries, self.products, self.unusual):
-            if stage not in (self.simple_terms, self.sums) and self.late:
+            if stage not in terms[:3] and self.late:
                 return
             found = stage()
             if found is not None:
@@ -105,6 +106,12 @@ class Search:
 
     # --- stages: each returns the formulas of the best structures so far, or None if more structures are needed, or if
     # a callback asks to stop as it begins ---
+
+    def curve(self) -> Iterator[CandidateFormula] | None:
+        """Formulas of a single input: sums, products, ratios and compositions of functions."""
+        if len(self.rows.axes) > 1 or self.reporter.stage("trying formulas of one variable"):
+            return None
+        return self.judged(self.failures.surviving(partial(formulas_of_curve, self.sample, self.functions, self.until)))
 
     def simple_terms(self) -> Iterator[CandidateFormula] | None:
         """Sums of products of powers, which are named at once if they are exact."""
@@ -275,6 +282,14 @@ class Search:
                 self.judge(found)
                 if self.done or self.late:
                     return
+
+    def judged(self, formulas: Iterator[CandidateFormula]) -> Iterator[CandidateFormula]:
+        """These formulas, the best of which may end the search."""
+        found = list(formulas)
+        yield from found
+        if found:
+            self.judge(found[0])
+            self.done = self.done or self.remaining is not None
 
     def judge(self, formula: CandidateFormula) -> None:
         """Decide whether this formula ends the search, now or soon."""
