@@ -290,7 +290,7 @@ def test_errors_of_rows_are_a_column_and_wrong_rows_are_named(tmp_path, capsys, 
     force[12] = 1e6
     path = tmp_path / "table.csv"
     np.savetxt(path, np.stack([a, sigma, force], 1), delimiter=",", header="a,err,force", comments="")
-    for inputs in ((), ("--inputs", "a")):
+    for inputs in ((), ("--inputs", "a"), ("--inputs", "a,err")):
         options = ("--target", "force", "--sigma", "err", *inputs, "--json-file", tmp_path / "facts.json")
         status, text, _ = run(capsys, monkeypatch, "discover", path, *options)
         facts = json.loads((tmp_path / "facts.json").read_text())

@@ -262,6 +262,15 @@ def test_why_a_search_ended_is_reported():
     assert kw.discover(wave, seed=0, lib=["x"]).stop == StopReason.EXHAUSTED
 
 
+def test_a_search_that_ended_before_its_time_was_used_up_says_why(monkeypatch):
+    """Also where the entries were built after that time."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0.5, 2, (300, 2))
+    monkeypatch.setattr(importlib.import_module("knotwork.discovery.formula_search"), "late", lambda until: True)
+    found = kw.discover(x, x[:, 0] / x[:, 1] + 0.05 * rng.normal(size=300), progress=False)
+    assert found.stop == StopReason.RANDOM_RESIDUAL
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -12,6 +12,7 @@ import pytest
 import knotwork as kw
 from knotwork.cli import main
 from knotwork.discovery.few_rows import most_constants
+from knotwork.discovery.table import table
 from knotwork.expressions import parse, to_numpy
 from knotwork.regression import LINE, POWER_LAW
 
@@ -20,6 +21,14 @@ REAL = Path(__file__).parents[1] / "data" / "real"
 
 def real(name):
     return pd.read_csv(REAL / f"{name}.csv")
+
+
+@pytest.mark.parametrize("rows", [60, 99, 101, 300])
+@pytest.mark.parametrize("kind", [dict, pd.DataFrame, lambda y: y["y"][:, None], lambda y: y["y"].tolist()])
+def test_the_kind_of_the_target_decides_nothing_about_the_split(rows, kind):
+    x = np.random.default_rng(0).uniform(1, 2, (rows, 2))
+    plain, other = (table(x, y, None, None, 0) for y in (x[:, 0], kind({"y": x[:, 0]})))
+    assert plain.rows() == other.rows() and (other.rows()[2] > 0) == (rows >= 100)
 
 
 def quietly(*arguments, **options):

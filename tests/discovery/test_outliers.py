@@ -1,11 +1,16 @@
 """Rows that contradict the law of all others do not hide it: they are left out and named. True targets never are."""
 
+import cmath
+
 import numpy as np
 import pytest
 import torch
 
 import knotwork as kw
+from knotwork.discovery.entries import built, entry_of
+from knotwork.discovery.outliers import refitted_entry
 from knotwork.expressions import parse, to_numpy
+from knotwork.formulas.constants import log_ratios, relative_deviations
 from knotwork.regression import suspicious
 
 
@@ -23,13 +28,49 @@ def test_blunders_are_named_and_the_law_is_found_without_them(size, noise, rows,
     for row in rows:
         y[row] = blunder(y[row])
     found = kw.discover(x, y, names=["u", "r"], progress=False)
-    assert found.formula.expression == parse("u/r")
+    factor = float(found.formula.expression / parse("u/r"))  # of few rows with noise, it stays as it was fitted
+    assert factor == (pytest.approx(1, abs=noise) if size == 40 and noise else 1)
     assert [one.row for one in found.outliers] == rows
     assert [one.value for one in found.outliers] == pytest.approx(y[rows])
     assert [one.predicted for one in found.outliers] == pytest.approx(clean[rows], abs=5 * noise + 1e-9)
     assert found.formula.r2 > 0.99
     assert sum(found.data.rows()) == size - len(rows)
     assert f"row {rows[0]} (" in str(found) and "left out" in repr(found)
+
+
+@pytest.mark.parametrize("blunder", [lambda y: 1e6 * y, lambda y: 1e-6 * y, lambda y: -1e6 * y])
+def test_slips_are_named_behind_wide_relative_noise(blunder):
+    """Relative deviations have the limit √2, which such noise comes close to; ratios have none."""
+    rng = np.random.default_rng(4)
+    x = 10 ** rng.uniform(0, 3, (300, 2))
+    y = 2.5 * x[:, 0] ** 2 * x[:, 1] * np.exp(0.3 * rng.normal(size=300))
+    data = kw.Dataset.from_arrays(x, y, names=["u", "r"], seed=0)
+    row = int(data.row_numbers[0][0])
+    y[row] = blunder(y[row])
+    found = kw.discover(x, y, names=["u", "r"], loss="relative", progress=False)
+    assert [one.row for one in found.outliers] == [row]
+
+
+def test_small_log_ratios_are_relative_deviations_and_large_ones_have_no_limit():
+    y = torch.tensor([-2.0, 3.0, 5.0], dtype=torch.float64)
+    near = y * torch.tensor([1.001, 0.998, 1.0], dtype=torch.float64)
+    assert log_ratios(near, y).numpy() == pytest.approx(relative_deviations(near, y).abs().numpy(), rel=1e-5)
+    logarithms = [abs(cmath.log(factor)) for factor in (1e9, -1.0, -1e-9)]
+    assert log_ratios(y * torch.tensor([1e9, -1.0, -1e-9]), y).numpy() == pytest.approx(logarithms)
+    assert log_ratios(y, torch.zeros(3, dtype=torch.float64)).isnan().all()
+
+
+def test_formulas_fitted_again_measure_their_errors_as_the_fit_does():
+    rng = np.random.default_rng(0)
+    x = 10 ** rng.uniform(0, 3, (300, 2))
+    y = 2.5 * x[:, 0] * x[:, 1] * np.exp(0.1 * rng.normal(size=300))
+    data = kw.Dataset.from_arrays(x, y, names=["u", "r"], seed=0)
+    symbolic, spline, formula = built(parse("2.4*u*r"), data, True)
+    entry = entry_of(formula, symbolic, spline, "", data, True)
+    again = refitted_entry(entry, data, True)
+    assert again.formula.uncertainty[0].relative
+    constant = again.formula.constants[0]
+    assert constant.error / constant.value == pytest.approx(0.1 / len(data.X_train) ** 0.5, rel=0.15)
 
 
 def test_the_report_and_the_file_name_the_rows(tmp_path):
@@ -56,7 +97,6 @@ def test_a_blunder_among_test_rows_does_not_count_for_r2():
     assert [one.row for one in found.outliers] == [int(test)] and found.formula.r2 == pytest.approx(1)
 
 
-@pytest.mark.filterwarnings("ignore:no formula that was tried explains")  # on a slow machine
 @pytest.mark.parametrize(
     ("text", "draw"),
     [
@@ -72,8 +112,8 @@ def test_heavy_tailed_targets_of_a_law_are_not_cut(text, draw):
     rng = np.random.default_rng(1)
     x = draw(rng)
     y = to_numpy(parse(text), ["x", "y"])(*x.T)
-    found = kw.discover(x, y, names=["x", "y"], time_budget=4, progress=False)
-    assert found.outliers == ()
+    found = kw.discover(x, y, names=["x", "y"], progress=False)
+    assert found.formula.expression == parse(text) and found.outliers == ()
     assert sum(found.data.rows()) == len(x)
 
 

@@ -137,6 +137,46 @@ def test_huber_constants_minimise_the_loss_of_huber():
     assert found.settings["loss"] == "huber"
 
 
+def test_huber_errors_of_constants_are_the_spread_of_its_constants():
+    """Against fits of 400 other draws of the noise by a plain loop."""
+
+    def drawn(seed):
+        return 1.537 * x + 0.713 + 0.1 * np.random.default_rng(seed).standard_t(1.5, size=len(x))
+
+    x = np.random.default_rng(3).uniform(0, 2, 1000)
+    design, fits = np.stack([x, np.ones_like(x)], 1), []
+    for seed in range(100, 500):
+        y, weights = drawn(seed), np.ones(len(x))
+        for _ in range(40):
+            c = np.linalg.lstsq(design * weights[:, None] ** 0.5, y * weights**0.5, rcond=None)[0]
+            apart = np.abs(y - design @ c)
+            weights = np.minimum(1.345 * 1.4826 * np.median(apart) / apart, 1)
+        fits.append(c)
+    spread = np.std(fits, axis=0)
+    errors = []
+    for seed in range(3):
+        data = kw.Dataset.from_arrays(x[:, None], drawn(seed), names=["x"], test_size=0, validation_size=0)
+        found = kw.discover(data, loss="huber", keep_outliers=True, lib=["x"], progress=False)
+        assert len(found.formula.constants) == 2
+        errors.append([one.error for one in sorted(found.formula.constants, key=lambda one: -one.value)])
+    assert np.mean(errors, 0) == pytest.approx(spread, rel=0.12)  # 3.5 % from 400 draws, the rest from those of 3
+
+
+def test_chi2_of_huber_counts_every_row_as_sigma_says():
+    x, y, sigma = line(1000)
+    found, plain = (
+        kw.discover(x[:, None], y, names=["x"], sigma=sigma, keep_outliers=True, lib=["x"], loss=loss, progress=False)
+        for loss in ("huber", "mse")
+    )
+    assert found.formula.reduced_chi2 == pytest.approx(plain.formula.reduced_chi2, rel=0.02)
+    for n, part in enumerate(("train", "val", "test")):
+        own = found.data.errors.deviation / (found.data.errors.weights[n] / found.data.errors.shares[n]).sqrt()
+        place = found.data.row_numbers[n]
+        assert own.numpy() == pytest.approx(sigma[place.numpy()]), part
+    errors = [sorted(one.error for one in f.formula.constants) for f in (found, plain)]
+    assert errors[0] == pytest.approx(errors[1], rel=0.15)  # Huber's efficiency for normal noise is 95 %
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,6 +90,13 @@ def test_a_saved_formula_loads_bit_for_bit(tmp_path, digits):
     assert found.to_json() == formula.to_json()
     assert kw.Formula.from_json(formula.to_json()) == kw.Formula.from_dict(formula.to_dict()) == formula
     np.testing.assert_array_equal(found[1].predict(X), formula[1].predict(X))
+
+
+def test_a_formula_that_was_saved_before_fits_of_shares_loads():
+    found = kw.Formula.load(Path(__file__).parents[1] / "saved" / "formula_format1.json")
+    assert str(found) == "y = 2.5*u/r" and not found.uncertainty[0].relative
+    assert found.constants[0].error == pytest.approx(0.0014002, rel=1e-4)
+    assert kw.Formula.from_json(found.to_json()) == found
 
 
 def test_undetermined_constants_are_saved_and_loaded():

@@ -23,6 +23,8 @@ SAMPLE = Sample({"x": ROWS, "y": ROWS.flip(0)}, ROWS)
         ({"exponent_range": (-1, 2)}, ["x**2/y", "sqrt(x)", "100*x"], ["x**3", "1/y**2"]),
         ({"nested": {"sin": {"sin": 0}}}, ["sin(x)*sin(y)", "exp(sin(x))"], ["sin(cos(x))", "cos(2*sin(y) + x)"]),
         ({"nested": {"exp": {"sin": 1}}}, ["exp(sin(x))"], ["exp(sin(sin(x)))"]),
+        ({"nested": {"cos": {"exp": 0}}}, ["exp(cos(x))"], ["cos(exp(x))", "sin(2*exp(x) + y)"]),
+        ({"nested": {"exp": {"cos": 0}}}, ["cos(exp(x))", "exp(x)"], ["exp(cos(x))", "exp(y*sin(x))"]),
         ({"monotone": {"x": "increasing"}}, ["x**2 - y", "y", "log(x)"], ["-x", "sin(2*x)", "(x - 1)**2"]),
         ({"monotone": {"x": -1}}, ["y - x", "1/x"], ["x", "x*y"]),
         ({"positive": True}, ["x", "exp(-y)", "(x - y)**2"], ["x - y", "x - 1", "-x"]),
@@ -34,6 +36,45 @@ def test_limits_are_tested_on_expressions(limits, inside, outside):
         assert limits.unmet(parse(text), SAMPLE) is None, text
     for text in outside:
         assert limits.unmet(parse(text), SAMPLE) is not None, text
+
+
+DECADES = Sample({"x": 10 ** torch.linspace(0, 10, 200, dtype=torch.float64)}, torch.ones(200, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("limits", "inside", "outside"),
+    [
+        ({"positive": True}, ["x", "x - 1", "x**2 - 2*x + 1", "(x - 5)**2"], ["x - 5", "x**2 - 9*x", "1 - 2/x"]),
+        ({"monotone": {"x": 1}}, ["x", "x**2 - 2*x", "log(x)", "1 - 1/x"], ["(x - 5)**2", "x + 100/x", "x**2 - 90*x"]),
+        ({"monotone": {"x": -1}}, ["1/x", "-x"], ["50/x + x/1e12", "sin(x)"]),
+    ],
+)
+def test_signs_and_slopes_hold_in_every_decade(limits, inside, outside):
+    """What rounding may change is a share of the terms in the same row, not of the largest value of all rows."""
+    limits = Limits.of(["x"], **limits)
+    for text in inside:
+        assert limits.unmet(parse(text), DECADES) is None, text
+    for text in outside:
+        assert limits.unmet(parse(text), DECADES) is not None, text
+
+
+def test_a_factor_that_is_a_square_up_to_rounding_is_positive():
+    row = torch.linspace(0.1, 3.3, 1000, dtype=torch.float64)
+    sample = Sample({"x": row, "y": row}, row)
+    assert Limits.of(["x", "y"], positive=True).unmet(parse("3*x*(x**2 - 2*x*y + y**2)"), sample) is None
+
+
+@pytest.mark.parametrize("limits", [{"positive": True}, {"monotone": {"x": 1}}])
+def test_what_is_not_defined_everywhere_is_said_to_be_so(limits):
+    limits = Limits.of(["x", "y"], **limits)
+    assert limits.unmet(parse("sqrt(x - 1)"), SAMPLE) == "it is not defined everywhere"
+
+
+@pytest.mark.parametrize("ends", [(-2, 2), [-2.0, 2.0], np.array([-2, 2]), torch.tensor([-2.0, 2.0])])
+def test_ranges_are_any_two_numbers(ends):
+    assert Limits.of(["x"], constant_range=ends, exponent_range=ends) == Limits.of(
+        ["x"], constant_range=(-2, 2), exponent_range=(-2, 2)
+    )
 
 
 def test_nesting_counts_functions_one_within_the_other():
@@ -105,6 +146,10 @@ def test_limits_hold_for_columns_of_unusual_units():
     ("asked", "message"),
     [
         ({"required": ["z"]}, "z"),
+        ({"required": "x"}, r"required='x' is one text: give a list of names, required=\['x'\]"),
+        ({"required": [0]}, r"required=\[0\] must be a list of names"),
+        ({"constant_range": np.array([1, 2, 3])}, "smallest and the largest"),
+        ({"monotone": ["x"]}, "must say which way"),
         ({"max_complexity": 0}, "from 1 on"),
         ({"max_complexity": 2.5}, "from 1 on"),
         ({"constant_range": (3, -3)}, "smallest and the largest"),

@@ -46,7 +46,8 @@ def run(
     folder = None if out is None else _folder(out)
     if json_file is not None:
         _writable(json_file)
-    inputs = [*inputs, sigma] if sigma and inputs else inputs
+    if sigma and inputs and split_units([sigma])[0][0] not in split_units(inputs)[0]:
+        inputs = [*inputs, sigma]
     data = _table(file, target, inputs, exclude, test_size=test_size, seed=seed)
     with _live() if sys.stderr.isatty() else nullcontext(_Log()) as callback:
         found = discover(data, seed=seed, sigma=sigma, progress=False, callback=callback, **settings)

@@ -18,10 +18,13 @@ class RowErrors:
             training and validation rows.
         deviation: the standard deviation of the error of a row of weight 1, in units of the target. None where only the
             weights are known.
+        shares: the factors (n,) of the weights of training, validation and test rows that follow from residuals, not
+            from what is known of the rows: up to 1, and 1 where residuals count as squares. None where there are none.
     """
 
     weights: tuple[Tensor, Tensor, Tensor]
     deviation: float | None = None
+    shares: tuple[Tensor, Tensor, Tensor] | None = None
 
     @classmethod
     def of_sigma(cls, parts: Sequence[Tensor]) -> "RowErrors":
@@ -48,6 +51,11 @@ class RowErrors:
     def fitted(self) -> Tensor:
         """The weights of the training rows, then those of the validation rows."""
         return torch.cat(self.weights[:2])
+
+    @property
+    def fitted_shares(self) -> Tensor | None:
+        """The shares of the training rows, then those of the validation rows."""
+        return None if self.shares is None else torch.cat(self.shares[:2])
 
     def check(self, rows: Sequence[int]) -> None:
         """Raises DataError unless there is a weight for each of so many training, validation and test rows."""

@@ -15,8 +15,13 @@ def rows_taken(data: Dataset, train: Part, validation: Part, test: Part) -> Data
     changed = {f"{x}_{name}": getattr(data, f"{x}_{name}")[part] for name, part in parts.items() for x in "Xy"}
     errors, numbers = data.errors, data.row_numbers
     if errors is not None:
-        kept = tuple(own[part] for own, part in zip(errors.weights, parts.values(), strict=True))
-        errors = replace(errors, weights=kept)
+        known = {"weights": errors.weights, "shares": errors.shares}
+        kept = {
+            name: tuple(own[part] for own, part in zip(every, parts.values(), strict=True))
+            for name, every in known.items()
+            if every is not None
+        }
+        errors = replace(errors, **kept)
     if numbers is not None:
         numbers = tuple(own[part] for own, part in zip(numbers, parts.values(), strict=True))
     return replace(data, **changed, errors=errors, row_numbers=numbers)

@@ -159,7 +159,8 @@ class Discovery:
             said["Rows left out of fit and r², as they contradict the formula"] = f"{shown}{more}; counted from 0"
         chi2 = self.formula.reduced_chi2
         if chi2 is not None:
-            said["χ² per degree of freedom"] = f"{chi2:.3g}; the errors of constants follow from those of the rows"
+            source = "residuals" if self.settings.get("loss") == "huber" else "those of the rows"
+            said["χ² per degree of freedom"] = f"{chi2:.3g}; the errors of constants follow from {source}"
         if self.settings.get("loss") == "huber":
             said["Loss"] = "Huber's: squares of small residuals, sizes of large ones"
         if self.settings.get("loss") == "poisson":

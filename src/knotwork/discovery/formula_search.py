@@ -124,11 +124,10 @@ def _explored(
         reason = task.stopped
     elif any(exact(entry, task.data, task.relative) for entry in entries):
         reason = StopReason.EXACT
-    elif entries and late(task.formulas_until):
-        reason = StopReason.TIME_BUDGET
-    else:  # what is not allowed may have ended the search in groups, which does not know the constraints
-        ended = search.done and bool(entries) and (all_allowed or not in_groups)
-        reason = StopReason.RANDOM_RESIDUAL if ended else None
+    elif entries and search.done and (all_allowed or not in_groups):  # a search in groups knows no constraints: what
+        reason = StopReason.RANDOM_RESIDUAL  # is not allowed may have ended it
+    else:
+        reason = StopReason.TIME_BUDGET if entries and late(task.formulas_until) else None
     return Found(tuple(entries), front, reason)
 
 

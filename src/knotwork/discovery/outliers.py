@@ -18,7 +18,7 @@ from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import sample_of
 from knotwork.discovery.task import Task
 from knotwork.errors import ExpressionError, SpecError
-from knotwork.formulas.constants import Sample, Template, fitted
+from knotwork.formulas.constants import Sample, Template, fitted, log_ratios
 from knotwork.formulas.settings import FORMULAS
 from knotwork.formulas.values import evaluate
 from knotwork.regression import REGRESSION, far_off, suspicious
@@ -196,15 +196,18 @@ def _values(expression: Any, rows: Dataset) -> Tensor:
 
 
 def _residuals(searched: Searched, data: Dataset) -> Tensor:
-    """Sizes (n,) of the residuals of training, validation and test rows, without what rounding explains."""
+    """Sizes (n,) of the residuals of training, validation and test rows, without what rounding explains.
+
+    Relative ones are logarithms of ratios, since relative deviations have a limit that wide noise comes close to.
+    """
     rows = searched.task.own.rows(data)
     values = _values(searched.chosen.expression, rows)
     y = torch.cat([rows.y_train, rows.y_val, rows.y_test])[:, 0].double()
     weights = None if rows.errors is None else torch.cat(rows.errors.weights).double()
-    sample = Sample({}, y, searched.task.relative, weights)
-    size = torch.ones_like(y) if searched.task.relative else values.abs() + y.abs()
-    rounding = DISCOVERY.rounding_of_columns * sample.weighed(size)
-    return (sample.residuals(values).abs() - rounding).clamp_min(0)
+    sample, relative = Sample({}, y, weights=weights), searched.task.relative
+    size = torch.ones_like(y) if relative else values.abs() + y.abs()
+    apart = log_ratios(values, y) if relative else (values - y).abs()
+    return sample.weighed(apart - DISCOVERY.rounding_of_columns * size).clamp_min(0)
 
 
 def _columns(searched: Searched, data: Dataset) -> Tensor:
@@ -288,7 +291,7 @@ def refitted_entry(entry: Entry, rows: Dataset, relative: bool, same: bool = Fal
         template = fitted(Template(general, dict(zip(symbols, values, strict=True))), sample_of(rows, relative))
         expression = template.filled() if math.isfinite(template.mse) else expression
     try:
-        symbolic, spline, formula = built(expression, rows)
+        symbolic, spline, formula = built(expression, rows, relative)
         return entry_of(formula, symbolic, spline, entry.shape, rows, relative)
     except (ExpressionError, SpecError):
         return None

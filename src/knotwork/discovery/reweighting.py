@@ -91,6 +91,7 @@ def _weighed(data: Dataset, weights: Tensor, loss: Loss) -> Dataset:
     train, validation = weights.split([len(data.X_train), len(data.X_val)])
     parts = own.weights[0] * train, own.weights[1] * validation
     mean = float(torch.cat(parts).mean())
+    shares = (train, validation, torch.ones_like(own.weights[2])) if loss == "huber" else None
     deviation = 1.0 if loss == "poisson" else own.deviation
     deviation = None if deviation is None else deviation / mean**0.5
-    return replace(data, errors=RowErrors((parts[0] / mean, parts[1] / mean, own.weights[2]), deviation))
+    return replace(data, errors=RowErrors((parts[0] / mean, parts[1] / mean, own.weights[2] / mean), deviation, shares))

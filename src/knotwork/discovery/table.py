@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from knotwork.data import Dataset, as_dataset
+from knotwork.data.arrays import table_of
 from knotwork.data.column_names import check_units
 from knotwork.data.matrix import check_same_order
 from knotwork.data.row_selection import rows_taken
@@ -42,7 +42,7 @@ def table(
     if y is None:
         data = as_dataset(X)
     else:
-        few = np.shape(y)[:1] < (DISCOVERY.few_rows_below,)
+        few = len(table_of(y, "y")[0]) < DISCOVERY.few_rows_below
         shares: dict[str, Any] = {"test_size": 0, "validation_size": 0} if few else {}
         data = Dataset.from_arrays(X, y, names=names, seed=seed, **shares)
     if units is not None and units is not False:
@@ -107,7 +107,7 @@ def sample_of(data: Dataset, relative: bool = False) -> Sample:
     return (
         Sample(columns, y, relative)
         if errors is None
-        else Sample(columns, y, relative, errors.fitted.double(), errors.deviation)
+        else Sample(columns, y, relative, errors.fitted.double(), errors.deviation, errors.fitted_shares)
     )
 
 

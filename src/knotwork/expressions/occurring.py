@@ -30,7 +30,7 @@ def nesting(expr: Any, outer: Any, inner: Any) -> int:
     def depth(node: Any) -> int:
         return max((depth(part) for part in node.args), default=0) + _is_like(node, inner)
 
-    expr = expr.replace(sympy.cos, sympy.sin)
+    expr, outer, inner = (one.replace(sympy.cos, sympy.sin) for one in (expr, outer, inner))
     inside = (part for node in sympy.preorder_traversal(expr) if _is_like(node, outer) for part in node.args)
     return max((depth(part) for part in inside), default=0)
 

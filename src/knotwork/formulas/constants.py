@@ -19,6 +19,7 @@ class Sample:
 
     With `relative`, residuals are shares of the values, and none of the targets is zero. Rows may count `weights` (n,)
     times, 1 on average; `deviation` is then the standard deviation of the error of a row of weight 1, if it is known.
+    `shares` (n,) are the factors of the weights that follow from residuals, if there are some (`RowErrors`).
     """
 
     columns: Mapping[str, Tensor]
@@ -26,6 +27,7 @@ class Sample:
     relative: bool = False
     weights: Tensor | None = None
     deviation: float | None = None
+    shares: Tensor | None = None
 
     def residuals(self, values: Tensor) -> Tensor:
         """The deviations (n,) of these values from the targets, times the roots of the weights.
@@ -63,8 +65,8 @@ class Sample:
     def rows(self, some: slice | Tensor) -> "Sample":
         """Some rows alone: a slice, or a mask (n,)."""
         columns = {name: column[some] for name, column in self.columns.items()}
-        weights = None if self.weights is None else self.weights[some]
-        return replace(self, columns=columns, y=self.y[some], weights=weights)
+        weights, shares = (None if own is None else own[some] for own in (self.weights, self.shares))
+        return replace(self, columns=columns, y=self.y[some], weights=weights, shares=shares)
 
 
 def relative_deviations(values: Tensor, y: Tensor) -> Tensor:
@@ -75,6 +77,15 @@ def relative_deviations(values: Tensor, y: Tensor) -> Tensor:
     """
     ratio = values / y
     return 2**0.5 * (ratio - 1) / torch.hypot(ratio, torch.ones_like(ratio))
+
+
+def log_ratios(values: Tensor, y: Tensor) -> Tensor:
+    """Sizes (n,) of the logarithms of values / y, which are complex where signs differ; NaN for targets of 0.
+
+    Small ones are those of `relative_deviations`, but large ones have no limit.
+    """
+    signs = torch.where(values * y.sign() < 0, math.pi, 0.0)
+    return torch.where(y == 0, math.nan, torch.hypot((values / y).abs().clamp_min(1e-300).log(), signs))
 
 
 def slopes_of_deviations(values: Tensor, y: Tensor) -> Tensor:

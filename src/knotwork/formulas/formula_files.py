@@ -121,8 +121,8 @@ def agreement_to_dict(one: Agreement) -> dict[str, Any]:
 
 def agreement_from_dict(one: Mapping[str, Any]) -> Agreement:
     """The inverse of `agreement_to_dict`; ValueError or KeyError for anything else."""
-    meanings, units = _pairs(one["constants"], _text), _pairs(one["constant_units"], _text_or_none)
-    return Agreement(_flag(one["agree"]), _text(one["words"]), meanings, units)
+    agree, words = _flag(one["agree"]), _text(one["words"])
+    return Agreement(agree, words, _pairs(one["constants"], _text), _pairs(one["constant_units"], _text_or_none))
 
 
 def _uncertainty_to_dict(one: Uncertainty) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def _uncertainty_from_dict(content: Mapping[str, Any], variables: Sequence[str])
     if len(scale) != count:
         _refuse(f"{len(scale)} scales of {count} constants")
     factor, blind = _matrix(content["factor"], count), _matrix(content["blind"], count)
-    deviation, relative = _number(content["deviation"]), _flag(content["relative"])
+    deviation, relative = _number(content["deviation"]), _flag(content.get("relative", False))  # not in older files
     return Uncertainty(template, factor, blind, scale, deviation, content["degrees"], relative)
 
 

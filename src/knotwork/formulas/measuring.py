@@ -58,7 +58,8 @@ def measured(
         squares = (values - target).square()
         error = squares.mean() if weights is None else (weights[:, None] * squares).mean()
         each = zip(expressions, y.unbind(-1), strict=True)
-        samples = [(e, Sample(columns, column, relative, counts, deviation)) for e, column in each]
+        known = relative, counts, deviation, _shares(data)
+        samples = [(e, Sample(columns, column, *known)) for e, column in each]
         uncertainty = tuple(Uncertainty.of(*one) for one in samples)
         names = data.target_names
     else:
@@ -85,12 +86,22 @@ def _weights(data: Dataset, rows: str) -> Tensor | None:
 
 
 def reduced_chi2(expressions: Sequence[Any], data: Dataset, constants: int) -> float | None:
-    """χ² per degree of freedom of the training rows; None where their errors are not known."""
+    """χ² per degree of freedom of the training rows; None where their errors are not known.
+
+    Every row counts as its own error says, also where a loss gives large residuals less weight.
+    """
     if data.errors is None or data.errors.deviation is None:
         return None
     apart = (evaluate(expressions, data, data.X_train) - data.y_train).double() / data.errors.deviation
-    degrees = apart.numel() - constants
-    return float((data.errors.weights[0][:, None] * apart.square()).sum()) / degrees if degrees > 0 else None
+    degrees, shares = apart.numel() - constants, _shares(data)
+    weights = data.errors.weights[0] if shares is None else data.errors.weights[0] / shares
+    return float((weights[:, None] * apart.square()).sum()) / degrees if degrees > 0 else None
+
+
+def _shares(data: Dataset) -> Tensor | None:
+    """Factors (n,) of the weights of the training rows that follow from residuals; None where there are none."""
+    shares = None if data.errors is None else data.errors.shares
+    return None if shares is None else shares[0].double()
 
 
 def logit_names(data: Dataset, outputs: int) -> tuple[str, ...]:

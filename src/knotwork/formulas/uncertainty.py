@@ -96,7 +96,8 @@ class Uncertainty:
     def of(cls, expression: Any, sample: Sample) -> "Uncertainty":
         """The uncertainty of an expression whose constants were fitted to these rows by least squares.
 
-        Where the standard deviations of the rows are known, they are s, and quantiles are those of a normal.
+        Where the standard deviations of the rows are known, they are s, and quantiles are those of a normal. Where
+        weights follow from residuals, as in a fit by Huber's loss, the covariance is that of such a fit.
         """
         return cls.of_template(_template(expression), sample)
 
@@ -109,12 +110,15 @@ class Uncertainty:
         if sample.relative:
             jacobian = jacobian * slopes_of_deviations(found, sample.y)[:, None]
         jacobian = sample.weighed(jacobian)
+        deviation, degrees = _deviation(residuals, count), n - count
         if sample.deviation is not None:
-            return cls(template, *_inverse_root(jacobian), sample.deviation, LARGE, sample.relative)
-        unit = float(residuals.abs().max()) or 1.0  # squares of 1e200 overflow
-        squares = float((residuals / unit).square().sum())
-        deviation = unit * math.sqrt(squares / (n - count)) if n > count else math.inf
-        return cls(template, *_inverse_root(jacobian), deviation, n - count, sample.relative)
+            deviation, degrees = sample.deviation, LARGE
+        if sample.shares is None:
+            return cls(template, *_inverse_root(jacobian), deviation, degrees, sample.relative)
+        factor, blind, scale = _inverse_root(jacobian / sample.shares.sqrt()[:, None])
+        robust = _deviation_of_robust(residuals * sample.shares.sqrt(), sample.shares, count)
+        factor = factor * (robust / deviation) if 0 < deviation < math.inf else factor
+        return cls(template, factor, blind, scale, deviation, degrees, sample.relative)
 
     @classmethod
     def of_logits(cls, expressions: Sequence[Any], sample: Sample, goal: Goal) -> tuple["Uncertainty", ...]:
@@ -255,6 +259,25 @@ def _inverse_root(jacobian: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     singular = torch.cat([singular, singular.new_zeros(jacobian.shape[1] - len(singular))])
     seen = singular > FORMULAS.unseen_direction * singular.amax() if len(singular) else singular > 0
     return right[seen] / singular[seen, None] / scale, right[~seen], scale
+
+
+def _deviation(residuals: Tensor, constants: int) -> float:
+    """The standard deviation of noise from residuals (n,) of a fit of so many constants; infinite for too few rows."""
+    if len(residuals) <= constants:
+        return math.inf
+    unit = float(residuals.abs().max()) or 1.0  # squares of 1e200 overflow
+    return unit * math.sqrt(float((residuals / unit).square().sum()) / (len(residuals) - constants))
+
+
+def _deviation_of_robust(scores: Tensor, shares: Tensor, constants: int) -> float:
+    """What takes the place of the standard deviation of noise in errors of constants of a fit by Huber's loss.
+
+    `scores` ψ (n,) are residuals times their `shares`, and ψ' is 1 where these are 1, else 0 (Huber and Ronchetti,
+    Robust Statistics, 2009, section 7.6).
+    """
+    n = len(shares)
+    slope = max(float((shares == 1).double().mean()), 1 / n)
+    return (1 + constants / n * (1 - slope) / slope) * _deviation(scores, constants) / slope
 
 
 def _norms(matrix: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from knotwork.formulas.constants import Sample
 from knotwork.functions import NamedFunction, named_function, select
 from knotwork.regression.candidate_formulas import CandidateFormula
 from knotwork.regression.curve_names import IDENTITY, OuterFunction
-from knotwork.regression.limits import Limits
+from knotwork.regression.limits import Limits, names_of
 from knotwork.regression.search import Search
 from knotwork.regression.settings import REGRESSION
 from knotwork.regression.structures import Axis
@@ -52,15 +52,15 @@ class Constraints:
                 list.
             DataError: an input is unknown (with the closest name).
         """
-        forbidden = tuple(named_function(name) for name in _names(forbid, "forbid"))
+        forbidden = tuple(named_function(name) for name in names_of(forbid, "forbid"))
         if any(function.name == "x" for function in forbidden):
             raise SpecError(
                 "'x' cannot be forbidden: every formula contains it. To exclude an input, remove it from the table."
             )
-        functions = tuple(f for f in select(None if lib is None else _names(lib, "lib")) if f not in forbidden)
+        functions = tuple(f for f in select(None if lib is None else names_of(lib, "lib")) if f not in forbidden)
         if not functions:
             raise SpecError("all functions of lib= are forbidden: leave at least one, such as 'x'.")
-        linear_inputs = _names(linear, "linear")
+        linear_inputs = names_of(linear, "linear")
         for name in linear_inputs:
             if name not in columns:
                 raise DataError(unknown_name(name, columns, "input"))
@@ -137,17 +137,6 @@ class _LinearAxis(Axis):
         self.basis = torch.zeros_like(axis.basis)
         self.basis[:, 0], self.basis[:, 1] = 1.0, self.at
         self.projection = torch.linalg.pinv(self.basis[: self.train], rtol=REGRESSION.pseudoinverse_cutoff)
-
-
-def _names(given: Iterable[str] | None, argument: str) -> tuple[str, ...]:
-    if given is None:
-        return ()
-    if isinstance(given, str):
-        raise SpecError(f"{argument}={given!r} is one text: give a list of names, {argument}=[{given!r}].")
-    given = tuple(given)
-    if not all(isinstance(name, str) for name in given):
-        raise SpecError(f"{argument}={list(given)!r} must be a list of names.")
-    return tuple(given)
 
 
 def _is_linear(expression: Any, name: str, sample: Sample) -> bool:

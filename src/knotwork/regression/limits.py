@@ -7,6 +7,7 @@ from fractions import Fraction
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -58,10 +59,13 @@ class Limits:
         """From the arguments of `discover`.
 
         Raises:
-            SpecError: a limit is not possible, or a function is unknown (with the closest name).
+            SpecError: a limit is not possible, a function is unknown (with the closest name), or a text stands in
+                place of a list.
             DataError: an input is unknown (with the closest name).
         """
-        names = (required,) if isinstance(required, str) else tuple(required or ())
+        names = names_of(required, "required")
+        if monotone is not None and not isinstance(monotone, Mapping):
+            raise SpecError(f"monotone={monotone!r} must say which way, such as {{'x': 'increasing'}}.")
         slopes = dict(monotone or {})
         for name in (*names, *slopes):
             if name not in columns:
@@ -163,20 +167,27 @@ class Limits:
     def _wrong_values(self, expression: Any, columns: Mapping[str, Tensor]) -> str | None:
         from knotwork.expressions import to_torch
 
-        function, names = to_torch(expression, list(columns)), {str(one) for one in expression.free_symbols}
-        ones = torch.ones_like(next(iter(columns.values())))
-        values = function(*columns.values()) * ones
-        rounding = REGRESSION.linear_tolerance * float(values.abs().nan_to_num(0, 0, 0).max())
+        function, sizes = to_torch(expression, list(columns)), to_torch(_size(expression), list(columns))
+        names, ones = {str(one) for one in expression.free_symbols}, torch.ones_like(next(iter(columns.values())))
+
+        def at(places: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+            """Values (rows,), and what rounding may change in each of them."""
+            size = (sizes(*places.values()) * ones).nan_to_num(0, 0, 0)
+            return function(*places.values()) * ones, REGRESSION.linear_tolerance * size
+
+        values, rounding = at(columns)
+        if bool(values.isnan().any()):
+            return "it is not defined everywhere"
         if self.positive and not bool((values >= -rounding).all()):
             return "it falls below 0"
         for name, sign in self.monotone:
             if name not in names:
                 continue
-            low, high = float(columns[name].min()), float(columns[name].max())
-            shares = torch.linspace(0, 1, REGRESSION.monotone_points, dtype=torch.float64)
-            at = [{**columns, name: (low + (high - low) * share) * ones} for share in shares.tolist()]
-            steps = torch.stack([function(*place.values()) * ones for place in at]).diff(dim=0)
-            if not bool((sign * steps >= -rounding).all()):
+            along = [at({**columns, name: place * ones}) for place in _places(columns[name])]
+            values, rounding = (torch.stack(part) for part in zip(*along, strict=True))
+            if bool(values.isnan().any()):
+                return "it is not defined everywhere"
+            if not bool((sign * values.diff(dim=0) >= -rounding[1:] - rounding[:-1]).all()):
                 return f"it does not {'grow' if sign > 0 else 'fall'} with {name} everywhere"
         return None
 
@@ -203,9 +214,23 @@ class Limits:
         return {name: text for name, text in facts.items() if text}
 
 
+def names_of(given: Iterable[str] | None, argument: str) -> tuple[str, ...]:
+    """The names in a list; SpecError for a text, whose letters would count as names, and for a list of other things."""
+    if given is None:
+        return ()
+    if isinstance(given, str):
+        raise SpecError(f"{argument}={given!r} is one text: give a list of names, {argument}=[{given!r}].")
+    given = tuple(given)
+    if not all(isinstance(name, str) for name in given):
+        raise SpecError(f"{argument}={list(given)!r} must be a list of names.")
+    return given
+
+
 def _range(given: Sequence[float] | None, what: str) -> Range:
     if given is None:
         return EVERY
+    if isinstance(given, np.ndarray | Tensor):
+        given = given.tolist()
     ends = tuple(given) if isinstance(given, Sequence) and not isinstance(given, str) else ()
     numbers = [math.copysign(math.inf, 2 * n - 1) if end is None else end for n, end in enumerate(ends)]
     if len(numbers) != 2 or not all(isinstance(one, Real) for one in numbers) or not numbers[0] <= numbers[1]:
@@ -273,6 +298,25 @@ def _clamped(value: Any, ends: Range) -> Any:
         return value
     exact = Fraction(repr(nearest))
     return algebra.Rational(exact.numerator, exact.denominator)
+
+
+def _size(expression: Any) -> Any:
+    """What the terms of an expression amount to without their signs: rounding changes a value by a share of this."""
+    from knotwork.expressions import algebra
+
+    if isinstance(expression, (algebra.Add, algebra.Mul)):
+        return expression.func(*map(_size, expression.args))
+    if isinstance(expression, algebra.Pow) and expression.exp.is_positive and not expression.exp.free_symbols:
+        return _size(expression.base) ** expression.exp
+    return algebra.Abs(expression, evaluate=False) if expression.free_symbols else abs(expression)
+
+
+def _places(column: Tensor) -> list[float]:
+    """Values from the smallest to the largest of a column (n,): evenly apart, and as dense as its rows."""
+    shares = torch.linspace(0, 1, REGRESSION.monotone_points, dtype=torch.float64)
+    low, high = column.aminmax()
+    ranks = ((len(column) - 1) * shares).long()
+    return torch.cat([low + (high - low) * shares, column.sort().values[ranks]]).unique().tolist()
 
 
 def _combinations(sample: Sample) -> dict[str, Tensor]:

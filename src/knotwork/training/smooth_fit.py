@@ -137,10 +137,10 @@ class SmoothFit:
 
 @dataclass(frozen=True)
 class _Best:
-    """The state of lowest validation loss in one stage, or the last state where that is not followed.
+    """The state of lowest validation loss since the last large moves in one stage, or the last if not followed.
 
-    States that a step with large moves led to do not count, as chance decides which of them has the lowest loss: the
-    next state takes their place. `waited` is the number of steps since then.
+    A state that a step with large moves led to takes the place of any state, and the next state takes its place: until
+    then chance decides which state has the lowest loss. `waited` is the number of steps since then.
     """
 
     parameters: Tensor
