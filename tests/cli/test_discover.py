@@ -41,7 +41,7 @@ def test_the_output_shows_accuracy_inputs_formula_and_files(table, tmp_path, cap
     assert status == 0
     for piece in ("192 training", "predicts force with r²", "What matters", "force = a*b", str(out / "diagram.svg")):
         assert piece in text
-    assert "trying sums and products of curves" in progress
+    assert "trying sums of products of powers" in progress
     assert (out / "diagram.svg").read_text().lstrip().startswith("<?xml")
     assert (out / "formula.tex").read_text() == "\\mathrm{force} = a b\n"
     assert kw.load(out / "network.safetensors").spec.named
@@ -153,7 +153,7 @@ def test_ctrl_c_ends_with_the_formulas_found_so_far(tmp_path):
     )
     assert done.stderr is not None
     for line in done.stderr:
-        if "trying powers" in line:
+        if "trying sums of products of powers" in line:
             done.send_signal(signal.SIGINT)
             break
     out, err = done.communicate(timeout=60)

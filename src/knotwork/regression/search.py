@@ -127,7 +127,7 @@ class Search:
 
     def terms(self, stage: str, fits: Callable[[TermSearch], Iterator[TermFit]]) -> Iterator[CandidateFormula] | None:
         """The best fits of terms as candidates; their formulas at once if one is exact, or leaves what looks random."""
-        if self.reporter.stage(stage):
+        if self.late or self.reporter.stage(stage):
             return None
         if self.term_search is None:
             self.term_search = TermSearch(self.rows, self.functions, self.seed, self.until)
