@@ -9,27 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 COMPILER_FOLDER = "TORCHINDUCTOR_CACHE_DIR"  # set by torch._dynamo, which also makes this folder
-OBJECTS_AT_FIRST = 50_000  # Python alone has 5,000 that the collector sees, with NumPy 17,000, with torch 170,000
 # scikit-learn sets it, since on macOS it and torch each bring an OpenMP, and the second one would end the process
 NEEDED = {"KMP_DUPLICATE_LIB_OK"} if sys.platform == "darwin" else set()
 
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Within, libraries are loaded, and Python does not search their many new objects for garbage again and again.
-
-    In a process that has hardly begun, the collector leaves these objects out from then on (`gc.freeze`): they live as
-    long as the process, and to search them takes a tenth of a second each time, and half a second when it ends. Later
-    the caller's objects would be left out, too. Objects that are made afterwards are collected as always.
-    """
+    """Within, libraries are loaded, and Python does not search their many new objects for garbage again and again."""
     collects = gc.isenabled()
-    begins = not gc.get_freeze_count() and len(gc.get_objects()) < OBJECTS_AT_FIRST
     gc.disable()
     try:
         yield
-        if begins:
-            gc.collect()  # garbage that is left out would keep alive what it refers to, such as the caller's variables
-            gc.freeze()
     finally:
         if collects:
             gc.enable()

@@ -384,7 +384,7 @@ def test_no_edge_is_named_after_a_callback_that_stops_at_the_closest_shape(monke
         importlib.import_module(f"knotwork.discovery.{n}") for n in ("formula_search", "networks")
     )
     monkeypatch.setattr(Search, "formulas", lambda self: iter(()))
-    monkeypatch.setattr(formula_search, "straight_line", lambda sample: [])
+    monkeypatch.setattr(formula_search, "straight_line", lambda *asked: [])
     whole = networks.shapes
     monkeypatch.setattr(networks, "shapes", lambda inputs: 3 * whole(inputs)[:1])
     fitted = networks.fit_shape
@@ -399,7 +399,7 @@ def test_no_edge_is_named_after_a_callback_that_stops_at_the_closest_shape(monke
 def test_a_callback_that_stops_at_the_front_of_an_exact_network_is_the_reason(monkeypatch, displayed):
     formula_search = importlib.import_module("knotwork.discovery.formula_search")
     monkeypatch.setattr(Search, "formulas", lambda self: iter(()))
-    monkeypatch.setattr(formula_search, "straight_line", lambda sample: [])
+    monkeypatch.setattr(formula_search, "straight_line", lambda *asked: [])
     data = kw.sample(lambda x: torch.exp(x), x=(-1, 1), size=100, seed=0)
     settings = {"seed": 0, "lib": ["x", "exp"]}
     assert kw.discover(data, **settings).stop is StopReason.EXACT

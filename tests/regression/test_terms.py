@@ -13,7 +13,7 @@ from knotwork.regression.sparse_fits import sparse_fits
 from knotwork.regression.structures import Rows
 from knotwork.regression.term_formulas import formula_of_terms
 from knotwork.regression.term_search import Frame, TermSearch
-from knotwork.regression.terms import Term, TermTable
+from knotwork.regression.term_table import Term, TermTable
 
 
 def decades(rng, rows, low, high, either=False):

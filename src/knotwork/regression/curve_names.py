@@ -18,7 +18,8 @@ class OuterFunction:
     """The outermost function of a formula or curve: `apply` computes it, `undo` is its inverse.
 
     `slope` is the absolute value of its derivative, as a function of its value. `words` stand before a description, as
-    in "the root of ". With `positive`, only positive values can be undone.
+    in "the root of ". With `positive`, only positive values can be undone. Where `undo` is a power, `power_undone` is its
+    exponent, otherwise 0. A `falling` function falls.
     """
 
     words: str
@@ -27,6 +28,8 @@ class OuterFunction:
     slope: Callable[[Tensor], Tensor]
     expression: Callable[[Any], Any]
     positive: bool = True
+    power_undone: float = 0.0
+    falling: bool = False
 
     def invertible(self, y: Tensor) -> bool:
         """Whether all these values can be undone, and `apply` gives them back."""
@@ -67,22 +70,28 @@ def _logarithm(v: Any) -> Any:
     return algebra.log(v)
 
 
-IDENTITY = OuterFunction("", lambda y: y, lambda v: v, torch.ones_like, lambda v: v, positive=False)
-INVERSE = OuterFunction("1 over ", torch.reciprocal, torch.reciprocal, torch.square, lambda v: 1 / v)
-ROOT = OuterFunction("the root of ", torch.square, torch.sqrt, lambda y: 0.5 / y, _half)
-INVERSE_ROOT = OuterFunction(
-    "1 over the root of ", lambda y: y**-2, lambda v: v**-0.5, lambda y: 0.5 * y**3, lambda v: 1 / _half(v)
+IDENTITY = OuterFunction("", lambda y: y, lambda v: v, torch.ones_like, lambda v: v, positive=False, power_undone=1.0)
+INVERSE = OuterFunction(
+    "1 over ", torch.reciprocal, torch.reciprocal, torch.square, lambda v: 1 / v, power_undone=-1.0, falling=True
 )
+ROOT = OuterFunction("the root of ", torch.square, torch.sqrt, lambda y: 0.5 / y, _half, power_undone=2.0)
+INVERSE_ROOT = OuterFunction(
+    "1 over the root of ", lambda y: y**-2, lambda v: v**-0.5, lambda y: 0.5 * y**3, lambda v: 1 / _half(v),
+    power_undone=-2.0, falling=True,
+)  # fmt: skip
 EXPONENTIAL = OuterFunction("the exponential of ", torch.log, torch.exp, lambda y: y, _exponential)
 ARCSINE = OuterFunction("the arcsine of ", torch.sin, torch.arcsin, lambda y: 1 / y.cos(), _arcsine, positive=False)
 HYPERBOLIC = OuterFunction(
     "the hyperbolic tangent of ", torch.arctanh, torch.tanh, lambda y: 1 - y**2, _hyperbolic, positive=False
 )
 LOGARITHM = OuterFunction("the logarithm of ", torch.exp, torch.log, lambda y: (-y).exp(), _logarithm, positive=False)
-SQUARE = OuterFunction("the square of ", torch.sqrt, torch.square, lambda y: 2 * y.sqrt(), lambda v: v**2)
-INVERSE_SQUARE = OuterFunction(
-    "1 over the square of ", lambda y: y**-0.5, lambda v: v**-2, lambda y: 2 * y**1.5, lambda v: v**-2
+SQUARE = OuterFunction(
+    "the square of ", torch.sqrt, torch.square, lambda y: 2 * y.sqrt(), lambda v: v**2, power_undone=0.5
 )
+INVERSE_SQUARE = OuterFunction(
+    "1 over the square of ", lambda y: y**-0.5, lambda v: v**-2, lambda y: 2 * y**1.5, lambda v: v**-2,
+    power_undone=-0.5, falling=True,
+)  # fmt: skip
 USUAL_OUTER = (IDENTITY, INVERSE, ROOT, INVERSE_ROOT, EXPONENTIAL)  # of structures
 UNUSUAL_OUTER = (ARCSINE, HYPERBOLIC, LOGARITHM)  # of structures, tried last
 OUTER_OF_CURVES = (*USUAL_OUTER, SQUARE, INVERSE_SQUARE)  # of single curves

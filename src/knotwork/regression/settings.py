@@ -110,17 +110,17 @@ class RegressionSettings:
     """Steps when a product that was fitted through its logarithm is fitted to the target itself. They are near already.
     Chosen, not measured."""
 
-    # --- sums and ratios of terms (terms.py, sparse_fits.py, term_search.py) ---
+    # --- sums and ratios of terms (term_table.py, sparse_fits.py, term_search.py); chosen for time, not measured ---
     few_terms: int = 250
-    """Products of powers, and terms with a function, of simple sums and ratios. Chosen for time."""
+    """Products of powers, and terms with a function, of simple sums and ratios."""
     many_terms: int = 3000
-    """The same of large sums. Chosen for time."""
+    """The same of large sums."""
     largest_product: int = 8
-    """Cost of a product of powers at most, where a power of 1 costs 1 and a root 2. Chosen, not measured."""
+    """Cost of a product of powers at most, where a power of 1 costs 1 and a root 2."""
     largest_product_beside_part: int = 3
-    """Cost of the product beside a function in a term. Chosen, not measured."""
+    """Cost of the product beside a function in a term."""
     largest_term_below: int = 3
-    """Cost of a term of a denominator. Chosen, not measured."""
+    """Cost of a term of a denominator."""
     least_variation_below: float = 0.3
     """Spread of a term of a denominator over its size at least: beside a constant the target explains itself."""
     largest_argument: float = 60.0
@@ -132,15 +132,15 @@ class RegressionSettings:
     rows_of_terms: int = 400
     """Training rows on which combinations of terms are compared. The best are fitted to all rows."""
     widths_of_simple_sums: tuple[int, ...] = (100, 100, 60, 30)
-    """Combinations of 1, 2, ... simple terms that are extended by every other term. Chosen for time."""
+    """Combinations of 1, 2, ... simple terms that are extended by every other term."""
     widths_of_ratios: tuple[int, ...] = (300, 1000, 200, 60, 30)
     """The same for terms of a ratio."""
     widths_of_large_sums: tuple[int, ...] = (200, 60, 30, 20)
     """The same for terms of many kinds."""
     exchanged_fits: int = 20
-    """Combinations of which terms are exchanged."""
+    """Combinations of which terms are exchanged for others."""
     least_new_direction: float = 1e-9
-    """Squared length of a term's part that others do not explain, below which it adds nothing but rounding errors."""
+    """Squared length of a term's part that others do not explain, below which it adds rounding errors only."""
     rounding_of_squares: float = 1e-14
     """Squared share of the target below which what a fit leaves is rounding errors of products of columns."""
     rounding_of_products: float = 1e-15
@@ -148,24 +148,23 @@ class RegressionSettings:
     bits_of_symbol: float = 10.0
     """Bits of a symbol of a term, log2 of some 1,000 rows, when combinations are compared."""
     largest_weight_of_terms: float = 1e8
-    """Times the median weight: larger weights of an outer function are cut. Targets over decades with noise have their
-    information in few rows, and steps on the targets themselves follow."""
+    """Times the median weight: larger ones are cut. Noisy targets over decades have their information in few rows."""
     steps_of_terms: int = 6
     """Gauss-Newton steps of a combination of terms under an outer function or with a denominator."""
-    hopeless_terms: float = 100.0
+    far_terms: float = 100.0
     """Ratio of mean squares to the best fit's above which no step follows the linear fit."""
     least_gain_of_terms: float = 0.999
     """Ratio of mean squares after and before a step above which no more follow."""
     fits_of_each_size: int = 6
     """Combinations of each number of terms that are fitted to all rows."""
     fits_of_a_kind: int = 3
-    """Fits of one outer function that are kept, those of the fewest bits."""
+    """Fits in one frame that are kept, those of the fewest bits."""
     term_fits_named: int = 3
     """Fits of each search for terms that become formulas, those of the fewest bits."""
     exact_terms: float = 1e-9
     """Validation error below which a fit is exact, and ends the search for terms."""
     most_signs: int = 4
-    """Inputs of either sign at most whose product may have the signs of the target. Chosen for time."""
+    """Inputs of either sign at most whose product may have the signs of the target."""
     firm_power: float = 0.1
     """Distance of a logarithm's slope from a half up to which that power of the input is taken for a factor."""
 

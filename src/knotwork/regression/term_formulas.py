@@ -7,8 +7,8 @@ from typing import Any
 from knotwork.formulas.constants import Constants, Sample, Template, fitted, simplified
 from knotwork.regression.candidate_formulas import CandidateFormula
 from knotwork.regression.curve_names import EXPONENTIAL
-from knotwork.regression.term_search import POWER_UNDONE, Sum, TermFit
-from knotwork.regression.terms import Powers, Term
+from knotwork.regression.term_search import Sum, TermFit
+from knotwork.regression.term_table import Powers, Term
 
 
 def formula_of_terms(fit: TermFit, sample: Sample) -> CandidateFormula:
@@ -32,8 +32,8 @@ def template_of_terms(fit: TermFit, sample: Sample) -> Template:
     size, top = writer.sum(above)
     divisor, bottom = writer.sum(below)
     size *= math.exp(-fit.table.logarithm_of_scale(outside)) / divisor
-    if frame.outer in POWER_UNDONE:  # the factor's scale goes inside, which leaves one constant
-        size *= shrunk ** POWER_UNDONE[frame.outer]
+    if frame.outer.power_undone:  # the factor's scale goes inside, which leaves one constant
+        size *= shrunk**frame.outer.power_undone
         shrunk = 1.0
     inside = writer.constant(size) * algebra.Mul(*writer.product(outside)) * top / bottom
     scale = 1 if shrunk == 1.0 else writer.constant(shrunk)

@@ -24,12 +24,8 @@ from knotwork.regression.curve_names import (
 from knotwork.regression.settings import REGRESSION
 from knotwork.regression.sparse_fits import sparse_fits
 from knotwork.regression.structures import Rows, least_squares, positive_share
-from knotwork.regression.terms import Powers, Term, TermTable
+from knotwork.regression.term_table import Powers, Term, TermTable
 
-POWER_UNDONE = {IDENTITY: 1.0, INVERSE: -1.0, ROOT: 2.0, INVERSE_ROOT: -2.0, SQUARE: 0.5}
-"""For outer functions that are powers the power of the target that undoes them."""
-DIRECTION = {INVERSE: -1.0, INVERSE_ROOT: -1.0}
-"""The sign of the slope of outer functions that fall."""
 Sum = list[tuple[float, Term]]
 
 
@@ -130,7 +126,7 @@ class TermSearch:
             one_sign = positive_share(y) > REGRESSION.positive_share
             good = outer.invertible(y) if outer is LOGARITHM else bool((y != 0).all()) if outer is INVERSE else one_sign
             if outer is IDENTITY or good:
-                power = POWER_UNDONE.get(outer, 0.0)
+                power = outer.power_undone
                 outside = [none]
                 for slopes in self.slopes if power else []:
                     outside.append(tuple(power * (p - q) for p, q in zip(slopes, factor.powers, strict=True)))
@@ -227,8 +223,8 @@ class TermSearch:
         best = least_squares(design[train] / size, (target * weight)[train]) / size
         loss, residuals, jacobian = self._at(frame, x, below, best)
         linear = frame.outer is IDENTITY and not bool(below.any())
-        hopeless = loss > REGRESSION.hopeless_terms * self.least_loss
-        for _ in range(0 if linear or hopeless else REGRESSION.steps_of_terms):
+        far = loss > REGRESSION.far_terms * self.least_loss
+        for _ in range(0 if linear or far else REGRESSION.steps_of_terms):
             size = jacobian.norm(dim=0).clamp_min(1e-300)
             matrix = (jacobian.T @ jacobian) / (size * size[:, None]) + 1e-13 * torch.eye(len(size), dtype=size.dtype)
             solution = best - torch.linalg.solve(matrix, (jacobian.T @ residuals[train]) / size) / size
@@ -262,7 +258,7 @@ class TermSearch:
         above, under = x[:, ~below] @ coefficients[~below], 1 + x[:, below] @ coefficients[below]
         inner = frame.outer.apply(before * above / under)
         residuals = torch.nan_to_num(self.rows.residuals(factor * inner), nan=1e150, posinf=1e150, neginf=-1e150)
-        direction = DIRECTION.get(frame.outer, 1.0)
+        direction = -1.0 if frame.outer.falling else 1.0
         slope = factor * before / under * direction * frame.outer.slope(inner) * self.rows.weight_of_residuals
         jacobian = (torch.where(below, -x * (above / under)[:, None], x) * slope[:, None])[train]
         return float(residuals[train].square().mean()), residuals, torch.nan_to_num(jacobian, 0.0, 0.0, 0.0)
