@@ -20,7 +20,6 @@ OUTSIDE_OF_SETTINGS = {  # numbers that decide no result
     "kernels/eligibility.py": ["_KNOTS_BELOW"],  # a 16-bit number in C++
     "pde/library.py": ["SQUARE"],  # the domain of published problems
     "training/likelihood.py": ["TINY"],  # the smallest number whose square root and inverse are finite
-    "undisturbed.py": ["OBJECTS_AT_FIRST"],  # tells whether a process has hardly begun
     "training/progress.py": ["FIRST_PICTURE", "PAUSE"],  # how often a notebook shows progress
 }
 

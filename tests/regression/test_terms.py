@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+import knotwork as kw
 from knotwork.expressions import parse, to_numpy
 from knotwork.formulas.constants import Sample
 from knotwork.functions import select
 from knotwork.regression import Search
 from knotwork.regression.curve_names import EXPONENTIAL, IDENTITY, INVERSE, INVERSE_ROOT, LOGARITHM, ROOT, SQUARE
 from knotwork.regression.sparse_fits import sparse_fits
-from knotwork.regression.structures import Rows
+from knotwork.regression.structures import Rows, positive_share
 from knotwork.regression.term_formulas import formula_of_terms
 from knotwork.regression.term_search import Frame, TermSearch
 from knotwork.regression.term_table import Term, TermTable
@@ -148,3 +149,42 @@ def test_a_law_with_a_pole_is_found_behind_noise_that_hides_the_signs_of_small_t
     found, error = first_formula("v/(n*sin(a))", columns, noise=0.01, seed=seed)
     assert "sin(a)" in str(found.template.filled())
     assert error < 1e-3
+
+
+@pytest.mark.parametrize("text", ["-m*v/sqrt(1 - v**2/4)", "m*v/sqrt(1 - v**2/4)"])
+def test_signs_of_a_target_may_be_opposite_to_those_of_inputs_that_are_zero_in_a_row(text):
+    rng = np.random.default_rng(1)
+    columns = {"m": rng.integers(-3, 4, 300).astype(float), "v": rng.uniform(-1.9, 1.9, 300)}
+    assert (columns["m"] == 0).any()
+    assert first_formula(text, columns)[1] < 1e-10
+
+
+def test_one_row_does_not_decide_the_sign_of_the_targets():
+    y = torch.rand(200, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 1
+    y[17] = -1e5
+    assert positive_share(y) == 1.0
+    assert positive_share(-y) == 0.0
+
+
+def test_few_rows_are_not_interpolated():
+    rng = np.random.default_rng(0)
+    x = [torch.tensor(rng.uniform(1, 3, 6)), torch.tensor(rng.uniform(1, 3, 6))]
+    rows = Rows.of(x, 1 / (x[0] + x[1]), 5)
+    fits = list(TermSearch(rows, select(None), 0, np.inf).simple_sums())
+    assert max(len(fit.above) for fit in fits) == 1
+    assert {fit.frame.outer for fit in fits} >= {IDENTITY, INVERSE, ROOT}
+
+
+def test_a_formula_that_is_not_allowed_does_not_hide_those_that_are():
+    rng = np.random.default_rng(0)
+    a, b = rng.uniform(1, 5, (2, 300))
+    found = kw.discover(np.c_[a, b], 2.3 * a**2 * b**2 + 0.3 * a + 0.2 * b, max_complexity=8, seed=0)
+    assert found.formula.r2 > 0.9
+    assert found.formula.complexity <= 8
+
+
+def test_tables_of_many_columns_take_no_more_terms_than_others():
+    x = torch.rand(30, 50, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 0.5
+    table = TermTable(list(x.unbind(1)), select(None), 250)
+    assert len(table.terms) <= 2 * 250 + 50 * 20
+    assert len(table.parts) < 1000

@@ -16,6 +16,7 @@ from knotwork.regression.limits import Limits, names_of
 from knotwork.regression.search import Search
 from knotwork.regression.settings import REGRESSION
 from knotwork.regression.structures import Axis
+from knotwork.regression.term_search import TermFit
 
 
 @dataclass(frozen=True)
@@ -118,10 +119,13 @@ class _ConstrainedSearch(Search):
     def unusual_outer(self) -> list[OuterFunction]:
         return [] if self.constraints.linear else super().unusual_outer()
 
-    def judge(self, formula: CandidateFormula) -> None:
+    def kept(self, fits: list[TermFit]) -> list[TermFit]:
+        best, sizes = super().kept(fits), {len(fit.above) + len(fit.below): fit for fit in reversed(fits)}
+        return [*best, *(fit for fit in sizes.values() if fit not in best)]  # short ones, too: long ones may be refused
+
+    def judge(self, formula: CandidateFormula) -> bool:
         satisfied = self.constraints.satisfied(formula, self.sample)
-        if satisfied is not None:
-            super().judge(satisfied)
+        return satisfied is not None and super().judge(satisfied)
 
 
 class _LinearAxis(Axis):

@@ -18,8 +18,8 @@ class OuterFunction:
     """The outermost function of a formula or curve: `apply` computes it, `undo` is its inverse.
 
     `slope` is the absolute value of its derivative, as a function of its value. `words` stand before a description, as
-    in "the root of ". With `positive`, only positive values can be undone. Where `undo` is a power, `power_undone` is its
-    exponent, otherwise 0. A `falling` function falls.
+    in "the root of ". With `positive`, only positive values can be undone. Where `undo` is a power, `power_undone` is
+    its exponent, otherwise 0. A `falling` function falls.
     """
 
     words: str

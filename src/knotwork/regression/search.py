@@ -81,11 +81,21 @@ class Search:
         self.positive_sample = replace(sample, y=y)
         self.error_of_mean = self.rows.error_of_mean
         self.candidates: list[_StructureCandidate] = []  # fitted, but not named yet
-        self.least_error = self.least_penalised = math.inf  # of all structures
+        self.fitted: list[_StructureCandidate] = []  # all, but those whose formulas are not allowed
         self.remaining: int | None = None  # formulas still tried after one whose residuals look random
         self.named = 0
         self.done = False
         self.term_search: TermSearch | None = None
+
+    @property
+    def least_error(self) -> float:
+        """The least validation error of all structures."""
+        return min((one.error for one in self.fitted), default=math.inf)
+
+    @property
+    def least_penalised(self) -> float:
+        """The same with the penalties for curves."""
+        return min((one.penalised for one in self.fitted), default=math.inf)
 
     @property
     def late(self) -> bool:
@@ -132,13 +142,20 @@ class Search:
         if self.term_search is None:
             self.term_search = TermSearch(self.rows, self.functions, self.seed, self.until)
         found = sorted(self.failures.surviving(partial(fits, self.term_search)), key=lambda fit: fit.bits)
-        for fit in found[: REGRESSION.term_fits_named]:
-            formula = partial(formula_of_terms, fit, self.positive_sample)
-            self._add(fit.validation_error, len(fit.above) + len(fit.below), partial(_one, formula))
+        for fit in self.kept(found):
+            self._add(fit.validation_error, len(fit.above) + len(fit.below), partial(self.formulas_of_terms, fit))
         exact = any(fit.validation_error < REGRESSION.exact_terms for fit in found)
         columns = [*self.sample.columns.values(), *self.excluded]
         close = found and found[0].validation_error <= REGRESSION.explained_ratio * self.least_error
         return self.best_formulas() if exact or (close and looks_random(columns, found[0].residuals)) else None
+
+    def formulas_of_terms(self, fit: TermFit) -> Iterator[CandidateFormula]:
+        """The formula of a fit of terms."""
+        yield formula_of_terms(fit, self.positive_sample)
+
+    def kept(self, fits: list[TermFit]) -> list[TermFit]:
+        """Those of these fits, the best first, that become candidates."""
+        return fits[: REGRESSION.term_fits_kept]
 
     def sums(self) -> Iterator[CandidateFormula] | None:
         """Sums of curves, which are linear problems; under an exponential they are products."""
@@ -256,9 +273,9 @@ class Search:
 
     def _add(self, error: float, curves: int, formulas: Callable[[], Iterator[CandidateFormula]]) -> None:
         if math.isfinite(error):
-            self.candidates.append(_StructureCandidate(error, error * REGRESSION.penalty_of_curve**curves, formulas))
-            self.least_error = min(self.least_error, error)
-            self.least_penalised = min(self.least_penalised, self.candidates[-1].penalised)
+            candidate = _StructureCandidate(error, error * REGRESSION.penalty_of_curve**curves, formulas)
+            self.candidates.append(candidate)
+            self.fitted.append(candidate)
 
     # --- formulas ---
 
@@ -276,12 +293,15 @@ class Search:
                 return
             self.candidates.remove(candidate)
             self.named += 1
+            allowed = None
             for formula in self.failures.surviving(candidate.formulas):
                 found = _negated(formula) if self.negative else formula
                 yield found
-                self.judge(found)
+                allowed = self.judge(found) or bool(allowed)
                 if self.done or self.late:
                     return
+            if allowed is False:
+                self.forget(candidate)
 
     def judged(self, formulas: Iterator[CandidateFormula]) -> Iterator[CandidateFormula]:
         """These formulas, the best of which may end the search."""
@@ -291,8 +311,15 @@ class Search:
             self.judge(found[0])
             self.done = self.done or self.remaining is not None
 
-    def judge(self, formula: CandidateFormula) -> None:
-        """Decide whether this formula ends the search, now or soon."""
+    def forget(self, candidate: _StructureCandidate) -> None:
+        """A candidate whose formulas are not allowed is no measure for others."""
+        self.fitted.remove(candidate)
+        self.named -= 1
+        if self.term_search is not None:
+            self.term_search.least_loss = math.inf
+
+    def judge(self, formula: CandidateFormula) -> bool:
+        """Decide whether this formula ends the search, now or soon; whether it is allowed at all."""
         if formula.error <= FORMULAS.exact_error * self.sample.scale:
             self.done = True
         elif self.remaining is None and self.failures.attempt(partial(self.leaves_noise, formula)):
@@ -300,6 +327,7 @@ class Search:
         elif self.remaining is not None:
             self.remaining -= 1
             self.done = self.remaining <= 0
+        return True
 
     def leaves_noise(self, formula: CandidateFormula) -> bool:
         """Whether the residuals of a formula look random, and curves do not explain much more than it does."""
@@ -367,11 +395,6 @@ class Search:
             name = next(free for k in itertools.count() if (free := f"\0pair {k}") not in {*names, *columns})
             columns[name], meanings[symbol(name)] = column, meaning
         return columns, meanings
-
-
-def _one(formula: Callable[[], CandidateFormula]) -> Iterator[CandidateFormula]:
-    """This formula alone."""
-    yield formula()
 
 
 def _negated(formula: CandidateFormula) -> CandidateFormula:

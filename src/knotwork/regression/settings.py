@@ -115,18 +115,12 @@ class RegressionSettings:
     """Products of powers, and terms with a function, of simple sums and ratios."""
     many_terms: int = 3000
     """The same of large sums."""
-    largest_product: int = 8
-    """Cost of a product of powers at most, where a power of 1 costs 1 and a root 2."""
-    largest_product_beside_part: int = 3
-    """Cost of the product beside a function in a term."""
     largest_term_below: int = 3
     """Cost of a term of a denominator."""
     least_variation_below: float = 0.3
     """Spread of a term of a denominator over its size at least: beside a constant the target explains itself."""
-    largest_argument: float = 60.0
-    """Size of the argument up to which a function without a constant inside is a term: ten periods of a sine."""
-    least_spread_of_argument: float = 0.1
-    """Spread of the argument below which a function is a line within its range."""
+    usual_argument: tuple[float, float] = (0.1, 60.0)
+    """Least spread (below it a function is a line) and largest size (ten periods) of an argument without a constant."""
     largest_ratio_in_sums: float = 100.0
     """Ratio of the sizes of two inputs above which their sum is no argument: one is negligible."""
     rows_of_terms: int = 400
@@ -137,30 +131,22 @@ class RegressionSettings:
     """The same for terms of a ratio."""
     widths_of_large_sums: tuple[int, ...] = (200, 60, 30, 20)
     """The same for terms of many kinds."""
-    exchanged_fits: int = 20
-    """Combinations of which terms are exchanged for others."""
     least_new_direction: float = 1e-9
     """Squared length of a term's part that others do not explain, below which it adds rounding errors only."""
     rounding_of_squares: float = 1e-14
     """Squared share of the target below which what a fit leaves is rounding errors of products of columns."""
-    rounding_of_products: float = 1e-15
-    """Added to the squared lengths of columns: rounding errors of their products."""
-    bits_of_symbol: float = 10.0
-    """Bits of a symbol of a term, log2 of some 1,000 rows, when combinations are compared."""
     largest_weight_of_terms: float = 1e8
     """Times the median weight: larger ones are cut. Noisy targets over decades have their information in few rows."""
     steps_of_terms: int = 6
     """Gauss-Newton steps of a combination of terms under an outer function or with a denominator."""
     far_terms: float = 100.0
     """Ratio of mean squares to the best fit's above which no step follows the linear fit."""
-    least_gain_of_terms: float = 0.999
-    """Ratio of mean squares after and before a step above which no more follow."""
     fits_of_each_size: int = 6
     """Combinations of each number of terms that are fitted to all rows."""
-    fits_of_a_kind: int = 3
-    """Fits in one frame that are kept, those of the fewest bits."""
-    term_fits_named: int = 3
-    """Fits of each search for terms that become formulas, those of the fewest bits."""
+    term_fits_kept: int = 3
+    """Fits in one frame that are kept, and of each search that become formulas: those of the fewest bits."""
+    rows_per_term: int = 3
+    """Training rows for each term at least."""
     exact_terms: float = 1e-9
     """Validation error below which a fit is exact, and ends the search for terms."""
     most_signs: int = 4

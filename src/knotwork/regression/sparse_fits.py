@@ -1,5 +1,6 @@
 """The sparsest combinations of columns that come close to a target: a beam search over least squares fits."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -27,7 +28,8 @@ def sparse_fits(
     beam: list[Support] = [()]
     for width in widths:
         beam = search.extended(beam, width)
-        without = [s[:i] + s[i + 1 :] for s in beam[: REGRESSION.exchanged_fits] for i in range(len(s) - 1)]
+        best = [s for s in beam[: widths[-1]] if len(s) > 1]
+        without = [s[:i] + s[i + 1 :] for s in best for i in range(len(s))]
         if without:
             beam = search.ranked([*beam, *search.extended(list(dict.fromkeys(without)), width)])[:width]
         if not beam:
@@ -56,7 +58,7 @@ class _Search:
         new = left > REGRESSION.least_new_direction
         rest = rest[:, None] - torch.where(new, gain / left.clamp_min(1e-300), 0.0)
         bits = 0.5 * self.rows * rest.clamp_min(REGRESSION.rounding_of_squares).log2()
-        bits += REGRESSION.bits_of_symbol * (self.costs + b.sum(1, keepdim=True))
+        bits += math.log2(self.rows + 1) * (self.costs + b.sum(1, keepdim=True))
         bits[~new] = torch.inf
         spare = torch.tensor([sum(1 if column < self.first else -1 for column in s) for s in supports])
         bits[spare <= 0, self.first :] = torch.inf
@@ -87,7 +89,7 @@ class _Search:
         place = torch.tensor([[self.number[column] for column in one] for one in s.tolist()])
         with_all = self.products[place]  # (supports, k, columns)
         among = with_all.gather(2, s[:, None, :].expand(-1, s.shape[1], -1))
-        among = among + REGRESSION.rounding_of_products * torch.eye(s.shape[1], dtype=among.dtype)
+        among = among + 1e-15 * torch.eye(s.shape[1], dtype=among.dtype)  # rounding errors of the products
         solved = torch.linalg.solve(among, torch.cat([self.with_target[s][:, :, None], with_all], 2))
         coefficients, projected = solved[:, :, 0], solved[:, :, 1:]
         left = 1 - (with_all * projected).sum(1)

@@ -21,7 +21,7 @@ def template_of_terms(fit: TermFit, sample: Sample) -> Template:
     from knotwork.expressions import algebra, symbol
 
     writer, frame = _Writer(fit, [symbol(name) for name in sample.columns]), fit.frame
-    factor = writer.term(frame.factor)
+    factor = int(frame.sign) * writer.term(frame.factor)
     shrunk = math.exp(-fit.table.logarithm_of_scale(frame.factor.powers))
     if frame.outer is EXPONENTIAL:
         return writer.constant.template(writer.constant(shrunk) * factor * writer.exponential())

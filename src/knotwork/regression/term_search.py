@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from knotwork.formulas.settings import FORMULAS
 from knotwork.functions import NamedFunction
 from knotwork.regression.curve_names import (
     EXPONENTIAL,
@@ -31,14 +32,15 @@ Sum = list[tuple[float, Term]]
 
 @dataclass(frozen=True)
 class Frame:
-    """What stands around a sum of terms: target = `factor` · outer(product of `powers` · sum)."""
+    """What stands around a sum of terms: target = `sign` · `factor` · outer(product of `powers` · sum)."""
 
     outer: OuterFunction
     powers: Powers
     factor: Term
+    sign: float = 1.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TermFit:
     """A frame around `above` / (1 + `below`), sums of terms of scaled inputs.
 
@@ -121,31 +123,40 @@ class TermSearch:
             return []
         found: list[Frame] = []
         none: Powers = (0.0,) * len(self.columns)
-        for factor in self.factors(table) if outer is not IDENTITY else [Term(none)]:
-            y = self.rows.y / table.value(factor)
-            one_sign = positive_share(y) > REGRESSION.positive_share
-            good = outer.invertible(y) if outer is LOGARITHM else bool((y != 0).all()) if outer is INVERSE else one_sign
+        for factor, sign in self.factors if outer is not IDENTITY else [(Term(none), 1.0)]:
+            y, used = self._without_factor(sign * table.value(factor))
+            if outer is INVERSE:
+                good = bool((y[used] != 0).all())
+            else:
+                good = (
+                    outer.invertible(y[used]) if outer is LOGARITHM else positive_share(y) > REGRESSION.positive_share
+                )
             if outer is IDENTITY or good:
-                power = outer.power_undone
-                outside = [none]
+                outside, power = [none], outer.power_undone
                 for slopes in self.slopes if power else []:
                     outside.append(tuple(power * (p - q) for p, q in zip(slopes, factor.powers, strict=True)))
-                found += [Frame(outer, powers, factor) for powers in outside]
+                found += [Frame(outer, powers, factor, sign) for powers in outside]
         return [frame for n, frame in enumerate(found) if frame not in found[:n]]
 
-    def factors(self, table: TermTable) -> list[Term]:
+    @functools.cached_property
+    def factors(self) -> list[tuple[Term, float]]:
         """What targets may be divided by before an outer function is undone: 1, or inputs that make them positive."""
         none = [0.0] * len(self.columns)
         either = [i for i, c in enumerate(self.columns) if i not in self.straight and bool(c.min() < 0 < c.max())]
-        for count in range(1, min(len(either), REGRESSION.most_signs) + 1):
+        most = REGRESSION.most_signs if len(either) <= 2 * REGRESSION.most_signs else 1
+        for count in range(1, min(len(either), most) + 1):
             for chosen in itertools.combinations(either, count):
-                signs = torch.stack([self.columns[i].sign() for i in chosen]).prod(0)
-                if (
-                    max(positive_share(signs * self.rows.y), positive_share(-signs * self.rows.y))
-                    > REGRESSION.positive_share
-                ):
-                    return [Term(tuple(none)), Term(tuple(1.0 if i in chosen else 0.0 for i in range(len(none))))]
-        return [Term(tuple(none))]
+                y = torch.stack([self.columns[i].sign() for i in chosen]).prod(0) * self.rows.y
+                for sign in (1.0, -1.0):
+                    if positive_share(sign * y) > REGRESSION.positive_share:
+                        powers = tuple(1.0 if i in chosen else 0.0 for i in range(len(none)))
+                        return [(Term(tuple(none)), 1.0), (Term(powers), sign)]
+        return [(Term(tuple(none)), 1.0)]
+
+    def _without_factor(self, factor: Tensor) -> tuple[Tensor, Tensor]:
+        """The targets divided by a factor, 0 where it is 0, and the rows (n,) where it is not."""
+        used = factor != 0
+        return torch.where(used, self.rows.y / torch.where(used, factor, 1.0), 0.0), used
 
     @functools.cached_property
     def slopes(self) -> list[Powers]:
@@ -187,25 +198,26 @@ class TermSearch:
             design = torch.cat([design, -x[:, below] * (t * w)[:, None]], 1)
             place, costs = torch.cat([place, below]), torch.cat([costs, costs[below]])
         found: list[TermFit] = []
-        for supports in sparse_fits(design, t * w, costs, widths, x.shape[1]):
+        most = max(1, self.rows.train // REGRESSION.rows_per_term)
+        for supports in sparse_fits(design, t * w, costs, widths[:most], x.shape[1]):
             for support in supports[: REGRESSION.fits_of_each_size]:
                 under = torch.tensor(support) >= x.shape[1]
                 fit = self._fit(frame, target, weight, place[list(support)], under)
                 found += [fit] if math.isfinite(fit.error) else []
             if any(fit.validation_error < REGRESSION.exact_terms for fit in found):
                 break
-        return sorted(found, key=lambda fit: fit.bits)[: REGRESSION.fits_of_a_kind]
+        return sorted(found, key=lambda fit: fit.bits)[: REGRESSION.term_fits_kept]
 
     def _undone(self, frame: Frame) -> tuple[Tensor, Tensor]:
         """The sums that the targets ask for, and the weights of their residuals, (n,) each."""
         assert self.table is not None
         rows, outer = self.rows, frame.outer
-        factor, before = self.table.value(frame.factor), self.table.product(frame.powers)
-        y = rows.y / factor
+        factor, before = frame.sign * self.table.value(frame.factor), self.table.product(frame.powers)
+        y, used = self._without_factor(factor)
         least = 0.0 if rows.relative else REGRESSION.least_target * float(y.square().mean().sqrt())
         safe = y.clamp_min(least) if outer in (ROOT, INVERSE_ROOT, SQUARE, EXPONENTIAL) else y
         target = outer.undo(safe) / before
-        weight = torch.where(safe == y, outer.slope(safe).abs(), 0.0) * before.abs() * factor.abs()
+        weight = torch.where(used & (safe == y), outer.slope(safe).abs(), 0.0) * before.abs() * factor.abs()
         if rows.relative:
             weight = weight / rows.y.abs()
         elif outer is not IDENTITY:
@@ -231,12 +243,12 @@ class TermSearch:
             new = self._at(frame, x, below, solution)
             if not new[0] < loss:
                 break
-            small = new[0] > REGRESSION.least_gain_of_terms * loss
+            small = new[0] > (1 - FORMULAS.slow_gain) * loss
             best, (loss, residuals, jacobian) = solution, new
             if small:
                 break
-        self.least_loss = min(self.least_loss, loss)
         error, rest = (float(part.square().mean().sqrt()) for part in (residuals[train], residuals[self.rows.train :]))
+        self.least_loss = min(self.least_loss, max(error, rest if rest == rest else error) ** 2)
         terms = [(float(c), self.table.terms[n]) for c, n in zip(best, places.tolist(), strict=True)]
         cost = float((self.table.costs[places] + 2).sum()) + 2 * (frame.outer is not IDENTITY)
         bits = len(residuals) * math.log2(float(residuals.square().mean().sqrt()) + REGRESSION.exact_terms)
@@ -254,7 +266,8 @@ class TermSearch:
     def _at(self, frame: Frame, x: Tensor, below: Tensor, coefficients: Tensor) -> tuple[float, Tensor, Tensor]:
         """The mean square of the training rows' residuals, the residuals (n,), and derivatives (train, terms)."""
         assert self.table is not None
-        train, factor, before = slice(self.rows.train), self.table.value(frame.factor), self.table.product(frame.powers)
+        train, before = slice(self.rows.train), self.table.product(frame.powers)
+        factor = frame.sign * self.table.value(frame.factor)
         above, under = x[:, ~below] @ coefficients[~below], 1 + x[:, below] @ coefficients[below]
         inner = frame.outer.apply(before * above / under)
         residuals = torch.nan_to_num(self.rows.residuals(factor * inner), nan=1e150, posinf=1e150, neginf=-1e150)

@@ -57,12 +57,12 @@ class TermTable:
         self.parts = sorted(_parts(columns, functions, straight), key=lambda part: part.cost)
         self.logarithms = {n: part.logarithm_of for n, part in enumerate(self.parts) if part.logarithm_of is not None}
         allowed = [[(1.0, 1)] if i in straight else _powers_of(column) for i, column in enumerate(columns)]
-        products = list(_products(allowed, most, REGRESSION.largest_product))
+        products = list(_products(allowed, most))
         self.terms = [Term(powers) for powers, _ in products]
         values, costs = [self.product(powers) for powers, _ in products], [cost for _, cost in products]
-        beside = [0, *(n for n in range(1, len(costs)) if costs[n] <= REGRESSION.largest_product_beside_part)]
         pairs = sorted(
-            itertools.product(range(len(self.parts)), beside), key=lambda p: 2 * self.parts[p[0]].cost + costs[p[1]]
+            itertools.product(range(len(self.parts)), range(len(products))),
+            key=lambda pair: 2 * self.parts[pair[0]].cost + costs[pair[1]],
         )
         for number, n in pairs[:most]:
             self.terms.append(Term(products[n][0], number))
@@ -104,11 +104,11 @@ def _powers_of(column: Tensor) -> list[tuple[float, int]]:
     return whole if bool((column < 0).any()) else [*whole, (0.5, 2), (-0.5, 2), (1.5, 3), (-1.5, 3)]
 
 
-def _products(allowed: Sequence[list[tuple[float, int]]], most: int, largest: int) -> Iterator[tuple[Powers, int]]:
+def _products(allowed: Sequence[list[tuple[float, int]]], most: int) -> Iterator[tuple[Powers, int]]:
     """Products of powers with their costs, the simplest first; those of a cost that would be too many are left out."""
-    count = 0
+    count, largest = 0, sum(max(cost for _, cost in powers) for powers in allowed)
     for cost in range(largest + 1):
-        found = list(_of_cost(allowed, cost))
+        found = list(itertools.islice(_of_cost(allowed, cost), max(most, len(allowed) * 20) + 1))
         count += len(found)
         if count > most and cost > 1:
             return
@@ -147,8 +147,8 @@ def _parts(columns: Sequence[Tensor], functions: Sequence[NamedFunction], straig
             yield Part(lambda s, _, of=of: algebra.Abs(of(s)), u.abs(), argument.cost + 1)
         if "log" in names and argument.input is not None and bool((u > 0).all()):
             yield Part(lambda s, _, of=of: algebra.log(of(s)), u.log(), 1, argument.input)
-        largest, spread = float(u.abs().max()), float(u.max() - u.min())
-        if largest > REGRESSION.largest_argument or spread < REGRESSION.least_spread_of_argument:
+        least, largest = REGRESSION.usual_argument
+        if float(u.abs().max()) > largest or float(u.max() - u.min()) < least:
             continue
         for name, text, function, cost in _FUNCTIONS:
             if name in names:
@@ -169,7 +169,7 @@ def _arguments(columns: Sequence[Tensor], straight: Sequence[int]) -> Iterator[_
     bent = [i for i in range(len(columns)) if i not in straight]
     for i in bent:
         yield _Argument(lambda s, i=i: s[i], columns[i], 0, i)
-    for i, j in itertools.combinations(bent, 2):
+    for i, j in itertools.combinations(bent if len(bent) <= REGRESSION.most_inputs_of_products else [], 2):
         a, b = columns[i], columns[j]
         if abs(math.log(typical_size(a) / typical_size(b))) < math.log(REGRESSION.largest_ratio_in_sums):
             yield _Argument(lambda s, i=i, j=j: s[i] - s[j], a - b, 1)
