@@ -9,8 +9,7 @@ import sympy
 
 from knotwork.expressions import complexity, parse, symbol, to_numpy
 from knotwork.formulas.curves import CurveSearch
-from knotwork.formulas.curves.curve_terms import SMOOTH, Points
-from knotwork.formulas.curves.forms import (
+from knotwork.formulas.curves.curve_forms import (
     EXP,
     INVERSE_ROOT,
     LOG,
@@ -25,6 +24,7 @@ from knotwork.formulas.curves.forms import (
     improved,
     template_of,
 )
+from knotwork.formulas.curves.curve_terms import SMOOTH, Points
 from knotwork.formulas.curves.oscillations import SINES, WARPED
 from knotwork.formulas.curves.scanning import Periodogram
 from knotwork.formulas.curves.views import view_of

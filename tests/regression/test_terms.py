@@ -178,9 +178,9 @@ def test_few_rows_are_not_interpolated():
 def test_a_formula_that_is_not_allowed_does_not_hide_those_that_are():
     rng = np.random.default_rng(0)
     a, b = rng.uniform(1, 5, (2, 300))
-    found = kw.discover(np.c_[a, b], 2.3 * a**2 * b**2 + 0.3 * a + 0.2 * b, max_complexity=8, seed=0)
+    found = kw.discover(np.c_[a, b], 2.3 * a**2 * b**2 + 0.3 * a + 0.2 * b, max_complexity=10, seed=0)
     assert found.formula.r2 > 0.9
-    assert found.formula.complexity <= 8
+    assert found.formula.complexity <= 10
 
 
 def test_tables_of_many_columns_take_no_more_terms_than_others():

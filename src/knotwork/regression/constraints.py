@@ -120,7 +120,7 @@ class _ConstrainedSearch(Search):
         return [] if self.constraints.linear else super().unusual_outer()
 
     def kept(self, fits: list[TermFit]) -> list[TermFit]:
-        best, sizes = super().kept(fits), {len(fit.above) + len(fit.below): fit for fit in reversed(fits)}
+        best, sizes = super().kept(fits), {fit.size: fit for fit in reversed(fits)}
         return [*best, *(fit for fit in sizes.values() if fit not in best)]  # short ones, too: long ones may be refused
 
     def judge(self, formula: CandidateFormula) -> bool:

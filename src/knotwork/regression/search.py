@@ -143,7 +143,7 @@ class Search:
             self.term_search = TermSearch(self.rows, self.functions, self.seed, self.until)
         found = sorted(self.failures.surviving(partial(fits, self.term_search)), key=lambda fit: fit.bits)
         for fit in self.kept(found):
-            self._add(fit.validation_error, len(fit.above) + len(fit.below), partial(self.formulas_of_terms, fit))
+            self._add(fit.validation_error, fit.size, partial(self.formulas_of_terms, fit))
         exact = any(fit.validation_error < REGRESSION.exact_terms for fit in found)
         columns = [*self.sample.columns.values(), *self.excluded]
         close = found and found[0].validation_error <= REGRESSION.explained_ratio * self.least_error
@@ -172,9 +172,7 @@ class Search:
     def ridges(self) -> Iterator[CandidateFormula] | None:
         """Powers and curves of products of powers; curves times a sum of curves."""
         n = len(self.rows.axes)
-        if n == 1:
-            return None
-        if self.reporter.stage("trying powers and ridges"):
+        if n == 1 or self.reporter.stage("trying powers and ridges"):
             return None
         wide = any(axis.positive and not axis.logarithmic for axis in self.rows.axes)
         for count in (1, 2):
@@ -305,8 +303,7 @@ class Search:
 
     def judged(self, formulas: Iterator[CandidateFormula]) -> Iterator[CandidateFormula]:
         """These formulas, the best of which may end the search."""
-        found = list(formulas)
-        yield from found
+        yield from (found := list(formulas))
         if found:
             self.judge(found[0])
             self.done = self.done or self.remaining is not None

@@ -57,6 +57,11 @@ class TermFit:
     table: TermTable = field(repr=False)
     residuals: Tensor = field(repr=False)
 
+    @property
+    def size(self) -> int:
+        """The number of terms."""
+        return len(self.above) + len(self.below)
+
     def __str__(self) -> str:
         """In words, for example "the root of a ratio of sums of terms"."""
         return f"{self.frame.outer.words}{'a ratio of sums of terms' if self.below else 'a sum of terms'}"
@@ -183,7 +188,7 @@ class TermSearch:
         return found
 
     def in_frame(self, frame: Frame, widths: Sequence[int], ratio: bool, weigh_by: int | None) -> list[TermFit]:
-        """The best fits in a frame, of each number of terms."""
+        """The best fits in a frame, and the best of each number of terms."""
         assert self.table is not None
         target, weight = self._undone(frame)
         if weigh_by is not None:
@@ -206,7 +211,9 @@ class TermSearch:
                 found += [fit] if math.isfinite(fit.error) else []
             if any(fit.validation_error < REGRESSION.exact_terms for fit in found):
                 break
-        return sorted(found, key=lambda fit: fit.bits)[: REGRESSION.term_fits_kept]
+        found.sort(key=lambda fit: fit.bits)
+        sizes = {fit.size: fit for fit in reversed(found)}
+        return [fit for n, fit in enumerate(found) if n < REGRESSION.term_fits_kept or sizes[fit.size] is fit]
 
     def _undone(self, frame: Frame) -> tuple[Tensor, Tensor]:
         """The sums that the targets ask for, and the weights of their residuals, (n,) each."""

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from knotwork.formulas.constants import Template
+from knotwork.formulas.curves.curve_forms import Form, Nested, Ratio, Rows, improved, root_mean_square, template_of
 from knotwork.formulas.curves.curve_terms import SMOOTH, Array, Points
-from knotwork.formulas.curves.forms import Form, Nested, Ratio, Rows, improved, root_mean_square, template_of
 from knotwork.formulas.curves.scanning import Pairs, Proposal, Scanner, best_of_each
 from knotwork.formulas.curves.settings import CURVES
 from knotwork.formulas.curves.views import View, deeper, view_of, views_of

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from knotwork.formulas.curves.curve_forms import Rows
 from knotwork.formulas.curves.curve_terms import SMOOTH, Array, Kind, Points
-from knotwork.formulas.curves.forms import Rows
 from knotwork.formulas.curves.oscillations import SINES, WARPED
 from knotwork.formulas.curves.settings import CURVES
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knotwork.formulas.curves.curve_terms import Array
-from knotwork.formulas.curves.forms import (
+from knotwork.formulas.curves.curve_forms import (
     EXP,
     INVERSE_ROOT,
     INVERSE_SQUARE,
@@ -19,6 +18,7 @@ from knotwork.formulas.curves.forms import (
     Nested,
     Rows,
 )
+from knotwork.formulas.curves.curve_terms import Array
 from knotwork.formulas.curves.settings import CURVES
 
 
