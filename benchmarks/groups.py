@@ -33,7 +33,7 @@ LAWS: dict[str, tuple[str, dict[str, Range], dict[str, Range], dict[str, float]]
     "power": ("a*x**b", {"x": (0.5, 5)}, {"a": (1, 5)}, {"b": 0.77}),
     "oscillation": ("A*exp(-b*t)*cos(w*t)", {"t": (0, 6)}, {"A": (1, 3), "w": (1, 3)}, {"b": 0.3}),
     "line": ("a*x + b", {"x": (-2, 4)}, {"b": (-3, 5)}, {"a": 1.31}),
-    "arrhenius": ("A*exp(-E/T)", {"T": (1, 3)}, {"E": (1, 4)}, {"A": 7.3}),
+    "arrhenius": ("A*exp(-h/T)", {"T": (1, 3)}, {"h": (1, 4)}, {"A": 7.3}),
     "logistic": ("L/(1 + exp(-k*(t - m)))", {"t": (0, 10)}, {"L": (1, 4), "m": (3, 6)}, {"k": 1.1}),
     "product": ("a*x**2*z/(z + b)", {"x": (0.5, 3), "z": (1, 4)}, {"a": (1, 4)}, {"b": 1.7}),
 }

@@ -86,3 +86,11 @@ def test_groups_share_the_constants_that_the_caller_names():
         kw.discover(x[:, None], y, shared=["Q"], **given)
     with pytest.raises(TrainingError, match="pass groups= and form="):
         kw.discover(x[:, None], y, shared=["K"], progress=False)
+
+
+def test_an_activation_energy_called_e_is_a_constant_to_be_found():
+    T = np.linspace(1, 3, 60)
+    found = kw.discover(T[:, None], 2.5 * np.exp(-1.7 / T), names=["T"], form="A*exp(-E/T)", seed=0)
+    values = {constant.symbol: constant.value for constant in found.formula.constants}
+    assert values["E"] == pytest.approx(1.7)
+    assert values["A"] == pytest.approx(2.5)

@@ -74,7 +74,7 @@ def discover_form(
 
 
 def form_of(form: str, columns: Sequence[str]) -> tuple[Any, list[Any]]:
-    """The expression of a form, and its constants: the names that are no columns.
+    """The expression of a form, and its constants: the names that are no columns; E is one, as in Arrhenius' law.
 
     Raises:
         DataError: a name is almost that of a column, there is no constant, or no column.
@@ -82,7 +82,7 @@ def form_of(form: str, columns: Sequence[str]) -> tuple[Any, list[Any]]:
     """
     from knotwork.expressions import parse, symbol, variable_names
 
-    known = variable_names(form, columns)
+    known = variable_names(form, [*columns, "E"])
     constants = [name for name in known if name not in columns]
     for name in constants:
         close = difflib.get_close_matches(name, columns, n=1, cutoff=0.75) if len(name) > 2 else []
