@@ -182,7 +182,7 @@ def test_units_are_shown_and_columns_named_without_them(tmp_path, capsys, monkey
 
 def test_options_exclude_columns_and_ignore_units(tmp_path, capsys, monkeypatch):
     path = tmp_path / "table.csv"
-    x = np.random.default_rng(0).uniform(1, 2, 60)
+    x = np.random.default_rng(0).uniform(1, 2, 200)
     rows = "".join(f"run{n},{v},{2 * v}\n" for n, v in enumerate(x))
     path.write_text(f"id,speed [m/s],force [N]\n{rows}")
     command = "discover", path, "--target", "force", "--json", "--time-budget", "0"
@@ -196,7 +196,7 @@ def test_options_exclude_columns_and_ignore_units(tmp_path, capsys, monkeypatch)
 
 def test_units_in_the_header_lead_to_a_formula_with_consistent_units(tmp_path, capsys, monkeypatch):
     rng = np.random.default_rng(0)
-    mass, speed = rng.uniform(1, 5, (2, 100))
+    mass, speed = rng.uniform(1, 5, (2, 200))
     path = tmp_path / "table.csv"
     rows = np.column_stack([mass, speed, mass * (speed / 3.6) ** 2 / 2])
     np.savetxt(path, rows, delimiter=",", header="mass [kg],speed [km/h],energy [J]", comments="")

@@ -207,7 +207,7 @@ def test_an_interrupt_keeps_the_formulas_found(monkeypatch):
 
     monkeypatch.setattr(Search, "judge", stop)
     found = kw.discover(data, seed=0)
-    assert found.shape == "a sum of curves"
+    assert found.shape != "a constant" and found.formula.r2 > 0.99
     assert found.stop == StopReason.INTERRUPTED
 
 

@@ -283,8 +283,8 @@ def test_a_formula_with_inconsistent_units_counts_as_longer(text, unit, longer):
 
 def test_of_two_equal_inputs_the_one_with_the_right_unit_is_chosen():
     rng = np.random.default_rng(0)
-    a = rng.uniform(1, 2, 100)
-    y = 2 * a + 0.01 * rng.normal(size=100)
+    a = rng.uniform(1, 2, 200)
+    y = 2 * a + 0.01 * rng.normal(size=200)
     for units in ({"a": "s", "b": "m", "y": "m"}, {"a": "m", "b": "s", "y": "m"}):
         found = kw.discover(np.column_stack([a, a]), y, names=["a", "b"], units=units)
         right = next(name for name in "ab" if units[name] == "m")

@@ -32,6 +32,7 @@ def broken(error):
 )
 def test_a_part_that_fails_is_counted_and_the_rest_goes_on(monkeypatch, part, law, error):
     monkeypatch.setattr(search_module, part, broken(error))
+    monkeypatch.setattr(Search, "terms", lambda *_: None)  # sums of products of powers would find the law
     data = kw.sample(law, x=(1, 3), y=(1, 3), size=200, seed=0)
     x, y = torch.cat([data.X_train, data.X_val]), torch.cat([data.y_train, data.y_val])[:, 0]
     search = Search(Sample({"x": x[:, 0], "y": x[:, 1]}, y), len(data.X_train), select(None))

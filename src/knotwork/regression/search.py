@@ -147,7 +147,8 @@ class Search:
         exact = any(fit.validation_error < REGRESSION.exact_terms for fit in found)
         columns = [*self.sample.columns.values(), *self.excluded]
         close = found and found[0].validation_error <= REGRESSION.explained_ratio * self.least_error
-        return self.best_formulas() if exact or (close and looks_random(columns, found[0].residuals)) else None
+        random = close and self.failures.attempt(partial(looks_random, columns, found[0].residuals))
+        return self.best_formulas() if exact or random else None
 
     def formulas_of_terms(self, fit: TermFit) -> Iterator[CandidateFormula]:
         """The formula of a fit of terms."""

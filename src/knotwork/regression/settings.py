@@ -46,8 +46,7 @@ class RegressionSettings:
     """Inputs up to which structures are fitted whose number of coefficients grows with products of inputs. Chosen for
     time, not measured."""
     negative_share: float = 0.9
-    """Share of negative targets in the sum of their sizes above which the search is for the negative target: noise may
-    make small ones positive."""
+    """Share of negative targets in the sum of sizes above which -y is searched: noise may make small ones positive."""
     positive_share: float = 0.95
     """The same share of positive targets above which outer functions are tried that need them."""
     refit_steps: int = 20

@@ -98,7 +98,8 @@ class ByRows:
         for some in (slice(rows // 2), slice(rows // 2, rows)):  # the factor needs no more than the lower triangle
             at = some.start or 0
             inner[at:, some] += self.transposed[:, at:].T @ shrunk[:, some]
-        return shrunk, _factor(inner)
+        factor, failed = torch.linalg.cholesky_ex(inner)  # its eigenvalues are 1 or larger
+        return shrunk, _factor(inner) if int(failed) else factor
 
     def _times(self, blocks: list[Tensor], columns: Tensor) -> Tensor:
         """A matrix of blocks, (edges, p, p) in each layer, times columns (P, any number)."""
