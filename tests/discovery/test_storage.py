@@ -63,9 +63,8 @@ def test_gaps_are_kept_in_files_and_in_other_units(found, tmp_path):
     again = kw.Discovery.load(tmp_path / "law.json")
     assert [entry.gaps for entry in again.front] == [entry.gaps for entry in front]
     units = Units(10.0, {"c": 100.0})
-    chosen, other = units.entries(
-        front[-1], front, found.data, False, Constraints.of(None, None, None, found.data.input_names)
-    )
+    own = Units(0.1, {"c": 0.01}).rows(found.data)  # the rows whose columns in these units are those of the search
+    chosen, other = units.entries(front[-1], front, own, False, Constraints.of(None, None, None, own.input_names))
     assert other[-1] is chosen
     for shown in (other, units.shown(front)):
         assert [entry.gaps for entry in shown] == [entry.gaps for entry in front]

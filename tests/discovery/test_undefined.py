@@ -126,21 +126,22 @@ def test_the_chosen_formula_is_in_the_front_even_if_a_shorter_one_has_a_smaller_
     same, chosen = replace(constant, complexity=8, error=0.005), replace(constant, complexity=8, error=0.02)
     longer, better = replace(constant, complexity=9, error=0.015), replace(constant, complexity=12, error=0.001)
     entries = [better, longer, chosen, same, shorter, constant]
-    assert front_of(entries, chosen) == (constant, shorter, chosen, better)
-    assert front_of(entries, shorter) == (constant, shorter, same, better)
+    assert front_of(entries, chosen, data) == (constant, shorter, chosen, better)
+    assert front_of(entries, shorter, data) == (constant, shorter, same, better)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_no_gap_between_the_rows_where_a_formula_without_gaps_is_about_as_good(seed, monkeypatch):
     asked = []
-    journey = importlib.import_module("knotwork.discovery.journey")
-    monkeypatch.setattr(journey, "choice", lambda *given: asked.append(given) or choice(*given))
+    outliers = importlib.import_module("knotwork.discovery.outliers")
+    monkeypatch.setattr(outliers, "choice", lambda *given: asked.append(given) or choice(*given))
     rng = np.random.default_rng(seed)
     X = rng.uniform(0, 1, (100, 3))
     y = np.minimum(X[:, 0], X[:, 1]) * X[:, 2]
     found = kw.discover(X, y, progress=False, time_budget=10)
-    ((constant, others, data),) = asked
-    chosen = choice(constant, others, data)
+    constant, others, data, possible = asked[-1]  # earlier ones ask about rows that may be outliers
+    chosen = choice(constant, others, data, possible)
+    assert chosen.formula is found.formula
     least = min((one.bits for one in others if not one.gaps), default=math.inf)
     assert not chosen.gaps or least > chosen.bits + DISCOVERY.bits_of_gaps * (len(data.y_train) + len(data.y_val))
     fresh = dict(zip(found.data.input_names, rng.uniform(0, 1, (3, 20_000)), strict=True))

@@ -94,6 +94,16 @@ def test_a_sum_behind_noise_is_as_close_as_the_rows_allow():
     assert error < 0.1 * 2 * np.sqrt(2 / 800)  # twice sigma * root(constants / rows)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_coefficients_become_simple_numbers_whichever_of_them_is_outside(seed):
+    rng = np.random.default_rng(seed)
+    a, b = rng.uniform(1, 2, (2, 150))
+    y = 7 * a + 5 * b + 11
+    noisy = y + 0.005 * y.std() * rng.normal(size=150)
+    found = kw.discover(np.c_[a, b], noisy, names=["a", "b"], progress=False, time_budget=10)
+    assert found.formula.expression == parse("7*a + 5*b + 11")
+
+
 def test_terms_hold_only_the_functions_that_are_allowed():
     x = [torch.linspace(0.5, 3, 50, dtype=torch.float64), torch.linspace(1, 2, 50, dtype=torch.float64)]
     every, without = TermTable(x, select(None), 100), TermTable(x, select(["x", "exp"]), 100)

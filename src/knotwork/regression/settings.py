@@ -143,7 +143,7 @@ class RegressionSettings:
     fits_of_each_size: int = 6
     """Combinations of each number of terms that are fitted to all rows."""
     term_fits_kept: int = 3
-    """Fits in one frame that are kept, and of each search that become formulas: those of the fewest bits."""
+    """Fits in one frame that are kept, and tried without each of their terms; of each search that become formulas."""
     rows_per_term: int = 3
     """Training rows for each term at least."""
     exact_terms: float = 1e-9

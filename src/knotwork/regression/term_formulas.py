@@ -12,12 +12,25 @@ from knotwork.regression.term_table import Powers, Term
 
 
 def formula_of_terms(fit: TermFit, sample: Sample) -> CandidateFormula:
-    """The formula of a fit, with its constants fitted to the targets themselves and simple ones rounded."""
-    return CandidateFormula.of(str(fit), simplified(fitted(template_of_terms(fit, sample), sample), sample), sample)
+    """The formula of a fit, with its constants fitted to the targets themselves and simple ones rounded.
+
+    Where constants are left, a sum that begins with a constant is tried with another coefficient outside: those of
+    4·(9/5 - x - y) are simple numbers, and of 36/5·(1 - 5/9·x - 5/9·y) none is.
+    """
+
+    def formula(template: Template) -> CandidateFormula:
+        return CandidateFormula.of(str(fit), simplified(fitted(template, sample), sample), sample)
+
+    template = template_of_terms(fit, sample)
+    found = formula(template)
+    if not found.template.values:
+        return found
+    other = template_of_terms(fit, sample, constant_last=True)
+    return found if other == template else min(found, formula(other), key=lambda one: one.bits)
 
 
-def template_of_terms(fit: TermFit, sample: Sample) -> Template:
-    """The expression of a fit with its constants."""
+def template_of_terms(fit: TermFit, sample: Sample, constant_last: bool = False) -> Template:
+    """The expression of a fit with its constants; the coefficient of the first term above is taken out of the sum."""
     from knotwork.expressions import algebra, symbol
 
     writer, frame = _Writer(fit, [symbol(name) for name in sample.columns]), fit.frame
@@ -27,6 +40,8 @@ def template_of_terms(fit: TermFit, sample: Sample) -> Template:
         return writer.constant.template(writer.constant(shrunk) * factor * writer.exponential())
     none = Term((0.0,) * len(frame.powers))
     above, common = _without_common_powers(fit.above)
+    if constant_last:
+        above.sort(key=lambda one: one[1] == none)
     below, under = _without_common_powers([(1.0, none), *fit.below]) if fit.below else ([(1.0, none)], none.powers)
     outside = tuple(p + a - b for p, a, b in zip(frame.powers, common, under, strict=True))
     size, top = writer.sum(above)

@@ -23,7 +23,7 @@ from knotwork.regression.curve_names import (
     OuterFunction,
 )
 from knotwork.regression.settings import REGRESSION
-from knotwork.regression.sparse_fits import sparse_fits
+from knotwork.regression.sparse_fits import Support, sparse_fits
 from knotwork.regression.structures import Rows, least_squares, positive_share
 from knotwork.regression.term_table import Powers, Term, TermTable
 
@@ -188,7 +188,11 @@ class TermSearch:
         return found
 
     def in_frame(self, frame: Frame, widths: Sequence[int], ratio: bool, weigh_by: int | None) -> list[TermFit]:
-        """The best fits in a frame, and the best of each number of terms."""
+        """The best fits in a frame, and the best of each number of terms.
+
+        Of the best ones one term after the other is left out, too: terms that come close only together are not among
+        the combinations that grow term by term.
+        """
         assert self.table is not None
         target, weight = self._undone(frame)
         if weigh_by is not None:
@@ -202,18 +206,29 @@ class TermSearch:
             below = (varied & bent & (self.table.costs <= REGRESSION.largest_term_below)).nonzero()[:, 0]
             design = torch.cat([design, -x[:, below] * (t * w)[:, None]], 1)
             place, costs = torch.cat([place, below]), torch.cat([costs, costs[below]])
-        found: list[TermFit] = []
+        found: dict[Support, TermFit] = {}
+
+        def add(support: Support) -> None:
+            under = torch.tensor(support) >= x.shape[1]
+            fit = self._fit(frame, target, weight, place[list(support)], under)
+            if math.isfinite(fit.error):
+                found[support] = fit
+
         most = max(1, self.rows.train // REGRESSION.rows_per_term)
         for supports in sparse_fits(design, t * w, costs, widths[:most], x.shape[1]):
             for support in supports[: REGRESSION.fits_of_each_size]:
-                under = torch.tensor(support) >= x.shape[1]
-                fit = self._fit(frame, target, weight, place[list(support)], under)
-                found += [fit] if math.isfinite(fit.error) else []
-            if any(fit.validation_error < REGRESSION.exact_terms for fit in found):
+                add(support)
+            if any(fit.validation_error < REGRESSION.exact_terms for fit in found.values()):
                 break
-        found.sort(key=lambda fit: fit.bits)
-        sizes = {fit.size: fit for fit in reversed(found)}
-        return [fit for n, fit in enumerate(found) if n < REGRESSION.term_fits_kept or sizes[fit.size] is fit]
+        else:
+            for longer in sorted(found, key=lambda support: found[support].bits)[: REGRESSION.term_fits_kept]:
+                for support in [longer[:i] + longer[i + 1 :] for i in range(len(longer))]:
+                    above = sum(column < x.shape[1] for column in support)
+                    if support and support not in found and 2 * above >= len(support):
+                        add(support)
+        fits = sorted(found.values(), key=lambda fit: fit.bits)
+        sizes = {fit.size: fit for fit in reversed(fits)}
+        return [fit for n, fit in enumerate(fits) if n < REGRESSION.term_fits_kept or sizes[fit.size] is fit]
 
     def _undone(self, frame: Frame) -> tuple[Tensor, Tensor]:
         """The sums that the targets ask for, and the weights of their residuals, (n,) each."""
