@@ -49,7 +49,7 @@ def test_a_table_with_one_input_is_enough():
     assert found.formula.expression == parse("log(x) + 2")
 
 
-@pytest.mark.filterwarnings("ignore:no formula that was tried explains")  # on a slow machine
+@pytest.mark.filterwarnings("ignore:no formula that was tried explains")  # five seconds may not suffice
 def test_formulas_of_the_front_become_longer_and_more_accurate_and_one_is_chosen():
     data = kw.sample("tanh(3*x) * y + 0.3*y**2", x=(-1, 1), y=(-1, 1), size=300, noise=0.05, seed=0)
     found = kw.discover(data, time_budget=5, seed=0)

@@ -132,10 +132,10 @@ class TermSearch:
             y, used = self._without_factor(sign * table.value(factor))
             if outer is INVERSE:
                 good = bool((y[used] != 0).all())
+            elif outer is LOGARITHM:
+                good = outer.invertible(y[used])
             else:
-                good = (
-                    outer.invertible(y[used]) if outer is LOGARITHM else positive_share(y) > REGRESSION.positive_share
-                )
+                good = positive_share(y) > REGRESSION.positive_share
             if outer is IDENTITY or good:
                 outside, power = [none], outer.power_undone
                 for slopes in self.slopes if power else []:
@@ -165,9 +165,10 @@ class TermSearch:
 
     @functools.cached_property
     def slopes(self) -> list[Powers]:
-        """The powers of the product nearest to the targets' sizes: those near halves alone, all rounded, all floored.
+        """The powers of the product nearest to the targets' sizes: all floored, and those near halves alone.
 
-        Small targets weigh less in a second fit, as noise is large in their logarithm.
+        In a second fit small targets weigh less, as noise is large in their logarithm; its powers are all floored, and
+        all rounded. Relative residuals have no such noise.
         """
         y, columns = self.rows.y[self.some].abs(), [column[self.some].abs() for column in self.columns]
         usable = [i for i, column in enumerate(self.columns) if bool((column != 0).all()) and i not in self.straight]
