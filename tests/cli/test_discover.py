@@ -299,3 +299,13 @@ def test_errors_of_rows_are_a_column_and_wrong_rows_are_named(tmp_path, capsys, 
         assert 0.5 < facts["reduced_chi2"] < 2 and "χ² per degree of freedom" in text
     status, _, error = run(capsys, monkeypatch, "discover", path, "--target", "force", "--sigma", "error")
     assert status == 2 and "err" in error
+
+
+def test_a_form_with_a_constant_and_a_curve_is_fitted(table, capsys, monkeypatch):
+    options = ("--target", "force", "--form", "c*f(a)*b", "--json")
+    status, text, _ = run(capsys, monkeypatch, "discover", table, *options)
+    facts = json.loads(text)
+    assert status == 0 and facts["formula"]["rounded"] == "a*b"
+    assert facts["curves"]["f"].startswith("f(t) = t")
+    status, _, problem = run(capsys, monkeypatch, "discover", table, "--target", "force", "--form", "f(a, b)")
+    assert status == 2 and "an unknown curve is a function of one" in problem

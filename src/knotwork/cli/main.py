@@ -44,6 +44,9 @@ def discover(
     groups: Annotated[
         str | None, typer.Option(help="Column of groups, such as patients: constants may differ between them.")
     ] = None,
+    form: Annotated[
+        str | None, typer.Option(help="Form of the law with unknown constants and curves, as in 'a*f(x) + b/y'.")
+    ] = None,
     out: Annotated[
         str | None, typer.Option(help="Folder for report, diagram, formula and network; created if needed.")
     ] = None,
@@ -79,7 +82,7 @@ def discover(
 ) -> None:
     """Find a formula for a column of a table, and show the evidence for it."""
     known = {"lib": _list(lib), "forbid": _list(forbid), "linear": _list(linear), "loss": loss}
-    known |= {"required": _list(required), "max_complexity": max_complexity, "positive": positive}
+    known |= {"form": form, "required": _list(required), "max_complexity": max_complexity, "positive": positive}
     settings = {**known, "time_budget": time_budget, "seed": seed, "units": None if units else False}
     if groups is not None:
         from knotwork.cli.groups import run_groups

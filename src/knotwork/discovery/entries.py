@@ -30,9 +30,12 @@ def constant_entry(data: Dataset, relative: bool) -> Entry:
 
 def built(expression: Any, data: Dataset, relative: bool = False) -> tuple[KAN, KAN, Formula]:
     """A network that computes the expression, the same with splines, and the formula as measured on the data."""
+    from knotwork.expressions import learned_curves
+
     used = {str(s) for s in expression.free_symbols}
     columns = [name for name in data.input_names if name in used] or [data.input_names[0]]
-    symbolic = from_expression(KAN, expression, columns, data)
+    grid = max((len(curve.coefficients) - curve.order for curve in learned_curves(expression)), default=5)
+    symbolic = from_expression(KAN, expression, columns, data, grid)
     return symbolic, splines_of(symbolic, data.X_train), measured((expression,), symbolic, data, relative=relative)
 
 

@@ -134,8 +134,12 @@ def discover(
             `X`, which may hold texts, or an array of labels (rows,). One law is searched for whose constants may differ
             between groups; which of them do is decided by the description length. The result is then a
             `GroupedDiscovery`. None: all rows have the same constants.
-        form: The form of the law where it is known, such as "V*x/(K + x)". Names that are no columns are constants,
-            which are fitted from many starts and get errors. Nothing else is searched for.
+        form: The form of the law where it is known, such as "V*x/(K + x)" or "a*f(x) + g(y)/z". Names that are no
+            columns are constants, which are fitted from many starts and get errors. Names that are called like
+            functions, and are none, are unknown curves of one argument, an expression of columns and constants. They
+            are fitted as splines together with the constants, then named with functions of `lib`; one that no name fits
+            stays a spline. Scales and offsets that the form leaves open are chosen, and `Discovery.curves` says how.
+            Nothing else is searched for.
         shared: With `groups` and `form`, the constants of the form that all groups share; the others differ. None: this
             is decided by the description length.
         names: Names of the columns of `X`, where it has none.
@@ -201,7 +205,8 @@ def discover(
     if shared is not None:
         raise TrainingError("shared= names constants of form= that all groups share: pass groups= and form=, too.")
     if form is not None:
-        return discover_form(X, y, form, names, units, seed, loss, sigma, sample_weight, progress, callback)
+        known = names, units, seed, loss, sigma, sample_weight, lib, forbid, progress, callback
+        return discover_form(X, y, form, *known)
     began = time.perf_counter()
     check_settings(seed, time_budget, loss)
     every = table(X, y, names, units, seed, sigma, sample_weight)

@@ -191,6 +191,9 @@ class DiscoverySettings:
     bits_of_outlier: float = 5.0
     """Bits that an outlier costs beside those of its place in the table and of its size. Chosen, not measured."""
 
+    digits_of_curves: int = 4
+    """Digits of the constants of a form's curves in words, as of formulas in reports."""
+
     most_outliers_shown: int = 10
     """Outliers that are shown one by one, so that the text stays short."""
 

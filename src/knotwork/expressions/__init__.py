@@ -12,9 +12,10 @@ from knotwork.expressions.domain import conditions
 from knotwork.expressions.equal_forms import equal_forms
 from knotwork.expressions.evaluation import constant_value, to_numpy, to_torch
 from knotwork.expressions.exact import solve_exactly
+from knotwork.expressions.learned import learned_curve, learned_curves, unknown_curves
 from knotwork.expressions.mathml import mathml
 from knotwork.expressions.occurring import contains, function_names, nesting
-from knotwork.expressions.parsing import CONSTANTS, FUNCTIONS, number, parse, symbol, variable_names
+from knotwork.expressions.parsing import CONSTANTS, FUNCTIONS, called_names, number, parse, symbol, variable_names
 from knotwork.expressions.simplification import compose, parametrise, simplify, simplify_constants
 from knotwork.expressions.trees import from_tree, to_tree
 from knotwork.expressions.writing import complexity, float_constants, latex, round_constants, text
@@ -22,6 +23,7 @@ from knotwork.expressions.writing import complexity, float_constants, latex, rou
 __all__ = [
     "CONSTANTS",
     "FUNCTIONS",
+    "called_names",
     "complexity",
     "compose",
     "conditions",
@@ -32,6 +34,8 @@ __all__ = [
     "from_tree",
     "function_names",
     "latex",
+    "learned_curve",
+    "learned_curves",
     "mathml",
     "nesting",
     "number",
@@ -46,5 +50,6 @@ __all__ = [
     "to_numpy",
     "to_torch",
     "to_tree",
+    "unknown_curves",
     "variable_names",
 ]

@@ -32,6 +32,8 @@ from sympy import (
     zoo,
 )
 
+from knotwork.expressions.learned import LearnedCurve
+
 __all__ = [
     "Abs",
     "Add",
@@ -39,6 +41,7 @@ __all__ = [
     "Float",
     "IndexedBase",
     "Integer",
+    "LearnedCurve",
     "Mul",
     "PolynomialError",
     "Pow",

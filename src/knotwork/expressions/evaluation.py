@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from knotwork.errors import ExpressionError
+from knotwork.expressions.learned import LearnedCurve
 
 CIRCULAR = [sympy.sin, sympy.cos, sympy.tan, sympy.sinh, sympy.cosh, sympy.tanh]
 INVERSE = [sympy.asin, sympy.acos, sympy.atan, sympy.asinh, sympy.acosh, sympy.atanh]
@@ -115,6 +116,8 @@ def operation_of(node: Any, operations: dict) -> tuple[Callable, Sequence[Any]]:
     """The function that evaluates a node of an expression, and the nodes of its operands."""
     if node.func is sympy.besselj and node.args[0] in (0, 1):
         return operations[f"J{node.args[0]}"], node.args[1:]
+    if isinstance(node, LearnedCurve):
+        return (node.func.torch_values if operations is TORCH else node.func.numpy_values), node.args
     if node.func not in operations:
         raise ExpressionError(
             f"'{shortened(str(node))}' cannot be evaluated: {node.func.__name__} is not among the functions."

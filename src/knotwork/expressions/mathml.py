@@ -101,6 +101,9 @@ class _Printer(MathMLPresentationPrinter):
     def _print_sign(self, expr: Any) -> Any:
         return self._element("mrow", self._token("mi", "sgn"), self._bracketed(expr.args[0]))
 
+    def _print_LearnedCurve(self, expr: Any) -> Any:
+        return self._element("mrow", self._token("mi", expr.label), self._bracketed(expr.args[0]))
+
     def _bracketed(self, expr: Any) -> Any:
         return self._element("mrow", self._token("mo", "("), self._print(expr), self._token("mo", ")"))
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import sympy
+from sympy.core.function import AppliedUndef
 
 from knotwork.errors import ExpressionError
 from knotwork.expressions.evaluation import CIRCULAR, INVERSE, constant_value, shortened
@@ -41,7 +42,7 @@ _FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
 FUNCTIONS = tuple(_FUNCTIONS)
 
 
-def parse(text: str, variables: Iterable[str] | None = None) -> sympy.Expr:
+def parse(text: str, variables: Iterable[str] | None = None, curves: Iterable[str] = ()) -> sympy.Expr:
     """The expression that a text such as "exp(sin(pi*x) + y^2)" describes. Nothing in the text is executed.
 
     The text may hold numbers, + - * / ** (or ^), parentheses, variables, pi, e, and the functions in `FUNCTIONS`.
@@ -50,6 +51,7 @@ def parse(text: str, variables: Iterable[str] | None = None) -> sympy.Expr:
         text: the text.
         variables: names of the variables; any other name is then an error. A variable may be called e or pi. None:
             every name except e and pi is a variable.
+        curves: names of unknown functions of one variable, which stay as they are.
 
     Raises:
         ExpressionError: for any other text, and for constants that have no real value or are too large for a float.
@@ -62,7 +64,7 @@ def parse(text: str, variables: Iterable[str] | None = None) -> sympy.Expr:
     names = None if variables is None else {str(name) for name in variables}
     tree = _tree(text)
     try:
-        expr = _Reader(text, names).read(tree)
+        expr = _Reader(text, names, frozenset(curves)).read(tree)
         finite = all(math.isfinite(float(n)) for n in expr.atoms(sympy.Number)) and not expr.has(sympy.I, sympy.zoo)
     except ExpressionError:
         raise
@@ -85,6 +87,14 @@ def variable_names(text: str, variables: Iterable[str] = ()) -> tuple[str, ...]:
     found = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called]
     found.sort(key=lambda node: (node.lineno, node.col_offset))
     return tuple(dict.fromkeys(node.id for node in found if node.id not in constants))
+
+
+def called_names(text: str) -> tuple[str, ...]:
+    """The names that a text calls like functions, and that are none of `FUNCTIONS`, in order of appearance."""
+    calls = [node.func for node in ast.walk(_tree(text)) if isinstance(node, ast.Call)]
+    found = [name for name in calls if isinstance(name, ast.Name) and name.id not in _FUNCTIONS]
+    found.sort(key=lambda name: (name.lineno, name.col_offset))
+    return tuple(dict.fromkeys(name.id for name in found))
 
 
 def _tree(text: str) -> ast.expr:
@@ -123,9 +133,9 @@ def _syntax_hint(text: str, error: Exception) -> str:
 class _Reader:
     """Turns the syntax tree of a text into an expression, node by node. Nodes that are not allowed are errors."""
 
-    def __init__(self, text: str, names: set[str] | None) -> None:
+    def __init__(self, text: str, names: set[str] | None, curves: frozenset[str] = frozenset()) -> None:
         self.text = _normal(text)
-        self.names = names
+        self.names, self.curves = names, curves
 
     def read(self, node: ast.expr, depth: int = 0) -> sympy.Expr:
         if depth > EXPRESSIONS.deepest_nesting:
@@ -191,6 +201,8 @@ class _Reader:
         )
 
     def call(self, name: str, arguments: list[sympy.Expr]) -> sympy.Expr:
+        if name in self.curves:
+            return self.unknown(name, arguments)
         if name not in _FUNCTIONS:
             hint = _did_you_mean(name, FUNCTIONS)
             if name in (self.names or ()) or name in CONSTANTS:
@@ -201,6 +213,20 @@ class _Reader:
             wanted = f"{fewest} argument" if most == 1 else f"{fewest} to {most} arguments"
             raise ExpressionError(f"{name}() takes {wanted}, got {len(arguments)} in '{shortened(self.text)}'.")
         return build(*arguments)
+
+    def unknown(self, name: str, arguments: list[sympy.Expr]) -> sympy.Expr:
+        """A call of an unknown function of one variable."""
+        written = f"{name}({', '.join(map(str, arguments))})"
+        if len(arguments) != 1:
+            raise ExpressionError(
+                f"'{written}' has {len(arguments)} arguments, but an unknown curve is a function of one: write one "
+                f"expression, as in {name}(x/y), or a sum or product of curves, as in f(x) + g(y)."
+            )
+        if arguments[0].atoms(AppliedUndef):
+            raise ExpressionError(f"'{written}' holds one unknown curve inside another: give each its own argument.")
+        if not arguments[0].free_symbols:
+            raise ExpressionError(f"'{written}' is a constant, as its argument holds no input: write a name in place.")
+        return sympy.Function(name)(arguments[0])
 
     def checked(self, node: ast.expr, expr: sympy.Expr) -> sympy.Expr:
         """The expression itself; an error if it is a constant without a finite real value."""

@@ -7,6 +7,7 @@ import sympy
 
 from knotwork.errors import ExpressionError
 from knotwork.expressions.evaluation import CIRCULAR, INVERSE, constant_value, shortened
+from knotwork.expressions.learned import LearnedCurve, learned_curve
 from knotwork.expressions.parsing import check_power, number, symbol
 from knotwork.expressions.settings import EXPRESSIONS
 
@@ -52,6 +53,10 @@ def to_tree(expr: sympy.Expr) -> Tree:
     for name, constant in _NUMBERS.items():
         if node == constant:
             return [name]
+    if isinstance(node, LearnedCurve):
+        curve = node.func
+        spline = [curve.label, curve.order, list(curve.knots), list(curve.coefficients)]
+        return ["curve", spline, to_tree(cast(Any, node.args[0]))]
     if node.func not in _NAMES:
         raise ExpressionError(f"'{shortened(str(node))}' cannot be written to a file: {node.func.__name__} is unknown.")
     return [_NAMES[node.func], *(to_tree(cast(Any, argument)) for argument in node.args)]
@@ -80,6 +85,8 @@ def _read(tree: Tree, variables: set[str], depth: int) -> sympy.Expr:
         if len(rest) != 2 or not all(type(part) is int for part in rest) or rest[1] < 1:
             raise ExpressionError(f"{shortened(repr(tree))} is no fraction of whole numbers.")
         return sympy.Rational(*rest)
+    if head == "curve":
+        return _read_curve(tree, variables, depth)
     if head not in _HEADS:
         raise ExpressionError(f"{shortened(repr(head))} is no operation that a formula can hold.")
     most = _OPERANDS.get(head, 1)
@@ -94,3 +101,14 @@ def _read(tree: Tree, variables: set[str], depth: int) -> sympy.Expr:
     if not found.free_symbols and not math.isfinite(constant_value(found)):
         raise ExpressionError(f"{shortened(repr(tree))} is not a finite real number.")
     return found
+
+
+def _read_curve(tree: Tree, variables: set[str], depth: int) -> sympy.Expr:
+    """A call of a learned curve: ["curve", [name, order, knots, coefficients], argument]."""
+    match tree:
+        case ["curve", [str() as name, int() as order, list() as knots, list() as coefficients], argument]:
+            numbers = [*knots, *coefficients]
+            if name.isidentifier() and all(isinstance(one, (int, float)) for one in numbers):
+                curve = learned_curve(name, knots, coefficients, order)
+                return curve(_read(argument, variables, depth + 1), evaluate=False)
+    raise ExpressionError(f"{shortened(repr(tree))} is no learned curve.")

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -265,13 +265,13 @@ def _covariance(jacobian: Tensor, mse: float, n: int) -> Tensor:
     return covariance
 
 
-def simplified(template: Template, sample: Sample) -> Template:
+def simplified(template: Template, sample: Sample, kept: Collection[Any] = ()) -> Template:
     """The fitted template with constants replaced by simple numbers, where the data are compatible with them.
 
     Constants are replaced one at a time, the most probable first, and the others are fitted again. Simple numbers are
     zero and one, integers, halves, thirds, quarters, fifths, simple multiples of π and 1/π, and the other constants. A
     number is taken if it is within three standard errors, if few simple numbers are that close to any value, and if the
-    error does not grow by more than chance allows.
+    error does not grow by more than chance allows. Constants that are `kept` stay.
     """
     refused: set[tuple[Any, Any]] = set()
     equality = FORMULAS.equality_chance
@@ -280,7 +280,7 @@ def simplified(template: Template, sample: Sample) -> Template:
             (chance + equality * bool(simple.free_symbols), str(symbol), str(simple), chance, symbol, simple)
             for symbol, error in template.errors().items()
             for chance, simple in [*_simple_numbers(template.values[symbol], error), *_equals(template, symbol)]
-            if (symbol, simple) not in refused
+            if (symbol, simple) not in refused and symbol not in kept
         )
         if not proposals:
             return template

@@ -146,7 +146,7 @@ class Formula:
 
         Raises:
             DataError: for other columns.
-            SpecError: for an interval of a formula that was measured on no data.
+            SpecError: for an interval of a formula that was measured on no data, or that holds a curve without a name.
 
         Example:
             >>> from knotwork import Formula
@@ -154,6 +154,8 @@ class Formula:
             >>> Formula((parse("2.5*x"),), ("x",), ("y",), gap=0.0, r2=1.0, rmse=0.0).predict({"x": [1.0, 2.0]})
             array([2.5, 5. ])
         """
+        from knotwork.expressions import learned_curves
+
         used = {str(symbol) for expression in self.expressions for symbol in expression.free_symbols}
         columns, shape = columns_of(X, self.variables, used)
         values = self.numpy()(*(column.numpy() for column in columns.values()))
@@ -161,6 +163,8 @@ class Formula:
         if interval is None:
             return values
         check_interval(interval, kind)
+        if any(learned_curves(expression) for expression in self.expressions):
+            raise SpecError("this formula holds a curve without a name, so it has no intervals: leave out interval=.")
         if self.loss != "mse" and kind == "prediction":
             raise SpecError(
                 "this formula gives logits, and labels have no intervals: pass kind='confidence' for the logits."

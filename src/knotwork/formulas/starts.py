@@ -20,10 +20,10 @@ def starts_of(expression: Any, symbols: Sequence[Any], sample: Sample, seed: int
     range (a rate, a frequency). The best of many draws are improved by Gauss-Newton steps. Empty where no draw gives a
     finite value in every row.
     """
-    rows = _some(sample, seed)
+    rows = some_rows(sample, seed)
     linear = _linear(expression, symbols)
     curved = [s for s in symbols if s not in linear]
-    drawn = _drawn(len(curved), rows, seed)
+    drawn = drawn_constants(len(curved), rows, seed)
     coefficients, losses = _least_squares(expression, linear, curved, drawn, rows)
     best = losses.argsort()[: FORMULAS.improved_starts]
     best = best[losses[best].isfinite()]
@@ -44,7 +44,7 @@ def starts_of(expression: Any, symbols: Sequence[Any], sample: Sample, seed: int
     return found[:keep]
 
 
-def _some(sample: Sample, seed: int) -> Sample:
+def some_rows(sample: Sample, seed: int) -> Sample:
     """At most some rows of the sample, a random choice."""
     if len(sample) <= FORMULAS.rows_of_starts:
         return sample
@@ -66,7 +66,7 @@ def _linear(expression: Any, symbols: Sequence[Any]) -> list[Any]:
     return found
 
 
-def _drawn(count: int, rows: Sample, seed: int) -> Tensor:
+def drawn_constants(count: int, rows: Sample, seed: int) -> Tensor:
     """Random constants (K, count): sizes over decades of both signs, places, one over ranges, small whole numbers."""
     generator = torch.Generator().manual_seed(seed)
     most = FORMULAS.drawn_starts if count else 1

@@ -40,6 +40,7 @@ class _Edge:
     source: _Node
     function: str
     constants: Constants
+    curve: Any = None  # a learned curve, of which the named function only holds the place
 
 
 def from_expression(
@@ -75,10 +76,30 @@ def from_expression(
         }
         parsed = [cast("Expr", e.xreplace(inner)) for e in parsed]
     in_features = len(names) if data is None else data.n_inputs
-    network = _Builder(names).network(kind, parsed, grid, k, in_features, tuple(columns))
+    builder = _Builder(names)
+    network = builder.network(kind, parsed, grid, k, in_features, tuple(columns))
+    if builder.curves and data is None:
+        raise SpecError("the expression holds a learned curve, whose grid follows rows: pass data=.")
     if data is not None:
         _place_grids(network, data.X_train)
+        for layer, source, target, edge in sorted(builder.curves, key=lambda one: one[:3]):
+            _place_curve(network, layer, source, target, edge, torch.cat([data.X_train, data.X_val]))
     return network
+
+
+def _place_curve(network: KANNetwork, number: int, source: int, target: int, edge: _Edge, x: torch.Tensor) -> None:
+    """The spline of a learned curve on its edge; those of earlier layers are in place."""
+    layer = network.layers[number]
+    layer.update_grid(trace(network, x).layers[number].inputs)
+    layer.unname_edge(source, target)
+    knots, k = layer.knots[source], layer.k
+    points = torch.linspace(float(knots[k]), float(knots[-k - 1]), 10 * layer.grid, dtype=knots.dtype)
+    a, b, c, d = edge.constants
+    values = c * edge.curve.torch_values(a * points + b) + d
+    with torch.no_grad():
+        solved = fit_coefficients(points[:, None], values[:, None, None], knots[None], k)
+        layer.coefficients[source, :, target] = solved[0, :, 0]
+        layer.base_weights[source, target] = 0.0
 
 
 def _column(data: Dataset, name: str) -> int:
@@ -129,6 +150,7 @@ class _Builder:
         self.inputs = {name: _Node(0, column=n) for n, name in enumerate(variables)}
         self.known: dict[Any, _Node] = {}
         self.carried: dict[tuple[int, int], _Node] = {}
+        self.curves: list[tuple[int, int, int, _Edge]] = []  # layer, source and target of learned curves
 
     def network(
         self, kind: type[Network], expressions: Sequence[Expr], grid: int, k: int, in_features: int,
@@ -168,6 +190,8 @@ class _Builder:
                 )
                 for target, edges in enumerate(sums, start=first):
                     for edge in edges:
+                        if edge.curve is not None:
+                            self.curves.append((level - 1, edge.source.place, target, edge))
                         layer.name_edge(
                             edge.source.place, target, edge.function, torch.tensor(edge.constants, dtype=torch.float64)
                         )
@@ -238,12 +262,13 @@ class _Builder:
             return self.edge(number, algebra.exp(exponent * algebra.log(base), evaluate=False))
         if isinstance(atom, algebra.Pow):
             return self.power(number, cast("Expr", atom.base), cast("Expr", atom.exp))
+        curve = atom.func if isinstance(atom, algebra.LearnedCurve) else None
         name = f"J{atom.args[0]}" if isinstance(atom, algebra.besselj) else atom.func.__name__
-        name = SPELLED.get(name, name)
+        name = "x" if curve else SPELLED.get(name, name)
         if name not in LIBRARY:
             raise SpecError(f"{name} is not in the library: it has {', '.join(LIBRARY)}.")
         a, b, source = self.argument(cast("Expr", atom.args[-1]))
-        return _Edge(source, name, (a, b, number, 0))
+        return _Edge(source, name, (a, b, number, 0), curve)
 
     def power(self, number: float, base: Expr, exponent: Expr) -> _Edge:
         """One edge with the value number · base**exponent."""
