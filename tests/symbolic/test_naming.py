@@ -1,10 +1,13 @@
 """Naming edges: one edge, all edges with a refit of the network, and back to splines."""
 
+import numpy as np
 import pytest
 import torch
 
 import knotwork as kw
+from knotwork.formulas.goals import LABELS
 from knotwork.symbolic import description
+from knotwork.symbolic.network_naming import Judge, bounded
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +123,73 @@ def test_the_description_is_shorter_for_the_true_function(fitted, data):
     wrong = fitted.auto_symbolic(data, lib=["x", "x^2", "x^3"])
     lengths = [description(model, data.X_train, data.y_train) for model in (right, wrong)]
     assert lengths[0] < lengths[1]
+
+
+def flipped(n, width, boundary, seed=0):
+    """A network fitted to labels of a boundary, of which 0.7 % are wrong, and these data."""
+    rows = np.random.default_rng(seed)
+    x = np.c_[rows.uniform(-3, 3, n), rows.uniform(0, 2, n), rows.uniform(0, 1, n)]
+    labels = (boundary(*x.T) > 0).astype(float)
+    given = np.where(rows.uniform(size=n) < 0.007, 1 - labels, labels)
+    data = kw.Dataset.from_arrays(x, given, test_size=0.0, seed=0)
+    model = kw.KAN(width, seed=seed)
+    model.fit(data, loss="cross_entropy", progress=False)
+    return model, data
+
+
+@pytest.mark.parametrize(
+    ("width", "boundary"),
+    [
+        ([3, (1, 1), 1], lambda e, v, a: a * e + 2 * v - 2),
+        ([3, 1, 1], lambda e, v, a: e**2 / 4 + v**2 - 2 + 0 * a),
+    ],
+)
+def test_names_keep_the_accuracy_of_labels_and_have_bounded_constants(width, boundary):
+    model, data = flipped(500, width, boundary)
+    named = model.auto_symbolic(data, loss="cross_entropy")
+    judge = Judge.of(model, data, LABELS)
+    assert judge.right > 0.93
+    assert judge.share_right(named) >= judge.right - 0.01
+    assert bounded(named, data.X_train)
+    assert len(named.spec.named) >= named.spec.depth
+
+
+def test_an_edge_of_labels_goes_back_to_its_spline_where_no_name_holds():
+    model, data = flipped(1000, [3, 1], lambda e, v, a: e**2 / 4 + v**2 - 2 + 0 * a)
+    named = model.auto_symbolic(data, lib=["x"], loss="cross_entropy")
+    assert 0 not in {edge.source for edge in named.spec.named}, "e**2 is even"
+    judge = Judge.of(model, data, LABELS)
+    assert judge.share_right(named) >= judge.right - 0.01
+
+
+def test_constants_that_no_rows_can_tell_are_not_bounded():
+    x = torch.linspace(-1, 1, 101, dtype=torch.float64)[:, None]
+    for function, constants, right in [
+        ("tanh", (3.0, 0.5, 2.0, 0.0), True),
+        ("tanh", (7e24, 0.5, 2.0, 0.0), False),  # a step
+        ("sin", (2e-5, 0.05, 4e5, 0.0), False),  # a straight line
+        ("x^2", (1e30, 0.0, 1e-60, 0.0), True),  # only c·a² counts
+        ("x^2", (1.0, 1e6, 1.0, 0.0), False),  # a straight line
+    ]:
+        model = kw.KAN([1, 1], seed=0)
+        model.fix_symbolic(0, 0, 0, function, params=constants)
+        assert bounded(model, x) is right, (function, constants)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+@pytest.mark.parametrize("expression", ["x*y", "(x + 2*y)**2", "x - y"])
+def test_functions_used_where_they_are_lines_or_parabolas_are_named_as_these(expression, noise):
+    data = kw.sample(expression, x=(-1, 1), y=(-1, 1), size=500, noise=noise, seed=0)
+    model = kw.fit_sparse(kw.KAN([2, 3, 1], seed=0), data, progress=False).model
+    named = model.auto_symbolic(data)
+    assert {edge.function for edge in named.spec.named} <= {"x", "x^2"}
+    error = float((named(data.X_train) - data.y_train).detach().square().mean().sqrt())
+    assert error < 1.1 * noise * float(data.y_train.square().mean().sqrt()) + 1e-10
+
+
+def test_curves_that_bend_a_little_keep_their_names():
+    """The bend of exp(0.05x) is a hundredth of its slope, and exact rows show it."""
+    data = kw.sample("exp(0.05*x) + y", x=(-1, 1), y=(-1, 1), size=300, seed=0)
+    model = kw.KAN([2, 1], seed=0)
+    model.fit(data, progress=False)
+    assert sorted(edge.function for edge in model.auto_symbolic(data).spec.named) == ["exp", "x"]

@@ -1,5 +1,6 @@
 """Fits to labels: second-order steps on the cross-entropy of logits."""
 
+import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
@@ -7,8 +8,11 @@ from sklearn.linear_model import LogisticRegression
 import knotwork as kw
 from knotwork.errors import TrainingError
 from knotwork.model import FreeParameters
+from knotwork.solvers import StopReason
+from knotwork.splines import uniform_knots
 from knotwork.training import Penalty
-from knotwork.training.levenberg_marquardt import half_derivatives
+from knotwork.training.grids import adapt_hidden_grids
+from knotwork.training.levenberg_marquardt import NetworkProblem, half_derivatives, objective_value
 from knotwork.training.likelihood import CrossEntropy
 
 
@@ -124,3 +128,34 @@ def test_the_penalty_does_not_depend_on_the_numbering_of_classes():
         result = network.fit(data, loss="cross_entropy", lamb=0.1, steps=3)
         loss = mean_loss(network, data.X_train, data.y_train[:, 0]) + Penalty(0.1).value(network, data.X_train)
         assert result.objective == pytest.approx(float(loss.detach()), rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_products_of_an_input_with_long_tails_do_not_stop_at_chance(seed):
+    """A few products far from all others would take the hidden grid from these, and the fit would lose everything."""
+    rows = np.random.default_rng(0)
+    a, b, c = rows.uniform(-1, 1, (3, 1500))
+    tail = rows.standard_cauchy(1500)
+    labels = np.arctan(tail) + a + b > 0
+    data = kw.Dataset.from_arrays(np.c_[a, b, c, tail], labels.astype(float), test_size=0.0, seed=0)
+    network = kw.KAN([4, (1, 1), 1], seed=0)
+    result = network.fit(data, loss="cross_entropy", lamb=1e-3, seed=seed, progress=False)
+    right = (network(data.X_train) > 0) == (data.y_train > 0.5)
+    assert result.stop is not StopReason.NO_BETTER_THAN_MEAN and float(right.double().mean()) > 0.95
+
+
+def test_hidden_grids_do_not_move_where_that_ruins_the_fit():
+    network = kw.KAN([1, 1, 1], grid=5, seed=0)
+    x = torch.cat([torch.linspace(-1, 1, 200, dtype=torch.float64), torch.tensor([1e4], dtype=torch.float64)])[:, None]
+    with torch.no_grad():
+        network.layers[0].name_edge(0, 0, "x", torch.tensor([1.0, 0.0, 1.0, 0.0]))
+        network.layers[1].set_knots(uniform_knots(*torch.tensor([[-1.0], [1.0]], dtype=torch.float64), 5, 3))
+        network.layers[1].coefficients.copy_(30 * torch.sin(torch.arange(8.0))[None, :, None])
+        labels = (network(x) > 0).double()
+    problem = NetworkProblem(network, x, labels, likelihood=CrossEntropy())
+    problem.begin()
+    before = problem.loss
+    problem.follow()
+    assert problem.loss == before < 0.3 * problem.spread
+    assert adapt_hidden_grids(network, x)
+    assert objective_value(network, x, labels, None, CrossEntropy()) > 2 * problem.spread

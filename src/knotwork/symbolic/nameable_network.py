@@ -13,7 +13,8 @@ from knotwork.keywords import check_keywords
 from knotwork.model import DifferentiableNetwork
 from knotwork.symbolic.construction import from_expression
 from knotwork.symbolic.extraction import symbolic_formula
-from knotwork.symbolic.naming import auto_symbolic, fix_symbolic, suggest_symbolic, unfix_symbolic
+from knotwork.symbolic.naming import fix_symbolic, suggest_symbolic, unfix_symbolic
+from knotwork.symbolic.network_naming import auto_symbolic
 from knotwork.symbolic.relations import Relations, relations
 from knotwork.symbolic.settings import SYMBOLIC
 
@@ -136,6 +137,9 @@ class NameableNetwork(DifferentiableNetwork):
         loss: str = "mse",
     ) -> Self:
         """A copy in which every edge has a name. The constants of all edges are refitted together. No edge is removed.
+
+        With labels, constants are bounded in the scale of the rows, and an edge stays a spline where every name would
+        cost more than a hundredth of the accuracy.
 
         Args:
             data: the training data.

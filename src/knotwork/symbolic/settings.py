@@ -19,6 +19,26 @@ class SymbolicSettings:
     rounding: float = 1e-10
     """Residuals, relative to rms(y), at which a formula counts as exact: below are rounding errors of refits."""
 
+    steps_of_name: tuple[int, ...] = (10, 30)
+    """Steps of the refit after an edge has got a name; labels that then are not as right as before get more. Chosen."""
+    accuracy_lost: float = 0.01
+    """Share of the rows whose labels names may lose. Chosen: the standard error of the accuracy on 100 to 1,000 rows
+    is as large."""
+    loss_gained: float = 0.1
+    """Cross-entropy that names may add, a share of that of the best constant. Chosen."""
+    labels_learned: float = 1e-3
+    """Cross-entropy, a share of that of the best constant, at which refits end: nothing is left to learn from labels
+    whose probabilities are above 0.999, and constants would grow without end."""
+    steepest: float = 50.0
+    """Largest half range of a·x + b inside a named function of labels: a step within a fiftieth of half the range, as
+    fine as a hundred rows can show."""
+    most_cancellation: float = 1000.0
+    """Largest ratio of c·f to the range of the curve of an edge of labels: above it, the rest is a difference that
+    labels do not determine. Chosen."""
+    nearly_plain: tuple[float, ...] = (1e-2, 1e-4, 1e-6, 1e-8)
+    """Shares of the variance of a curve that a line or a parabola may leave to be tried as its name, all such edges at
+    once, from the boldest. The description length decides, so the steps are coarse."""
+
     usual_exponent: int = 10
     """Inputs whose half range is within 2 to plus or minus this power, about a thousand, are used in their own unit.
     Refits lose half of their digits at about a million; chosen, not measured."""

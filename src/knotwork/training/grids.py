@@ -127,6 +127,15 @@ def _reach(network: KANNetwork, l: int, low: Tensor, high: Tensor) -> tuple[Tens
     return torch.cat([low[:n_sums], least]), torch.cat([high[:n_sums], most])
 
 
+def ruined(before: float, after: float, constant: float) -> bool:
+    """Whether moved grids spoil a fit: from `before` its loss rises far above that of the best `constant`.
+
+    A few values far from all others, as products of inputs with long tails are, leave the others no grid. The fit is
+    better where its grid is, and goes on as a straight line beyond.
+    """
+    return after > TRAINING.ruined_by_grids * max(before, constant)
+
+
 def hidden_grids_fit(network: KANNetwork, x: Tensor, seen: Sweep | None = None) -> bool:
     """False if `adapt_hidden_grids` would change a grid; `seen` is a forward pass over x at the present parameters."""
     seen = seen or sweep(network, x, values_only=True)

@@ -22,7 +22,8 @@ from knotwork.solvers import (
     gauss_newton,
     second_differences,
 )
-from knotwork.training.grids import adapt_hidden_grids, hidden_grids_fit
+from knotwork.training.fit_result import state_of
+from knotwork.training.grids import adapt_hidden_grids, hidden_grids_fit, ruined
 from knotwork.training.likelihood import Goal, Normal, Weighted, curved, rounded
 from knotwork.training.penalties import Penalty
 from knotwork.training.row_samples import on_growing_samples, pick
@@ -127,8 +128,6 @@ class NetworkProblem(Problem):
         likelihood: Goal = NORMAL,
         sample: Tensor | None = None,
     ) -> None:
-        if update_grid:
-            adapt_hidden_grids(network, x, within=TRAINING.grid_ends)
         self.network, self.x, self.penalty, self.likelihood = network, x, penalty, likelihood
         self.y, self.targets = rounded(likelihood, y), y
         self.sample, self.free = sample, FreeParameters(network)
@@ -153,6 +152,8 @@ class NetworkProblem(Problem):
 
     def begin(self) -> None:
         self.loss, self.seen = self._evaluate()
+        if self.update_grid:
+            self._move_grids(TRAINING.grid_ends)
         self._see_all_bits()
         self.start = self.free.get()
 
@@ -216,18 +217,14 @@ class NetworkProblem(Problem):
     def follow(self) -> None:
         self._see_all_bits()
         if self.update_grid and not hidden_grids_fit(self.network, self.x, self.seen):
-            adapt_hidden_grids(self.network, self.x)
-            self._changed()
+            self._move_grids()
 
     def restart(self, stop: Stop | None, remaining: int | None) -> bool:
         """Adapt the hidden grids once more before the last steps, with a smaller tolerance than between steps."""
         if self.grids_final or not (stop or remaining == TRAINING.final_steps):
             return False
         self.grids_final = True
-        if not adapt_hidden_grids(self.network, self.x, within=TRAINING.grid_ends):
-            return False
-        self._changed()
-        return True
+        return self._move_grids(TRAINING.grid_ends)
 
     def _see_all_bits(self) -> None:
         """Go on with targets that are not rounded where the loss is so small that rounding could matter."""
@@ -235,10 +232,21 @@ class NetworkProblem(Problem):
             self.y = self.targets
             self.loss, self.seen = self._evaluate(self.seen)
 
-    def _changed(self) -> None:
-        """Evaluate the loss on changed grids, where the smoothness penalty has new weights."""
-        self.loss, self.seen = self._evaluate(self.seen)
+    def _move_grids(self, within: float | None = None) -> bool:
+        """Let the hidden grids follow the activations, unless that ruins the fit; whether any has moved.
+
+        The smoothness penalty has new weights then.
+        """
+        kept, loss, seen = state_of(self.network), self.loss, self.seen
+        if not adapt_hidden_grids(self.network, self.x, within=within):
+            return False
+        self.loss, self.seen = self._evaluate(seen)
+        if ruined(loss, self.loss, self.spread):
+            self.network.load_state_dict(kept)
+            self.loss, self.seen = loss, seen
+            return False
         self.smooth = None
+        return True
 
     def _evaluate(self, known: Sweep | None = None) -> tuple[float, Sweep | None]:
         """The loss, and its forward pass where all rows fit in one chunk."""

@@ -8,7 +8,8 @@ from torch import Tensor
 from knotwork.journal import Journal
 from knotwork.model import KANNetwork
 from knotwork.training.callbacks import Reporter
-from knotwork.training.grids import adapt_hidden_grids, going_on
+from knotwork.training.fit_result import state_of
+from knotwork.training.grids import adapt_hidden_grids, going_on, ruined
 from knotwork.training.levenberg_marquardt import NORMAL, levenberg_marquardt, objective_value
 from knotwork.training.likelihood import Goal, rounded
 from knotwork.training.penalties import Penalty
@@ -96,19 +97,26 @@ def screen(
         return True
     finally:
         if ahead:  # evaluated again: Ctrl-C may have interrupted a step
-            _take(network, ranked([rival for _, rival in ahead])[0][1], x, update_grid)
+            winner = ranked([rival for _, rival in ahead])[0][1]
+            _take(network, winner, x, update_grid, lambda: objective_value(network, x, y, penalty, likelihood), spread)
 
 
-def _take(network: KANNetwork, winner: KANNetwork, x: Tensor, update_grid: bool) -> None:
-    """Put the winner into the network, on the network's own grid, in place."""
+def _take(
+    network: KANNetwork, winner: KANNetwork, x: Tensor, update_grid: bool, loss: Callable[[], float], constant: float
+) -> None:
+    """Put the winner into the network, on the network's own grid, in place.
+
+    Hidden grids follow x unless that ruins the `loss` of the network; `constant` is that of the best constant.
+    """
     if winner.spec.grid != network.spec.grid:
         winner = winner.refine(network.spec.grid)
         for l, (layer, own) in enumerate(zip(winner.layers, network.layers, strict=True)):
             if (l == 0 or not update_grid) and not torch.equal(layer.knots, own.knots):
                 layer.set_knots(own.knots)
     network.load_state_dict(winner.state_dict())
-    if update_grid:
-        adapt_hidden_grids(network, x)
+    before, state = loss(), state_of(network)
+    if update_grid and adapt_hidden_grids(network, x) and ruined(before, loss(), constant):
+        network.load_state_dict(state)
 
 
 def _start(network: KANNetwork, generator: torch.Generator | None) -> KANNetwork:

@@ -157,6 +157,9 @@ class TrainingSettings:
     grid_ends: float = 0.003
     """Share of a hidden grid by which its ends may be off before the first step and for the last steps. Chosen."""
 
+    ruined_by_grids: float = 2.0
+    """Losses of the best constant above which no move of a hidden grid may lift a fit. Chosen."""
+
     final_steps: int = 10
     """Last steps, before which hidden grids are fitted to the values once more. Chosen."""
 
