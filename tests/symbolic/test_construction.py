@@ -76,6 +76,13 @@ def test_the_network_of_a_formula_has_the_known_shape():
     assert kw.KAN.from_expression("x*y").spec.width == ((2, 0), (0, 1))
 
 
+@pytest.mark.parametrize("text", ["min(2*x, y + 1)", "3*max(x, -y, x*y) - y", "min(x, max(y, 1/2))"])
+def test_the_least_and_largest_of_values_are_sums_of_absolute_differences(text):
+    data = kw.sample(text, x=(-2, 2), y=(-2, 2), size=50, test_size=1)
+    network = kw.KAN.from_expression(text, ["x", "y"])
+    assert torch.allclose(network(data.X_train).detach(), data.y_train, rtol=1e-12, atol=1e-12)
+
+
 def test_several_outputs_keep_their_order():
     network = kw.KAN.from_expression(["x*y", "x + 1", "3"], ["x", "y"])
     assert network(torch.tensor([[2.0, 5.0]]).double()).tolist() == [[10.0, 3.0, 3.0]]

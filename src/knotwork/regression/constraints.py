@@ -13,10 +13,9 @@ from knotwork.functions import NamedFunction, named_function, select
 from knotwork.regression.candidate_formulas import CandidateFormula
 from knotwork.regression.curve_names import IDENTITY, OuterFunction
 from knotwork.regression.limits import Limits, names_of
-from knotwork.regression.search import Search
+from knotwork.regression.search import AnyFit, Search
 from knotwork.regression.settings import REGRESSION
 from knotwork.regression.structures import Axis
-from knotwork.regression.term_search import TermFit
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ class _ConstrainedSearch(Search):
     def unusual_outer(self) -> list[OuterFunction]:
         return [] if self.constraints.linear else super().unusual_outer()
 
-    def kept(self, fits: list[TermFit]) -> list[TermFit]:
+    def kept(self, fits: list[AnyFit]) -> list[AnyFit]:
         best, sizes = super().kept(fits), {fit.size: fit for fit in reversed(fits)}
         return [*best, *(fit for fit in sizes.values() if fit not in best)]  # short ones, too: long ones may be refused
 

@@ -1,31 +1,32 @@
 """The search for a formula of a table: structures of curves are fitted, and those that fit best are named."""
 
-import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from knotwork.formulas.constants import Sample, fitted, simplified, values_of
+from knotwork.formulas.constants import Sample, values_of
 from knotwork.formulas.settings import FORMULAS
 from knotwork.functions import NamedFunction
 from knotwork.regression.candidate_formulas import CandidateFormula, formula_of_structure, formulas_of_ridges
 from knotwork.regression.curve_formulas import formulas_of_curve
 from knotwork.regression.curve_names import EXPONENTIAL, IDENTITY, UNUSUAL_OUTER, USUAL_OUTER, OuterFunction
 from knotwork.regression.failures import Failures
+from knotwork.regression.fewer_variables import combined, rewritten, smaller
+from knotwork.regression.inside import InsideFit, InsideTerms, formulas_of_inside
 from knotwork.regression.residual_randomness import looks_random
 from knotwork.regression.ridges import fit_ridges
 from knotwork.regression.settings import REGRESSION
 from knotwork.regression.structures import Rows, Structure, fit_structure, positive_share
-from knotwork.regression.symmetry import combined_pairs, power_factors
 from knotwork.regression.term_formulas import formula_of_terms
 from knotwork.regression.term_search import TermFit, TermSearch
 from knotwork.training import Reporter
+
+AnyFit = TermFit | InsideFit
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ class Search:
         self.fitted: list[_StructureCandidate] = []  # all, but those whose formulas are not allowed
         self.remaining: int | None = None  # formulas still tried after one whose residuals look random
         self.named = 0
-        self.done = False
+        self.done = self.exact = self.inside_tried = False
+        self.least_formula_error = math.inf  # of those that are allowed
         self.term_search: TermSearch | None = None
 
     @property
@@ -104,7 +106,7 @@ class Search:
 
     def formulas(self) -> Iterator[CandidateFormula]:
         """Candidate formulas, as they are found."""
-        terms = (self.curve, self.simple_terms, self.sums, self.ratios, self.large_terms)
+        terms = (self.curve, self.simple_terms, self.sums, self.ratios, self.inside, self.large_terms)
         for stage in (*terms, self.ridges, self.symmetries, self.products, self.unusual):
             if stage not in terms[:3] and self.late:
                 return
@@ -112,6 +114,8 @@ class Search:
             if found is not None:
                 yield from found
             if self.done or self.reporter.stopped:
+                if not (self.exact or self.reporter.stopped):
+                    yield from self.less_noise()
                 return
 
     # --- stages: each returns the formulas of the best structures so far, or None if more structures are needed, or if
@@ -131,30 +135,62 @@ class Search:
         """Ratios of such sums."""
         return self.terms("trying ratios of sums", lambda search: search.ratios())
 
+    def inside(self) -> Iterator[CandidateFormula] | None:
+        """Sums of terms that have functions with constants inside."""
+        return self.terms("trying functions with constants inside", self.inside_fits)
+
+    def inside_fits(self, terms: TermSearch, plain: bool = False) -> Iterator[InsideFit]:
+        """The best sums of such terms; only without an outer function if `plain`."""
+        self.inside_tried = True
+        if InsideTerms.possible(self.rows):
+            enough = partial(self.random, plain)
+            yield from InsideTerms(self.rows, terms, self.functions).fits(enough)
+
+    def less_noise(self) -> Iterator[CandidateFormula]:
+        """What residuals look random of is not finished where functions with constants inside explain more."""
+        if self.inside_tried or self.late or self.least_formula_error == math.inf:
+            return
+        fits = self.failures.attempt(lambda: list(self.inside_fits(self.terms_of_table(), plain=True)))
+        for fit in sorted(fits or [], key=lambda fit: fit.bits)[:1]:
+            gain = math.log2(self.least_formula_error / max(fit.rms(self.rows), 1e-300))
+            if len(self.sample) * gain > REGRESSION.symbols_of_less_noise * math.log2(len(self.sample)):
+                for formula in self.failures.surviving(partial(self.formulas_of_terms, fit)):
+                    yield _negated(formula) if self.negative else formula
+
     def large_terms(self) -> Iterator[CandidateFormula] | None:
         """Sums of terms of many kinds."""
         return self.terms("trying sums of many products", lambda search: search.large_sums())
 
-    def terms(self, stage: str, fits: Callable[[TermSearch], Iterator[TermFit]]) -> Iterator[CandidateFormula] | None:
+    def terms(self, stage: str, fits: Callable[[TermSearch], Iterator[AnyFit]]) -> Iterator[CandidateFormula] | None:
         """The best fits of terms as candidates; their formulas at once if one is exact, or leaves what looks random."""
         if self.late or self.reporter.stage(stage):
             return None
-        if self.term_search is None:
-            self.term_search = TermSearch(self.rows, self.functions, self.seed, self.until)
-        found = sorted(self.failures.surviving(partial(fits, self.term_search)), key=lambda fit: fit.bits)
+        found = sorted(self.failures.surviving(partial(fits, self.terms_of_table())), key=lambda fit: fit.bits)
         for fit in self.kept(found):
             self._add(fit.validation_error, fit.size, partial(self.formulas_of_terms, fit))
         exact = any(fit.validation_error < REGRESSION.exact_terms for fit in found)
+        return self.best_formulas() if exact or (found and self.random(False, found[0])) else None
+
+    def random(self, always: bool, fit: AnyFit) -> bool:
+        """Whether the residuals of a fit look random, and no structure is closer; true if `always`."""
         columns = [*self.sample.columns.values(), *self.excluded]
-        close = found and found[0].validation_error <= REGRESSION.explained_ratio * self.least_error
-        random = close and self.failures.attempt(partial(looks_random, columns, found[0].residuals))
-        return self.best_formulas() if exact or random else None
+        close = fit.validation_error <= REGRESSION.explained_ratio * self.least_error
+        return always or bool(close and self.failures.attempt(partial(looks_random, columns, fit.residuals)))
 
-    def formulas_of_terms(self, fit: TermFit) -> Iterator[CandidateFormula]:
-        """The formula of a fit of terms."""
-        yield formula_of_terms(fit, self.positive_sample)
+    def terms_of_table(self) -> TermSearch:
+        """The search for terms, begun once."""
+        if self.term_search is None:
+            self.term_search = TermSearch(self.rows, self.functions, self.seed, self.until)
+        return self.term_search
 
-    def kept(self, fits: list[TermFit]) -> list[TermFit]:
+    def formulas_of_terms(self, fit: AnyFit) -> Iterator[CandidateFormula]:
+        """Formulas of a fit of terms."""
+        if isinstance(fit, InsideFit):
+            yield from formulas_of_inside(fit, self.positive_sample)
+        else:
+            yield formula_of_terms(fit, self.positive_sample)
+
+    def kept(self, fits: list[AnyFit]) -> list[AnyFit]:
         """Those of these fits, the best first, that become candidates."""
         return fits[: REGRESSION.term_fits_kept]
 
@@ -186,20 +222,8 @@ class Search:
 
     def symmetries(self) -> Iterator[CandidateFormula] | None:
         """A search with fewer variables: powers of inputs divided out, and pairs replaced by a difference or sum."""
-        found = self.failures.attempt(self.smaller)
+        found = self.failures.attempt(partial(smaller, self.rows))
         return self.reduced(*found) if found is not None and any(found) else None
-
-    def smaller(self) -> tuple[list[tuple[int, int, int]], dict[int, float]]:
-        """Pairs of inputs that act by their difference or sum, with its sign; powers of inputs that are factors."""
-        columns, y = [axis.values[: self.train] for axis in self.rows.axes], self.rows.y
-        outside = power_factors(columns, y[: self.train])
-        inside = [i for i in range(len(columns)) if i not in outside]
-        if len(inside) < 2:
-            return [], {}
-        for i, power in outside.items():
-            y = y / self.rows.axes[i].values ** power
-        found = combined_pairs([columns[i] for i in inside], y[: self.train])
-        return [(inside[i], inside[j], sign) for i, j, sign in found], outside
 
     def products(self) -> Iterator[CandidateFormula] | None:
         """Sums of two and three products of curves, and of one product and curves of single inputs."""
@@ -318,8 +342,9 @@ class Search:
 
     def judge(self, formula: CandidateFormula) -> bool:
         """Decide whether this formula ends the search, now or soon; whether it is allowed at all."""
+        self.least_formula_error = min(self.least_formula_error, formula.error)
         if formula.error <= FORMULAS.exact_error * self.sample.scale:
-            self.done = True
+            self.done = self.exact = True
         elif self.remaining is None and self.failures.attempt(partial(self.leaves_noise, formula)):
             self.remaining = self.after_noise
         elif self.remaining is not None:
@@ -348,7 +373,7 @@ class Search:
             y = y / self.sample.columns[names[i]] ** power
             factor = factor * symbol(names[i]) ** algebra.Rational(round(2 * power), 2)
         for absolute in (False, True):
-            columns, meanings = self.combined(pairs, outside, absolute)
+            columns, meanings = combined(self.sample.columns, pairs, outside, absolute)
             if absolute and not any(isinstance(meaning, algebra.Abs) for meaning in meanings.values()):
                 return
             sample = replace(self.sample, columns=columns, y=y)
@@ -358,7 +383,7 @@ class Search:
             if inner is None:
                 return
             for formula in inner.formulas():
-                found = self.failures.attempt(partial(self.rewritten, formula, meanings, factor))
+                found = self.failures.attempt(partial(rewritten, formula, meanings, factor, self.sample))
                 if found is None:
                     continue
                 yield found
@@ -367,32 +392,6 @@ class Search:
                     return
             if self.reporter.stopped:
                 return
-
-    def rewritten(self, formula: CandidateFormula, meanings: dict[Any, Any], factor: Any) -> CandidateFormula:
-        """A formula of a smaller table as one of this table, its constants fitted again."""
-        whole = replace(formula.template, expression=formula.template.expression.xreplace(meanings) * factor)
-        template = simplified(fitted(whole, self.sample, REGRESSION.refit_steps), self.sample)
-        return CandidateFormula.of(formula.structure, template, self.sample)
-
-    def combined(
-        self, pairs: list[tuple[int, int, int]], outside: dict[int, float], absolute: bool
-    ) -> tuple[dict[str, Tensor], dict[Any, Any]]:
-        """The columns of the smaller table, and what the symbols of the new ones stand for."""
-        from knotwork.expressions import algebra, symbol
-
-        names, taken = list(self.sample.columns), {i for i, j, _ in pairs} | {j for i, j, _ in pairs}
-        columns = {name: self.sample.columns[name] for i, name in enumerate(names) if i not in taken | set(outside)}
-        meanings: dict[Any, Any] = {}
-        for i, j, sign in pairs:
-            column = self.sample.columns[names[i]] + sign * self.sample.columns[names[j]]
-            meaning = symbol(names[i]) + sign * symbol(names[j])
-            if bool((column < 0).all()):
-                column, meaning = -column, -meaning
-            if absolute and bool((column < 0).any()):
-                column, meaning = column.abs(), algebra.Abs(meaning)
-            name = next(free for k in itertools.count() if (free := f"\0pair {k}") not in {*names, *columns})
-            columns[name], meanings[symbol(name)] = column, meaning
-        return columns, meanings
 
 
 def _negated(formula: CandidateFormula) -> CandidateFormula:

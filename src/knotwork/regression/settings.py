@@ -39,6 +39,8 @@ class RegressionSettings:
     formulas_after_noise: int = 1
     """Formulas still tried after one whose residuals look random, as the next may be shorter. With the Feynman set at 1
     % noise in view."""
+    symbols_of_less_noise: float = 4.0
+    """Symbols whose bits functions with constants inside must save where a formula's residuals look random already."""
     rows_per_coefficient: int = 2
     """Training rows for each coefficient that a structure must have: with fewer, splines can fit noise. Chosen, not
     measured."""

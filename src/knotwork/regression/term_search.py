@@ -195,7 +195,7 @@ class TermSearch:
         the combinations that grow term by term.
         """
         assert self.table is not None
-        target, weight = self._undone(frame)
+        target, weight = self.undone(frame)
         if weigh_by is not None:
             weight = weight * self.table.columns[weigh_by].abs()
         x, t, w = self.table.values[self.some], target[self.some], weight[self.some]
@@ -231,7 +231,7 @@ class TermSearch:
         sizes = {fit.size: fit for fit in reversed(fits)}
         return [fit for n, fit in enumerate(fits) if n < REGRESSION.term_fits_kept or sizes[fit.size] is fit]
 
-    def _undone(self, frame: Frame) -> tuple[Tensor, Tensor]:
+    def undone(self, frame: Frame) -> tuple[Tensor, Tensor]:
         """The sums that the targets ask for, and the weights of their residuals, (n,) each."""
         assert self.table is not None
         rows, outer = self.rows, frame.outer

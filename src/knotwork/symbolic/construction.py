@@ -58,7 +58,7 @@ def from_expression(
     if not several:
         raise SpecError("there is no expression; give one for every output.")
     data = None if data is None else as_dataset(data)
-    parsed = [_parsed(e, variables) for e in several]
+    parsed = [_without_extremes(_parsed(e, variables)) for e in several]
     used = sorted({str(s) for e in parsed for s in e.free_symbols})
     names = list(variables) if variables is not None else used if data is None else list(data.input_names)
     if not names:
@@ -143,6 +143,20 @@ def _parsed(expression: Any, variables: Sequence[str] | None) -> Expr:
     if isinstance(expression, (int, float)):
         return number(float(expression))
     raise SpecError(f"{expression!r} is no expression: give text, a SymPy expression, or a list of these.")
+
+
+def _without_extremes(expression: Expr) -> Expr:
+    """The least and the largest of several values as sums of their absolute differences, which edges can compute."""
+    from knotwork.expressions import algebra
+
+    def largest(*values: Expr) -> Any:
+        first, *rest = values
+        for other in rest:
+            first = (first + other + algebra.Abs(first - other)) / 2
+        return first
+
+    found = expression.replace(algebra.Max, largest)
+    return cast("Expr", found.replace(algebra.Min, lambda *values: -largest(*(-value for value in values))))
 
 
 class _Builder:
