@@ -38,17 +38,17 @@ class InsideSettings:
     steepest: float = 20.0
     """Largest: a step within a twentieth of the range."""
     widths: int = 7
-    """Steepnesses between these."""
+    """Steepnesses between these, about half an octave apart."""
     places: int = 9
-    """Places of a step or a bell."""
+    """Places of a step or a bell, a third of half the range apart."""
     nearest_pole: float = 1e-3
     """Least distance of a pole, or the end of a root or logarithm, from the range."""
     farthest_pole: float = 20.0
     """Largest distance: beyond, the function is a parabola."""
     poles: int = 12
-    """Distances between these."""
+    """Distances between these, a factor of 2.5 apart."""
     corners: int = 19
-    """Places of a corner."""
+    """Places of a corner, a tenth of half the range apart."""
 
     least_rows: int = 60
     """Training rows at least: ten for each constant of a sum of two functions."""
