@@ -309,3 +309,16 @@ def test_a_form_with_a_constant_and_a_curve_is_fitted(table, capsys, monkeypatch
     assert facts["curves"]["f"].startswith("f(t) = t")
     status, _, problem = run(capsys, monkeypatch, "discover", table, "--target", "force", "--form", "f(a, b)")
     assert status == 2 and "an unknown curve is a function of one" in problem
+
+
+def test_a_search_goes_on_from_a_formula_or_a_result(table, tmp_path, capsys, monkeypatch):
+    options = ("--target", "force", "--time-budget", "0", "--json")
+    status, text, _ = run(capsys, monkeypatch, "discover", table, *options, "--start", "0.9*a*b")
+    facts = json.loads(text)
+    assert status == 0 and facts["formula"]["rounded"] == "a*b"
+    assert facts["formula"]["shape"] == "the formula to start from"
+    (tmp_path / "result.json").write_text(text)
+    status, text, _ = run(capsys, monkeypatch, "discover", table, *options, "--start", tmp_path / "result.json")
+    assert status == 0 and json.loads(text)["formula"]["rounded"] == "a*b"
+    status, _, problem = run(capsys, monkeypatch, "discover", table, *options, "--start", table)
+    assert status == 2 and "holds no result" in problem

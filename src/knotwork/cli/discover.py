@@ -40,6 +40,7 @@ def run(
     *,
     seed: int,
     sigma: str | None = None,
+    start: str | None = None,
     **settings: Any,
 ) -> None:
     """Read the table, discover with these settings, print, and write the files."""
@@ -50,7 +51,9 @@ def run(
         inputs = [*inputs, sigma]
     data = _table(file, target, inputs, exclude, test_size=test_size, seed=seed)
     with _live() if sys.stderr.isatty() else nullcontext(_Log()) as callback:
-        found = discover(data, seed=seed, sigma=sigma, progress=False, callback=callback, **settings)
+        found = discover(
+            data, seed=seed, sigma=sigma, start=_formula(start), progress=False, callback=callback, **settings
+        )
     assert found.data is not None
     data = found.data
     files = {} if folder is None else _write(found, folder)
@@ -65,6 +68,18 @@ def run(
         print(facts)
     else:
         _show(found, data, files)
+
+
+def _formula(start: str | None) -> str | None:
+    """The formula of --start, or of the result file that it names."""
+    if start is None or not Path(start).is_file():
+        return start
+    try:
+        return str(json.loads(Path(start).read_text(encoding="utf-8"))["formula"]["text"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise DataError(
+            f"--start {start!r} holds no result: name result.json of an --out folder, or a formula."
+        ) from None
 
 
 def _table(

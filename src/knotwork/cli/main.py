@@ -47,6 +47,9 @@ def discover(
     form: Annotated[
         str | None, typer.Option(help="Form of the law with unknown constants and curves, as in 'a*f(x) + b/y'.")
     ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Formula to go on from, as text, or result.json of an earlier --out folder.")
+    ] = None,
     out: Annotated[
         str | None, typer.Option(help="Folder for report, diagram, formula and network; created if needed.")
     ] = None,
@@ -82,7 +85,13 @@ def discover(
 ) -> None:
     """Find a formula for a column of a table, and show the evidence for it."""
     known = {"lib": _list(lib), "forbid": _list(forbid), "linear": _list(linear), "loss": loss}
-    known |= {"form": form, "required": _list(required), "max_complexity": max_complexity, "positive": positive}
+    known |= {
+        "form": form,
+        "start": start,
+        "required": _list(required),
+        "max_complexity": max_complexity,
+        "positive": positive,
+    }
     settings = {**known, "time_budget": time_budget, "seed": seed, "units": None if units else False}
     if groups is not None:
         from knotwork.cli.groups import run_groups
@@ -91,19 +100,8 @@ def discover(
         return
     from knotwork.cli.discover import run
 
-    run(
-        file,
-        target,
-        _list(inputs),
-        _list(exclude),
-        out,
-        test_size,
-        json,
-        json_file,
-        sigma=sigma,
-        keep_outliers=keep_outliers,
-        **settings,
-    )
+    columns = _list(inputs), _list(exclude)
+    run(file, target, *columns, out, test_size, json, json_file, sigma=sigma, keep_outliers=keep_outliers, **settings)
 
 
 @bench.callback()

@@ -103,6 +103,15 @@ class Units:
             for one in front
         )
 
+    def inside(self, expression: Any) -> Any:
+        """An expression of columns in their own units as one of columns in these units."""
+        from knotwork.expressions import number, symbol
+
+        if self.usual:
+            return expression
+        units = {symbol(name): symbol(name) * number(unit) for name, unit in self.inputs.items()}
+        return expression.xreplace(units) * number(1 / self.target)
+
     def entries(
         self, chosen: Entry, front: tuple[Entry, ...], data: Dataset, relative: bool, constraints: Constraints
     ) -> tuple[Entry, tuple[Entry, ...]]:

@@ -16,7 +16,7 @@ from knotwork.discovery.forms_with_curves import check_calls, fit_of_curves
 from knotwork.discovery.table import copies, relative_errors, sample_of, table
 from knotwork.discovery.task import check_settings
 from knotwork.discovery.undefined import undefined_within
-from knotwork.errors import DataError, warn
+from knotwork.errors import DataError, TrainingError, warn
 from knotwork.formulas import Formula
 from knotwork.formulas.constants import Sample, Template, fitted
 from knotwork.formulas.grouped_constants import GroupedSample, fitted_apart, fitted_together
@@ -44,9 +44,13 @@ def discover_form(
     forbid: Iterable[str] | None = None,
     progress: bool | None = None,
     callback: Callback | None = None,
+    start: Any = None,
 ) -> Discovery:
     """The formula of this form with its constants and curves; the arguments are those of `discover`."""
     from knotwork.expressions import learned_curves, unknown_curves
+
+    if start is not None:
+        raise TrainingError("start= goes on from a formula and form= keeps to one: pass one of them.")
 
     began = time.perf_counter()
     check_settings(seed, None, loss)

@@ -15,6 +15,7 @@ from knotwork.discovery.entries import constant_entry
 from knotwork.discovery.few_rows import few_rows
 from knotwork.discovery.forms import discover_form
 from knotwork.discovery.formula_search import formulas_in_columns, formulas_in_groups
+from knotwork.discovery.going_on import expressions_of, formulas_from_start
 from knotwork.discovery.grouped_discovery import GroupedDiscovery
 from knotwork.discovery.grouped_journey import discover_groups, refuse_with_groups
 from knotwork.discovery.networks import formulas_of_networks
@@ -40,6 +41,7 @@ def discover(
     *,
     groups: None = None,
     form: str | None = ...,
+    start: Any = ...,
     names: Sequence[str] | None = ...,
     lib: Iterable[str] | None = ...,
     time_budget: float | None = ...,
@@ -95,6 +97,7 @@ def discover(
     groups: Any = None,
     form: str | None = None,
     shared: Iterable[str] | None = None,
+    start: Any = None,
     names: Sequence[str] | None = None,
     lib: Iterable[str] | None = None,
     time_budget: float | None = None,
@@ -142,6 +145,9 @@ def discover(
             Nothing else is searched for.
         shared: With `groups` and `form`, the constants of the form that all groups share; the others differ. None: this
             is decided by the description length.
+        start: A formula to go on from: a text, a `Formula`, or an earlier `Discovery`, whose front comes along. Its
+            constants are fitted again, and formulas near it are tried: a part more or less, other functions, inputs in
+            place of constants. The search then goes on as usual; by its criterion, the result is never worse.
         names: Names of the columns of `X`, where it has none.
         lib: Names of the functions that formulas may hold, such as `["x", "x^2", "sin"]`; powers are always allowed.
         time_budget: Seconds after which nothing new is begun; a step takes a second or so, on large tables several.
@@ -197,22 +203,20 @@ def discover(
         y = voltage/resistance
     """
 
+    limited = required, max_complexity, constant_range, exponent_range, nested, monotone, positive
     if groups is not None:
-        refuse_with_groups(loss, sigma=sigma, sample_weight=sample_weight)
-        limited = required, max_complexity, constant_range, exponent_range, nested, monotone, positive
+        refuse_with_groups(loss, sigma=sigma, sample_weight=sample_weight, start=start)
         known = names, lib, time_budget, seed, units, forbid, linear, limited, form, shared, loss, progress, callback
         return discover_groups(X, y, groups, *known)
     if shared is not None:
         raise TrainingError("shared= names constants of form= that all groups share: pass groups= and form=, too.")
     if form is not None:
         known = names, units, seed, loss, sigma, sample_weight, lib, forbid, progress, callback
-        return discover_form(X, y, form, *known)
+        return discover_form(X, y, form, *known, start=start)
     began = time.perf_counter()
     check_settings(seed, time_budget, loss)
     every = table(X, y, names, units, seed, sigma, sample_weight)
-    limits = Limits.of(
-        every.input_names, required, max_complexity, constant_range, exponent_range, nested, monotone, positive
-    )
+    limits, starts = Limits.of(every.input_names, *limited), expressions_of(start, every.input_names)
     constraints = Constraints.of(lib, forbid, linear, every.input_names, limits)
     dimensions = None if units is False else dimensions_of(every, given=bool(units))
     if loss == "poisson":
@@ -227,7 +231,7 @@ def discover(
             inputs, dependent = of_independent_columns(inside, own.inputs, (*constraints.linear, *limits.required))
             known = own.dimensions(dimensions), seed, began, time_budget, reporter, own, inputs, dependent
             usual = constraints if own.usual else replace(constraints, limits=constraints.limits.without_units())
-            task = Task(inside, usual, *known, relative_errors(rows, loss), **options)
+            task = Task(inside, usual, *known, relative_errors(rows, loss), start=starts, **options)
             return Searched(task, *_journey(task))
 
         keep = keep_outliers or loss == "poisson"
@@ -293,6 +297,9 @@ def _journey(task: Task) -> tuple[list[Entry], FitResult, dict[str, float], Stop
     entries, front = [constant], (constant,)
     reason = task.stopped if baseline.stopped_by_caller else None
     try:
+        if task.start and reason is None:
+            found, front, reason = formulas_from_start(task, front)
+            entries.extend(found)
         searches = (formulas_in_groups, formulas_in_columns)
         for search in reversed(searches) if few_rows(task.data) else searches:  # of few rows, the simple laws first
             if reason is None:

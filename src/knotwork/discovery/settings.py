@@ -191,6 +191,12 @@ class DiscoverySettings:
     bits_of_outlier: float = 5.0
     """Bits that an outlier costs beside those of its place in the table and of its size. Chosen, not measured."""
 
+    rows_of_neighbours: int = 300
+    """Rows on which formulas near a known one are compared; the best are fitted to all. Chosen for time."""
+    steps_of_neighbours: int = 10
+    """Gauss-Newton steps with which formulas near a known one are compared. Chosen for time."""
+    steps_to_neighbours: int = 4
+    """Steps from a known formula to a better neighbour at most. Chosen for time."""
     digits_of_curves: int = 4
     """Digits of the constants of a form's curves in words, as of formulas in reports."""
 

@@ -27,7 +27,7 @@ class Task:
     Times are those of `time.perf_counter`. `own` are the units of the columns of `data`. `inputs` are the numbers of
     the inputs without the `dependent` ones, the linear combinations of others. With `relative`, errors are
     shares of the targets. `failures` counts the candidates whose calculation failed. A search ends without networks if
-    there are `doubts` about some of its rows.
+    there are `doubts` about some of its rows. `start` are expressions of columns in their own units to go on from.
     """
 
     data: Dataset
@@ -42,6 +42,7 @@ class Task:
     dependent: Mapping[str, Any] = field(default_factory=dict)
     relative: bool = False
     failures: Failures = field(default_factory=Failures)
+    start: tuple[Any, ...] = ()
     doubts: Callable[["Task", Sequence[Entry]], bool] = lambda task, entries: False
 
     @property
