@@ -72,3 +72,18 @@ def test_two_at_the_same_time_leave_the_collector_on():
     first.__exit__(None, None, None)
     second.__exit__(None, None, None)
     assert gc.isenabled()
+
+
+def _is_old(thing):
+    return any(one is thing for one in gc.get_objects(generation=2))
+
+
+def test_what_was_loaded_is_old_at_once():
+    with loading():
+        loaded = [[]]
+    assert _is_old(loaded)
+
+
+def test_what_a_program_has_frozen_stays_frozen():
+    code = "import gc; own = [[]]; gc.freeze(); import knotwork; print(any(one is own for one in gc.get_objects()))"
+    assert output_of(code) == ["False"]  # frozen objects are in no generation

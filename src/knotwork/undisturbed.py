@@ -15,13 +15,19 @@ NEEDED = {"KMP_DUPLICATE_LIB_OK"} if sys.platform == "darwin" else set()
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Within, libraries are loaded, and Python does not search their many new objects for garbage again and again."""
+    """Within, libraries are loaded, and Python does not search their many new objects for garbage again and again.
+
+    They are old objects at once: `gc.freeze` and `gc.unfreeze` move them there, unless a program has frozen its own.
+    """
     collects = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if collects:
+            if not gc.get_freeze_count():
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 

@@ -10,8 +10,9 @@ from knotwork.formulas.constants import Sample
 from knotwork.functions import select
 from knotwork.regression import Search
 from knotwork.regression.curve_names import EXPONENTIAL, IDENTITY, INVERSE, INVERSE_ROOT, LOGARITHM, ROOT, SQUARE
-from knotwork.regression.sparse_fits import sparse_fits
-from knotwork.regression.structures import Rows, positive_share
+from knotwork.regression.smooth_targets import smooth_targets
+from knotwork.regression.sparse_fits import screened, sparse_fits
+from knotwork.regression.structures import Rows, nearest_product, positive_share
 from knotwork.regression.term_formulas import formula_of_terms
 from knotwork.regression.term_search import Frame, TermSearch
 from knotwork.regression.term_table import Term, TermTable
@@ -198,3 +199,79 @@ def test_tables_of_many_columns_take_no_more_terms_than_others():
     table = TermTable(list(x.unbind(1)), select(None), 250)
     assert len(table.terms) <= 2 * 250 + 50 * 20
     assert len(table.parts) < 1000
+
+
+NOISY = [
+    ("(a*b + c*d)/(a + c)", {"a": (0.1, 10), "b": (0.1, 10, True), "c": (0.1, 10), "d": (0.1, 10, True)}),
+    ("1/(1/a + b/c)", {"a": (0.01, 1), "b": (0.1, 10), "c": (1, 100)}),
+    ("a*b/(1 + c/d)", {"a": (1, 10), "b": (1, 100), "c": (0.1, 10), "d": (0.1, 10)}),
+    ("a**2*b**2*(a + b)/c**5", {"a": (1e3, 1e5), "b": (1e3, 1e5), "c": (1e8, 1e10)}),
+]
+
+
+@pytest.mark.parametrize(("text", "ranges"), NOISY)
+def test_laws_are_found_behind_noise_of_a_tenth(text, ranges):
+    rng = np.random.default_rng(100)
+    columns = {name: decades(rng, 1000, *ends) for name, ends in ranges.items()}
+    exact = np.asarray(to_numpy(parse(text), list(columns))(*columns.values()))
+    noisy = exact + 0.1 * np.sqrt(np.mean(exact**2)) * rng.normal(size=1000)
+    rows = Rows.of([torch.tensor(column) for column in columns.values()], torch.tensor(noisy), 800)
+    search = TermSearch(rows, select(), 0, float("inf"))
+    best = min(search.without_noise(), key=lambda fit: fit.bits)
+    values = torch.tensor(noisy) + best.residuals * rows.scale  # residuals are found minus target
+    assert np.sqrt(np.mean((values.numpy() - exact) ** 2) / np.mean(exact**2)) < 0.015
+
+
+def test_a_smooth_network_takes_most_of_the_noise():
+    rng = np.random.default_rng(3)
+    a, b = decades(rng, 1000, 0.01, 100), rng.uniform(-1, 1, 1000)
+    exact = a / (1 + a) * np.exp(b)
+    for relative in (False, True):
+        noise = (exact if relative else exact.std()) * 0.1 * rng.normal(size=1000)
+        rows = Rows.of([torch.tensor(a), torch.tensor(b)], torch.tensor(exact + noise), 800, relative)
+        smooth = smooth_targets(rows, 0)
+        assert smooth is not None
+        left = (smooth.numpy() - exact) / (exact if relative else exact.std())
+        assert np.sqrt(np.mean(left**2)) < 0.05
+
+
+def test_exact_rows_and_few_rows_are_not_smoothed():
+    rng = np.random.default_rng(4)
+    x = torch.tensor(rng.uniform(0, 3, (1000, 2)))
+    y = x[:, 0] * x[:, 1].sin()
+    assert smooth_targets(Rows.of(list(x.T), y, 800), 0) is None
+    noisy = y + 0.1 * torch.tensor(rng.normal(size=1000))
+    assert smooth_targets(Rows.of(list(x[:60].T), noisy[:60], 48), 0) is None
+
+
+def test_the_nearest_product_has_the_powers_behind_noise():
+    rng = np.random.default_rng(5)
+    a, b = decades(rng, 400, 1e3, 1e5), decades(rng, 400, 1e8, 1e10)
+    exact = a**2.5 / b**5
+    noisy = torch.tensor(exact + 0.1 * np.sqrt(np.mean(exact**2)) * rng.normal(size=400)).abs()
+    design = torch.stack([torch.ones(400, dtype=torch.float64), *map(torch.log, map(torch.tensor, (a, b)))], 1)
+    found = nearest_product(design, noisy)[1:].tolist()
+    assert found == pytest.approx([2.5, -5], abs=0.2)
+
+
+def test_screening_keeps_a_column_that_explains_only_beside_another():
+    rng = torch.Generator().manual_seed(6)
+    design = torch.randn(300, 2000, generator=rng, dtype=torch.float64)
+    target = design[:, 700] + 0.2 * design[:, 1500]
+    costs = torch.ones(2000, dtype=torch.float64)
+    kept = screened(design, target, costs, 2000, 100).tolist()
+    assert {700, 1500} <= set(kept)
+    assert len(kept) < 300
+
+
+def test_a_function_that_is_a_parabola_over_the_rows_is_no_part():
+    u = torch.linspace(-0.1, 0.1, 50, dtype=torch.float64)
+    assert {part.cost for part in TermTable([u], select(), 100).parts} == {1}  # |u| alone
+    assert len(TermTable([u], select(), 100).parts) == 1
+    assert len(TermTable([20 * u], select(), 100).parts) > 3
+
+
+def test_products_of_first_powers_come_before_others_of_their_cost():
+    x = torch.rand(3, 50, dtype=torch.float64) + 1
+    powers = [term.powers for term in TermTable(list(x), select(), 100).terms if term.part is None]
+    assert powers.index((1.0, 1.0, 0.0)) < powers.index((1.0, -1.0, 0.0)) < powers.index((2.0, 0.0, 0.0))

@@ -17,7 +17,7 @@ from knotwork.regression.dimensionless_search import DimensionlessSearch
 from knotwork.regression.failures import Failures
 from knotwork.regression.groups import GroupedCandidate, GroupedSearch
 from knotwork.regression.limits import Limits
-from knotwork.regression.plain_laws import LINE, POWER_LAW, bits_of_law, plain_laws
+from knotwork.regression.plain import LINE, POWER_LAW, bits_of_law, plain_laws
 from knotwork.regression.search import Search
 from knotwork.regression.settings import REGRESSION, RegressionSettings
 from knotwork.regression.suspicious_rows import distances, far_off, smoothed, suspicious

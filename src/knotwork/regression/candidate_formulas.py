@@ -51,6 +51,10 @@ class CandidateFormula:
         """Root mean squared residual on the rows it was fitted to."""
         return math.sqrt(self.template.mse)
 
+    def negated(self) -> "CandidateFormula":
+        """The formula of the negative target."""
+        return replace(self, template=replace(self.template, expression=-self.template.expression))
+
 
 def formula_of_structure(
     fit: StructureFit, rows: Rows, sample: Sample, functions: Sequence[NamedFunction]

@@ -106,9 +106,10 @@ class Search:
 
     def formulas(self) -> Iterator[CandidateFormula]:
         """Candidate formulas, as they are found."""
-        terms = (self.curve, self.simple_terms, self.sums, self.ratios, self.inside, self.large_terms)
+        first = (self.curve, self.simple_terms, self.sums)
+        terms = (*first, self.ratios, self.inside, self.large_terms, self.terms_without_noise)
         for stage in (*terms, self.ridges, self.symmetries, self.products, self.unusual):
-            if stage not in terms[:3] and self.late:
+            if stage not in first and self.late:
                 return
             found = stage()
             if found is not None:
@@ -118,8 +119,7 @@ class Search:
                     yield from self.less_noise()
                 return
 
-    # --- stages: each returns the formulas of the best structures so far, or None if more structures are needed, or if
-    # a callback asks to stop as it begins ---
+    # --- stages: each returns formulas of the best structures; None if more are needed or a callback asks to stop ---
 
     def curve(self) -> Iterator[CandidateFormula] | None:
         """Formulas of a single input: sums, products, ratios and compositions of functions."""
@@ -155,11 +155,15 @@ class Search:
             gain = math.log2(self.least_formula_error / max(fit.rms(self.rows), 1e-300))
             if len(self.sample) * gain > REGRESSION.symbols_of_less_noise * math.log2(len(self.sample)):
                 for formula in self.failures.surviving(partial(self.formulas_of_terms, fit)):
-                    yield _negated(formula) if self.negative else formula
+                    yield formula.negated() if self.negative else formula
 
     def large_terms(self) -> Iterator[CandidateFormula] | None:
         """Sums of terms of many kinds."""
         return self.terms("trying sums of many products", lambda search: search.large_sums())
+
+    def terms_without_noise(self) -> Iterator[CandidateFormula] | None:
+        """Sums and ratios once more, chosen by targets without most of their noise."""
+        return self.terms("trying sums and ratios without noise", lambda search: search.without_noise())
 
     def terms(self, stage: str, fits: Callable[[TermSearch], Iterator[AnyFit]]) -> Iterator[CandidateFormula] | None:
         """The best fits of terms as candidates; their formulas at once if one is exact, or leaves what looks random."""
@@ -318,7 +322,7 @@ class Search:
             self.named += 1
             allowed = None
             for formula in self.failures.surviving(candidate.formulas):
-                found = _negated(formula) if self.negative else formula
+                found = formula.negated() if self.negative else formula
                 yield found
                 allowed = self.judge(found) or bool(allowed)
                 if self.done or self.late:
@@ -377,8 +381,8 @@ class Search:
             if absolute and not any(isinstance(meaning, algebra.Abs) for meaning in meanings.values()):
                 return
             sample = replace(self.sample, columns=columns, y=y)
-            options = {"until": self.until, "reporter": self.reporter, "excluded": self.excluded}
-            begin = partial(Search, sample, self.train, self.functions, self.seed, failures=self.failures, **options)
+            options = {"until": self.until, "reporter": self.reporter, "failures": self.failures}
+            begin = partial(Search, sample, self.train, self.functions, self.seed, excluded=self.excluded, **options)
             inner = self.failures.attempt(begin)
             if inner is None:
                 return
@@ -392,8 +396,3 @@ class Search:
                     return
             if self.reporter.stopped:
                 return
-
-
-def _negated(formula: CandidateFormula) -> CandidateFormula:
-    """The formula of the negative target."""
-    return replace(formula, template=replace(formula.template, expression=-formula.template.expression))

@@ -113,21 +113,33 @@ class RegressionSettings:
 
     # --- sums and ratios of terms (term_table.py, sparse_fits.py, term_search.py); chosen for time, not measured ---
     few_terms: int = 250
-    """Products of powers, and terms with a function, of simple sums and ratios."""
+    """Products of powers, and terms with a function, of simple sums."""
     many_terms: int = 3000
-    """The same of large sums."""
+    """The same of ratios and large sums."""
+    most_columns: int = 800
+    """Columns among which combinations are searched. Of more, those are taken that explain the target best, alone or
+    beside one of the best single ones (sure independence screening, Fan and Lv 2008)."""
+    singles_of_screening: int = 20
+    """Best single columns beside which others are screened."""
     largest_term_below: int = 3
     """Cost of a term of a denominator."""
-    least_variation_below: float = 0.3
+    least_variation_below: float = 0.1
     """Spread of a term of a denominator over its size at least: beside a constant the target explains itself."""
-    usual_argument: tuple[float, float] = (0.1, 60.0)
-    """Least spread (below it a function is a line) and largest size (ten periods) of an argument without a constant."""
+    largest_argument: float = 60.0
+    """Largest size of an argument without a constant: ten periods."""
+    least_bend: float = 1e-3
+    """Share of a function's spread that no parabola follows. With less, as a sine from -0.15 to 0.15, powers take its
+    place. Chosen."""
     largest_ratio_in_sums: float = 100.0
     """Ratio of the sizes of two inputs above which their sum is no argument: one is negligible."""
     rows_of_terms: int = 400
     """Training rows on which combinations of terms are compared. The best are fitted to all rows."""
     widths_of_simple_sums: tuple[int, ...] = (100, 100, 60, 30)
     """Combinations of 1, 2, ... simple terms that are extended by every other term."""
+    largest_cost_of_simple_ratios: int = 2
+    """Cost of the product in the denominator of a simple ratio: one or two inputs."""
+    widths_of_simple_ratios: tuple[int, ...] = (30, 30, 10)
+    """Combinations of 2, 3, ... terms of a simple ratio."""
     widths_of_ratios: tuple[int, ...] = (300, 1000, 200, 60, 30)
     """The same for terms of a ratio."""
     widths_of_large_sums: tuple[int, ...] = (200, 60, 30, 20)
@@ -138,6 +150,15 @@ class RegressionSettings:
     """Squared share of the target below which what a fit leaves is rounding errors of products of columns."""
     largest_weight_of_terms: float = 1e8
     """Times the median weight: larger ones are cut. Noisy targets over decades have their information in few rows."""
+    rows_to_smooth: int = 80
+    """Training rows from which a smooth network tells noise from the rest."""
+    nodes_to_smooth: int = 5
+    """Hidden nodes of that network."""
+    wide_ratio_to_smooth: float = 20.0
+    """Ratio of sizes above which it takes the logarithm of an input."""
+    least_noise: float = 5e-3
+    """What it leaves, relative to the spread of the targets, where terms are chosen by what it predicts; it has an
+    error of its own. With 10 % noise it keeps a fifth to a third of it, with 1 % four tenths. Chosen."""
     steps_of_terms: int = 6
     """Gauss-Newton steps of a combination of terms under an outer function or with a denominator."""
     far_terms: float = 100.0
@@ -152,6 +173,8 @@ class RegressionSettings:
     """Validation error below which a fit is exact, and ends the search for terms."""
     most_signs: int = 4
     """Inputs of either sign at most whose product may have the signs of the target."""
+    steps_to_product: int = 20
+    """Gauss-Newton steps to the product of powers nearest to the targets at most; five to ten are made."""
     firm_power: float = 0.1
     """Distance of a logarithm's slope from a half up to which that power of the input is taken for a factor."""
 
@@ -340,46 +363,6 @@ class RegressionSettings:
     polynomial, so rows may be farther off than normal noise is. Chosen, not measured."""
     suspicious_gap: float = 2.0
     """Times the distances of all other rows that a suspicious one has. Chosen, not measured."""
-    # --- plain laws of few rows (plain_features.py, plain_laws.py) ---
-    plain_powers: tuple[float, ...] = (1.0, 2.0, 0.5, -1.0, -2.0, 3.0)
-    """Powers of single inputs in sums of terms. Others are found as powers with a free exponent."""
-    plain_pairs: tuple[tuple[float, float], ...] = (
-        (1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (2.0, 1.0), (1.0, 2.0), (2.0, -1.0), (-1.0, 2.0),
-    )  # fmt: skip
-    """Powers of two inputs in sums of terms: the products and ratios of textbooks."""
-    plain_powers_of_ratios: tuple[float, ...] = (1.0, -1.0, 2.0, -2.0)
-    """Powers of single inputs in the sum that is one over the target."""
-    plain_pairs_of_ratios: tuple[tuple[float, float], ...] = ((1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0))
-    """Powers of two inputs in that sum."""
-    plain_rates: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
-    """Rates of exponentials at which a fit begins, over one range of the input."""
-    plain_shares: tuple[float, ...] = (0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 2.0)
-    """Places of half saturation at which a fit begins, as shares of the largest input."""
-    plain_exponents: tuple[float, ...] = (-3.0, -1.5, -0.75, 0.25, 0.75, 1.5, 2.5)
-    """Exponents at which a fit begins, between those of `plain_powers`."""
-    plain_middles: tuple[float, ...] = (0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9)
-    """Middles of logistic curves at which a fit begins, as shares of the range."""
-    plain_slopes: tuple[float, ...] = (5.0, 10.0, 20.0)
-    """Rates of logistic curves at which a fit begins, over one range of the input."""
-    plain_terms: int = 3
-    """Features of a plain law at most."""
-    plain_beam: int = 12
-    """Sets of features that are extended by one more. Chosen for time, not measured."""
-    plain_laws_of_size: int = 8
-    """Laws of each kind and number of features that are fitted to the target itself. Chosen for time."""
-    plain_dependence: float = 1e-8
-    """Share of a feature's square that others must leave over: less is rounding."""
-    plain_gap: float = 20.0
-    """Bits behind the best law up to which laws are fitted to the target itself. Chosen, not measured."""
-    most_plain_laws: int = 30
-    """Laws that are fitted to the target itself at most. Chosen for time."""
-    plain_steps: int = 40
-    """Gauss-Newton steps of these fits. They are near already; chosen for time."""
-    least_of_ratio: float = 1e-3
-    """Share of the largest target: smaller ones have no weight where one over the target is fitted."""
-    bits_of_plain_symbol: float = 1.0
-    """Bits that a symbol of a law costs where rows are few, beside its constants."""
-
     # --- constraints (constraints.py) ---
     linear_tolerance: float = 1e-9
     """Share of the target's spread by which a formula may deviate from a straight line in a linear input: rounding."""

@@ -12,20 +12,18 @@ Support = tuple[int, ...]
 
 
 def sparse_fits(
-    design: Tensor, target: Tensor, costs: Tensor, widths: Sequence[int], first: int | None = None
+    design: Tensor, target: Tensor, costs: Tensor, widths: Sequence[int], first: int | None = None, start: Support = ()
 ) -> Iterator[list[Support]]:
     """For 1, 2, ... columns of a design (n, columns) those combinations that explain the target (n,) best.
 
     Each step adds every column to each of the combinations kept (widths[k] of k + 1 columns), then exchanges one
     column of the best ones at a time. Combinations are ranked by the logarithm of their residual, with the price of
     their columns' `costs` in bits. Where `first` is given, at least half of the columns are among the first ones: the
-    others contain the target, so that they explain it without a reason.
+    others contain the target, so that they explain it without a reason. The columns of `start` are there from the
+    beginning.
     """
-    size = design.norm(dim=0)
-    usable = (size > 0) & size.isfinite()
-    unit = torch.where(usable, design / size.clamp_min(1e-300), 0.0)
-    search = _Search(unit, target / target.norm().clamp_min(1e-300), costs.masked_fill(~usable, torch.inf), first)
-    beam: list[Support] = [()]
+    search = _Search.of(design, target, costs, design.shape[1] if first is None else first)
+    beam = [start]
     for width in widths:
         beam = search.extended(beam, width)
         best = [s for s in beam[: widths[-1]] if len(s) > 1]
@@ -37,6 +35,17 @@ def sparse_fits(
         yield beam
 
 
+def screened(design: Tensor, target: Tensor, costs: Tensor, first: int, most: int) -> Tensor:
+    """Numbers (m,) of the columns, `most` or a few more, in the best combinations of one and of two columns.
+
+    The second of two is added to the best single ones. The arguments are those of `sparse_fits`.
+    """
+    search = _Search.of(design, target, costs, first)
+    singles = search.extended([()], most)
+    pairs = search.extended(singles[: REGRESSION.singles_of_screening], most)
+    return torch.tensor(sorted({column for support in (*singles[: most // 2], *pairs) for column in support}))
+
+
 class _Search:
     """Columns of length 1, a target of length 1, and what was found about combinations.
 
@@ -44,13 +53,20 @@ class _Search:
     rounding errors of the target's square.
     """
 
-    def __init__(self, unit: Tensor, target: Tensor, costs: Tensor, first: int | None) -> None:
-        self.unit, self.costs, self.rows = unit, costs, len(target)
-        self.first = unit.shape[1] if first is None else first
+    def __init__(self, unit: Tensor, target: Tensor, costs: Tensor, first: int) -> None:
+        self.unit, self.costs, self.rows, self.first = unit, costs, len(target), first
         self.with_target = unit.T @ target
         self.number: dict[int, int] = {}  # of each column in `products`
         self.products = unit.new_zeros(0, unit.shape[1])  # of columns that were in a combination with every column
         self.scores: dict[Support, float] = {}
+
+    @classmethod
+    def of(cls, design: Tensor, target: Tensor, costs: Tensor, first: int) -> "_Search":
+        """For columns of any length, of which those without a finite one are never chosen."""
+        size = design.norm(dim=0)
+        usable = (size > 0) & size.isfinite()
+        unit = torch.where(usable, design / size.clamp_min(1e-300), 0.0)
+        return cls(unit, target / target.norm().clamp_min(1e-300), costs.masked_fill(~usable, torch.inf), first)
 
     def extended(self, supports: list[Support], width: int) -> list[Support]:
         """The best combinations of one of the supports and one more column."""

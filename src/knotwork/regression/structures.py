@@ -49,6 +49,26 @@ def least_squares(design: Tensor, target: Tensor) -> Tensor:
     return torch.linalg.lstsq(design, target[:, None], rcond=REGRESSION.linear_cutoff, driver="gelsd").solution[:, 0]
 
 
+def nearest_product(logarithms: Tensor, y: Tensor) -> Tensor:
+    """The coefficients (P,) of the exponential of a sum of columns (n, P) that is nearest to positive targets (n,).
+
+    Gauss-Newton steps lead there from the fit to the logarithms in which rows weigh as much as their targets.
+    """
+    weights = y / y.square().mean().sqrt()
+    best = least_squares(logarithms * weights[:, None], y.log() * weights)
+    values = (logarithms @ best).exp()
+    for _ in range(REGRESSION.steps_to_product):
+        step = least_squares(logarithms * values[:, None], y - values)
+        for share in (1.0, 0.5, 0.25):
+            new = (logarithms @ (best + share * step)).exp()
+            if float((new - y).square().sum()) < float((values - y).square().sum()):
+                break
+        else:
+            break
+        best, values = best + share * step, new
+    return best
+
+
 def positive_share(y: Tensor) -> float:
     """Share of the positive targets in the sum of all sizes, so that noise of small targets hardly counts.
 

@@ -23,8 +23,9 @@ from knotwork.regression.curve_names import (
     OuterFunction,
 )
 from knotwork.regression.settings import REGRESSION
-from knotwork.regression.sparse_fits import Support, sparse_fits
-from knotwork.regression.structures import Rows, least_squares, positive_share
+from knotwork.regression.smooth_targets import smooth_targets
+from knotwork.regression.sparse_fits import Support, screened, sparse_fits
+from knotwork.regression.structures import Rows, least_squares, nearest_product, positive_share
 from knotwork.regression.term_table import Powers, Term, TermTable
 
 Sum = list[tuple[float, Term]]
@@ -81,10 +82,16 @@ class TermSearch:
         functions: What terms may contain, beside powers.
         seed: Of the choice of rows on which combinations are compared.
         until: `time.perf_counter()` at which the search ends, with what it has.
+        targets: What combinations of terms are chosen by, (n,): the targets, or the targets without most of their
+            noise. Terms of a denominator are multiplied by it, and outer functions undone for it. Coefficients are
+            fitted to the targets of the rows.
     """
 
-    def __init__(self, rows: Rows, functions: Sequence[NamedFunction], seed: int, until: float) -> None:
-        self.rows, self.functions, self.until = rows, functions, until
+    def __init__(
+        self, rows: Rows, functions: Sequence[NamedFunction], seed: int, until: float, targets: Tensor | None = None
+    ) -> None:
+        self.rows, self.functions, self.seed, self.until = rows, functions, seed, until
+        self.targets = rows.y if targets is None else targets
         self.columns = [axis.values for axis in rows.axes]
         self.straight = [i for i, axis in enumerate(rows.axes) if axis.straight]
         order = torch.randperm(rows.train, generator=torch.Generator().manual_seed(seed))
@@ -98,29 +105,74 @@ class TermSearch:
         return self._of_kinds(REGRESSION.few_terms, outer, REGRESSION.widths_of_simple_sums)
 
     def ratios(self) -> Iterator[TermFit]:
-        """Ratios of sums of the simplest terms; rows weigh equally, or in proportion to one of the wide inputs."""
-        wide = [i for i, column in enumerate(self.columns) if _ratio_of_sizes(column) > REGRESSION.wide_ratio]
+        """Ratios of sums, then those with a simple denominator, of which noise hides fewer."""
+        yield from self.any_ratios()
+        yield from self.simple_ratios()
+
+    def any_ratios(self) -> Iterator[TermFit]:
+        """Ratios of sums; rows weigh equally, or in proportion to one of the wide inputs."""
+        wide = [column.abs() for column in self.columns if _ratio_of_sizes(column) > REGRESSION.wide_ratio]
         for weigh_by in (None, *wide):
             yield from self._of_kinds(
-                REGRESSION.few_terms, (IDENTITY, ROOT), REGRESSION.widths_of_ratios, ratio=True, weigh_by=weigh_by
+                REGRESSION.many_terms, (IDENTITY, ROOT), REGRESSION.widths_of_ratios, ratio=True, weigh_by=weigh_by
             )
+
+    def simple_ratios(self) -> Iterator[TermFit]:
+        """Sums of the simplest terms over 1 and a product of powers, for every simple product.
+
+        Rows weigh by 1 / (1 + its size): else those where the denominator is large have more noise than all others.
+        """
+        table = self._table(REGRESSION.few_terms)
+        usable = self._usable_below(table) & (table.costs <= REGRESSION.largest_cost_of_simple_ratios)
+        alone = self.frames(IDENTITY, table)[0]
+        for n in [n for n in usable.nonzero()[:, 0].tolist() if table.terms[n].part is None]:
+            if time.perf_counter() > self.until or self.least_loss < REGRESSION.exact_terms**2:
+                return
+            weights = 1 / (1 + table.values[:, n].abs())
+            yield from self.in_frame(alone, REGRESSION.widths_of_simple_ratios, True, weights, n)
 
     def large_sums(self) -> Iterator[TermFit]:
         """Sums of terms of many kinds, under all outer functions."""
         outer = (IDENTITY, INVERSE, ROOT, INVERSE_ROOT, EXPONENTIAL, SQUARE, LOGARITHM)
         return self._of_kinds(REGRESSION.many_terms, outer, REGRESSION.widths_of_large_sums)
 
+    def without_noise(self) -> Iterator[TermFit]:
+        """Sums and ratios chosen by targets without most of their noise; none where there is hardly any.
+
+        It ends where validation rows are predicted as well as by the smooth network that gives these targets.
+        """
+        targets = smooth_targets(self.rows, self.seed)
+        if targets is not None:
+            search = TermSearch(self.rows, self.functions, self.seed, self.until, targets)
+            noise = float(self.rows.residuals(targets)[self.rows.train :].square().mean().sqrt())
+            for fits in (search.simple_sums, search.simple_ratios, search.any_ratios, search.large_sums):
+                found = list(fits())
+                yield from found
+                if any(fit.validation_error <= noise for fit in found):
+                    return
+
     def _of_kinds(
         self, most: int, outer: Sequence[OuterFunction], widths: Sequence[int], ratio: bool = False,
-        weigh_by: int | None = None,
+        weigh_by: Tensor | None = None,
     ) -> Iterator[TermFit]:  # fmt: skip
         """The best fits in every frame, until one is exact or the time is used up."""
-        if self.table is None or self.table.most != most:
-            self.table = TermTable(self.columns, self.functions, most, self.straight)
-        for frame in [frame for one in outer for frame in self.frames(one, self.table)]:
+        table = self._table(most)
+        for frame in [frame for one in outer for frame in self.frames(one, table)]:
             if time.perf_counter() > self.until or self.least_loss < REGRESSION.exact_terms**2:
                 return
             yield from self.in_frame(frame, widths, ratio, weigh_by)
+
+    def _table(self, most: int) -> TermTable:
+        """The table of this size, which is that of the fits that follow."""
+        if self.table is None or self.table.most != most:
+            self.table = TermTable(self.columns, self.functions, most, self.straight)
+        return self.table
+
+    def _usable_below(self, table: TermTable) -> Tensor:
+        """Whether a denominator may have each of the terms, (terms,): those that vary, without straight inputs."""
+        x = table.values[self.some]
+        varied = x.std(0) > REGRESSION.least_variation_below * x.square().mean(0).sqrt()
+        return varied & torch.tensor([not any(term.powers[i] for i in self.straight) for term in table.terms])
 
     def frames(self, outer: OuterFunction, table: TermTable) -> list[Frame]:
         """Frames with an outer function that the targets can have, divided by the factors that they may have."""
@@ -151,7 +203,7 @@ class TermSearch:
         most = REGRESSION.most_signs if len(either) <= 2 * REGRESSION.most_signs else 1
         for count in range(1, min(len(either), most) + 1):
             for chosen in itertools.combinations(either, count):
-                y = torch.stack([self.columns[i].sign() for i in chosen]).prod(0) * self.rows.y
+                y = torch.stack([self.columns[i].sign() for i in chosen]).prod(0) * self.targets
                 for sign in (1.0, -1.0):
                     if positive_share(sign * y) > REGRESSION.positive_share:
                         powers = tuple(1.0 if i in chosen else 0.0 for i in range(len(none)))
@@ -161,24 +213,24 @@ class TermSearch:
     def _without_factor(self, factor: Tensor) -> tuple[Tensor, Tensor]:
         """The targets divided by a factor, 0 where it is 0, and the rows (n,) where it is not."""
         used = factor != 0
-        return torch.where(used, self.rows.y / torch.where(used, factor, 1.0), 0.0), used
+        return torch.where(used, self.targets / torch.where(used, factor, 1.0), 0.0), used
 
     @functools.cached_property
     def slopes(self) -> list[Powers]:
         """The powers of the product nearest to the targets' sizes: all floored, and those near halves alone.
 
-        In a second fit small targets weigh less, as noise is large in their logarithm; its powers are all floored, and
-        all rounded. Relative residuals have no such noise.
+        The second product is nearest to the targets themselves, as noise is large in the logarithms of small ones; its
+        powers are all floored, and all rounded. Relative residuals have no such noise.
         """
-        y, columns = self.rows.y[self.some].abs(), [column[self.some].abs() for column in self.columns]
+        y, columns = self.targets[self.some].abs(), [column[self.some].abs() for column in self.columns]
         usable = [i for i, column in enumerate(self.columns) if bool((column != 0).all()) and i not in self.straight]
         good = y > 0
         if not usable or not bool(good.any()):
             return []
         design = torch.stack([torch.ones_like(y), *(columns[i].log() for i in usable)], 1)[good]
-        logs, found = y[good].log(), []
-        for weight in (torch.ones_like(logs), *([] if self.rows.relative else [y[good] / y.square().mean().sqrt()])):
-            slopes = least_squares(design * weight[:, None], logs * weight)[1:].tolist()
+        of_logarithms, found = least_squares(design, y[good].log()), []
+        for solution in (of_logarithms, *([] if self.rows.relative else [nearest_product(design, y[good])])):
+            slopes = solution[1:].tolist()
             rounded, floored, firm = ([0.0] * len(columns) for _ in range(3))
             for i, p in zip(usable, slopes, strict=True):
                 either = bool((self.columns[i] < 0).any())  # roots need one sign
@@ -188,8 +240,11 @@ class TermSearch:
             found += [tuple(floored), tuple(firm if not found else rounded)]
         return found
 
-    def in_frame(self, frame: Frame, widths: Sequence[int], ratio: bool, weigh_by: int | None) -> list[TermFit]:
-        """The best fits in a frame, and the best of each number of terms.
+    def in_frame(
+        self, frame: Frame, widths: Sequence[int], ratio: bool, weigh_by: Tensor | None,
+        only_below: int | None = None,
+    ) -> list[TermFit]:  # fmt: skip
+        """The best fits in a frame, and the best of each number of terms; with one term below, if its number is given.
 
         Of the best ones one term after the other is left out, too: terms that come close only together are not among
         the combinations that grow term by term.
@@ -197,26 +252,30 @@ class TermSearch:
         assert self.table is not None
         target, weight = self.undone(frame)
         if weigh_by is not None:
-            weight = weight * self.table.columns[weigh_by].abs()
+            weight = weight * weigh_by
         x, t, w = self.table.values[self.some], target[self.some], weight[self.some]
         place, costs = torch.arange(x.shape[1]), self.table.costs + 1
         design = x * w[:, None]
         if ratio:
-            varied = x.std(0) > REGRESSION.least_variation_below * x.square().mean(0).sqrt()
-            bent = torch.tensor([not any(term.powers[i] for i in self.straight) for term in self.table.terms])
-            below = (varied & bent & (self.table.costs <= REGRESSION.largest_term_below)).nonzero()[:, 0]
+            usable = self._usable_below(self.table) & (self.table.costs <= REGRESSION.largest_term_below)
+            below = usable.nonzero()[:, 0] if only_below is None else torch.tensor([only_below])
             design = torch.cat([design, -x[:, below] * (t * w)[:, None]], 1)
             place, costs = torch.cat([place, below]), torch.cat([costs, costs[below]])
+        first, start = x.shape[1], () if only_below is None else (x.shape[1],)
+        if design.shape[1] > REGRESSION.most_columns:
+            simple = self.table.simplest(REGRESSION.few_terms)[place].nonzero()[:, 0]
+            kept = torch.cat([screened(design, t * w, costs, first, REGRESSION.most_columns), simple]).unique()
+            design, place, costs, first = design[:, kept], place[kept], costs[kept], int((kept < first).sum())
         found: dict[Support, TermFit] = {}
 
         def add(support: Support) -> None:
-            under = torch.tensor(support) >= x.shape[1]
+            under = torch.tensor(support) >= first
             fit = self._fit(frame, target, weight, place[list(support)], under)
             if math.isfinite(fit.error):
                 found[support] = fit
 
         most = max(1, self.rows.train // REGRESSION.rows_per_term)
-        for supports in sparse_fits(design, t * w, costs, widths[:most], x.shape[1]):
+        for supports in sparse_fits(design, t * w, costs, widths[:most], first, start):
             for support in supports[: REGRESSION.fits_of_each_size]:
                 add(support)
             if any(fit.validation_error < REGRESSION.exact_terms for fit in found.values()):
@@ -224,7 +283,7 @@ class TermSearch:
         else:
             for longer in sorted(found, key=lambda support: found[support].bits)[: REGRESSION.term_fits_kept]:
                 for support in [longer[:i] + longer[i + 1 :] for i in range(len(longer))]:
-                    above = sum(column < x.shape[1] for column in support)
+                    above = sum(column < first for column in support)
                     if support and support not in found and 2 * above >= len(support):
                         add(support)
         fits = sorted(found.values(), key=lambda fit: fit.bits)
@@ -242,7 +301,7 @@ class TermSearch:
         target = outer.undo(safe) / before
         weight = torch.where(used & (safe == y), outer.slope(safe).abs(), 0.0) * before.abs() * factor.abs()
         if rows.relative:
-            weight = weight / rows.y.abs()
+            weight = weight / self.targets.abs()
         elif outer is not IDENTITY:
             weight = weight.clamp_max(REGRESSION.largest_weight_of_terms * float(weight.median()))
         weight = rows.weighed(weight)
@@ -257,7 +316,7 @@ class TermSearch:
         size = design[train].norm(dim=0).clamp_min(1e-300)
         best = least_squares(design[train] / size, (target * weight)[train]) / size
         loss, residuals, jacobian = self._at(frame, x, below, best)
-        linear = frame.outer is IDENTITY and not bool(below.any())
+        linear = frame.outer is IDENTITY and not bool(below.any()) and self.targets is self.rows.y
         far = loss > REGRESSION.far_terms * self.least_loss
         for _ in range(0 if linear or far else REGRESSION.steps_of_terms):
             size = jacobian.norm(dim=0).clamp_min(1e-300)

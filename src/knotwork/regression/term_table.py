@@ -60,16 +60,26 @@ class TermTable:
         products = list(_products(allowed, most))
         self.terms = [Term(powers) for powers, _ in products]
         values, costs = [self.product(powers) for powers, _ in products], [cost for _, cost in products]
-        pairs = sorted(
-            itertools.product(range(len(self.parts)), range(len(products))),
-            key=lambda pair: 2 * self.parts[pair[0]].cost + costs[pair[1]],
-        )
-        for number, n in pairs[:most]:
+        for number, n in self._with_parts(len(products)):
             self.terms.append(Term(products[n][0], number))
             values.append(values[n] * self.parts[number].values)
             costs.append(costs[n] + self.parts[number].cost)
         self.values, self.costs = torch.stack(values, 1), torch.tensor(costs, dtype=torch.float64)
         self.values[:, ~self.values.isfinite().all(0)] = 0.0  # never chosen
+
+    def simplest(self, most: int) -> Tensor:
+        """Whether a term is among this number of those without parts, or of those with one, (terms,)."""
+        has_part = torch.tensor([term.part is not None for term in self.terms])
+        rank = torch.where(has_part, has_part.cumsum(0), (~has_part).cumsum(0))
+        return rank <= most
+
+    def _with_parts(self, products: int) -> Iterator[tuple[int, int]]:
+        """Numbers of a part and of a product, at most `most` pairs; parts of each cost have as many."""
+        parts = itertools.groupby(range(len(self.parts)), lambda n: self.parts[n].cost)
+        kinds = [list(numbers) for _, numbers in parts]
+        for numbers in kinds:
+            pairs = ((number, n) for n in range(products) for number in numbers)
+            yield from itertools.islice(pairs, self.most // len(kinds))
 
     def product(self, powers: Powers) -> Tensor:
         """The product of powers of the scaled inputs, (n,)."""
@@ -112,7 +122,12 @@ def _products(allowed: Sequence[list[tuple[float, int]]], most: int) -> Iterator
         count += len(found)
         if count > most and cost > 1:
             return
-        yield from ((powers, cost) for powers in found)
+        yield from ((powers, cost) for powers in sorted(found, key=_unusual))
+
+
+def _unusual(powers: Powers) -> tuple[int, int]:
+    """How many powers are neither 0, 1 nor -1, and how many are negative: products of one cost come in this order."""
+    return sum(p not in (0, 1, -1) for p in powers), sum(p < 0 for p in powers)
 
 
 def _of_cost(allowed: Sequence[list[tuple[float, int]]], cost: int) -> Iterator[Powers]:
@@ -137,7 +152,7 @@ class _Argument:
 
 
 def _parts(columns: Sequence[Tensor], functions: Sequence[NamedFunction], straight: Sequence[int]) -> Iterator[Part]:
-    """Functions of the arguments where they take values of a usual size, and signless differences."""
+    """Functions of arguments that are not too large, unless they are parabolas there; signless differences."""
     from knotwork.expressions import algebra, compose
 
     names = {function.name for function in functions}
@@ -147,13 +162,16 @@ def _parts(columns: Sequence[Tensor], functions: Sequence[NamedFunction], straig
             yield Part(lambda s, _, of=of: algebra.Abs(of(s)), u.abs(), argument.cost + 1)
         if "log" in names and argument.input is not None and bool((u > 0).all()):
             yield Part(lambda s, _, of=of: algebra.log(of(s)), u.log(), 1, argument.input)
-        least, largest = REGRESSION.usual_argument
-        if float(u.abs().max()) > largest or float(u.max() - u.min()) < least:
+        if float(u.abs().max()) > REGRESSION.largest_argument:
             continue
+        parabolas = torch.linalg.qr(torch.stack([torch.ones_like(u), u, u.square()], 1)).Q
         for name, text, function, cost in _FUNCTIONS:
-            if name in names:
+            values = function(u)
+            bend = float((values - parabolas @ (parabolas.T @ values)).norm())
+            least = REGRESSION.least_bend * float((values - values.mean()).norm()) + 1e-12 * float(values.norm())
+            if name in names and bend > least:
                 write = lambda s, _, text=text, of=of: compose(text, of(s))  # noqa: E731
-                yield Part(write, function(u), argument.cost + cost)
+                yield Part(write, values, argument.cost + cost)
 
 
 _FUNCTIONS: tuple[tuple[str, str, Callable[[Tensor], Tensor], int], ...] = (

@@ -197,6 +197,13 @@ class TrainingSettings:
     """Starting points of a first fit with a penalty. `race_consensus` hardly ever ends that race, as the objective
     includes the penalty. With 4, twenty of twenty seeds of the first example of README lead to its formula."""
 
+    tolerance: float = 1e-5
+    """Relative decrease of the loss that counts as progress of a step. Chosen."""
+
+    tolerance_with_penalty: float = 1e-4
+    """The same with a penalty. Fits of three targets then take half to all of the steps (the first example of README 33
+    for 67), and `prune` finds the same shape in all of 15 seeds."""
+
     race_grid: int = 5
     """Intervals on which starts race when the network's own grid is finer: poor minima show on coarse grids, and steps
     cost less there. Screening at G = 5 took less than half a second for 16 starts."""

@@ -41,7 +41,8 @@ class LevenbergMarquardt(Optimizer):
             steps are made from each, and the best one continues. The search ends early once several reach the same
             minimum. None: 64, enough for minimal shapes, where most starts end in poor local minima; with a penalty 4,
             since a network that is to become sparse has more nodes than it needs. Other modules have no other starts.
-        tolerance: the fit has converged when ten steps in a row do not lower the loss by this share of it.
+        tolerance: the fit has converged when ten steps in a row do not lower the loss by this share of it. None: 1e-5;
+            with a penalty 1e-4, since edges that it makes small are found long before its last digits.
         n_jobs: processes that share the starting points; None: one, -1: one for each core. The result is the same.
 
     Raises:
@@ -50,11 +51,11 @@ class LevenbergMarquardt(Optimizer):
     Example:
         >>> import knotwork as kw
         >>> kw.LevenbergMarquardt(starts=8)
-        LevenbergMarquardt(starts=8, tolerance=1e-05, n_jobs=None)
+        LevenbergMarquardt(starts=8, tolerance=None, n_jobs=None)
     """
 
     starts: int | None = None
-    tolerance: float = 1e-5
+    tolerance: float | None = None
     n_jobs: int | None = None
 
     most_steps: ClassVar[int] = 100
@@ -66,7 +67,7 @@ class LevenbergMarquardt(Optimizer):
             raise TrainingError(
                 f"n_jobs={self.n_jobs!r} is not possible: give a number of processes, or -1 for one a core."
             )
-        if not (is_number(self.tolerance) and self.tolerance >= 0):
+        if self.tolerance is not None and not (is_number(self.tolerance) and self.tolerance >= 0):
             raise TrainingError(
                 f"tolerance={self.tolerance!r} is not possible: it must be 0 or positive, a share of the loss."
             )
@@ -145,7 +146,9 @@ class LevenbergMarquardt(Optimizer):
             return stop.after(watch.taken)
         watch.alike = 1.0 if watch.patience else TRAINING.alike_losses
         target = rounding(task) if objective.loss is mean_squared_error else 0.0
-        more = {"steps": task.steps, "tolerance": self.tolerance, "target": target}
+        usual = TRAINING.tolerance_with_penalty if objective.penalty else TRAINING.tolerance
+        tolerance = usual if self.tolerance is None else self.tolerance
+        more = {"steps": task.steps, "tolerance": tolerance, "target": target}
         if is_kan:
             samples = {"generator": task.generator, "each_sample_step": watch.on_sample}
             more |= {"patience": TRAINING.patience_near} if task.near else {}

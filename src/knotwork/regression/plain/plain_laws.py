@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from knotwork.formulas.constants import Constants, Sample, Template, fitted
-from knotwork.regression.plain_features import (
+from knotwork.regression.plain.plain_features import (
     Feature,
     logarithm,
     monomial,
@@ -24,6 +24,7 @@ from knotwork.regression.plain_features import (
     shapes,
     single_powers,
 )
+from knotwork.regression.plain.settings import PLAIN
 from knotwork.regression.settings import REGRESSION
 
 Kind = TypeVar("Kind", bound="Sum")
@@ -58,9 +59,9 @@ def plain_laws(sample: Sample, most_constants: int) -> Iterator[tuple[str, Templ
             found.append((first, problem.words(law), problem.template(law, names)))
     least = min((bits for bits, *_ in found if bits > -math.inf), default=0.0)
     found.sort(key=lambda one: one[0])
-    for bits, words, template in found[: REGRESSION.most_plain_laws]:
-        if bits <= least + REGRESSION.plain_gap and len(template.values) <= most_constants:
-            fit = fitted(template, sample, REGRESSION.plain_steps)
+    for bits, words, template in found[: PLAIN.most_laws]:
+        if bits <= least + PLAIN.gap and len(template.values) <= most_constants:
+            fit = fitted(template, sample, PLAIN.steps)
             if math.isfinite(fit.mse):
                 yield words, fit
 
@@ -68,7 +69,7 @@ def plain_laws(sample: Sample, most_constants: int) -> Iterator[tuple[str, Templ
 def bits_of_law(square: float, constants: int, symbols: float, rows: int) -> float:
     """Bits of a law: of its mean squared residual, of its constants and of its symbols."""
     of_constants = constants * math.log2(rows) / 2
-    return rows / 2 * math.log2(square + 1e-300) + of_constants + symbols * REGRESSION.bits_of_plain_symbol
+    return rows / 2 * math.log2(square + 1e-300) + of_constants + symbols * PLAIN.bits_of_symbol
 
 
 class Sum:
@@ -88,8 +89,8 @@ class Sum:
     @classmethod
     def of(cls: type[Kind], columns: Sequence[Tensor], sample: Sample) -> Kind | None:
         """The linear problem of a table; None where its target is not in the range of the outer function."""
-        features = [_one(columns), *single_powers(columns, REGRESSION.plain_powers), *_logarithms(columns)]
-        features += [*pairs_of_powers(columns, REGRESSION.plain_pairs), *shapes(columns)]
+        features = [_one(columns), *single_powers(columns, PLAIN.powers), *_logarithms(columns)]
+        features += [*pairs_of_powers(columns, PLAIN.pairs), *shapes(columns)]
         weights = 1 / sample.y.abs() if sample.relative else torch.ones_like(sample.y)
         return cls(features, sample.y, sample.weighed(weights), len(columns))
 
@@ -130,7 +131,7 @@ class Sum:
         """Laws of at least one input, the fewest bits first: some for each number of features, of different kinds."""
         found: list[Law] = []
         level: list[tuple[int, ...]] = [()]
-        for size in range(1, REGRESSION.plain_terms + 1):
+        for size in range(1, PLAIN.terms + 1):
             laws: dict[frozenset[str], tuple[float, tuple[int, ...]]] = {}
             for members in level:
                 for bits, more in self._extended(members, most_constants):
@@ -138,9 +139,9 @@ class Sum:
                     if len(key) == size and bits < laws.get(key, (math.inf,))[0]:
                         laws[key] = bits, more
             ranked = sorted(laws.values())
-            level = [members for _, members in ranked[: REGRESSION.plain_beam]]
+            level = [members for _, members in ranked[: PLAIN.beam]]
             lawful = [one for one in ranked if any(self.features[n].inputs for n in one[1])]
-            found += [self._law(*one) for one in lawful[: REGRESSION.plain_laws_of_size]]
+            found += [self._law(*one) for one in lawful[: PLAIN.laws_of_size]]
         return sorted(found, key=lambda law: law.bits)
 
     def _law(self, bits: float, members: tuple[int, ...]) -> Law:
@@ -156,7 +157,7 @@ class Sum:
             base, _ = torch.linalg.qr(design[:, kept])
             rest, target = design - base @ (base.T @ design), self.target - base @ (base.T @ self.target)
         size = rest.square().sum(0)
-        free = size > REGRESSION.plain_dependence * design.square().sum(0).clamp_min(1e-300)
+        free = size > PLAIN.dependence * design.square().sum(0).clamp_min(1e-300)
         gain = torch.where(free, (rest.T @ target).square() / size.clamp_min(1e-300), torch.zeros_like(size))
         left = ((target.square().sum() - gain) / rows).clamp_min(1e-24 * float(self.target.square().mean()))
         used = [self.features[m] for m in members]
@@ -227,10 +228,10 @@ class Ratio(Sum):
         if not sign:
             return None
         y = sign * sample.y
-        safe = y.clamp_min(float(y[y > 0].min()) if sample.relative else REGRESSION.least_of_ratio * float(y.max()))
+        safe = y.clamp_min(float(y[y > 0].min()) if sample.relative else PLAIN.least_of_ratio * float(y.max()))
         weights = torch.where(y == safe, y if sample.relative else y.square(), torch.zeros_like(y))
-        features = [_one(columns), *single_powers(columns, REGRESSION.plain_powers_of_ratios)]
-        features += pairs_of_powers(columns, REGRESSION.plain_pairs_of_ratios)
+        features = [_one(columns), *single_powers(columns, PLAIN.powers_of_ratios)]
+        features += pairs_of_powers(columns, PLAIN.pairs_of_ratios)
         return cls(features, sign / safe, sample.weighed(weights), len(columns))
 
     def plainest(self, feature: Feature) -> bool:

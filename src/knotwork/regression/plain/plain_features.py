@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from knotwork.formulas.constants import Constants
-from knotwork.regression.settings import REGRESSION
+from knotwork.regression.plain.settings import PLAIN
 
 Powers = tuple[float, ...]
 Build = Callable[[Sequence[Any], Constants], Any]
@@ -112,19 +112,19 @@ def shapes(columns: Sequence[Tensor]) -> Iterator[Feature]:
         size, spread = float(column.abs().max()), float(column.max() - column.min())
         if not spread:
             continue
-        for rate in REGRESSION.plain_rates:
+        for rate in PLAIN.rates:
             for sign in (-1.0, 1.0):
                 yield _shape(columns, i, "exp", sign * rate / spread)
         if bool((column >= 0).all()):
-            for share in REGRESSION.plain_shares:
+            for share in PLAIN.shares:
                 yield _shape(columns, i, "saturation", share * size)
             if bool((column > 0).all()):
-                for p in REGRESSION.plain_exponents:
+                for p in PLAIN.exponents:
                     yield _shape(columns, i, "power", p)
-                for rate in REGRESSION.plain_rates:
+                for rate in PLAIN.rates:
                     yield _shape(columns, i, "activation", rate / float(1 / column.min() - 1 / column.max()))
-        for middle in REGRESSION.plain_middles:
-            for rate in REGRESSION.plain_slopes:
+        for middle in PLAIN.middles:
+            for rate in PLAIN.slopes:
                 yield _logistic(columns, i, rate / spread, float(column.min()) + middle * spread)
 
 
