@@ -9,7 +9,16 @@ import numpy as np
 import torch
 
 from knotwork.regression.inside.fits_inside import Fits, State
-from knotwork.regression.inside.functions_inside import Array, Column, Feature, Inputs, Inside, Powers, cost_of_powers
+from knotwork.regression.inside.functions_inside import (
+    CORNER,
+    Array,
+    Column,
+    Feature,
+    Inputs,
+    Inside,
+    Powers,
+    cost_of_powers,
+)
 from knotwork.regression.inside.scan_inside import Factor, Scanner
 from knotwork.regression.inside.settings import INSIDE
 from knotwork.regression.sparse_fits import sparse_fits
@@ -103,7 +112,10 @@ class InsideSearch:
             rest = [other for n, other in enumerate(state.columns) if n != k]
             _, residual, q, _ = fits.solved(fits.design(rest))
             factor = [Factor(None, column.cost + 1, design[:, k])]
+            own = column.functions[0].kind
             for one in self.table.scanner.proposals(residual, q, factor, state.cost - column.cost)[: INSIDE.products]:
+                if own is one.inside.kind is CORNER:
+                    continue  # |u|·|u| is a square
                 trials.append([*rest, Column(column.powers, (*column.functions, one.inside))])
         trials += self.with_features(state)
         found = ranked(fits.refined(columns, INSIDE.rough_steps) for columns in trials)
