@@ -17,6 +17,8 @@ class InsideSettings:
     """Inputs up to which the search is tried: arguments grow with their square."""
     most_inputs_of_pairs: int = 5
     """Inputs up to which sums of two features with free coefficients are arguments from the start."""
+    most_inputs_of_frames: int = 3
+    """Inputs up to which sums under an outer function are tried: each takes as long as a sum alone."""
     weights_of_sums: tuple[float, ...] = (0.08, 0.15, 0.25, 0.4, 0.63, 1.0, 1.6, 2.5, 4.0, 6.5, 12.0)
     """Ranges of the second feature of a sum as multiples of that of the first."""
     most_fine_sums: int = 6

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from knotwork.functions import NamedFunction
-from knotwork.regression.curve_names import EXPONENTIAL, IDENTITY, INVERSE, LOGARITHM, ROOT, SQUARE
+from knotwork.regression.curve_names import EXPONENTIAL, IDENTITY, INVERSE, LOGARITHM
 from knotwork.regression.inside.fits_inside import Fits, State
 from knotwork.regression.inside.functions_inside import Inputs, cost_of_powers
 from knotwork.regression.inside.scan_inside import Scanner
@@ -81,7 +81,8 @@ class InsideTerms:
 
     def fits(self, enough: Callable[[InsideFit], bool]) -> Iterator[InsideFit]:
         """The best sums, alone and under outer functions, until one is exact or `enough`, or the time is used up."""
-        for outer in (IDENTITY, EXPONENTIAL, INVERSE, LOGARITHM, ROOT, SQUARE):
+        several = len(self.inputs.columns) > INSIDE.most_inputs_of_frames
+        for outer in (IDENTITY,) if several else (IDENTITY, EXPONENTIAL, INVERSE, LOGARITHM):
             for frame in self.terms.frames(outer, self.terms.table) if self.terms.table is not None else []:
                 if any(frame.powers) or any(frame.factor.powers):
                     continue
