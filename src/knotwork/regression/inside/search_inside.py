@@ -112,9 +112,9 @@ class InsideSearch:
             rest = [other for n, other in enumerate(state.columns) if n != k]
             _, residual, q, _ = fits.solved(fits.design(rest))
             factor = [Factor(None, column.cost + 1, design[:, k])]
-            own = column.functions[0].kind
+            own = [one.kind for one in column.functions]
             for one in self.table.scanner.proposals(residual, q, factor, state.cost - column.cost)[: INSIDE.products]:
-                if own is one.inside.kind is CORNER:
+                if one.inside.kind is CORNER and CORNER in own:
                     continue  # |u|·|u| is a square
                 trials.append([*rest, Column(column.powers, (*column.functions, one.inside))])
         trials += self.with_features(state)
