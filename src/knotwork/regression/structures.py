@@ -145,7 +145,8 @@ class Rows:
         return float(validation.square().mean().sqrt()) / self.scale
 
 
-Term = tuple[int, ...]
+Inputs = tuple[int, ...]
+"""Numbers of inputs whose curves are multiplied."""
 
 
 @dataclass(frozen=True)
@@ -153,8 +154,8 @@ class Structure:
     """target = outer(product of curves of the inputs in `common` x the sum over `terms` of products of curves)."""
 
     outer: OuterFunction
-    terms: tuple[Term, ...]
-    common: Term = ()
+    terms: tuple[Inputs, ...]
+    common: Inputs = ()
 
     @property
     def places(self) -> list[tuple[int, int]]:
