@@ -13,9 +13,11 @@ from knotwork.formulas.settings import FORMULAS
 from knotwork.functions import NamedFunction
 from knotwork.regression.curve_names import EXPONENTIAL, IDENTITY, CurveName, names_of_curve
 from knotwork.regression.ridges import Ridges, equivalent_powers
+from knotwork.regression.searched_names import SearchedName, searched_names
 from knotwork.regression.settings import REGRESSION
 from knotwork.regression.structures import Rows, Structure, StructureFit, StructureProblem
 
+AnyName = CurveName | SearchedName
 CURVES = {1: "a curve", 2: "two curves"}
 
 
@@ -81,10 +83,11 @@ class _StructureNaming:
         self.curves = self.problem.curves(coefficients)
         self.in_sum = [k >= 0 and len(terms[k]) == 1 and len(terms) > 1 for k, _ in self.problem.places]
 
-    def names(self, functions: Sequence[NamedFunction]) -> list[list[CurveName]] | None:
+    def names(self, functions: Sequence[NamedFunction]) -> list[list[AnyName]] | None:
         """The names of each curve, none for a curve that is a constant; None if nothing fits one of the curves."""
         accuracy = _accuracy(self.error)
-        shares, found = _shares(self.problem, self.curves), []
+        shares = _shares(self.problem, self.curves)
+        found: list[list[AnyName]] = []
         for n, (k, i) in enumerate(self.problem.places):
             curve, in_sum = self.curves[:, n], self.in_sum[n]
             noise = _relative_noise(self.error, self.rows, i) / (1.0 if in_sum else shares[k])
@@ -92,13 +95,19 @@ class _StructureNaming:
                 found.append([])
                 continue
             t = self.rows.axes[i].values[: self.rows.train]
-            names = names_of_curve(t, curve, functions, accuracy, in_sum, self.rows.relative and not in_sum)
+            names: list[AnyName] = [
+                *names_of_curve(t, curve, functions, accuracy, in_sum, self.rows.relative and not in_sum)
+            ]
+            least = min((name.error for name in names), default=math.inf)
+            if least > REGRESSION.unnamed_error * accuracy and self.error < REGRESSION.early_error_of_sums:
+                more = searched_names(t, curve, functions, accuracy, in_sum)
+                names = sorted([*names, *more], key=lambda name: name.score)
             if not names:
                 return None
             found.append(names)
         return found
 
-    def template(self, names: Sequence[Sequence[CurveName]], chosen: Sequence[int]) -> Template:
+    def template(self, names: Sequence[Sequence[AnyName]], chosen: Sequence[int]) -> Template:
         """The expression with one of the names for each curve, its constants those of the curves."""
         constant = Constants()
         scale = [self.problem.size] + [1.0] * len(self.structure.terms)  # of the whole, and of each term
@@ -189,7 +198,7 @@ def _is_constant(curve: Tensor, noise: float, in_sum: bool, target: Tensor) -> b
 def _best(
     structure: str,
     build: Callable[[Sequence[int]], Template],
-    names: Sequence[Sequence[CurveName]],
+    names: Sequence[Sequence[AnyName]],
     sample: Sample,
     error: float,
 ) -> CandidateFormula | None:

@@ -259,6 +259,18 @@ class RegressionSettings:
     """Upper limit of the squared slope of an outer function as a weight: a curve next to a pole decides nothing
     more."""
 
+    # --- names that a search of curves finds (searched_names.py) ---
+    unnamed_error: float = 5.0
+    """Error of the best single function, in units of the accuracy of the curve, above which sums and compositions are
+    searched for: by chance or by splines it is at most two or three."""
+    seconds_of_search: float = 5.0
+    """Seconds after which the search for one curve ends with what it has. Most curves take less than two."""
+    searched_names: int = 3
+    """Forms that are tried as names in the formula."""
+    cost_of_symbol: float = 0.4
+    """Bits of a symbol of such a form, so that a composition costs about as much as an outer function around a function
+    of the library with its constants."""
+
     # --- formulas of structures (candidate_formulas.py) ---
     names_of_curve: int = 10
     """Names of each curve that are tried in the formula. With the Feynman set in view."""

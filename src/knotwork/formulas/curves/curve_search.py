@@ -12,7 +12,7 @@ import numpy as np
 
 from knotwork.formulas.constants import Template
 from knotwork.formulas.curves.curve_forms import Form, Nested, Ratio, Rows, improved, root_mean_square, template_of
-from knotwork.formulas.curves.curve_terms import SMOOTH, Array, Points
+from knotwork.formulas.curves.curve_terms import SMOOTH, Array, Points, Text
 from knotwork.formulas.curves.scanning import Pairs, Proposal, Scanner, best_of_each
 from knotwork.formulas.curves.settings import CURVES
 from knotwork.formulas.curves.views import View, deeper, view_of, views_of
@@ -278,6 +278,10 @@ class CurveSearch:
             q, error = improved(other, begin, self.few, CURVES.rough_steps)
             if self._bits(error, length) < best.bits + CURVES.near_bits:
                 self._keep(other, q)
+
+    def written(self, one: Found, t: Any, constant: Callable[[float], Any]) -> Any:
+        """A form as an expression of t, its constants made by `constant`."""
+        return one.form.write(Text(t, self.rows.at, constant), one.constants)
 
     def template(self, one: Found, t: Any) -> Template:
         """A form as an expression of the symbol t, its constants as they are."""
