@@ -88,7 +88,13 @@ def error_of(expression: Any, data: Dataset) -> float:
 
 
 def description_length(formula: Formula, error: float, rows: int, scale: float) -> float:
-    """Bits of a number of rows with this error, plus those of the formula, in which disagreeing units count."""
+    """Bits of a number of rows with this error, plus those of the formula, in which disagreeing units count.
+
+    A decimal costs as much as two simple numbers, as in the search.
+    """
+    from knotwork.expressions import algebra
+
     n = float(rows)
     bits = math.log2(error + FORMULAS.exact_error * scale + 1e-300)
-    return n * bits + (formula.complexity + _disagreement(formula)) * math.log2(n)
+    decimals = len(formula.expression.atoms(algebra.Float))
+    return n * bits + (formula.complexity + decimals + _disagreement(formula)) * math.log2(n)

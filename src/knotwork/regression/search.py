@@ -42,10 +42,10 @@ class Search:
     """A search for formulas of one table; `formulas` yields them as they are found.
 
     The formula of a single input is searched for as that of a curve. The stages fit ever more general structures: sums
-    and ratios of products of powers, sums of curves, powers and ridges, fewer variables by symmetry, sums of products,
-    unusual outer functions. After a stage in which a structure comes close, the best structures are named.
-    The search ends at a formula that is exact to rounding, and soon after one whose residuals look random. A structure
-    or formula whose calculation fails is dropped.
+    and ratios of products of powers, sums of curves, fewer variables by symmetry, constants inside functions, powers,
+    ridges, sums of products, unusual outer functions. After a stage in which one comes close, the best are named. The
+    search ends at a formula that is exact to rounding, and soon after one whose residuals look random. A structure or
+    formula whose calculation fails is dropped.
 
     Args:
         sample: training rows first, then validation rows.
@@ -107,9 +107,10 @@ class Search:
     def formulas(self) -> Iterator[CandidateFormula]:
         """Candidate formulas, as they are found."""
         first = (self.curve, self.simple_terms, self.sums)
-        terms = (*first, self.ratios, self.inside, self.large_terms, self.terms_without_noise)
-        for stage in (*terms, self.ridges, self.symmetries, self.products, self.unusual):
+        terms = (*first, self.ratios, self.symmetries, self.inside, self.large_terms, self.terms_without_noise)
+        for stage in (*terms, self.ridges, self.products, self.unusual):
             if stage not in first and self.late:
+                yield from () if self.named else self.best_formulas()
                 return
             found = stage()
             if found is not None:

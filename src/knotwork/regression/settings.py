@@ -116,7 +116,7 @@ class RegressionSettings:
     """Products of powers, and terms with a function, of simple sums."""
     many_terms: int = 3000
     """The same of ratios and large sums."""
-    most_columns: int = 800
+    most_columns: int = 400
     """Columns among which combinations are searched. Of more, those are taken that explain the target best, alone or
     beside one of the best single ones (sure independence screening, Fan and Lv 2008)."""
     singles_of_screening: int = 20

@@ -70,6 +70,8 @@ class _Search:
 
     def extended(self, supports: list[Support], width: int) -> list[Support]:
         """The best combinations of one of the supports and one more column."""
+        if not supports:
+            return []
         b, gain, left, rest = self._explained(supports)
         new = left > REGRESSION.least_new_direction
         rest = rest[:, None] - torch.where(new, gain / left.clamp_min(1e-300), 0.0)

@@ -68,12 +68,6 @@ class TermFit:
         return f"{self.frame.outer.words}{'a ratio of sums of terms' if self.below else 'a sum of terms'}"
 
 
-def _ratio_of_sizes(column: Tensor) -> float:
-    """Ratio of the largest to the least size of the values other than zero."""
-    size = column[column != 0].abs()
-    return float(size.max() / size.min()) if len(size) else 1.0
-
-
 class TermSearch:
     """The search for sums and ratios of terms.
 
@@ -110,12 +104,8 @@ class TermSearch:
         yield from self.simple_ratios()
 
     def any_ratios(self) -> Iterator[TermFit]:
-        """Ratios of sums; rows weigh equally, or in proportion to one of the wide inputs."""
-        wide = [column.abs() for column in self.columns if _ratio_of_sizes(column) > REGRESSION.wide_ratio]
-        for weigh_by in (None, *wide):
-            yield from self._of_kinds(
-                REGRESSION.many_terms, (IDENTITY, ROOT), REGRESSION.widths_of_ratios, ratio=True, weigh_by=weigh_by
-            )
+        """Ratios of sums; all rows weigh equally."""
+        return self._of_kinds(REGRESSION.many_terms, (IDENTITY, ROOT), REGRESSION.widths_of_ratios, ratio=True)
 
     def simple_ratios(self) -> Iterator[TermFit]:
         """Sums of the simplest terms over 1 and a product of powers, for every simple product.
@@ -152,15 +142,14 @@ class TermSearch:
                     return
 
     def _of_kinds(
-        self, most: int, outer: Sequence[OuterFunction], widths: Sequence[int], ratio: bool = False,
-        weigh_by: Tensor | None = None,
-    ) -> Iterator[TermFit]:  # fmt: skip
+        self, most: int, outer: Sequence[OuterFunction], widths: Sequence[int], ratio: bool = False
+    ) -> Iterator[TermFit]:
         """The best fits in every frame, until one is exact or the time is used up."""
         table = self._table(most)
         for frame in [frame for one in outer for frame in self.frames(one, table)]:
             if time.perf_counter() > self.until or self.least_loss < REGRESSION.exact_terms**2:
                 return
-            yield from self.in_frame(frame, widths, ratio, weigh_by)
+            yield from self.in_frame(frame, widths, ratio)
 
     def _table(self, most: int) -> TermTable:
         """The table of this size, which is that of the fits that follow."""
@@ -241,7 +230,7 @@ class TermSearch:
         return found
 
     def in_frame(
-        self, frame: Frame, widths: Sequence[int], ratio: bool, weigh_by: Tensor | None,
+        self, frame: Frame, widths: Sequence[int], ratio: bool, weigh_by: Tensor | None = None,
         only_below: int | None = None,
     ) -> list[TermFit]:  # fmt: skip
         """The best fits in a frame, and the best of each number of terms; with one term below, if its number is given.

@@ -17,8 +17,7 @@ class TrainingSettings:
     """Parameters up to which "auto" takes second-order steps: above, factorising the matrix dominates. Chosen."""
 
     batch_rows: int = 1024
-    """Rows of a mini-batch unless `batch_size` says otherwise. Chosen: large enough that the matrix products fill two
-    cores."""
+    """Rows of a mini-batch unless `batch_size` says otherwise. Chosen: matrix products fill two cores."""
 
     rows_without_batches: int = 4096
     """Training rows up to which gradient steps take all rows at once. Chosen: four batches."""
@@ -197,12 +196,9 @@ class TrainingSettings:
     """Starting points of a first fit with a penalty. `race_consensus` hardly ever ends that race, as the objective
     includes the penalty. With 4, twenty of twenty seeds of the first example of README lead to its formula."""
 
-    tolerance: float = 1e-5
-    """Relative decrease of the loss that counts as progress of a step. Chosen."""
-
-    tolerance_with_penalty: float = 1e-4
-    """The same with a penalty. Fits of three targets then take half to all of the steps (the first example of README 33
-    for 67), and `prune` finds the same shape in all of 15 seeds."""
+    tolerances: tuple[float, float] = (1e-5, 1e-4)
+    """Relative decrease of the loss that counts as progress of a step, without and with a penalty. With 1e-4 fits of
+    three targets take half to all of the steps, and `prune` finds the same shape in all of 15 seeds."""
 
     race_grid: int = 5
     """Intervals on which starts race when the network's own grid is finer: poor minima show on coarse grids, and steps
@@ -349,8 +345,7 @@ class EvidenceSettings:
     three quarters of the steps."""
 
     tolerance: float = 1e-2
-    """Change of the outputs in units of their noise below which a step of a smooth fit counts as no progress. That of
-    estimators."""
+    """Change of the outputs in units of their noise below which a step of a smooth fit counts as no progress."""
 
     points_of_base: int = 201
     """Points at which slope and curvature of the base function are averaged over a grid: the mean is right to a
@@ -382,8 +377,7 @@ class EvidenceSettings:
 
     lines: int = 3
     """Smooth fits from different straight lines where rows hold noise; the best one on held-out rows counts. With 800
-    rows of that function, errors were 1.11 to 1.30 times those of an estimator on 1,000, 1.16 in the median (six
-    seeds)."""
+    rows of that function, errors were 1.11 to 1.30 times those of an estimator on 1,000, 1.16 in the median."""
 
     same_noise: float = 0.7
     """Ratio of the standard deviations of noise found on all rows and on those of the race from which they count as the

@@ -146,7 +146,7 @@ class LevenbergMarquardt(Optimizer):
             return stop.after(watch.taken)
         watch.alike = 1.0 if watch.patience else TRAINING.alike_losses
         target = rounding(task) if objective.loss is mean_squared_error else 0.0
-        usual = TRAINING.tolerance_with_penalty if objective.penalty else TRAINING.tolerance
+        usual = TRAINING.tolerances[objective.penalty is not None]
         tolerance = usual if self.tolerance is None else self.tolerance
         more = {"steps": task.steps, "tolerance": tolerance, "target": target}
         if is_kan:
