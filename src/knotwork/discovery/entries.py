@@ -88,13 +88,7 @@ def error_of(expression: Any, data: Dataset) -> float:
 
 
 def description_length(formula: Formula, error: float, rows: int, scale: float) -> float:
-    """Bits of a number of rows with this error, plus those of the formula, in which disagreeing units count.
-
-    A decimal costs as much as two simple numbers, as in the search.
-    """
-    from knotwork.expressions import algebra
-
+    """Bits of a number of rows with this error, plus those of the formula, in which disagreeing units count."""
     n = float(rows)
     bits = math.log2(error + FORMULAS.exact_error * scale + 1e-300)
-    decimals = len(formula.expression.atoms(algebra.Float))
-    return n * bits + (formula.complexity + decimals + _disagreement(formula)) * math.log2(n)
+    return n * bits + (formula.complexity + _disagreement(formula)) * math.log2(n)
