@@ -60,8 +60,9 @@ class TermFit:
 
     @property
     def size(self) -> int:
-        """The number of terms."""
-        return len(self.above) + len(self.below)
+        """The number of terms, and of functions in them."""
+        terms = [term for _, term in (*self.above, *self.below)]
+        return len(terms) + sum(term.part is not None for term in terms)
 
     def __str__(self) -> str:
         """In words, for example "the root of a ratio of sums of terms"."""
