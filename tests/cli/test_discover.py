@@ -13,7 +13,7 @@ import pytest
 
 import knotwork as kw
 from knotwork.cli import main
-from knotwork.cli.discover import _table
+from knotwork.cli.discover import _formula, _table
 from knotwork.errors import DataError
 
 
@@ -322,3 +322,7 @@ def test_a_search_goes_on_from_a_formula_or_a_result(table, tmp_path, capsys, mo
     assert status == 0 and json.loads(text)["formula"]["rounded"] == "a*b"
     status, _, problem = run(capsys, monkeypatch, "discover", table, *options, "--start", table)
     assert status == 2 and "holds no result" in problem
+
+
+def test_a_formula_to_start_from_may_be_longer_than_a_file_name():
+    assert _formula(" + ".join(["x"] * 200)) == " + ".join(["x"] * 200)

@@ -141,6 +141,21 @@ def test_a_formula_that_is_worse_than_the_mean_on_validation_rows_is_never_chose
     assert choice(constant, [entry, replace(good, error=float("nan"))], data) is constant
 
 
+def _entry(text, data):
+    symbolic, spline, formula = built(parse(text), data)
+    return entry_of(formula, symbolic, spline, "", data, False)
+
+
+def test_a_formula_of_simple_numbers_wins_among_those_of_its_length_and_never_makes_room_for_the_constant():
+    x = np.random.default_rng(0).uniform(-1, 1, 250)
+    data = kw.Dataset.from_arrays(x[:, None], 1.7 * x, names=["x"], test_size=0, seed=0)
+    constant = replace(constant_entry(data, False), bits=90.0)
+    decimal, simple = (_entry(one, data) for one in ("1.7*x", "2*x"))
+    decimal, simple = replace(decimal, bits=100.0, error=0.0), replace(simple, bits=104.0, error=0.0)
+    assert choice(constant, [decimal], data) is decimal
+    assert choice(constant, [decimal, simple], data) is simple
+
+
 @pytest.mark.parametrize("law", ["1.25*x*y", "x**3*y**4"])
 def test_test_rows_are_only_reported(law):
     """Whatever their targets are, loss, formula and front are the same; a remark says that the formula fails there."""

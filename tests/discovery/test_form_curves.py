@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import knotwork as kw
-from knotwork.errors import DataError, ExpressionError, SpecError
+from knotwork.errors import DataError, ExpressionError, KnotworkWarning, SpecError
 
 NAMES = ["x", "y", "z"]
 
@@ -131,3 +131,10 @@ def test_groups_refuse_curves_in_words():
     x, y = table(LAWS["f(x) - f(y)"][0])
     with pytest.raises(DataError, match="with groups= write a function"):
         kw.discover(x, y, names=NAMES, groups=["a", "b"] * 150, form="f(x) + c*y", progress=False)
+
+
+def test_a_target_of_zeros_is_zero():
+    x = np.linspace(0, 3, 300)[:, None]
+    with pytest.warns(KnotworkWarning, match="is constant"):
+        found = kw.discover(x, 0 * x[:, 0], names=["x"], form="f(x)", progress=False)
+    assert np.abs(found.formula.predict(x)).max() < 1e-12

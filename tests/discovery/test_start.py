@@ -103,3 +103,13 @@ def test_a_form_and_groups_refuse_a_start():
         kw.discover(rows, y, names=NAMES, start="x", form="a*x", progress=False)
     with pytest.raises(TrainingError, match="start="):
         kw.discover(rows, y, names=NAMES, start="x", groups=["a", "b"] * 150, progress=False)
+
+
+def test_neighbours_leave_out_what_no_maximum_can_hold():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(3, 6, (200, 2))
+    found = kw.discover(
+        x, np.maximum(x[:, 1], np.sqrt(x[:, 0] - 1)), names=["x", "y"], start="max(y, sqrt(x - 1))", time_budget=2,
+        progress=False,
+    )  # fmt: skip
+    assert found.formula.r2 > 0.999

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -72,7 +73,7 @@ def run(
 
 def _formula(start: str | None) -> str | None:
     """The formula of --start, or of the result file that it names."""
-    if start is None or not Path(start).is_file():
+    if start is None or not os.path.isfile(start):
         return start
     try:
         return str(json.loads(Path(start).read_text(encoding="utf-8"))["formula"]["text"])

@@ -47,10 +47,11 @@ def choice(constant: Entry, others: Sequence[Entry], data: Dataset, possible: bo
     best = min(better, key=bits, default=constant)
     if few:
         return best if bits(best) < constant.bits - DISCOVERY.bits_of_certainty else constant
-    alike = [one for one in better if one.complexity == best.complexity and bool(one.gaps) == bool(best.gaps)]
-    best = min(alike, key=lambda one: one.bits + decimals(one) * math.log2(rows), default=best)
     half = best.complexity * math.log2(rows) / 2
-    return best if bits(best) - half < constant.bits else constant
+    if bits(best) - half >= constant.bits:
+        return constant
+    alike = [one for one in better if one.complexity == best.complexity and bool(one.gaps) == bool(best.gaps)]
+    return min(alike, key=lambda one: one.bits + decimals(one) * math.log2(rows), default=best)
 
 
 def decimals(entry: Entry) -> int:

@@ -72,6 +72,14 @@ def _like(template: Template, expression: Any, new: Values | None = None) -> Tem
     return Template(expression, {s: v for s, v in {**template.values, **(new or {})}.items() if s in held})
 
 
+def _changed(template: Template, change: Mapping[Any, Any]) -> Any | None:
+    """The expression with these parts replaced; None where a maximum of a complex number would be left."""
+    try:
+        return template.expression.xreplace(dict(change))
+    except (TypeError, ValueError):
+        return None
+
+
 def _without_parts(template: Template) -> Iterator[tuple[str, Template]]:
     """Without one of the terms of a sum, or one of the factors of a product."""
     from knotwork.expressions import algebra
@@ -80,7 +88,8 @@ def _without_parts(template: Template) -> Iterator[tuple[str, Template]]:
         if isinstance(node, (algebra.Add, algebra.Mul)):
             for part in node.args:
                 rest = node.func(*(one for one in node.args if one is not part))
-                yield "a part less", _like(template, template.expression.xreplace({node: rest}))
+                if (other := _changed(template, {node: rest})) is not None:
+                    yield "a part less", _like(template, other)
 
 
 def _with_other_functions(
@@ -93,8 +102,8 @@ def _with_other_functions(
         if node.is_Function and len(node.args) == 1:
             for function in functions:
                 times = fresh()
-                other = template.expression.xreplace({node: compose(function.expression, times * node.args[0])})
-                for start in (1.0,) if function.power is not None else (1.0, -1.0):
+                other = _changed(template, {node: compose(function.expression, times * node.args[0])})
+                for start in () if other is None else (1.0,) if function.power is not None else (1.0, -1.0):
                     yield "another function", _like(template, other, {times: start})
 
 

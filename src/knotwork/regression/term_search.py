@@ -254,7 +254,9 @@ class TermSearch:
         first, start = x.shape[1], () if only_below is None else (x.shape[1],)
         if design.shape[1] > REGRESSION.most_columns:
             simple = self.table.simplest(REGRESSION.few_terms)[place].nonzero()[:, 0]
-            kept = torch.cat([screened(design, t * w, costs, first, REGRESSION.most_columns), simple]).unique()
+            best = screened(design, t * w, costs, first, REGRESSION.most_columns)
+            kept = torch.cat([best, simple, torch.tensor(start, dtype=torch.long)]).unique()
+            start = tuple((kept == column).nonzero()[0, 0].item() for column in start)
             design, place, costs, first = design[:, kept], place[kept], costs[kept], int((kept < first).sum())
         found: dict[Support, TermFit] = {}
 

@@ -93,7 +93,7 @@ def fit_form(form: CurveForm, sample: Sample, seed: int) -> FittedForm:
         raise DataError("the form is not defined on all rows for any constants that were tried: check roots and logs.")
     raced.sort(key=lambda one: one[0])
     different = [raced[0], *(one for one in raced[1:] if one[0] > FORMULAS.distinct_fits * raced[0][0])]
-    near = [one for one in different if one[0] < FORMS.worth_all_rows * raced[0][0]]
+    near = [one for one in different if one[0] <= FORMS.worth_all_rows * raced[0][0]]
     fits = []
     for _, at in near[: FORMS.starts_on_all_rows]:
         pinned = undetermined(FormProblem(form, some, coarse, at, weights))

@@ -85,7 +85,12 @@ class InsideSearch:
         return found
 
     def mixed(self) -> list[State]:
-        """Sums that begin with a function of two inputs or more, beside any curves of single inputs."""
+        """Sums that begin with a function of two inputs or more, beside any curves of single inputs.
+
+        There are none where the curves have half as many coefficients as there are rows.
+        """
+        if 2 * self.table.curves.shape[1] > len(self.table.curves):
+            return []
         residual, q = self.free.solved(self.free.design([]))[1:3]
         factors = self.factors(self.table.factors[: INSIDE.factors_beside])
         found = []
