@@ -9,7 +9,7 @@ from knotwork import KAN, Dataset, KnotworkWarning, LevenbergMarquardt, sample
 from knotwork.model import node_ranges
 from knotwork.splines import fit_coefficients, grid_range
 from knotwork.training import TRAINING
-from knotwork.training.grids import adapt_hidden_grids, concentrated, set_input_grid
+from knotwork.training.grids import adapt_hidden_grids, concentrated, ruined, set_input_grid
 
 ONE_START = LevenbergMarquardt(starts=1)
 
@@ -345,3 +345,12 @@ def test_rows_beyond_the_training_rows_are_predicted_as_well_as_others(seed):
     outside = (new[:, 0] < x.min()) | (new[:, 0] > x.max())
     assert bool(outside.any())
     assert float(error[outside].max()) < 20 * float(error[~outside].square().mean().sqrt())
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "spoilt"),
+    [(0.5, 0.6, False), (0.5, 100.0, True), (0.5, float("nan"), True), (0.5, float("inf"), True),
+     (float("nan"), 100.0, False)],
+)  # fmt: skip
+def test_a_move_of_grids_spoils_a_fit_whose_loss_rises_far_or_is_no_number_any_more(before, after, spoilt):
+    assert ruined(before, after, constant=1.0) is spoilt

@@ -131,9 +131,10 @@ def ruined(before: float, after: float, constant: float) -> bool:
     """Whether moved grids spoil a fit: from `before` its loss rises far above that of the best `constant`.
 
     A few values far from all others, as products of inputs with long tails are, leave the others no grid. The fit is
-    better where its grid is, and goes on as a straight line beyond.
+    better where its grid is, and goes on as a straight line beyond. A loss that is no number after the move is worse
+    than any before.
     """
-    return after > TRAINING.ruined_by_grids * max(before, constant)
+    return before == before and not after <= TRAINING.ruined_by_grids * max(before, constant)
 
 
 def hidden_grids_fit(network: KANNetwork, x: Tensor, seen: Sweep | None = None) -> bool:

@@ -100,8 +100,6 @@ class InsideSettings:
     """Gauss-Newton steps after which sums are compared."""
     steps: int = 40
     """Gauss-Newton steps of the best sums."""
-    plain_starts: int = 3
-    """Sums without functions that functions are added to."""
     factors_beside: int = 10
     """Products of powers that functions of several inputs are multiplied with beside curves of single inputs."""
     mixed: int = 14
