@@ -17,6 +17,7 @@ from knotwork.regression.inside.functions_inside import KINDS, SIN, Column, Feat
 from knotwork.regression.inside.scan_inside import Factor, Scanner
 from knotwork.regression.structures import Rows
 from knotwork.regression.term_search import TermSearch
+from knotwork.training import Reporter
 
 NAMES = [function.name for function in select(None)]
 
@@ -82,7 +83,7 @@ def test_constants_come_back_from_starts_near_by(kind):
 def prepared(columns, y, train):
     sample = Sample({name: torch.tensor(column) for name, column in columns.items()}, torch.tensor(y))
     rows = Rows.of(list(sample.columns.values()), sample.y, train)
-    terms = TermSearch(rows, select(None), 0, np.inf)
+    terms = TermSearch(rows, select(None), 0, Reporter())
     list(terms.simple_sums())
     return sample, InsideTerms(rows, terms, select(None))
 

@@ -16,6 +16,7 @@ from knotwork.regression.structures import Rows, nearest_product, positive_share
 from knotwork.regression.term_formulas import formula_of_terms
 from knotwork.regression.term_search import Frame, TermSearch
 from knotwork.regression.term_table import Term, TermTable
+from knotwork.training import Reporter
 
 
 def decades(rng, rows, low, high, either=False):
@@ -127,7 +128,7 @@ def test_every_term_has_the_value_and_scale_of_its_expression():
     y = 3 * columns["a"] ** 0.5 / columns["b"] + 5 * columns["a"]
     sample = Sample(columns, y)
     rows = Search(sample, 50, select(None)).rows
-    fits = sorted(TermSearch(rows, select(None), 0, np.inf).simple_sums(), key=lambda fit: fit.validation_error)
+    fits = sorted(TermSearch(rows, select(None), 0, Reporter()).simple_sums(), key=lambda fit: fit.validation_error)
     formula = formula_of_terms(fits[0], sample)
     assert fits[0].validation_error < 1e-9
     assert formula.error < 1e-9 * sample.scale
@@ -139,7 +140,7 @@ def test_derivatives_of_the_residuals_by_the_coefficients_are_those_of_differenc
     rng = np.random.default_rng(0)
     x = [torch.tensor(rng.uniform(1, 2, 30)), torch.tensor(rng.uniform(1, 3, 30))]
     rows = Rows.of(x, x[0] * x[1] + 2, 30, relative)
-    search = TermSearch(rows, select(None), 0, np.inf)
+    search = TermSearch(rows, select(None), 0, Reporter())
     search.table = TermTable(x, select(None), 20)
     frame = Frame(outer, (1.0, 0.0), Term((0.0, 1.0)))
     values, below = search.table.values[:, [1, 2, 5]], torch.tensor([False, False, True])
@@ -181,7 +182,7 @@ def test_few_rows_are_not_interpolated():
     rng = np.random.default_rng(0)
     x = [torch.tensor(rng.uniform(1, 3, 6)), torch.tensor(rng.uniform(1, 3, 6))]
     rows = Rows.of(x, 1 / (x[0] + x[1]), 5)
-    fits = list(TermSearch(rows, select(None), 0, np.inf).simple_sums())
+    fits = list(TermSearch(rows, select(None), 0, Reporter()).simple_sums())
     assert max(len(fit.above) for fit in fits) == 1
     assert {fit.frame.outer for fit in fits} >= {IDENTITY, INVERSE, ROOT}
 
@@ -216,7 +217,7 @@ def test_laws_are_found_behind_noise_of_a_tenth(text, ranges):
     exact = np.asarray(to_numpy(parse(text), list(columns))(*columns.values()))
     noisy = exact + 0.1 * np.sqrt(np.mean(exact**2)) * rng.normal(size=1000)
     rows = Rows.of([torch.tensor(column) for column in columns.values()], torch.tensor(noisy), 800)
-    search = TermSearch(rows, select(), 0, float("inf"))
+    search = TermSearch(rows, select(), 0, Reporter())
     best = min(search.without_noise(), key=lambda fit: fit.bits)
     values = torch.tensor(noisy) + best.residuals * rows.scale  # residuals are found minus target
     assert np.sqrt(np.mean((values.numpy() - exact) ** 2) / np.mean(exact**2)) < 0.015
@@ -229,7 +230,7 @@ def test_a_smooth_network_takes_most_of_the_noise():
     for relative in (False, True):
         noise = (exact if relative else exact.std()) * 0.1 * rng.normal(size=1000)
         rows = Rows.of([torch.tensor(a), torch.tensor(b)], torch.tensor(exact + noise), 800, relative)
-        smooth = smooth_targets(rows, 0)
+        smooth = smooth_targets(rows, 0, Reporter())
         assert smooth is not None
         left = (smooth.numpy() - exact) / (exact if relative else exact.std())
         assert np.sqrt(np.mean(left**2)) < 0.05
@@ -239,9 +240,9 @@ def test_exact_rows_and_few_rows_are_not_smoothed():
     rng = np.random.default_rng(4)
     x = torch.tensor(rng.uniform(0, 3, (1000, 2)))
     y = x[:, 0] * x[:, 1].sin()
-    assert smooth_targets(Rows.of(list(x.T), y, 800), 0) is None
+    assert smooth_targets(Rows.of(list(x.T), y, 800), 0, Reporter()) is None
     noisy = y + 0.1 * torch.tensor(rng.normal(size=1000))
-    assert smooth_targets(Rows.of(list(x[:60].T), noisy[:60], 48), 0) is None
+    assert smooth_targets(Rows.of(list(x[:60].T), noisy[:60], 48), 0, Reporter()) is None
 
 
 def test_the_nearest_product_has_the_powers_behind_noise():

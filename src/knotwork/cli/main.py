@@ -77,7 +77,7 @@ def discover(
             help="Test rows for the report: a number (500) or a share (0.2); default: a fifth, none of fewer than 100.",
         ),
     ] = None,
-    time_budget: Annotated[float | None, typer.Option(help="Seconds after which no new step begins.")] = None,
+    time_budget: Annotated[float | None, typer.Option(help="Seconds after which the search ends.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split and of the starting points.")] = 0,
     units: Annotated[bool, typer.Option(help="Whether the units in headers guide the search.")] = True,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the text.")] = False,

@@ -45,6 +45,7 @@ def discover_form(
     progress: bool | None = None,
     callback: Callback | None = None,
     start: Any = None,
+    time_budget: float | None = None,
 ) -> Discovery:
     """The formula of this form with its constants and curves; the arguments are those of `discover`."""
     from knotwork.expressions import learned_curves, unknown_curves
@@ -53,19 +54,22 @@ def discover_form(
         raise TrainingError("start= goes on from a formula and form= keeps to one: pass one of them.")
 
     began = time.perf_counter()
-    check_settings(seed, None, loss)
+    check_settings(seed, time_budget, loss)
     data = table(X, y, names, units, seed, sigma, sample_weight)
     expression, constants = form_of(form, data.input_names)
     sample = sample_of(data, relative_errors(data, loss))
     allowed, failures, curves = Constraints.of(lib, forbid, None, data.input_names), Failures(), None
-    if unknown_curves(expression):
-        functions = allowed.functions if lib is not None or forbid is not None else None
-        curves = fit_of_curves(expression, constants, sample, data, seed, functions, failures)
-        template, uncertainty = curves.template, curves.uncertainty
-    else:
-        template = constants_fitted(expression, constants, sample, seed)
-        uncertainty = Uncertainty.of_template(template, sample)
     with reporting(progress, callback) as reporter:
+        deadline = reporter.before(math.inf if time_budget is None else began + time_budget)
+        if unknown_curves(expression):
+            functions = allowed.functions if lib is not None or forbid is not None else None
+            curves = fit_of_curves(expression, constants, sample, data, seed, functions, failures, deadline)
+            template, uncertainty = curves.template, curves.uncertainty
+        else:
+            reporter.stage("fitting the constants of the form")
+            template = constants_fitted(expression, constants, sample, seed)
+            uncertainty = Uncertainty.of_template(template, sample)
+        stop = StopReason.EXHAUSTED if deadline.stop is None else deadline.stop.reason
         part = reporter.within("looking for inputs that matter")
         baseline = sparse_baseline(data, tuple(range(data.n_inputs)), seed, part)
     symbolic, spline, formula = built(template.filled(), data, sample.relative)
@@ -85,13 +89,13 @@ def discover_form(
     undefined = undefined_within(entry.expression, sample_of(data))
     assert isinstance(baseline.model, KAN)
     settings = {
-        "seed": seed, "functions": None, "forbidden": [], "linear": [], "limits": {}, "time budget": None,
+        "seed": seed, "functions": None, "forbidden": [], "linear": [], "limits": {}, "time budget": time_budget,
         "loss": "relative" if sample.relative else "mse", "form": form,
     }  # fmt: skip
     importance, seconds = input_shares(baseline.model, data), time.perf_counter() - began
     return Discovery(
         formula, (entry,), symbolic, spline, entry.shape, baseline, importance, data, seconds,
-        StopReason.EXHAUSTED, settings, {}, dict(failures.reasons), "" if undefined is None else undefined.reason,
+        stop, settings, {}, dict(failures.reasons), "" if undefined is None else undefined.reason,
         copies(data), curves={} if curves is None else curves.curves,
     )  # fmt: skip
 

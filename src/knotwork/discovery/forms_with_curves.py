@@ -16,6 +16,7 @@ from knotwork.formulas.uncertainty import Uncertainty
 from knotwork.functions import NamedFunction
 from knotwork.regression import Failures
 from knotwork.regression.forms import CurveForm, NamedForm, OpenCurves, fit_form, named_form, template_of_names
+from knotwork.training import Reporter
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,14 @@ def fit_of_curves(
     seed: int,
     functions: Sequence[NamedFunction] | None,
     failures: Failures,
+    reporter: Reporter,
 ) -> FormOfCurves:
     """The form fitted to the rows, with names for those of its curves that have one."""
-    fit = fit_form(CurveForm.of(expression, constants), sample, seed)
+    reporter.stage("fitting the curves of the form")
+    fit = fit_form(CurveForm.of(expression, constants), sample, seed, reporter)
     names = None if functions is None else [function.name for function in functions]
-    found = named_form(fit, names, math.inf, failures)
+    reporter.stage("naming the curves of the form")
+    found = named_form(fit, names, failures)
     if found.fit.form.curves:
         open_ = OpenCurves.of(found.fit)
         template = open_.template()

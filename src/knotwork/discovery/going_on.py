@@ -11,7 +11,7 @@ from knotwork.discovery.few_rows import few_rows, judged_on_left_out
 from knotwork.discovery.formula_search import best_candidates, entry_from
 from knotwork.discovery.neighbours import NeighbourSearch
 from knotwork.discovery.table import sample_of
-from knotwork.discovery.task import Found, Task, late
+from knotwork.discovery.task import Found, Task
 from knotwork.errors import DataError, SpecError, warn
 from knotwork.formulas import Formula
 from knotwork.regression import CandidateFormula
@@ -56,28 +56,32 @@ def formulas_from_start(task: Task, front: tuple[Entry, ...]) -> Found:
     if task.reporter.stage("going on from known formulas"):
         return Found((), front, task.stopped)
     sample = sample_of(task.data, task.relative)
-    search = NeighbourSearch(sample, task.constraints.functions, task.failures, partial(late, task.formulas_until))
+    deadline = task.formulas_deadline
+    search = NeighbourSearch(sample, task.constraints.functions, task.failures, deadline)
     entries: list[Entry] = []
     reason = None
-    try:
-        for number, expression in enumerate(task.start):
-            own, near = [], []
-            goes_on = search.alone if number else search.from_formula
+    for number, expression in deadline.timely(enumerate(task.start)):
+        own: list[CandidateFormula] = []
+        near: list[CandidateFormula] = []
+        goes_on = search.alone if number else search.from_formula
+        try:
             for candidate in goes_on(task.own.inside(expression)):
                 allowed = task.failures.attempt(partial(task.constraints.satisfied, candidate, sample))
                 if allowed is None:
                     continue
                 judged = judged_on_left_out(allowed, sample) if few_rows(task.data) else allowed
                 (own if candidate.structure == search.words else near).append(judged)
-            if number == 0 and not own:
-                warn("the formula of start= is not defined on all rows, or not what was asked for: it is left out.")
-            for candidate in [*own, *best_candidates(near)]:
-                front = _with_entry(candidate, task, entries, front)
-    except KeyboardInterrupt:
-        reason = task.stopped
+        except KeyboardInterrupt:
+            reason = task.stopped
+        if number == 0 and not own and reason is None:
+            warn("the formula of start= is not defined on all rows, or not what was asked for: it is left out.")
+        for candidate in [*own, *best_candidates(near)]:
+            front = _with_entry(candidate, task, entries, front)
+        if reason is not None:
+            break
     if task.reporter.stopped:
         reason = task.stopped
-    elif any(exact(entry, task.data, task.relative) for entry in entries):
+    elif reason is None and any(exact(entry, task.data, task.relative) for entry in entries):
         reason = StopReason.EXACT
     return Found(tuple(entries), front, reason)
 

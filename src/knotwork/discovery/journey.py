@@ -150,7 +150,8 @@ def discover(
             place of constants. The search then goes on as usual; by its criterion, the result is never worse.
         names: Names of the columns of `X`, where it has none.
         lib: Names of the functions that formulas may hold, such as `["x", "x^2", "sin"]`; powers are always allowed.
-        time_budget: Seconds after which nothing new is begun; a step takes a second or so, on large tables several.
+        time_budget: Seconds after which the search, or the fit of a form, ends with the best so far, within two seconds
+            or so.
         seed: Seed of the split into training, validation and test rows, and of starting points.
         units: Units of columns, `{"speed": "m/s"}` (1 for pure numbers), if headers such as `speed [m/s]` do not have
             them. Where those of all columns are known, formulas in dimensionless groups are tried first, and among
@@ -182,8 +183,9 @@ def discover(
             or a unit. Default: they are left out and named in `Discovery.outliers`.
         progress: Whether stages and fits are shown; None shows them on a terminal and in notebooks.
         callback: A function of an `Event`, which holds the stage and the front of formulas so far (as `Entry`). It is
-            called when a stage begins, after every step of a fit and whenever a formula joins the front, and ends the
-            search by returning True. The best so far is kept.
+            called when a stage begins, after every step of a fit, whenever a formula joins the front, and every quarter
+            of a second or so of a search among candidates. It ends the search by returning True; the best so far is
+            kept.
 
     Returns:
         A `Discovery`: `formula`, the `front` of formulas from simple to accurate, models, importance of the inputs.
@@ -212,7 +214,7 @@ def discover(
         raise TrainingError("shared= names constants of form= that all groups share: pass groups= and form=, too.")
     if form is not None:
         known = names, units, seed, loss, sigma, sample_weight, lib, forbid, progress, callback
-        return discover_form(X, y, form, *known, start=start)
+        return discover_form(X, y, form, *known, start=start, time_budget=time_budget)
     began = time.perf_counter()
     check_settings(seed, time_budget, loss)
     every = table(X, y, names, units, seed, sigma, sample_weight)
@@ -308,12 +310,12 @@ def _journey(task: Task) -> tuple[list[Entry], FitResult, dict[str, float], Stop
         if reason is None and (few_rows(task.data) or task.doubts(task, entries)):  # networks need more than few rows
             reason = StopReason.EXHAUSTED
         if reason is None:
-            reporter = task.reporter.within("fitting the baseline network")
+            reporter = task.deadline.within("fitting the baseline network")
             accurate = accurate_baseline(baseline.model, task.data, reporter)
             reason = task.stopped if accurate.stopped_by_caller else None
             baseline = baseline if reason else accurate
         if reason is None:
-            reporter = task.reporter.within("looking for inputs that matter")
+            reporter = task.deadline.within("looking for inputs that matter")
             inputs, stopped = inputs_needed(task.inputs, importance, baseline, task.data, task.seed, reporter)
             reason = task.stopped if stopped or reporter.stopped else None
         if reason is None:

@@ -1,6 +1,6 @@
 """Formulas near one that is known: a term more or less, other functions, inputs in place of constants."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -10,6 +10,7 @@ from knotwork.formulas.constants import Constants, Sample, Template, fitted, sim
 from knotwork.formulas.settings import FORMULAS
 from knotwork.functions import NamedFunction
 from knotwork.regression import REGRESSION, CandidateFormula, Failures
+from knotwork.training import Reporter
 
 Values = dict[Any, float]
 
@@ -168,9 +169,9 @@ class NeighbourSearch:
     words = "the formula to start from"
 
     def __init__(
-        self, sample: Sample, functions: Sequence[NamedFunction], failures: Failures, late: Callable[[], bool]
+        self, sample: Sample, functions: Sequence[NamedFunction], failures: Failures, reporter: Reporter
     ) -> None:
-        self.sample, self.functions, self.failures, self.late = sample, functions, failures, late
+        self.sample, self.functions, self.failures, self.reporter = sample, functions, failures, reporter
         self.some = sample.first(DISCOVERY.rows_of_neighbours)
 
     def alone(self, expression: Any) -> Iterator[CandidateFormula]:
@@ -185,7 +186,7 @@ class NeighbourSearch:
         yield from (found := list(self.alone(expression)))
         best = min(found, key=lambda one: one.bits, default=None)
         for _ in range(DISCOVERY.steps_to_neighbours):
-            if best is None or self.late() or best.error <= FORMULAS.exact_error * self.sample.scale:
+            if best is None or self.reporter.late or best.error <= FORMULAS.exact_error * self.sample.scale:
                 return
             better = self.best_neighbour(best)
             if better is None or better.bits >= best.bits:
@@ -209,7 +210,7 @@ class NeighbourSearch:
     def best_neighbour(self, formula: CandidateFormula) -> CandidateFormula | None:
         """The best of all neighbours of a formula; those that come first on some rows are fitted to all."""
         tried = []
-        for words, template in neighbours(formula.template, self.some, self.functions):
+        for words, template in self.reporter.timely(neighbours(formula.template, self.some, self.functions)):
             if not template.expression.free_symbols - set(template.values):
                 continue
 
@@ -223,8 +224,6 @@ class NeighbourSearch:
             one = self.failures.attempt(made)
             if one is not None and one.bits < float("inf"):
                 tried.append(one)
-            if self.late():
-                break
         near = sorted(tried, key=lambda one: one.bits)[: REGRESSION.most_rounded]
-        whole = [self.refitted(one.structure, one.template) for one in near]
+        whole = [self.refitted(one.structure, one.template) for one in self.reporter.timely(near)]
         return min((one for one in whole if one is not None), key=lambda one: one.bits, default=None)

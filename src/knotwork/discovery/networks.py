@@ -15,6 +15,7 @@ from knotwork.discovery.task import Found, Task, late
 from knotwork.errors import ExpressionError, KnotworkError, SpecError
 from knotwork.kan import KAN
 from knotwork.solvers import StopReason
+from knotwork.symbolic import auto_symbolic
 from knotwork.training import FitOptions, LevenbergMarquardt, Reporter, fit_levels, fit_with, held_out
 
 
@@ -45,7 +46,7 @@ def formulas_of_networks(
             if (known or fits) and late(task.until):
                 reason = StopReason.TIME_BUDGET
                 break
-            reporter = task.reporter.within(f"trying {shape.meaning}")
+            reporter = (task.deadline if known or fits else task.reporter).within(f"trying {shape.meaning}")
             fit = partial(fit_shape, shape, inputs, task, baseline_error, reporter)
             one = task.failures.attempt(fit, (KnotworkError,))  # others are of a callback
             if one is None:
@@ -98,15 +99,15 @@ def fit_shape(
 def named(fitted: FittedShape, task: Task, reporter: Reporter) -> Entry | None:
     """The network with named edges as an entry; None where it has no formula, or one that is not allowed.
 
-    None too where a callback asks to stop before the edges are named.
+    None too where the time is up, or a callback asks to stop, before all edges are named.
     """
     if reporter.stop or reporter.stage("naming its edges"):
         return None
-    return task.failures.attempt(partial(_entry_of_network, fitted, task))
+    return task.failures.attempt(partial(_entry_of_network, fitted, task, reporter))
 
 
-def _entry_of_network(fitted: FittedShape, task: Task) -> Entry | None:
-    symbolic = fitted.network.auto_symbolic(task.data, task.constraints.names)
+def _entry_of_network(fitted: FittedShape, task: Task, reporter: Reporter) -> Entry | None:
+    symbolic = auto_symbolic(fitted.network, task.data, task.constraints.names, reporter=reporter)
     try:
         formula = symbolic.symbolic_formula(task.data)
     except (ExpressionError, SpecError):  # a constant beyond what a float holds, an edge that nothing fits

@@ -58,9 +58,20 @@ class Task:
         return self.began + DISCOVERY.formula_share * self.time_budget
 
     @property
+    def formulas_deadline(self) -> Reporter:
+        """The reporter of the search among structures of curves."""
+        return self.reporter.before(self.formulas_until)
+
+    @property
+    def deadline(self) -> Reporter:
+        """The reporter of all that ends with the time budget."""
+        return self.reporter.before(self.until)
+
+    @property
     def stopped(self) -> StopReason:
         """Why a search ended that was stopped: by a callback, or by Ctrl-C."""
-        return StopReason.CALLBACK if self.reporter.stopped else StopReason.INTERRUPTED
+        stop = self.reporter.stop
+        return StopReason.INTERRUPTED if stop is None else stop.reason
 
     def show(self, front: tuple[Entry, ...]) -> Stop | None:
         """Report the front of formulas so far, for columns in their own units; a `Stop` if a callback asks to stop."""

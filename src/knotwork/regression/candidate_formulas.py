@@ -16,6 +16,7 @@ from knotwork.regression.ridges import Ridges, equivalent_powers
 from knotwork.regression.searched_names import SearchedName, searched_names
 from knotwork.regression.settings import REGRESSION
 from knotwork.regression.structures import Rows, Structure, StructureFit, StructureProblem
+from knotwork.training import Reporter
 
 AnyName = CurveName | SearchedName
 CURVES = {1: "a curve", 2: "two curves"}
@@ -59,10 +60,10 @@ class CandidateFormula:
 
 
 def formula_of_structure(
-    fit: StructureFit, rows: Rows, sample: Sample, functions: Sequence[NamedFunction]
+    fit: StructureFit, rows: Rows, sample: Sample, functions: Sequence[NamedFunction], reporter: Reporter
 ) -> CandidateFormula | None:
     """The best formula with names for the curves of a structure; None if there is a curve that nothing fits."""
-    naming = _StructureNaming(fit, rows, sample)
+    naming = _StructureNaming(fit, rows, sample, reporter)
     found = naming.names(functions)
     if found is None:
         return None
@@ -73,8 +74,8 @@ def formula_of_structure(
 class _StructureNaming:
     """A fitted structure whose curves are given names. The exponential of a sum becomes a product of curves."""
 
-    def __init__(self, fit: StructureFit, rows: Rows, sample: Sample) -> None:
-        self.error, self.rows, self.symbols = fit.error, rows, _symbols(sample)
+    def __init__(self, fit: StructureFit, rows: Rows, sample: Sample, reporter: Reporter) -> None:
+        self.error, self.rows, self.symbols, self.reporter = fit.error, rows, _symbols(sample), reporter
         self.structure, coefficients = fit.structure, fit.coefficients
         if self.structure.linear and self.structure.outer is EXPONENTIAL:
             self.structure, coefficients = _as_product(fit, rows)
@@ -100,7 +101,7 @@ class _StructureNaming:
             ]
             least = min((name.error for name in names), default=math.inf)
             if least > REGRESSION.unnamed_error * accuracy and self.error < REGRESSION.early_error_of_sums:
-                more = searched_names(t, curve, functions, accuracy, in_sum)
+                more = searched_names(t, curve, functions, accuracy, in_sum, self.reporter)
                 names = sorted([*names, *more], key=lambda name: name.score)
             if not names:
                 return None

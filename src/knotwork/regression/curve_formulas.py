@@ -9,9 +9,12 @@ from knotwork.formulas.curves import CurveSearch
 from knotwork.functions import NamedFunction
 from knotwork.regression.candidate_formulas import CandidateFormula
 from knotwork.regression.settings import REGRESSION
+from knotwork.training import Reporter
 
 
-def formulas_of_curve(sample: Sample, functions: Sequence[NamedFunction], until: float) -> Iterator[CandidateFormula]:
+def formulas_of_curve(
+    sample: Sample, functions: Sequence[NamedFunction], reporter: Reporter
+) -> Iterator[CandidateFormula]:
     """Formulas of a table with one input, the fewest bits first, their constants fitted to all rows and rounded."""
     from knotwork.expressions import symbol
 
@@ -20,7 +23,7 @@ def formulas_of_curve(sample: Sample, functions: Sequence[NamedFunction], until:
     unit = abs(sample.y) if sample.relative else torch.full_like(sample.y, sample.scale)
     if sample.weights is not None:
         unit = unit / sample.weights.sqrt()
-    search = CurveSearch(t, y, unit.detach().numpy(), allowed=[f.name for f in functions], until=until)
+    search = CurveSearch(t, y, unit.detach().numpy(), allowed=[f.name for f in functions], reporter=reporter)
     found = search.run()
     near = [one for one in found if one.bits < found[0].bits + REGRESSION.largest_bits_gap]
     candidates = []

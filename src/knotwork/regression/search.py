@@ -1,7 +1,6 @@
 """The search for a formula of a table: structures of curves are fitted, and those that fit best are named."""
 
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -72,7 +71,8 @@ class Search:
         failures: Failures | None = None,
     ) -> None:
         self.sample, self.train, self.functions, self.seed = sample, train, functions, seed
-        self.until, self.reporter, self.excluded = until, reporter or Reporter(), list(excluded)
+        self.reporter, self.excluded = reporter or Reporter(), list(excluded)
+        self.deadline = self.reporter.before(until)
         self.failures = failures or Failures()
         self.after_noise = REGRESSION.formulas_after_noise if after_noise is None else after_noise
         self.generator = torch.Generator().manual_seed(seed)
@@ -101,8 +101,8 @@ class Search:
 
     @property
     def late(self) -> bool:
-        """Whether the time is used up."""
-        return time.perf_counter() > self.until
+        """Whether the time is used up, or a callback asks to stop."""
+        return self.deadline.late
 
     def formulas(self) -> Iterator[CandidateFormula]:
         """Candidate formulas, as they are found."""
@@ -110,7 +110,7 @@ class Search:
         terms = (*first, self.ratios, self.symmetries, self.inside, self.large_terms, self.terms_without_noise)
         for stage in (*terms, self.ridges, self.products, self.unusual):
             if stage not in first and self.late:
-                yield from () if self.named else self.best_formulas()
+                yield from () if self.named or self.reporter.stopped else self.best_formulas()
                 return
             found = stage()
             if found is not None:
@@ -126,7 +126,9 @@ class Search:
         """Formulas of a single input: sums, products, ratios and compositions of functions."""
         if len(self.rows.axes) > 1 or self.reporter.stage("trying formulas of one variable"):
             return None
-        return self.judged(self.failures.surviving(partial(formulas_of_curve, self.sample, self.functions, self.until)))
+        return self.judged(
+            self.failures.surviving(partial(formulas_of_curve, self.sample, self.functions, self.deadline))
+        )
 
     def simple_terms(self) -> Iterator[CandidateFormula] | None:
         """Sums of products of powers, which are named at once if they are exact."""
@@ -185,7 +187,7 @@ class Search:
     def terms_of_table(self) -> TermSearch:
         """The search for terms, begun once."""
         if self.term_search is None:
-            self.term_search = TermSearch(self.rows, self.functions, self.seed, self.until)
+            self.term_search = TermSearch(self.rows, self.functions, self.seed, self.deadline)
         return self.term_search
 
     def formulas_of_terms(self, fit: AnyFit) -> Iterator[CandidateFormula]:
@@ -279,7 +281,7 @@ class Search:
             return
 
         def formulas() -> Iterator[CandidateFormula]:
-            found = formula_of_structure(fit, self.rows, self.positive_sample, self.functions)
+            found = formula_of_structure(fit, self.rows, self.positive_sample, self.functions, self.deadline)
             if found is not None:
                 yield found
 
@@ -382,7 +384,7 @@ class Search:
             if absolute and not any(isinstance(meaning, algebra.Abs) for meaning in meanings.values()):
                 return
             sample = replace(self.sample, columns=columns, y=y)
-            options = {"until": self.until, "reporter": self.reporter, "failures": self.failures}
+            options = {"until": self.deadline.until, "reporter": self.reporter, "failures": self.failures}
             begin = partial(Search, sample, self.train, self.functions, self.seed, excluded=self.excluded, **options)
             inner = self.failures.attempt(begin)
             if inner is None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from knotwork.formulas.curves import CurveSearch, Found
 from knotwork.functions import NamedFunction
 from knotwork.regression.settings import REGRESSION
+from knotwork.training import Reporter
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,11 @@ class SearchedName:
 
 
 def searched_names(
-    t: Tensor, y: Tensor, functions: Sequence[NamedFunction], accuracy: float, offset: bool
+    t: Tensor, y: Tensor, functions: Sequence[NamedFunction], accuracy: float, offset: bool, reporter: Reporter
 ) -> list[SearchedName]:
     """The best forms of the curve through the points (t, y), each (n,), which is known to `accuracy` of its size.
 
-    With `offset`, an added constant costs nothing.
+    With `offset`, an added constant costs nothing. The `reporter` tells when the search ends, with what it has.
     """
     size = (y - y.mean() if offset else y).square().mean().sqrt().clamp_min(1e-300)
     search = CurveSearch(
@@ -45,7 +46,7 @@ def searched_names(
         size.expand_as(y).numpy(),
         accuracy,
         [f.name for f in functions],
-        time.perf_counter() + REGRESSION.seconds_of_search,
+        reporter.before(time.perf_counter() + REGRESSION.seconds_of_search),
         depth=2,
     )
     best = search.run()[: REGRESSION.searched_names]

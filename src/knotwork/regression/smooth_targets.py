@@ -8,11 +8,14 @@ from knotwork.model import KANNetwork, Spec
 from knotwork.regression.settings import REGRESSION
 from knotwork.regression.structures import Rows
 from knotwork.regression.term_table import typical_size
+from knotwork.solvers import StopReason
 from knotwork.training import FitOptions, LevenbergMarquardt, Reporter, fit_with
 
 
-def smooth_targets(rows: Rows, seed: int) -> Tensor | None:
+def smooth_targets(rows: Rows, seed: int, reporter: Reporter) -> Tensor | None:
     """The targets (n,) as a smooth network of the training rows predicts them; None where it leaves hardly any noise.
+
+    None, too, where the `reporter` ends the fit; KeyboardInterrupt where Ctrl-C does.
 
     Relative residuals are those of the logarithm, so that targets of both signs have none.
     """
@@ -28,9 +31,13 @@ def smooth_targets(rows: Rows, seed: int) -> Tensor | None:
     network = KANNetwork(spec, generator=torch.Generator().manual_seed(seed))
     weights = None if rows.weights is None else rows.weights[:t]
     options = FitOptions(LevenbergMarquardt(starts=1), sample_weight=weights, smoothness="auto", seed=seed)
-    model = fit_with(network, data, options, Reporter()).model
+    result = fit_with(network, data, options, reporter.within("removing noise"))
+    if result.stop is StopReason.INTERRUPTED:
+        raise KeyboardInterrupt
+    if result.stop in (StopReason.CALLBACK, StopReason.TIME_BUDGET):
+        return None
     with torch.no_grad():
-        smooth = model(x)[:, 0]
+        smooth = result.model(x)[:, 0]
     if float((smooth - y)[:t].square().mean().sqrt()) < REGRESSION.least_noise:
         return None
     return signs * smooth.exp() if rows.relative else smooth * rows.scale

@@ -3,7 +3,6 @@
 import functools
 import itertools
 import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -27,6 +26,7 @@ from knotwork.regression.smooth_targets import smooth_targets
 from knotwork.regression.sparse_fits import Support, screened, sparse_fits
 from knotwork.regression.structures import Rows, least_squares, nearest_product, positive_share
 from knotwork.regression.term_table import Powers, Term, TermTable
+from knotwork.training import Reporter
 
 Sum = list[tuple[float, Term]]
 
@@ -76,16 +76,17 @@ class TermSearch:
         rows: The prepared table.
         functions: What terms may contain, beside powers.
         seed: Of the choice of rows on which combinations are compared.
-        until: `time.perf_counter()` at which the search ends, with what it has.
+        reporter: Tells when the search ends, with what it has.
         targets: What combinations of terms are chosen by, (n,): the targets, or the targets without most of their
             noise. Terms of a denominator are multiplied by it, and outer functions undone for it. Coefficients are
             fitted to the targets of the rows.
     """
 
     def __init__(
-        self, rows: Rows, functions: Sequence[NamedFunction], seed: int, until: float, targets: Tensor | None = None
-    ) -> None:
-        self.rows, self.functions, self.seed, self.until = rows, functions, seed, until
+        self, rows: Rows, functions: Sequence[NamedFunction], seed: int, reporter: Reporter,
+        targets: Tensor | None = None,
+    ) -> None:  # fmt: skip
+        self.rows, self.functions, self.seed, self.reporter = rows, functions, seed, reporter
         self.targets = rows.y if targets is None else targets
         self.columns = [axis.values for axis in rows.axes]
         self.straight = [i for i, axis in enumerate(rows.axes) if axis.straight]
@@ -117,7 +118,7 @@ class TermSearch:
         usable = self._usable_below(table) & (table.costs <= REGRESSION.largest_cost_of_simple_ratios)
         alone = self.frames(IDENTITY, table)[0]
         for n in [n for n in usable.nonzero()[:, 0].tolist() if table.terms[n].part is None]:
-            if time.perf_counter() > self.until or self.least_loss < REGRESSION.exact_terms**2:
+            if self.reporter.late or self.least_loss < REGRESSION.exact_terms**2:
                 return
             weights = 1 / (1 + table.values[:, n].abs())
             yield from self.in_frame(alone, REGRESSION.widths_of_simple_ratios, True, weights, n)
@@ -132,9 +133,9 @@ class TermSearch:
 
         It ends where validation rows are predicted as well as by the smooth network that gives these targets.
         """
-        targets = smooth_targets(self.rows, self.seed)
+        targets = smooth_targets(self.rows, self.seed, self.reporter)
         if targets is not None:
-            search = TermSearch(self.rows, self.functions, self.seed, self.until, targets)
+            search = TermSearch(self.rows, self.functions, self.seed, self.reporter, targets)
             noise = float(self.rows.residuals(targets)[self.rows.train :].square().mean().sqrt())
             for fits in (search.simple_sums, search.simple_ratios, search.any_ratios, search.large_sums):
                 found = list(fits())
@@ -148,7 +149,7 @@ class TermSearch:
         """The best fits in every frame, until one is exact or the time is used up."""
         table = self._table(most)
         for frame in [frame for one in outer for frame in self.frames(one, table)]:
-            if time.perf_counter() > self.until or self.least_loss < REGRESSION.exact_terms**2:
+            if self.reporter.late or self.least_loss < REGRESSION.exact_terms**2:
                 return
             yield from self.in_frame(frame, widths, ratio)
 
@@ -270,7 +271,7 @@ class TermSearch:
         for supports in sparse_fits(design, t * w, costs, widths[:most], first, start):
             for support in supports[: REGRESSION.fits_of_each_size]:
                 add(support)
-            if any(fit.validation_error < REGRESSION.exact_terms for fit in found.values()):
+            if self.reporter.late or any(fit.validation_error < REGRESSION.exact_terms for fit in found.values()):
                 break
         else:
             for longer in sorted(found, key=lambda support: found[support].bits)[: REGRESSION.term_fits_kept]:

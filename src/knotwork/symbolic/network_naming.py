@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -16,7 +17,7 @@ from knotwork.functions import select as select_functions
 from knotwork.model import KANNetwork, Trace, trace
 from knotwork.symbolic.naming_units import Units
 from knotwork.symbolic.settings import SYMBOLIC
-from knotwork.training import levenberg_marquardt, threads_for
+from knotwork.training import Reporter, levenberg_marquardt, threads_for
 from knotwork.training.levenberg_marquardt import NORMAL
 from knotwork.training.likelihood import Goal
 
@@ -31,6 +32,7 @@ def auto_symbolic(
     *,
     r2_threshold: float = 0.0,
     loss: str = "mse",
+    reporter: Reporter | None = None,
 ) -> Network:
     """A copy of the network in which every edge has a name; the constants of all edges are refitted together.
 
@@ -49,6 +51,7 @@ def auto_symbolic(
         lib: names of functions to try; None: the default library.
         r2_threshold: edges whose best candidate has a smaller r² stay splines. The default names all edges.
         loss: that of the fit: "mse" for numbers, "cross_entropy" for labels.
+        reporter: tells when naming ends; edges without a name by then stay splines. None: once all have one.
 
     Returns:
         The copy.
@@ -56,13 +59,13 @@ def auto_symbolic(
     Raises:
         SpecError: there is no such function or loss.
     """
-    data, goal = as_dataset(data).to("cpu"), goal_of(loss)
+    data, goal, reporter = as_dataset(data).to("cpu"), goal_of(loss), reporter or Reporter()
     with threads_for(len(data.X_train) * network.parameters_in_use()):
         start, units = network.copy(), Units.of(data, network, goal)
         if not units.change(network):
-            return _named(start, data, select_functions(lib), r2_threshold, goal)
+            return _named(start, data, select_functions(lib), r2_threshold, goal, reporter)
         carriers = units.enter(start)
-        named = _named(start, units.rows(data), select_functions(lib), r2_threshold, goal)
+        named = _named(start, units.rows(data), select_functions(lib), r2_threshold, goal, reporter)
         units.leave(named, carriers)
         _keep_fixed(named, network)
         return named
@@ -78,14 +81,21 @@ def _keep_fixed(named: KANNetwork, before: KANNetwork) -> None:
             new.affine[places[1]] = old.affine[places[0]]
 
 
-def _named(network: Network, data: Dataset, functions: list[NamedFunction], r2_threshold: float, goal: Goal) -> Network:
+def _named(
+    network: Network,
+    data: Dataset,
+    functions: list[NamedFunction],
+    r2_threshold: float,
+    goal: Goal,
+    reporter: Reporter,
+) -> Network:
     """The network with names for its edges."""
     like = network.layers[0].coefficients
     x, y = (v.to(like) for v in (data.X_train, targets_of(data.y_train, goal)))
     judge = Judge.of(network, data, goal)
     current, tables = network, {}
     left = _spline_edges(current)
-    while left:
+    while left and not reporter.late:
         seen = trace(current, x[: SYMBOLIC.edge_rows])
         for edge in left:
             if edge not in tables:
@@ -103,11 +113,14 @@ def _named(network: Network, data: Dataset, functions: list[NamedFunction], r2_t
         left.remove(edge)
         current = _with_name(current, edge, tables[edge], x, y, judge)
     some_x, some_y = x[: SYMBOLIC.edge_rows], y[: SYMBOLIC.edge_rows]
-    current = _refit(current, some_x, some_y, judge)
-    current = _plainer(current, tables.keys(), functions, some_x, some_y, judge)
-    current = _swap(current, tables, some_x, some_y, judge)
-    current = _plainer(current, tables.keys(), functions, some_x, some_y, judge)
-    return _refit(current, x, y, judge)
+    refit, plainer = (
+        partial(_refit, judge=judge),
+        partial(_plainer, edges=tables.keys(), functions=functions, judge=judge),
+    )
+    swap = partial(_swap, tables=tables, judge=judge, reporter=reporter)
+    for improved in (refit, plainer, swap, plainer):
+        current = current if reporter.late else improved(current, x=some_x, y=some_y)
+    return current if reporter.late else refit(current, x=x, y=y)
 
 
 @dataclass(frozen=True)
@@ -222,7 +235,9 @@ def _names(network: KANNetwork) -> Iterator[tuple[Edge, str]]:
     return (((edge.layer, edge.source, edge.target), edge.function) for edge in network.spec.named)
 
 
-def _swap(current: Network, tables: dict[Edge, Candidates], x: Tensor, y: Tensor, judge: Judge) -> Network:
+def _swap(
+    current: Network, tables: dict[Edge, Candidates], x: Tensor, y: Tensor, judge: Judge, reporter: Reporter
+) -> Network:
     """Try other candidates, those closest to the chosen ones first; keep those that shorten the description."""
     goal = judge.goal
     bits = description(current, x, y, goal)
@@ -232,7 +247,8 @@ def _swap(current: Network, tables: dict[Edge, Candidates], x: Tensor, y: Tensor
         for e in named.keys() & tables.keys()
         for row in tables[e][1 : SYMBOLIC.alternatives]
     ]
-    for _, edge, row in sorted(rivals, key=lambda rival: rival[:2])[: SYMBOLIC.most_swaps]:
+    nearest = sorted(rivals, key=lambda rival: rival[:2])[: SYMBOLIC.most_swaps]
+    for _, edge, row in reporter.timely(nearest):
         if _loss(current, x, y, goal) <= _rounding(y, goal):
             break
         other = current.copy()

@@ -1,20 +1,26 @@
 """One protocol for long calculations: events, the callbacks that receive them, and the reporter that sends them."""
 
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from knotwork.errors import TrainingError
 from knotwork.keywords import check_keywords
 from knotwork.solvers import Stop, StopReason
+from knotwork.training.settings import TRAINING
+
+T = TypeVar("T")
 
 
 @check_keywords
 @dataclass(frozen=True)
 class Event:
     """What a callback receives: one event when a stage begins, and one after every step of the stage.
+
+    In a long search among candidates, which has no steps, the last event is repeated with the present time.
 
     Attributes:
         stage: title of the stage, such as "fit (lm), G=5".
@@ -57,7 +63,9 @@ class _Run:
     view: Callable[[], AbstractContextManager[None]] = nullcontext
     began: float = field(default_factory=time.perf_counter)
     front: tuple[Any, ...] = ()
-    stopped: bool = False
+    asked: StopReason | None = None
+    last: Event | None = None
+    sent: float = 0.0
 
 
 class Reporter:
@@ -65,22 +73,58 @@ class Reporter:
 
     Whatever reports gets a `Stop` back once a callback has asked to stop. It then ends without a further step, also
     where a stage has only begun. A callback that has asked to stop receives no further event; others, such as the
-    built-in display, do.
+    built-in display, do. What has no steps to report, such as a search among candidates, asks `late` between them.
     """
 
     def __init__(self, callbacks: Sequence[Callback] = (), display: Callback | None = None) -> None:
-        self._run, self._within = _Run(tuple(callbacks), display), ""
+        self._run, self._within, self.until = _Run(tuple(callbacks), display), "", math.inf
         self._stage, self._step, self._steps = "", 0, None
 
     @property
     def stopped(self) -> bool:
-        """Whether a callback has asked to stop, here or in any part of the same call."""
-        return self._run.stopped
+        """Whether a callback, or Ctrl-C, has asked to stop, here or in any part of the same call."""
+        return self._run.asked is not None
 
     @property
     def stop(self) -> Stop | None:
-        """The `Stop` of all loops once a callback has asked to stop, here or in any part of the same call."""
-        return Stop(StopReason.CALLBACK, StopReason.CALLBACK.value) if self.stopped else None
+        """The `Stop` of all loops once the caller has asked to stop, in any part of the same call, or time is up."""
+        reason = self._run.asked or (StopReason.TIME_BUDGET if self._time_is_up else None)
+        return None if reason is None else Stop(reason, reason.value)
+
+    def interrupt(self) -> None:
+        """Let the whole call end with what it has, after a Ctrl-C that was caught."""
+        self._run.asked = StopReason.INTERRUPTED
+
+    def before(self, until: float) -> "Reporter":
+        """The reporter of a part of the call, which has to end at this time of `time.perf_counter()`, too."""
+        inner = Reporter()
+        inner._run, inner._within, inner.until = self._run, self._within, min(until, self.until)
+        return inner
+
+    @property
+    def late(self) -> bool:
+        """Whether a search has to end with what it has: its time is up, or a callback asks to stop.
+
+        Callbacks receive their last event once more, with the present time, where that was a while ago.
+        """
+        if not self._time_is_up and time.perf_counter() > self._run.sent + TRAINING.seconds_between_events:
+            self._send_again()
+        return self.stop is not None
+
+    def ending(self, *_: object) -> Stop | None:
+        """After a step of a solver: its `Stop` if the search has to end (`late`)."""
+        return self.stop if self.late else None
+
+    def timely(self, items: Iterable[T]) -> Iterator[T]:
+        """The first of these, and the others until a search has to end (`late`)."""
+        for number, item in enumerate(items):
+            if number and self.late:
+                return
+            yield item
+
+    @property
+    def _time_is_up(self) -> bool:
+        return time.perf_counter() > self.until
 
     @contextmanager
     def viewing(self, view: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
@@ -114,8 +158,8 @@ class Reporter:
     def within(self, title: str) -> "Reporter":
         """Begin a stage that has stages of its own, and return the reporter for those."""
         self.stage(title)
-        inner = Reporter()
-        inner._run, inner._within = self._run, f"{self._within}: {title}" if self._within else title
+        inner = self.before(math.inf)
+        inner._within = f"{self._within}: {title}" if self._within else title
         return inner
 
     def front(self, entries: Sequence[Any]) -> Stop | None:
@@ -127,13 +171,25 @@ class Reporter:
     def _send(self, record: Any | None) -> None:
         run = self._run
         seconds = time.perf_counter() - run.began
-        event = Event(self._stage, self._step, self._steps, seconds, record, run.front, self._within)
-        answers = []
-        for callback in run.callbacks:
+        run.last = Event(self._stage, self._step, self._steps, seconds, record, run.front, self._within)
+        self._call(run.last, run.callbacks)
+
+    def _send_again(self) -> None:
+        run = self._run
+        if run.last is not None:
+            again = replace(run.last, seconds=time.perf_counter() - run.began, front=run.front)
+            self._call(again, [callback for callback in run.callbacks if callback is not run.display])
+
+    def _call(self, event: Event, callbacks: Sequence[Callback]) -> None:
+        run, stopping = self._run, []
+        for callback in callbacks:
             with nullcontext() if callback is run.display else run.view():
-                answers.append((callback, _asks_to_stop(callback(event))))
-        run.stopped |= any(stops for _, stops in answers)
-        run.callbacks = tuple(callback for callback, stops in answers if not stops)
+                if _asks_to_stop(callback(event)):
+                    stopping.append(callback)
+        if stopping:
+            run.asked = run.asked or StopReason.CALLBACK
+        run.callbacks = tuple(callback for callback in run.callbacks if callback not in stopping)
+        run.sent = time.perf_counter()
 
 
 def _asks_to_stop(answer: Any) -> bool:

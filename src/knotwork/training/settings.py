@@ -34,8 +34,10 @@ class TrainingSettings:
     # --- when a fit ends, and which state is kept ---
 
     rounding_errors: float = 10.0
-    """Root mean square error, in units of the type's epsilon times rms(y), at which only rounding is left. Chosen: the
-    sums of a network add up a few errors each."""
+    """Root mean square error of rounding alone, in epsilons of the type times rms(y): networks add up a few. Chosen."""
+
+    seconds_between_events: float = 0.25
+    """Seconds after which callbacks are called again by a search that has no steps to report. Chosen."""
 
     better_than_mean: float = 1 - 1e-9
     """Ratio to the loss of the best constant below which a loss counts as lower. It allows for rounding."""
@@ -384,8 +386,7 @@ class EvidenceSettings:
     same: curves that few rows do not determine count as noise, too. Chosen."""
 
     few_rows: float = 0.8
-    """Rows for each parameter up to which steps are solved by a matrix of the rows. By count of multiplications both
-    ways cost the same at 0.96."""
+    """Rows for each parameter up to which a matrix of the rows solves steps: both ways multiply as often at 0.96."""
 
     largest_condition: float = 1e10
     """Condition number of the prior precision of one curve above which that is not done: it is inverted then, and six

@@ -1,7 +1,6 @@
 """The formula of one curve: sums and products of terms, ratios, compositions of functions, ranked by bits."""
 
 import math
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from knotwork.formulas.curves.scanning import Pairs, Proposal, Scanner, best_of_
 from knotwork.formulas.curves.settings import CURVES
 from knotwork.formulas.curves.views import View, deeper, view_of, views_of
 from knotwork.formulas.settings import FORMULAS
+from knotwork.training import Reporter
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class CurveSearch:
         unit: (n,), the unit in which residuals are counted; None: the spread of y.
         accuracy: the error, in units, up to which the curve is known; smaller errors count as equal.
         allowed: names of library functions that may occur; None: all. Powers always may.
-        until: `time.perf_counter()` at which the search ends, with what it has.
+        reporter: tells when the search ends, with what it has.
         depth: functions inside each other, 1 to 3.
         constants: the number of constants of a form at most; None: a third of the rows.
     """
@@ -51,14 +51,15 @@ class CurveSearch:
         unit: Array | None = None,
         accuracy: float = FORMULAS.exact_error,
         allowed: Sequence[str] | None = None,
-        until: float = math.inf,
+        reporter: Reporter | None = None,
         depth: int = 3,
     ) -> None:
         spread = float(np.sqrt(np.mean((y - y.mean()) ** 2))) or 1.0
         unit = np.full(len(y), spread) if unit is None else unit
         self.rows = Rows(Points.of(t), y, unit).some(CURVES.most_rows)
         self.few = self.rows.some(CURVES.scanned_rows)
-        self.accuracy, self.allowed, self.until, self.depth = accuracy, allowed, until, depth
+        self.accuracy, self.allowed, self.depth = accuracy, allowed, depth
+        self.reporter = reporter or Reporter()
         self.most_constants = max(2, len(y) // 3)
         self.tried: dict[str, Found] = {}
         self.lengths: dict[str, int] = {}
@@ -92,8 +93,8 @@ class CurveSearch:
 
     @property
     def late(self) -> bool:
-        """Whether the time is used up."""
-        return time.perf_counter() > self.until
+        """Whether the time is used up, or a callback asks to stop."""
+        return self.reporter.late
 
     @property
     def exact(self) -> bool:

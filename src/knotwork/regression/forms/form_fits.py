@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +19,7 @@ from knotwork.regression.forms.settings import FORMS
 from knotwork.regression.settings import REGRESSION
 from knotwork.solvers import Options, gauss_newton
 from knotwork.splines import uniform_knots
+from knotwork.training import Reporter
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class FittedForm:
     """The best fit of a form.
 
     `mse` is its mean squared residual, `determined` the number of parameters that rows determine, `weights` (curves,)
-    those of the roughness. Constants that are `pinned` are those that other values of the curves make up for.
+    those of the roughness. Constants that are `pinned` are those that other values of the curves make up for. The
+    `reporter` tells when further fits end, with what they have.
     """
 
     form: CurveForm
@@ -37,6 +39,7 @@ class FittedForm:
     mse: float
     determined: float
     pinned: tuple[int, ...] = ()
+    reporter: Reporter = field(default_factory=Reporter, repr=False)
 
     @cached_property
     def problem(self) -> FormProblem:
@@ -62,8 +65,8 @@ def intervals(sample: Sample, curves: int) -> int:
     return min(REGRESSION.finest_grid, wanted, possible)
 
 
-def fit_form(form: CurveForm, sample: Sample, seed: int) -> FittedForm:
-    """The best fit of a form with curves from many starts.
+def fit_form(form: CurveForm, sample: Sample, seed: int, reporter: Reporter | None = None) -> FittedForm:
+    """The best fit of a form with curves from many starts; after Ctrl-C that of the starts so far.
 
     Raises:
         DataError: there are too few rows, or the form is not defined on all of them for any constants that were tried.
@@ -76,29 +79,45 @@ def fit_form(form: CurveForm, sample: Sample, seed: int) -> FittedForm:
         )
     some, curves = some_rows(sample, seed), len(form.curves)
     grid, coarse = intervals(sample, curves), min(FORMS.coarse_grid, intervals(some, curves))
-    raced: list[tuple[float, Tensor]] = []
     weights = torch.full((curves,), FORMS.least_roughness, dtype=torch.float64) * some.scale**2
-    exact = (FORMS.as_good_as_exact * some.scale) ** 2
-    for start in _starts(form, some, coarse, seed):
-        problem = FormProblem(form, some, coarse, start, weights)
-        problem.begin()
-        if not math.isfinite(problem.loss):
-            continue
-        gauss_newton(problem, Options(None, FORMS.race_steps, FORMULAS.slow_gain, FORMULAS.slow_steps, exact))
-        raced.append((max(problem.loss, exact), problem.at))
-        least = min(loss for loss, _ in raced)
-        if sum(loss <= FORMULAS.distinct_fits * least for loss, _ in raced) >= FORMS.starts_that_agree:
-            break
+    reporter = reporter or Reporter()
+    raced: list[tuple[float, Tensor]] = []
+    try:
+        for one in _raced(form, some, coarse, weights, seed, reporter):
+            raced.append(one)
+    except KeyboardInterrupt:
+        if not raced:
+            raise
+        reporter.interrupt()
     if not raced:
         raise DataError("the form is not defined on all rows for any constants that were tried: check roots and logs.")
     raced.sort(key=lambda one: one[0])
     different = [raced[0], *(one for one in raced[1:] if one[0] > FORMULAS.distinct_fits * raced[0][0])]
     near = [one for one in different if one[0] <= FORMS.worth_all_rows * raced[0][0]]
     fits = []
-    for _, at in near[: FORMS.starts_on_all_rows]:
+    for _, at in reporter.timely(near[: FORMS.starts_on_all_rows]):
         pinned = undetermined(FormProblem(form, some, coarse, at, weights))
-        fits.append(smooth_fit(form, sample, grid, _refined(at, len(form.constants), coarse, grid), pinned))
+        start = _refined(at, len(form.constants), coarse, grid)
+        fits.append(smooth_fit(form, sample, grid, start, pinned, reporter=reporter))
     return min(fits, key=lambda one: one.mse)
+
+
+def _raced(
+    form: CurveForm, some: Sample, coarse: int, weights: Tensor, seed: int, reporter: Reporter
+) -> Iterator[tuple[float, Tensor]]:
+    """The losses and places where descents from random starts end, until some agree on the lowest."""
+    exact, losses = (FORMS.as_good_as_exact * some.scale) ** 2, []
+    options = Options(None, FORMS.race_steps, FORMULAS.slow_gain, FORMULAS.slow_steps, exact)
+    for start in reporter.timely(_starts(form, some, coarse, seed)):
+        problem = FormProblem(form, some, coarse, start, weights)
+        problem.begin()
+        if not math.isfinite(problem.loss):
+            continue
+        gauss_newton(problem, options, reporter.ending)
+        losses.append(max(problem.loss, exact))
+        yield losses[-1], problem.at
+        if sum(loss <= FORMULAS.distinct_fits * min(losses) for loss in losses) >= FORMS.starts_that_agree:
+            return
 
 
 def undetermined(problem: FormProblem) -> tuple[int, ...]:
@@ -148,6 +167,7 @@ def smooth_fit(
     pinned: Sequence[int] = (),
     weights: Tensor | None = None,
     rounds: int = FORMS.rounds,
+    reporter: Reporter | None = None,
 ) -> FittedForm:
     """The nearest fit, with the roughness that the rows tell (Wood and Fasiolo, Biometrics 73, 2017).
 
@@ -160,16 +180,16 @@ def smooth_fit(
     gain = FORMULAS.slow_gain if rounds > 1 else FORMS.gain_to_compare
     exact = (FORMULAS.smallest_residual * sample.scale) ** 2
     options = Options(None, FORMS.steps, gain, FORMULAS.slow_steps, exact)
-    determined = float(len(form.constants))
-    for _ in range(rounds):
+    determined, mse, reporter = float(len(form.constants)), math.inf, reporter or Reporter()
+    for _ in reporter.timely(range(rounds)):
         problem = FormProblem(form, sample, grid, start, weights, pinned)
         problem.begin()
         if math.isfinite(problem.loss):
-            gauss_newton(problem, options)
+            gauss_newton(problem, options, reporter.ending)
         start, n = problem.at, len(sample)
         linear = problem.linear_at(start)
         if linear is None:
-            return FittedForm(form, sample, grid, start, weights, math.inf, 0.0, tuple(pinned))
+            return FittedForm(form, sample, grid, start, weights, math.inf, 0.0, tuple(pinned), reporter)
         mse = float(sample.residuals(linear.values).square().mean())
         jacobian = problem.jacobian(linear)
         normal = jacobian.T @ jacobian / n
@@ -191,7 +211,7 @@ def smooth_fit(
         weights = new
         if same:
             break
-    return FittedForm(form, sample, grid, start, weights, mse, determined, tuple(pinned))
+    return FittedForm(form, sample, grid, start, weights, mse, determined, tuple(pinned), reporter)
 
 
 def _places_of_curves(problem: FormProblem) -> range:

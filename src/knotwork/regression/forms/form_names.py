@@ -46,37 +46,45 @@ class _Trial:
     bits: float
 
 
-def named_form(fit: FittedForm, functions: Sequence[str] | None, until: float, failures: Failures) -> NamedForm:
-    """The form with names for as many curves as the rows are compatible with; `functions` may occur in names."""
+def named_form(fit: FittedForm, functions: Sequence[str] | None, failures: Failures) -> NamedForm:
+    """The form with names for as many curves as the rows are compatible with; `functions` may occur in names.
+
+    After Ctrl-C, or when its time is up, the form with the names so far.
+    """
     from knotwork.expressions import algebra
 
     form = NamedForm(fit, algebra.Symbol("\0t", real=True))
-    while form.fit.form.curves:
-        curves = form.fit.form.curves
-        trials = [failures.attempt(partial(_best_name, form, c, functions, until)) for c in curves]
-        found = [one for one in trials if one is not None]
-        if not found:
-            break
-        form = _smoothed(min(found, key=lambda one: one.bits).form)
+    try:
+        while form.fit.form.curves and not fit.reporter.late:
+            curves = fit.reporter.timely(form.fit.form.curves)
+            trials = [failures.attempt(partial(_best_name, form, c, functions)) for c in curves]
+            found = [one for one in trials if one is not None]
+            if not found:
+                break
+            form = _smoothed(min(found, key=lambda one: one.bits).form)
+    except KeyboardInterrupt:
+        fit.reporter.interrupt()
     return form
 
 
 def _smoothed(form: NamedForm) -> NamedForm:
     """The form with the roughness of its curves chosen anew."""
     fit = form.fit
-    return replace(form, fit=smooth_fit(fit.form, fit.sample, fit.grid, fit.at, fit.pinned, fit.weights))
+    new = smooth_fit(fit.form, fit.sample, fit.grid, fit.at, fit.pinned, fit.weights, reporter=fit.reporter)
+    return replace(form, fit=new)
 
 
-def _best_name(form: NamedForm, curve: str, functions: Sequence[str] | None, until: float) -> _Trial | None:
+def _best_name(form: NamedForm, curve: str, functions: Sequence[str] | None) -> _Trial | None:
     """The form with the best name of a curve; None where none is as good as its spline."""
     t, y, unit = seen_curve(form.fit, curve)
     alone = len(form.fit.form.curves) == 1 and not form.fit.form.constants
     error = math.sqrt(form.fit.mse) / form.fit.sample.scale
     accuracy = FORMULAS.exact_error if alone else max(FORMULAS.exact_error, FORMS.accuracy_of_spline * error)
-    search = CurveSearch(t, y, unit, accuracy, functions, until, FORMS.depth_of_names)
+    reporter = form.fit.reporter
+    search = CurveSearch(t, y, unit, accuracy, functions, reporter, FORMS.depth_of_names)
     trials = []
     short = [found for found in search.run() if found.length <= FORMS.longest_name]
-    for number, found in enumerate(short[: FORMS.names_of_curve]):
+    for number, found in reporter.timely(enumerate(short[: FORMS.names_of_curve])):
         trial = _with_name(form, curve, search.template(found, form.t), number)
         if trial is not None:
             trials.append(_Trial(trial, _bits(trial.fit.mse, found.length, trial.fit.sample)))
@@ -127,7 +135,7 @@ def _with_name(form: NamedForm, curve: str, name: Template, number: int) -> Name
     rest = torch.cat([fit.at[count : count + place * size], fit.at[count + (place + 1) * size :]])
     start = torch.cat([fit.at[:count], torch.tensor(list(name.values.values()), dtype=torch.float64), rest])
     weights = torch.cat([fit.weights[:place], fit.weights[place + 1 :]])
-    found = smooth_fit(new, fit.sample, fit.grid, start, fit.pinned, weights, rounds=1)
+    found = smooth_fit(new, fit.sample, fit.grid, start, fit.pinned, weights, 1, fit.reporter)
     if not found.mse <= _allowed(fit, found):
         return None
     trial = NamedForm(found, form.t, {**form.names, curve: expression}, {**form.fixed, curve: []})
@@ -147,7 +155,7 @@ def _determined(form: NamedForm) -> NamedForm:
     from knotwork.expressions import algebra
 
     refused: set[Any] = set()
-    while True:
+    while not form.fit.reporter.late:
         fit = form.fit
         free = replace(fit, pinned=()).problem
         open_ = _open(free)
@@ -164,6 +172,7 @@ def _determined(form: NamedForm) -> NamedForm:
         else:
             pinned = undetermined(free)
             return replace(form, fit=replace(fit, pinned=pinned))
+    return form
 
 
 def _open(problem: Any) -> set[Any]:
@@ -195,7 +204,8 @@ def _fixed(form: NamedForm, curve: str, constant: Any, value: Any) -> NamedForm 
         return None
     start = torch.cat([fit.at[:place], fit.at[place + 1 :]])
     curves = bool(new.curves)  # their roughness follows their scale
-    found = smooth_fit(new, fit.sample, fit.grid, start, (), fit.weights, FORMS.rounds if curves else 1)
+    rounds = FORMS.rounds if curves else 1
+    found = smooth_fit(new, fit.sample, fit.grid, start, (), fit.weights, rounds, fit.reporter)
     allowed = (
         fit.mse * (1 + (FORMS.same_smooth_fit if curves else FORMS.same_fit))
         + (FORMULAS.exact_error * fit.sample.scale) ** 2

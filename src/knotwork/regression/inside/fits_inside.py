@@ -8,6 +8,7 @@ import numpy as np
 
 from knotwork.regression.inside.functions_inside import Array, Column, Inputs
 from knotwork.regression.inside.settings import INSIDE
+from knotwork.training import Reporter
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,19 @@ class State:
 class Fits:
     """Least squares for weighted targets (n,) of rows with these inputs.
 
-    Beside the terms there may be columns (n, m) of no interest: what they explain is not counted.
+    Beside the terms there may be columns (n, m) of no interest: what they explain is not counted. The `reporter` tells
+    when fits end, with what they have.
     """
 
-    def __init__(self, inputs: Inputs, target: Array, weight: Array, beside: Array | None = None) -> None:
+    def __init__(
+        self,
+        inputs: Inputs,
+        target: Array,
+        weight: Array,
+        beside: Array | None = None,
+        reporter: Reporter | None = None,
+    ) -> None:
+        self.reporter = reporter or Reporter()
         self.inputs, self.weight, self.n = inputs, weight, len(target)
         self.target = target * weight
         self.size = float(np.sqrt(np.mean(self.target**2))) or 1.0
@@ -78,7 +88,7 @@ class Fits:
         at = np.array([c for column in columns for c in column.constants])
         columns, damping, slow = list(columns), 1e-3, 0
         coefficients, residual, q, error = self.solved(self.design(columns))
-        for _ in range(steps if len(at) and error < math.inf else 0):
+        for _ in self.reporter.timely(range(steps if len(at) and error < math.inf else 0)):
             slopes = [
                 c * slope * self.weight
                 for c, column in zip(coefficients, columns, strict=True)

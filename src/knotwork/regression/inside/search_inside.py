@@ -1,7 +1,6 @@
 """The search for sums of terms with constants inside: a beam of sums that grow by one function at a time."""
 
 import math
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +21,7 @@ from knotwork.regression.inside.functions_inside import (
 from knotwork.regression.inside.scan_inside import Factor, Scanner
 from knotwork.regression.inside.settings import INSIDE
 from knotwork.regression.sparse_fits import sparse_fits
+from knotwork.training import Reporter
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ class InsideSearch:
     A `quick` search follows fewer sums.
     """
 
-    def __init__(self, table: Table, target: Array, weight: Array, until: float, quick: bool = False) -> None:
-        self.table, self.until = table, until
+    def __init__(self, table: Table, target: Array, weight: Array, reporter: Reporter, quick: bool = False) -> None:
+        self.table, self.reporter = table, reporter
         self.most_functions, self.beam = (2, 2) if quick else (INSIDE.most_functions, INSIDE.beam)
         target, weight = target[table.some], weight[table.some]
-        self.fits = Fits(table.few, target, weight)
-        self.free = Fits(table.few, target, weight, table.curves)
+        self.fits = Fits(table.few, target, weight, reporter=reporter)
+        self.free = Fits(table.few, target, weight, table.curves, reporter)
         none = (0.0,) * len(table.inputs.columns)
         self.monomials = [Column(powers) for powers in table.monomials]
         self.values = self.fits.design(self.monomials)
@@ -58,7 +58,7 @@ class InsideSearch:
 
     @property
     def late(self) -> bool:
-        return time.perf_counter() > self.until
+        return self.reporter.late
 
     def run(self) -> list[State]:
         """The best sums, the fewest bits first."""
@@ -67,17 +67,15 @@ class InsideSearch:
         found: list[State] = list(plain)
         for depth in range(self.most_functions):
             trials = [] if depth else self.mixed()
-            for state in beam:
+            for state in self.reporter.timely(beam):
                 trials += self.grown(state)
-                if self.late:
-                    break
             best = ranked(trials)
             whole = []
-            for state in best[: INSIDE.filled]:
+            for state in self.reporter.timely(best[: INSIDE.filled]):
                 whole += [state, *self.filled([c for c in state.columns if c.functions])]
             before = min((one.bits for one in found), default=math.inf)
             found = ranked([*found, *whole])
-            polished = [self.polished(state) for state in found[: INSIDE.polished]]
+            polished = [self.polished(state) for state in self.reporter.timely(found[: INSIDE.polished])]
             found = ranked([*polished, *found])
             beam = ranked([*polished, *(s for s in whole)])[: self.beam]
             if found[0].error < INSIDE.exact or self.late or found[0].bits > before - INSIDE.least_gain:
@@ -94,10 +92,11 @@ class InsideSearch:
         residual, q = self.free.solved(self.free.design([]))[1:3]
         factors = self.factors(self.table.factors[: INSIDE.factors_beside])
         found = []
-        for one in self.table.scanner.proposals(residual, q, factors, 0, several=True)[: INSIDE.mixed]:
+        proposals = self.table.scanner.proposals(residual, q, factors, 0, several=True)[: INSIDE.mixed]
+        for one in self.reporter.timely(proposals):
             state = self.free.refined([Column(one.factor, (one.inside,))], INSIDE.rough_steps)  # type: ignore[arg-type]
             found.append(state)
-        return [other for state in found for other in self.filled(list(state.columns))]
+        return [other for state in self.reporter.timely(found) for other in self.filled(list(state.columns))]
 
     def factors(self, powers: Sequence[Powers]) -> list[Factor]:
         """Products of powers as factors."""
@@ -111,7 +110,7 @@ class InsideSearch:
         trials: list[list[Column]] = []
         for one in self.table.scanner.proposals(residual, q, self.factors(self.table.factors), state.cost):
             trials.append([*state.columns, Column(one.factor, (one.inside,))])  # type: ignore[arg-type]
-        for k, column in enumerate(state.columns):
+        for k, column in self.reporter.timely(enumerate(state.columns)):
             if not column.functions or len(column.functions) > 1:
                 continue
             rest = [other for n, other in enumerate(state.columns) if n != k]
@@ -123,7 +122,7 @@ class InsideSearch:
                     continue  # |u|·|u| is a square
                 trials.append([*rest, Column(column.powers, (*column.functions, one.inside))])
         trials += self.with_features(state)
-        found = ranked(fits.refined(columns, INSIDE.rough_steps) for columns in trials)
+        found = ranked(fits.refined(columns, INSIDE.rough_steps) for columns in self.reporter.timely(trials))
         return found[: INSIDE.grown]
 
     def with_features(self, state: State) -> Iterator[list[Column]]:
@@ -170,7 +169,7 @@ class InsideSearch:
         costs = torch.tensor([float(column.cost) for column in every], dtype=torch.float64)
         target = torch.from_numpy(self.fits.target)
         found = []
-        for supports in sparse_fits(design, target, costs, INSIDE.widths_of_fills):
+        for supports in self.reporter.timely(sparse_fits(design, target, costs, INSIDE.widths_of_fills)):
             found += [self.fits.state([every[n] for n in support]) for support in supports[: INSIDE.fills_of_size]]
         with_own = [state for state in found if not columns or any(c.functions for c in state.columns)]
         return ranked(with_own)[: INSIDE.fills]
@@ -180,7 +179,7 @@ class InsideSearch:
         if state.columns in self.seen:
             return self.seen[state.columns]
         found = self.fits.refined(state.columns, INSIDE.steps)
-        for _ in range(len(found.columns) - 1):
+        for _ in self.reporter.timely(range(len(found.columns) - 1)):
             shorter = [self.fits.state(found.columns[:k] + found.columns[k + 1 :]) for k in range(len(found.columns))]
             best = self.fits.refined(min(shorter, key=lambda one: one.bits).columns, INSIDE.rough_steps)
             if not best.bits < found.bits:

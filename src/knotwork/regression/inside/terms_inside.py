@@ -1,7 +1,6 @@
 """Sums of terms with constants inside as candidates for a table, alone and under outer functions of the targets."""
 
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -86,7 +85,7 @@ class InsideTerms:
             for frame in self.terms.frames(outer, self.terms.table) if self.terms.table is not None else []:
                 if any(frame.powers) or any(frame.factor.powers):
                     continue
-                if time.perf_counter() > self.terms.until:
+                if self.terms.reporter.late:
                     return
                 for fit in (found := self.in_frame(frame)):
                     yield fit
@@ -99,8 +98,8 @@ class InsideTerms:
         """The best sums in one frame, fitted to all training rows."""
         target, weight = (part[: self.rows.train].numpy() for part in self.terms.undone(frame))
         with np.errstate(all="ignore"):  # what leaves the range of floats is never chosen
-            search = InsideSearch(self.table, target, weight, self.terms.until, quick=frame.outer is not IDENTITY)
-            whole = Fits(self.table.inputs, target, weight)
+            search = InsideSearch(self.table, target, weight, self.terms.reporter, quick=frame.outer is not IDENTITY)
+            whole = Fits(self.table.inputs, target, weight, reporter=self.terms.reporter)
             best = [whole.refined(state.columns, INSIDE.steps) for state in search.run()[: INSIDE.results]]
             return [self.fit(frame, state) for state in best if state.columns]
 
