@@ -4,16 +4,16 @@ from contextlib import nullcontext
 
 import pytest
 
-from knotwork import functions as library
+from knotwork.functions import named_functions as library
 from knotwork.training import progress
 
 
 @pytest.fixture
 def own_library():
     """Restores the library of named functions after each test."""
-    before, names = list(library._ALL), dict(library.LIBRARY)
+    before, names = list(library.ALL), dict(library.LIBRARY)
     yield
-    library._ALL[:] = before
+    library.ALL[:] = before
     library.LIBRARY.clear()
     library.LIBRARY.update(names)
 

@@ -23,7 +23,7 @@ def inside(f: NamedFunction, n: int = 200, margin: float = 0.01) -> torch.Tensor
     """Points of the domain, at least `margin` from its ends."""
     low, high = max(f.low, -3.0) + margin, min(f.high, 3.0) - margin
     u = torch.linspace(low, high, n, dtype=torch.float64)
-    return u[u.abs() > margin] if f.gap or f.name == "abs" else u
+    return u[u.abs() > margin] if f.pole or f.name == "abs" else u
 
 
 @every_function
@@ -68,12 +68,12 @@ def test_in_domain_is_true_inside_and_false_outside_and_at_the_ends(f):
     u = inside(f, margin=1e-6)
     assert f.in_domain(u).all() and f.value(u).isfinite().all() and f.slope(u).isfinite().all()
     zero = torch.zeros(1, dtype=torch.float64)
-    assert bool(f.in_domain(zero)) == (f.low < 0 < f.high and not f.gap)
+    assert bool(f.in_domain(zero)) == (f.low < 0 < f.high and f.pole is None)
     outside = [end for end in (f.low, f.high) if math.isfinite(end)]
     outside += [f.low - 0.1, f.low - 5] if f.low > -math.inf else []
     outside += [f.high + 0.1, f.high + 5] if f.high < math.inf else []
     assert not f.in_domain(torch.tensor([*outside, math.nan], dtype=torch.float64)).any()
-    if f.gap:
+    if f.pole:
         assert not f.in_domain(torch.tensor([0.0, -0.0, 1e-12])).any()
 
 

@@ -1,7 +1,8 @@
 """Formulas: constants with errors, intervals and units, and named functions that fit a sampled curve."""
 
 from knotwork.formulas.agreement import Agreement
-from knotwork.formulas.candidates import Candidate, Candidates, candidates
+from knotwork.formulas.candidate_table import Candidate, Candidates
+from knotwork.formulas.candidates import candidates
 from knotwork.formulas.formula import Formula
 from knotwork.formulas.grouped_formula import GroupedFormula
 from knotwork.formulas.measuring import measured

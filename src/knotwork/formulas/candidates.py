@@ -1,129 +1,17 @@
-"""Named functions c·f(a·x + b) + d fitted to one sampled curve, and how well each one fits."""
+"""Named functions c·f(a·x + b) + d fitted to one sampled curve, and ranked."""
 
 import functools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from knotwork.errors import SpecError
+from knotwork.formulas.candidate_table import Candidate, Candidates
 from knotwork.formulas.settings import FORMULAS
 from knotwork.functions import NamedFunction
-from knotwork.keywords import check_keywords
-from knotwork.notebooks import table
 from knotwork.solvers.batched import solve_batched
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One named function fitted to a curve as c·f(a·x + b) + d.
-
-    Attributes:
-        function: name of f.
-        constants: (a, b, c, d).
-        r2: share of the variance that is explained.
-        rmse: root mean squared error, in units of the curve.
-        cost: complexity of f, in bits.
-        cancellation: how many times larger the terms c·f are than the range of the curve. It is large where, for
-            example, a sine imitates a parabola by a small piece of a very long arc.
-    """
-
-    function: str
-    constants: tuple[float, float, float, float]
-    r2: float
-    rmse: float
-    cost: float
-    cancellation: float = 1.0
-
-    @property
-    def score(self) -> float:
-        """The criterion of the ranking, in bits; smaller is better.
-
-        It adds the cost of the function and of its inner constants, log2 of the unexplained share of the variance, and
-        log2 of a cancellation above one. A function that costs one bit more must halve the unexplained variance.
-        """
-        bits = self.cost + (0.0 if self.function == "x" else FORMULAS.inner_constants_bits)
-        unexplained = math.log2(max(1 - self.r2, 0.0) + FORMULAS.equal_fit_share)
-        return bits + unexplained + math.log2(max(self.cancellation, 1.0))
-
-
-@check_keywords
-@dataclass(frozen=True, repr=False)
-class Candidates(Sequence[Candidate]):
-    """The ranked named functions for one edge, a sequence of `Candidate` with the best score first; prints as a table.
-
-    Args:
-        rows: the candidates.
-        edge: (layer, source, target), if they are those of an edge.
-        samples: the inputs and outputs of the edge, each (n,), to which the functions were fitted.
-        input_name: the column that enters the edge, if it is one of the first layer.
-
-    Example:
-        >>> import knotwork as kw
-        >>> data = kw.sample("exp(2*x)", x=(-1, 1), size=200, seed=0)
-        >>> model = kw.KAN.from_expression("exp(2*x)", data=data)
-        >>> table = model.suggest_symbolic(0, 0, 0, data)
-        >>> table[0].function
-        'exp'
-        >>> figure = table.plot()
-    """
-
-    rows: tuple[Candidate, ...]
-    edge: tuple[int, int, int] | None = None
-    samples: tuple[Tensor, Tensor] | None = field(default=None, repr=False, compare=False)
-    input_name: str | None = field(default=None, compare=False)
-
-    def plot(self) -> "Figure":
-        """The curve of the edge with the three best candidates drawn over it, as one matplotlib Figure.
-
-        Raises:
-            SpecError: for candidates without `samples`.
-        """
-        from knotwork.drawing import candidates_curve
-
-        if self.samples is None:
-            raise SpecError("these candidates do not hold the curve that they were fitted to.")
-        layer, source, _ = self.edge or (0, 0, 0)
-        name = self.input_name or (f"node {source} of layer {layer}" if layer else f"x_{source + 1}")
-        return candidates_curve(*self.samples, self.rows, name, self.edge)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, n: Any) -> Any:
-        return self.rows[n]
-
-    def __iter__(self) -> Iterator[Candidate]:
-        return iter(self.rows)
-
-    def __repr__(self) -> str:
-        where = f"edge {self.edge}: " if self.edge else ""
-        best = ", ".join(f"{row.function} r² = {row.r2:.6g}" for row in self.rows[:3])
-        more = f", {len(self) - 3} more" if len(self) > 3 else ""
-        return f"Candidates({where}{best or 'none'}{more})"
-
-    def _repr_html_(self) -> str:
-        head = ("function", "r²", "RMSE", "cost", "a", "b", "c", "d")
-        rows = [
-            (row.function, f"{row.r2:.8f}", f"{row.rmse:.2e}", f"{row.cost:g}", *(f"{v:.4g}" for v in row.constants))
-            for row in self.rows
-        ]
-        where = f" for edge {self.edge}" if self.edge else ""
-        return table(rows, head, f"c·f(a·x + b) + d{where}, best score first")
-
-    def __str__(self) -> str:
-        lines = [f"{'function':<10}{'r2':>12}{'rmse':>11}{'cost':>6}   c*f(a*x + b) + d"]
-        for row in self.rows:
-            a, b, c, d = row.constants
-            shown = f"a={a:.4g} b={b:.4g} c={c:.4g} d={d:.4g}"
-            lines.append(f"{row.function:<10}{row.r2:>12.8f}{row.rmse:>11.2e}{row.cost:>6g}   {shown}")
-        return "\n".join(lines)
 
 
 def candidates(
@@ -179,9 +67,7 @@ def candidates_of_many(
     y = y / y.new_tensor(units).unsqueeze(1)
     w = torch.stack([torch.ones_like(x) if t.weights is None else t.weights.cpu().double() for t in targets])
     w = w / w.sum(1, keepdim=True)
-    middle, half = (x.max() + x.min()) / 2, (x.max() - x.min()) / 2
-    half = half if float(half) > 0 else torch.ones_like(half)
-    z = (x - middle) / half
+    z, middle, half = _scaled(x)
     some, few, grid = (
         _Rows.of(z, y, w, most) for most in (FORMULAS.polish_rows, FORMULAS.short_polish_rows, FORMULAS.grid_rows)
     )
@@ -190,7 +76,10 @@ def candidates_of_many(
     starts = []
     for function in functions:
         curves = [k for k, target in enumerate(targets) if function in target.functions]
-        starts.append(_Starts(function, curves, *_grid_search(grid.only(curves), function)))
+        a, b = _grid_search(grid.only(curves), function)
+        if function.written:  # its constants may be those of the curve
+            a, b = (torch.cat([v, own.expand(len(curves), 1)], 1) for v, own in ((a, half), (b, middle)))
+        starts.append(_Starts(function, curves, a, b))
     for order, (start, polished) in enumerate(
         zip(starts, _polish(few, starts, FORMULAS.short_polish_steps), strict=True)
     ):
@@ -207,19 +96,56 @@ def candidates_of_many(
     for order, (end, (a, b, _)) in enumerate(zip(ends, _polish(some, ends, FORMULAS.polish_steps), strict=True)):
         function, rest = end.function, _Starts.at(end.function, chosen(order, False))
         curves, a, b = end.curves + rest.curves, torch.cat([a, rest.a[:, 0]]), torch.cat([b, rest.b[:, 0]])
-        whole = _Rows(z, y, w).only(curves)
-        values = _values(function, z, a, b)[0]
-        c, d, mse = _linear(values, whole)
-        sizes = (c[:, None] * function.value(a[:, None] * z + b[:, None])).abs().amax(1)
-        spans = (whole.y.amax(1) - whole.y.amin(1)).clamp_min(1e-300)
-        variances = (whole.w * (whole.y - (whole.w * whole.y).sum(1, keepdim=True)).square()).sum(1)
-        table = torch.stack([a / half, b - a * middle / half, c, d, mse, variances, sizes / spans], 1).tolist()
-        for k, (a_, b_, c_, d_, error_, variance, cancellation) in zip(curves, table, strict=True):
-            r2 = 1 - error_ / variance if variance > 0 else float(error_ == 0)
-            if error_ < float("inf"):
-                constants, rmse = (a_, b_, c_ * units[k], d_ * units[k]), error_**0.5 * units[k]
-                found[k].append(Candidate(function.name, constants, r2, rmse, function.cost, cancellation))
+        for k, one in _candidates_at(function, _Rows(z, y, w), curves, a, b, (middle, half), units):
+            found[k].append(one)
     return [sorted(row, key=lambda candidate: candidate.score) for row in found]
+
+
+def _scaled(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """z in [-1, 1], and the middle and half the range of x = middle + half·z, 1 if it is 0."""
+    middle, half = (x.max() + x.min()) / 2, (x.max() - x.min()) / 2
+    half = half if float(half) > 0 else torch.ones_like(half)
+    return (x - middle) / half, middle, half
+
+
+def _candidates_at(
+    function: NamedFunction,
+    rows: "_Rows",
+    curves: Sequence[int],
+    a: Tensor,
+    b: Tensor,
+    place: tuple[Tensor, Tensor],
+    units: Sequence[float],
+) -> Iterator[tuple[int, Candidate]]:
+    """The candidates with f(a·z + b) for some curves, with c and d by regression on all rows; only finite ones.
+
+    `place` holds the middle and half the range of x, and `units` the units of the curves.
+    """
+    middle, half = place
+    whole = rows.only(curves)
+    values = _values(function, whole.z, a, b)[0]
+    c, d, mse = _linear(values, whole)
+    sizes = (c[:, None] * function.value(a[:, None] * whole.z + b[:, None])).abs().amax(1)
+    spans = (whole.y.amax(1) - whole.y.amin(1)).clamp_min(1e-300)
+    variances = (whole.w * (whole.y - (whole.w * whole.y).sum(1, keepdim=True)).square()).sum(1)
+    table = torch.stack([a / half, b - a * middle / half, c, d, mse, variances, sizes / spans], 1).tolist()
+    for k, (a_, b_, c_, d_, error_, variance, cancellation) in zip(curves, table, strict=True):
+        r2 = 1 - error_ / variance if variance > 0 else float(error_ == 0)
+        if error_ < math.inf:
+            constants, rmse = (a_, b_, c_ * units[k], d_ * units[k]), error_**0.5 * units[k]
+            yield k, Candidate(function.name, constants, r2, rmse, function.cost, cancellation)
+
+
+@torch.no_grad()
+def improved_candidate(x: Tensor, y: Tensor, function: NamedFunction, a: float, b: float) -> Candidate | None:
+    """The fit of one function to points (x, y), each (n,), from f(a·x + b); None if it leaves its domain there."""
+    (z, middle, half), unit = _scaled(x), unit_of(y)
+    rows = _Rows(z, y[None] / unit, torch.full_like(y, 1 / len(y))[None])
+    some = _Rows.of(rows.z, rows.y, rows.w, FORMULAS.polish_rows)
+    start = _Starts.at(function, [(0, a * float(half), b + a * float(middle))])
+    ((inner, shift, _),) = _polish(some, [start], FORMULAS.polish_steps)
+    found = _candidates_at(function, rows, [0], inner, shift, (middle, half), [unit])
+    return next((one for _, one in found), None)
 
 
 @dataclass(frozen=True)
@@ -233,7 +159,7 @@ class _Rows:
     @staticmethod
     def of(z: Tensor, y: Tensor, w: Tensor, most: int) -> "_Rows":
         """The rows at `most` of the points."""
-        rows = _thinned(z, most)
+        rows = thinned(z, most)
         return _Rows(z[rows], y[:, rows], w[:, rows] / w[:, rows].sum(1, keepdim=True))
 
     def only(self, curves: Sequence[int]) -> "_Rows":
@@ -241,7 +167,7 @@ class _Rows:
         return _Rows(self.z, self.y[list(curves)], self.w[list(curves)])
 
 
-def _thinned(z: Tensor, most: int) -> Tensor:
+def thinned(z: Tensor, most: int) -> Tensor:
     """Indices of `most` samples at most, evenly spaced in the order of z, with both ends."""
     return z.argsort()[torch.linspace(0, len(z) - 1, min(most, len(z)), device="cpu").round().long()]
 
@@ -287,8 +213,9 @@ def _values(function: NamedFunction, z: Tensor, a: Tensor, b: Tensor) -> tuple[T
     if function.everywhere:
         return function.value(u), u
     legal = function.in_domain(u).all(-1, keepdim=True)
-    if function.gap:  # no pole may lie between samples
-        legal = legal & ((u > 0).all(-1, keepdim=True) | (u < 0).all(-1, keepdim=True))
+    if function.pole is not None:  # no pole may lie between samples
+        divisor = function.pole(u)
+        legal = legal & ((divisor > 0).all(-1, keepdim=True) | (divisor < 0).all(-1, keepdim=True))
     return torch.where(legal, function.value(u), torch.full_like(u, torch.nan)), u
 
 

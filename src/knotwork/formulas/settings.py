@@ -32,6 +32,43 @@ class FormulaSettings:
     equal_fit_share: float = 1e-12
     """Share of the variance below which two fits count as equally good: rounding of squares in double precision."""
 
+    # compositions of two named functions for one sampled curve
+    outer_functions: tuple[str, ...] = (
+        "exp", "log", "sqrt", "1/sqrt", "1/x", "1/x^2", "x^2", "sin", "tanh", "arctan",
+    )  # fmt: skip
+    """Functions of the library around another one. The rest hardly stands there in laws."""
+    inner_functions: tuple[str, ...] = (
+        "x^2", "x^3", "x^4", "1/x", "1/x^2", "sqrt", "1/sqrt", "exp", "log", "sin", "tanh", "arctan", "gaussian",
+        "cosh",
+    )  # fmt: skip
+    """Functions of the library inside another one."""
+    odd_functions: tuple[str, ...] = ("x^3", "1/x", "sin", "tanh", "arctan")
+    """Functions with f(-x) = -f(x): a negative factor before them becomes one of x, one inside them one outside."""
+    even_functions: tuple[str, ...] = ("x^2", "1/x^2")
+    """Outer functions with f(-x) = f(x): the sign of a constant inside is free."""
+    sizes_of_compositions: tuple[float, ...] = (0.4, 0.8, 1.6, 3.2, 6.4)
+    """Half ranges of an argument at which a fit begins, an octave apart. Chosen, not measured."""
+    distances_of_compositions: tuple[float, ...] = (1e-3, 0.03, 0.2, 0.7, 2.0)
+    """Distances of an argument from a pole or the end of a domain, in units of half its range."""
+    places_of_compositions: int = 7
+    """Middles of an argument, a third of half the range apart."""
+    frequencies_of_compositions: tuple[float, float, int] = (0.5, 20.0, 40)
+    """Frequencies of an inner sine over half the range, to six periods: steps of 1/2 keep a phase within 1/4."""
+    outer_sines: tuple[float, float, int] = (0.5, 8.0, 16)
+    """Half ranges of the argument of an outer sine, half a radian apart, to two and a half periods."""
+    phases_of_compositions: int = 6
+    """Phases of these: steps of a sixth of a turn."""
+    starts_of_composition: int = 6
+    """Grid points of each pair of functions that are improved at most."""
+    polished_compositions: int = 400
+    """Starts that are improved by a few steps. Chosen for time."""
+    finished_compositions: int = 36
+    """Compositions that are improved to the end. Chosen for time."""
+    fewest_rows_of_compositions: int = 18
+    """Rows below which no composition is tried: three for each of its six constants."""
+    near_simple: float = 0.1
+    """Relative distance at which a whole number or a half is tried for a decimal inside a composition."""
+
     # constants of an expression
     fit_steps: int = 60
     """Gauss-Newton steps of a fit of constants at most. Chosen, not measured."""

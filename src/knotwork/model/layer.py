@@ -262,7 +262,7 @@ class KANLayer(TensorsInUse):
         Args:
             source: number of the input.
             target: number of the sum.
-            function: name of f in the library.
+            function: name of f in the library, or f as an expression in x.
             constants: (a, b, c, d).
             trainable: whether fits change the constants.
 

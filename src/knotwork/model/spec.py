@@ -20,13 +20,13 @@ Width = Sequence[int | Sequence[int]]
 
 @dataclass(frozen=True)
 class NamedEdge:
-    """Edge (layer, source, target), which computes c·f(a·x + b) + d with a named function f of the library.
+    """Edge (layer, source, target), which computes c·f(a·x + b) + d with a named function f.
 
     Args:
         layer: number of the layer of edges, from 0.
         source: number of the node that the edge comes from.
         target: number of the sum that it leads to.
-        function: name of f, such as "sin".
+        function: name of f, such as "sin", or f as an expression in x, such as "exp(sin(3*x))".
         trainable: whether fits change (a, b, c, d).
     """
 

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from knotwork.formulas.candidates import Candidate, Target, candidates_of_many
+from knotwork.formulas.candidate_table import Candidate
+from knotwork.formulas.candidates import Target, candidates_of_many
 from knotwork.functions import NamedFunction
 from knotwork.regression.settings import REGRESSION
 

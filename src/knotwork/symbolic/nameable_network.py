@@ -59,7 +59,14 @@ class NameableNetwork(DifferentiableNetwork):
         return from_expression(cls, expression, variables, data, grid, k)
 
     def suggest_symbolic(
-        self, layer: int, source: int, target: int, data: object = None, lib: Iterable[str] | None = None
+        self,
+        layer: int,
+        source: int,
+        target: int,
+        data: object = None,
+        lib: Iterable[str] | None = None,
+        *,
+        depth: int = 1,
     ) -> Candidates:
         """The named functions for edge (layer, source, target), ranked by score (section 2.5.1).
 
@@ -69,14 +76,24 @@ class NameableNetwork(DifferentiableNetwork):
             target: number of the sum that it leads to.
             data: the training data. Without them the curve is sampled evenly over the grid of the edge.
             lib: names of functions to try; None: the default library.
+            depth: 1 tries single functions, 2 also compositions of two, such as log(sin(x) + 2). The search takes
+                about a second. The default is the faster one.
 
         Returns:
             The `Candidates`, best score first. They print as a table.
 
         Raises:
-            SpecError: there is no such edge or function.
+            SpecError: there is no such edge or function, or another depth.
+
+        Example:
+            >>> import knotwork as kw
+            >>> data = kw.sample("exp(sin(3*x))", x=(-1, 1), size=500, seed=0)
+            >>> model = kw.KAN([1, 1], grid=20, seed=0)
+            >>> result = model.fit(data, progress=False)
+            >>> model.suggest_symbolic(0, 0, 0, data, depth=2)[0].function
+            'exp(sin(x))'
         """
-        return suggest_symbolic(self, layer, source, target, data, lib)
+        return suggest_symbolic(self, layer, source, target, data, lib, depth=depth)
 
     def fix_symbolic(
         self,
@@ -95,7 +112,8 @@ class NameableNetwork(DifferentiableNetwork):
             layer: number of the layer of edges, from 0.
             source: number of the node that the edge comes from.
             target: number of the sum that it leads to.
-            function: name of f in the library, such as "sin".
+            function: name of f in the library, such as "sin", or f as an expression in x, such as "exp(sin(3*x))". The
+                numbers in an expression stay as they are.
             data: the training data. Without them the curve is sampled evenly over the grid of the edge.
             params: the constants (a, b, c, d). None: they are fitted to the curve of the edge.
             trainable: whether later fits may change the constants.
@@ -135,6 +153,7 @@ class NameableNetwork(DifferentiableNetwork):
         *,
         r2_threshold: float = 0.0,
         loss: str = "mse",
+        depth: int = 1,
     ) -> Self:
         """A copy in which every edge has a name. The constants of all edges are refitted together. No edge is removed.
 
@@ -146,9 +165,11 @@ class NameableNetwork(DifferentiableNetwork):
             lib: names of functions to try; None: the default library.
             r2_threshold: edges whose best candidate has a smaller r² stay splines. The default names all edges.
             loss: that of the fit: "mse" for numbers, "cross_entropy" for labels.
+            depth: 1 names edges by single functions, 2 also by compositions of two, such as log(sin(x) + 2), where
+                these take fewer bits. That takes a second or two for each edge. The default is the faster one.
 
         Raises:
-            SpecError: without data, or for an unknown function or loss.
+            SpecError: without data, or for an unknown function or loss, or another depth.
 
         Example:
             >>> import knotwork as kw
@@ -160,7 +181,7 @@ class NameableNetwork(DifferentiableNetwork):
         """
         if data is None:
             raise SpecError("auto_symbolic() refits constants to samples, and a model keeps none: pass data=.")
-        return auto_symbolic(self, data, lib, r2_threshold=r2_threshold, loss=loss)
+        return auto_symbolic(self, data, lib, r2_threshold=r2_threshold, loss=loss, depth=depth)
 
     def symbolic_formula(self, data: object = None, *, simplify: bool = True, loss: str = "mse") -> Formula:
         """The formula of a network whose edges are all named, in the units of the columns.

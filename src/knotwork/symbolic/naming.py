@@ -8,10 +8,12 @@ from torch import Tensor
 
 from knotwork.data import Dataset, input_rows
 from knotwork.errors import SpecError
-from knotwork.formulas.candidates import Candidate, Candidates, candidates
+from knotwork.formulas.candidate_table import Candidate, Candidates
+from knotwork.formulas.candidates import candidates
+from knotwork.formulas.compositions import candidates_to_depth
 from knotwork.functions import named_function
 from knotwork.functions import select as select_functions
-from knotwork.model import KANNetwork, trace
+from knotwork.model import KANNetwork, is_whole, trace
 from knotwork.sizes import deviation, root_mean_square
 from knotwork.splines import grid_range
 from knotwork.symbolic.settings import SYMBOLIC
@@ -37,8 +39,21 @@ def _inputs(network: KANNetwork, data: object) -> tuple[Tensor, Dataset | None]:
     return input_rows(data, network.structure.in_features, "this KAN")
 
 
+def check_depth(depth: int) -> None:
+    """Raise SpecError for a depth of names that is neither 1 nor 2."""
+    if not is_whole(depth) or depth not in (1, 2):
+        raise SpecError(f"depth={depth!r} is not possible: give 1 for single functions, or 2 for compositions of two.")
+
+
 def suggest_symbolic(
-    network: KANNetwork, layer: int, source: int, target: int, data: object = None, lib: Iterable[str] | None = None
+    network: KANNetwork,
+    layer: int,
+    source: int,
+    target: int,
+    data: object = None,
+    lib: Iterable[str] | None = None,
+    *,
+    depth: int = 1,
 ) -> Candidates:
     """The ranked table of named functions for edge (layer, source, target), fitted to its curve (section 2.5.1).
 
@@ -49,15 +64,18 @@ def suggest_symbolic(
         target: number of the sum that it leads to.
         data: the training data. Without them the curve is sampled evenly over the grid of the edge.
         lib: names of functions to try; None: the default library.
+        depth: 1 tries single functions, 2 also compositions f(p·g(x) + q) of two of them. The search takes about a
+            second. The default is the faster one.
 
     Returns:
         The candidates, best score first.
 
     Raises:
-        SpecError: there is no such edge, or no such function.
+        SpecError: there is no such edge or function, or another depth.
     """
+    check_depth(depth)
     edge = (layer, source, target)
-    table = candidates(*edge_samples(network, edge, data), select_functions(lib), edge)
+    table = candidates_to_depth(*edge_samples(network, edge, data), select_functions(lib), edge, depth)
     if layer or data is None:
         return table
     known = _inputs(network, data)[1]
@@ -82,7 +100,8 @@ def fix_symbolic(
         layer: number of the layer of edges, from 0.
         source: number of the node that the edge comes from.
         target: number of the sum that it leads to.
-        function: a name of the library, such as "sin".
+        function: a name of the library, such as "sin", or an expression in x, such as "exp(sin(3*x))". The numbers in
+            it stay as they are.
         data: the training data. Without them the curve is sampled evenly over the grid of the edge.
         params: the constants (a, b, c, d). Without them they are fitted to the curve of the edge.
         trainable: whether later fits may change the constants.

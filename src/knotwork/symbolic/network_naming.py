@@ -10,11 +10,15 @@ import torch
 from torch import Tensor
 
 from knotwork.data import Dataset, as_dataset
-from knotwork.formulas.candidates import Candidate, Candidates, candidates
+from knotwork.formulas.candidate_table import Candidate, Candidates
+from knotwork.formulas.candidates import candidates
+from knotwork.formulas.compositions import candidates_to_depth, fitted_again, simpler
 from knotwork.formulas.goals import goal_of, targets_of
 from knotwork.functions import NamedFunction, named_function
 from knotwork.functions import select as select_functions
 from knotwork.model import KANNetwork, Trace, trace
+from knotwork.symbolic.inner_constants import refit_inside
+from knotwork.symbolic.naming import check_depth
 from knotwork.symbolic.naming_units import Units
 from knotwork.symbolic.settings import SYMBOLIC
 from knotwork.training import Reporter, levenberg_marquardt, threads_for
@@ -33,6 +37,7 @@ def auto_symbolic(
     r2_threshold: float = 0.0,
     loss: str = "mse",
     reporter: Reporter | None = None,
+    depth: int = 1,
 ) -> Network:
     """A copy of the network in which every edge has a name; the constants of all edges are refitted together.
 
@@ -41,6 +46,9 @@ def auto_symbolic(
     candidate is kept if the refitted network has a smaller description length of the training rows. Edges that are
     nearly lines or parabolas over the rows get these names where that shortens it. No edge is ever removed; "0" is not
     in the default library.
+
+    With depth 2, edges may become compositions of two functions, such as log(sin(x) + 2.1), where these take fewer
+    bits. The search takes about a second an edge. Refits of numbers also move the decimals inside such functions.
 
     With labels, the accuracy and the cross-entropy on training and validation rows are watched, and constants are
     bounded in the scale of the values that enter an edge. An edge stays a spline where no name holds.
@@ -52,20 +60,22 @@ def auto_symbolic(
         r2_threshold: edges whose best candidate has a smaller r² stay splines. The default names all edges.
         loss: that of the fit: "mse" for numbers, "cross_entropy" for labels.
         reporter: tells when naming ends; edges without a name by then stay splines. None: once all have one.
+        depth: 1 names edges by single functions, 2 by compositions of two as well. The default is the faster one.
 
     Returns:
         The copy.
 
     Raises:
-        SpecError: there is no such function or loss.
+        SpecError: there is no such function, loss or depth.
     """
     data, goal, reporter = as_dataset(data).to("cpu"), goal_of(loss), reporter or Reporter()
+    check_depth(depth)
     with threads_for(len(data.X_train) * network.parameters_in_use()):
         start, units = network.copy(), Units.of(data, network, goal)
         if not units.change(network):
-            return _named(start, data, select_functions(lib), r2_threshold, goal, reporter)
+            return _named(start, data, select_functions(lib), r2_threshold, goal, reporter, depth)
         carriers = units.enter(start)
-        named = _named(start, units.rows(data), select_functions(lib), r2_threshold, goal, reporter)
+        named = _named(start, units.rows(data), select_functions(lib), r2_threshold, goal, reporter, depth)
         units.leave(named, carriers)
         _keep_fixed(named, network)
         return named
@@ -88,6 +98,7 @@ def _named(
     r2_threshold: float,
     goal: Goal,
     reporter: Reporter,
+    depth: int,
 ) -> Network:
     """The network with names for its edges."""
     like = network.layers[0].coefficients
@@ -99,17 +110,13 @@ def _named(
         seen = trace(current, x[: SYMBOLIC.edge_rows])
         for edge in left:
             if edge not in tables:
-                tables[edge] = candidates(*_points(seen, edge), functions, edge)
+                tables[edge] = candidates_to_depth(*_points(seen, edge), functions, edge, depth, simple=False)
         left = [edge for edge in left if len(tables[edge]) and tables[edge][0].r2 >= r2_threshold]
         if not left:
             break
         edge = min(left, key=lambda e: tables[e][0].score)
-        names = [
-            named_function(row.function)
-            for n, row in enumerate(tables[edge])
-            if n < 2 * SYMBOLIC.alternatives or row.function == "x"
-        ]
-        tables[edge] = candidates(*_points(seen, edge), names, edge)
+        near = [row for n, row in enumerate(tables[edge]) if n < 2 * _alternatives(depth) or row.function == "x"]
+        tables[edge] = fitted_again(*_points(seen, edge), near, edge)
         left.remove(edge)
         current = _with_name(current, edge, tables[edge], x, y, judge)
     some_x, some_y = x[: SYMBOLIC.edge_rows], y[: SYMBOLIC.edge_rows]
@@ -117,8 +124,8 @@ def _named(
         partial(_refit, judge=judge),
         partial(_plainer, edges=tables.keys(), functions=functions, judge=judge),
     )
-    swap = partial(_swap, tables=tables, judge=judge, reporter=reporter)
-    for improved in (refit, plainer, swap, plainer):
+    swap = partial(_swap, tables=tables, judge=judge, reporter=reporter, alternatives=_alternatives(depth))
+    for improved in (refit, plainer, swap, plainer, partial(_with_simple_numbers, judge=judge)):
         current = current if reporter.late else improved(current, x=some_x, y=some_y)
     return current if reporter.late else refit(current, x=x, y=y)
 
@@ -230,13 +237,38 @@ def _plainer(
     return current
 
 
+def _with_simple_numbers(current: Network, x: Tensor, y: Tensor, judge: Judge) -> Network:
+    """Replace decimals inside functions that are expressions in x by simple numbers, where that saves bits."""
+    for edge, name in list(_names(current)):
+        for function in simpler(name) if named_function(name).written else ():
+            other = current.copy()
+            place = other.layers[edge[0]].named_at(*edge[1:])
+            constants = other.layers[edge[0]].affine[place].detach()
+            other.layers[edge[0]].name_edge(*edge[1:], function, constants)
+            other = _refit(other, x, y, judge)
+            if description(other, x, y, judge.goal) < description(current, x, y, judge.goal) and judge.holds(other):
+                current = other
+                break
+    return current
+
+
 def _names(network: KANNetwork) -> Iterator[tuple[Edge, str]]:
     """The named edges and the names of their functions."""
     return (((edge.layer, edge.source, edge.target), edge.function) for edge in network.spec.named)
 
 
+def _alternatives(depth: int) -> int:
+    return SYMBOLIC.alternatives if depth == 1 else SYMBOLIC.alternatives_of_compositions
+
+
 def _swap(
-    current: Network, tables: dict[Edge, Candidates], x: Tensor, y: Tensor, judge: Judge, reporter: Reporter
+    current: Network,
+    tables: dict[Edge, Candidates],
+    x: Tensor,
+    y: Tensor,
+    judge: Judge,
+    reporter: Reporter,
+    alternatives: int,
 ) -> Network:
     """Try other candidates, those closest to the chosen ones first; keep those that shorten the description."""
     goal = judge.goal
@@ -245,7 +277,7 @@ def _swap(
     rivals = [
         (row.score - tables[e][0].score, e, row)
         for e in named.keys() & tables.keys()
-        for row in tables[e][1 : SYMBOLIC.alternatives]
+        for row in tables[e][1:alternatives]
     ]
     nearest = sorted(rivals, key=lambda rival: rival[:2])[: SYMBOLIC.most_swaps]
     for _, edge, row in reporter.timely(nearest):
@@ -286,6 +318,8 @@ def _refit(network: Network, x: Tensor, y: Tensor, judge: Judge) -> Network:
     other, goal = network.copy(), judge.goal
     target = _enough(y, goal) * (1e-4 if goal is NORMAL else 1.0)
     levenberg_marquardt(other, x, y, steps=100, tolerance=1e-3, patience=5, target=target, likelihood=goal)
+    if goal is NORMAL:
+        refit_inside(other, x, y, target)
     return other if judge.holds(other) else network
 
 

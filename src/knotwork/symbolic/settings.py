@@ -14,6 +14,8 @@ class SymbolicSettings:
     """Even samples over the grid of an edge where no data are given. Chosen, not measured."""
     alternatives: int = 4
     """Number of candidates that are tried for an edge in the context of the network. Chosen, not measured."""
+    alternatives_of_compositions: int = 24
+    """The same where compositions are tried: many look alike on a curve that is known to spline accuracy only."""
     most_swaps: int = 24
     """Largest number of such trials in one network. Each refits the network, so this limits time. Chosen."""
     rounding: float = 1e-10
@@ -38,6 +40,9 @@ class SymbolicSettings:
     nearly_plain: tuple[float, ...] = (1e-2, 1e-4, 1e-6, 1e-8)
     """Shares of the variance of a curve that a line or a parabola may leave to be tried as its name, all such edges at
     once, from the boldest. The description length decides, so the steps are coarse."""
+
+    steps_inside: int = 40
+    """Steps of a refit that also moves decimals inside functions. They are near already; chosen for time."""
 
     usual_exponent: int = 10
     """Inputs whose half range is within 2 to plus or minus this power, about a thousand, are used in their own unit.

@@ -1,8 +1,7 @@
 """The library of named functions that an edge can become, c·f(a·x + b) + d (section 2.5.1): one record for each."""
 
-import difflib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +24,8 @@ class NamedFunction:
         slope: f' in torch.
         cost: complexity in bits. A function that costs one bit more must halve the unexplained variance.
         low, high: f is real and smooth for low < x < high (except at the corner of abs).
-        gap: whether x = 0 is excluded from the domain.
+        pole: a function of x that is zero where f has a pole, and has another sign on either side; None without poles.
+        written: whether it is an expression of somebody's own, whose domain is where f and f' are finite.
         power: p where f(s·x) is s^p·f(x) for s > 0, plus a constant for log. The inner factor a is then redundant.
         shift_free: whether f(x + s) is f(x) times or plus a constant. The inner constant b is then redundant.
         periodic: whether f(x + 2π) = f(x).
@@ -39,7 +39,8 @@ class NamedFunction:
     cost: float
     low: float = -math.inf
     high: float = math.inf
-    gap: bool = False
+    pole: Curve | None = None
+    written: bool = False
     periodic: bool = False
     power: float | None = None
     shift_free: bool = False
@@ -60,7 +61,7 @@ class NamedFunction:
     @property
     def everywhere(self) -> bool:
         """Whether the domain is the whole line."""
-        return self.low == -math.inf and self.high == math.inf and not self.gap
+        return self.low == -math.inf and self.high == math.inf and self.pole is None and not self.written
 
     @property
     def straight(self) -> bool:
@@ -70,7 +71,13 @@ class NamedFunction:
     def in_domain(self, u: Tensor) -> Tensor:
         """True where f is real, finite and smooth, elementwise."""
         inside = (u > self.low) & (u < self.high) if self.low > -math.inf or self.high < math.inf else u == u
-        return inside & (u.abs() > 1e-9) if self.gap else inside
+        if self.written:
+            inside = self.value(u).isfinite() & self.slope(u).isfinite()
+        return inside if self.pole is None else inside & (self.pole(u).abs() > 1e-9)
+
+
+def _itself(u: Tensor) -> Tensor:
+    return u
 
 
 def _power(p: float) -> tuple[Curve, Curve]:
@@ -114,15 +121,15 @@ def _gaussian(u: Tensor) -> Tensor:
     return torch.exp(-(u**2))
 
 
-_ALL = [
+ALL = [
     NamedFunction("x", "x", *_power(1), cost=1, power=1, shift_free=True),
     NamedFunction("x^2", "x**2", *_power(2), cost=2, power=2),
     NamedFunction("x^3", "x**3", *_power(3), cost=3, power=3),
     NamedFunction("x^4", "x**4", *_power(4), cost=3, power=4),
     NamedFunction("x^5", "x**5", *_power(5), cost=4, power=5, default=False),
-    NamedFunction("1/x", "1/x", *_power(-1), cost=2, gap=True, power=-1),
-    NamedFunction("1/x^2", "1/x**2", *_power(-2), cost=3, gap=True, power=-2),
-    NamedFunction("1/x^3", "1/x**3", *_power(-3), cost=4, gap=True, power=-3, default=False),
+    NamedFunction("1/x", "1/x", *_power(-1), cost=2, pole=_itself, power=-1),
+    NamedFunction("1/x^2", "1/x**2", *_power(-2), cost=3, pole=_itself, power=-2),
+    NamedFunction("1/x^3", "1/x**3", *_power(-3), cost=4, pole=_itself, power=-3, default=False),
     NamedFunction("sqrt", "sqrt(x)", *_power(0.5), cost=2, low=0.0, power=0.5),
     NamedFunction("1/sqrt", "1/sqrt(x)", *_power(-0.5), cost=3, low=0.0, power=-0.5),
     NamedFunction("x^1.5", "x**1.5", *_power(1.5), cost=3, low=0.0, power=1.5, default=False),
@@ -157,8 +164,8 @@ _ALL = [
     NamedFunction("0", "0*x", torch.zeros_like, torch.zeros_like, cost=0, default=False),
 ]
 
-LIBRARY = {f.name: f for f in _ALL}
-_ALIASES = {
+LIBRARY = {f.name: f for f in ALL}
+ALIASES = {
     "x**2": "x^2",
     "x**3": "x^3",
     "x**4": "x^4",
@@ -169,27 +176,9 @@ _ALIASES = {
 }
 
 
-def named_function(name: str) -> NamedFunction:
-    """The record with this name; SpecError with the most similar names if there is none."""
-    name = _ALIASES.get(name, name)
-    if name not in LIBRARY:
-        close = difflib.get_close_matches(name, LIBRARY, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"it has: {', '.join(LIBRARY)}."
-        raise SpecError(f"there is no function {name!r} in the library; {hint}")
-    return LIBRARY[name]
-
-
 def add(function: NamedFunction) -> None:
     """Add a function to the library, until the process ends; SpecError if its name is taken."""
-    if function.name in LIBRARY or function.name in _ALIASES:
+    if function.name in LIBRARY or function.name in ALIASES:
         raise SpecError(f"the library has a function {function.name!r} already; choose another name.")
-    _ALL.append(function)
+    ALL.append(function)
     LIBRARY[function.name] = function
-
-
-def select(lib: Iterable[str] | None = None) -> list[NamedFunction]:
-    """The functions that `lib` names, or the default library, the cheapest first."""
-    chosen = [f for f in _ALL if f.default] if lib is None else [named_function(name) for name in lib]
-    if not chosen:
-        raise SpecError("lib=[] leaves no function to choose from; pass names such as ['x', 'x^2', 'sin'] or lib=None.")
-    return sorted(chosen, key=lambda f: f.cost)
