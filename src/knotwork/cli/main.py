@@ -63,7 +63,7 @@ def discover(
     positive: Annotated[bool, typer.Option("--positive", help="The result must not fall below 0.")] = False,
     loss: Annotated[
         str,
-        typer.Option(help="Squared residuals (mse), as shares of the target (relative), huber, or poisson for counts."),
+        typer.Option(help="mse, relative (shares of the target), huber, poisson (counts), cross_entropy (labels)."),
     ] = "auto",
     sigma: Annotated[str | None, typer.Option(help="Column with the standard deviation of each row's target.")] = None,
     keep_outliers: Annotated[
@@ -98,9 +98,13 @@ def discover(
 
         run_groups(file, target, groups, _list(inputs), _list(exclude), out, json, json_file, sigma=sigma, **settings)
         return
+    from knotwork.cli.classes import labeled, run_classes
     from knotwork.cli.discover import run
 
     columns = _list(inputs), _list(exclude)
+    if labeled(file, target, loss):
+        run_classes(file, target, *columns, out, json, json_file, test_size=test_size, sigma=sigma, **settings)
+        return
     run(file, target, *columns, out, test_size, json, json_file, sigma=sigma, keep_outliers=keep_outliers, **settings)
 
 

@@ -1,7 +1,18 @@
 """From a table to a formula: the whole journey (`journey.py`), and its parts."""
 
+from knotwork.discovery.class_discovery import Boundary, BoundaryEntry, ClassDiscovery
 from knotwork.discovery.discovery import Discovery, Entry, Outlier
 from knotwork.discovery.grouped_discovery import GroupedDiscovery, GroupedEntry
 from knotwork.discovery.journey import discover
 
-__all__ = ["Discovery", "Entry", "GroupedDiscovery", "GroupedEntry", "Outlier", "discover"]
+__all__ = [
+    "Boundary",
+    "BoundaryEntry",
+    "ClassDiscovery",
+    "Discovery",
+    "Entry",
+    "GroupedDiscovery",
+    "GroupedEntry",
+    "Outlier",
+    "discover",
+]

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from knotwork.data import Dataset, as_dataset
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.errors import DataError
@@ -171,6 +173,8 @@ class Discovery:
             said["Loss"] = "the likelihood of counts, whose variance is their expected number"
         if self.settings.get("loss") == "relative":
             said["Errors"] = "shares of the target, so that small targets count as much as large ones"
+        if self.data is not None and len(torch.cat([self.data.y_train, self.data.y_val]).unique()) == 2:
+            said["The target has two values"] = "loss='cross_entropy' searches for the boundary between them"
         if self.formula.r2 < 0 and self.formula.expression.free_symbols:
             rows = self.formula.r2_rows
             said[f"Worse than their mean on the {rows} rows"] = f"r² = {self.formula.r2:.3g}, so do not rely on it"

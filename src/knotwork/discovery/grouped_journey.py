@@ -90,6 +90,12 @@ def refuse_with_groups(loss: str, **given: Any) -> None:
         )
 
 
+def refuse_shared(shared: Iterable[str] | None) -> None:
+    """Refuse constants that groups share where there are no groups; TrainingError."""
+    if shared is not None:
+        raise TrainingError("shared= names constants of form= that all groups share: pass groups= and form=, too.")
+
+
 def _symbols(rows: GroupedTable) -> list[Any]:
     from knotwork.expressions import symbol
 

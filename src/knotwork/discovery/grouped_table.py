@@ -10,7 +10,7 @@ from torch import Tensor
 from knotwork.data import Dataset, seeded
 from knotwork.data.arrays import columns_by_name
 from knotwork.data.column_names import split_units, unknown_name
-from knotwork.data.labels import labels_of
+from knotwork.data.labels import in_order, labels_of
 from knotwork.data.matrix import matrix
 from knotwork.data.splitting import equal_rows
 from knotwork.discovery.settings import DISCOVERY
@@ -57,7 +57,7 @@ def grouped_table(
     X, groups, name = _without_groups(X, groups, names)
     rows, own = matrix(X, "X", names)
     labels = labels_of(groups, len(rows))
-    known = _ordered(labels)
+    known = in_order(labels)
     if len(known) < 2:
         raise DataError(f"groups has one label alone ({known[0]!r}): leave groups= out, or pass rows of other groups.")
     code = {label: float(n) for n, label in enumerate(known)}
@@ -98,15 +98,6 @@ def _without_groups(X: Any, groups: Any, names: Sequence[str] | None) -> tuple[A
     if not rest:
         raise DataError(f"X has no column but the groups '{groups}': at least one input is needed.")
     return rest, columns[header], split_units([header])[0][0]
-
-
-def _ordered(labels: Sequence[Label]) -> list[Label]:
-    """The different labels, in order where they can be ordered."""
-    known = list(dict.fromkeys(labels))
-    try:
-        return sorted(known)  # type: ignore[type-var]
-    except TypeError:
-        return known
 
 
 def _test_rows(data: Dataset, group: Tensor, seed: int) -> Tensor:

@@ -8,6 +8,8 @@ from typing import Any, Literal, overload
 from knotwork.data import Dataset
 from knotwork.discovery.baseline import accurate_baseline, inputs_needed, sparse_baseline
 from knotwork.discovery.choice import front_of, permitted, warn_of_constant
+from knotwork.discovery.class_discovery import ClassDiscovery
+from knotwork.discovery.class_journey import discover_classes, holds_labels, refuse_with_labels
 from knotwork.discovery.column_units import Units
 from knotwork.discovery.dependent_columns import of_independent_columns
 from knotwork.discovery.discovery import Discovery, Entry, Outlier
@@ -17,15 +19,14 @@ from knotwork.discovery.forms import discover_form
 from knotwork.discovery.formula_search import formulas_in_columns, formulas_in_groups
 from knotwork.discovery.going_on import expressions_of, formulas_from_start
 from knotwork.discovery.grouped_discovery import GroupedDiscovery
-from knotwork.discovery.grouped_journey import discover_groups, refuse_with_groups
+from knotwork.discovery.grouped_journey import discover_groups, refuse_shared, refuse_with_groups
 from knotwork.discovery.networks import formulas_of_networks
 from knotwork.discovery.outliers import Searched, named_rows, rows_without, without_outliers
-from knotwork.discovery.reweighting import check_counts, weights_at_first, with_weights_of
+from knotwork.discovery.reweighting import of_counts, weights_at_first, with_weights_of
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import copies, dimensions_of, first_rows, relative_errors, sample_of, table
 from knotwork.discovery.task import Task, asked_for, check_settings
 from knotwork.discovery.undefined import undefined_within
-from knotwork.errors import TrainingError
 from knotwork.kan import KAN
 from knotwork.keywords import check_keywords
 from knotwork.regression import Constraints, Limits
@@ -89,6 +90,28 @@ def discover(
     progress: bool | None = ...,
     callback: Callback | None = ...,
 ) -> GroupedDiscovery: ...
+@overload
+def discover(
+    X: Any,
+    y: Any = None,
+    *,
+    names: Sequence[str] | None = ...,
+    lib: Iterable[str] | None = ...,
+    time_budget: float | None = ...,
+    seed: int = ...,
+    units: Mapping[str, str] | Literal[False] | None = ...,
+    forbid: Iterable[str] | None = ...,
+    linear: Iterable[str] | None = ...,
+    required: Iterable[str] | None = ...,
+    max_complexity: int | None = ...,
+    constant_range: Sequence[float] | None = ...,
+    exponent_range: Sequence[float] | None = ...,
+    nested: Mapping[str, Mapping[str, int]] | None = ...,
+    loss: Literal["cross_entropy"],
+    sample_weight: Any = ...,
+    progress: bool | None = ...,
+    callback: Callback | None = ...,
+) -> ClassDiscovery: ...
 @check_keywords
 def discover(
     X: Any,
@@ -112,13 +135,13 @@ def discover(
     nested: Mapping[str, Mapping[str, int]] | None = None,
     monotone: Mapping[str, str | int] | None = None,
     positive: bool = False,
-    loss: Literal["auto", "mse", "relative", "huber", "poisson"] = "auto",
+    loss: Literal["auto", "mse", "relative", "huber", "poisson", "cross_entropy"] = "auto",
     sigma: Any = None,
     sample_weight: Any = None,
     keep_outliers: bool = False,
     progress: bool | None = None,
     callback: Callback | None = None,
-) -> Discovery | GroupedDiscovery:
+) -> Discovery | GroupedDiscovery | ClassDiscovery:
     """The formula that describes a table in the fewest bits, with the networks behind it.
 
     A sparse baseline network tells which inputs matter. Structures of curves are searched, the
@@ -132,7 +155,9 @@ def discover(
 
     Args:
         X: The inputs (rows, columns), an array or a data frame, or a `Dataset` that holds inputs and target.
-        y: The target (rows,), or None if `X` is a `Dataset`. Of a table with more than 12,500 rows, 10,000 are used.
+        y: The target (rows,), or None if `X` is a `Dataset`. Texts, categories and truth values are labels of classes:
+            the result is then a `ClassDiscovery`, with the boundary g = 0 between two classes, or of each class against
+            all others. Of a table with more than 12,500 rows, 10,000 are used.
         groups: The group that every row belongs to, such as a patient, a planet or a batch: the name of a column of
             `X`, which may hold texts, or an array of labels (rows,). One law is searched for whose constants may differ
             between groups; which of them do is decided by the description length. The result is then a
@@ -172,7 +197,8 @@ def discover(
         loss: What a formula shall make small on the rows: "mse" the squared residuals, "relative" the squared relative
             deviations, close to logarithms of value / target, so that the smallest targets count as much as the
             largest, "huber" squares of small residuals and sizes of large ones, for noise with long tails, "poisson"
-            the likelihood of counts, of which none counts as an outlier. "auto" chooses "relative" where all targets
+            the likelihood of counts, of which none counts as an outlier, "cross_entropy" the likelihood of labels,
+            for numbers that are labels. "auto" chooses "relative" where all targets
             have one sign and run over four decades or more, and `remarks` says so.
         sigma: The standard deviation of the error of each row's target, in its unit: an array (rows,), one number, or
             the name of a column of `X`, which is then no input. Rows count by 1/sigma², the errors of constants follow
@@ -189,7 +215,7 @@ def discover(
 
     Returns:
         A `Discovery`: `formula`, the `front` of formulas from simple to accurate, models, importance of the inputs.
-        With `groups` a `GroupedDiscovery`, whose `formula` has a table of constants.
+        With `groups` a `GroupedDiscovery`, whose `formula` has a table of constants; for labels a `ClassDiscovery`.
 
     Raises:
         DataError: For a table that cannot be used, more than one target, or names of columns it does not have.
@@ -206,12 +232,15 @@ def discover(
     """
 
     limited = required, max_complexity, constant_range, exponent_range, nested, monotone, positive
+    if loss == "cross_entropy" or (loss == "auto" and holds_labels(y)):
+        refuse_with_labels(groups=groups, form=form, start=start, sigma=sigma, positive=positive, monotone=monotone)
+        known = names, lib, time_budget, seed, units, forbid, linear, limited, sample_weight, progress, callback
+        return discover_classes(X, y, *known)
     if groups is not None:
         refuse_with_groups(loss, sigma=sigma, sample_weight=sample_weight, start=start)
         known = names, lib, time_budget, seed, units, forbid, linear, limited, form, shared, loss, progress, callback
         return discover_groups(X, y, groups, *known)
-    if shared is not None:
-        raise TrainingError("shared= names constants of form= that all groups share: pass groups= and form=, too.")
+    refuse_shared(shared)
     if form is not None:
         known = names, units, seed, loss, sigma, sample_weight, lib, forbid, progress, callback
         return discover_form(X, y, form, *known, start=start, time_budget=time_budget)
@@ -221,9 +250,7 @@ def discover(
     limits, starts = Limits.of(every.input_names, *limited), expressions_of(start, every.input_names)
     constraints = Constraints.of(lib, forbid, linear, every.input_names, limits)
     dimensions = None if units is False else dimensions_of(every, given=bool(units))
-    if loss == "poisson":
-        check_counts(every)
-        constraints = replace(constraints, limits=replace(limits, positive=True))
+    constraints = constraints if loss != "poisson" else of_counts(every, constraints)
     data = weights_at_first(every, loss) if loss in ("huber", "poisson") else every
     with reporting(progress, callback) as reporter:
 

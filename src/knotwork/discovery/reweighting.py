@@ -15,13 +15,16 @@ from knotwork.discovery.table import sample_of
 from knotwork.errors import DataError
 from knotwork.formulas.constants import Sample, Template, fitted, values_of
 from knotwork.formulas.settings import FORMULAS
-from knotwork.regression import REGRESSION, distances, smoothed
+from knotwork.regression import REGRESSION, Constraints, distances, smoothed
 
 Loss = Literal["huber", "poisson"]
 
 
-def check_counts(data: Dataset) -> None:
-    """Raises DataError unless the targets are counts and nothing else is known of their errors."""
+def of_counts(data: Dataset, constraints: Constraints) -> Constraints:
+    """The constraints of formulas of counts, which are positive.
+
+    DataError unless the targets are counts and nothing else is known of their errors.
+    """
     y = torch.cat([data.y_train, data.y_val, data.y_test])
     wrong = y[(y < 0) | (y != y.round())]
     if len(wrong):
@@ -30,6 +33,7 @@ def check_counts(data: Dataset) -> None:
         )
     if data.errors is not None:
         raise DataError("loss='poisson' follows from the counts: leave out sigma= and sample_weight=.")
+    return replace(constraints, limits=replace(constraints.limits, positive=True))
 
 
 def weights_at_first(data: Dataset, loss: Loss) -> Dataset:

@@ -44,6 +44,9 @@ class DiscoverySettings:
     bits_of_certainty: float = 3.0
     """Bits that a formula of few rows must save against a constant."""
 
+    most_classes: int = 20
+    """Different labels up to which the boundary of each class is searched; more are rather names of rows."""
+
     test_share: float = 0.2
     """Share of the different rows of every group that are test rows, as in `Dataset.from_arrays`."""
 

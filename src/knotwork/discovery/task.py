@@ -16,7 +16,7 @@ from knotwork.regression import Constraints, Failures
 from knotwork.solvers import Stop, StopReason
 from knotwork.training import Reporter
 
-LOSSES = ("auto", "mse", "relative", "huber", "poisson")
+LOSSES = ("auto", "mse", "relative", "huber", "poisson", "cross_entropy")
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,10 @@ class Sample:
     def __len__(self) -> int:
         return len(self.y)
 
+    def problem(self, start: Tensor, values: Any, slopes: Any) -> "ConstantsFit":
+        """The fit of constants (P,) from this start, with the functions of `values_and_slopes`."""
+        return ConstantsFit(start, self, values, slopes)
+
     def first(self, rows: int) -> "Sample":
         """The first rows alone."""
         return self.rows(slice(rows))
@@ -182,31 +186,30 @@ def fitted(
     target = (FORMULAS.smallest_residual * sample.scale) ** 2 if target is None else target
     values, slopes = values_and_slopes(template, sample)
     start = torch.tensor(list(template.values.values()), dtype=torch.float64)
-    fit = _ConstantsFit(start, sample, values, slopes)
+    fit = sample.problem(start, values, slopes)
     fit.begin()
     if not fit.size or not math.isfinite(fit.loss):
-        return replace(template, mse=fit.loss, covariance=torch.zeros(fit.size, fit.size))
+        return replace(template, mse=fit.mse, covariance=torch.zeros(len(start), len(start)))
     options = Options(None, steps, FORMULAS.slow_gain, FORMULAS.slow_steps, target)
     if sample.relative:
         shares = _SharesFit(start, sample, values, slopes)
         gauss_newton(shares, options)
-        fit = _ConstantsFit(shares.at, sample, values, slopes)
+        fit = ConstantsFit(shares.at, sample, values, slopes)
     gauss_newton(fit, options)
-    covariance = _covariance(torch.nan_to_num(fit.linear()[1]), fit.loss, len(sample))
-    found = dict(zip(template.values, fit.at.tolist(), strict=True))
-    return replace(template, values=found, mse=fit.loss, covariance=covariance)
+    found = dict(zip(template.values, fit.at.tolist(), strict=False))
+    return replace(template, values=found, mse=fit.mse, covariance=fit.covariance())
 
 
 def linearised(template: Template, sample: Sample) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Values (n,), residuals (n,), their derivatives (n, P) by the constants, and those (n,) by the values."""
     values, slopes = values_and_slopes(template, sample)
     at = torch.tensor(list(template.values.values()), dtype=torch.float64)
-    fit, found = _ConstantsFit(at, sample, values, slopes), values(at)
+    fit, found = ConstantsFit(at, sample, values, slopes), values(at)
     jacobian = fit.linear()[1] if len(at) else found.new_zeros(len(found), 0)
     return found, fit.residuals(found), torch.nan_to_num(jacobian, nan=0.0, posinf=0.0, neginf=0.0), fit.weights(found)
 
 
-class _ConstantsFit(VectorProblem):
+class ConstantsFit(VectorProblem):
     """The constants (P,) of an expression as a problem for the solver."""
 
     def __init__(self, start: Tensor, sample: Sample, values: Any, slopes: Any) -> None:
@@ -236,8 +239,17 @@ class _ConstantsFit(VectorProblem):
             jacobian = torch.nan_to_num(jacobian, nan=0.0, posinf=0.0, neginf=0.0)
         return NormalEquations(jacobian.T @ jacobian / n, jacobian.T @ residuals / n)
 
+    @property
+    def mse(self) -> float:
+        """The mean squared error, or for other likelihoods that of a normal of the same likelihood."""
+        return self.loss
 
-class _SharesFit(_ConstantsFit):
+    def covariance(self) -> Tensor:
+        """The covariance (P, P) of the constants."""
+        return covariance_of(torch.nan_to_num(self.linear()[1]), self.loss, len(self.sample))
+
+
+class _SharesFit(ConstantsFit):
     """The same with deviations as shares of the targets, which are linear in the values."""
 
     def residuals(self, values: Tensor) -> Tensor:
@@ -252,7 +264,7 @@ def _mean_square(residuals: Tensor) -> float:
     return mse if mse == mse else math.inf
 
 
-def _covariance(jacobian: Tensor, mse: float, n: int) -> Tensor:
+def covariance_of(jacobian: Tensor, mse: float, n: int) -> Tensor:
     """s² (JᵀJ)⁻¹ (P, P), with infinite variances of constants that the rows do not determine separately."""
     count = jacobian.shape[1]
     scale = jacobian.norm(dim=0).clamp_min(1e-300)

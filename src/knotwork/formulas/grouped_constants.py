@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from knotwork.formulas.constants import Sample, Template, _ConstantsFit, slopes_of_deviations
+from knotwork.formulas.constants import ConstantsFit, Sample, Template, slopes_of_deviations
 from knotwork.formulas.settings import FORMULAS
 from knotwork.formulas.uncertainty import Uncertainty, _inverse_root
 from knotwork.solvers import ArrowEquations, Options, gauss_newton
@@ -154,7 +154,7 @@ def fitted_apart_each(template: Template, start: Tensor, grouped: GroupedSample)
     return found.parameters, found.losses
 
 
-class _Together(_ConstantsFit):
+class _Together(ConstantsFit):
     """Shared and differing constants in one vector, as a problem for the solver."""
 
     def __init__(self, template: GroupedTemplate, grouped: GroupedSample) -> None:

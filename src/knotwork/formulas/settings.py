@@ -94,6 +94,18 @@ class FormulaSettings:
     largest_multiple: int = 24
     """Largest multiple of 1, 1/2, 1/3, ..., pi that counts as a simple number. Chosen, not measured."""
 
+    # boundaries between two classes
+    first_spreads_of_log_odds: tuple[float, ...] = (1.0, 4.0, 16.0, 64.0, 256.0)
+    """Root mean squares of the log-odds among which the start of a fit to labels is chosen: from labels that hardly
+    depend on the inputs to those of which one in some hundred lies where both occur."""
+    first_wrong_labels: tuple[float, ...] = (0.01, 0.1)
+    """Shares of wrong labels among which the start is chosen, too."""
+    spread_of_log_odds: float = 2.5
+    """Scale of the Cauchy prior on that root mean square: the value of Gelman, Jakulin, Pittau and Su (2008) for the
+    coefficients of logistic regression. With perfectly separated labels it leaves about two rows undecided."""
+    usual_wrong_labels: float = 0.025
+    """Most probable share of wrong labels before any row is seen: a few percent, as in tables checked by hand."""
+
     sigmas_of_exponents: float = 2.0
     """Largest distance of a simple exponent that is tried together with others, in standard errors. The description
     length decides between it and the free one. Chosen, not measured."""

@@ -99,7 +99,7 @@ class Uncertainty:
         Where the standard deviations of the rows are known, they are s, and quantiles are those of a normal. Where
         weights follow from residuals, as in a fit by Huber's loss, the covariance is that of such a fit.
         """
-        return cls.of_template(_template(expression), sample)
+        return cls.of_template(template_of(expression), sample)
 
     @classmethod
     def of_template(cls, template: Template, sample: Sample) -> "Uncertainty":
@@ -127,7 +127,7 @@ class Uncertainty:
         The covariance is the inverse of the Fisher information. No noise is estimated, so quantiles are those of a
         normal.
         """
-        templates = [_template(expression) for expression in expressions]
+        templates = [template_of(expression) for expression in expressions]
         values, slopes = zip(*(_slopes(template, sample) for template in templates), strict=True)
         _, bends = goal.residuals(torch.stack(values, 1), sample.y[:, None])
         assert bends is not None
@@ -140,7 +140,7 @@ class Uncertainty:
 
     def negated(self) -> "Uncertainty":
         """The uncertainty of the negative expression. The signs of some constants change."""
-        template, old = _template(-self.template.filled()), list(self.values)
+        template, old = template_of(-self.template.filled()), list(self.values)
         places = [(old.index(v), 1.0) if v in old else (old.index(-v), -1.0) for v in template.values.values()]
         order, signs = [place for place, _ in places], torch.tensor([sign for _, sign in places], dtype=torch.float64)
         parts = {"factor": self.factor[:, order] * signs, "blind": self.blind[:, order] * signs}
@@ -240,7 +240,7 @@ def correlations(covariance: np.ndarray) -> np.ndarray:
     return np.clip(found, -1, 1)
 
 
-def _template(expression: Any) -> Template:
+def template_of(expression: Any) -> Template:
     from knotwork.expressions import parametrise
 
     general, symbols, values = parametrise(expression)

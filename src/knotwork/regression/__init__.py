@@ -1,10 +1,12 @@
 """A table → candidate formulas, without a network.
 
 `Search` fits structures of curves and ridge functions and names their curves, `DimensionlessSearch` does so in
-dimensionless groups, `GroupedSearch` for a law whose constants differ by group, and `Constraints` says what formulas
+dimensionless groups, `GroupedSearch` for a law whose constants differ by group, `BoundarySearch` for the boundary
+between two classes, and `Constraints` says what formulas
 must satisfy.
 """
 
+from knotwork.regression.boundaries import BoundarySearch
 from knotwork.regression.candidate_formulas import CandidateFormula
 from knotwork.regression.constraints import Constraints
 from knotwork.regression.dimensionless_groups import (
@@ -26,6 +28,7 @@ __all__ = [
     "LINE",
     "POWER_LAW",
     "REGRESSION",
+    "BoundarySearch",
     "CandidateFormula",
     "Constraints",
     "DimensionlessGroups",

@@ -1,0 +1,146 @@
+"""`discover` for labels: boundaries as formulas, classes, probabilities, files, and what is refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import knotwork as kw
+from knotwork.errors import CheckpointError, DataError, KnotworkWarning, SpecError, TrainingError
+from knotwork.expressions import parse, text
+
+
+def circle(rows=500, wrong=0.0, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-1.5, 1.5, (rows, 2))
+    return X, ((X**2).sum(1) < 1) ^ (rng.random(rows) < wrong)
+
+
+@pytest.fixture(scope="module")
+def inside():
+    X, y = circle()
+    return kw.discover(X, np.where(y, "in", "out"), names=["x", "y"], progress=False)
+
+
+def test_the_boundary_of_texts_is_a_formula_of_the_inputs(inside):
+    assert inside.classes == ("in", "out")
+    assert (inside.formula.expression - parse("x**2 + y**2 - 1")).expand() == 0
+    assert inside.accuracy >= 0.97 > 0.8 > inside.commonest
+    assert inside.accuracy_rows == "test"
+    assert inside.predict([[0.1, 0.1], [1.2, 1.2]]).tolist() == ["in", "out"]
+
+
+def test_probabilities_are_those_of_the_stated_formula(inside):
+    X = np.random.default_rng(5).uniform(-1.5, 1.5, (50, 2))
+    one = inside.boundary
+    g = X[:, 0] ** 2 + X[:, 1] ** 2 - 1
+    expected = one.wrong + (1 - 2 * one.wrong) / (1 + np.exp(-one.steepness * g))
+    found = inside.predict_proba(pd.DataFrame(X, columns=["x", "y"]))
+    assert found.shape == (50, 2)
+    assert np.allclose(found[:, 1], expected) and np.allclose(found.sum(1), 1)
+
+
+def test_text_report_and_file_hold_the_boundary(inside, tmp_path):
+    assert "out where x**2 + y**2 - 1 > 0" in str(inside)
+    assert "the commonest class alone" in str(inside)
+    assert "ClassDiscovery(Boundary('out' where" in repr(inside)
+    page = inside.report(tmp_path / "page.html").read_text()
+    assert "<math>" in page and "As LaTeX" in page
+    inside.save(tmp_path / "found.json")
+    again = kw.ClassDiscovery.load(tmp_path / "found.json")
+    X = np.random.default_rng(6).uniform(-1.5, 1.5, (50, 2))
+    assert np.array_equal(again.predict_proba(X), inside.predict_proba(X))
+    assert str(again.boundary) == str(inside.boundary) and len(again.boundary.front) == len(inside.boundary.front)
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="no discovery of classes"):
+        kw.ClassDiscovery.load(tmp_path / "other.json")
+
+
+def test_wrong_labels_are_told_apart_from_the_boundary():
+    X, y = circle(800, 0.06, seed=1)
+    found = kw.discover(X, y, names=["x", "y"], progress=False)
+    assert found.classes == (False, True)
+    assert (found.formula.expression - parse("1 - x**2 - y**2")).expand() == 0
+    assert found.boundary.wrong == pytest.approx(0.06, abs=0.025)
+
+
+def test_a_boundary_that_is_linear_in_an_input_is_solved_for_it():
+    rng = np.random.default_rng(2)
+    X = rng.uniform(0, 2, (800, 2))
+    y = X[:, 1] > 0.5 + 0.7 * X[:, 0] ** 2
+    found = kw.discover(X, y, names=["V", "E"], progress=False)
+    solved = found.boundary.solve_for("E")
+    assert solved.targets == ("E",) and solved.variables == ("V",)
+    V = np.linspace(0, 1.4, 20)
+    assert np.allclose(solved.predict({"V": V}), 0.5 + 0.7 * V**2, atol=0.02)
+    values = solved.predict({"V": V}, interval=0.99, kind="confidence")
+    assert np.all(values.upper - values.lower < 0.1)
+    with pytest.raises(SpecError, match="not linear in 'V'"):
+        found.boundary.solve_for("V")
+    with pytest.raises(SpecError, match="does not hold 'W'"):
+        found.boundary.solve_for("W")
+
+
+def test_labels_that_do_not_depend_on_the_inputs_give_nothing():
+    rng = np.random.default_rng(4)
+    X, y = rng.uniform(-1, 1, (300, 4)), rng.random(300) < 0.3
+    with pytest.warns(KnotworkWarning, match="no boundary"):
+        found = kw.discover(X, y, progress=False)
+    assert not found.boundary.found
+    assert found.accuracy == found.commonest
+    assert "nothing found" in str(found)
+    assert set(found.predict(X).tolist()) == {False}
+
+
+def test_more_classes_have_a_boundary_each_against_the_rest():
+    X = np.random.default_rng(3).uniform(-1, 1, (300, 1))
+    labels = np.where(X[:, 0] < -0.5, "low", np.where(X[:, 0] < 0.4, "middle", "high"))
+    found = kw.discover(X, labels, names=["x"], progress=False)
+    assert found.classes == ("high", "low", "middle")
+    assert [one.label for one in found.boundaries] == ["high", "low", "middle"]
+    assert found.accuracy > 0.93
+    assert np.allclose(found.predict_proba(X).sum(1), 1)
+    with pytest.raises(DataError, match="3 classes have a boundary each"):
+        _ = found.boundary
+
+
+def test_two_numbers_are_a_target_of_numbers_unless_labels_are_asked_for():
+    X, y = circle(300)
+    found = kw.discover(X, y.astype(int), names=["x", "y"], progress=False, time_budget=0)
+    assert isinstance(found, kw.Discovery)
+    assert "cross_entropy" in found.remarks["The target has two values"]
+    found = kw.discover(X, np.where(y, 7, 3), names=["x", "y"], progress=False, loss="cross_entropy")
+    assert found.classes == (3, 7) and set(found.predict(X).tolist()) == {3, 7}
+    data = kw.Dataset.from_arrays(X, y.astype(int), names=["x", "y"], test_size=0.2, seed=0)
+    assert kw.discover(data, loss="cross_entropy", progress=False).classes == (0, 1)
+
+
+def test_few_rows_of_one_class_and_few_rows_give_a_plain_result():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (40, 2))
+    found = kw.discover(X, X[:, 0] > 0.1, names=["x", "y"], progress=False)
+    assert found.accuracy_rows == "training" and found.accuracy > 0.9
+    rare = np.zeros(200, dtype=bool)
+    rare[[3, 90, 150]] = True
+    with pytest.warns(KnotworkWarning, match="no boundary"):
+        found = kw.discover(rng.uniform(-1, 1, (200, 2)), rare, progress=False)
+    assert not found.boundary.found
+
+
+def test_what_labels_cannot_have_is_refused():
+    X, y = circle(60)
+    with pytest.raises(DataError, match="one label alone"):
+        kw.discover(X, ["a"] * 60, progress=False)
+    with pytest.raises(DataError, match="60 different labels"):
+        kw.discover(X, [f"n{n}" for n in range(60)], progress=False)
+    with pytest.raises(DataError, match="no label in y"):
+        kw.discover(X, ["a"] * 30 + [None] + ["b"] * 29, progress=False)
+    with pytest.raises(TrainingError, match="sigma= cannot be given with labels"):
+        kw.discover(X, y, sigma=0.1, progress=False)
+    with pytest.raises(TrainingError, match="form= cannot be given with labels"):
+        kw.discover(X, y, form="a*x_1", progress=False)
+
+
+def test_constraints_hold_for_the_boundary():
+    X, y = circle(400)
+    found = kw.discover(X, y, names=["x", "y"], lib=["x"], linear=["y"], progress=False)
+    assert all("y**2" not in text(one.expression) for one in found.boundary.front)
