@@ -16,6 +16,7 @@ from knotwork.regression.inside.functions_inside import (
     SIN,
     TANH,
     Column,
+    Feature,
     Inside,
     Powers,
 )
@@ -156,12 +157,30 @@ class _Writer:
                 phase = one.constants[-1]
                 size *= (-1) ** round(phase / math.pi)
             if kind is EXP:
-                for a, feature in zip(one.constants, one.features, strict=True):
-                    size *= self.inputs.size(feature.powers) ** -a if feature.logarithm else 1.0
+                size *= math.exp(self._shift(one))
             elif not kind.sized and kind is not LOG:
                 size /= unit ** {INVERSE: -1.0, ROOT: 0.5}.get(kind, 1.0)
             expression = expression * compose(kind.text, self.argument(one))
         return size, expression
+
+    def _shift(self, one: Inside) -> float:
+        """The logarithm of the factor of an exponential without centres; OverflowError where no float holds it."""
+        found = 0.0
+        for a, feature in zip(one.constants, one.features, strict=True):
+            size = self.inputs.size(feature.powers)
+            moved = (
+                math.log(size) if feature.logarithm else self.inputs.centre(feature) - self._origin(a, feature) / size
+            )
+            found -= a * moved
+        if abs(found) > INSIDE.largest_exponent:
+            raise OverflowError(f"exp({found:.4g}) is no factor that a formula can hold.")
+        return found
+
+    def _origin(self, a: float, feature: Feature) -> int:
+        """The number from which a feature is counted in an exponential: its middle where that is far from zero."""
+        middle = self.inputs.centre(feature)
+        far = abs(a * middle) > INSIDE.largest_logarithm
+        return round(middle * self.inputs.size(feature.powers)) if far else 0
 
     def product(self, powers: Powers) -> Any:
         from knotwork.expressions import algebra
@@ -181,6 +200,8 @@ class _Writer:
         b = one.constants[-1] if one.kind.shifted else 0.0
         for n, (a, feature) in enumerate(zip(one.constants, one.features, strict=False)):
             product = self.product(feature.powers)
+            if one.kind is EXP:
+                product = product - self._origin(a, feature)
             if feature.logarithm:
                 b -= a * math.log(self.inputs.size(feature.powers)) if one.kind is not EXP else 0.0
                 total = total + self.constant(a) * algebra.log(product)

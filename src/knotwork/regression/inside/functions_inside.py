@@ -122,11 +122,31 @@ class Column:
 
 
 class Inputs:
-    """Inputs (n,) divided by their typical sizes, with products of powers kept once computed."""
+    """Inputs (n,) divided by their typical sizes, with products of powers kept once computed.
 
-    def __init__(self, columns: Sequence[Array], scales: Sequence[float]) -> None:
-        self.columns, self.scales = list(columns), list(scales)
+    Exponentials are taken of features minus their centres, as those of values far from zero leave the range of floats.
+    `whole` are the inputs of all rows, of which these are some.
+    """
+
+    def __init__(self, columns: Sequence[Array], scales: Sequence[float], whole: "Inputs | None" = None) -> None:
+        self.columns, self.scales, self.whole = list(columns), list(scales), whole or self
         self.kept: dict[Feature, Array] = {}
+        self.centres: dict[Feature, float] = {}
+
+    def centre(self, feature: Feature) -> float:
+        """The middle of the range of a feature over all rows; 0 of logarithms, whose exponentials are powers."""
+        if self.whole is not self:
+            return self.whole.centre(feature)
+        if feature not in self.centres:
+            values = self.feature(feature)
+            middle = 0.0 if feature.logarithm else float(values.min() + values.max()) / 2
+            self.centres[feature] = middle if math.isfinite(middle) else 0.0
+        return self.centres[feature]
+
+    def within(self, one: Inside, feature: Feature) -> Array:
+        """The values (n,) of a feature inside a function."""
+        values = self.feature(feature)
+        return values - self.centre(feature) if one.kind is EXP else values
 
     def feature(self, feature: Feature) -> Array:
         """The values (n,) of a feature."""
@@ -140,7 +160,7 @@ class Inputs:
 
     def rows(self, some: Array | slice) -> "Inputs":
         """Some rows alone."""
-        return Inputs([column[some] for column in self.columns], self.scales)
+        return Inputs([column[some] for column in self.columns], self.scales, self.whole)
 
     def size(self, powers: Powers) -> float:
         """The factor by which a product of powers of the inputs exceeds that of the scaled ones."""
@@ -150,7 +170,7 @@ class Inputs:
     def argument(self, one: Inside) -> Array:
         """What the function is taken of, (n,)."""
         b = one.constants[-1] if one.kind.shifted else 0.0
-        parts = [a * self.feature(feature) for a, feature in zip(one.constants, one.features, strict=False)]
+        parts = [a * self.within(one, feature) for a, feature in zip(one.constants, one.features, strict=False)]
         return np.sum(parts, 0) + b
 
     def value(self, column: Column) -> Array:
@@ -169,6 +189,6 @@ class Inputs:
             for other, part in enumerate(parts):
                 if other != k:
                     rest = rest * part
-            own = [rest * self.feature(feature) for feature in one.features] + [rest] * one.kind.shifted
+            own = [rest * self.within(one, feature) for feature in one.features] + [rest] * one.kind.shifted
             found += own[not one.kind.sized :]
         return found

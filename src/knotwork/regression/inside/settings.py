@@ -11,6 +11,8 @@ class InsideSettings:
     # --- what is tried (scan_inside.py) ---
     factors: int = 20
     """Products of powers, the simplest, that functions are multiplied with."""
+    same_factor: float = 0.02
+    """Share of a factor that each simpler one leaves over at least: v and v·year are the same beside exp(year)."""
     monomials: int = 60
     """Products of powers, the simplest, that stand beside terms with functions."""
     most_inputs: int = 8
@@ -78,6 +80,8 @@ class InsideSettings:
     """Relative difference of two coefficients up to which tanh(u) + 1 is written as a logistic function."""
     largest_logarithm: float = 30.0
     """Logarithm of a factor inside a logarithm at most that replaces a constant outside."""
+    largest_exponent: float = 600.0
+    """Logarithm of a factor of an exponential at most: floats end at 709, and other factors are multiplied with it."""
     results: int = 3
     """Sums of each frame that are fitted to all training rows."""
     finest_grid: int = 16

@@ -11,7 +11,7 @@ from torch import Tensor
 from knotwork.functions import NamedFunction
 from knotwork.regression.curve_names import EXPONENTIAL, IDENTITY, INVERSE, LOGARITHM
 from knotwork.regression.inside.fits_inside import Fits, State
-from knotwork.regression.inside.functions_inside import Inputs, cost_of_powers
+from knotwork.regression.inside.functions_inside import Feature, Inputs, Powers, cost_of_powers
 from knotwork.regression.inside.scan_inside import Scanner
 from knotwork.regression.inside.search_inside import InsideSearch, Table
 from knotwork.regression.inside.settings import INSIDE
@@ -69,7 +69,7 @@ class InsideTerms:
             curve = axis.at[:train, None] if axis.straight else Axis(axis.values[:train], train, grid).basis[:, 1:]
             bases.append(curve[some])
         self.table = Table(
-            self.inputs.rows(slice(train)), some, few, scanner, powers[: INSIDE.factors], powers,
+            self.inputs.rows(slice(train)), some, few, scanner, distinct(powers, few)[: INSIDE.factors], powers,
             [p for p in powers if any(p) and not any(p[i] for i in terms.straight)], torch.cat(bases, 1).numpy(),
         )  # fmt: skip
 
@@ -118,3 +118,16 @@ class InsideTerms:
             frame, state, self.inputs, error, rest if rest == rest else error,
             bits + cost * math.log2(len(residuals)), residuals,
         )  # fmt: skip
+
+
+def distinct(powers: Sequence[Powers], inputs: Inputs) -> list[Powers]:
+    """Products of powers, the simplest first, without those that are nearly multiples of simpler ones."""
+    kept: list[Powers] = []
+    units = np.zeros((0, len(inputs.columns[0])))
+    for one in powers:
+        values = inputs.feature(Feature(one))
+        unit = values / max(float(np.linalg.norm(values)), 1e-300)
+        if not len(units) or float(np.abs(units @ unit).max()) ** 2 < 1 - INSIDE.same_factor**2:
+            kept.append(one)
+            units = np.concatenate([units, unit[None]])
+    return kept

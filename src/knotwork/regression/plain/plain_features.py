@@ -113,8 +113,9 @@ def shapes(columns: Sequence[Tensor]) -> Iterator[Feature]:
         if not spread:
             continue
         for rate in PLAIN.rates:
-            for sign in (-1.0, 1.0):
-                yield _shape(columns, i, "exp", sign * rate / spread)
+            if rate * size <= PLAIN.largest_exponent * spread:
+                for sign in (-1.0, 1.0):
+                    yield _shape(columns, i, "exp", sign * rate / spread)
         if bool((column >= 0).all()):
             for share in PLAIN.shares:
                 yield _shape(columns, i, "saturation", share * size)
@@ -128,22 +129,33 @@ def shapes(columns: Sequence[Tensor]) -> Iterator[Feature]:
                 yield _logistic(columns, i, rate / spread, float(column.min()) + middle * spread)
 
 
+def origin_of(column: Tensor, rate: float) -> int:
+    """The number from which an input is counted in exp(rate·input): 0, or its middle where it is far from zero.
+
+    A factor outside and a rate inside could hardly be fitted together there, as in exp(0.1·year).
+    """
+    middle = round(float(column.min() + column.max()) / 2)
+    return middle if abs(rate * middle) > PLAIN.far_exponent else 0
+
+
 def _shape(columns: Sequence[Tensor], i: int, kind: str, value: float) -> Feature:
     """exp(θx), x/(x + θ), x^θ or exp(-θ/x), with the value θ."""
     from knotwork.expressions import algebra
 
-    x, cost = columns[i], {"exp": 4.0, "saturation": 6.0, "power": 3.0, "activation": 5.0}[kind]
+    x, origin, cost = columns[i], 0, {"exp": 4.0, "saturation": 6.0, "power": 3.0, "activation": 5.0}[kind]
     if kind == "saturation":
         values, scale = x / (x + value), 1.0
     else:  # exponentials, with the value 1 at one end of the range
         inner = {"exp": x, "power": x.log(), "activation": -1 / x}[kind] * value
         place = float(inner.max())
-        values, scale = (inner - place).exp(), math.exp(min(max(place, -300.0), 300.0))
+        values, limit = (inner - place).exp(), PLAIN.largest_exponent
+        origin = origin_of(x, value) if kind == "exp" else 0
+        scale = math.exp(min(max(place - value * origin, -limit), limit))
 
     def build(symbols: Sequence[Any], constants: Constants) -> Any:
         s, theta = symbols[i], constants(value)
         if kind == "exp":
-            return algebra.exp(theta * s)
+            return algebra.exp(theta * (s - origin))
         if kind == "saturation":
             return s / (s + theta)
         return s**theta if kind == "power" else algebra.exp(-theta / s)

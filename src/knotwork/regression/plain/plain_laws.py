@@ -19,6 +19,7 @@ from knotwork.regression.plain.plain_features import (
     Feature,
     logarithm,
     monomial,
+    origin_of,
     pairs_of_powers,
     product_of_powers,
     shapes,
@@ -212,10 +213,12 @@ class Exponential(Sum):
             if feature.logarithm_of is not None:
                 product = product * symbols[feature.logarithm_of] ** constants(c)
             elif feature.inputs:
-                inside = inside + constants(c) * feature.build(symbols, constants)
+                origin = origin_of(feature.values, c)
+                inside = inside + constants(c) * (feature.build(symbols, constants) - origin)
+                scale += c * origin
             else:
-                scale = c
-        size = self.sign * math.exp(min(max(scale, -300.0), 300.0))
+                scale += c
+        size = self.sign * math.exp(min(max(scale, -PLAIN.largest_exponent), PLAIN.largest_exponent))
         return constants.template(constants(size) * product * algebra.exp(inside))
 
 

@@ -19,6 +19,10 @@ class PlainSettings:
     """Powers of two inputs in that sum."""
     rates: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
     """Rates of exponentials at which a fit begins, over one range of the input."""
+    largest_exponent: float = 690.0
+    """Logarithm of a factor at most: floats end at 709, and a formula multiplies some factors."""
+    far_exponent: float = 30.0
+    """Exponent from which an input is counted from its middle: no simple number stands before exponentials beyond."""
     shares: tuple[float, ...] = (0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 2.0)
     """Places of half saturation at which a fit begins, as shares of the largest input."""
     exponents: tuple[float, ...] = (-3.0, -1.5, -0.75, 0.25, 0.75, 1.5, 2.5)
