@@ -102,7 +102,8 @@ def _extreme(writer: "_Writer", terms: Terms) -> Template | None:
                 count += 1
         sides.append(total)
     shorter = count < len({**rest, **inside}) + 1
-    return writer.constant.template((algebra.Max if c > 0 else algebra.Min)(*sides)) if shorter else None
+    extreme = (algebra.Max if c > 0 else algebra.Min)(*sides)
+    return writer.constant.template(writer.fit.frame.outer.expression(extreme)) if shorter else None
 
 
 class _Writer:
@@ -154,13 +155,13 @@ class _Writer:
         for one in column.functions:
             kind, unit = one.kind, self._unit(one)
             if kind is SIN:
-                phase = one.constants[-1]
-                size *= (-1) ** round(phase / math.pi)
+                size *= (-1) ** round(self._shift_inside(one) / math.pi)
             if kind is EXP:
                 size *= math.exp(self._shift(one))
             elif not kind.sized and kind is not LOG:
                 size /= unit ** {INVERSE: -1.0, ROOT: 0.5}.get(kind, 1.0)
-            expression = expression * compose(kind.text, self.argument(one))
+            beside = kind is LOG and len(column.functions) > 1  # its unit is no term of its own there
+            expression = expression * compose(kind.text, self.argument(one, 1.0 if beside else 0.0))
         return size, expression
 
     def _shift(self, one: Inside) -> float:
@@ -192,18 +193,25 @@ class _Writer:
         """What the argument of a function is multiplied by, so that its first feature has the coefficient ±1."""
         return 1.0 if one.kind.sized else self.inputs.size(one.features[0].powers)
 
+    def _shift_inside(self, one: Inside) -> float:
+        """The constant b of a function of a sum, of logarithms of the inputs themselves; 0 where there is none."""
+        if not one.kind.shifted:
+            return 0.0
+        pairs = zip(one.constants, one.features, strict=False)
+        logs = (a * math.log(self.inputs.size(feature.powers)) for a, feature in pairs if feature.logarithm)
+        return one.constants[-1] - math.fsum(logs)
+
     def argument(self, one: Inside, times: float = 0.0) -> Any:
         """What a function is taken of, times its unit, or times a number that is not 0."""
         from knotwork.expressions import algebra
 
         total, unit = algebra.Integer(0), times or self._unit(one)
-        b = one.constants[-1] if one.kind.shifted else 0.0
+        b = self._shift_inside(one)
         for n, (a, feature) in enumerate(zip(one.constants, one.features, strict=False)):
             product = self.product(feature.powers)
             if one.kind is EXP:
                 product = product - self._origin(a, feature)
             if feature.logarithm:
-                b -= a * math.log(self.inputs.size(feature.powers)) if one.kind is not EXP else 0.0
                 total = total + self.constant(a) * algebra.log(product)
             elif n == 0 and not one.kind.sized and not times:
                 total = total + int(math.copysign(1, a)) * product
