@@ -5,12 +5,15 @@ import pytest
 
 import knotwork as kw
 from knotwork.expressions import parse, to_numpy
+from knotwork.regression.structures import partitions
 
 EXACT = [
     ("exp(sin(3*x)) + y**2", {"x": (-1, 1), "y": (-1, 1)}),
     ("1/(2 + cos(2*x)) - y**2", {"x": (-3, 3), "y": (-1, 1)}),
     ("exp(-x)*sin(3*x) + y**3", {"x": (0, 4), "y": (-1, 1)}),
     ("y*exp(cos(x))", {"x": (-3, 3), "y": (1, 2)}),
+    ("y*log(3 + sin(2*x)) + z", {"x": (0, 6), "y": (1, 3), "z": (1, 3)}),
+    ("y*exp(sin(2*x)) + z**2", {"x": (0, 4), "y": (1, 3), "z": (1, 3)}),
 ]
 
 
@@ -23,3 +26,12 @@ def test_a_curve_that_is_no_single_function_is_named_in_the_whole(text, ranges):
     truth, values = (to_numpy(one, list(ranges))(*points) for one in (parse(text), found))
     assert np.abs(values - truth).max() < 1e-6 * np.abs(truth).max()
     assert found.count_ops() <= parse(text).count_ops() + 3
+
+
+def test_inputs_are_shared_out_among_the_products_of_a_sum_in_every_way():
+    assert partitions(3) == [((0, 1), (2,)), ((0, 2), (1,)), ((0,), (1, 2))]
+    found = partitions(4)
+    assert len(found) == len(set(found)) == 13
+    for groups in found:
+        assert sorted(i for group in groups for i in group) == [0, 1, 2, 3]
+        assert len(groups) > 1 and any(len(group) > 1 for group in groups)

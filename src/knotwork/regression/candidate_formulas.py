@@ -59,6 +59,15 @@ class CandidateFormula:
         return replace(self, template=replace(self.template, expression=-self.template.expression))
 
 
+@dataclass(frozen=True)
+class Unnamed:
+    """A fitted structure to be named: its validation error, without and with a penalty for its curves, its formulas."""
+
+    error: float
+    penalised: float
+    formulas: Callable[[], Iterator[CandidateFormula]]
+
+
 def formula_of_structure(
     fit: StructureFit, rows: Rows, sample: Sample, functions: Sequence[NamedFunction], reporter: Reporter
 ) -> CandidateFormula | None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from knotwork.formulas.constants import Sample, values_of
 from knotwork.formulas.settings import FORMULAS
 from knotwork.functions import NamedFunction
-from knotwork.regression.candidate_formulas import CandidateFormula, formula_of_structure, formulas_of_ridges
+from knotwork.regression.candidate_formulas import CandidateFormula, Unnamed, formula_of_structure, formulas_of_ridges
 from knotwork.regression.curve_formulas import formulas_of_curve
 from knotwork.regression.curve_names import EXPONENTIAL, IDENTITY, UNUSUAL_OUTER, USUAL_OUTER, OuterFunction
 from knotwork.regression.failures import Failures
@@ -20,21 +20,12 @@ from knotwork.regression.inside import InsideFit, InsideTerms, formulas_of_insid
 from knotwork.regression.residual_randomness import looks_random
 from knotwork.regression.ridges import fit_ridges
 from knotwork.regression.settings import REGRESSION
-from knotwork.regression.structures import Rows, Structure, fit_structure, positive_share
+from knotwork.regression.structures import Rows, Structure, fit_structure, partitions, positive_share
 from knotwork.regression.term_formulas import formula_of_terms
 from knotwork.regression.term_search import TermFit, TermSearch
 from knotwork.training import Reporter
 
 AnyFit = TermFit | InsideFit
-
-
-@dataclass(frozen=True)
-class _StructureCandidate:
-    """A fitted structure: its validation error, without and with a penalty for its curves, and its formulas."""
-
-    error: float
-    penalised: float
-    formulas: Callable[[], Iterator[CandidateFormula]]
 
 
 class Search:
@@ -81,8 +72,8 @@ class Search:
         self.rows = Rows.of(list(sample.columns.values()), y, train, sample.relative, sample.weights)
         self.positive_sample = replace(sample, y=y)
         self.error_of_mean = self.rows.error_of_mean
-        self.candidates: list[_StructureCandidate] = []  # fitted, but not named yet
-        self.fitted: list[_StructureCandidate] = []  # all, but those whose formulas are not allowed
+        self.candidates: list[Unnamed] = []  # fitted, but not named yet
+        self.fitted: list[Unnamed] = []  # all, but those whose formulas are not allowed
         self.remaining: int | None = None  # formulas still tried after one whose residuals look random
         self.named = 0
         self.done = self.exact = self.inside_tried = False
@@ -211,7 +202,18 @@ class Search:
         if n > 1 and EXPONENTIAL not in self.usual_outer():
             self.add(Structure(IDENTITY, (tuple(range(n)),)))
         close = self.least_error < REGRESSION.early_error_of_sums
-        return self.best_formulas() if n == 1 or late or close else None
+        return self.best_formulas() if n == 1 or late or close or self.parted() else None
+
+    def parted(self) -> bool:
+        """Whether a sum of products in which every input stands once explains as much as one with all curves."""
+        n, before = len(self.rows.axes), -math.inf
+        every = (*((i,) for i in range(n)), tuple(range(n)))
+        for terms in [every, *partitions(n)] if 2 < n <= REGRESSION.most_inputs_of_partitions else []:
+            self.add(Structure(IDENTITY, terms))
+            if self.least_error > REGRESSION.early_error_of_ridges:
+                return False
+            before = self.least_penalised if terms is every else before
+        return self.least_penalised < before
 
     def ridges(self) -> Iterator[CandidateFormula] | None:
         """Powers and curves of products of powers; curves times a sum of curves."""
@@ -280,13 +282,9 @@ class Search:
         if fit is None:
             return
 
-        def formulas() -> Iterator[CandidateFormula]:
-            found = formula_of_structure(fit, self.rows, self.positive_sample, self.functions, self.deadline)
-            if found is not None:
-                yield found
-
+        naming = partial(formula_of_structure, fit, self.rows, self.positive_sample, self.functions, self.deadline)
         unusual = REGRESSION.curves_of_unusual_outer * (structure.outer in UNUSUAL_OUTER)
-        self._add(fit.validation_error, len(structure.places) + unusual, formulas)
+        self._add(fit.validation_error, len(structure.places) + unusual, lambda: filter(None, [naming()]))
 
     def add_ridges(self, count: int, free_sides: bool) -> None:
         """Fit this number of ridges and keep them as a candidate."""
@@ -303,7 +301,7 @@ class Search:
 
     def _add(self, error: float, curves: int, formulas: Callable[[], Iterator[CandidateFormula]]) -> None:
         if math.isfinite(error):
-            candidate = _StructureCandidate(error, error * REGRESSION.penalty_of_curve**curves, formulas)
+            candidate = Unnamed(error, error * REGRESSION.penalty_of_curve**curves, formulas)
             self.candidates.append(candidate)
             self.fitted.append(candidate)
 
@@ -340,7 +338,7 @@ class Search:
             self.judge(found[0])
             self.done = self.done or self.remaining is not None
 
-    def forget(self, candidate: _StructureCandidate) -> None:
+    def forget(self, candidate: Unnamed) -> None:
         """A candidate whose formulas are not allowed is no measure for others."""
         self.fitted.remove(candidate)
         self.named -= 1

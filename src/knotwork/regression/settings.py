@@ -33,6 +33,8 @@ class RegressionSettings:
     early_error_of_ridges: float = 0.005
     """The same for ridges and sums with a common factor, which fit many targets approximately. With the Feynman set in
     view."""
+    most_inputs_of_partitions: int = 4
+    """Inputs up to which sums of products of different inputs are tried early: of four there are 13, of five 50."""
     explained_ratio: float = 1.3
     """Error of a formula, relative to the least of all structures, above which its residuals are not taken for noise:
     curves explained more. With the Feynman set and tables of pure noise in view."""

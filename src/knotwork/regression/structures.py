@@ -181,6 +181,18 @@ class Structure:
         return inside if self.outer is EXPONENTIAL else f"{self.outer.words}{inside}"
 
 
+def partitions(count: int) -> list[tuple[Inputs, ...]]:
+    """The ways to share out inputs among the products of a sum, two products or more, not all of single inputs."""
+    found: list[tuple[Inputs, ...]] = [()]
+    for i in range(count):
+        found = [
+            (*groups[:k], (*group, i), *groups[k + 1 :]) if k < len(groups) else (*groups, (i,))
+            for groups in found
+            for k, group in enumerate((*groups, ()))
+        ]
+    return [groups for groups in found if 1 < len(groups) < count]
+
+
 @dataclass(frozen=True)
 class StructureFit:
     """A fitted structure: coefficients (curves, basis), and errors relative to the spread of the target."""
