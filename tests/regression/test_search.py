@@ -288,14 +288,15 @@ def test_extreme_columns_raise_no_error(low, high):
 
 
 class StopAt:
-    """A callback that returns True at the n-th stage of this title; `stages` are the titles it was called with."""
+    """A callback that returns True at the n-th stage of this title; `stages` are the titles, repetitions once."""
 
     def __init__(self, title, number=1):
         self.title, self.number, self.stages = title, number, []
 
     def __call__(self, event):
-        self.stages.append(event.stage)
-        self.number -= event.stage == self.title
+        if self.stages[-1:] != [event.stage]:
+            self.stages.append(event.stage)
+            self.number -= event.stage == self.title
         return self.number <= 0
 
 
