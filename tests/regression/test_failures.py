@@ -13,6 +13,7 @@ from knotwork.regression.curve_names import names_of_curve
 from knotwork.regression.failures import Failures
 from knotwork.regression.search import Search
 from knotwork.regression.symmetry import combined_pairs
+from knotwork.training import Reporter
 
 
 def broken(error):
@@ -109,3 +110,11 @@ def test_a_curve_that_leaves_the_range_of_floats_has_no_name(value):
     y = t.clone()
     y[7] = value
     assert names_of_curve(t, y, select(None)) == []
+
+
+def test_a_mistake_of_our_own_code_is_seen_though_it_counts_as_a_failure_of_a_candidate(mistakes):
+    failures = Failures()
+    assert failures.attempt(lambda: list(Reporter().timely(5))) is None  # no sequence
+    assert failures.attempt(lambda: int("a word")) is None  # no mistake of our code
+    assert list(failures.surviving(lambda: iter([1, 2]))) == [1, 2]
+    assert len(failures.reasons) == 2 and len(mistakes) == 1 and "timely" in mistakes.pop()
