@@ -23,6 +23,7 @@ class Feature:
     `cost` counts its symbols, `inputs` its inputs and `inner` its own constants. Features of one `kind` differ in these
     constants alone. `powers` are those of the inputs, if it is a product of powers. The expression is `scale` times the
     values. `of` is the number of the one input it depends on, `logarithm_of` that of the input whose logarithm it is.
+    With `from_zero` it is zero where its input is, and stands beside no constant.
     """
 
     kind: str
@@ -35,12 +36,15 @@ class Feature:
     scale: float = 1.0
     of: int | None = None
     logarithm_of: int | None = None
+    from_zero: bool = False
 
     def stands_beside(self, other: "Feature") -> bool:
         """Whether a sum may hold both: functions of one input stand beside each other if they are whole powers alone.
 
         sqrt(x) - x and such sums follow nearly every curve, and no law has them.
         """
+        if (self.from_zero and not other.inputs) or (other.from_zero and not self.inputs):
+            return False
         if self.of is None or self.of != other.of:
             return True
         return all(one.powers is not None and all(p == int(p) for p in one.powers) for one in (self, other))

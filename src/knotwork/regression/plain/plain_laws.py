@@ -26,6 +26,7 @@ from knotwork.regression.plain.plain_features import (
     single_powers,
 )
 from knotwork.regression.plain.settings import PLAIN
+from knotwork.regression.plain.shifted_features import poles, poles_beside_inputs, saturations, shifted_logarithms
 from knotwork.regression.settings import REGRESSION
 
 Kind = TypeVar("Kind", bound="Sum")
@@ -49,7 +50,7 @@ def plain_laws(sample: Sample, most_constants: int) -> Iterator[tuple[str, Templ
     columns, names = list(sample.columns.values()), list(sample.columns)
     if not columns:
         return
-    found: list[tuple[float, str, Template]] = []
+    found: list[tuple[float, float, str, Template]] = []
     for kind in (Sum, Exponential, Ratio):
         problem = kind.of(columns, sample)
         if problem is None:
@@ -57,14 +58,37 @@ def plain_laws(sample: Sample, most_constants: int) -> Iterator[tuple[str, Templ
         always = problem.only(problem.plainest).best(most_constants)[:1]
         for law in (*always, *problem.best(most_constants)):
             first = -math.inf if law in always else law.bits
-            found.append((first, problem.words(law), problem.template(law, names)))
+            gap = PLAIN.gap_of_grid if any(one.inner for one in law.features) else PLAIN.gap
+            found.append((first, gap, problem.words(law), problem.template(law, names)))
     least = min((bits for bits, *_ in found if bits > -math.inf), default=0.0)
-    found.sort(key=lambda one: one[0])
-    for bits, words, template in found[: PLAIN.most_laws]:
-        if bits <= least + PLAIN.gap and len(template.values) <= most_constants:
+    found.sort(key=lambda one: one[0] - one[1])
+    for bits, gap, words, template in found[: PLAIN.most_laws]:
+        if bits <= least + gap and len(template.values) <= most_constants:
             fit = fitted(template, sample, PLAIN.steps)
-            if math.isfinite(fit.mse):
+            if math.isfinite(fit.mse) and not pole_near(fit, sample):
                 yield words, fit
+
+
+def pole_near(law: Template, sample: Sample) -> bool:
+    """Whether a divisor of a fitted law changes its sign where an input lies a little beyond its values.
+
+    New rows lie as far beyond n rows as these are apart on average, the range over n. An input without values below
+    zero has none there either.
+    """
+    from knotwork.expressions import conditions, to_torch
+
+    divisors = [part for part, need in conditions(law.filled()) if need == "not zero"]
+    names, columns = list(sample.columns), list(sample.columns.values())
+    for part in divisors:
+        divisor = to_torch(part, names)
+        here = divisor(*columns)
+        for i, column in enumerate(columns):
+            reach = (column.max() - column.min()) / len(sample)
+            low = column - reach if bool((column < 0).any()) else (column - reach).clamp_min(0.0)
+            for moved in (low, column + reach):
+                if bool((divisor(*columns[:i], moved, *columns[i + 1 :]) * here < 0).any()):
+                    return True
+    return False
 
 
 def bits_of_law(square: float, constants: int, symbols: float, rows: int) -> float:
@@ -91,7 +115,8 @@ class Sum:
     def of(cls: type[Kind], columns: Sequence[Tensor], sample: Sample) -> Kind | None:
         """The linear problem of a table; None where its target is not in the range of the outer function."""
         features = [_one(columns), *single_powers(columns, PLAIN.powers), *_logarithms(columns)]
-        features += [*pairs_of_powers(columns, PLAIN.pairs), *shapes(columns)]
+        features += [*pairs_of_powers(columns, PLAIN.pairs), *shapes(columns), *poles(columns)]
+        features += [*poles_beside_inputs(columns), *shifted_logarithms(columns), *saturations(columns)]
         weights = 1 / sample.y.abs() if sample.relative else torch.ones_like(sample.y)
         return cls(features, sample.y, sample.weighed(weights), len(columns))
 
@@ -189,13 +214,17 @@ class Exponential(Sum):
         y = sign * sample.y
         weights = torch.where(y > 0, torch.ones_like(y) if sample.relative else y, torch.zeros_like(y))
         features = [_one(columns), *_logarithms(columns), *single_powers(columns, (1.0, -1.0))]
+        features += [one for one in poles(columns) if one.kind.endswith(" 1")]
+        features += [one for one in shapes(columns) if one.kind.startswith("exp")]
         logarithms = y.clamp_min(float(y[y > 0].min())).log()
         found = cls(features, logarithms, sample.weighed(weights), len(columns))
         found.sign = sign
         return found
 
     def allowed(self, features: Sequence[Feature]) -> bool:
-        return True
+        """Whether no function with a constant inside has another one of the same input beside it."""
+        new = features[-1]
+        return not any(one.of is not None and one.of == new.of and (one.inner or new.inner) for one in features[:-1])
 
     def plainest(self, feature: Feature) -> bool:
         """Whether a feature is one of a power law."""
@@ -209,15 +238,19 @@ class Exponential(Sum):
 
         constants, symbols = Constants(), [symbol(name) for name in names]
         scale, inside, product = 0.0, algebra.Integer(0), algebra.Integer(1)
+        poles = any(feature.kind.startswith("pole") for feature in law.features)  # log y = A - B/(x + C) (Antoine 1888)
         for c, feature in zip(law.coefficients, law.features, strict=True):
-            if feature.logarithm_of is not None:
-                product = product * symbols[feature.logarithm_of] ** constants(c)
+            written = feature.build(symbols, constants)
+            if isinstance(written, algebra.log):
+                product = product * written.args[0] ** constants(c)
             elif feature.inputs:
-                origin = origin_of(feature.values, c)
-                inside = inside + constants(c) * (feature.build(symbols, constants) - origin)
+                origin = 0.0 if feature.inner else origin_of(feature.values, c)
+                inside = inside + constants(c / feature.scale) * (written - origin)
                 scale += c * origin
             else:
                 scale += c
+        if poles:
+            return constants.template(int(self.sign) * product * algebra.exp(constants(scale) + inside))
         size = self.sign * math.exp(min(max(scale, -PLAIN.largest_exponent), PLAIN.largest_exponent))
         return constants.template(constants(size) * product * algebra.exp(inside))
 

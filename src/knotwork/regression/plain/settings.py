@@ -31,17 +31,27 @@ class PlainSettings:
     """Middles of logistic curves at which a fit begins, as shares of the range."""
     slopes: tuple[float, ...] = (5.0, 10.0, 20.0)
     """Rates of logistic curves at which a fit begins, over one range of the input."""
+    distances: tuple[float, ...] = (0.05, 0.15, 0.4, 1.0, 2.5)
+    """Distances of a pole or of a shifted zero from the values at which a fit begins, as shares of their range."""
+    most_inputs_of_poles: int = 4
+    """Inputs up to which poles beside another input are tried. Chosen for time."""
+    places_of_saturation: tuple[float, ...] = (0.06, 0.12, 0.25, 0.5, 1.0, 2.0)
+    """Places θ of saturation at which a fit begins, as shares of the largest value of the input."""
+    exponents_of_saturation: tuple[float, ...] = (0.6, 1.5, 2.5, 4.0)
+    """Exponents of delayed growth and of Hill curves at which a fit begins; 1 is a kind of its own."""
     terms: int = 3
     """Features of a plain law at most."""
     beam: int = 12
     """Sets of features that are extended by one more. Chosen for time, not measured."""
-    laws_of_size: int = 8
+    laws_of_size: int = 12
     """Laws of each kind and number of features that are fitted to the target itself. Chosen for time."""
     dependence: float = 1e-8
     """Share of a feature's square that others must leave over: less is rounding."""
     gap: float = 20.0
     """Bits behind the best law up to which laws are fitted to the target itself. Chosen, not measured."""
-    most_laws: int = 30
+    gap_of_grid: float = 60.0
+    """The same for laws with constants inside of functions, which are those of a coarse grid until they are fitted."""
+    most_laws: int = 45
     """Laws that are fitted to the target itself at most. Chosen for time."""
     steps: int = 40
     """Gauss-Newton steps of these fits. They are near already; chosen for time."""
