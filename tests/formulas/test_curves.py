@@ -230,3 +230,40 @@ def test_noise_alone_gives_no_short_formula_that_explains_it():
 def test_a_curve_without_variation_has_no_formula():
     t = np.linspace(0, 1, 20)
     assert CurveSearch(t, np.ones(20)).run() == []
+
+
+@pytest.mark.parametrize(
+    ("law", "low", "high"),
+    [
+        ("exp(cos(t) + sin(2*t)/2)", 0, 6),
+        ("log(3 + cos(t) + sin(3*t)/2)", 0, 7),
+        ("1/(2 + sin(t) - t/20)", 0, 9),
+        ("t/2 - t**2/20 - t**2/(1 + t**2)", 0.1, 10),
+        ("3 - t + 2/(1 + 4*(t - 2)**2)", 0, 5),
+    ],
+)
+def test_sums_under_an_outer_function_and_beside_a_trend_are_exact(law, low, high):
+    t = np.random.default_rng(3).uniform(low, high, 1000)
+    y = to_numpy(parse(law), ["t"])(t)
+    best = CurveSearch(t, y).run()[0]
+    assert best.error < 1e-12
+
+
+def test_a_parabola_far_from_zero_keeps_its_place():
+    rng = np.random.default_rng(0)
+    t = rng.uniform(1990, 2020, 300)
+    y = 5 + 0.02 * (t - 1967) ** 2 + 0.3 * rng.normal(size=300)
+    search = CurveSearch(t, y)
+    written = search.template(search.run()[0], symbol("t"))
+    assert [len(written.values), complexity(written.expression)] == [3, 9]
+    places = [value for value in written.values.values() if abs(value) > 1000]
+    assert places == [pytest.approx(-1967, abs=1)] or places == [pytest.approx(1967, abs=1)]
+
+
+def test_the_logarithm_of_a_parabola_is_found_behind_noise():
+    rng = np.random.default_rng(1)
+    t = rng.uniform(-3, 3, 1000)
+    y = np.log(1 + t**2) + 0.013 * rng.normal(size=1000)
+    search = CurveSearch(t, y)
+    best = search.run()[0]
+    assert best.form.name == "t^0 log(1 + t^2)"

@@ -77,7 +77,7 @@ def test_memory_that_torch_does_not_get_ends_the_search():
 
 def test_a_target_that_no_input_changes_has_no_symmetries():
     columns = [torch.full((50,), value, dtype=torch.float64) for value in (2.0, 3.0)]
-    assert combined_pairs(columns, torch.rand(50, dtype=torch.float64) + 1) == []
+    assert combined_pairs(columns, torch.rand(50, dtype=torch.float64) + 1, 0.12) == []
 
 
 @pytest.mark.parametrize("part", ["power_factors", "combined_pairs", "looks_random", "Search"])

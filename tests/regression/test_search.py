@@ -140,9 +140,9 @@ def test_the_directions_of_two_ridges_are_found():
 def test_only_true_symmetries_in_differences_sums_and_factors_are_recognised():
     columns, y = table("g/((a - b)**2 + (c + d))", g=(1, 2), a=(3, 4), b=(1, 2), c=(1, 2), d=(1, 2), rows=800)
     assert power_factors(columns, y) == {0: 1.0}
-    assert set(combined_pairs(columns[1:], y / columns[0])) == {(0, 1, -1), (2, 3, 1)}
+    assert set(combined_pairs(columns[1:], y / columns[0], 0.12)) == {(0, 1, -1), (2, 3, 1)}
     columns, y = table("a*sin(b) + b*c", a=(1, 5), b=(1, 5), c=(1, 5), rows=800)
-    assert combined_pairs(columns, y) == [] and power_factors(columns, y) == {}
+    assert combined_pairs(columns, y, 0.12) == [] and power_factors(columns, y) == {}
 
 
 def test_only_random_residuals_are_recognised_as_random():

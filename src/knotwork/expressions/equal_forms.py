@@ -1,5 +1,7 @@
-"""Other forms of an expression: by trigonometric and hyperbolic identities, logarithms, fractions, factors, signs."""
+"""Other forms of an expression: by trigonometric and hyperbolic identities, logarithms, fractions, factors, signs,
+squares of sums, and the larger or smaller of two sums."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -22,6 +24,9 @@ def equal_forms(expr: Any, samples: Samples, longest: int) -> Iterator[Any]:
     forms: list[Form] = [lambda e: _without_abs(e, samples), sympy.together, sympy.cancel]
     if complexity(expr) <= longest:
         forms += [_factored, _for_positive(_logarithms_apart), _for_positive(_logarithms_together)]
+        forms.append(_for_positive(_squared))
+        if expr.has(sympy.Abs):
+            forms.append(_extreme)
         if expr.has(*CIRCULAR):
             forms.append(_circular)
         if expr.has(sympy.tanh) and expr.has(sympy.log):
@@ -54,6 +59,42 @@ def _rational_tanh(expr: Any) -> Any:
     """tanh(log(x) / 2) as (x - 1) / (x + 1)."""
     fraction = expr.replace(sympy.tanh, lambda u: (sympy.exp(2 * u) - 1) / (sympy.exp(2 * u) + 1))
     return sympy.cancel(sympy.together(sympy.powsimp(sympy.expand(fraction))))
+
+
+def _squared(expr: Any) -> Any:
+    """u² + 2·u·v + v² as (u + v)², for products u and v of numbers and variables."""
+
+    def found(*terms: Any) -> Any:
+        for a, b in itertools.combinations(terms, 2):
+            sign = 1 if a.could_extract_minus_sign() is False else -1
+            u, v = sympy.sqrt(sign * a), sympy.sqrt(sign * b)
+            if (u + v).has(sympy.I):
+                continue
+            for twice in (2 * u * v, -2 * u * v):
+                if sign * twice in terms:
+                    rest = [one for one in terms if one not in (a, b, sign * twice)]
+                    return sign * (u + v * twice / (2 * u * v)) ** 2 + sympy.Add(*rest)
+        return sympy.Add(*terms)
+
+    return expr.replace(sympy.Add, found)
+
+
+def _extreme(expr: Any) -> Any:
+    """r + c·|u| as the larger, or for c < 0 the smaller, of r + c·u and r - c·u."""
+
+    def found(*terms: Any) -> Any:
+        for term in terms:
+            number, rest = term.as_coeff_Mul()
+            if isinstance(rest, sympy.Abs):
+                others = sympy.Add(*(one for one in terms if one is not term))
+                sides = [sympy.expand(others + sign * number * rest.args[0]) for sign in (1, -1)]
+                contents = [side.as_content_primitive()[0] for side in sides]
+                common = sympy.gcd(*contents) if all(one.is_Rational for one in contents) else sympy.Integer(1)
+                extreme = sympy.Max if number > 0 else sympy.Min
+                return common * extreme(*(side / common for side in sides))
+        return sympy.Add(*terms)
+
+    return expr.replace(sympy.Add, found)
 
 
 def _for_positive(form: Form) -> Form:

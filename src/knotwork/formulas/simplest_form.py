@@ -48,9 +48,13 @@ def simplest(
                 best = candidate
         except (ExpressionError, algebra.PolynomialError, NotImplementedError):
             continue
+
+    def length(form: Any) -> tuple[int, int]:  # of equally long forms, one with fewer functions is simpler
+        return complexity(form), len(form.atoms(algebra.Function))
+
     for _ in range(FORMULAS.rounds_of_forms):
-        forms = sorted(equal_forms(best, samples, FORMULAS.longest_form), key=complexity)
-        shorter = next((form for form in forms if complexity(form) < complexity(best) and same(form)), None)
+        forms = sorted(equal_forms(best, samples, FORMULAS.longest_form), key=length)
+        shorter = next((form for form in forms if length(form) < length(best) and same(form)), None)
         if shorter is None:
             break
         collected = simplify(shorter, samples, negligible)

@@ -14,8 +14,11 @@ from knotwork.regression.structures import Rows
 from knotwork.regression.symmetry import combined_pairs, power_factors
 
 
-def smaller(rows: Rows) -> tuple[list[tuple[int, int, int]], dict[int, float]]:
-    """Pairs of inputs that act by their difference or sum, with its sign; powers of inputs that are factors."""
+def smaller(rows: Rows, tolerance: float) -> tuple[list[tuple[int, int, int]], dict[int, float]]:
+    """Pairs of inputs that act by their difference or sum, with its sign; powers of inputs that are factors.
+
+    Slopes of a pair may differ by the share `tolerance`.
+    """
     columns, y = [axis.values[: rows.train] for axis in rows.axes], rows.y
     outside = power_factors(columns, y[: rows.train])
     inside = [i for i in range(len(columns)) if i not in outside]
@@ -23,7 +26,7 @@ def smaller(rows: Rows) -> tuple[list[tuple[int, int, int]], dict[int, float]]:
         return [], {}
     for i, power in outside.items():
         y = y / rows.axes[i].values ** power
-    found = combined_pairs([columns[i] for i in inside], y[: rows.train])
+    found = combined_pairs([columns[i] for i in inside], y[: rows.train], tolerance)
     return [(inside[i], inside[j], sign) for i, j, sign in found], outside
 
 

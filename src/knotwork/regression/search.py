@@ -19,10 +19,12 @@ from knotwork.regression.fewer_variables import combined, rewritten, smaller
 from knotwork.regression.inside import InsideFit, InsideTerms, formulas_of_inside
 from knotwork.regression.residual_randomness import looks_random
 from knotwork.regression.ridges import fit_ridges
+from knotwork.regression.second_look import second_look
 from knotwork.regression.settings import REGRESSION
 from knotwork.regression.structures import Rows, Structure, fit_structure, partitions, positive_share
 from knotwork.regression.term_formulas import formula_of_terms
 from knotwork.regression.term_search import TermFit, TermSearch
+from knotwork.regression.term_settings import TERMS
 from knotwork.training import Reporter
 
 AnyFit = TermFit | InsideFit
@@ -76,8 +78,9 @@ class Search:
         self.fitted: list[Unnamed] = []  # all, but those whose formulas are not allowed
         self.remaining: int | None = None  # formulas still tried after one whose residuals look random
         self.named = 0
-        self.done = self.exact = self.inside_tried = False
+        self.done = self.exact = self.inside_tried = self.ratios_tried = self.symmetries_tried = False
         self.least_formula_error = math.inf  # of those that are allowed
+        self.shortest: float = math.inf  # symbols of the first one whose residuals look random
         self.term_search: TermSearch | None = None
 
     @property
@@ -108,7 +111,7 @@ class Search:
                 yield from found
             if self.done or self.reporter.stopped:
                 if not (self.exact or self.reporter.stopped):
-                    yield from self.less_noise()
+                    yield from second_look(self)
                 return
 
     # --- stages: each returns formulas of the best structures; None if more are needed or a callback asks to stop ---
@@ -127,6 +130,7 @@ class Search:
 
     def ratios(self) -> Iterator[CandidateFormula] | None:
         """Ratios of such sums."""
+        self.ratios_tried = True
         return self.terms("trying ratios of sums", lambda search: search.ratios())
 
     def inside(self) -> Iterator[CandidateFormula] | None:
@@ -139,17 +143,6 @@ class Search:
         if InsideTerms.possible(self.rows):
             enough = partial(self.random, plain)
             yield from InsideTerms(self.rows, terms, self.functions).fits(enough)
-
-    def less_noise(self) -> Iterator[CandidateFormula]:
-        """What residuals look random of is not finished where functions with constants inside explain more."""
-        if self.inside_tried or self.late or self.least_formula_error == math.inf:
-            return
-        fits = self.failures.attempt(lambda: list(self.inside_fits(self.terms_of_table(), plain=True)))
-        for fit in sorted(fits or [], key=lambda fit: fit.bits)[:1]:
-            gain = math.log2(self.least_formula_error / max(fit.rms(self.rows), 1e-300))
-            if len(self.sample) * gain > REGRESSION.symbols_of_less_noise * math.log2(len(self.sample)):
-                for formula in self.failures.surviving(partial(self.formulas_of_terms, fit)):
-                    yield formula.negated() if self.negative else formula
 
     def large_terms(self) -> Iterator[CandidateFormula] | None:
         """Sums of terms of many kinds."""
@@ -166,7 +159,7 @@ class Search:
         found = sorted(self.failures.surviving(partial(fits, self.terms_of_table())), key=lambda fit: fit.bits)
         for fit in self.kept(found):
             self._add(fit.validation_error, fit.size, partial(self.formulas_of_terms, fit))
-        exact = any(fit.validation_error < REGRESSION.exact_terms for fit in found)
+        exact = any(fit.validation_error < TERMS.exact_terms for fit in found)
         return self.best_formulas() if exact or (found and self.random(False, found[0])) else None
 
     def random(self, always: bool, fit: AnyFit) -> bool:
@@ -190,7 +183,7 @@ class Search:
 
     def kept(self, fits: list[AnyFit]) -> list[AnyFit]:
         """Those of these fits, the best first, that become candidates."""
-        return fits[: REGRESSION.term_fits_kept]
+        return fits[: TERMS.term_fits_kept]
 
     def sums(self) -> Iterator[CandidateFormula] | None:
         """Sums of curves, which are linear problems; under an exponential they are products."""
@@ -229,9 +222,10 @@ class Search:
                 self.add(Structure(outer, tuple((i,) for i in range(n)), tuple(range(n))))
         return self.best_formulas() if self.least_error < REGRESSION.early_error_of_ridges else None
 
-    def symmetries(self) -> Iterator[CandidateFormula] | None:
+    def symmetries(self, tolerance: float = REGRESSION.symmetry_tolerance) -> Iterator[CandidateFormula] | None:
         """A search with fewer variables: powers of inputs divided out, and pairs replaced by a difference or sum."""
-        found = self.failures.attempt(partial(smaller, self.rows))
+        self.symmetries_tried = True
+        found = self.failures.attempt(partial(smaller, self.rows, tolerance))
         return self.reduced(*found) if found is not None and any(found) else None
 
     def products(self) -> Iterator[CandidateFormula] | None:
@@ -352,6 +346,7 @@ class Search:
             self.done = self.exact = True
         elif self.remaining is None and self.failures.attempt(partial(self.leaves_noise, formula)):
             self.remaining = self.after_noise
+            self.shortest = min(self.shortest, formula.complexity)
         elif self.remaining is not None:
             self.remaining -= 1
             self.done = self.remaining <= 0

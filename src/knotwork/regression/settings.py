@@ -38,6 +38,11 @@ class RegressionSettings:
     explained_ratio: float = 1.3
     """Error of a formula, relative to the least of all structures, above which its residuals are not taken for noise:
     curves explained more. With the Feynman set and tables of pure noise in view."""
+    short_formula: int = 8
+    """Symbols, decimals twice, up to which a formula whose residuals look random has no shorter
+    rival among ratios. Chosen."""
+    ratios_of_second_look: int = 2
+    """Ratios that are tried where it has more."""
     formulas_after_noise: int = 1
     """Formulas still tried after one whose residuals look random, as the next may be shorter. With the Feynman set at 1
     % noise in view."""
@@ -91,6 +96,8 @@ class RegressionSettings:
     least_target: float = 1e-6
     """Share of rms(y): smaller targets are not transformed by an outer function, and have no weight, as its derivative
     is too large there."""
+    noises_of_least_target: float = 4.0
+    """The same in units of the noise that negative targets show: few of those above it are noise alone."""
     largest_weight: float = 10.0
     """Times the median weight: larger weights of an outer function are cut, so that no few rows decide the fit. Chosen,
     not measured."""
@@ -112,73 +119,6 @@ class RegressionSettings:
     product_steps: int = 20
     """Steps when a product that was fitted through its logarithm is fitted to the target itself. They are near already.
     Chosen, not measured."""
-
-    # --- sums and ratios of terms (term_table.py, sparse_fits.py, term_search.py); chosen for time, not measured ---
-    few_terms: int = 250
-    """Products of powers, and terms with a function, of simple sums."""
-    many_terms: int = 3000
-    """The same of ratios and large sums."""
-    most_columns: int = 400
-    """Columns among which combinations are searched. Of more, those are taken that explain the target best, alone or
-    beside one of the best single ones (sure independence screening, Fan and Lv 2008)."""
-    singles_of_screening: int = 20
-    """Best single columns beside which others are screened."""
-    largest_term_below: int = 3
-    """Cost of a term of a denominator."""
-    least_variation_below: float = 0.1
-    """Spread of a term of a denominator over its size at least: beside a constant the target explains itself."""
-    largest_argument: float = 60.0
-    """Largest size of an argument without a constant: ten periods."""
-    least_bend: float = 1e-3
-    """Share of a function's spread that no parabola follows. With less, as a sine from -0.15 to 0.15, powers take its
-    place. Chosen."""
-    largest_ratio_in_sums: float = 100.0
-    """Ratio of the sizes of two inputs above which their sum is no argument: one is negligible."""
-    rows_of_terms: int = 400
-    """Training rows on which combinations of terms are compared. The best are fitted to all rows."""
-    widths_of_simple_sums: tuple[int, ...] = (100, 100, 60, 30)
-    """Combinations of 1, 2, ... simple terms that are extended by every other term."""
-    largest_cost_of_simple_ratios: int = 2
-    """Cost of the product in the denominator of a simple ratio: one or two inputs."""
-    widths_of_simple_ratios: tuple[int, ...] = (30, 30, 10)
-    """Combinations of 2, 3, ... terms of a simple ratio."""
-    widths_of_ratios: tuple[int, ...] = (300, 1000, 200, 60, 30)
-    """The same for terms of a ratio."""
-    widths_of_large_sums: tuple[int, ...] = (200, 60, 30, 20)
-    """The same for terms of many kinds."""
-    least_new_direction: float = 1e-9
-    """Squared length of a term's part that others do not explain, below which it adds rounding errors only."""
-    rounding_of_squares: float = 1e-14
-    """Squared share of the target below which what a fit leaves is rounding errors of products of columns."""
-    largest_weight_of_terms: float = 1e8
-    """Times the median weight: larger ones are cut. Noisy targets over decades have their information in few rows."""
-    rows_to_smooth: int = 80
-    """Training rows from which a smooth network tells noise from the rest."""
-    nodes_to_smooth: int = 5
-    """Hidden nodes of that network."""
-    wide_ratio_to_smooth: float = 20.0
-    """Ratio of sizes above which it takes the logarithm of an input."""
-    least_noise: float = 5e-3
-    """What it leaves, relative to the spread of the targets, where terms are chosen by what it predicts; it has an
-    error of its own. With 10 % noise it keeps a fifth to a third of it, with 1 % four tenths. Chosen."""
-    steps_of_terms: int = 6
-    """Gauss-Newton steps of a combination of terms under an outer function or with a denominator."""
-    far_terms: float = 100.0
-    """Ratio of mean squares to the best fit's above which no step follows the linear fit."""
-    fits_of_each_size: int = 6
-    """Combinations of each number of terms that are fitted to all rows."""
-    term_fits_kept: int = 3
-    """Fits in one frame that are kept, and tried without each of their terms; of each search that become formulas."""
-    rows_per_term: int = 3
-    """Training rows for each term at least."""
-    exact_terms: float = 1e-9
-    """Validation error below which a fit is exact, and ends the search for terms."""
-    most_signs: int = 4
-    """Inputs of either sign at most whose product may have the signs of the target."""
-    steps_to_product: int = 20
-    """Gauss-Newton steps to the product of powers nearest to the targets at most; five to ten are made."""
-    firm_power: float = 0.1
-    """Distance of a logarithm's slope from a half up to which that power of the input is taken for a factor."""
 
     # --- ridges (ridges.py) ---
     ridge_first_grid: int = 6
@@ -313,6 +253,8 @@ class RegressionSettings:
     symmetry_tolerance: float = 0.12
     """Share of two slopes by which they may differ for a pair to act by its difference or sum alone. Room for the error
     of the polynomial that the slopes come from. With the Feynman set in view."""
+    wide_symmetry_tolerance: float = 0.3
+    """The same where a formula with noise is known already: what a wrong pair costs is time."""
     power_tolerance: float = 0.05
     """Share by which a power may be off, in half of the rows, for an input to be a factor. Chosen, not measured."""
     least_slope: float = 1e-3

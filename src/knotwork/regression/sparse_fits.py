@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from knotwork.regression.settings import REGRESSION
+from knotwork.regression.term_settings import TERMS
 
 Support = tuple[int, ...]
 
@@ -20,14 +20,14 @@ def sparse_fits(
     column of the best ones at a time. Combinations are ranked by the logarithm of their residual, with the price of
     their columns' `costs` in bits. Where `first` is given, at least half of the columns are among the first ones: the
     others contain the target, so that they explain it without a reason. The columns of `start` are there from the
-    beginning.
+    beginning, and stay.
     """
     search = _Search.of(design, target, costs, design.shape[1] if first is None else first)
     beam = [start]
     for width in widths:
         beam = search.extended(beam, width)
         best = [s for s in beam[: widths[-1]] if len(s) > 1]
-        without = [s[:i] + s[i + 1 :] for s in best for i in range(len(s))]
+        without = [s[:i] + s[i + 1 :] for s in best for i in range(len(s)) if s[i] not in start]
         if without:
             beam = search.ranked([*beam, *search.extended(list(dict.fromkeys(without)), width)])[:width]
         if not beam:
@@ -42,7 +42,7 @@ def screened(design: Tensor, target: Tensor, costs: Tensor, first: int, most: in
     """
     search = _Search.of(design, target, costs, first)
     singles = search.extended([()], most)
-    pairs = search.extended(singles[: REGRESSION.singles_of_screening], most)
+    pairs = search.extended(singles[: TERMS.singles_of_screening], most)
     return torch.tensor(sorted({column for support in (*singles[: most // 2], *pairs) for column in support}))
 
 
@@ -73,9 +73,9 @@ class _Search:
         if not supports:
             return []
         b, gain, left, rest = self._explained(supports)
-        new = left > REGRESSION.least_new_direction
+        new = left > TERMS.least_new_direction
         rest = rest[:, None] - torch.where(new, gain / left.clamp_min(1e-300), 0.0)
-        bits = 0.5 * self.rows * rest.clamp_min(REGRESSION.rounding_of_squares).log2()
+        bits = 0.5 * self.rows * rest.clamp_min(TERMS.rounding_of_squares).log2()
         bits += math.log2(self.rows + 1) * (self.costs + b.sum(1, keepdim=True))
         bits[~new] = torch.inf
         spare = torch.tensor([sum(1 if column < self.first else -1 for column in s) for s in supports])

@@ -10,6 +10,7 @@ from torch import Tensor
 from knotwork.kernels import basis
 from knotwork.regression.curve_names import EXPONENTIAL, OuterFunction
 from knotwork.regression.settings import REGRESSION
+from knotwork.regression.term_settings import TERMS
 from knotwork.solvers import EachStep, NormalEquations, Options, Stop, StopReason, VectorProblem, gauss_newton
 from knotwork.splines import uniform_knots
 
@@ -57,7 +58,7 @@ def nearest_product(logarithms: Tensor, y: Tensor) -> Tensor:
     weights = y / y.square().mean().sqrt()
     best = least_squares(logarithms * weights[:, None], y.log() * weights)
     values = (logarithms @ best).exp()
-    for _ in range(REGRESSION.steps_to_product):
+    for _ in range(TERMS.steps_to_product):
         step = least_squares(logarithms * values[:, None], y - values)
         for share in (1.0, 0.5, 0.25):
             new = (logarithms @ (best + share * step)).exp()

@@ -30,11 +30,12 @@ def power_factors(columns: list[Tensor], y: Tensor) -> dict[int, float]:
     return found
 
 
-def combined_pairs(columns: list[Tensor], y: Tensor) -> list[tuple[int, int, int]]:
+def combined_pairs(columns: list[Tensor], y: Tensor, tolerance: float) -> list[tuple[int, int, int]]:
     """Disjoint (i, j, sign) such that the target seems to depend on x_i + sign · x_j alone, the clearest first.
 
-    Columns and targets are (n,). The derivatives are those of the polynomial of degree 3 (2 for many inputs) that is
-    nearest to the target, or to its logarithm where that is fitted better.
+    Columns and targets are (n,). `tolerance` is the share of two slopes by which they may differ. The derivatives are
+    those of the polynomial of degree 3 (2 for many inputs) that is nearest to the target, or to its logarithm where
+    that is fitted better.
     """
     slopes = _slopes(torch.stack(columns, 1), y)
     if slopes is None:
@@ -47,7 +48,7 @@ def combined_pairs(columns: list[Tensor], y: Tensor) -> list[tuple[int, int, int
             continue
         for sign in (-1, 1):
             difference = float((slopes[:, i] - sign * slopes[:, j]).square().mean().sqrt()) / total
-            if difference < REGRESSION.symmetry_tolerance:
+            if difference < tolerance:
                 seen.append((difference, i, j, sign))
     found, used = [], set()
     for _, i, j, sign in sorted(seen):

@@ -25,6 +25,7 @@ from knotwork.regression.settings import REGRESSION
 from knotwork.regression.smooth_targets import smooth_targets
 from knotwork.regression.sparse_fits import Support, screened, sparse_fits
 from knotwork.regression.structures import Rows, least_squares, nearest_product, positive_share
+from knotwork.regression.term_settings import TERMS
 from knotwork.regression.term_table import Powers, Term, TermTable
 from knotwork.training import Reporter
 
@@ -91,14 +92,14 @@ class TermSearch:
         self.columns = [axis.values for axis in rows.axes]
         self.straight = [i for i, axis in enumerate(rows.axes) if axis.straight]
         order = torch.randperm(rows.train, generator=torch.Generator().manual_seed(seed))
-        self.some = order[: REGRESSION.rows_of_terms].sort().values
+        self.some = order[: TERMS.rows_of_terms].sort().values
         self.table: TermTable | None = None
         self.least_loss = math.inf  # of all fits, mean squares
 
     def simple_sums(self) -> Iterator[TermFit]:
         """Sums of the simplest terms, under the usual outer functions."""
-        outer = (IDENTITY, INVERSE, ROOT, INVERSE_ROOT, EXPONENTIAL)
-        return self._of_kinds(REGRESSION.few_terms, outer, REGRESSION.widths_of_simple_sums)
+        outer = (IDENTITY, INVERSE, ROOT, INVERSE_ROOT, EXPONENTIAL, LOGARITHM)
+        return self._of_kinds(TERMS.few_terms, outer, TERMS.widths_of_simple_sums)
 
     def ratios(self) -> Iterator[TermFit]:
         """Ratios of sums, then those with a simple denominator, of which noise hides fewer."""
@@ -107,26 +108,31 @@ class TermSearch:
 
     def any_ratios(self) -> Iterator[TermFit]:
         """Ratios of sums; all rows weigh equally."""
-        return self._of_kinds(REGRESSION.many_terms, (IDENTITY, ROOT), REGRESSION.widths_of_ratios, ratio=True)
+        return self._of_kinds(TERMS.many_terms, (IDENTITY, ROOT), TERMS.widths_of_ratios, ratio=True)
 
     def simple_ratios(self) -> Iterator[TermFit]:
         """Sums of the simplest terms over 1 and a product of powers, for every simple product.
 
         Rows weigh by 1 / (1 + its size): else those where the denominator is large have more noise than all others.
+        Sums of short products alone come first, of which nearly all are tried: those of (x - y)/(x + y) come close only
+        together.
         """
-        table = self._table(REGRESSION.few_terms)
-        usable = self._usable_below(table) & (table.costs <= REGRESSION.largest_cost_of_simple_ratios)
+        table = self._table(TERMS.few_terms)
+        usable = self._usable_below(table) & (table.costs <= TERMS.largest_cost_of_simple_ratios)
         alone = self.frames(IDENTITY, table)[0]
+        short = torch.tensor([term.part is None for term in table.terms])
+        short &= table.costs <= TERMS.largest_cost_of_short_ratios
         for n in [n for n in usable.nonzero()[:, 0].tolist() if table.terms[n].part is None]:
-            if self.reporter.late or self.least_loss < REGRESSION.exact_terms**2:
+            if self.reporter.late or self.least_loss < TERMS.exact_terms**2:
                 return
             weights = 1 / (1 + table.values[:, n].abs())
-            yield from self.in_frame(alone, REGRESSION.widths_of_simple_ratios, True, weights, n)
+            yield from self.in_frame(alone, TERMS.widths_of_short_ratios, True, weights, n, short)
+            yield from self.in_frame(alone, TERMS.widths_of_simple_ratios, True, weights, n)
 
     def large_sums(self) -> Iterator[TermFit]:
         """Sums of terms of many kinds, under all outer functions."""
         outer = (IDENTITY, INVERSE, ROOT, INVERSE_ROOT, EXPONENTIAL, SQUARE, LOGARITHM)
-        return self._of_kinds(REGRESSION.many_terms, outer, REGRESSION.widths_of_large_sums)
+        return self._of_kinds(TERMS.many_terms, outer, TERMS.widths_of_large_sums)
 
     def without_noise(self) -> Iterator[TermFit]:
         """Sums and ratios chosen by targets without most of their noise; none where there is hardly any.
@@ -149,7 +155,7 @@ class TermSearch:
         """The best fits in every frame, until one is exact or the time is used up."""
         table = self._table(most)
         for frame in [frame for one in outer for frame in self.frames(one, table)]:
-            if self.reporter.late or self.least_loss < REGRESSION.exact_terms**2:
+            if self.reporter.late or self.least_loss < TERMS.exact_terms**2:
                 return
             yield from self.in_frame(frame, widths, ratio)
 
@@ -162,7 +168,7 @@ class TermSearch:
     def _usable_below(self, table: TermTable) -> Tensor:
         """Whether a denominator may have each of the terms, (terms,): those that vary, without straight inputs."""
         x = table.values[self.some]
-        varied = x.std(0) > REGRESSION.least_variation_below * x.square().mean(0).sqrt()
+        varied = x.std(0) > TERMS.least_variation_below * x.square().mean(0).sqrt()
         return varied & torch.tensor([not any(term.powers[i] for i in self.straight) for term in table.terms])
 
     def frames(self, outer: OuterFunction, table: TermTable) -> list[Frame]:
@@ -191,7 +197,7 @@ class TermSearch:
         """What targets may be divided by before an outer function is undone: 1, or inputs that make them positive."""
         none = [0.0] * len(self.columns)
         either = [i for i, c in enumerate(self.columns) if i not in self.straight and bool(c.min() < 0 < c.max())]
-        most = REGRESSION.most_signs if len(either) <= 2 * REGRESSION.most_signs else 1
+        most = TERMS.most_signs if len(either) <= 2 * TERMS.most_signs else 1
         for count in range(1, min(len(either), most) + 1):
             for chosen in itertools.combinations(either, count):
                 y = torch.stack([self.columns[i].sign() for i in chosen]).prod(0) * self.targets
@@ -226,16 +232,18 @@ class TermSearch:
             for i, p in zip(usable, slopes, strict=True):
                 either = bool((self.columns[i] < 0).any())  # roots need one sign
                 rounded[i] = float(round(p)) if either else round(2 * p) / 2
-                floored[i] = float(math.floor(p + REGRESSION.firm_power))
-                firm[i] = rounded[i] if abs(p - rounded[i]) < REGRESSION.firm_power else 0.0
+                floored[i] = float(math.floor(p + TERMS.firm_power))
+                firm[i] = rounded[i] if abs(p - rounded[i]) < TERMS.firm_power else 0.0
             found += [tuple(floored), tuple(firm if not found else rounded)]
         return found
 
     def in_frame(
         self, frame: Frame, widths: Sequence[int], ratio: bool, weigh_by: Tensor | None = None,
-        only_below: int | None = None,
+        only_below: int | None = None, only_above: Tensor | None = None,
     ) -> list[TermFit]:  # fmt: skip
         """The best fits in a frame, and the best of each number of terms; with one term below, if its number is given.
+
+        `only_above` (terms,) says which terms a numerator may have.
 
         Of the best ones one term after the other is left out, too: terms that come close only together are not among
         the combinations that grow term by term.
@@ -246,16 +254,18 @@ class TermSearch:
             weight = weight * weigh_by
         x, t, w = self.table.values[self.some], target[self.some], weight[self.some]
         place, costs = torch.arange(x.shape[1]), self.table.costs + 1
+        if only_above is not None:
+            costs = costs.masked_fill(~only_above, math.inf)
         design = x * w[:, None]
         if ratio:
-            usable = self._usable_below(self.table) & (self.table.costs <= REGRESSION.largest_term_below)
+            usable = self._usable_below(self.table) & (self.table.costs <= TERMS.largest_term_below)
             below = usable.nonzero()[:, 0] if only_below is None else torch.tensor([only_below])
             design = torch.cat([design, -x[:, below] * (t * w)[:, None]], 1)
             place, costs = torch.cat([place, below]), torch.cat([costs, costs[below]])
         first, start = x.shape[1], () if only_below is None else (x.shape[1],)
-        if design.shape[1] > REGRESSION.most_columns:
-            simple = self.table.simplest(REGRESSION.few_terms)[place].nonzero()[:, 0]
-            best = screened(design, t * w, costs, first, REGRESSION.most_columns)
+        if design.shape[1] > TERMS.most_columns:
+            simple = self.table.simplest(TERMS.few_terms)[place].nonzero()[:, 0]
+            best = screened(design, t * w, costs, first, TERMS.most_columns)
             kept = torch.cat([best, simple, torch.tensor(start, dtype=torch.long)]).unique()
             start = tuple((kept == column).nonzero()[0, 0].item() for column in start)
             design, place, costs, first = design[:, kept], place[kept], costs[kept], int((kept < first).sum())
@@ -267,21 +277,21 @@ class TermSearch:
             if math.isfinite(fit.error):
                 found[support] = fit
 
-        most = max(1, self.rows.train // REGRESSION.rows_per_term)
+        most = max(1, self.rows.train // TERMS.rows_per_term)
         for supports in sparse_fits(design, t * w, costs, widths[:most], first, start):
-            for support in supports[: REGRESSION.fits_of_each_size]:
+            for support in supports[: TERMS.fits_of_each_size]:
                 add(support)
-            if self.reporter.late or any(fit.validation_error < REGRESSION.exact_terms for fit in found.values()):
+            if self.reporter.late or any(fit.validation_error < TERMS.exact_terms for fit in found.values()):
                 break
         else:
-            for longer in sorted(found, key=lambda support: found[support].bits)[: REGRESSION.term_fits_kept]:
+            for longer in sorted(found, key=lambda support: found[support].bits)[: TERMS.term_fits_kept]:
                 for support in [longer[:i] + longer[i + 1 :] for i in range(len(longer))]:
                     above = sum(column < first for column in support)
                     if support and support not in found and 2 * above >= len(support):
                         add(support)
         fits = sorted(found.values(), key=lambda fit: fit.bits)
         sizes = {fit.size: fit for fit in reversed(fits)}
-        return [fit for n, fit in enumerate(fits) if n < REGRESSION.term_fits_kept or sizes[fit.size] is fit]
+        return [fit for n, fit in enumerate(fits) if n < TERMS.term_fits_kept or sizes[fit.size] is fit]
 
     def undone(self, frame: Frame) -> tuple[Tensor, Tensor]:
         """The sums that the targets ask for, and the weights of their residuals, (n,) each."""
@@ -289,17 +299,27 @@ class TermSearch:
         rows, outer = self.rows, frame.outer
         factor, before = frame.sign * self.table.value(frame.factor), self.table.product(frame.powers)
         y, used = self._without_factor(factor)
-        least = 0.0 if rows.relative else REGRESSION.least_target * float(y.square().mean().sqrt())
+        least = 0.0 if rows.relative else self._least_target(y)
         safe = y.clamp_min(least) if outer in (ROOT, INVERSE_ROOT, SQUARE, EXPONENTIAL) else y
         target = outer.undo(safe) / before
         weight = torch.where(used & (safe == y), outer.slope(safe).abs(), 0.0) * before.abs() * factor.abs()
         if rows.relative:
             weight = weight / self.targets.abs()
         elif outer is not IDENTITY:
-            weight = weight.clamp_max(REGRESSION.largest_weight_of_terms * float(weight.median()))
+            weight = weight.clamp_max(TERMS.largest_weight_of_terms * float(weight.median()))
         weight = rows.weighed(weight)
         good = target.isfinite() & weight.isfinite()
         return torch.where(good, target, 0.0), torch.where(good, weight, 0.0)
+
+    @staticmethod
+    def _least_target(y: Tensor) -> float:
+        """Targets below this one tell nothing about an outer function of positive values.
+
+        Negative ones show the noise, of which the logarithm of a small target consists.
+        """
+        negative = y.clamp_max(0.0)[y < 0]
+        noise = float(negative.square().mean().sqrt()) if len(negative) else 0.0
+        return max(REGRESSION.least_target * float(y.square().mean().sqrt()), REGRESSION.noises_of_least_target * noise)
 
     def _fit(self, frame: Frame, target: Tensor, weight: Tensor, places: Tensor, below: Tensor) -> TermFit:
         """The fit of a combination to all training rows: linear first, then to the targets themselves."""
@@ -310,8 +330,8 @@ class TermSearch:
         best = least_squares(design[train] / size, (target * weight)[train]) / size
         loss, residuals, jacobian = self._at(frame, x, below, best)
         linear = frame.outer is IDENTITY and not bool(below.any()) and self.targets is self.rows.y
-        far = loss > REGRESSION.far_terms * self.least_loss
-        for _ in range(0 if linear or far else REGRESSION.steps_of_terms):
+        far = loss > TERMS.far_terms * self.least_loss
+        for _ in range(0 if linear or far else TERMS.steps_of_terms):
             size = jacobian.norm(dim=0).clamp_min(1e-300)
             matrix = (jacobian.T @ jacobian) / (size * size[:, None]) + 1e-13 * torch.eye(len(size), dtype=size.dtype)
             solution = best - torch.linalg.solve(matrix, (jacobian.T @ residuals[train]) / size) / size
@@ -326,7 +346,7 @@ class TermSearch:
         self.least_loss = min(self.least_loss, max(error, rest if rest == rest else error) ** 2)
         terms = [(float(c), self.table.terms[n]) for c, n in zip(best, places.tolist(), strict=True)]
         cost = float((self.table.costs[places] + 2).sum()) + 2 * (frame.outer is not IDENTITY)
-        bits = len(residuals) * math.log2(float(residuals.square().mean().sqrt()) + REGRESSION.exact_terms)
+        bits = len(residuals) * math.log2(float(residuals.square().mean().sqrt()) + TERMS.exact_terms)
         return TermFit(
             frame,
             [one for one, under in zip(terms, below.tolist(), strict=True) if not under],

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from knotwork.functions import NamedFunction
 from knotwork.regression.settings import REGRESSION
+from knotwork.regression.term_settings import TERMS
 
 Powers = tuple[float, ...]
 Constant = Callable[[float], Any]
@@ -162,13 +163,13 @@ def _parts(columns: Sequence[Tensor], functions: Sequence[NamedFunction], straig
             yield Part(lambda s, _, of=of: algebra.Abs(of(s)), u.abs(), argument.cost + 1)
         if "log" in names and argument.input is not None and bool((u > 0).all()):
             yield Part(lambda s, _, of=of: algebra.log(of(s)), u.log(), 1, argument.input)
-        if float(u.abs().max()) > REGRESSION.largest_argument:
+        if float(u.abs().max()) > TERMS.largest_argument:
             continue
         parabolas = torch.linalg.qr(torch.stack([torch.ones_like(u), u, u.square()], 1)).Q
         for name, text, function, cost in _FUNCTIONS:
             values = function(u)
             bend = float((values - parabolas @ (parabolas.T @ values)).norm())
-            least = REGRESSION.least_bend * float((values - values.mean()).norm()) + 1e-12 * float(values.norm())
+            least = TERMS.least_bend * float((values - values.mean()).norm()) + 1e-12 * float(values.norm())
             if name in names and bend > least:
                 write = lambda s, _, text=text, of=of: compose(text, of(s))  # noqa: E731
                 yield Part(write, values, argument.cost + cost)
@@ -189,7 +190,7 @@ def _arguments(columns: Sequence[Tensor], straight: Sequence[int]) -> Iterator[_
         yield _Argument(lambda s, i=i: s[i], columns[i], 0, i)
     for i, j in itertools.combinations(bent if len(bent) <= REGRESSION.most_inputs_of_products else [], 2):
         a, b = columns[i], columns[j]
-        if abs(math.log(typical_size(a) / typical_size(b))) < math.log(REGRESSION.largest_ratio_in_sums):
+        if abs(math.log(typical_size(a) / typical_size(b))) < math.log(TERMS.largest_ratio_in_sums):
             yield _Argument(lambda s, i=i, j=j: s[i] - s[j], a - b, 1)
             yield _Argument(lambda s, i=i, j=j: s[i] + s[j], a + b, 1)
         yield _Argument(lambda s, i=i, j=j: s[i] * s[j], a * b, 1)

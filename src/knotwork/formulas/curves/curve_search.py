@@ -1,5 +1,6 @@
 """The formula of one curve: sums and products of terms, ratios, compositions of functions, ranked by bits."""
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -81,11 +82,12 @@ class CurveSearch:
         plain = View(Nested(()), (), self.rows.y, self.rows.unit**-2)
         views = list(views_of(self.rows, self.allowed)) if self.depth > 1 else []
         simple = [view for view in views if not any(layer.shifted for layer in view.form.layers)]
-        yield partial(self._simple, plain, [v for v in simple if not any(one.outer.scaled for one in v.form.layers)])
+        yield partial(self._simple, plain, [view for view in simple if not view.scaled])
         yield partial(self._ratios, range(CURVES.low_degrees + 1, CURVES.degrees + 1))
         yield partial(self._pairs, plain)
         yield partial(self._grow, 2, False)
         yield partial(self._compositions, views)
+        yield partial(self._sums_under, [view for view in simple if not view.scaled and not view.form.power])
         yield partial(self._grow, CURVES.most_terms, True)
         if self.depth > 2 and not self.random(self._ranked()[0]):
             around = [v for v in simple if v.form.layers and not v.form.power]
@@ -146,8 +148,14 @@ class CurveSearch:
                         self._ratio(above, below)
 
     def _pairs(self, plain: View) -> None:
-        """Sums of two smooth terms."""
+        """Sums of two smooth terms, and of a line or parabola and one term."""
         ones = np.ones((len(self.rows.y), 1))
+        trend = [Proposal(kind, np.zeros(0), 0.0) for kind in SMOOTH[:2]]
+        columns = np.stack([np.ones(len(self.rows.y)), self.rows.at.s, self.rows.at.s**2], 1)
+        for degree in (1, 2):
+            beside = self.scanner.proposals(plain.v, plain.w, columns[:, : degree + 1], 1)
+            for proposal in sorted(beside, key=lambda one: -one.gain)[: CURVES.beside_trends]:
+                self._try(plain, [*trend[:degree], proposal])
         for pair in Pairs(self.scanner).best(plain.v, plain.w, ones, CURVES.pairs):
             self._try(plain, pair)
 
@@ -174,6 +182,24 @@ class CurveSearch:
             self._keep(form, start)
             if self.late:
                 return
+
+    def _sums_under(self, views: Sequence[View]) -> None:
+        """Sums of several terms under one outer function: those of the curve with that function undone."""
+        for view in views:
+            good = view.w > 0
+            if self.late or self.exact or not good.all():
+                continue
+            inner = CurveSearch(
+                self.rows.at.t, view.v, view.w**-0.5, self.accuracy, self.allowed, self.reporter, depth=1
+            )
+            inner.scanner = self.scanner
+            for stage in itertools.islice(inner._stages(), CURVES.stages_under_outer):
+                stage()
+            for one in inner._ranked()[: CURVES.sums_under_outer]:
+                if isinstance(one.form, Nested):
+                    form = replace(one.form, layers=view.form.layers, constant=True)
+                    c0, coefficients, thetas, _ = one.form.parts(one.constants)
+                    self._keep(form, form.joined(c0, coefficients, thetas, view.outside))
 
     def _grow(self, most: int, nested: bool) -> None:
         """More terms for the best sums, and for the best compositions, as long as bits are saved."""

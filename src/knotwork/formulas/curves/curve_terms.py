@@ -267,9 +267,9 @@ def _step(name: str, text_of: str, needs: tuple[str, ...], value: Callable[[Arra
         from knotwork.expressions import algebra, compose
 
         at, (b, m) = text.points, map(float, theta)
-        if name == "gaussian":
-            off = text.t - text.constant(at.middle + at.half * m)
-            return text.constant(c[0]) * algebra.exp(-text.constant((b / at.half) ** 2) * off**2), 0.0
+        if name in ("gaussian", "lorentzian"):
+            square = text.constant((b / at.half) ** 2) * (text.t - text.constant(at.middle + at.half * m)) ** 2
+            return text.constant(c[0]) * (algebra.exp(-square) if name == "gaussian" else 1 / (1 + square)), 0.0
         inside = text.constant(b / at.half) * text.t + text.constant(-b * (m + at.far))
         return text.constant(c[0]) * compose(text_of, inside), 0.0
 
@@ -281,6 +281,7 @@ def _steps() -> list[Kind]:
         _step("tanh", "tanh(x)", ("tanh", "sigmoid"), np.tanh, lambda u: 1 - np.tanh(u) ** 2),
         _step("arctan", "atan(x)", ("arctan",), np.arctan, lambda u: 1 / (1 + u * u)),
         _step("gaussian", "", ("gaussian", "exp"), lambda u: np.exp(-u * u), lambda u: -2 * u * np.exp(-u * u)),
+        _step("lorentzian", "", (), lambda u: 1 / (1 + u * u), lambda u: -2 * u / (1 + u * u) ** 2),
     ]
 
 
@@ -321,7 +322,16 @@ def _write_corner(text: Text, theta: Array, c: Array) -> tuple[Any, float]:
     return text.constant(c[0] / at.half) * algebra.Abs(text.t - text.constant(at.middle + at.half * theta[0])), 0.0
 
 
+def _write_parabola(text: Text, theta: Array, c: Array) -> tuple[Any, float]:
+    at = text.points
+    return text.constant(c[0] / at.half**2) * (text.t - text.constant(at.middle + at.half * theta[0])) ** 2, 0.0
+
+
 def _shifts() -> list[Kind]:
+    parabola = Kind(
+        "(t - m)^2", (), lambda at: grid_if(True, np.concatenate([np.linspace(-2, 2, 21), _beyond()])),
+        lambda at, theta: [(at.z - theta[0]) ** 2], lambda at, theta: [[-2 * (at.z - theta[0])]], _write_parabola,
+    )  # fmt: skip
     corner = Kind(
         "|t - m|", ("abs",), lambda at: grid_if(True, np.linspace(-0.95, 0.95, 77)),
         lambda at, theta: [np.abs(at.z - theta[0])], lambda at, theta: [[-np.sign(at.z - theta[0])]], _write_corner,
@@ -330,6 +340,7 @@ def _shifts() -> list[Kind]:
         _shifted("log", "log(x)", ("log",), np.log, lambda u: 1 / u),
         _shifted("sqrt", "sqrt(x)", (), np.sqrt, lambda u: 0.5 / np.sqrt(u)),
         _shifted("1/t", "1/x", (), np.reciprocal, lambda u: -1 / (u * u)),
+        parabola,
         corner,
     ]
 

@@ -93,8 +93,14 @@ class CurveSettings:
     """Linear fits of a ratio, each weighted with the denominator before; they settle within three."""
     pairs: int = 12
     """Pairs of kinds of smooth terms that are fitted, of each number of constants. Chosen for time."""
+    beside_trends: int = 8
+    """Terms that are tried beside a line, and beside a parabola. Chosen for time."""
     beam: int = 4
     """Forms that get one more term. Chosen for time."""
+    stages_under_outer: int = 4
+    """Stages of the search for a sum under an outer function: single terms, ratios, pairs, sums of few terms."""
+    sums_under_outer: int = 2
+    """Sums under each outer function that are fitted to the curve itself."""
     extensions: int = 8
     """Terms that are tried as one more. Chosen for time."""
     most_terms: int = 4

@@ -35,6 +35,12 @@ class View:
     v: Array
     w: Array
 
+    @property
+    def scaled(self) -> bool:
+        """Whether an outer function has a factor, other than 1 of a logarithm."""
+        layers = zip(self.form.layers, self.outside, strict=True)
+        return any(layer.outer.scaled and (layer.outer is not LOG or factor != 1) for layer, (factor, _) in layers)
+
 
 def view_of(rows: Rows, form: Nested, outside: Sequence[tuple[float, float]]) -> View | None:
     """The rows as seen from inside the layers and the power of a form; None where they cannot be undone.

@@ -46,7 +46,8 @@ LOG = Kind("log", ("log",), "log(x)", lambda u: np.log(_positive(u)), lambda u: 
 INVERSE = Kind("1/", (), "1/x", lambda u: 1 / _positive(u), lambda u: -1 / u**2, sized=False, cost=1)
 ROOT = Kind("root", (), "sqrt(x)", lambda u: np.sqrt(_positive(u)), lambda u: 0.5 / np.sqrt(u), sized=False)
 CORNER = Kind("corner", ("abs",), "abs(x)", np.abs, np.sign, sized=False, cost=2)
-KINDS = (EXP, SIN, TANH, BELL, LOG, INVERSE, ROOT, CORNER)
+SQUARED = Kind("square", (), "x**2", np.square, lambda u: 2 * u, sized=False, cost=2)
+KINDS = (EXP, SIN, TANH, BELL, LOG, INVERSE, ROOT, CORNER, SQUARED)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from knotwork.regression.inside.functions_inside import (
     LOG,
     ROOT,
     SIN,
+    SQUARED,
     TANH,
     Array,
     Feature,
@@ -255,4 +256,6 @@ def _grid(kind: Kind, argument: Argument, middle: float, half: float) -> tuple[A
         return a, np.concatenate([beyond - middle, beyond + middle])
     if kind is CORNER:
         return np.ones(s.corners), -(middle + half * np.linspace(-0.9, 0.9, s.corners))
+    if kind is SQUARED and len(argument.features) > 1:  # those of single inputs are sums of powers
+        return np.ones(s.squares), -(middle + half * np.linspace(-1.5, 1.5, s.squares))
     return none, none

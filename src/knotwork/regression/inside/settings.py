@@ -51,6 +51,8 @@ class InsideSettings:
     """Largest distance: beyond, the function is a parabola."""
     poles: int = 12
     """Distances between these, a factor of 2.5 apart."""
+    squares: int = 13
+    """Places, within one and a half times the range, of the square of a sum of two features and a constant."""
     corners: int = 19
     """Places of a corner, a tenth of half the range apart."""
 
