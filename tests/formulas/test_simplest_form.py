@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import knotwork as kw
-from knotwork.expressions import complexity, parse, to_numpy
+from knotwork.expressions import complexity, function_names, parse, to_numpy
 from knotwork.formulas import simplest
 
 
@@ -34,6 +34,10 @@ def rows(low, high):
         ("abs(x + 1) - 1", "x"),
         ("abs(x - 9) - 9", "-x"),
         ("2.0*y**2", "2*y**2"),
+        ("(x + y - abs(x - y))*z/2", "z*min(x, y)"),
+        ("x + y/2 - abs(y/2 + 1/2 - x) + 1/2", "min(2*x, y + 1)"),
+        ("exp((-x**2 + 2*x*y - y**2)/z)", "exp(-(x - y)**2/z)"),
+        ("x**2*y**2 + 4*x*y*z + 4*z**2 + x", "x + (x*y + 2*z)**2"),
     ],
 )
 def test_the_shortest_of_equal_forms_is_chosen(strange, plain):
@@ -42,6 +46,10 @@ def test_the_shortest_of_equal_forms_is_chosen(strange, plain):
     assert complexity(found) <= complexity(parse(plain))
     x = data.X_train.numpy().T
     assert np.allclose(to_numpy(found, ["x", "y", "z"])(*x), to_numpy(parse(plain), ["x", "y", "z"])(*x), rtol=1e-9)
+
+
+def test_of_equally_long_forms_one_without_functions_is_chosen():
+    assert not function_names(simplest(parse("tanh(log(sqrt(x)/sqrt(y)))"), rows(0.5, 1.5)))
 
 
 @pytest.mark.parametrize(

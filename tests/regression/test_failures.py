@@ -86,7 +86,7 @@ def test_a_stage_that_fails_is_counted_and_others_follow(monkeypatch, part):
     rows, y = torch.cat([data.X_train, data.X_val]), torch.cat([data.y_train, data.y_val])[:, 0]
     search = Search(Sample(dict(zip("xyz", rows.unbind(1), strict=True)), y), len(data.X_train), select(None))
     if part == "Search":  # that of the smaller table
-        monkeypatch.setattr(search_module, "smaller", lambda rows: ([(0, 1, -1)], {}))
+        monkeypatch.setattr(search_module, "smaller", lambda rows, tolerance: ([(0, 1, -1)], {}))
     module = search_module if hasattr(search_module, part) else fewer_variables
     monkeypatch.setattr(module, part, broken(ZeroDivisionError("float division by zero")))
     stages = []

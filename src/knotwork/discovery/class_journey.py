@@ -178,8 +178,7 @@ def _boundary(
     entries += [_plain_entry(candidate) for candidate in _front(found)]
     measured = [_measured(entry, sample, data, place) for entry in entries if entry.error <= constant.error]
     best = min(measured, key=lambda entry: entry.bits if entry.expression.free_symbols else math.inf)
-    half = best.complexity * math.log2(len(sample)) / 2
-    chosen = best if best.bits - half < constant.bits else measured[0]  # as `choice` does for numbers
+    chosen = best if best.bits < constant.bits else measured[0]
     return boundary_of(label, tuple(measured), chosen), interrupted
 
 

@@ -80,21 +80,28 @@ def _squared(expr: Any) -> Any:
 
 
 def _extreme(expr: Any) -> Any:
-    """r + c·|u| as the larger, or for c < 0 the smaller, of r + c·u and r - c·u."""
+    """r + c·|u| as the larger, or for c < 0 the smaller, of r + c·u and r - c·u, where these have fewer terms."""
 
     def found(*terms: Any) -> Any:
         for term in terms:
             number, rest = term.as_coeff_Mul()
             if isinstance(rest, sympy.Abs):
-                others = sympy.Add(*(one for one in terms if one is not term))
-                sides = [sympy.expand(others + sign * number * rest.args[0]) for sign in (1, -1)]
-                contents = [side.as_content_primitive()[0] for side in sides]
-                common = sympy.gcd(*contents) if all(one.is_Rational for one in contents) else sympy.Integer(1)
-                extreme = sympy.Max if number > 0 else sympy.Min
-                return common * extreme(*(side / common for side in sides))
+                others, inner = [one for one in terms if one is not term], number * rest.args[0]
+                sides = [sympy.Add.make_args(sympy.expand(sympy.Add(*others) + sign * inner)) for sign in (1, -1)]
+                if sum(map(len, sides)) < len(others) + len(sympy.Add.make_args(rest.args[0])):
+                    return _extreme_of(sympy.Max if number > 0 else sympy.Min, *sides)
         return sympy.Add(*terms)
 
     return expr.replace(sympy.Add, found)
+
+
+def _extreme_of(function: Any, first: tuple[Any, ...], second: tuple[Any, ...]) -> Any:
+    """The larger or smaller of two sums, with the terms and the positive number that they share outside."""
+    both = [one for one in first if one in second]
+    sides = [sympy.Add(*(one for one in side if one not in both)) for side in (first, second)]
+    contents = [side.as_content_primitive()[0] for side in sides]
+    common = sympy.gcd(*contents) if all(one.is_Rational and one for one in contents) else sympy.Integer(1)
+    return sympy.Add(*both, common * function(*(sympy.expand(side / common) for side in sides)))
 
 
 def _for_positive(form: Form) -> Form:

@@ -35,6 +35,7 @@ def fewer_variables(search: "Search") -> Iterator[CandidateFormula]:
     if not search.symmetries_tried and search.shortest > REGRESSION.short_formula:
         search.done, search.remaining = False, None  # one of these ends the search anew
         yield from search.symmetries(REGRESSION.wide_symmetry_tolerance) or ()
+        search.done = True
 
 
 def fewer_symbols(search: "Search") -> Iterator[CandidateFormula]:

@@ -134,8 +134,8 @@ class BoundarySearch:
         if not math.isfinite(template.mse) or not template.filled().free_symbols:
             return None
         found = CandidateFormula.of(structure, template, sample)
-        extra = _functions(template.expression) * math.log2(len(sample))
-        found = replace(found, bits=found.bits + extra)
+        symbols = _functions(template.expression) - (1 - BOUNDARIES.price_of_symbol) * found.complexity
+        found = replace(found, bits=found.bits + symbols * math.log2(len(sample)))
         return self.constraints.satisfied(found, sample)
 
 

@@ -53,6 +53,11 @@ class BoundarySettings:
     explicit_named: int = 5
     """Formulas of each input by the others that are fitted to labels, the shortest first."""
 
+    # --- which boundary is chosen (boundary_search.py) ---
+    price_of_symbol: float = 0.5
+    """Bits of a symbol of g in units of log2 of the rows. Half of it is what a constant costs by the Bayesian
+    information criterion (Schwarz 1978): a label tells a bit at most, and a higher price hides true terms."""
+
     # --- when the search ends (boundary_search.py) ---
     deviations_of_wrong: float = 2.0
     """Standard deviations of the number of wrong rows by which a formula may have more of them than the network."""
