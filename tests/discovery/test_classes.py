@@ -144,3 +144,63 @@ def test_constraints_hold_for_the_boundary():
     X, y = circle(400)
     found = kw.discover(X, y, names=["x", "y"], lib=["x"], linear=["y"], progress=False)
     assert all("y**2" not in text(one.expression) for one in found.boundary.front)
+
+
+def test_the_accuracy_of_scaled_rows_is_that_of_their_predictions():
+    X, y = circle(400)
+    data = kw.Dataset.from_arrays(X * [100, 0.01], y.astype(float), names=["x", "y"], scale="standard", seed=0)
+    found = kw.discover(data, loss="cross_entropy", progress=False)
+    rows = data.scaling.undo(data.X_test).numpy()
+    assert found.accuracy == np.mean(found.predict(rows) == data.y_test[:, 0].numpy()) > 0.95
+
+
+def test_bits_a_row_are_those_of_the_stated_probabilities(inside):
+    data = inside.data
+    rows = np.concatenate([data.X_train, data.X_val])
+    labels = np.concatenate([data.y_train, data.y_val])[:, 0]
+    p = inside.predict_proba(rows)[:, 1]
+    chosen = next(one for one in inside.boundary.front if one.formula is inside.boundary.formula)
+    assert chosen.error == pytest.approx(-np.mean(np.log2(np.where(labels == 1, p, 1 - p).clip(1e-12))))
+
+
+def test_a_class_without_rows_to_fit_is_named():
+    X, y = circle(60)
+    labels = np.where(y, "in", "out").astype(object)
+    labels[0] = "rare"
+    with pytest.raises(DataError, match="'rare' are test rows or have weight 0"):
+        kw.discover(X, labels, sample_weight=np.arange(60) > 0, progress=False)
+
+
+def test_arguments_that_are_arrays_are_refused_with_labels_by_name():
+    X, y = circle(60)
+    for name, value in {
+        "groups": np.arange(60) % 3,
+        "sigma": np.ones(60),
+        "shared": ["a"],
+        "keep_outliers": True,
+    }.items():
+        with pytest.raises(TrainingError, match=f"{name}= cannot be given with labels"):
+            kw.discover(X, y, **{name: value})
+
+
+def test_numbers_with_a_mistyped_cell_are_no_labels():
+    X, _ = circle(60)
+    ratings = [*map(str, np.arange(59) % 9), "<0.1"]
+    with pytest.raises(DataError, match=r"<0\.1"):
+        kw.discover(X, ratings, progress=False)
+
+
+def test_rows_where_the_boundary_is_not_defined_have_no_class():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(0.2, 3, (500, 2))
+    found = kw.discover(X, X[:, 1] > np.log(X[:, 0]) + 1, names=["x", "y"], linear=["y"], progress=False)
+    assert found.predict([[1.0, 2.0]]).tolist() == [True]
+    if np.isnan(found.predict_proba([[-1.0, 1.0]])).any():
+        with pytest.raises(DataError, match="not defined in 1 of 1 rows"):
+            found.predict([[-1.0, 1.0]])
+
+
+def test_classes_of_different_types_keep_them():
+    X, y = circle(300)
+    found = kw.discover(X, [True if one else "no" for one in y], progress=False)
+    assert set(map(type, found.predict(X[:50]).tolist())) == {bool, str}

@@ -150,3 +150,13 @@ def test_ctrl_c_keeps_the_fit_of_a_form_whose_curves_have_no_names_yet(monkeypat
     x, y = noisy_table(300)
     found = kw.discover(x[:, :2], y, names=["a", "b"], form="f(a) + c*b", progress=False)
     assert found.stop is StopReason.INTERRUPTED and "stays a spline" in found.curves["f"]
+
+
+@pytest.mark.parametrize("classes", [2, 6])
+def test_a_search_for_boundaries_ends_soon_after_its_time(classes):
+    x, y = noisy_table(3000)
+    labels = np.digitize(y, np.quantile(y, np.arange(1, classes) / classes)).astype(str)
+    labels = np.char.add("class ", labels)
+    seconds, found = seconds_of(lambda: kw.discover(x, labels, time_budget=1, progress=False))
+    assert seconds < 1 + LATE
+    assert found.stop == StopReason.TIME_BUDGET and len(found.classes) == classes

@@ -71,6 +71,15 @@ def test_no_pole_lies_just_beyond_the_rows():
     from_zero = Sample({"x": torch.linspace(0.1, 5, 30).double()}, 1 / x)
     constants = Constants()
     assert not pole_near(constants.template(1 / (symbol("x") + constants(0.05))), from_zero)
+    to_zero = Sample({"x": torch.linspace(-5, -0.1, 30).double()}, -1 / x)
+    constants = Constants()
+    assert not pole_near(constants.template(1 / (symbol("x") - constants(0.05))), to_zero)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_reciprocal_of_an_input_of_one_sign_is_found(sign):
+    x = sign * np.linspace(0.2, 10, 16)
+    assert kw.discover(x[:, None], 1 + 3 / x, names=["x"], progress=False).formula.expression == parse("1 + 3/x")
 
 
 LAWS = {

@@ -1,6 +1,7 @@
 """The result of a search for the boundaries between classes."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -107,7 +108,7 @@ class Boundary:
         constants = constants_of((solved,), others)
         return replace(
             self.formula, expressions=(solved.template.filled(),), variables=others, targets=(name,),
-            constants=constants, uncertainty=(solved,),
+            constants=constants, uncertainty=(solved,), r2=math.nan, rmse=math.nan,
         )  # fmt: skip
 
     def __str__(self) -> str:
@@ -210,8 +211,19 @@ class ClassDiscovery:
 
         Args:
             X: as for `predict_proba`.
+
+        Raises:
+            DataError: g is not defined in some row.
         """
-        return np.asarray(self.classes)[self.predict_proba(X).argmax(axis=-1)]
+        p = self.predict_proba(X)
+        undefined = int(np.isnan(p).any(axis=-1).sum())
+        if undefined:
+            raise DataError(
+                f"the boundary is not defined in {undefined} of {len(p)} rows, which have no class: leave them out. "
+                "predict_proba gives NaN for them."
+            )
+        mixed = len({type(one) for one in self.classes}) > 1  # an array would make texts of them
+        return np.asarray(self.classes, dtype=object if mixed else None)[p.argmax(axis=-1)]
 
     def report(self, path: str | Path, title: str | None = None) -> Path:
         """Write the discovery as one HTML page that needs no other file: the boundaries, their fronts, the accuracy.

@@ -26,7 +26,8 @@ def accuracy(found: ClassDiscovery) -> str:
     """The accuracy beside that of the commonest class, in words."""
     rows = ""
     if found.data is not None:
-        rows = f"{len(found.data.X_test if found.accuracy_rows == 'test' else found.data.X_train):,} "
+        train, validation, test = found.data.rows()
+        rows = f"{test if found.accuracy_rows == 'test' else train + validation:,} "
     return (
         f"accuracy {found.accuracy:.4f} on the {rows}{found.accuracy_rows} rows "
         f"(the commonest class alone: {found.commonest:.4f})"

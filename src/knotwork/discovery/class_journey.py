@@ -17,7 +17,7 @@ from knotwork.data.labels import in_order, labels_of
 from knotwork.discovery.class_discovery import Boundary, BoundaryEntry, ClassDiscovery, boundary_of
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import sample_of, table
-from knotwork.discovery.task import check_settings, late
+from knotwork.discovery.task import check_settings
 from knotwork.errors import DataError, TrainingError, warn
 from knotwork.formulas import Formula
 from knotwork.formulas.constants import Template
@@ -51,7 +51,7 @@ def holds_labels(y: Any) -> bool:
     entries = [one for one in array.reshape(-1).tolist() if one is not None and one == one]
     texts = [one for one in entries if isinstance(one, str)]
     known = all(isinstance(one, (str, bool)) for one in entries) and bool(entries)
-    return known and not (texts and all(map(is_number, texts)))
+    return known and not 2 * sum(map(is_number, texts)) > len(texts)  # numbers, some of which may be mistyped
 
 
 def discover_classes(
@@ -75,30 +75,29 @@ def discover_classes(
     data, classes = _labeled(X, y, names, units, seed, sample_weight)
     constraints = Constraints.of(lib, forbid, linear, data.input_names, limits := Limits.of(data.input_names, *limited))
     until = math.inf if time_budget is None else began + time_budget
-    failures, boundaries, reason = Failures(), [], None
-    with reporting(progress, callback) as reporter:
+    failures, boundaries = Failures(), []
+    with reporting(progress, callback) as whole:
+        reporter = whole.before(until)
         for place in (1,) if len(classes) == 2 else range(len(classes)):
             within = reporter if len(classes) == 2 else reporter.within(f"class {classes[place]}")
-            boundary, interrupted = _boundary(
-                classes[place], _label_sample(data, place), data, place, constraints, seed, until, within, failures
-            )
-            boundaries.append(boundary)
-            reason = StopReason.INTERRUPTED if interrupted else StopReason.CALLBACK if reporter.stopped else None
-            if reason is not None and len(classes) == 2:
-                break
-    if not reason and not any(one.found for one in boundaries):
+            sample = _label_sample(data, place)
+            boundaries.append(_boundary(classes[place], sample, data, place, constraints, seed, within, failures))
+        reason = None if reporter.stop is None else reporter.stop.reason
+    if reason is None and not any(one.found for one in boundaries):
         warn("no boundary that was tried tells the classes apart better than chance does.")
     settings = {
         "seed": seed, "functions": constraints.names if lib is not None or forbid is not None else None,
         "forbidden": [one.name for one in constraints.forbidden], "linear": list(constraints.linear),
         "limits": limits.said(), "time budget": time_budget, "loss": "cross_entropy",
     }  # fmt: skip
-    reason = reason or (StopReason.TIME_BUDGET if late(until) else StopReason.EXHAUSTED)
+    reason = reason or StopReason.EXHAUSTED
     found = ClassDiscovery(
         classes, tuple(boundaries), math.nan, math.nan, "training", data, 0.0, reason, settings, dict(failures.reasons)
     )
     rows, x, codes = ("test", data.X_test, data.y_test) if len(data.X_test) else ("training", *_fitted_rows(data))
-    right = found.predict_proba(x.numpy()).argmax(-1) == codes[:, 0].numpy()
+    x = x if data.scaling is None else data.scaling.undo(x)
+    p = found.predict_proba(x.numpy())  # NaN, which is never right, where g is not defined
+    right = (p.argmax(-1) == codes[:, 0].numpy()) & np.isfinite(p).all(-1)
     common = _fitted_rows(data)[1][:, 0].mode().values
     return replace(
         found, accuracy=float(right.mean()), commonest=float((codes[:, 0] == common).double().mean()),
@@ -108,7 +107,7 @@ def discover_classes(
 
 def refuse_with_labels(**given: Any) -> None:
     """Refuse arguments that a search for boundaries does not know; TrainingError."""
-    wrong = [f"{name}=" for name, value in given.items() if value]
+    wrong = [f"{name}=" for name, value in given.items() if value is not None and value is not False]
     if wrong:
         raise TrainingError(
             f"{' and '.join(wrong)} cannot be given with labels, for which the boundary between classes is searched: "
@@ -134,8 +133,14 @@ def _labeled(
         classes = _classes(labels)
         codes = np.array([float(classes.index(label)) for label in labels])
         data = table(X, codes, names, units, seed, None, sample_weight)
-    if len(_fitted_rows(data)[1].unique()) < 2:
-        raise DataError("all rows but the test rows have one label: add rows of the other labels.")
+    weights = sample_of(data).weights
+    counted = _fitted_rows(data)[1][:, 0] if weights is None else _fitted_rows(data)[1][weights > 0, 0]
+    without = [classes[place] for place in range(len(classes)) if not bool((counted == place).any())]
+    if without:
+        raise DataError(
+            f"all rows with the label {without[0]!r} are test rows or have weight 0: add rows of that label, or leave "
+            "it out."
+        )
     return data, classes
 
 
@@ -162,24 +167,24 @@ def _label_sample(data: Dataset, place: int) -> LabelSample:
 
 
 def _boundary(
-    label: Any, sample: LabelSample, data: Dataset, place: int, constraints: Constraints, seed: int, until: float,
-    reporter: Reporter, failures: Failures,
-) -> tuple[Boundary, bool]:  # fmt: skip
-    """The boundary of one class, and whether Ctrl-C ended the search."""
+    label: Any, sample: LabelSample, data: Dataset, place: int, constraints: Constraints, seed: int, reporter: Reporter,
+    failures: Failures,
+) -> Boundary:  # fmt: skip
+    """The boundary of one class; Ctrl-C ends the search of this one and of all others."""
     constant = _constant(sample)
     found: list[CandidateFormula] = []
-    entries, interrupted = [constant], False
+    entries = [constant]
     try:
-        for candidate in BoundarySearch(sample, constraints, seed, until, reporter, failures).formulas():
+        for candidate in BoundarySearch(sample, constraints, seed, reporter, failures).formulas():
             found.append(candidate)
             reporter.front((constant, *map(_plain_entry, _front(found))))
     except KeyboardInterrupt:
-        interrupted = True
+        reporter.interrupt()
     entries += [_plain_entry(candidate) for candidate in _front(found)]
     measured = [_measured(entry, sample, data, place) for entry in entries if entry.error <= constant.error]
     best = min(measured, key=lambda entry: entry.bits if entry.expression.free_symbols else math.inf)
     chosen = best if best.bits < constant.bits else measured[0]
-    return boundary_of(label, tuple(measured), chosen), interrupted
+    return boundary_of(label, tuple(measured), chosen)
 
 
 def _constant(sample: LabelSample) -> BoundaryEntry:
@@ -231,7 +236,12 @@ def _measured(entry: BoundaryEntry, sample: LabelSample, data: Dataset, place: i
         float((p - truth).square().mean().sqrt()), rows, constants_of((uncertainty,), data.input_names),
         (uncertainty,), "cross_entropy",
     )  # fmt: skip
-    return replace(entry, formula=formula, steepness=probabilities.steepness, wrong=probabilities.wrong)
+    fitted = _values(Template(entry.expression, {}), sample.columns, len(sample))
+    own = probabilities.of(fitted).clamp(1e-12, 1 - 1e-12)
+    weights = torch.ones_like(own) if sample.weights is None else sample.weights
+    lost = -(weights * torch.where(sample.y > 0.5, own, 1 - own).log2()).sum() / weights.sum()
+    numbers = {"steepness": probabilities.steepness, "wrong": probabilities.wrong, "error": float(lost)}
+    return replace(entry, formula=formula, **numbers)
 
 
 def _values(template: Template, columns: Mapping[str, Tensor], rows: int) -> Tensor:

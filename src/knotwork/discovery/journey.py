@@ -233,7 +233,8 @@ def discover(
 
     limited = required, max_complexity, constant_range, exponent_range, nested, monotone, positive
     if loss == "cross_entropy" or (loss == "auto" and holds_labels(y)):
-        refuse_with_labels(groups=groups, form=form, start=start, sigma=sigma, positive=positive, monotone=monotone)
+        given = {"groups": groups, "form": form, "shared": shared, "start": start, "sigma": sigma}
+        refuse_with_labels(**given, positive=positive, monotone=monotone, keep_outliers=keep_outliers)
         known = names, lib, time_budget, seed, units, forbid, linear, limited, sample_weight, progress, callback
         return discover_classes(X, y, *known)
     if groups is not None:

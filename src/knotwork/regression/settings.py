@@ -205,8 +205,9 @@ class RegressionSettings:
     unnamed_error: float = 5.0
     """Error of the best single function, in units of the accuracy of the curve, above which sums and compositions are
     searched for: by chance or by splines it is at most two or three."""
-    seconds_of_search: float = 5.0
-    """Seconds after which the search for one curve ends with what it has. Most curves take less than two."""
+    seconds_of_search: float = 10.0
+    """Seconds after which the search for one curve ends with what it has. Most curves take less than two; a machine
+    that does other work takes several times as long."""
     searched_names: int = 3
     """Forms that are tried as names in the formula."""
     cost_of_symbol: float = 0.4

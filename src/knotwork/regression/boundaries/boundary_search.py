@@ -1,7 +1,6 @@
 """The search for the boundary between two classes: an expression g of the inputs whose sign tells the label."""
 
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -35,14 +34,13 @@ class BoundarySearch:
     sample: LabelSample
     constraints: Constraints
     seed: int = 0
-    until: float = math.inf
     reporter: Reporter = field(default_factory=Reporter)
     failures: Failures = field(default_factory=Failures)
 
     def formulas(self) -> Iterator[CandidateFormula]:
         """Candidates as they are found; ends at a plain one that predicts rows as well as a smooth network does."""
         best: CandidateFormula | None = None
-        if self.reporter.stage("trying sums of products as boundaries"):
+        if self.reporter.stage("trying sums of products as boundaries") or self._late:
             return
         for found in self.failures.surviving(self._of_terms):
             best = found if best is None or found.bits < best.bits else best
@@ -65,7 +63,7 @@ class BoundarySearch:
 
     @property
     def _late(self) -> bool:
-        return self.reporter.stopped or time.perf_counter() > self.until
+        return self.reporter.late
 
     def _enough(self, best: CandidateFormula, drawn: BoundaryPoints) -> bool:
         return best.complexity <= BOUNDARIES.plain_complexity and self._as_good(best.template, drawn)
@@ -80,8 +78,9 @@ class BoundarySearch:
     def _of_terms(self) -> Iterator[CandidateFormula]:
         """Formulas of sums of terms."""
         straight = [n for n, name in enumerate(self.sample.columns) if name in self.constraints.linear]
-        fits = [sums_of_terms(self.sample, own, straight) for own in ((), self.constraints.functions)]
-        for fit in [fit for found in fits for fit in found]:
+        kinds = self.reporter.timely(((), self.constraints.functions))
+        fits = [fit for own in kinds for fit in sums_of_terms(self.sample, own, straight)]
+        for fit in self.reporter.timely(fits):
             templates = [_up_to_scale(template_of_terms(fit, self.sample, last)) for last in (False, True)]
             found = [self.fitted(template, str(fit)) for template in templates]
             yield from sorted((one for one in found if one is not None), key=lambda one: one.bits)[:1]
@@ -112,7 +111,7 @@ class BoundarySearch:
             for words, law in plain_laws(points, BOUNDARIES.laws)
         ]
         free = replace(self.constraints, linear=(), limits=Limits())  # those of g
-        search = free.search(points, train, seed=self.seed, until=self.until, failures=self.failures)
+        search = free.search(points, train, seed=self.seed, reporter=self.reporter, failures=self.failures)
         for candidate in search.formulas():
             found.append(candidate)
             explicit = replace(candidate.template, expression=symbol(name) - candidate.template.expression)
@@ -129,7 +128,12 @@ class BoundarySearch:
 
     def fitted(self, template: Template, structure: str) -> CandidateFormula | None:
         """The candidate with its constants fitted to the labels, simple ones rounded; None where it is not allowed."""
+        from knotwork.expressions import algebra, complexity
+
         sample = self.sample
+        together = algebra.cancel(template.expression)  # an input that cancels does not matter
+        if complexity(together) < complexity(template.expression):
+            template = replace(template, expression=together)
         template = simplified(fitted(self.oriented(template), sample), sample)
         if not math.isfinite(template.mse) or not template.filled().free_symbols:
             return None

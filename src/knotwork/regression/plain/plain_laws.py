@@ -72,8 +72,8 @@ def plain_laws(sample: Sample, most_constants: int) -> Iterator[tuple[str, Templ
 def pole_near(law: Template, sample: Sample) -> bool:
     """Whether a divisor of a fitted law changes its sign where an input lies a little beyond its values.
 
-    New rows lie as far beyond n rows as these are apart on average, the range over n. An input without values below
-    zero has none there either.
+    New rows lie as far beyond n rows as these are apart on average, the range over n. An input of one sign has no
+    values of the other there either.
     """
     from knotwork.expressions import conditions, to_torch
 
@@ -85,7 +85,8 @@ def pole_near(law: Template, sample: Sample) -> bool:
         for i, column in enumerate(columns):
             reach = (column.max() - column.min()) / len(sample)
             low = column - reach if bool((column < 0).any()) else (column - reach).clamp_min(0.0)
-            for moved in (low, column + reach):
+            high = column + reach if bool((column > 0).any()) else (column + reach).clamp_max(0.0)
+            for moved in (low, high):
                 if bool((divisor(*columns[:i], moved, *columns[i + 1 :]) * here < 0).any()):
                     return True
     return False

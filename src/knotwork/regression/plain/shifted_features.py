@@ -43,7 +43,7 @@ def _above(column: Tensor) -> list[float]:
 
 
 def poles(columns: Sequence[Tensor]) -> Iterator[Feature]:
-    """1/(x - θ) and 1/(x - θ)² of every input."""
+    """1/(x - θ) and 1/(x - θ)² of every input that varies and has no values below zero."""
     for i, column in _from_zero(columns):
         for order in (1, 2):
             for place in (*_below(column), *_above(column)):
@@ -70,7 +70,7 @@ def poles_beside_inputs(columns: Sequence[Tensor]) -> Iterator[Feature]:
 
 
 def shifted_logarithms(columns: Sequence[Tensor]) -> Iterator[Feature]:
-    """log(x - θ) of every input."""
+    """log(x - θ) of every input that varies and has no values below zero."""
     from knotwork.expressions import algebra
 
     for i, column in _from_zero(columns):
@@ -83,7 +83,8 @@ def shifted_logarithms(columns: Sequence[Tensor]) -> Iterator[Feature]:
 
 
 def saturations(columns: Sequence[Tensor]) -> Iterator[Feature]:
-    """tanh(x/θ), 1 - exp(-x/θ), 1 - exp(-(x/θ)^n) and 1/(1 + (θ/x)^n) of every input."""
+    """tanh(x/θ), 1 - exp(-x/θ), 1 - exp(-(x/θ)^n) and 1/(1 + (θ/x)^n) of every input that varies and has no values
+    below zero."""
     from knotwork.expressions import algebra
 
     def written(kind: str, x: Any, place: Any, n: Any = 1) -> Any:
