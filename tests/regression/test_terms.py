@@ -276,3 +276,9 @@ def test_products_of_first_powers_come_before_others_of_their_cost():
     x = torch.rand(3, 50, dtype=torch.float64) + 1
     powers = [term.powers for term in TermTable(list(x), select(), 100).terms if term.part is None]
     assert powers.index((1.0, 1.0, 0.0)) < powers.index((1.0, -1.0, 0.0)) < powers.index((2.0, 0.0, 0.0))
+
+
+def test_of_columns_that_are_all_without_values_none_is_screened():
+    nothing = torch.zeros(20, 5, dtype=torch.float64)
+    columns = screened(nothing, torch.ones(20, dtype=torch.float64), torch.ones(5), 5, 3)
+    assert columns.tolist() == [] and nothing[:, columns].shape == (20, 0)

@@ -43,7 +43,8 @@ def screened(design: Tensor, target: Tensor, costs: Tensor, first: int, most: in
     search = _Search.of(design, target, costs, first)
     singles = search.extended([()], most)
     pairs = search.extended(singles[: TERMS.singles_of_screening], most)
-    return torch.tensor(sorted({column for support in (*singles[: most // 2], *pairs) for column in support}))
+    found = {column for support in (*singles[: most // 2], *pairs) for column in support}
+    return torch.tensor(sorted(found), dtype=torch.long)  # none if no column is usable
 
 
 class _Search:
