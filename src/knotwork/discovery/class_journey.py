@@ -105,9 +105,11 @@ def discover_classes(
     )  # fmt: skip
 
 
-def refuse_with_labels(**given: Any) -> None:
-    """Refuse arguments that a search for boundaries does not know; TrainingError."""
-    wrong = [f"{name}=" for name, value in given.items() if value is not None and value is not False]
+def refuse_with_labels(*given: Any) -> None:
+    """Refuse these arguments of `discover`, which a search for boundaries does not know; TrainingError."""
+    names = "groups", "form", "shared", "start", "sigma", "positive", "monotone", "keep_outliers"
+    pairs = zip(names, given, strict=True)
+    wrong = [f"{name}=" for name, value in pairs if value is not None and value is not False]
     if wrong:
         raise TrainingError(
             f"{' and '.join(wrong)} cannot be given with labels, for which the boundary between classes is searched: "

@@ -181,7 +181,7 @@ def discover(
         units: Units of columns, `{"speed": "m/s"}` (1 for pure numbers), if headers such as `speed [m/s]` do not have
             them. Where those of all columns are known, formulas in dimensionless groups are tried first, and among
             formulas that are about as good one in which units agree is chosen. False ignores units. A unit that is
-            not known gives a KnotworkWarning, and the search goes on without.
+            not known gives a KnotworkWarning, and the search goes on without. Boundaries of labels have none.
         forbid: Names of functions that no formula may hold.
         linear: Inputs that enter linearly, y = a + b·x, where a and b may depend on the other inputs.
         required: Inputs that every formula holds.
@@ -233,8 +233,7 @@ def discover(
 
     limited = required, max_complexity, constant_range, exponent_range, nested, monotone, positive
     if loss == "cross_entropy" or (loss == "auto" and holds_labels(y)):
-        given = {"groups": groups, "form": form, "shared": shared, "start": start, "sigma": sigma}
-        refuse_with_labels(**given, positive=positive, monotone=monotone, keep_outliers=keep_outliers)
+        refuse_with_labels(groups, form, shared, start, sigma, positive, monotone, keep_outliers)
         known = names, lib, time_budget, seed, units, forbid, linear, limited, sample_weight, progress, callback
         return discover_classes(X, y, *known)
     if groups is not None:
