@@ -195,9 +195,9 @@ def test_rows_where_the_boundary_is_not_defined_have_no_class():
     X = rng.uniform(0.2, 3, (500, 2))
     found = kw.discover(X, X[:, 1] > np.log(X[:, 0]) + 1, names=["x", "y"], linear=["y"], progress=False)
     assert found.predict([[1.0, 2.0]]).tolist() == [True]
-    if np.isnan(found.predict_proba([[-1.0, 1.0]])).any():
-        with pytest.raises(DataError, match="not defined in 1 of 1 rows"):
-            found.predict([[-1.0, 1.0]])
+    assert np.isnan(found.predict_proba([[-1.0, 1.0]])).all()
+    with pytest.raises(DataError, match="not defined in 1 of 1 rows"):
+        found.predict([[-1.0, 1.0]])
 
 
 def test_classes_of_different_types_keep_them():

@@ -28,6 +28,7 @@ OVER = {**EITHER, "z": (1, 4)}
     ("law", "ranges", "noise"),
     [
         ("(x - y)/(x + y)", POSITIVE, 0.01),
+        ("(x - y)/(x + y)", POSITIVE, 0.1),
         ("log(x + 2*y)", POSITIVE, 0.01),
         ("exp(-(x - y)**2)", EITHER, 0.01),
         ("exp(-(x - y)**2)", EITHER, 0.1),

@@ -1,14 +1,11 @@
 """`knotwork discover` for a target of labels: the boundaries between classes, on the terminal, as JSON and in files."""
 
-import json
 import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-from knotwork.cli.discover import _finite, _folder, _live, _Log, _put, _writable
+from knotwork.cli.discover import _end, _folder, _live, _Log, _put, _writable
 from knotwork.data.column_names import split_units, unknown_name
 from knotwork.data.table_files import choose, read_file
 from knotwork.discovery import Boundary, ClassDiscovery, discover
@@ -61,15 +58,7 @@ def run_classes(
         files["formula"] = str(folder / "formula.tex")
         _put(files["formula"], "\n".join(f"{one.formula.latex()} = 0" for one in found.boundaries))
         files["every number"] = str(folder / "result.json")
-    facts = json.dumps(_finite(_facts(found, target, files)), indent=1, allow_nan=False)
-    for place in [path for path in (files.get("every number"), json_file) if path is not None]:
-        _put(place, facts)
-    if as_json:
-        print(facts)
-        return
-    console = Console(soft_wrap=True)
-    for line in (str(found), *(f"{what}: {path}" for what, path in files.items())):
-        console.print(line, markup=False, highlight=False)
+    _end(str(found), _facts(found, target, files), files, as_json, json_file)
 
 
 def _facts(found: ClassDiscovery, target: str, files: dict[str, str]) -> dict[str, Any]:

@@ -71,6 +71,18 @@ def run(
         _show(found, data, files)
 
 
+def _end(found: str, facts: dict[str, Any], files: dict[str, str], as_json: bool, json_file: str | None) -> None:
+    """Write the facts to the files asked for, and print them, or the discovery as text with what was written."""
+    content = json.dumps(_finite(facts), indent=1, allow_nan=False)
+    for place in [path for path in (files.get("every number"), json_file) if path is not None]:
+        _put(place, content)
+    if as_json:
+        print(content)
+        return
+    for line in (found, *(f"{what}: {path}" for what, path in files.items())):
+        Console(soft_wrap=True).print(line, markup=False, highlight=False)
+
+
 def _formula(start: str | None) -> str | None:
     """The formula of --start, or of the result file that it names."""
     if start is None or not os.path.isfile(start):

@@ -1,6 +1,5 @@
 """The result of a search for the boundaries between classes."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from knotwork.data import Dataset
+from knotwork.discovery.result_files import read_values, write_values
 from knotwork.errors import CheckpointError, DataError, SpecError
 from knotwork.files import write_text
 from knotwork.formulas import Formula
@@ -268,10 +268,7 @@ class ClassDiscovery:
             "settings": dict(self.settings),
             "failures": dict(self.failures),
         }
-        try:
-            write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-        except OSError as error:
-            raise CheckpointError(f"{str(path)!r} cannot be written ({error.strerror}); name another file.") from None
+        write_values(path, content)
 
     @classmethod
     def load(cls, path: str | Path) -> "ClassDiscovery":
@@ -283,12 +280,7 @@ class ClassDiscovery:
         Raises:
             CheckpointError: for any other file, and for a file that was changed.
         """
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise CheckpointError(f"{str(path)!r} cannot be read as a discovery: {error}") from None
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise CheckpointError(f"{str(path)!r} is no discovery of classes: give a file that its save() wrote.")
+        content = read_values(path, FORMAT, "discovery of classes")
         try:
             return cls(
                 tuple(content["classes"]), tuple(map(_read, content["boundaries"])), float(content["accuracy"]),

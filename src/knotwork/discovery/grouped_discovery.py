@@ -1,12 +1,12 @@
 """The result of a search for one law of several groups."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from knotwork.data import Dataset
+from knotwork.discovery.result_files import read_values, write_values
 from knotwork.errors import CheckpointError, DataError
 from knotwork.files import write_text
 from knotwork.formulas import GroupedFormula
@@ -163,10 +163,7 @@ class GroupedDiscovery:
             "settings": dict(self.settings),
             "failures": dict(self.failures),
         }
-        try:
-            write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-        except OSError as error:
-            raise CheckpointError(f"{str(path)!r} cannot be written ({error.strerror}); name another file.") from None
+        write_values(path, content)
 
     @classmethod
     def load(cls, path: str | Path) -> "GroupedDiscovery":
@@ -178,12 +175,7 @@ class GroupedDiscovery:
         Raises:
             CheckpointError: for any other file, and for a file that was changed.
         """
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise CheckpointError(f"{str(path)!r} cannot be read as a discovery: {error}") from None
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise CheckpointError(f"{str(path)!r} is no discovery of groups: give a file that its save() wrote.")
+        content = read_values(path, FORMAT, "discovery of groups")
         try:
             front = tuple(map(_entry, content["front"]))
             chosen = front[content["chosen"]]

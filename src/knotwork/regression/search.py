@@ -80,7 +80,7 @@ class Search:
         self.named = 0
         self.done = self.exact = self.inside_tried = self.ratios_tried = self.symmetries_tried = False
         self.least_formula_error = math.inf  # of those that are allowed
-        self.shortest: float = math.inf  # symbols of the first one whose residuals look random
+        self.shortest: float = math.inf  # symbols of the shortest one that ended a search
         self.term_search: TermSearch | None = None
 
     @property
