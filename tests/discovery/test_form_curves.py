@@ -42,8 +42,8 @@ def test_curves_of_exact_rows_are_named_and_constants_found(form):
     np.testing.assert_allclose(found.formula.predict(fresh[0]), fresh[1], rtol=1e-6, atol=1e-7)
     values = {one.symbol: one.value for one in found.formula.constants}
     assert {name: values[name] for name in known} == pytest.approx(known)
-    assert all("spline" not in words for words in found.curves.values())
-    assert found.remarks["Curves of the form"].startswith("f(t) = ")
+    assert all("spline" not in words for words in found.unknowns.values())
+    assert found.remarks["Unknowns of the form"].startswith("f(t) = ")
 
 
 def test_noisy_curves_are_named_with_errors_of_constants():
@@ -54,7 +54,7 @@ def test_noisy_curves_are_named_with_errors_of_constants():
     assert np.sqrt(np.mean((found.formula.predict(fresh[0]) - fresh[1]) ** 2)) < 0.005 * np.std(fresh[1])
     first = found.formula.constants[0]
     assert first.symbol == "a" and abs(first.value - 2) < 4 * first.error < 0.1
-    assert "the form leaves that open" in found.curves["f"]
+    assert "the form leaves that open" in found.unknowns["f"]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_a_curve_without_a_name_stays_a_spline_beside_constants_with_errors(open
     assert abs(values["b"].value - 3) < 4 * values["b"].error < 0.05
     size = np.sqrt(np.mean((2 * kinked(open_curve.data.X_train[:, 0].numpy())) ** 2))
     assert values["a"].value == pytest.approx(size, rel=0.05) and values["a"].error < 0.05
-    assert "stays a spline (root mean square 1" in open_curve.curves["f"]
+    assert "stays a spline (root mean square 1" in open_curve.unknowns["f"]
     assert str(open_curve.formula).startswith("f = ") and "f(x)" in str(open_curve.formula)
     assert r"f{\left(x \right)}" in open_curve.formula.latex() and "f" in open_curve.formula._repr_html_()
     fresh = table(lambda x, y, z: 2 * kinked(x) + 3 * y / z, seed=5)
@@ -87,7 +87,7 @@ def test_a_curve_without_a_name_is_saved_plotted_and_reported(open_curve, tmp_pa
     copies.append(pickle.loads(pickle.dumps(open_curve.formula)))
     for copy in copies:
         np.testing.assert_allclose(copy.predict(x), open_curve.formula.predict(x), rtol=1e-12)
-    assert loaded.curves == open_curve.curves
+    assert loaded.unknowns == open_curve.unknowns
     open_curve.plot()
     assert "stays a spline" in open_curve.report(tmp_path / "page.html").read_text()
 

@@ -94,7 +94,8 @@ class Discovery:
             the fit and of r².
         unmet: why the formula does not satisfy what was asked, where none that was tried does; mostly empty.
         failures: number of candidates that were dropped because their calculation failed, by reason.
-        curves: the unknown curves of `form=`, each in words by its name: {"f": "f(t) = sin(2*t)"}.
+        unknowns: the unknown curves of `form=`, and the constants that an end of their range holds, each in words by
+            its name: {"f": "f(t) = sin(2*t)"}.
 
     Example:
         >>> import numpy as np, knotwork as kw
@@ -122,7 +123,7 @@ class Discovery:
     copies: int = 0
     outliers: tuple[Outlier, ...] = ()
     unmet: str = ""
-    curves: Mapping[str, str] = field(default_factory=dict)
+    unknowns: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def stop_reason(self) -> str:
@@ -147,8 +148,8 @@ class Discovery:
     def remarks(self) -> dict[str, str]:
         """What a reader must know of the table and of the search, as sentences by title; mostly empty."""
         said: dict[str, str] = {}
-        if self.curves:
-            said["Curves of the form"] = "; ".join(self.curves.values())
+        if self.unknowns:
+            said["Unknowns of the form"] = "; ".join(self.unknowns.values())
         if self.dependent:
             equal = [f"{name} = {combination}" for name, combination in self.dependent.items()]
             said["Columns that follow from others"] = "; ".join(equal)

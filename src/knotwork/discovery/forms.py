@@ -1,156 +1,102 @@
-"""A known form of the law: its unknown constants are fitted from many starts, and get errors."""
+"""The search with a known form of the law: its unknown constants and curves are fitted, and nothing else is tried."""
 
-import difflib
-import itertools
 import math
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Literal
 
-from knotwork.data.column_names import listed, unknown_name
+from knotwork.data.column_names import unknown_name
 from knotwork.discovery.baseline import sparse_baseline
-from knotwork.discovery.discovery import Discovery
-from knotwork.discovery.entries import built, entry_of
-from knotwork.discovery.forms_with_curves import check_calls, fit_of_curves
-from knotwork.discovery.table import copies, relative_errors, sample_of, table
-from knotwork.discovery.task import check_settings
-from knotwork.discovery.undefined import undefined_within
-from knotwork.errors import DataError, TrainingError, warn
-from knotwork.formulas import Formula
-from knotwork.formulas.constants import Sample, Template, fitted
+from knotwork.discovery.choice import exact
+from knotwork.discovery.discovery import Entry
+from knotwork.discovery.entries import constant_entry
+from knotwork.discovery.few_rows import few_rows
+from knotwork.discovery.form_answers import FormAnswer
+from knotwork.discovery.known_form import KnownForm, form_of
+from knotwork.discovery.outliers import Searched
+from knotwork.discovery.table import sample_of
+from knotwork.discovery.task import Task
+from knotwork.errors import DataError
+from knotwork.formulas.constants import Sample, Template
+from knotwork.formulas.constants_in_ranges import fitted_within
 from knotwork.formulas.grouped_constants import GroupedSample, fitted_apart, fitted_together
 from knotwork.formulas.starts import starts_of
-from knotwork.formulas.uncertainty import Constant, Uncertainty
 from knotwork.kan import KAN
-from knotwork.regression import Constraints, Failures, GroupedCandidate
+from knotwork.regression import GroupedCandidate
+from knotwork.regression.forms import CurveForm, NamedForm, fit_form, named_form
 from knotwork.regression.groups.sharing import bits_of, shared_as_written
+from knotwork.regression.residual_randomness import looks_random
 from knotwork.simplify import input_shares
 from knotwork.solvers import StopReason
-from knotwork.training import Callback, reporting
+
+NOT_DEFINED = "the form is not defined on all rows for any constants that were tried: check roots and logs."
 
 
-def discover_form(
-    X: Any,
-    y: Any,
-    form: str,
-    names: Sequence[str] | None = None,
-    units: Mapping[str, str] | Literal[False] | None = None,
-    seed: int = 0,
-    loss: str = "auto",
-    sigma: Any = None,
-    sample_weight: Any = None,
-    lib: Iterable[str] | None = None,
-    forbid: Iterable[str] | None = None,
-    progress: bool | None = None,
-    callback: Callback | None = None,
-    start: Any = None,
-    time_budget: float | None = None,
-) -> Discovery:
-    """The formula of this form with its constants and curves; the arguments are those of `discover`."""
-    from knotwork.expressions import learned_curves, unknown_curves
+def search_of_form(task: Task, form: KnownForm) -> Searched:
+    """The formula of the form, fitted to the rows, and a constant before it."""
+    from knotwork.expressions import unknown_curves
 
-    if start is not None:
-        raise TrainingError("start= goes on from a formula and form= keeps to one: pass one of them.")
-
-    began = time.perf_counter()
-    check_settings(seed, time_budget, loss)
-    data = table(X, y, names, units, seed, sigma, sample_weight)
-    expression, constants = form_of(form, data.input_names)
-    sample = sample_of(data, relative_errors(data, loss))
-    allowed, failures, curves = Constraints.of(lib, forbid, None, data.input_names), Failures(), None
-    with reporting(progress, callback) as reporter:
-        deadline = reporter.before(math.inf if time_budget is None else began + time_budget)
-        if unknown_curves(expression):
-            functions = allowed.functions if lib is not None or forbid is not None else None
-            curves = fit_of_curves(expression, constants, sample, data, seed, functions, failures, deadline)
-            template, uncertainty = curves.template, curves.uncertainty
-        else:
-            reporter.stage("fitting the constants of the form")
-            template = constants_fitted(expression, constants, sample, seed)
-            uncertainty = Uncertainty.of_template(template, sample)
-        stop = StopReason.EXHAUSTED if deadline.stop is None else deadline.stop.reason
-        part = reporter.within("looking for inputs that matter")
-        baseline = sparse_baseline(data, tuple(range(data.n_inputs)), seed, part)
-    symbolic, spline, formula = built(template.filled(), data, sample.relative)
-    formula = with_constants(formula, template, uncertainty)
-    if learned_curves(formula.expression):
-        formula = replace(formula, units=())  # nothing is known of the unit of a curve without a name
-    open_ = [one.symbol for one in formula.constants if math.isinf(one.error)]
-    if open_:
-        warn(
-            f"the rows do not determine {listed(open_)} of form={form!r}, as other values give the same results: fix "
-            "some of them in the form, or add rows."
-        )
-    entry = entry_of(formula, symbolic, spline, "a form that was given", data, sample.relative)
-    assert entry.formula is not None
-    formula = entry.formula if curves is None else curves.of_left_out(entry.formula, data, sample)
-    entry = replace(entry, formula=formula)
-    undefined = undefined_within(entry.expression, sample_of(data))
+    sample = sample_of(task.data, task.relative)
+    answer = (_with_curves if unknown_curves(form.expression) else _of_constants)(task, form, sample)
+    entry = answer.entry(task.data, task.relative, task.dimensions)
+    task.show((entry,))
+    baseline = sparse_baseline(
+        task.data, task.inputs, task.seed, task.deadline.within("looking for inputs that matter")
+    )
     assert isinstance(baseline.model, KAN)
-    settings = {
-        "seed": seed, "functions": None, "forbidden": [], "linear": [], "limits": {}, "time budget": time_budget,
-        "loss": "relative" if sample.relative else "mse", "form": form,
-    }  # fmt: skip
-    importance, seconds = input_shares(baseline.model, data), time.perf_counter() - began
-    return Discovery(
-        formula, (entry,), symbolic, spline, entry.shape, baseline, importance, data, seconds,
-        stop, settings, {}, dict(failures.reasons), "" if undefined is None else undefined.reason,
-        copies(data), curves={} if curves is None else curves.curves,
-    )  # fmt: skip
+    importance = input_shares(baseline.model, task.data)
+    entries = [constant_entry(task.data, task.relative), entry]
+    return Searched(task, entries, baseline, importance, _reason(task, entry, sample), answer)
 
 
-def form_of(form: str, columns: Sequence[str]) -> tuple[Any, list[Any]]:
-    """The expression of a form, and its constants: the names that are no columns; E is one, as in Arrhenius' law.
+def _reason(task: Task, entry: Entry, sample: Sample) -> StopReason:
+    """Why the search ended: it was stopped, or nothing is left to explain, or there is no more to fit."""
+    from knotwork.expressions import to_torch
 
-    Names that are called like functions, and are none, are unknown curves.
+    stop = task.deadline.stop
+    if stop is not None:
+        return stop.reason
+    if exact(entry, task.data, task.relative):
+        return StopReason.EXACT
+    values = to_torch(entry.expression, list(sample.columns))(*sample.columns.values())
+    residuals = sample.residuals(values.expand(len(sample)))
+    return (
+        StopReason.RANDOM_RESIDUAL if looks_random(list(sample.columns.values()), residuals) else StopReason.EXHAUSTED
+    )
 
-    Raises:
-        DataError: a name is almost that of a column, there is no constant, or no column.
-        ExpressionError: for a text that is no formula.
-    """
-    from knotwork.expressions import CONSTANTS, FUNCTIONS, called_names, parse, symbol, variable_names
 
-    curves = [
-        name
-        for name in called_names(form)
-        if name not in columns and name not in CONSTANTS and not (len(name) > 2 and close_to(name, FUNCTIONS))
-    ]
-    for name in set(called_names(form)) & set(columns):
-        raise DataError(f"form={form!r} calls the column {name!r} like a function: write products with *.")
-    known = variable_names(form, [*columns, "E"])
-    constants = [name for name in known if name not in columns]
-    for name in constants:
-        close = close_to(name, columns) if len(name) > 2 else []
-        if close:
-            raise DataError(
-                f"form={form!r} holds {name!r}, which is no column and would be a constant: did you mean "
-                f"'{close[0]}'? Otherwise call the constant something else."
-            )
-    if not constants and not curves:
+def _of_constants(task: Task, form: KnownForm, sample: Sample) -> FormAnswer:
+    """The best fit of a form without curves that satisfies the limits; the best of all where none does."""
+    task.reporter.stage("fitting the constants of the form")
+    if len(sample) < len(form.constants):
         raise DataError(
-            f"form={form!r} holds no unknown constant or curve: write a name for each, as in 'a*x + b' or 'f(x) + c*y'."
+            f"the form has {len(form.constants)} constants, but there are {len(sample)} rows: add rows, or write "
+            "numbers in place of some constants."
         )
-    if len(constants) == len(known):
-        raise DataError(f"form={form!r} holds none of the columns, which are {listed(columns, 20)}.")
-    expression = parse(form, known, curves)
-    check_calls(expression, columns, constants, form)
-    return expression, [symbol(name) for name in constants]
+    starts = starts_of(form.expression, form.constants, sample, task.seed, keep=4, ranges=form.ranges)
+    fits = [fitted_within(replace(one, mse=math.inf), sample, form.ranges) for one in starts]
+    fits = sorted((one for one in fits if math.isfinite(one[0].mse)), key=lambda one: one[0].mse)
+    if not fits:
+        raise DataError(NOT_DEFINED)
+    allowed = (one for one in fits if form.allows(one[0].filled(), (), sample, complete=True))
+    template, held = next(allowed, fits[0])
+    return FormAnswer.of_constants(form, template, held, sample)
 
 
-def close_to(name: str, known: Sequence[str]) -> list[str]:
-    """The most similar of the known names, if one is close."""
-    return difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+def _with_curves(task: Task, form: KnownForm, sample: Sample) -> FormAnswer:
+    """The form with its curves as splines, and names for those that have one."""
+    task.reporter.stage("fitting the curves of the form")
+    deadline, constraints = task.deadline, form.constraints
+    fit = fit_form(CurveForm.of(form.expression, form.constants), sample, task.seed, deadline, form.ranges)
+    task.reporter.stage("naming the curves of the form")
 
+    def allowed(one: NamedForm) -> bool:
+        names = [one.name(curve) for curve in one.names]
+        whole = Template(one.fit.form.written(), one.fit.values).filled()
+        return form.allows(whole, names, sample, complete=not one.fit.form.curves)
 
-def constants_fitted(expression: Any, constants: Sequence[Any], sample: Sample, seed: int) -> Template:
-    """The form with the constants of its best fit; DataError where it has no finite value for any constants tried."""
-    starts = starts_of(expression, constants, sample, seed, keep=4)
-    fits = [fitted(replace(one, mse=math.inf), sample) for one in starts]
-    best = min(fits, key=lambda one: one.mse, default=None)
-    if best is None or not math.isfinite(best.mse):
-        raise DataError("the form is not defined on all rows for any constants that were tried: check roots and logs.")
-    return best
+    names = constraints.names if constraints.only or constraints.forbidden else None
+    found = named_form(fit, names, task.failures, allowed)
+    return FormAnswer.of_curves(form, found, few_rows(task.data))
 
 
 def law_of_form(form: str, shared: Iterable[str] | None, grouped: GroupedSample, seed: int) -> GroupedCandidate:
@@ -168,7 +114,7 @@ def law_of_form(form: str, shared: Iterable[str] | None, grouped: GroupedSample,
             raise DataError(unknown_name(name, known, "constant of the form"))
     starts = starts_of(expression, constants, grouped.of(int(grouped.rows.argmax())), seed, keep=4)
     if not starts:
-        raise DataError("the form is not defined on all rows for any constants that were tried: check roots and logs.")
+        raise DataError(NOT_DEFINED)
     apart = fitted_apart(starts, grouped)
     if shared is None:
         law = shared_as_written(apart, grouped)
@@ -177,17 +123,3 @@ def law_of_form(form: str, shared: Iterable[str] | None, grouped: GroupedSample,
         rest = {s: v for s, v in apart.differing.items() if s not in common}
         law = fitted_together(replace(apart, shared=common, differing=rest), grouped)
     return GroupedCandidate(law, "a form that was given", bits_of(law, grouped))
-
-
-def with_constants(formula: Formula, template: Template, uncertainty: Uncertainty) -> Formula:
-    """The formula with the constants of its form, under their names, in place of its decimals.
-
-    Those of the names of its curves are c_1, c_2, ...
-    """
-    free = (f"c_{n}" for n in itertools.count(1))
-    taken = {symbol.name for symbol in template.values} | set(formula.variables)
-    constants = tuple(
-        Constant(symbol.name if symbol.name[0] != "\0" else next(c for c in free if c not in taken), value, error)
-        for (symbol, value), error in zip(template.values.items(), uncertainty.errors(), strict=True)
-    )
-    return replace(formula, constants=constants, uncertainty=(uncertainty,))

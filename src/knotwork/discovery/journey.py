@@ -15,11 +15,12 @@ from knotwork.discovery.dependent_columns import of_independent_columns
 from knotwork.discovery.discovery import Discovery, Entry, Outlier
 from knotwork.discovery.entries import constant_entry
 from knotwork.discovery.few_rows import few_rows
-from knotwork.discovery.forms import discover_form
+from knotwork.discovery.forms import search_of_form
 from knotwork.discovery.formula_search import formulas_in_columns, formulas_in_groups
 from knotwork.discovery.going_on import expressions_of, formulas_from_start
 from knotwork.discovery.grouped_discovery import GroupedDiscovery
 from knotwork.discovery.grouped_journey import discover_groups, refuse_shared, refuse_with_groups
+from knotwork.discovery.known_form import KnownForm
 from knotwork.discovery.networks import formulas_of_networks
 from knotwork.discovery.outliers import Searched, named_rows, rows_without, without_outliers
 from knotwork.discovery.reweighting import of_counts, weights_at_first, with_weights_of
@@ -166,7 +167,7 @@ def discover(
             columns are constants, which are fitted from many starts and get errors. Names that are called like
             functions, and are none, are unknown curves of one argument, an expression of columns and constants. They
             are fitted as splines together with the constants, then named with functions of `lib`; one that no name fits
-            stays a spline. Scales and offsets that the form leaves open are chosen, and `Discovery.curves` says how.
+            stays a spline. Scales and offsets that the form leaves open are chosen, and `Discovery.unknowns` says how.
             Nothing else is searched for.
         shared: With `groups` and `form`, the constants of the form that all groups share; the others differ. None: this
             is decided by the description length.
@@ -241,9 +242,6 @@ def discover(
         known = names, lib, time_budget, seed, units, forbid, linear, limited, form, shared, loss, progress, callback
         return discover_groups(X, y, groups, *known)
     refuse_shared(shared)
-    if form is not None:
-        known = names, units, seed, loss, sigma, sample_weight, lib, forbid, progress, callback
-        return discover_form(X, y, form, *known, start=start, time_budget=time_budget)
     began = time.perf_counter()
     check_settings(seed, time_budget, loss)
     every = table(X, y, names, units, seed, sigma, sample_weight)
@@ -251,24 +249,26 @@ def discover(
     constraints = Constraints.of(lib, forbid, linear, every.input_names, limits)
     dimensions = None if units is False else dimensions_of(every, given=bool(units))
     constraints = constraints if loss != "poisson" else of_counts(every, constraints)
+    given = None if form is None else KnownForm.of(form, every.input_names, constraints, start)
     data = weights_at_first(every, loss) if loss in ("huber", "poisson") else every
     with reporting(progress, callback) as reporter:
 
         def search(rows: Dataset, **options: Any) -> Searched:
-            own = Units.of(rows)
+            own = Units.of(rows) if given is None else Units(1.0, {})
             inside = own.rows(rows)
-            inputs, dependent = of_independent_columns(inside, own.inputs, (*constraints.linear, *limits.required))
+            used = [*constraints.linear, *limits.required] if given is None else inside.input_names
+            inputs, dependent = of_independent_columns(inside, own.inputs, used)
             known = own.dimensions(dimensions), seed, began, time_budget, reporter, own, inputs, dependent
             usual = constraints if own.usual else replace(constraints, limits=constraints.limits.without_units())
             task = Task(inside, usual, *known, relative_errors(rows, loss), start=starts, **options)
-            return Searched(task, *_journey(task))
+            return Searched(task, *_journey(task)) if given is None else search_of_form(task, given)
 
         keep = keep_outliers or loss == "poisson"
         searched, wrong = (search(data), None) if keep else without_outliers(data, search, reporter)
     data = every if wrong is None else rows_without(every, wrong)
     if loss in ("huber", "poisson"):
         searched, data = with_weights_of(searched, data, loss)
-    settings = asked_for(searched.task, lib is not None or forbid is not None, loss)
+    settings = {**asked_for(searched.task, lib is not None or forbid is not None, loss), "form": form}
     outliers = () if wrong is None else named_rows(searched, every, wrong)
     return _discovery(searched, data, limits, began, settings, outliers)
 
@@ -282,13 +282,17 @@ def _discovery(
     outliers: tuple[Outlier, ...],
 ) -> Discovery:
     """The result of a search of these rows, for columns in their own units."""
-    task, entries, baseline, importance, stop = searched
+    task, entries, baseline, importance, stop, answer = searched
     assert baseline is not None
     own, chosen = task.own, searched.chosen
     fronts = front_of(entries if searched.constant_possible else entries[1:] or entries, chosen, task.data)
     explained = chosen is not entries[0]
     chosen, front = own.entries(chosen, fronts, data, task.relative, task.constraints)
-    chosen, front, unmet = permitted(chosen, front, limits, sample_of(data))
+    if answer is None:
+        chosen, front, unmet = permitted(chosen, front, limits, sample_of(data))
+    else:
+        unmet = answer.unmet(data)
+        answer.warn_of_undetermined()
     if not stop.by_caller and (unmet or not explained):
         warn_of_constant(data, unmet)
     undefined = undefined_within(chosen.expression, sample_of(data))
@@ -311,6 +315,7 @@ def _discovery(
         copies(data),
         outliers,
         unmet,
+        {} if answer is None else answer.said,
     )
 
 

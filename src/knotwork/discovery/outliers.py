@@ -14,6 +14,7 @@ from knotwork.data.row_selection import rows_taken
 from knotwork.discovery.choice import choice
 from knotwork.discovery.discovery import Entry, Outlier
 from knotwork.discovery.entries import built, constant_entry, entry_of
+from knotwork.discovery.form_answers import FormAnswer
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import sample_of
 from knotwork.discovery.task import Task
@@ -30,13 +31,17 @@ Masks = tuple[Tensor, Tensor, Tensor]
 
 
 class Searched(NamedTuple):
-    """What one search found: its task, the entries with a constant first, the baseline, and why it ended."""
+    """What one search found: its task, the entries with a constant first, the baseline, and why it ended.
+
+    With a known form, its `answer`; a constant is then no formula to choose.
+    """
 
     task: Task
     entries: list[Entry]
     baseline: FitResult | None
     importance: dict[str, float]
     stop: StopReason
+    answer: FormAnswer | None = None
 
     @property
     def chosen(self) -> Entry:
@@ -46,6 +51,8 @@ class Searched(NamedTuple):
     @property
     def constant_possible(self) -> bool:
         """Whether a constant satisfies the limits of formulas."""
+        if self.answer is not None:
+            return False
         limits = self.task.constraints.limits
         return not limits.any or limits.unmet(self.entries[0].expression, sample_of(self.task.data)) is None
 
@@ -272,13 +279,20 @@ def _with_rows(searched: Searched, data: Dataset, outliers: Masks) -> Searched:
     fitted_rows = all(len(getattr(rows, part)) == len(getattr(task.data, part)) for part in ("X_train", "X_val"))
     if fitted_rows and len(rows.X_test) == len(task.data.X_test):
         return searched
+    return with_fits_to(searched, rows, fitted_rows)
+
+
+def with_fits_to(searched: Searched, rows: Dataset, same: bool = False) -> Searched:
+    """The search with all its formulas fitted to these rows, unless they are the `same`."""
+    task, answer = searched.task, searched.answer
     constant = constant_entry(rows, task.relative)
-    refitted = [
-        task.failures.attempt(partial(refitted_entry, entry, rows, task.relative, fitted_rows))
-        for entry in searched.entries[1:]
-    ]
-    entries = [constant, *(entry for entry in refitted if entry is not None)]
-    return searched._replace(task=replace(task, data=rows), entries=entries)
+    if answer is not None:
+        answer = answer if same else answer.refitted(sample_of(rows, task.relative))
+        entries = [constant, answer.entry(rows, task.relative, task.dimensions)]
+    else:
+        attempts = (partial(refitted_entry, one, rows, task.relative, same) for one in searched.entries[1:])
+        entries = [constant, *(entry for entry in map(task.failures.attempt, attempts) if entry is not None)]
+    return searched._replace(task=replace(task, data=rows), entries=entries, answer=answer)
 
 
 def refitted_entry(entry: Entry, rows: Dataset, relative: bool, same: bool = False) -> Entry | None:

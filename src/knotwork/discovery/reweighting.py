@@ -1,7 +1,6 @@
 """Losses that are squares with weights of their own: Huber's, and that of Poisson counts (iteratively reweighted)."""
 
 from dataclasses import replace
-from functools import partial
 from typing import Literal
 
 import torch
@@ -9,12 +8,13 @@ from torch import Tensor
 
 from knotwork.data import Dataset
 from knotwork.data.row_errors import RowErrors
-from knotwork.discovery.outliers import Searched, refitted_entry
+from knotwork.discovery.outliers import Searched, with_fits_to
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import sample_of
 from knotwork.errors import DataError
-from knotwork.formulas.constants import Sample, Template, fitted, values_of
+from knotwork.formulas.constants import Sample, fitted, values_of
 from knotwork.formulas.settings import FORMULAS
+from knotwork.formulas.uncertainty import template_of
 from knotwork.regression import REGRESSION, Constraints, distances, smoothed
 
 Loss = Literal["huber", "poisson"]
@@ -52,25 +52,21 @@ def with_weights_of(searched: Searched, data: Dataset, loss: Loss) -> tuple[Sear
     `data` has no such weights yet. Constants and weights are computed in turn until they no longer change. Where they
     do not, the constants of the chosen formula minimise the loss.
     """
-    from knotwork.expressions import parametrise
-
-    task = searched.task
+    task, answer = searched.task, searched.answer
     sample = sample_of(task.own.rows(data))
-    general, symbols, values = parametrise(searched.chosen.expression)
-    template = Template(general, dict(zip(symbols, values, strict=True)))
+    template = template_of(searched.chosen.expression) if answer is None else answer.template
     weights = torch.ones(len(sample), dtype=torch.float64)
     for _ in range(DISCOVERY.reweighting_steps):
         found = values_of(template, sample) * torch.ones(len(sample), dtype=torch.float64)
         before = weights
         weights = _of_counts(found * task.own.target) if loss == "poisson" else _of_huber(_relative(found, sample))
-        template = fitted(template, sample_of(task.own.rows(_weighed(data, weights, loss))))
+        weighed = sample_of(task.own.rows(_weighed(data, weights, loss)))
+        answer = None if answer is None else answer.refitted(weighed)
+        template = fitted(template, weighed) if answer is None else answer.template
         if float((weights / before - 1).abs().max()) <= DISCOVERY.same_weights:
             break
     data = _weighed(data, weights, loss)
-    rows = task.own.rows(data)
-    entries = [task.failures.attempt(partial(refitted_entry, entry, rows, task.relative)) for entry in searched.entries]
-    kept = [entry for entry in entries if entry is not None]
-    return searched._replace(task=replace(task, data=rows), entries=kept), data
+    return with_fits_to(searched._replace(answer=answer), task.own.rows(data)), data
 
 
 def _relative(values: Tensor, sample: Sample) -> Tensor:

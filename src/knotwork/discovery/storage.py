@@ -41,7 +41,7 @@ def write(found: Discovery, path: str | Path) -> None:
         "undefined": found.undefined,
         "copies": found.copies,
         "unmet": found.unmet,
-        "curves": dict(found.curves),
+        "unknowns": dict(found.unknowns),
         "outliers": [asdict(one) for one in found.outliers],
         "symbolic_model": _model(found.symbolic_model),
         "spline_model": _model(found.spline_model),
@@ -98,7 +98,7 @@ def _discovery(content: dict[str, Any]) -> Discovery:
         content.get("copies", 0),
         tuple(Outlier(**one) for one in content.get("outliers", ())),
         content.get("unmet", ""),
-        content.get("curves", {}),
+        content.get("unknowns", {}),
     )
 
 

@@ -144,6 +144,16 @@ class Constants:
         return Template(expression, {s: v for s, v in self.values.items() if s in left})
 
 
+def distinct(values: Mapping[Any, float]) -> dict[Any, float]:
+    """Constants changed a little where two are equal, so that each is known in an expression by its value."""
+    found: dict[Any, float] = {}
+    for symbol, value in values.items():
+        while value in found.values():
+            value = value * (1 + FORMULAS.exact_error) + FORMULAS.exact_error
+        found[symbol] = value
+    return found
+
+
 def values_of(template: Template, sample: Sample) -> Tensor:
     """Values of the expression on the rows, (n,)."""
     from knotwork.expressions import to_torch

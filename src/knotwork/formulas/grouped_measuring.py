@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from knotwork.formulas.agreement import Agreement, agreement
-from knotwork.formulas.constants import Template
+from knotwork.formulas.constants import Template, distinct
 from knotwork.formulas.dimensions import Dimensions
 from knotwork.formulas.grouped_constants import GroupedSample, GroupedTemplate, with_uncertainty
 from knotwork.formulas.grouped_formula import GroupedFormula, Label
-from knotwork.formulas.settings import FORMULAS
 from knotwork.formulas.uncertainty import Constant
 
 
@@ -39,7 +38,7 @@ def measured_groups(
     errors = float((values - y).square().sum())
     units = () if dimensions is None else (_agreement(template, dimensions, names[0]),)
     known = dict(units[0].constant_units) if units else {}
-    own = dict(zip([*template.shared, *template.differing], _distinct(template), strict=True))
+    own = distinct(template.of(0).values)
 
     def constant(symbol: Any, value: float, error: float) -> Constant:
         return Constant(symbol.name, value, error, known.get(own[symbol]))
@@ -90,17 +89,5 @@ def _named(template: GroupedTemplate, variables: Sequence[str], symbols: Sequenc
 
 def _agreement(template: GroupedTemplate, dimensions: Dimensions, target: str) -> Agreement:
     """Whether units agree, with the constants of the first group."""
-    symbols = [*template.shared, *template.differing]
-    return agreement(
-        Template(template.expression, dict(zip(symbols, _distinct(template), strict=True))).filled(), dimensions, target
-    )
-
-
-def _distinct(template: GroupedTemplate) -> list[float]:
-    """The constants of the first group, changed a little where two are equal: each has a unit of its own."""
-    found: list[float] = []
-    for value in template.of(0).values.values():
-        while value in found:
-            value = value * (1 + FORMULAS.exact_error) + FORMULAS.exact_error
-        found.append(value)
-    return found
+    first = template.of(0)
+    return agreement(Template(first.expression, distinct(first.values)).filled(), dimensions, target)

@@ -42,7 +42,7 @@ class CurveSearch:
         allowed: names of library functions that may occur; None: all. Powers always may.
         reporter: tells when the search ends, with what it has.
         depth: functions inside each other, 1 to 3.
-        constants: the number of constants of a form at most; None: a third of the rows.
+        short: whether only forms of up to `CURVES.short` symbols or so are wanted, which sums of many terms exceed.
     """
 
     def __init__(
@@ -54,12 +54,13 @@ class CurveSearch:
         allowed: Sequence[str] | None = None,
         reporter: Reporter | None = None,
         depth: int = 3,
+        short: bool = False,
     ) -> None:
         spread = float(np.sqrt(np.mean((y - y.mean()) ** 2))) or 1.0
         unit = np.full(len(y), spread) if unit is None else unit
         self.rows = Rows(Points.of(t), y, unit).some(CURVES.most_rows)
         self.few = self.rows.some(CURVES.scanned_rows)
-        self.accuracy, self.allowed, self.depth = accuracy, allowed, depth
+        self.accuracy, self.allowed, self.depth, self.short = accuracy, allowed, depth, short
         self.reporter = reporter or Reporter()
         self.most_constants = max(2, len(y) // 3)
         self.tried: dict[str, Found] = {}
@@ -87,6 +88,8 @@ class CurveSearch:
         yield partial(self._pairs, plain)
         yield partial(self._grow, 2, False)
         yield partial(self._compositions, views)
+        if self.short:
+            return
         yield partial(self._sums_under, [view for view in simple if not view.scaled and not view.form.power])
         yield partial(self._grow, CURVES.most_terms, True)
         if self.depth > 2 and not self.random(self._ranked()[0]):

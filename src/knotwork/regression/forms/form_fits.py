@@ -1,7 +1,7 @@
 """The fit of a form with unknown constants and curves: from many starts, then as smooth as the rows tell."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,8 +11,9 @@ from torch import Tensor
 
 from knotwork.errors import DataError
 from knotwork.formulas.constants import Sample
+from knotwork.formulas.constants_in_ranges import Range, end_of, outermost
 from knotwork.formulas.settings import FORMULAS
-from knotwork.formulas.starts import drawn_constants, some_rows
+from knotwork.formulas.starts import drawn_constants, some_rows, within_ranges
 from knotwork.kernels import basis
 from knotwork.regression.forms.form_problem import CurveForm, FormProblem
 from knotwork.regression.forms.settings import FORMS
@@ -65,8 +66,16 @@ def intervals(sample: Sample, curves: int) -> int:
     return min(REGRESSION.finest_grid, wanted, possible)
 
 
-def fit_form(form: CurveForm, sample: Sample, seed: int, reporter: Reporter | None = None) -> FittedForm:
+def fit_form(
+    form: CurveForm,
+    sample: Sample,
+    seed: int,
+    reporter: Reporter | None = None,
+    ranges: Mapping[Any, Range] | None = None,
+) -> FittedForm:
     """The best fit of a form with curves from many starts; after Ctrl-C that of the starts so far.
+
+    Constants that the rows draw out of their `ranges` become the number at its end.
 
     Raises:
         DataError: there are too few rows, or the form is not defined on all of them for any constants that were tried.
@@ -83,7 +92,7 @@ def fit_form(form: CurveForm, sample: Sample, seed: int, reporter: Reporter | No
     reporter = reporter or Reporter()
     raced: list[tuple[float, Tensor]] = []
     try:
-        for one in _raced(form, some, coarse, weights, seed, reporter):
+        for one in _raced(form, some, coarse, weights, seed, reporter, ranges or {}):
             raced.append(one)
     except KeyboardInterrupt:
         if not raced:
@@ -98,17 +107,46 @@ def fit_form(form: CurveForm, sample: Sample, seed: int, reporter: Reporter | No
     for _, at in reporter.timely(near[: FORMS.starts_on_all_rows]):
         pinned = undetermined(FormProblem(form, some, coarse, at, weights))
         start = _refined(at, len(form.constants), coarse, grid)
-        fits.append(smooth_fit(form, sample, grid, start, pinned, reporter=reporter))
+        fits.append(_within(smooth_fit(form, sample, grid, start, pinned, reporter=reporter), ranges or {}))
     return min(fits, key=lambda one: one.mse)
 
 
+def _within(fit: FittedForm, ranges: Mapping[Any, Range]) -> FittedForm:
+    """The fit with constants in their ranges: one that lies outside becomes its end, and the others are fitted again.
+
+    Where it is one that curves make up for, the curves are fitted again, too.
+    """
+    while (symbol := outermost(fit.values, ranges)) is not None and math.isfinite(fit.mse):
+        fit = with_number(fit, symbol, end_of(fit.values[symbol], ranges[symbol]), FORMS.rounds)
+    return fit
+
+
+def with_number(fit: FittedForm, constant: Any, value: Any, rounds: int) -> FittedForm:
+    """The form fitted again with a number in place of a constant."""
+    place = fit.form.constants.index(constant)
+    form, start = fit.form.with_number(constant, value), torch.cat([fit.at[:place], fit.at[place + 1 :]])
+    pinned = tuple(n - (n > place) for n in fit.pinned if n != place)
+    return smooth_fit(form, fit.sample, fit.grid, start, pinned, fit.weights, rounds, fit.reporter)
+
+
+def refitted(fit: FittedForm, sample: Sample) -> FittedForm:
+    """The same form fitted to other rows or weights, from where it is."""
+    return smooth_fit(fit.form, sample, fit.grid, fit.at, fit.pinned, fit.weights, reporter=fit.reporter)
+
+
 def _raced(
-    form: CurveForm, some: Sample, coarse: int, weights: Tensor, seed: int, reporter: Reporter
+    form: CurveForm,
+    some: Sample,
+    coarse: int,
+    weights: Tensor,
+    seed: int,
+    reporter: Reporter,
+    ranges: Mapping[Any, Range],
 ) -> Iterator[tuple[float, Tensor]]:
     """The losses and places where descents from random starts end, until some agree on the lowest."""
     exact, losses = (FORMS.as_good_as_exact * some.scale) ** 2, []
     options = Options(None, FORMS.race_steps, FORMULAS.slow_gain, FORMULAS.slow_steps, exact)
-    for start in reporter.timely(_starts(form, some, coarse, seed)):
+    for start in reporter.timely(_starts(form, some, coarse, seed, ranges)):
         problem = FormProblem(form, some, coarse, start, weights)
         problem.begin()
         if not math.isfinite(problem.loss):
@@ -139,21 +177,25 @@ def undetermined(problem: FormProblem) -> tuple[int, ...]:
     return tuple(pinned)
 
 
-def _starts(form: CurveForm, sample: Sample, grid: int, seed: int) -> Iterator[Tensor]:
+def _starts(form: CurveForm, sample: Sample, grid: int, seed: int, ranges: Mapping[Any, Range]) -> Iterator[Tensor]:
     """Constants of one, then random ones, with random parabolas as curves."""
     generator = torch.Generator().manual_seed(seed)
     drawn = drawn_constants(len(form.constants), sample, seed)
     drawn = torch.cat([torch.ones(1, drawn.shape[1], dtype=torch.float64), drawn])
+    drawn = within_ranges(drawn, [ranges.get(one) for one in form.constants])
     t = torch.linspace(-1, 1, grid + FORMS.order, dtype=torch.float64)
     for number in range(FORMS.starts):
         draw = torch.randn(len(form.curves), 3, generator=generator, dtype=torch.float64)
-        curves = draw[:, :1].abs() + draw[:, 1:2] * t + 0.5 * draw[:, 2:] * t**2
+        curves = draw[:, :1].abs() + draw[:, 1:2] * t + FORMS.bend_of_starts * draw[:, 2:] * t**2
         yield torch.cat([drawn[number % len(drawn)], curves.flatten()])
 
 
 def _refined(at: Tensor, constants: int, coarse: int, grid: int) -> Tensor:
     """The same constants and curves with other grid intervals."""
-    one, t = torch.ones(1, dtype=torch.float64), torch.linspace(-1, 1, 8 * grid, dtype=torch.float64)[:, None]
+    one, t = (
+        torch.ones(1, dtype=torch.float64),
+        torch.linspace(-1, 1, FORMS.places_per_interval * grid, dtype=torch.float64)[:, None],
+    )
     old, new = (basis(t, uniform_knots(-one, one, g, FORMS.order), FORMS.order)[:, 0] for g in (coarse, grid))
     curves = old @ at[constants:].view(-1, coarse + FORMS.order).T
     return torch.cat([at[:constants], torch.linalg.lstsq(new, curves, driver="gelsd").solution.T.flatten()])
@@ -204,7 +246,7 @@ def smooth_fit(
         free = torch.stack(
             [len(problem.differences) - w * (b * square).sum() for w, b in zip(weights, blocks, strict=True)]
         )
-        new = (variance * free.clamp_min(1e-6) / rough.clamp_min(1e-300)).clamp(
+        new = (variance * free.clamp_min(FORMS.least_freedom) / rough.clamp_min(1e-300)).clamp(
             least, FORMS.largest_roughness * sample.scale**2
         )
         same = bool(((new / weights).log().abs() < FORMS.same_roughness).all())

@@ -1,7 +1,7 @@
 """Names for the curves of a form that was fitted, one after the other, each with the whole form fitted again."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from knotwork.formulas.constants import Sample, Template, fitted, simplified
 from knotwork.formulas.curves import CurveSearch
 from knotwork.formulas.settings import FORMULAS
 from knotwork.regression.failures import Failures
-from knotwork.regression.forms.form_fits import FittedForm, smooth_fit, undetermined
+from knotwork.regression.forms.form_fits import FittedForm, refitted, smooth_fit, undetermined, with_number
 from knotwork.regression.forms.settings import FORMS
 
 
@@ -38,6 +38,17 @@ class NamedForm:
         return self.names[curve].xreplace(values)
 
 
+Allowed = Callable[[NamedForm], bool]
+
+
+@dataclass(frozen=True)
+class _Name:
+    """A name of a curve with constants, and its length in symbols."""
+
+    template: Template
+    length: int
+
+
 @dataclass(frozen=True)
 class _Trial:
     """A form with one name more; fewer `bits` are better."""
@@ -46,22 +57,68 @@ class _Trial:
     bits: float
 
 
-def named_form(fit: FittedForm, functions: Sequence[str] | None, failures: Failures) -> NamedForm:
+class _Names:
+    """Searches names for curves of a fitted form, one after the other.
+
+    Of each curve, the names that were found first are tried again when other curves have got names, before new ones
+    are searched for; a search takes most of the time.
+    """
+
+    def __init__(self, functions: Sequence[str] | None, failures: Failures, allowed: Allowed) -> None:
+        self.functions, self.failures, self.allowed = functions, failures, allowed
+        self.known: dict[str, list[_Name]] = {}
+
+    def best(self, form: NamedForm, again: bool) -> NamedForm | None:
+        """The form with one curve more named, that of the fewest bits; None where no name is as good as a spline.
+
+        Curves for which no name was found before are searched only `again`.
+        """
+        curves = [curve for curve in form.fit.form.curves if again or self.known.get(curve) != []]
+        timely = form.fit.reporter.timely(curves)
+        trials = [self.failures.attempt(partial(self._trial, form, curve)) for curve in timely]
+        found = min((one for one in trials if one is not None), key=lambda one: one.bits, default=None)
+        return None if found is None else found.form
+
+    def _trial(self, form: NamedForm, curve: str) -> _Trial | None:
+        """The form with the best name of a curve."""
+        found = _tried(form, curve, self.known.get(curve, []), self.allowed)
+        if found is None:
+            self.known[curve] = self._names(form, curve)
+            found = _tried(form, curve, self.known[curve], self.allowed)
+        if found is None:
+            self.known[curve] = []
+        return found
+
+    def _names(self, form: NamedForm, curve: str) -> list[_Name]:
+        """The best names of a curve as it is."""
+        t, y, unit = seen_curve(form.fit, curve)
+        alone = len(form.fit.form.curves) == 1 and not form.fit.form.constants
+        error = math.sqrt(form.fit.mse) / form.fit.sample.scale
+        accuracy = FORMULAS.exact_error if alone else max(FORMULAS.exact_error, FORMS.accuracy_of_spline * error)
+        depth, reporter = FORMS.depth_of_names, form.fit.reporter
+        search = CurveSearch(t, y, unit, accuracy, self.functions, reporter, depth, short=True)
+        short = [found for found in search.run() if found.length <= FORMS.longest_name]
+        return [_Name(search.template(one, form.t), one.length) for one in short[: FORMS.names_of_curve]]
+
+
+def named_form(
+    fit: FittedForm, functions: Sequence[str] | None, failures: Failures, allowed: Allowed = lambda form: True
+) -> NamedForm:
     """The form with names for as many curves as the rows are compatible with; `functions` may occur in names.
 
-    After Ctrl-C, or when its time is up, the form with the names so far.
+    Names are tried that make a form which is `allowed`. After Ctrl-C, or when its time is up, the form with the names
+    so far.
     """
     from knotwork.expressions import algebra
 
-    form = NamedForm(fit, algebra.Symbol("\0t", real=True))
+    form, names = NamedForm(fit, algebra.Symbol("\0t", real=True)), _Names(functions, failures, allowed)
     try:
         while form.fit.form.curves and not fit.reporter.late:
-            curves = fit.reporter.timely(form.fit.form.curves)
-            trials = [failures.attempt(partial(_best_name, form, c, functions)) for c in curves]
-            found = [one for one in trials if one is not None]
-            if not found:
+            some = len(form.names)
+            found = names.best(form, again=False) or (names.best(form, again=True) if some else None)
+            if found is None:
                 break
-            form = _smoothed(min(found, key=lambda one: one.bits).form)
+            form = _smoothed(found)
     except KeyboardInterrupt:
         fit.reporter.interrupt()
     return form
@@ -69,28 +126,23 @@ def named_form(fit: FittedForm, functions: Sequence[str] | None, failures: Failu
 
 def _smoothed(form: NamedForm) -> NamedForm:
     """The form with the roughness of its curves chosen anew."""
-    fit = form.fit
-    new = smooth_fit(fit.form, fit.sample, fit.grid, fit.at, fit.pinned, fit.weights, reporter=fit.reporter)
-    return replace(form, fit=new)
+    return replace(form, fit=refitted(form.fit, form.fit.sample))
 
 
-def _best_name(form: NamedForm, curve: str, functions: Sequence[str] | None) -> _Trial | None:
-    """The form with the best name of a curve; None where none is as good as its spline."""
-    t, y, unit = seen_curve(form.fit, curve)
-    alone = len(form.fit.form.curves) == 1 and not form.fit.form.constants
-    error = math.sqrt(form.fit.mse) / form.fit.sample.scale
-    accuracy = FORMULAS.exact_error if alone else max(FORMULAS.exact_error, FORMS.accuracy_of_spline * error)
-    reporter = form.fit.reporter
-    search = CurveSearch(t, y, unit, accuracy, functions, reporter, FORMS.depth_of_names)
-    trials = []
-    short = [found for found in search.run() if found.length <= FORMS.longest_name]
-    for number, found in reporter.timely(enumerate(short[: FORMS.names_of_curve])):
-        trial = _with_name(form, curve, search.template(found, form.t), number)
+def _tried(form: NamedForm, curve: str, names: Sequence[_Name], allowed: Allowed) -> _Trial | None:
+    """The form with the best of some names of a curve; None where none is as good as its spline."""
+    trials: list[_Trial] = []
+    for number, name in form.fit.reporter.timely(enumerate(names)):
+        trial = _with_name(form, curve, name.template, number)
         if trial is not None:
-            trials.append(_Trial(trial, _bits(trial.fit.mse, found.length, trial.fit.sample)))
+            trials.append(_Trial(trial, _bits(trial.fit.mse, name.length, trial.fit.sample)))
             if trial.fit.mse <= (FORMULAS.exact_error * trial.fit.sample.scale) ** 2:
                 break
-    return min(trials, key=lambda one: one.bits, default=None)
+    for trial in sorted(trials, key=lambda one: one.bits):
+        determined = _determined(trial.form)
+        if allowed(determined):
+            return replace(trial, form=determined)
+    return None
 
 
 def _bits(mse: float, length: int, sample: Sample) -> float:
@@ -121,10 +173,7 @@ def seen_curve(fit: FittedForm, curve: str) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def _with_name(form: NamedForm, curve: str, name: Template, number: int) -> NamedForm | None:
-    """The whole form fitted again with a name in place of a curve; None where the residuals grow by more than chance.
-
-    Constants of the name that others make up for get simple numbers.
-    """
+    """The whole form fitted again with a name for a curve; None where the residuals grow by more than chance."""
     from knotwork.expressions import algebra
 
     fit = form.fit
@@ -138,16 +187,18 @@ def _with_name(form: NamedForm, curve: str, name: Template, number: int) -> Name
     found = smooth_fit(new, fit.sample, fit.grid, start, fit.pinned, weights, 1, fit.reporter)
     if not found.mse <= _allowed(fit, found):
         return None
-    trial = NamedForm(found, form.t, {**form.names, curve: expression}, {**form.fixed, curve: []})
-    return _determined(trial)
+    return NamedForm(found, form.t, {**form.names, curve: expression}, {**form.fixed, curve: []})
 
 
 def _allowed(spline: FittedForm, named: FittedForm) -> float:
-    """The mean squared residual up to which a name is as good as a spline."""
-    n = len(spline.sample)
-    free, left = max(n - named.determined, 1.0), max(n - spline.determined, 1.0)
-    chance = 1 + FORMS.chance_of_name * math.sqrt(2 / left)
-    return spline.mse * free / left * chance + (FORMULAS.exact_error * spline.sample.scale) ** 2
+    """The mean squared residual up to which a name is as good as a spline.
+
+    The squares that a spline explains beyond a true name are σ² times χ² of as many degrees of freedom as it has more.
+    """
+    more = max(spline.determined - named.determined, 1.0)
+    left = max(len(spline.sample) - spline.determined, 1.0)
+    chance = 1 + (more + FORMS.chance_of_name * math.sqrt(2 * more)) / left
+    return spline.mse * chance + (FORMULAS.exact_error * spline.sample.scale) ** 2
 
 
 def _determined(form: NamedForm) -> NamedForm:
@@ -194,7 +245,6 @@ def _fixed(form: NamedForm, curve: str, constant: Any, value: Any) -> NamedForm 
     from knotwork.expressions import algebra
 
     fit = form.fit
-    place = fit.form.constants.index(constant)
     new = fit.form.with_number(constant, value)
     name = form.names[curve].xreplace({constant: value})
     whole = algebra.Add(new.expression, *(u for _, u, _ in new.calls))
@@ -202,10 +252,8 @@ def _fixed(form: NamedForm, curve: str, constant: Any, value: Any) -> NamedForm 
         return None
     if not set(new.constants) <= whole.free_symbols:
         return None
-    start = torch.cat([fit.at[:place], fit.at[place + 1 :]])
     curves = bool(new.curves)  # their roughness follows their scale
-    rounds = FORMS.rounds if curves else 1
-    found = smooth_fit(new, fit.sample, fit.grid, start, (), fit.weights, rounds, fit.reporter)
+    found = with_number(replace(fit, pinned=()), constant, value, FORMS.rounds if curves else 1)
     allowed = (
         fit.mse * (1 + (FORMS.same_smooth_fit if curves else FORMS.same_fit))
         + (FORMULAS.exact_error * fit.sample.scale) ** 2

@@ -1,8 +1,8 @@
 """A form of the law with unknown constants and unknown curves, fitted together: the curves are splines."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -18,11 +18,15 @@ from knotwork.splines import uniform_knots
 
 @dataclass(frozen=True)
 class CurveForm:
-    """`expression` holds a symbol of `calls` for every call of a curve: (name of the curve, argument, symbol)."""
+    """`expression` holds a symbol of `calls` for every call of a curve: (name of the curve, argument, symbol).
+
+    `numbers` are those of constants that became numbers.
+    """
 
     expression: Any
     constants: tuple[Any, ...]
     calls: tuple[tuple[str, Any, Any], ...]
+    numbers: Mapping[Any, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, expression: Any, constants: Sequence[Any]) -> "CurveForm":
@@ -44,13 +48,19 @@ class CurveForm:
         """The form with a curve replaced by an expression of the symbol t with further constants."""
         places = {place: name.xreplace({t: u}) for one, u, place in self.calls if one == curve}
         rest = tuple(call for call in self.calls if call[0] != curve)
-        return CurveForm(self.expression.xreplace(places), (*self.constants, *constants), rest)
+        return CurveForm(self.expression.xreplace(places), (*self.constants, *constants), rest, self.numbers)
 
     def with_number(self, constant: Any, value: Any) -> "CurveForm":
         """The form with a number in place of a constant."""
         calls = tuple((name, u.xreplace({constant: value}), place) for name, u, place in self.calls)
         rest = tuple(one for one in self.constants if one != constant)
-        return CurveForm(self.expression.xreplace({constant: value}), rest, calls)
+        return CurveForm(self.expression.xreplace({constant: value}), rest, calls, {**self.numbers, constant: value})
+
+    def written(self) -> Any:
+        """The expression with calls of unknown functions in place of their symbols."""
+        from knotwork.expressions import algebra
+
+        return self.expression.xreplace({place: algebra.Function(name)(u) for name, u, place in self.calls})
 
 
 @dataclass(frozen=True)

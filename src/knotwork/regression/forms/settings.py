@@ -15,6 +15,10 @@ class FormSettings:
     """Intervals of the curves while starts are compared, as of a network."""
     starts: int = 24
     """Starting points at most: constants over decades, random parabolas. As for constants alone."""
+    bend_of_starts: float = 0.5
+    """Size of the quadratic part of a random start of a curve, where line and offset have size 1. Chosen."""
+    places_per_interval: int = 8
+    """Places per interval at which a curve is sampled for another grid: twice what its cubic pieces need."""
     starts_that_agree: int = 3
     """Starts that end at the lowest error of all, after which no more are tried. Chosen, not measured."""
     as_good_as_exact: float = 1e-3
@@ -38,6 +42,8 @@ class FormSettings:
     """The same where curves are smoothed anew. Chosen, not measured."""
     rounds: int = 12
     """Times that roughness and curves are computed in turn at most. Chosen, not measured."""
+    least_freedom: float = 1e-6
+    """Coefficients that the roughness counts at least as not determined by the rows: rounding may leave none."""
     same_roughness: float = 0.2
     """Change of the logarithm of a weight of roughness below which it counts as the same: curves hardly change."""
     first_roughness: float = 1e-4
@@ -60,8 +66,8 @@ class FormSettings:
     more than it. Chosen, not measured."""
     least_slope: float = 1e-3
     """Share of the largest derivative by a curve's values below which a row tells nothing about them."""
-    chance_of_name: float = 4.0
-    """Standard deviations of a variance by which the residuals of a named curve may exceed those of its spline."""
+    chance_of_name: float = 3.0
+    """Standard deviations of χ² by which the squared residuals of a named curve may exceed those of its spline."""
     accuracy_of_spline: float = 0.5
     """Share of the form's error up to which its curves are known, where there are several."""
 

@@ -1,0 +1,149 @@
+"""A known form of the law: its text as an expression with unknown constants and curves, and what limits ask of it."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from knotwork.data.column_names import listed
+from knotwork.errors import DataError, ExpressionError, SpecError, TrainingError
+from knotwork.formulas.constants import Sample
+from knotwork.regression import Constraints, Limits
+from knotwork.regression.limits import EVERY, Range
+
+
+@dataclass(frozen=True)
+class KnownForm:
+    """`text` as an `expression` of columns, symbols of `constants` and calls of unknown curves.
+
+    `constraints` hold for the whole formula. Functions that the text itself holds need not be among those of names, and
+    the range of constants is that of unknown ones and of those in names, not that of numbers in the text.
+    """
+
+    text: str
+    expression: Any
+    constants: tuple[Any, ...]
+    constraints: Constraints
+
+    @classmethod
+    def of(cls, text: str, columns: Sequence[str], constraints: Constraints, start: Any = None) -> "KnownForm":
+        """The form of a text, beside which there is nothing to `start` from.
+
+        Raises:
+            TrainingError: there is.
+            DataError, ExpressionError: as `form_of`.
+            SpecError: no formula of this form satisfies the constraints.
+        """
+        from knotwork.expressions import contains, parse
+
+        if start is not None:
+            raise TrainingError("start= goes on from a formula and form= keeps to one: pass one of them.")
+        expression, constants = form_of(text, columns)
+        unmet = _fixed(constraints.limits).unmet(expression, Sample({}, torch.zeros(0)))
+        for function in constraints.forbidden:
+            if contains(expression, parse(function.expression, ["x"])):
+                unmet = f"it holds {function.name}, which forbid= rules out"
+        if unmet is not None:
+            raise SpecError(
+                f"no formula of form={text!r} can be what was asked for, as {unmet}: change the form or the limit."
+            )
+        return cls(text, expression, tuple(constants), constraints)
+
+    @property
+    def ranges(self) -> dict[Any, Range]:
+        """The range of every constant that has one: that of exponents for an exponent of columns, else of constants."""
+        from knotwork.expressions import algebra
+
+        limits = self.constraints.limits
+        exponents = {
+            one.exp for one in self.expression.atoms(algebra.Pow) if one.base.free_symbols - set(self.constants)
+        }
+        found = {one: limits.exponents if one in exponents else limits.constants for one in self.constants}
+        return {one: ends for one, ends in found.items() if ends != EVERY}
+
+    def allows(self, whole: Any, names: Sequence[Any], sample: Sample, complete: bool) -> bool:
+        """Whether a formula of this form, and the names of its curves, satisfy the constraints.
+
+        Of a formula that is not `complete`, as some of its curves have no name yet, signs and slopes are not asked.
+        """
+        return self.unmet(whole, names, sample, complete) is None
+
+    def unmet(self, whole: Any, names: Sequence[Any], sample: Sample, complete: bool = True) -> str | None:
+        """What of the constraints they do not satisfy, in words; None if they satisfy all."""
+        limits = self.constraints.limits
+        numbers = Limits(constants=limits.constants, exponents=limits.exponents)
+        for name in names:
+            unmet = numbers.unmet(name, sample)
+            if unmet is not None or not replace(self.constraints, limits=Limits(), linear=()).allows(name, sample):
+                return unmet or "it holds a function that is not allowed"
+        if not complete:
+            return _fixed(limits).unmet(whole, sample)
+        if not replace(self.constraints, only=False, limits=Limits()).allows(whole, sample):
+            return "it holds a function that is forbidden, or an input does not enter linearly"
+        return replace(limits, constants=EVERY, exponents=EVERY).unmet(whole, sample)
+
+
+def form_of(form: str, columns: Sequence[str]) -> tuple[Any, list[Any]]:
+    """The expression of a form, and its constants: the names that are no columns; E is one, as in Arrhenius' law.
+
+    Names that are called like functions, and are none, are unknown curves.
+
+    Raises:
+        DataError: a name is almost that of a column, there is no constant, or no column.
+        ExpressionError: for a text that is no formula.
+    """
+    from knotwork.expressions import CONSTANTS, FUNCTIONS, called_names, parse, symbol, variable_names
+
+    curves = [
+        name
+        for name in called_names(form)
+        if name not in columns and name not in CONSTANTS and not (len(name) > 2 and close_to(name, FUNCTIONS))
+    ]
+    for name in set(called_names(form)) & set(columns):
+        raise DataError(f"form={form!r} calls the column {name!r} like a function: write products with *.")
+    known = variable_names(form, [*columns, "E"])
+    constants = [name for name in known if name not in columns]
+    for name in constants:
+        close = close_to(name, columns) if len(name) > 2 else []
+        if close:
+            raise DataError(
+                f"form={form!r} holds {name!r}, which is no column and would be a constant: did you mean "
+                f"'{close[0]}'? Otherwise call the constant something else."
+            )
+    if not constants and not curves:
+        raise DataError(
+            f"form={form!r} holds no unknown constant or curve: write a name for each, as in 'a*x + b' or 'f(x) + c*y'."
+        )
+    if len(constants) == len(known):
+        raise DataError(f"form={form!r} holds none of the columns, which are {listed(columns, 20)}.")
+    expression = parse(form, known, curves)
+    check_calls(expression, columns, constants, form)
+    return expression, [symbol(name) for name in constants]
+
+
+def close_to(name: str, known: Sequence[str]) -> list[str]:
+    """The most similar of the known names, if one is close."""
+    return difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+
+
+def check_calls(expression: Any, columns: Sequence[str], constants: Sequence[str], form: str) -> None:
+    """Raises ExpressionError for a curve whose argument holds no input, or that is called like a constant."""
+    from knotwork.expressions import unknown_curves
+
+    for name, argument, _ in unknown_curves(expression):
+        if name in constants:
+            raise ExpressionError(
+                f"form={form!r} holds {name!r} as a curve and as a constant: call one of them something else."
+            )
+        if not {str(one) for one in argument.free_symbols} & set(columns):
+            raise ExpressionError(
+                f"'{name}({argument})' in form={form!r} is a constant, as its argument holds no column: write a name "
+                "in its place."
+            )
+
+
+def _fixed(limits: Limits) -> Limits:
+    """Those of the limits that do not depend on numbers."""
+    return Limits(limits.required, limits.max_complexity, nested=limits.nested)
