@@ -7,7 +7,7 @@ from knotwork.undisturbed import loading
 with loading():  # torch, and the rooms
     from knotwork import kernels
     from knotwork.data import Dataset, Stream, as_dataset, load_dataset, sample, stream_batches, stream_parquet
-    from knotwork.discovery import ClassDiscovery, Discovery, GroupedDiscovery, discover
+    from knotwork.discovery import ClassDiscovery, Discovery, GroupedDiscovery, TargetDiscoveries, discover
     from knotwork.errors import KnotworkError, KnotworkWarning
     from knotwork.formulas import Candidates, Formula, GroupedFormula, register_function
     from knotwork.kan import KAN, load, save
@@ -54,6 +54,7 @@ __all__ = [
     "Scores",
     "Spec",
     "Stream",
+    "TargetDiscoveries",
     "TorchOptimizer",
     "Trace",
     "as_dataset",

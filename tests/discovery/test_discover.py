@@ -114,11 +114,6 @@ def test_the_front_drops_formulas_that_are_longer_and_less_accurate():
     assert shown == [["x"], ["x", "x*y + x"], ["x", "x*y"]]
 
 
-def test_more_than_one_target_is_refused():
-    with pytest.raises(kw.KnotworkError, match="explains one target, but got 2"):
-        kw.discover(np.zeros((10, 2)) + np.arange(10)[:, None], np.random.default_rng(0).normal(size=(10, 2)))
-
-
 def test_global_state_does_not_change():
     data = kw.sample("x + 0.1*x*y", x=(-1, 1), y=(-1, 1), size=100, seed=0)
     before = torch.get_rng_state(), torch.get_num_threads()

@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -38,7 +38,9 @@ def knotwork(
 @app.command()
 def discover(
     file: Annotated[str, typer.Argument(help="CSV or Parquet file, or the name of a packaged table such as 'knots'.")],
-    target: Annotated[str | None, typer.Option(help="Column to explain (packaged tables have a default).")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Column to explain (packaged tables have a default); several by commas.")
+    ] = None,
     inputs: Annotated[str | None, typer.Option(help="Input columns, separated by commas; default: all others.")] = None,
     exclude: Annotated[str | None, typer.Option(help="Columns that are not inputs, separated by commas.")] = None,
     groups: Annotated[
@@ -93,19 +95,33 @@ def discover(
         "positive": positive,
     }
     settings = {**known, "time_budget": time_budget, "seed": seed, "units": None if units else False}
+    files = {"out": out, "as_json": json, "json_file": json_file}
+    columns = {"inputs": _list(inputs), "exclude": _list(exclude)}
+    own = {"groups": groups, "test_size": test_size, "sigma": sigma, "keep_outliers": keep_outliers}
+    _discover(file, target, **columns, **files, **own, **settings)
+
+
+def _discover(file: str, target: str | None, *, groups: str | None, keep_outliers: bool, **options: Any) -> None:
+    """Run the search that the target and the groups ask for: of several targets, groups, classes, or one formula."""
+    from knotwork.cli.targets import run_targets, targets_named
+
+    targets = targets_named(file, target)
+    if targets is not None:
+        run_targets(file, targets, groups=groups, keep_outliers=keep_outliers, **options)
+        return
     if groups is not None:
         from knotwork.cli.groups import run_groups
 
-        run_groups(file, target, groups, _list(inputs), _list(exclude), out, json, json_file, sigma=sigma, **settings)
+        options.pop("test_size")
+        run_groups(file, target, groups, **options)
         return
     from knotwork.cli.classes import labeled, run_classes
     from knotwork.cli.discover import run
 
-    columns = _list(inputs), _list(exclude)
-    if labeled(file, target, loss):
-        run_classes(file, target, *columns, out, json, json_file, test_size=test_size, sigma=sigma, **settings)
+    if labeled(file, target, options["loss"]):
+        run_classes(file, target, **options)
         return
-    run(file, target, *columns, out, test_size, json, json_file, sigma=sigma, keep_outliers=keep_outliers, **settings)
+    run(file, target, keep_outliers=keep_outliers, **options)
 
 
 @bench.callback()

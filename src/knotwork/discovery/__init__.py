@@ -4,6 +4,7 @@ from knotwork.discovery.class_discovery import Boundary, BoundaryEntry, ClassDis
 from knotwork.discovery.discovery import Discovery, Entry, Outlier
 from knotwork.discovery.grouped_discovery import GroupedDiscovery, GroupedEntry
 from knotwork.discovery.journey import discover
+from knotwork.discovery.target_discoveries import TargetDiscoveries
 
 __all__ = [
     "Boundary",
@@ -14,5 +15,6 @@ __all__ = [
     "GroupedDiscovery",
     "GroupedEntry",
     "Outlier",
+    "TargetDiscoveries",
     "discover",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 
 from knotwork.data import Dataset
-from knotwork.discovery.discovery import Entry
+from knotwork.discovery.discovery import CONSTANT, Discovery, Entry
 from knotwork.discovery.few_rows import ALWAYS_SHOWN, few_rows
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import rms
@@ -100,12 +100,14 @@ def joined(front: tuple[Entry, ...], entry: Entry) -> tuple[Entry, ...]:
     return tuple(sorted([*kept, entry], key=lambda one: one.complexity))
 
 
-def warn_of_constant(data: Dataset, unmet: str) -> None:
+def warn_unless_explained(found: Discovery) -> None:
     """Warn the caller of `discover` that nothing beats the mean of the target, or satisfies what was asked."""
-    if unmet:
-        warn(f"no formula that was tried satisfies what was asked; of this one, {unmet}.")
+    if found.stop.by_caller:
         return
-    warn(
-        f"no formula that was tried explains {data.target_names[0]} better than a constant does, by more than chance; "
-        "the curves of the baseline network (baseline.model) may tell more."
-    )
+    if found.unmet:
+        warn(f"no formula that was tried satisfies what was asked; of this one, {found.unmet}.")
+    elif found.shape == CONSTANT:
+        warn(
+            f"no formula that was tried explains {found.formula.targets[0]} better than a constant does, by more than "
+            "chance; the curves of the baseline network (baseline.model) may tell more."
+        )

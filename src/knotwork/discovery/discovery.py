@@ -17,6 +17,9 @@ from knotwork.solvers import StopReason
 from knotwork.symbolic import Relations
 from knotwork.training import FitResult
 
+CONSTANT = "a constant"
+"""The `shape` of the mean of the target, which is the answer where nothing was found."""
+
 
 @dataclass(frozen=True)
 class Entry:

@@ -1,17 +1,18 @@
 """Formulas as entries: the networks that compute them, their error, and the bits they take to write down."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from knotwork.data import Dataset
-from knotwork.discovery.discovery import Entry
+from knotwork.discovery.discovery import CONSTANT, Entry
 from knotwork.discovery.few_rows import LeftOut, few_rows
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import rms, sample_of
 from knotwork.discovery.undefined import gaps_of
-from knotwork.formulas import Formula, measured
+from knotwork.formulas import Agreement, Formula, measured
 from knotwork.formulas.settings import FORMULAS
 from knotwork.kan import KAN
 from knotwork.model import Spec
@@ -25,7 +26,7 @@ def constant_entry(data: Dataset, relative: bool) -> Entry:
     y, errors = data.y_train[:, 0], data.errors
     mean = y.mean() if errors is None else errors.weights[0] @ y / errors.weights[0].sum()
     network.fix_symbolic(0, 0, 0, "x", data, params=(0.0, 0.0, 0.0, float(mean)))
-    return entry_of(network.symbolic_formula(data), network, network, "a constant", data, relative)
+    return entry_of(network.symbolic_formula(data), network, network, CONSTANT, data, relative)
 
 
 def built(expression: Any, data: Dataset, relative: bool = False) -> tuple[KAN, KAN, Formula]:
@@ -68,14 +69,14 @@ def _entry_of_few_rows(
     sample = sample_of(data, relative)
     judged = LeftOut.of_formula(formula, sample)
     formula = judged.told_by(formula, data, sample)
-    bits = judged.bits + _disagreement(formula) * math.log2(len(sample))
+    bits = judged.bits + disagreement(formula.units) * math.log2(len(sample))
     gaps = gaps_of(formula.expression, sample)
     return Entry(formula.complexity, judged.error, formula.expression, shape, formula, symbolic, spline, bits, gaps)
 
 
-def _disagreement(formula: Formula) -> int:
+def disagreement(units: Sequence[Agreement]) -> int:
     """Symbols by which a formula counts as longer because of its units."""
-    return sum(len(one.constants) if one.agree else DISCOVERY.disagreement_cost for one in formula.units)
+    return sum(len(one.constants) if one.agree else DISCOVERY.disagreement_cost for one in units)
 
 
 def error_of(expression: Any, data: Dataset) -> float:
@@ -91,4 +92,4 @@ def description_length(formula: Formula, error: float, rows: int, scale: float) 
     """Bits of a number of rows with this error, plus those of the formula, in which disagreeing units count."""
     n = float(rows)
     bits = math.log2(error + FORMULAS.exact_error * scale + 1e-300)
-    return n * bits + (formula.complexity + _disagreement(formula)) * math.log2(n)
+    return n * bits + (formula.complexity + disagreement(formula.units)) * math.log2(n)

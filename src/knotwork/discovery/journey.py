@@ -3,11 +3,12 @@
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, overload
 
 from knotwork.data import Dataset
 from knotwork.discovery.baseline import accurate_baseline, inputs_needed, sparse_baseline
-from knotwork.discovery.choice import front_of, permitted, warn_of_constant
+from knotwork.discovery.choice import front_of, permitted, warn_unless_explained
 from knotwork.discovery.class_discovery import ClassDiscovery
 from knotwork.discovery.class_journey import discover_classes, holds_labels, refuse_with_labels
 from knotwork.discovery.column_units import Units
@@ -26,14 +27,17 @@ from knotwork.discovery.outliers import Searched, named_rows, rows_without, with
 from knotwork.discovery.reweighting import of_counts, weights_at_first, with_weights_of
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import copies, dimensions_of, first_rows, relative_errors, sample_of, table
-from knotwork.discovery.task import Task, asked_for, check_settings
+from knotwork.discovery.target_discoveries import TargetDiscoveries
+from knotwork.discovery.targets_journey import discover_targets, refuse_with_targets
+from knotwork.discovery.targets_table import several_targets, tables_of_targets
+from knotwork.discovery.task import Asked, Task, asked_for, check_settings
 from knotwork.discovery.undefined import undefined_within
 from knotwork.kan import KAN
 from knotwork.keywords import check_keywords
-from knotwork.regression import Constraints, Limits
+from knotwork.regression import Limits
 from knotwork.simplify import input_shares
 from knotwork.solvers import StopReason
-from knotwork.training import Callback, FitResult, held_out, reporting
+from knotwork.training import Callback, FitResult, Reporter, held_out, reporting
 
 
 @overload
@@ -142,7 +146,7 @@ def discover(
     keep_outliers: bool = False,
     progress: bool | None = None,
     callback: Callback | None = None,
-) -> Discovery | GroupedDiscovery | ClassDiscovery:
+) -> Discovery | GroupedDiscovery | ClassDiscovery | TargetDiscoveries:
     """The formula that describes a table in the fewest bits, with the networks behind it.
 
     A sparse baseline network tells which inputs matter. Structures of curves are searched, the
@@ -156,9 +160,11 @@ def discover(
 
     Args:
         X: The inputs (rows, columns), an array or a data frame, or a `Dataset` that holds inputs and target.
-        y: The target (rows,), or None if `X` is a `Dataset`. Texts, categories and truth values are labels of classes:
-            the result is then a `ClassDiscovery`, with the boundary g = 0 between two classes, or of each class against
-            all others. Of a table with more than 12,500 rows, 10,000 are used.
+        y: The target (rows,), or None if `X` is a `Dataset`. Several columns are several targets, whose formulas share
+            terms and constants where that takes fewer bits: the result is then a `TargetDiscoveries`. A row in which a
+            target is missing (NaN) takes no part for this target. Texts, categories and truth values are labels of
+            classes: the result is then a `ClassDiscovery`, with the boundary g = 0 between two classes, or of each
+            class against all others. Of a table with more than 12,500 rows, 10,000 are used.
         groups: The group that every row belongs to, such as a patient, a planet or a batch: the name of a column of
             `X`, which may hold texts, or an array of labels (rows,). One law is searched for whose constants may differ
             between groups; which of them do is decided by the description length. The result is then a
@@ -216,10 +222,11 @@ def discover(
 
     Returns:
         A `Discovery`: `formula`, the `front` of formulas from simple to accurate, models, importance of the inputs.
-        With `groups` a `GroupedDiscovery`, whose `formula` has a table of constants; for labels a `ClassDiscovery`.
+        With `groups` a `GroupedDiscovery`, whose `formula` has a table of constants; for labels a `ClassDiscovery`; for
+        several targets `TargetDiscoveries`.
 
     Raises:
-        DataError: For a table that cannot be used, more than one target, or names of columns it does not have.
+        DataError: For a table that cannot be used, or names of columns it does not have.
         SpecError: For functions that the library does not have.
         TrainingError: For other settings that are not possible.
 
@@ -233,6 +240,9 @@ def discover(
     """
 
     limited = required, max_complexity, constant_range, exponent_range, nested, monotone, positive
+    several = several_targets(X, y)
+    if several:
+        refuse_with_targets(y, loss, groups=groups, form=form, start=start)
     if loss == "cross_entropy" or (loss == "auto" and holds_labels(y)):
         refuse_with_labels(groups, form, shared, start, sigma, positive, monotone, keep_outliers)
         known = names, lib, time_budget, seed, units, forbid, linear, limited, sample_weight, progress, callback
@@ -244,31 +254,48 @@ def discover(
     refuse_shared(shared)
     began = time.perf_counter()
     check_settings(seed, time_budget, loss)
+    asked = Asked(lib, forbid, linear, limited, units, form, start, loss, seed, keep_outliers)
+    if several:
+        tables = tables_of_targets(X, y, names, units, seed, sigma, sample_weight)
+        with reporting(progress, callback) as reporter:
+            return discover_targets(tables, asked, partial(_of_rows, asked=asked), began, time_budget, reporter)
     every = table(X, y, names, units, seed, sigma, sample_weight)
-    limits, starts = Limits.of(every.input_names, *limited), expressions_of(start, every.input_names)
-    constraints = Constraints.of(lib, forbid, linear, every.input_names, limits)
-    dimensions = None if units is False else dimensions_of(every, given=bool(units))
-    constraints = constraints if loss != "poisson" else of_counts(every, constraints)
-    given = None if form is None else KnownForm.of(form, every.input_names, constraints, start)
-    data = weights_at_first(every, loss) if loss in ("huber", "poisson") else every
+    asked.constraints(every)
     with reporting(progress, callback) as reporter:
+        found = _of_rows(every, began, time_budget, reporter, asked)
+    warn_unless_explained(found)
+    return found
 
-        def search(rows: Dataset, **options: Any) -> Searched:
-            own = Units.of(rows) if given is None else Units(1.0, {})
-            inside = own.rows(rows)
-            used = [*constraints.linear, *limits.required] if given is None else inside.input_names
-            inputs, dependent = of_independent_columns(inside, own.inputs, used)
-            known = own.dimensions(dimensions), seed, began, time_budget, reporter, own, inputs, dependent
-            usual = constraints if own.usual else replace(constraints, limits=constraints.limits.without_units())
-            task = Task(inside, usual, *known, relative_errors(rows, loss), start=starts, **options)
-            return Searched(task, *_journey(task)) if given is None else search_of_form(task, given)
 
-        keep = keep_outliers or loss == "poisson"
-        searched, wrong = (search(data), None) if keep else without_outliers(data, search, reporter)
+def _of_rows(every: Dataset, began: float, time_budget: float | None, reporter: Reporter, asked: Asked) -> Discovery:
+    """The discovery of the one target of these rows; the search `began` at this time and reports to this reporter."""
+    loss, seed = asked.loss, asked.seed
+    constraints, starts = asked.constraints(every), expressions_of(asked.start, every.input_names)
+    limits = constraints.limits
+    dimensions = None if asked.units is False else dimensions_of(every, given=bool(asked.units))
+    constraints = constraints if loss != "poisson" else of_counts(every, constraints)
+    given = None if asked.form is None else KnownForm.of(asked.form, every.input_names, constraints, asked.start)
+    data = weights_at_first(every, loss) if loss in ("huber", "poisson") else every
+
+    def search(rows: Dataset, **options: Any) -> Searched:
+        own = Units.of(rows) if given is None else Units(1.0, {})
+        inside = own.rows(rows)
+        used = [*constraints.linear, *limits.required] if given is None else inside.input_names
+        inputs, dependent = of_independent_columns(inside, own.inputs, used)
+        known = own.dimensions(dimensions), seed, began, time_budget, reporter, own, inputs, dependent
+        usual = constraints if own.usual else replace(constraints, limits=constraints.limits.without_units())
+        task = Task(inside, usual, *known, relative_errors(rows, loss), start=starts, **options)
+        return Searched(task, *_journey(task)) if given is None else search_of_form(task, given)
+
+    keep = asked.keep_outliers or loss == "poisson"
+    searched, wrong = (search(data), None) if keep else without_outliers(data, search, reporter)
     data = every if wrong is None else rows_without(every, wrong)
     if loss in ("huber", "poisson"):
         searched, data = with_weights_of(searched, data, loss)
-    settings = {**asked_for(searched.task, lib is not None or forbid is not None, loss), "form": form}
+    settings = {
+        **asked_for(searched.task, asked.lib is not None or asked.forbid is not None, loss),
+        "form": asked.form,
+    }
     outliers = () if wrong is None else named_rows(searched, every, wrong)
     return _discovery(searched, data, limits, began, settings, outliers)
 
@@ -286,15 +313,12 @@ def _discovery(
     assert baseline is not None
     own, chosen = task.own, searched.chosen
     fronts = front_of(entries if searched.constant_possible else entries[1:] or entries, chosen, task.data)
-    explained = chosen is not entries[0]
     chosen, front = own.entries(chosen, fronts, data, task.relative, task.constraints)
     if answer is None:
         chosen, front, unmet = permitted(chosen, front, limits, sample_of(data))
     else:
         unmet = answer.unmet(data)
         answer.warn_of_undetermined()
-    if not stop.by_caller and (unmet or not explained):
-        warn_of_constant(data, unmet)
     undefined = undefined_within(chosen.expression, sample_of(data))
     assert chosen.formula is not None and chosen.symbolic_model is not None and chosen.spline_model is not None
     return Discovery(

@@ -126,6 +126,9 @@ class DiscoverySettings:
     formula_share: float = 0.75
     """Share of the time budget for the search among structures of curves. Networks follow (`benchmarks/feynman.py`)."""
 
+    share_of_common_terms: float = 0.1
+    """Share of the time budget that is kept for terms which several targets share. Chosen, not measured."""
+
     groups_share: float = 0.67
     """Share of that for dimensionless groups, which come first (`benchmarks/feynman.py`, with units)."""
 

@@ -7,9 +7,10 @@ import hashlib
 import json
 import math
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from knotwork.discovery.discovery import Discovery, Entry, Outlier
 from knotwork.errors import CheckpointError
@@ -21,13 +22,24 @@ from knotwork.training import FitResult, Record
 
 FORMAT = "knotwork discovery 1"
 
+T = TypeVar("T")
+
 
 def write(found: Discovery, path: str | Path) -> None:
     """Write everything but the data to `path`; CheckpointError where that fails."""
+    write_content({"format": FORMAT, **content_of(found)}, path)
+
+
+def read(path: str | Path) -> Discovery:
+    """The discovery that `write` wrote; CheckpointError for any other file."""
+    return read_content(path, FORMAT, "discovery: give a file that Discovery.save() wrote.", discovery_of)
+
+
+def content_of(found: Discovery) -> dict[str, Any]:
+    """Everything but the data, as values for JSON."""
     chosen = [n for n, entry in enumerate(found.front) if entry.formula is found.formula]
     assert isinstance(found.baseline.model, KAN)
-    content = {
-        "format": FORMAT,
+    return {
         "formula": found.formula.to_dict(),
         "front": [_entry(entry) for entry in found.front],
         "chosen": chosen[0] if chosen else None,
@@ -47,6 +59,10 @@ def write(found: Discovery, path: str | Path) -> None:
         "spline_model": _model(found.spline_model),
         "baseline": {**_fit(found.baseline), "model": _model(found.baseline.model)},
     }
+
+
+def write_content(content: dict[str, Any], path: str | Path) -> None:
+    """Write values with their digest as JSON; CheckpointError where that fails."""
     try:
         content = json.loads(json.dumps(content, default=float))
         write_text(path, json.dumps({**content, "sha256": _digest(content)}, indent=1))
@@ -54,24 +70,26 @@ def write(found: Discovery, path: str | Path) -> None:
         raise CheckpointError(f"{str(path)!r} cannot be written ({error.strerror}); name another file.") from None
 
 
-def read(path: str | Path) -> Discovery:
-    """The discovery that `write` wrote; CheckpointError for any other file."""
+def read_content(path: str | Path, format: str, needed: str, made: Callable[[dict[str, Any]], T]) -> T:
+    """What is made of the values that `write_content` wrote in this format; CheckpointError for any other file, which
+    is no file of the kind that is `needed`."""
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        known = isinstance(content, dict) and content.get("format") == FORMAT
+        known = isinstance(content, dict) and content.get("format") == format
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{str(path)!r} cannot be read as a discovery: {error}") from None
     if not known:
-        raise CheckpointError(f"{str(path)!r} is no discovery: give a file that Discovery.save() wrote.")
+        raise CheckpointError(f"{str(path)!r} is no {needed}")
     if content.pop("sha256", None) != _digest(content):
         raise CheckpointError(f"{str(path)!r} was changed or damaged after it was saved; save the discovery again.")
     try:
-        return _discovery(content)
+        return made(content)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{str(path)!r} was changed or damaged after it was saved ({error!r}).") from None
 
 
-def _discovery(content: dict[str, Any]) -> Discovery:
+def discovery_of(content: dict[str, Any]) -> Discovery:
+    """The discovery of the values that `content_of` gave."""
     symbolic, spline = _network(content["symbolic_model"]), _network(content["spline_model"])
     formula, chosen = Formula.from_dict(content["formula"]), content["chosen"]
     front = []

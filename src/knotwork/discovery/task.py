@@ -1,10 +1,10 @@
 """What is searched for, what is known beforehand, and how long the search may take."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from knotwork.data import Dataset, seeded
 from knotwork.discovery.column_units import Units
@@ -12,7 +12,7 @@ from knotwork.discovery.discovery import Entry
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.errors import TrainingError
 from knotwork.formulas.dimensions import Dimensions
-from knotwork.regression import Constraints, Failures
+from knotwork.regression import Constraints, Failures, Limits
 from knotwork.solvers import Stop, StopReason
 from knotwork.training import Reporter
 
@@ -76,6 +76,27 @@ class Task:
     def show(self, front: tuple[Entry, ...]) -> Stop | None:
         """Report the front of formulas so far, for columns in their own units; a `Stop` if a callback asks to stop."""
         return self.reporter.front(self.own.shown(front))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Those arguments of `discover` that say what is searched for; `limited` are those of `Limits.of`."""
+
+    lib: Iterable[str] | None
+    forbid: Iterable[str] | None
+    linear: Iterable[str] | None
+    limited: Sequence[Any]
+    units: Mapping[str, str] | Literal[False] | None
+    form: str | None
+    start: Any
+    loss: str
+    seed: int
+    keep_outliers: bool
+
+    def constraints(self, data: Dataset) -> Constraints:
+        """What formulas of these rows must satisfy; SpecError or DataError for what is not possible."""
+        columns = data.input_names
+        return Constraints.of(self.lib, self.forbid, self.linear, columns, Limits.of(columns, *self.limited))
 
 
 class Found(NamedTuple):

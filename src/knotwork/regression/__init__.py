@@ -2,8 +2,8 @@
 
 `Search` fits structures of curves and ridge functions and names their curves, `DimensionlessSearch` does so in
 dimensionless groups, `GroupedSearch` for a law whose constants differ by group, `BoundarySearch` for the boundary
-between two classes, and `Constraints` says what formulas
-must satisfy.
+between two classes, `targets` chooses formulas of several targets that
+share terms, and `Constraints` says what formulas must satisfy.
 """
 
 from knotwork.regression.boundaries import BoundarySearch
