@@ -42,9 +42,9 @@ class TargetDiscoveries:
         >>> import numpy as np, knotwork as kw
         >>> X = np.random.default_rng(0).uniform(0.5, 2, (200, 2))
         >>> x, z = X.T
-        >>> found = kw.discover(X, np.c_[x - x * z, 2 * x * z - z], names=["x", "z"], progress=False)
-        >>> print(found["y_2"].formula)
-        y_2 = z*(2*x - 1)
+        >>> found = kw.discover(X, np.c_[x + x * z, z - x * z], names=["x", "z"], progress=False)
+        >>> print(found["y_1"].formula)
+        y_1 = x*(z + 1)
         >>> print(found.shared[0])
         x*z in y_1, y_2
     """
