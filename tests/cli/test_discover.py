@@ -306,7 +306,7 @@ def test_a_form_with_a_constant_and_a_curve_is_fitted(table, capsys, monkeypatch
     status, text, _ = run(capsys, monkeypatch, "discover", table, *options)
     facts = json.loads(text)
     assert status == 0 and facts["formula"]["rounded"] == "a*b"
-    assert facts["curves"]["f"].startswith("f(t) = t")
+    assert facts["unknowns"]["f"].startswith("f(t) = t")
     status, _, problem = run(capsys, monkeypatch, "discover", table, "--target", "force", "--form", "f(a, b)")
     assert status == 2 and "an unknown curve is a function of one" in problem
 

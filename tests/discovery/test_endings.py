@@ -150,7 +150,7 @@ def test_ctrl_c_keeps_the_fit_of_a_form_whose_curves_have_no_names_yet(monkeypat
     def interrupted(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("knotwork.regression.forms.form_names._best_name", interrupted)
+    monkeypatch.setattr("knotwork.regression.forms.form_names._Names._trial", interrupted)
     x, y = noisy_table(300)
     found = kw.discover(x[:, :2], y, names=["a", "b"], form="f(a) + c*b", progress=False)
     assert found.stop is StopReason.INTERRUPTED and "stays a spline" in found.unknowns["f"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import knotwork as kw
-from knotwork.errors import DataError, KnotworkWarning, SpecError
+from knotwork.errors import DataError, KnotworkWarning, SpecError, TrainingError
 from knotwork.solvers import StopReason
 
 NAMES = ["x", "y"]
@@ -94,6 +94,30 @@ def test_bounds_hold_in_names_of_curves():
 def test_a_form_that_no_limit_allows_is_refused_before_any_fit(form, options, message):
     with pytest.raises(SpecError, match=message):
         find(saturation, form, **options)
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ("a*f(x) + b*g(x)", "no rows tell them apart"),
+        ("f(x)*g(x) + y", "no rows tell them apart"),
+        ("a*(x - x) + b*y", "does not depend on 'a'"),
+    ],
+)
+def test_unknowns_that_no_rows_can_tell_are_refused(form, message):
+    with pytest.raises(DataError, match=message):
+        find(saturation, form)
+
+
+def test_two_curves_of_one_argument_are_told_apart_by_another_input():
+    found = find(lambda x, y: np.sin(2 * x) + y * np.exp(-x), "f(x) + y*g(x)")
+    assert found.stop is StopReason.EXACT
+
+
+def test_groups_refuse_limits_that_they_do_not_keep():
+    given = {"groups": ["a", "b"] * 100, "constant_range": (0, 1)}
+    with pytest.raises(TrainingError, match="are not kept with form= and groups="):
+        find(saturation, "V*x/(K + x) + c*y", **given)
 
 
 def test_names_respect_the_length_of_formulas():

@@ -11,17 +11,17 @@ from knotwork.discovery.discovery import Entry
 from knotwork.discovery.entries import constant_entry
 from knotwork.discovery.few_rows import few_rows
 from knotwork.discovery.form_answers import FormAnswer
-from knotwork.discovery.known_form import KnownForm, form_of
+from knotwork.discovery.known_form import KnownForm
 from knotwork.discovery.outliers import Searched
 from knotwork.discovery.table import sample_of
 from knotwork.discovery.task import Task
-from knotwork.errors import DataError
+from knotwork.errors import DataError, TrainingError
 from knotwork.formulas.constants import Sample, Template
 from knotwork.formulas.constants_in_ranges import fitted_within
 from knotwork.formulas.grouped_constants import GroupedSample, fitted_apart, fitted_together
 from knotwork.formulas.starts import starts_of
 from knotwork.kan import KAN
-from knotwork.regression import GroupedCandidate
+from knotwork.regression import Constraints, GroupedCandidate
 from knotwork.regression.forms import CurveForm, NamedForm, fit_form, named_form
 from knotwork.regression.groups.sharing import bits_of, shared_as_written
 from knotwork.regression.residual_randomness import looks_random
@@ -99,11 +99,23 @@ def _with_curves(task: Task, form: KnownForm, sample: Sample) -> FormAnswer:
     return FormAnswer.of_curves(form, found, few_rows(task.data))
 
 
-def law_of_form(form: str, shared: Iterable[str] | None, grouped: GroupedSample, seed: int) -> GroupedCandidate:
-    """The law of this form for all groups, with the constants shared that the caller names, or those that save bits."""
+def law_of_form(
+    form: str, shared: Iterable[str] | None, grouped: GroupedSample, seed: int, constraints: Constraints
+) -> GroupedCandidate:
+    """The law of this form for all groups, with the constants shared that the caller names, or those that save bits.
+
+    Limits that the form itself satisfies are possible, others are refused.
+    """
     from knotwork.expressions import unknown_curves
 
-    expression, constants = form_of(form, list(grouped.sample.columns))
+    known_form = KnownForm.of(form, list(grouped.sample.columns), constraints)
+    expression, constants = known_form.expression, known_form.constants
+    limits = constraints.limits
+    if known_form.ranges or limits.monotone or limits.positive or constraints.linear:
+        raise TrainingError(
+            "ranges of constants, signs and slopes of the result, and linear= are not kept with form= and groups=: "
+            "leave them out, or fit each group on its own."
+        )
     for curve, _, _ in unknown_curves(expression):
         raise DataError(
             f"form={form!r} holds the curve {curve!r}: with groups= write a function with constants for it."

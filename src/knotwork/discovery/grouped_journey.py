@@ -5,9 +5,10 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from knotwork.discovery.forms import form_of, law_of_form
+from knotwork.discovery.forms import law_of_form
 from knotwork.discovery.grouped_discovery import GroupedDiscovery, GroupedEntry
 from knotwork.discovery.grouped_table import GroupedTable, grouped_table
+from knotwork.discovery.known_form import form_of
 from knotwork.discovery.table import dimensions_of, relative_errors
 from knotwork.discovery.task import check_settings
 from knotwork.errors import TrainingError, warn
@@ -50,7 +51,7 @@ def discover_groups(
         grouped = rows.sample(relative=relative)
         search = GroupedSearch(grouped, constraints, seed, until, reporter, failures)
         try:
-            given = None if form is None else law_of_form(form, shared, grouped, seed)
+            given = None if form is None else law_of_form(form, shared, grouped, seed, constraints)
             for law in search.laws() if given is None else [given]:
                 found.append(law)
                 reporter.front(_front(found, _plain_entry))

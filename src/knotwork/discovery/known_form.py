@@ -1,6 +1,7 @@
 """A known form of the law: its text as an expression with unknown constants and curves, and what limits ask of it."""
 
 import difflib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -80,8 +81,10 @@ class KnownForm:
                 return unmet or "it holds a function that is not allowed"
         if not complete:
             return _fixed(limits).unmet(whole, sample)
-        if not replace(self.constraints, only=False, limits=Limits()).allows(whole, sample):
-            return "it holds a function that is forbidden, or an input does not enter linearly"
+        if not replace(self.constraints, only=False, linear=(), limits=Limits()).allows(whole, sample):
+            return "it holds a function that forbid= rules out"
+        if not Constraints((), linear=self.constraints.linear).allows(whole, sample):
+            return f"{listed(self.constraints.linear)} of linear= does not enter linearly"
         return replace(limits, constants=EVERY, exponents=EVERY).unmet(whole, sample)
 
 
@@ -120,6 +123,9 @@ def form_of(form: str, columns: Sequence[str]) -> tuple[Any, list[Any]]:
         raise DataError(f"form={form!r} holds none of the columns, which are {listed(columns, 20)}.")
     expression = parse(form, known, curves)
     check_calls(expression, columns, constants, form)
+    lost = [name for name in constants if symbol(name) not in expression.free_symbols]
+    if lost:
+        raise DataError(f"form={form!r} does not depend on {listed(lost)}, whatever the rows are: leave it out.")
     return expression, [symbol(name) for name in constants]
 
 
@@ -142,6 +148,23 @@ def check_calls(expression: Any, columns: Sequence[str], constants: Sequence[str
                 f"'{name}({argument})' in form={form!r} is a constant, as its argument holds no column: write a name "
                 "in its place."
             )
+    for one, other in itertools.combinations(unknown_curves(expression), 2):
+        if one[1] == other[1] and _alike(expression, one[2], other[2], constants):
+            raise DataError(
+                f"form={form!r} depends on '{one[2]}' and '{other[2]}' in one way, so that no rows tell them apart: "
+                "write one curve in place of both."
+            )
+
+
+def _alike(expression: Any, one: Any, other: Any, constants: Sequence[str]) -> bool:
+    """Whether two curves of one argument act through a function of both alone, such as their sum or product."""
+    from knotwork.expressions import algebra
+
+    u, v = (algebra.Symbol(f"\0{n}", real=True) for n in (1, 2))
+    plain = expression.xreplace({one: u, other: v})
+    ratio = algebra.cancel(algebra.diff(plain, u) / algebra.diff(plain, v))
+    known = {str(u), str(v), *constants}
+    return {str(free) for free in ratio.free_symbols} <= known and not ratio.atoms(algebra.Function)
 
 
 def _fixed(limits: Limits) -> Limits:
