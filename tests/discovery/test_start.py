@@ -113,3 +113,16 @@ def test_neighbours_leave_out_what_no_maximum_can_hold():
         progress=False,
     )  # fmt: skip
     assert found.formula.r2 > 0.999
+
+
+def test_blunders_and_limits_hold_for_a_formula_to_start_from():
+    rows, y = table(lambda x, y, z: 2.3 * np.sin(1.7 * x) + 0.4 * y**2, noise=0.02)
+    given = {"names": NAMES, "start": "2*sin(1.7*x) + 0.5*y**2", "time_budget": 2, "progress": False}
+    wrong = y.copy()
+    wrong[::40] = 1e6
+    found = kw.discover(rows, wrong, **given)
+    assert [one.row for one in found.outliers] == list(range(0, 300, 40))
+    bounded = kw.discover(rows, y, constant_range=(-2, 2), **given)
+    assert "2*sin" in str(bounded.formula) and not bounded.unmet
+    with pytest.warns(kw.KnotworkWarning, match="not what was asked for"):
+        assert "sin" not in str(kw.discover(rows, y, forbid=["sin"], **given).formula)
