@@ -149,6 +149,15 @@ def test_constants_are_fitted_to_rounding():
     assert error < 1e-13 and found == pytest.approx(truth, rel=1e-9)
 
 
+@pytest.mark.parametrize("law", ["1/(exp(t) - 1)", "t**3/(exp(t) - 1)", "3*t**2/(exp(2*t) + 1)", "exp(-t**2/2)"])
+def test_an_exponential_over_decades_is_found_to_rounding(law):
+    t = 10 ** np.random.default_rng(0).uniform(-2, 1.9, 600)
+    t = t[t < 25] if law.startswith("exp") else t  # others are zero in floats
+    y = to_numpy(parse(law), ["t"])(t)
+    found = CurveSearch(t, y, np.abs(y)).run(1)  # its first stage
+    assert found[0].error < 1e-12, found[0].form.name
+
+
 @pytest.mark.parametrize("periods", [0.8, 3.3, 40.7, 98.1])
 def test_a_periodogram_gives_the_squares_that_least_squares_explain(periods):
     rng = np.random.default_rng(3)

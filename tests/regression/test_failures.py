@@ -34,7 +34,8 @@ def broken(error):
 )
 def test_a_part_that_fails_is_counted_and_the_rest_goes_on(monkeypatch, part, law, error):
     monkeypatch.setattr(search_module, part, broken(error))
-    monkeypatch.setattr(Search, "terms", lambda *_: None)  # sums of products of powers would find the law
+    monkeypatch.setattr(Search, "terms", lambda *_: None)  # sums of products of powers would find the law,
+    monkeypatch.setattr(search_module, "curves_of_one_product", lambda search: iter(()))  # and so would this
     data = kw.sample(law, x=(1, 3), y=(1, 3), size=200, seed=0)
     x, y = torch.cat([data.X_train, data.X_val]), torch.cat([data.y_train, data.y_val])[:, 0]
     search = Search(Sample({"x": x[:, 0], "y": x[:, 1]}, y), len(data.X_train), select(None))
@@ -86,7 +87,7 @@ def test_a_stage_that_fails_is_counted_and_others_follow(monkeypatch, part):
     rows, y = torch.cat([data.X_train, data.X_val]), torch.cat([data.y_train, data.y_val])[:, 0]
     search = Search(Sample(dict(zip("xyz", rows.unbind(1), strict=True)), y), len(data.X_train), select(None))
     if part == "Search":  # that of the smaller table
-        monkeypatch.setattr(search_module, "smaller", lambda rows, tolerance: ([(0, 1, -1)], {}))
+        monkeypatch.setattr(fewer_variables, "smaller", lambda rows, tolerance: ([(0, 1, -1)], {}))
     module = search_module if hasattr(search_module, part) else fewer_variables
     monkeypatch.setattr(module, part, broken(ZeroDivisionError("float division by zero")))
     stages = []

@@ -13,9 +13,12 @@ from knotwork.training import Reporter
 
 
 def formulas_of_curve(
-    sample: Sample, functions: Sequence[NamedFunction], reporter: Reporter
+    sample: Sample, functions: Sequence[NamedFunction], reporter: Reporter, stages: int | None = None
 ) -> Iterator[CandidateFormula]:
-    """Formulas of a table with one input, the fewest bits first, their constants fitted to all rows and rounded."""
+    """Formulas of a table with one input, the fewest bits first, their constants fitted to all rows and rounded.
+
+    With `stages`, only the first of the search for a curve.
+    """
     from knotwork.expressions import symbol
 
     ((name, column),) = sample.columns.items()
@@ -24,7 +27,7 @@ def formulas_of_curve(
     if sample.weights is not None:
         unit = unit / sample.weights.sqrt()
     search = CurveSearch(t, y, unit.detach().numpy(), allowed=[f.name for f in functions], reporter=reporter)
-    found = search.run()
+    found = search.run(stages)
     near = [one for one in found if one.bits < found[0].bits + REGRESSION.largest_bits_gap]
     candidates = []
     for one in near[: REGRESSION.most_rounded]:

@@ -1,17 +1,75 @@
-"""Tables with fewer variables, where pairs of inputs act by their sum or difference alone, and formulas of these."""
+"""Formulas with fewer variables: of sums or differences of pairs of inputs, and of one product of powers."""
 
 import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from knotwork.formulas.constants import Sample, fitted, simplified
+from knotwork.formulas.settings import FORMULAS
 from knotwork.regression.candidate_formulas import CandidateFormula
+from knotwork.regression.curve_formulas import formulas_of_curve
+from knotwork.regression.ridges import one_product
 from knotwork.regression.settings import REGRESSION
 from knotwork.regression.structures import Rows
 from knotwork.regression.symmetry import combined_pairs, power_factors
+
+if TYPE_CHECKING:
+    from knotwork.regression.search import Search
+
+
+def functions_of_pairs(
+    search: "Search", tolerance: float = REGRESSION.symmetry_tolerance
+) -> Iterator[CandidateFormula]:
+    """Formulas with fewer variables: powers of inputs divided out, and pairs replaced by a difference or sum.
+
+    All such tables have a short search first, then a whole one. Slopes of a pair may differ by the share `tolerance`.
+    """
+    search.symmetries_tried = True
+    found = search.failures.attempt(partial(smaller, search.rows, tolerance))
+    if found is None or not any(found):
+        return
+    tables = list(tables_of_pairs(search.sample, *found))
+    for stages, table in itertools.product((REGRESSION.first_stages_of_pairs, None), tables):
+        inner = search.inner(table.sample(search.sample))
+        yield from of_whole(search, table, inner.formulas(stages)) if inner is not None else ()
+        if search.done or search.reporter.stopped:
+            return
+
+
+def curves_of_one_product(search: "Search") -> Iterator[CandidateFormula]:
+    """The formula of one variable, a product of powers of the inputs, where it is exact.
+
+    Where it is not, others follow that need no such product.
+    """
+    if len(search.rows.axes) == 1 or search.late or search.reporter.stage("trying curves of one product"):
+        return
+    for q, p in search.failures.attempt(partial(one_product, search.rows, search.generator)) or ():
+        table, stages = table_of_product(search.sample, q, p), REGRESSION.stages_of_one_product
+        sample = table.sample(search.sample)
+        curves = search.failures.surviving(
+            partial(formulas_of_curve, sample, search.functions, search.deadline, stages)
+        )
+        yield from of_whole(search, table, (one for one in curves if one.error < FORMULAS.exact_error * sample.scale))
+        if search.done or search.reporter.stopped:
+            return
+
+
+def of_whole(
+    search: "Search", table: "SmallerTable", formulas: Iterator[CandidateFormula]
+) -> Iterator[CandidateFormula]:
+    """Formulas of a smaller table as those of the whole one; the last one may end the search."""
+    for formula in formulas:
+        found = search.failures.attempt(partial(table.rewritten, formula, search.sample))
+        if found is not None:
+            yield found
+            search.judge(found)
+            if search.done:
+                return
 
 
 def smaller(rows: Rows, tolerance: float) -> tuple[list[tuple[int, int, int]], dict[int, float]]:
@@ -30,11 +88,63 @@ def smaller(rows: Rows, tolerance: float) -> tuple[list[tuple[int, int, int]], d
     return [(inside[i], inside[j], sign) for i, j, sign in found], outside
 
 
-def rewritten(formula: CandidateFormula, meanings: dict[Any, Any], factor: Any, sample: Sample) -> CandidateFormula:
-    """A formula of a smaller table as one of the whole table, its constants fitted again."""
-    whole = replace(formula.template, expression=formula.template.expression.xreplace(meanings) * factor)
-    template = simplified(fitted(whole, sample, REGRESSION.refit_steps), sample)
-    return CandidateFormula.of(formula.structure, template, sample)
+@dataclass(frozen=True)
+class SmallerTable:
+    """Columns with fewer variables, and the targets divided by `factor`, an expression of the whole table's symbols.
+
+    `meanings` holds what the symbols of new columns stand for.
+    """
+
+    columns: dict[str, Tensor]
+    y: Tensor
+    meanings: dict[Any, Any]
+    factor: Any
+
+    def sample(self, whole: Sample) -> Sample:
+        """The rows of this table, with the weights of the whole one."""
+        return replace(whole, columns=self.columns, y=self.y)
+
+    def rewritten(self, formula: CandidateFormula, whole: Sample) -> CandidateFormula:
+        """A formula of this table as one of the whole table, its constants fitted again."""
+        expression = formula.template.expression.xreplace(self.meanings) * self.factor
+        template = fitted(replace(formula.template, expression=expression), whole, REGRESSION.refit_steps)
+        return CandidateFormula.of(formula.structure, simplified(template, whole), whole)
+
+
+def tables_of_pairs(
+    whole: Sample, pairs: Sequence[tuple[int, int, int]], outside: Mapping[int, float]
+) -> Iterator[SmallerTable]:
+    """The table with a difference or sum in place of each pair; then with its absolute value where that differs."""
+    names = list(whole.columns)
+    y, factor = divided(whole, {names[i]: power for i, power in outside.items()})
+    for absolute in (False, True):
+        columns, meanings = combined(whole.columns, pairs, outside, absolute)
+        if not absolute or any(meaning.is_Function for meaning in meanings.values()):
+            yield SmallerTable(columns, y, meanings, factor)
+
+
+def table_of_product(whole: Sample, q: Sequence[int], p: Sequence[float]) -> SmallerTable:
+    """The table of one column: the product of the inputs to whole powers q; their powers p are divided out."""
+    from knotwork.expressions import algebra, symbol
+
+    y, factor = divided(whole, {name: power for name, power in zip(whole.columns, p, strict=True) if power})
+    column, meaning = torch.ones_like(whole.y), algebra.Integer(1)
+    for name, k in zip(whole.columns, q, strict=True):
+        column = column * whole.columns[name] ** k
+        meaning = meaning * symbol(name) ** k
+    name = "\0product"
+    return SmallerTable({name: column}, y, {symbol(name): meaning}, factor)
+
+
+def divided(whole: Sample, powers: Mapping[str, float]) -> tuple[Tensor, Any]:
+    """The targets divided by multiples of 1/2 of powers of inputs, and these as an expression."""
+    from knotwork.expressions import algebra, symbol
+
+    y, factor = whole.y, algebra.Integer(1)
+    for name, power in powers.items():
+        y = y / whole.columns[name] ** power
+        factor = factor * symbol(name) ** algebra.Rational(round(2 * power), 2)
+    return y, factor
 
 
 def combined(

@@ -49,6 +49,35 @@ def fit_ridges(rows: Rows, count: int, generator: torch.Generator, free_sides: b
     return problem.solution(problem.rational(best))
 
 
+def one_product(rows: Rows, generator: torch.Generator) -> list[tuple[list[int], list[float]]]:
+    """Products x**q of whole powers q of which the target may be a curve, times powers p: (q, p), the simplest first.
+
+    Each product comes with its reciprocal: a curve may have a short formula in one of them alone.
+
+    Every input must be positive, and take part in no other way. Empty where no product explains the target.
+    """
+    problem, settings = _Problem(rows, 1, False), REGRESSION
+    if problem.sides or len(problem.powers) < 2 or bool((rows.y <= 0).float().mean() > settings.most_negative):
+        return []
+    starts = itertools.islice(problem.starts(generator), settings.ridge_starts)
+    raced = [problem.improved(q, settings.ridge_first_steps) for q in starts]
+    problem.grid = settings.ridge_grid
+    best, loss = problem.improved(min(raced, key=lambda one: one[1])[0], settings.ridge_steps)
+    if loss > settings.error_of_one_product**2:
+        return []
+    for q in problem.whole_near(best[0]):
+        if int((q != 0).sum()) > 1 and problem.improved(q[None], 0)[1] <= settings.growth_of_one_product * loss:
+            ways = [total for _, total in equivalent_powers(problem.solution(q[None]))]
+            near = [(2 * total).round() / 2 for total in ways]
+            good = [
+                p for p, total in zip(near, ways, strict=True) if float((p - total).abs().max()) < settings.off_powers
+            ]
+            whole = [int(k) for k in q]
+            inverse = [-k for k in whole]
+            return [(t, p.tolist()) for p in good[: settings.ways_of_one_product] for t in (whole, inverse)]
+    return []
+
+
 class _Problem:
     """The logarithm of the target is linear in all but the directions: variable projection (Golub and Pereyra 1973)."""
 

@@ -15,7 +15,7 @@ from knotwork.regression.candidate_formulas import CandidateFormula, Unnamed, fo
 from knotwork.regression.curve_formulas import formulas_of_curve
 from knotwork.regression.curve_names import EXPONENTIAL, IDENTITY, UNUSUAL_OUTER, USUAL_OUTER, OuterFunction
 from knotwork.regression.failures import Failures
-from knotwork.regression.fewer_variables import combined, rewritten, smaller
+from knotwork.regression.fewer_variables import curves_of_one_product, functions_of_pairs
 from knotwork.regression.inside import InsideFit, InsideTerms, formulas_of_inside
 from knotwork.regression.residual_randomness import looks_random
 from knotwork.regression.ridges import fit_ridges
@@ -25,6 +25,7 @@ from knotwork.regression.structures import Rows, Structure, fit_structure, parti
 from knotwork.regression.term_formulas import formula_of_terms
 from knotwork.regression.term_search import TermFit, TermSearch
 from knotwork.regression.term_settings import TERMS
+from knotwork.regression.what_is_left import with_what_is_left
 from knotwork.training import Reporter
 
 AnyFit = TermFit | InsideFit
@@ -34,10 +35,10 @@ class Search:
     """A search for formulas of one table; `formulas` yields them as they are found.
 
     The formula of a single input is searched for as that of a curve. The stages fit ever more general structures: sums
-    and ratios of products of powers, sums of curves, fewer variables by symmetry, constants inside functions, powers,
-    ridges, sums of products, unusual outer functions. After a stage in which one comes close, the best are named. The
-    search ends at a formula that is exact to rounding, and soon after one whose residuals look random. A structure or
-    formula whose calculation fails is dropped.
+    and ratios of products of powers, sums of curves, curves of one product, fewer variables by symmetry, constants
+    inside functions, powers, ridges, sums of products, unusual outer functions. After a stage in which one comes close,
+    the best are named. The search ends at a formula that is exact to rounding, and soon after one whose residuals look
+    random. A structure or formula whose calculation fails is dropped.
 
     Args:
         sample: training rows first, then validation rows.
@@ -82,6 +83,8 @@ class Search:
         self.least_formula_error = math.inf  # of those that are allowed
         self.shortest: float = math.inf  # symbols of the shortest one that ended a search
         self.term_search: TermSearch | None = None
+        self.best: CandidateFormula | None = None  # the one with the least error
+        self.rests_tried, self.error_of_rest = 0, math.inf
 
     @property
     def least_error(self) -> float:
@@ -98,17 +101,20 @@ class Search:
         """Whether the time is used up, or a callback asks to stop."""
         return self.deadline.late
 
-    def formulas(self) -> Iterator[CandidateFormula]:
-        """Candidate formulas, as they are found."""
+    def formulas(self, stages: int | None = None) -> Iterator[CandidateFormula]:
+        """Candidate formulas, as they are found; with `stages`, those of the first stages."""
         first = (self.curve, self.simple_terms, self.sums)
-        terms = (*first, self.ratios, self.symmetries, self.inside, self.large_terms, self.terms_without_noise)
-        for stage in (*terms, self.ridges, self.products, self.unusual):
+        product, pairs = partial(curves_of_one_product, self), partial(functions_of_pairs, self)
+        terms = (*first, product, self.ratios, pairs, self.inside, self.large_terms, self.terms_without_noise)
+        for stage in (*terms, self.ridges, self.products, self.unusual)[:stages]:
             if stage not in first and self.late:
                 yield from () if self.named or self.reporter.stopped else self.best_formulas()
                 return
             found = stage()
             if found is not None:
                 yield from found
+            if not (self.done or self.late):
+                yield from with_what_is_left(self)
             if self.done or self.reporter.stopped:
                 if not (self.exact or self.reporter.stopped):
                     yield from second_look(self)
@@ -221,12 +227,6 @@ class Search:
             if outer is not EXPONENTIAL and n <= REGRESSION.most_inputs_of_products:
                 self.add(Structure(outer, tuple((i,) for i in range(n)), tuple(range(n))))
         return self.best_formulas() if self.least_error < REGRESSION.early_error_of_ridges else None
-
-    def symmetries(self, tolerance: float = REGRESSION.symmetry_tolerance) -> Iterator[CandidateFormula] | None:
-        """A search with fewer variables: powers of inputs divided out, and pairs replaced by a difference or sum."""
-        self.symmetries_tried = True
-        found = self.failures.attempt(partial(smaller, self.rows, tolerance))
-        return self.reduced(*found) if found is not None and any(found) else None
 
     def products(self) -> Iterator[CandidateFormula] | None:
         """Sums of two and three products of curves, and of one product and curves of single inputs."""
@@ -341,7 +341,8 @@ class Search:
 
     def judge(self, formula: CandidateFormula) -> bool:
         """Decide whether this formula ends the search, now or soon; whether it is allowed at all."""
-        self.least_formula_error = min(self.least_formula_error, formula.error)
+        if formula.error < self.least_formula_error:
+            self.best, self.least_formula_error = formula, formula.error
         if formula.error <= FORMULAS.exact_error * self.sample.scale:
             self.done = self.exact = True
         elif self.remaining is None and self.failures.attempt(partial(self.leaves_noise, formula)):
@@ -361,34 +362,8 @@ class Search:
         residuals = self.sample.residuals(values_of(formula.template, self.sample))
         return looks_random([*self.sample.columns.values(), *self.excluded], residuals)
 
-    # --- fewer variables ---
-
-    def reduced(self, pairs: list[tuple[int, int, int]], outside: dict[int, float]) -> Iterator[CandidateFormula]:
-        """Formulas of a smaller table, with a difference or sum in place of each pair; then with its absolute value."""
-        from knotwork.expressions import algebra, symbol
-
-        names = list(self.sample.columns)
-        y, factor = self.sample.y, algebra.Integer(1)
-        for i, power in outside.items():
-            y = y / self.sample.columns[names[i]] ** power
-            factor = factor * symbol(names[i]) ** algebra.Rational(round(2 * power), 2)
-        for absolute in (False, True):
-            columns, meanings = combined(self.sample.columns, pairs, outside, absolute)
-            if absolute and not any(isinstance(meaning, algebra.Abs) for meaning in meanings.values()):
-                return
-            sample = replace(self.sample, columns=columns, y=y)
-            options = {"until": self.deadline.until, "reporter": self.reporter, "failures": self.failures}
-            begin = partial(Search, sample, self.train, self.functions, self.seed, excluded=self.excluded, **options)
-            inner = self.failures.attempt(begin)
-            if inner is None:
-                return
-            for formula in inner.formulas():
-                found = self.failures.attempt(partial(rewritten, formula, meanings, factor, self.sample))
-                if found is None:
-                    continue
-                yield found
-                self.judge(found)
-                if self.done:
-                    return
-            if self.reporter.stopped:
-                return
+    def inner(self, sample: Sample) -> "Search | None":
+        """The search of a table with fewer variables and the same rows; None, counted, if it fails at once."""
+        options = {"until": self.deadline.until, "reporter": self.reporter, "failures": self.failures}
+        begin = partial(Search, sample, self.train, self.functions, self.seed, excluded=self.excluded, **options)
+        return self.failures.attempt(begin)

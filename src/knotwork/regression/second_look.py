@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from knotwork.regression.candidate_formulas import CandidateFormula
+from knotwork.regression.fewer_variables import functions_of_pairs
 from knotwork.regression.settings import REGRESSION
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def fewer_variables(search: "Search") -> Iterator[CandidateFormula]:
     """A sum of many terms may be a short function of a difference or sum of two inputs."""
     if not search.symmetries_tried and search.shortest > REGRESSION.short_formula:
         search.done, search.remaining = False, None  # one of these ends the search anew
-        yield from search.symmetries(REGRESSION.wide_symmetry_tolerance) or ()
+        yield from functions_of_pairs(search, REGRESSION.wide_symmetry_tolerance)
         search.done = True
 
 

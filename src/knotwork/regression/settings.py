@@ -165,8 +165,32 @@ class RegressionSettings:
     """Cost of the distance of an exponent from a half or whole number, in the same units. Chosen, not measured."""
     most_power_choices: int = 6
     """Choices of powers between which curves of ridges are named. With the Feynman set in view."""
+    error_of_one_product: float = 0.01
+    """Root mean square of the errors of log y up to which the target may be a curve of one product of powers: splines
+    come below it on rows without noise."""
+    growth_of_one_product: float = 4.0
+    """Growth of the mean square at which a product of whole powers is tried: the error of splines is not random."""
+    off_powers: float = 0.05
+    """Distance of the powers before that curve from multiples of 1/2, up to which they are taken for these."""
+    ways_of_one_product: int = 2
+    """Ways to share powers between the factor and the curve that are tried, with two searches for the curve each."""
+    stages_of_one_product: int = 5
+    """Stages of that search: all up to functions of one term. Longer ones take seconds."""
+    first_stages_of_pairs: int = 4
+    """Stages of the search with fewer variables for every such table, before one of them is searched to the end: those
+    up to curves of one product, a second or two."""
     most_negative: float = 0.2
     """Share of targets that may be negative, by noise, where a target is taken to be a positive product of powers."""
+
+    # --- what a formula leaves (what_is_left.py) ---
+    error_of_rest: float = 0.05
+    """Error of a formula, relative to the target's spread, up to which a formula of its residuals is added to it."""
+    progress_of_rest: float = 0.1
+    """Share of that error that a formula must come below to be taken, and before this is tried again."""
+    rests: int = 2
+    """How often it is tried in one search. Chosen for time."""
+    stages_of_rest: int = 4
+    """Stages of the search of residuals: those up to curves of one product, a second or two."""
 
     # --- names of curves (curve_names.py) ---
     curve_points: int = 120

@@ -67,12 +67,12 @@ class CurveSearch:
         self.lengths: dict[str, int] = {}
         self.dense = self._dense()
 
-    def run(self) -> list[Found]:
-        """The best forms, the fewest bits first."""
+    def run(self, stages: int | None = None) -> list[Found]:
+        """The best forms, the fewest bits first; with `stages`, those of the first stages."""
         if len(self.rows.y) < 4 or not np.ptp(self.rows.y) > 0 or not np.ptp(self.rows.at.t) > 0:
             return []
         self.scanner = Scanner(self.rows, self.allowed)
-        for stage in self._stages():
+        for stage in itertools.islice(self._stages(), stages):
             stage()
             if self.exact or self.late or (len(self.tried) and self.finished):
                 break

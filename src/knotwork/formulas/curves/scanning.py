@@ -33,15 +33,17 @@ class _Grid:
     columns: tuple[Array, ...]
 
     @staticmethod
-    def of(kind: Kind, at: Points) -> "_Grid | None":
-        thetas = kind.grid(at)
+    def of(kind: Kind, at: Points, thetas: Array | None = None) -> "_Grid | None":
+        thetas = kind.grid(at) if thetas is None else thetas
         if not len(thetas):
             return None
         with np.errstate(all="ignore"):
             theta = thetas.T[:, None, :]  # (q, 1, m)
             column = Points(at.t[:, None], at.middle, at.half, at.size)
             columns = [np.broadcast_to(c, (len(at.t), len(thetas))) for c in kind.columns(column, theta)]
-        good = np.logical_and.reduce([np.isfinite(c).all(0) & (np.abs(c).max(0) < 1e12) for c in columns])
+        good = np.logical_and.reduce(
+            [np.isfinite(c).all(0) & (np.abs(c).max(0) < CURVES.largest_column) for c in columns]
+        )
         return _Grid(kind, thetas[good], tuple(c[:, good] for c in columns)) if good.any() else None
 
 
@@ -61,6 +63,8 @@ class Scanner:
         self.rows, self.share = rows, n / len(self.chosen)
         grids = (_Grid.of(kind, at) for kind in (*SMOOTH, *WARPED) if usable(kind))
         self.grids = [grid for grid in grids if grid is not None]
+        self.at = at
+        self.exponentials = [kind for kind in SMOOTH if kind.name in ("exp", "t^p·exp") and usable(kind)]
         self.sines = [kind for kind in SINES if usable(kind)]
         self.periodogram = Periodogram(rows.at)
 
@@ -70,17 +74,36 @@ class Scanner:
         Of oscillations, the highest `peaks` are given; for 0, one pure sine.
         """
         some = self.chosen
-        found = self._smooth(*_projected(v[some], w[some], fixed[some]))
+        found = self._smooth(*_projected(v[some], w[some], fixed[some]), self.tails(v[some], w[some]))
         residual, root, q = _projected(v, w, fixed)
         for kind in self.sines if peaks else self.sines[:1]:
             found += self._sines(kind, residual, root, q, max(peaks, 1))
         return found
 
-    def _smooth(self, residual: Array, root: Array, q: Array) -> list[Proposal]:
+    def tails(self, v: Array, w: Array) -> list[_Grid]:
+        """Exponentials with the rates of the ends of the curve, which a grid is too coarse for over many decades."""
+        ends = CURVES.rows_of_tail
+        found: dict[str, list[Array]] = {}
+        for end in (slice(None, ends), slice(-ends, None)):
+            size, z = np.abs(v[end]), self.at.z[end]
+            if not (len(v) > 2 * ends and size.min() * CURVES.fall_of_tail < size.max() and w[end].min() > 0):
+                continue
+            columns = [np.ones(ends), z, *([np.log(self.at.s[end])] if self.at.positive else [])]
+            for kind in self.exponentials if (v[end] > 0).all() or (v[end] < 0).all() else ():
+                width = 2 if kind.name == "exp" else 3
+                if width <= len(columns):
+                    slopes = np.linalg.lstsq(np.stack(columns[:width], 1), np.log(size), rcond=None)[0][1:]
+                    found.setdefault(kind.name, []).append(slopes[::-1])
+        grids = (
+            _Grid.of(kind, self.at, np.array(found[kind.name])) for kind in self.exponentials if kind.name in found
+        )
+        return [grid for grid in grids if grid is not None]
+
+    def _smooth(self, residual: Array, root: Array, q: Array, more: Sequence[_Grid]) -> list[Proposal]:
         found, weight = [], root**2
         left = np.concatenate([(root * residual)[None], root * q.T])
         with np.errstate(all="ignore"):
-            for grid in self.grids:
+            for grid in [*self.grids, *more]:
                 parts = [left @ column for column in grid.columns]
                 squares = [
                     weight @ (one * other) - (parts[i][1:] * parts[j][1:]).sum(0)
@@ -162,7 +185,7 @@ class Periodogram:
             cc, ss, cs = cc - part.real**2, ss - part.imag**2, cs - part.real * part.imag
         with np.errstate(all="ignore"):
             gain = np.nan_to_num(_gain_of_pairs(target.real, target.imag, cc, cs, ss))
-        left = cc * ss - cs**2 > CURVES.least_left * whole[0].real ** 2  # otherwise the fixed columns are the same
+            left = cc * ss - cs**2 > CURVES.least_left * whole[0].real ** 2  # otherwise the fixed columns are the same
         return np.where(left, gain, 0.0)
 
 

@@ -52,6 +52,12 @@ class CurveSettings:
     # --- scans (scanning.py) ---
     scanned_rows: int = 400
     """Rows on which grids of smooth terms are compared: they have no detail that needs more."""
+    largest_column: float = 1e100
+    """Largest value of a term of size 1: squares of it are still floats."""
+    rows_of_tail: int = 40
+    """Scanned rows at either end of a curve whose logarithms give the rate of an exponential there: a tenth of them."""
+    fall_of_tail: float = 20.0
+    """Ratio of the values of such an end from which it has a rate of its own: a grid's rates are near enough before."""
     most_periods: float = 500.0
     """Periods in the range up to which frequencies are searched for."""
     pair_columns: int = 60
@@ -78,7 +84,9 @@ class CurveSettings:
     steepest_view: float = 1e6
     """Largest weight relative to the median: a value next to a pole decides nothing more."""
     least_share: float = 1e-3
-    """Least |t| relative to the largest one at which powers are divided out."""
+    """Least |t| relative to the largest one at which powers are divided out of places that have both signs or none."""
+    powers_of_ratios: tuple[float, ...] = (2.0, 3.0)
+    """Powers over a sum, as in t^3/(exp(t) - 1), beside 1 and -1."""
 
     # --- the search (search.py) ---
     most_rows: int = 1000
@@ -105,8 +113,9 @@ class CurveSettings:
     """Terms that are tried as one more. Chosen for time."""
     most_terms: int = 4
     """Terms of a sum at most."""
-    compositions: int = 12
-    """Compositions of about the same length that are fitted, those closest before. Chosen for time."""
+    compositions: int = 48
+    """Compositions of about the same length that are fitted, those closest before: t/(exp(t) - 1) starts at place 44 on
+    a grid of rates. 12 take a fifth less time."""
     starts_of_form: int = 2
     """Starts of one composition, from different constants of its outer function."""
     rough_steps: int = 6

@@ -69,7 +69,7 @@ def usable(layer: Layer, allowed: Sequence[str] | None) -> bool:
 
 def views_of(rows: Rows, allowed: Sequence[str] | None) -> Iterator[View]:
     """Views of the rows under one outer function with grids of its A and B, and of products with a power."""
-    if np.abs(rows.at.s).min() > CURVES.least_share:
+    if rows.at.positive or np.abs(rows.at.s).min() > CURVES.least_share:
         powers = [1.0, 2.0, -1.0, *([0.5, -0.5] if rows.at.positive else [])]
     else:
         powers = [1.0] if (rows.at.s != 0).all() else []
@@ -83,6 +83,10 @@ def views_of(rows: Rows, allowed: Sequence[str] | None) -> Iterator[View]:
             found = view_of(rows, Nested((), layers=(layer,), power=power), [outside])
             if found is not None and usable(layer, allowed):
                 yield found
+    for power in CURVES.powers_of_ratios if rows.at.positive else ():
+        found = view_of(rows, Nested((), layers=(Layer(RECIPROCAL, 1),), power=power), [(1.0, 0.0)])
+        if found is not None:
+            yield found
 
 
 def deeper(rows: Rows, view: View, allowed: Sequence[str] | None) -> Iterator[View]:

@@ -11,6 +11,7 @@ from knotwork.regression.inside.functions_inside import (
     CORNER,
     EXP,
     INVERSE,
+    INVERSE_ROOT,
     LOG,
     ROOT,
     SIN,
@@ -160,7 +161,7 @@ class _Writer:
             if kind is EXP:
                 size *= math.exp(self._shift(one))
             elif not kind.sized and kind is not LOG:
-                size /= unit ** {INVERSE: -1.0, ROOT: 0.5, SQUARED: 2.0}.get(kind, 1.0)
+                size /= unit ** {INVERSE: -1.0, ROOT: 0.5, INVERSE_ROOT: -0.5, SQUARED: 2.0}.get(kind, 1.0)
             beside = kind is LOG and len(column.functions) > 1  # its unit is no term of its own there
             expression = expression * compose(kind.text, self.argument(one, 1.0 if beside else 0.0))
         return size, expression

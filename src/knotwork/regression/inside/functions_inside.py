@@ -45,9 +45,12 @@ BELL = Kind("bell", ("gaussian", "exp"), "exp(-x**2)", _bell, lambda u: -2 * u *
 LOG = Kind("log", ("log",), "log(x)", lambda u: np.log(_positive(u)), lambda u: 1 / u, sized=False)
 INVERSE = Kind("1/", (), "1/x", lambda u: 1 / _positive(u), lambda u: -1 / u**2, sized=False, cost=1)
 ROOT = Kind("root", (), "sqrt(x)", lambda u: np.sqrt(_positive(u)), lambda u: 0.5 / np.sqrt(u), sized=False)
+INVERSE_ROOT = Kind(
+    "1/root", (), "1/sqrt(x)", lambda u: _positive(u) ** -0.5, lambda u: -0.5 * u**-1.5, sized=False, cost=2
+)
 CORNER = Kind("corner", ("abs",), "abs(x)", np.abs, np.sign, sized=False, cost=2)
 SQUARED = Kind("square", (), "x**2", np.square, lambda u: 2 * u, sized=False, cost=2)
-KINDS = (EXP, SIN, TANH, BELL, LOG, INVERSE, ROOT, CORNER, SQUARED)
+KINDS = (EXP, SIN, TANH, BELL, LOG, INVERSE, ROOT, INVERSE_ROOT, CORNER, SQUARED)
 
 
 @dataclass(frozen=True)

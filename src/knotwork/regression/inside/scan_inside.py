@@ -13,6 +13,7 @@ from knotwork.regression.inside.functions_inside import (
     CORNER,
     EXP,
     INVERSE,
+    INVERSE_ROOT,
     KINDS,
     LOG,
     ROOT,
@@ -250,7 +251,7 @@ def _grid(kind: Kind, argument: Argument, middle: float, half: float) -> tuple[A
         rates, places = np.meshgrid(np.geomspace(s.widest, s.steepest, s.widths), np.linspace(-1.2, 1.2, s.places))
         a = rates.ravel() / half
         return a, -a * (middle + half * places.ravel())
-    if kind in (LOG, INVERSE, ROOT):
+    if kind in (LOG, INVERSE, ROOT, INVERSE_ROOT):
         beyond = half * (1 + np.geomspace(s.nearest_pole, s.farthest_pole, s.poles))
         a = np.repeat([1.0, -1.0], len(beyond))
         return a, np.concatenate([beyond - middle, beyond + middle])
