@@ -13,6 +13,7 @@ import torch
 
 import knotwork as kw
 from knotwork import pde
+from knotwork.data.preparation import prepare
 from knotwork.errors import DataError
 from knotwork.expressions import parse
 
@@ -258,10 +259,10 @@ REFUSED = {  # what is no table of numbers, and what is said about it
     ),
     "categories": (
         FRAME.assign(b=pd.Categorical(["u", "v"] * 20)),
-        r"categories \('u', 'v', 2 in all\): one-hot",
+        r"categories \('u', 'v', 2 in all\): turn it into ind",
     ),
     "numbered categories": (FRAME.assign(b=pd.Categorical([1, 2] * 20)), r"if they are amounts, \.astype\(float\)"),
-    "text": (FRAME.assign(b=["u", "v"] * 20), r"'b' of X holds text \('u' in row 0.*: one-hot encode"),
+    "text": (FRAME.assign(b=["u", "v"] * 20), r"'b' of X holds text \('u' in row 0.*: turn it into indicators"),
     "text of Arrow": (pa.table({"a": X[:, 0], "b": ["u", "v"] * 20}), "'b' of X holds text"),
     "structured text": (np.array([(1.0, "u")] * ROWS, [("a", float), ("b", "U1")]), "'b' of X holds text"),
     "text of bytes": (np.full((ROWS, 2), b"1.5"), "numbers written as text"),
@@ -286,10 +287,21 @@ REFUSED = {  # what is no table of numbers, and what is said about it
     "too large": ([*X.tolist()[1:], [10**400, 1.0]], r"has 1 infinite value \(in row 39"),
     "no rows": (X[:0], "X has no rows"),
     "no columns": (FRAME[[]], "X has 40 rows but no columns"),
-    "one axis": (X[:, 0], r"for one column pass X\[:, None\]"),
-    "series": (FRAME["a"], r"for one column pass X.to_frame\(\)"),
+    "one axis": (X[:, 0], r"for one column pass X\[:, None\]|expects 2|takes 2"),
+    "series": (FRAME["a"], r"for one column pass X.to_frame\(\)|expects 2|takes 2"),
     "three axes": (X[None], "flatten the other axes"),
     "another column": (np.hstack([X, X[:, :1]]), r"3 columns|3 input columns"),
+}
+PREPARED = [  # what `discover` makes numbers of
+    "dates", "dates alone", "durations", "list of durations", "categories", "numbered categories", "text",
+    "text of Arrow", "structured text", "text of bytes", "missing", "missing in a table", "None", "one axis", "series",
+]  # fmt: skip
+OTHERWISE = {  # what `discover` says in other words
+    "array of dates": "No column of X can be an input: 'x_1' was skipped: it has one date alone",
+    "objects of NumPy's dates": "No column of X can be an input",
+    "mixed list": "'x_2' holds 'four' .row 1, counting from 0, and 19 more such cells. among its numbers: correct",
+    "list of complex numbers": "holds complex numbers: pass their real",
+    "too large": "holds an infinite value .row 39",
 }
 TAKES = {  # a verb of each kind, by what it refuses in the words above
     "Dataset.from_arrays": lambda x: kw.Dataset.from_arrays(x, Y),
@@ -307,6 +319,13 @@ def test_what_is_no_table_of_numbers_is_refused_in_words(verb, kind):
     values, said = REFUSED[kind]
     if kind == "another column" and verb in ("Dataset.from_arrays", "discover"):
         pytest.skip("a new table may have any number of columns")
+    if verb == "Dataset.from_arrays" and kind in ("one axis", "series"):
+        assert TAKES[verb](values).n_inputs == 1
+        return
+    said = OTHERWISE.get(kind, said) if verb == "discover" else said
+    if verb == "discover" and kind in PREPARED:
+        assert prepare(values, Y).preparation.columns
+        return
     values = (row for row in X) if kind == "generator" else values
     with pytest.raises((DataError, kw.KnotworkError), match=said):
         TAKES[verb](values)

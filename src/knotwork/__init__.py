@@ -6,7 +6,16 @@ from knotwork.undisturbed import loading
 
 with loading():  # torch, and the rooms
     from knotwork import kernels
-    from knotwork.data import Dataset, Stream, as_dataset, load_dataset, sample, stream_batches, stream_parquet
+    from knotwork.data import (
+        Dataset,
+        Preparation,
+        Stream,
+        as_dataset,
+        load_dataset,
+        sample,
+        stream_batches,
+        stream_parquet,
+    )
     from knotwork.discovery import ClassDiscovery, Discovery, GroupedDiscovery, TargetDiscoveries, discover
     from knotwork.errors import KnotworkError, KnotworkWarning
     from knotwork.formulas import Candidates, Formula, GroupedFormula, register_function
@@ -50,6 +59,7 @@ __all__ = [
     "KnotworkError",
     "KnotworkWarning",
     "LevenbergMarquardt",
+    "Preparation",
     "Relations",
     "Scores",
     "Spec",

@@ -13,7 +13,7 @@ import pytest
 
 import knotwork as kw
 from knotwork.cli import main
-from knotwork.cli.discover import _formula, _table
+from knotwork.cli.reading import Reading, formula_of
 from knotwork.errors import DataError
 
 
@@ -191,7 +191,7 @@ def test_options_exclude_columns_and_ignore_units(tmp_path, capsys, monkeypatch)
     status, text, progress = run(capsys, monkeypatch, *command, "--exclude", "id", "--no-units")
     assert status == 0 and "units:" not in progress
     status, _, err = run(capsys, monkeypatch, *command, "--exclude", "idd")
-    assert status == 2 and "There is no input 'idd'" in err
+    assert status == 2 and "There is no column 'idd'" in err
 
 
 def test_units_in_the_header_lead_to_a_formula_with_consistent_units(tmp_path, capsys, monkeypatch):
@@ -212,8 +212,8 @@ BAD = {
     "missing": (None, "is neither a file nor a packaged table"),
     "empty": ("", "is empty"),
     "header only": ("a,b,force\n", "no rows"),
-    "text": ("a,b,force\n1,foo,3\n2,bar,4\n", "holds text"),
-    "hole": ("a,b,force\n1,2,3\n2,,4\n3,4,5\n", "missing|NaN|empty"),
+    "text": ("a,b,force\n1,foo,3\n2,3,4\n4,5,6\n", "'b' holds 'foo' \\(line 2 of the file\\) among its numbers"),
+    "only text": ("a,force\np,3\nq,3\nr,4\n", "'a' was skipped"),
     "one row": ("a,b,force\n1,2,3\n", "1 row"),
     "ragged": ("a,b,force\n1,2,3\n4,5\n6,7,8,9\n", "same columns|more values"),
     "one column": ("force\n1\n2\n", "single column"),
@@ -241,13 +241,13 @@ def test_bad_input_ends_with_one_sentence_and_status_two(name, tmp_path, capsys,
 
 
 def test_a_file_takes_precedence_over_a_packaged_table_of_the_same_name(tmp_path, monkeypatch):
-    data = _table("knots", "volume", ["cusp_volume"], test_size=1000, seed=0)
+    data = Reading("knots").data("volume", ["cusp_volume"], test_size=1000, seed=0)
     assert data.rows() == (10530, 2633, 1000)
     (tmp_path / "knots").write_text("a,b\n1,2\n3,4\n5,7\n7,9\n8,9\n")
     monkeypatch.chdir(tmp_path)  # a file wins over a packaged table of the same name
-    assert _table("knots", "b", None, test_size=1, seed=0).rows() == (3, 1, 1)
+    assert Reading("knots").data("b", None, test_size=1, seed=0).rows() == (3, 1, 1)
     with pytest.raises(DataError, match="'knots' is a file, so the target must be named with --target: a, b"):
-        _table("knots", None, None, test_size=0, seed=0)
+        Reading("knots").data(None, None, test_size=0, seed=0)
 
 
 def test_unusable_files_folders_and_options_end_with_one_sentence(table, tmp_path, capsys, monkeypatch):
@@ -325,4 +325,4 @@ def test_a_search_goes_on_from_a_formula_or_a_result(table, tmp_path, capsys, mo
 
 
 def test_a_formula_to_start_from_may_be_longer_than_a_file_name():
-    assert _formula(" + ".join(["x"] * 200)) == " + ".join(["x"] * 200)
+    assert formula_of(" + ".join(["x"] * 200)) == " + ".join(["x"] * 200)

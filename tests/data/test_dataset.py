@@ -169,8 +169,15 @@ def test_names_of_inputs_and_targets():
     assert Dataset.from_arrays(X, y, target_names="mass").target_names == ("mass",)
     frame = pd.DataFrame(X, columns=["a", 1, "Z/2 + Z/2"])
     data = Dataset.from_arrays(frame, pd.Series(y, name="s"))
-    assert (data.input_names, data.target_names) == (("a", "1", "Z/2 + Z/2"), ("s",))
+    assert (data.input_names, data.target_names) == (("a", "x_1", "Z/2 + Z/2"), ("s",))
     assert Dataset.from_arrays(frame, y, names=["p", "q", "r"]).input_names == ("p", "q", "r")
+
+
+def test_inputs_of_one_axis_are_one_column():
+    x = np.linspace(0, 1, 20)
+    given = [Dataset.from_arrays(one, x**2, seed=3) for one in (x, x[:, None], torch.tensor(x), list(x))]
+    assert all(torch.equal(data.X_train, given[0].X_train) and data.input_names == ("x_1",) for data in given)
+    assert Dataset.from_arrays(pd.Series(x, name="time"), x).input_names == ("time",)
 
 
 def test_integers_and_booleans_are_numbers():
@@ -264,12 +271,12 @@ REFUSED = [
     (
         (FRAME.assign(a=["foo", "bar"] * 10), Y),
         {},
-        r"Column 'a' of X holds text \('foo' in row 0, counting from 0; also 'bar'\): one-hot encode it with pandas",
+        r"Column 'a' of X holds text \('foo' in row 0, counting from 0; also 'bar'\): turn it into indicators",
     ),
     (
         (FRAME.assign(a=pd.Categorical(["u", "v"] * 10)), TARGET),
         {},
-        r"Column 'a' of X holds categories \('u', 'v', 2 in all\): one-hot encode it with pandas.get_dummies",
+        r"Column 'a' of X holds categories \('u', 'v', 2 in all\): turn it into indicators with knotwork.Prep",
     ),
     ((FRAME.assign(a=pd.Categorical([7, 8] * 10)), TARGET), {}, r"Column 'a' of X holds categories \(7, 8, 2 in all\)"),
     (
@@ -280,7 +287,7 @@ REFUSED = [
     (
         (FRAME.assign(a=["1,5", "2"] * 10), TARGET),
         {},
-        r"text that looks like numbers with decimal commas .*decimal=','",
+        r"text that looks like numbers with decimal commas .*knotwork.Preparation",
     ),
     (
         (FRAME.assign(a=[*range(18), "n/a", "?"]), TARGET),
@@ -313,11 +320,6 @@ REFUSED = [
     ((table()[0] + 1j, TARGET), {}, "holds complex numbers: pass their real and imaginary parts as two columns"),
     ((torch.ones(4, 2) * 1j, torch.ones(4)), {}, "X holds complex numbers"),
     (([[1, 2], [3]], [1, 2]), {}, "The rows of X differ in length"),
-    (
-        (table()[1], table()[1]),
-        {},
-        r"X has shape \(20,\), but needs rows and columns: for one column pass X\[:, None\]",
-    ),
     ((np.zeros((4, 2, 2)), np.zeros(4)), {}, r"X has shape \(4, 2, 2\), but needs rows and columns: flatten"),
     ((table()[0], np.zeros((20, 1, 1))), {}, r"y has shape \(20, 1, 1\)"),
     ((np.zeros((0, 2)), np.zeros(0)), {}, "X has no rows"),

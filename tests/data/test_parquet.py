@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from knotwork.data import Dataset
 from knotwork.data.table_files import read_file
-from knotwork.errors import DataError
+from knotwork.errors import DataError, KnotworkWarning
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
@@ -70,31 +70,33 @@ def test_every_type_of_number_is_read(tmp_path, kind):
     assert torch.equal(data.X_train, data.y_train) and data.X_train.dtype == torch.float64
 
 
-DAY = datetime.date(2020, 1, 31)
+DAY, LATER = datetime.date(2020, 1, 31), datetime.date(2020, 2, 9)
 COLUMNS = [
-    (pa.array([1, None, 3]), r"Column 'a' of X has 1 missing \(NaN\) value \(in row 1,"),
-    (pa.array([1.0, None, 3.0]), r"Column 'a' of X has 1 missing \(NaN\) value \(in row 1,"),
-    (pa.array([True, None, False]), r"Column 'a' of X has 1 missing \(NaN\) value \(in row 1,"),
-    (pa.array([decimal.Decimal(1), None, decimal.Decimal(3)]), r"has 1 missing \(NaN\) value \(in row 1,"),
-    (
-        pa.array(["red", "green", "red"]),
-        r"Column 'a' holds text \('red' in row 0.*one-hot encode it with pandas.get_dum",
-    ),
-    (
-        pa.array(["red", "green", "red"]).dictionary_encode(),
-        r"Column 'a' holds categories \('red', 'green', 2 in all\)",
-    ),
-    (pa.array([DAY, DAY, DAY]), r"Column 'a' holds dates \(2020-01-31 in row 0\): .* days since the first"),
-    (pa.array([DAY, DAY, DAY]).cast(pa.timestamp("ms")), "Column 'a' holds dates: turn them into days since the first"),
-    (pa.array([[1], [2], [3]]), r"Column 'a' holds \w+ objects \(in rows 0, 1, 2, counting from 0\): convert them"),
-    (pa.array([None, None, None]), "Column 'a' of X has 3 missing"),
+    (pa.array([1, None, 3, 4]), "1 of 4 rows were left out, as values are missing: a \\(1\\)"),
+    (pa.array([1.0, None, 3.0, 4.0]), "1 of 4 rows were left out"),
+    (pa.array([True, None, False, True]), "1 of 4 rows were left out"),
+    (pa.array([decimal.Decimal(1), None, decimal.Decimal(3), None]), "2 of 4 rows were left out"),
+    (pa.array(["red", "green", "red", "red"]), "'a' was turned into a=red, which is 1 for red and 0 for green"),
+    (pa.array(["red", "green", "red", "red"]).dictionary_encode(), "'a' was turned into a=green, which is 1 for green"),
+    (pa.array([DAY, DAY, DAY, DAY]), "'a' was skipped: it has one date alone"),
+    (pa.array([DAY, DAY, DAY, LATER]), "'a' was turned into days since 2020-01-31"),
+    (pa.array([DAY, DAY, DAY, LATER]).cast(pa.timestamp("ms")), "'a' was turned into days since 2020-01-31"),
+    (pa.array([None, None, None, None]), "'a' was skipped: it lacks 4 of 4 values"),
 ]
 
 
 @pytest.mark.parametrize(("column", "said"), COLUMNS, ids=[str(column.type) for column, _ in COLUMNS])
-def test_columns_that_are_not_numbers_are_refused(tmp_path, column, said):
+def test_columns_that_are_not_numbers_are_prepared(tmp_path, column, said):
+    pq.write_table(pa.table({"a": column, "b": [1, 2, 3, 5], "y": [1, 2, 4, 3]}), tmp_path / "t.parquet")
+    with pytest.warns(KnotworkWarning, match=said):
+        Dataset.from_csv(tmp_path / "t.parquet", "y", test_size=0, validation_size=0)
+    assert Dataset.from_csv(tmp_path / "t.parquet", "y", ["b"], test_size=0).n_inputs == 1
+
+
+def test_columns_of_lists_are_refused(tmp_path):
+    column = pa.array([[1], [2], [3]])
     pq.write_table(pa.table({"a": column, "b": [1, 2, 3], "y": [1, 2, 4]}), tmp_path / "t.parquet")
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=r"Column 'a' holds \w+ objects \(in rows 0, 1, 2, counting from 0\): convert"):
         Dataset.from_csv(tmp_path / "t.parquet", "y")
     assert Dataset.from_csv(tmp_path / "t.parquet", "y", ["b"], test_size=0).n_inputs == 1
 

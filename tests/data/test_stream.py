@@ -153,7 +153,11 @@ ROWS = {"a": [0.5 * i for i in range(30)], "y": [float(i) for i in range(30)]}
             {},
             r"Column 'a' of 'two.parquet' holds numbers written as text \('0.5' in row 0",
         ),
-        ({"one": {"a": ["red"] * 30, "y": ROWS["y"]}}, {}, r"Column 'a' holds text \('red' in row 0.*one-hot encode"),
+        (
+            {"one": {"a": ["red"] * 30, "y": ROWS["y"]}},
+            {},
+            r"Column 'a' of 'one.parquet' holds text \('red' in row 0.*indicators",
+        ),
         ({"one": ROWS, "two": {"y": ROWS["y"]}}, {}, r"two.parquet' has no column 'a', which the files before it have"),
         ({"one": ROWS}, {"inputs": ["b"]}, "There is no column 'b': the columns are 'a', 'y'"),
         ({"one": {"a": [1.0], "y": [2.0]}}, {}, "1 row cannot be split into training rows, 0 test and 1 validation"),

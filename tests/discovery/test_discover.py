@@ -76,7 +76,7 @@ def test_the_same_seed_finds_the_same_formula():
 
 def test_bad_tables_raise_an_error_before_any_work():
     with pytest.raises(kw.KnotworkError, match=r"NaN|missing"):
-        kw.discover(np.array([[1.0], [np.nan], [2.0]]), np.ones(3))
+        kw.discover(np.array([[1.0], [np.nan], [2.0]]), np.ones(3), missing="error")
 
 
 class Fronts(list):

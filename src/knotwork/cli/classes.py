@@ -2,30 +2,29 @@
 
 import sys
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 from knotwork.cli.discover import _end, _folder, _live, _Log, _put, _writable
-from knotwork.data.column_names import split_units, unknown_name
-from knotwork.data.table_files import choose, read_file
+from knotwork.cli.reading import Reading, notes_of
+from knotwork.data.column_names import split_units
 from knotwork.discovery import Boundary, ClassDiscovery, discover
 from knotwork.discovery.class_journey import holds_labels
-from knotwork.errors import DataError, TrainingError
+from knotwork.errors import TrainingError
 from knotwork.formulas import Formula
 
 
-def labeled(file: str, target: str | None, loss: str) -> bool:
+def labeled(reading: Reading, target: str | None, loss: str) -> bool:
     """Whether the target of a file holds labels: texts or truth values, or numbers with --loss cross_entropy."""
-    if target is None or not Path(file).exists() or loss not in ("auto", "cross_entropy"):
+    if target is None or not reading.is_file or loss not in ("auto", "cross_entropy"):
         return False
-    frame = read_file(file)
+    frame = reading.frame()
     headers = dict(zip(split_units(list(frame.columns))[0], frame.columns, strict=True))
     header = headers.get(split_units([target])[0][0])
     return header is not None and (loss == "cross_entropy" or holds_labels(frame[header]))
 
 
 def run_classes(
-    file: str,
+    reading: Reading,
     target: str | None,
     inputs: list[str] | None,
     exclude: list[str] | None,
@@ -42,15 +41,9 @@ def run_classes(
     if json_file is not None:
         _writable(json_file)
     assert target is not None
-    frame = read_file(file)
-    names = dict(zip(split_units(list(frame.columns))[0], frame.columns, strict=True))
-    for name in exclude or ():
-        if name not in names:
-            raise DataError(unknown_name(name, list(names), "column"))
-    left = {*split_units([target])[0], *(exclude or ())}
-    X, y = choose(frame, target, [name for name in inputs or names if name not in left])
+    X, y, _ = reading.columns(target, inputs, exclude)
     with _live() if sys.stderr.isatty() else nullcontext(_Log()) as callback:
-        found = discover(X, y, progress=False, callback=callback, **settings)
+        found = discover(X, y, missing=reading.missing, progress=False, callback=callback, **settings)
     assert isinstance(found, ClassDiscovery)
     files = {}
     if folder is not None:
@@ -64,6 +57,7 @@ def run_classes(
 def _facts(found: ClassDiscovery, target: str, files: dict[str, str]) -> dict[str, Any]:
     return {
         "target": target,
+        "preparation": notes_of(found),
         "classes": list(found.classes),
         "accuracy": found.accuracy,
         "accuracy_rows": found.accuracy_rows,

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -17,11 +16,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from knotwork.data import Dataset, load_dataset, packaged_tables
-from knotwork.data.column_names import split_units, unknown_name
-from knotwork.data.table_files import read_file
+from knotwork.cli.reading import Reading, formula_of, notes_of
+from knotwork.data import Dataset
+from knotwork.data.column_names import split_units
 from knotwork.discovery import Discovery, discover
-from knotwork.discovery.settings import DISCOVERY
 from knotwork.errors import DataError
 from knotwork.files import replacing, write_text
 from knotwork.formulas import Formula
@@ -30,7 +28,6 @@ from knotwork.training import Callback, Event
 
 
 def run(
-    file: str,
     target: str | None,
     inputs: list[str] | None,
     exclude: list[str] | None,
@@ -39,6 +36,7 @@ def run(
     as_json: bool,
     json_file: str | None,
     *,
+    reading: Reading,
     seed: int,
     sigma: str | None = None,
     start: str | None = None,
@@ -50,10 +48,10 @@ def run(
         _writable(json_file)
     if sigma and inputs and split_units([sigma])[0][0] not in split_units(inputs)[0]:
         inputs = [*inputs, sigma]
-    data = _table(file, target, inputs, exclude, test_size=test_size, seed=seed)
+    data = reading.data(target, inputs, exclude, test_size=test_size, seed=seed)
     with _live() if sys.stderr.isatty() else nullcontext(_Log()) as callback:
         found = discover(
-            data, seed=seed, sigma=sigma, start=_formula(start), progress=False, callback=callback, **settings
+            data, seed=seed, sigma=sigma, start=formula_of(start), progress=False, callback=callback, **settings
         )
     assert found.data is not None
     data = found.data
@@ -81,59 +79,6 @@ def _end(found: str, facts: dict[str, Any], files: dict[str, str], as_json: bool
         return
     for line in (found, *(f"{what}: {path}" for what, path in files.items())):
         Console(soft_wrap=True).print(line, markup=False, highlight=False)
-
-
-def _formula(start: str | None) -> str | None:
-    """The formula of --start, or of the result file that it names."""
-    if start is None or not os.path.isfile(start):
-        return start
-    try:
-        return str(json.loads(Path(start).read_text(encoding="utf-8"))["formula"]["text"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise DataError(
-            f"--start {start!r} holds no result: name result.json of an --out folder, or a formula."
-        ) from None
-
-
-def _table(
-    file: str,
-    target: str | None,
-    inputs: list[str] | None,
-    exclude: list[str] | None = None,
-    *,
-    test_size: float | None,
-    seed: int,
-) -> Dataset:
-    """The data set of a file, or of a packaged table where there is no file of that name, without excluded columns.
-
-    Test rows are those asked for, or a fifth, or none where there are few.
-    """
-    if test_size is None:
-        data = _table(file, target, inputs, exclude, test_size=0.2, seed=seed)
-        few = sum(data.rows()) < DISCOVERY.few_rows_below
-        return _table(file, target, inputs, exclude, test_size=0, seed=seed) if few else data
-    if not Path(file).exists():
-        if file not in packaged_tables():
-            names = ", ".join(packaged_tables())
-            raise DataError(f"'{file}' is neither a file nor a packaged table; packaged: {names}.")
-        if exclude and inputs is None:
-            inputs = list(load_dataset(file, target, test_size=test_size, seed=seed).input_names)
-        return load_dataset(file, target, _kept(inputs, exclude), test_size=test_size, seed=seed)
-    if target is None:
-        columns = ", ".join(read_file(file).columns)
-        raise DataError(f"'{file}' is a file, so the target must be named with --target: {columns}.")
-    if exclude and inputs is None:
-        columns, _ = split_units(list(read_file(file).columns))
-        inputs = [name for name in columns if name not in (target, split_units([target])[0][0])]
-    return Dataset.from_csv(file, target, _kept(inputs, exclude), test_size=test_size, seed=seed)
-
-
-def _kept(inputs: list[str] | None, exclude: list[str] | None) -> list[str] | None:
-    """The inputs without the excluded ones; DataError for a name that is no input."""
-    for name in exclude or ():
-        if name not in (inputs or ()):
-            raise DataError(unknown_name(name, inputs or (), "input"))
-    return [name for name in inputs or () if name not in exclude] if exclude else inputs
 
 
 class _Log:
@@ -251,6 +196,7 @@ def _facts(found: Discovery, data: Dataset, files: dict[str, str]) -> dict[str, 
         "rows": data.rows()._asdict(),
         "target": data.target_names[0],
         "units": dict(data.units),
+        "preparation": notes_of(found),
         "baseline": dict(zip(("r2", "rmse", "rows"), _accuracy(found.baseline.model, data), strict=True)),
         "importance": found.importance,
         "formula": {
@@ -316,6 +262,8 @@ def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
         console.print(words, markup=False, highlight=False)
 
     line(f"{data.title}: {rows.train:,} training, {rows.validation:,} validation and {rows.test:,} test rows")
+    for note in notes_of(found):
+        line(f"- {note}")
     line()
     r2, error, where = _accuracy(found.baseline.model, data)
     line(f"A baseline network {_width(found.baseline.model)} predicts {data.label(target)} with r² = {r2:.4f}")
@@ -350,7 +298,8 @@ def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
         line(f"{words[0].upper()}{words[1:]}.")
     line()
     for title, words in found.remarks.items():
-        line(f"{title}: {words}")
+        if title != "The table":  # it stands above
+            line(f"{title}: {words}")
     for what, path in files.items():
         line(f"{what}: {path}")
     if not files:

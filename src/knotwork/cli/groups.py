@@ -6,15 +6,14 @@ from contextlib import nullcontext
 from typing import Any
 
 from knotwork.cli.discover import _end, _folder, _live, _Log, _put, _writable
-from knotwork.data.column_names import split_units, unknown_name
-from knotwork.data.table_files import choose, read_file
+from knotwork.cli.reading import Reading, notes_of
+from knotwork.data.column_names import split_units
 from knotwork.discovery import GroupedDiscovery, discover
-from knotwork.errors import DataError
 from knotwork.formulas import GroupedFormula
 
 
 def run_groups(
-    file: str,
+    reading: Reading,
     target: str | None,
     groups: str,
     inputs: list[str] | None,
@@ -28,18 +27,11 @@ def run_groups(
     folder = None if out is None else _folder(out)
     if json_file is not None:
         _writable(json_file)
-    frame = read_file(file)
-    if target is None:
-        raise DataError(f"The target must be named with --target: {', '.join(frame.columns)}.")
-    names = dict(zip(split_units(list(frame.columns))[0], frame.columns, strict=True))
-    for name in (groups, *(exclude or ())):
-        if name not in names:
-            raise DataError(unknown_name(name, list(names), "column"))
-    left = {groups, *split_units([target])[0], *(exclude or ())}
-    X, y = choose(frame, target, [name for name in inputs or names if name not in left])
-    labels = frame[names[groups]].rename(groups)
+    X, y, frame = reading.columns(target, inputs, exclude, groups)
+    place = split_units(list(frame.columns))[0].index(groups)
+    labels = frame.iloc[:, place].rename(groups)
     with _live() if sys.stderr.isatty() else nullcontext(_Log()) as callback:
-        found = discover(X, y, groups=labels, progress=False, callback=callback, **settings)
+        found = discover(X, y, groups=labels, missing=reading.missing, progress=False, callback=callback, **settings)
     files = {}
     if folder is not None:
         files["report"] = str(found.report(folder / "report.html"))
@@ -52,6 +44,7 @@ def run_groups(
 def _facts(found: GroupedDiscovery, files: dict[str, str]) -> dict[str, Any]:
     return {
         "target": found.formula.target,
+        "preparation": notes_of(found),
         "formula": _formula(found.formula) | {"shape": found.shape},
         "front": [
             _formula(entry.formula) | {"shape": entry.shape, "numbers": entry.numbers}

@@ -6,16 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
+from knotwork.cli import options
 from knotwork.errors import KnotworkError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 bench = typer.Typer(no_args_is_help=True)
 app.add_typer(bench, name="bench")
-
-
-def _size(text: object) -> float:
-    """A number of rows (int) or a share of them (float), distinguished as in scikit-learn."""
-    return int(str(text)) if str(text).isdigit() else float(str(text))
 
 
 def _show_version(asked: bool) -> None:
@@ -43,6 +39,9 @@ def discover(
     ] = None,
     inputs: Annotated[str | None, typer.Option(help="Input columns, separated by commas; default: all others.")] = None,
     exclude: Annotated[str | None, typer.Option(help="Columns that are not inputs, separated by commas.")] = None,
+    separator: options.Separator = None,
+    decimal: options.Decimal = None,
+    missing: options.MissingValues = "drop",
     groups: Annotated[
         str | None, typer.Option(help="Column of groups, such as patients: constants may differ between them.")
     ] = None,
@@ -55,10 +54,8 @@ def discover(
     out: Annotated[
         str | None, typer.Option(help="Folder for report, diagram, formula and network; created if needed.")
     ] = None,
-    lib: Annotated[str | None, typer.Option(help="Functions allowed in the formula, separated by commas.")] = None,
-    forbid: Annotated[
-        str | None, typer.Option(help="Functions that formulas must not use, separated by commas.")
-    ] = None,
+    lib: options.Lib = None,
+    forbid: options.Forbid = None,
     linear: Annotated[str | None, typer.Option(help="Inputs that enter linearly, separated by commas.")] = None,
     required: Annotated[str | None, typer.Option(help="Inputs that formulas must hold, separated by commas.")] = None,
     max_complexity: Annotated[int | None, typer.Option(help="Symbols of a formula at most.")] = None,
@@ -71,16 +68,9 @@ def discover(
     keep_outliers: Annotated[
         bool, typer.Option("--keep-outliers", help="Use rows, too, that contradict the formula of all others.")
     ] = False,
-    test_size: Annotated[
-        float | None,
-        typer.Option(
-            parser=_size,
-            metavar="SIZE",
-            help="Test rows for the report: a number (500) or a share (0.2); default: a fifth, none of fewer than 100.",
-        ),
-    ] = None,
-    time_budget: Annotated[float | None, typer.Option(help="Seconds after which the search ends.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the split and of the starting points.")] = 0,
+    test_size: options.TestSize = None,
+    time_budget: options.TimeBudget = None,
+    seed: options.Seed = 0,
     units: Annotated[bool, typer.Option(help="Whether the units in headers guide the search.")] = True,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the text.")] = False,
     json_file: Annotated[str | None, typer.Option(help="File for the same JSON object.")] = None,
@@ -95,33 +85,37 @@ def discover(
         "positive": positive,
     }
     settings = {**known, "time_budget": time_budget, "seed": seed, "units": None if units else False}
+    from knotwork.cli.reading import Reading
+    from knotwork.data.preparation import checked_missing
+
+    reading = Reading(file, separator, decimal, checked_missing(missing))
     files = {"out": out, "as_json": json, "json_file": json_file}
     columns = {"inputs": _list(inputs), "exclude": _list(exclude)}
     own = {"groups": groups, "test_size": test_size, "sigma": sigma, "keep_outliers": keep_outliers}
-    _discover(file, target, **columns, **files, **own, **settings)
+    _discover(reading, target, **columns, **files, **own, **settings)
 
 
-def _discover(file: str, target: str | None, *, groups: str | None, keep_outliers: bool, **options: Any) -> None:
+def _discover(reading: Any, target: str | None, *, groups: str | None, keep_outliers: bool, **options: Any) -> None:
     """Run the search that the target and the groups ask for: of several targets, groups, classes, or one formula."""
     from knotwork.cli.targets import run_targets, targets_named
 
-    targets = targets_named(file, target)
+    targets = targets_named(reading, target)
     if targets is not None:
-        run_targets(file, targets, groups=groups, keep_outliers=keep_outliers, **options)
+        run_targets(reading, targets, groups=groups, keep_outliers=keep_outliers, **options)
         return
     if groups is not None:
         from knotwork.cli.groups import run_groups
 
         options.pop("test_size")
-        run_groups(file, target, groups, **options)
+        run_groups(reading, target, groups, **options)
         return
     from knotwork.cli.classes import labeled, run_classes
     from knotwork.cli.discover import run
 
-    if labeled(file, target, options["loss"]):
-        run_classes(file, target, **options)
+    if labeled(reading, target, options["loss"]):
+        run_classes(reading, target, **options)
         return
-    run(file, target, keep_outliers=keep_outliers, **options)
+    run(target, reading=reading, keep_outliers=keep_outliers, **options)
 
 
 @bench.callback()

@@ -2,21 +2,20 @@
 
 import sys
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 from knotwork.cli.discover import _end, _facts, _folder, _live, _Log, _put, _writable
-from knotwork.data.column_names import split_units, unknown_name
-from knotwork.data.table_files import choose, read_file
+from knotwork.cli.reading import Reading
+from knotwork.data.column_names import split_units
 from knotwork.discovery import TargetDiscoveries, discover
-from knotwork.errors import DataError, TrainingError
+from knotwork.errors import TrainingError
 
 
-def targets_named(file: str, target: str | None) -> list[str] | None:
+def targets_named(reading: Reading, target: str | None) -> list[str] | None:
     """The targets that --target names, separated by commas; None for one target, whose name may hold commas itself."""
-    if target is None or "," not in target or not Path(file).exists():
+    if target is None or "," not in target or not reading.is_file:
         return None
-    columns = list(read_file(file).columns)
+    columns = list(reading.frame().columns)
     if target in (*columns, *split_units(columns)[0]):
         return None
     names = [name.strip() for name in target.split(",") if name.strip()]
@@ -24,7 +23,7 @@ def targets_named(file: str, target: str | None) -> list[str] | None:
 
 
 def run_targets(
-    file: str,
+    reading: Reading,
     targets: list[str],
     inputs: list[str] | None,
     exclude: list[str] | None,
@@ -44,17 +43,11 @@ def run_targets(
     folder = None if out is None else _folder(out)
     if json_file is not None:
         _writable(json_file)
-    frame = read_file(file)
-    names = dict(zip(split_units(list(frame.columns))[0], frame.columns, strict=True))
-    for name in exclude or ():
-        if name not in names:
-            raise DataError(unknown_name(name, list(names), "column"))
     if sigma and inputs and split_units([sigma])[0][0] not in split_units(inputs)[0]:
         inputs = [*inputs, sigma]
-    left = {*split_units(targets)[0], *(exclude or ())}
-    X, y = choose(frame, targets, [name for name in inputs or names if name not in left])
+    X, y, _ = reading.columns(targets, inputs, exclude)
     with _live() if sys.stderr.isatty() else nullcontext(_Log()) as callback:
-        found = discover(X, y, sigma=sigma, progress=False, callback=callback, **settings)
+        found = discover(X, y, missing=reading.missing, sigma=sigma, progress=False, callback=callback, **settings)
     assert isinstance(found, TargetDiscoveries)
     files = {}
     if folder is not None:

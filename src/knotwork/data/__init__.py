@@ -6,6 +6,7 @@ from knotwork.data.conversion import as_dataset, dataset_or_stream, input_rows, 
 from knotwork.data.dataset import Dataset
 from knotwork.data.matrix import inputs_of
 from knotwork.data.parquet_stream import stream_parquet
+from knotwork.data.preparation import Preparation
 from knotwork.data.randomness import seeded
 from knotwork.data.row_errors import RowErrors
 from knotwork.data.sampling import sample
@@ -17,6 +18,7 @@ __all__ = [
     "Batch",
     "Dataset",
     "PackagedTable",
+    "Preparation",
     "RowErrors",
     "Rows",
     "Scaling",

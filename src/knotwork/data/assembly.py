@@ -40,7 +40,7 @@ def assemble(
         what = f"{name} as {str(dtype).removeprefix('torch.')}"
         check_finite(tensor, what, names if name.startswith("X") else target_names)
     return Dataset(
-        **tensors,
+        *(tensors[name] for name in TENSORS),
         input_names=tuple(names),
         target_names=tuple(target_names),
         scaling=scaling,

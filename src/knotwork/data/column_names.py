@@ -31,6 +31,27 @@ def unknown_name(name: str, known: Sequence[str], what: str) -> str:
     return f"There is no {what} '{name}': {hint} {listed(known, 20) or 'none'}."
 
 
+def plain_names(names: Sequence[str]) -> list[str]:
+    """The names, with x_3 for one that would look like the number 3 in a formula, and x_0 for an empty first one."""
+    found = []
+    for place, name in enumerate(names):
+        header, text = str(name), _split(str(name).strip())[0].strip()
+        if not text or _is_numeric(text):
+            header = "x_" + (re.sub(r"\W+", "_", text).strip("_") or str(place))
+            while header in found or header in names:
+                header += "_"
+        found.append(header)
+    return found
+
+
+def _is_numeric(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def split_units(headers: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
     """Names of columns, and the units in them: `speed [m/s]` and `speed (m/s)` are speed, in m/s.
 
@@ -105,7 +126,7 @@ def _default_targets(count: int, names: Sequence[str]) -> list[str]:
 
 
 def _named(names: Sequence[str] | None, default: Sequence[str], option: str, what: str) -> tuple[str, ...]:
-    names = tuple(default) if names is None else tuple(str(name) for name in names)
+    names = tuple(default) if names is None else tuple(plain_names([str(name) for name in names]))
     if len(names) != len(default):
         raise DataError(f"{option} has {len(names)} names, but {what} has {len(default)} columns: give one name each.")
     return names

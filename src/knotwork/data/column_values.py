@@ -14,7 +14,8 @@ from torch import Tensor
 
 from knotwork.errors import DataError
 
-_ONE_HOT = "one-hot encode it with pandas.get_dummies, or choose other inputs"
+_ONE_HOT = "turn it into indicators with knotwork.Preparation.of(X).apply(X), or choose other inputs"
+_PREPARE = "convert it with knotwork.Preparation.of(X).apply(X)"
 _LABELS = "classes are predicted by knotwork.KANClassifier, or number them from 0 and fit with loss='cross_entropy'"
 _DURATIONS = "turn them into numbers, such as column / numpy.timedelta64(1, 's')"
 _REAL = "pass their real and imaginary parts as two columns"
@@ -46,7 +47,7 @@ def numbers(values: Any, subject: str, first_row: int = 0) -> Tensor:
     if kind == "m":
         raise DataError(f"{subject} holds durations: {_DURATIONS}.")
     entries = np.array(values, dtype=object)
-    entries[[_is_missing(entry) for entry in entries]] = math.nan
+    entries[[is_missing(entry) for entry in entries]] = math.nan
     if hasattr(values, "isna"):
         entries[np.asarray(values.isna())] = math.nan
     strange = [row for row, entry in enumerate(entries) if not isinstance(entry, (Real, np.bool_, Decimal))]
@@ -71,7 +72,8 @@ def rows_listed(rows: Iterable[int], first_row: int = 0, most: int = 5) -> str:
     return f"row{'s' if len(rows) > 1 else ''} {shown}{more}, counting from 0"
 
 
-def _is_missing(entry: Any) -> bool:
+def is_missing(entry: Any) -> bool:
+    """Whether an entry says that a value is missing, but for NaN."""
     return entry is None or type(entry).__name__ in ("NAType", "NaTType")
 
 
@@ -110,7 +112,7 @@ def _what(entries: np.ndarray, strange: list[int], first_row: int, encode: str) 
     if all(is_number(text) for text in texts):
         return f"numbers written as text ({shown}): convert it with .astype(float)"
     if all(_DECIMAL_COMMA.fullmatch(text) or is_number(text) for text in texts):
-        return f"text that looks like numbers with decimal commas ({shown}): read the file with decimal=','"
+        return f"text that looks like numbers with decimal commas ({shown}): {_PREPARE}"
     if all(_DATE.match(text) for text in texts):
         return f"text that looks like dates ({shown}): convert it with pandas.to_datetime, then {_DAYS}"
     present = sum(entry == entry for entry in entries)

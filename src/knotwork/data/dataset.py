@@ -13,6 +13,7 @@ from torch import Tensor
 from knotwork.data.column_names import check_unique, check_units, listed, resolved_names, unknown_name, with_unit
 from knotwork.data.columns_table import columns_table, one_line_summary
 from knotwork.data.matrix import check_dtype, check_same_order, matching_columns, matrix, moved_to, plain_tensor
+from knotwork.data.preparation import Missing, Preparation
 from knotwork.data.randomness import seeded
 from knotwork.data.row_errors import RowErrors
 from knotwork.data.scaling import Scale, Scaling
@@ -44,6 +45,7 @@ class Dataset:
         errors: The errors of the rows, by which fits weigh rows; None: all rows count the same.
         row_numbers: The number of each training, validation and test row in the table that was split, from 0; None
             where it is not known.
+        preparation: The `Preparation` that made the inputs of the columns of a table; None where there was none.
 
     Raises:
         DataError: Shapes and names do not match, there are no training rows, or names repeat.
@@ -71,6 +73,7 @@ class Dataset:
     units: Mapping[str, str] = field(default_factory=dict)
     errors: RowErrors | None = None
     row_numbers: tuple[Tensor, Tensor, Tensor] | None = None
+    preparation: Preparation | None = None
 
     def __post_init__(self) -> None:
         for name in TENSORS:
@@ -149,27 +152,9 @@ class Dataset:
         Raises:
             DataError: There is no such input, none is given, or one is given twice.
         """
-        places = [self._place(one) for one in ([inputs] if isinstance(inputs, (str, int)) else inputs)]
-        if not places:
-            raise DataError(f"select() got no inputs: name at least one of {listed(self.input_names)}.")
-        names = tuple(self.input_names[i] for i in places)
-        check_unique(names, "The inputs to select")
-        columns = {f"X_{part}": getattr(self, f"X_{part}")[:, places] for part in ("train", "val", "test")}
-        scaling = self.scaling and Scaling(
-            tuple(self.scaling.center[i] for i in places), tuple(self.scaling.scale[i] for i in places)
-        )
-        ranges = self.ranges and tuple(self.ranges[i] for i in places)
-        units = {name: unit for name, unit in self.units.items() if name in (*names, *self.target_names)}
-        return dataclasses.replace(self, **columns, input_names=names, scaling=scaling, ranges=ranges, units=units)
+        from knotwork.data.column_selection import columns_taken
 
-    def _place(self, one: str | int) -> int:
-        if isinstance(one, str):
-            if one not in self.input_names:
-                raise DataError(unknown_name(one, self.input_names, "input"))
-            return self.input_names.index(one)
-        if not 0 <= one < self.n_inputs:
-            raise DataError(f"There is no input {one}: the {self.n_inputs} inputs are numbered from 0.")
-        return one
+        return columns_taken(self, [inputs] if isinstance(inputs, (str, int)) else inputs)
 
     @classmethod
     def from_arrays(
@@ -194,7 +179,7 @@ class Dataset:
         The rows are shuffled, then split. Constant columns give a KnotworkWarning.
 
         Args:
-            X: Inputs (N, in).
+            X: Inputs (N, in); (N,) means (N, 1).
             y: Targets (N,) or (N, out); (N,) means (N, 1).
             test_size: Rows for the final test: an int counts rows, a float is a share of all rows. They never take
                 part in a fit or a choice. Default 0.2, or 0 where X_test and y_test are given.
@@ -227,7 +212,7 @@ class Dataset:
         check_dtype(dtype)
         target_names = (target_names,) if isinstance(target_names, str) else target_names
         check_same_order(X, y)
-        X, own_names = matrix(X, "X", names)
+        X, own_names = matrix(X, "X", names, one_column=True)
         y, own_targets = matrix(y, "y", target_names)
         if len(X) != len(y):
             raise DataError(f"X has {len(X)} rows and y has {len(y)}: every row needs its target.")
@@ -264,6 +249,7 @@ class Dataset:
         target: str | Sequence[str],
         inputs: Sequence[str] | None = None,
         *,
+        missing: Missing = "drop",
         separator: str | None = None,
         decimal: str | None = None,
         test_size: float = 0.2,
@@ -276,10 +262,15 @@ class Dataset:
     ) -> "Dataset":
         """A data set from a table in a file: CSV (also compressed), Parquet, or a folder of Parquet files.
 
+        Texts become numbers, dates or indicators of categories, and columns that only name the rows are skipped, as
+        `Preparation` describes; a KnotworkWarning says what was done.
+
         Args:
             path: The file or folder. The first line of a CSV file names the columns.
             target: The target column, or several; with or without its unit.
-            inputs: The input columns, in this order. Default: every column that is no target.
+            inputs: The input columns, in this order, none of which is skipped. Default: every column that is no target.
+            missing: What is done with missing values: "drop" leaves out their rows, and columns that lack most values;
+                "fill" takes the median, or the most frequent category, of the training rows; "error" refuses them.
             separator: The character between values of a CSV file. Default: detected, with a KnotworkWarning where it is
                 not the comma.
             decimal: The decimal mark of a CSV file, "." or ",". Default: detected, with a KnotworkWarning where it is
@@ -298,20 +289,14 @@ class Dataset:
             >>> kw.Dataset.from_csv(path, "height").units
             {'time': 's', 'height': 'm'}
         """
+        from knotwork.data.prepared_data import dataset_of, tell
         from knotwork.data.table_files import choose, read_file
 
-        X, y = choose(read_file(path, separator, decimal), target, inputs)
-        return cls.from_arrays(
-            X,
-            y,
-            test_size=test_size,
-            validation_size=validation_size,
-            scale=scale,
-            seed=seed,
-            dtype=dtype,
-            title=Path(path).name if title is None else title,
-            units=units,
-        )
+        options = {"validation_size": validation_size, "scale": scale, "seed": seed, "dtype": dtype, "units": units}
+        options |= {"test_size": test_size, "title": Path(path).name if title is None else title}
+        data = dataset_of(*choose(read_file(path, separator, decimal), target, inputs), missing, **options)
+        tell(data.preparation)
+        return data
 
     @classmethod
     def from_parquet(
@@ -320,6 +305,7 @@ class Dataset:
         target: str | Sequence[str],
         inputs: Sequence[str] | None = None,
         *,
+        missing: Missing = "drop",
         test_size: float = 0.2,
         validation_size: float = 0.2,
         scale: Scale = False,
@@ -334,6 +320,7 @@ class Dataset:
             path: The file or folder.
             target: The target column, or several; with or without its unit.
             inputs: The input columns, in this order. Default: every column that is no target.
+            missing: As in `from_csv`.
             test_size, validation_size, scale, seed, dtype: As in `from_arrays`.
             title: What the data are. Default: the name of the file.
             units: Units of columns by name. They replace those found in names.
@@ -341,18 +328,8 @@ class Dataset:
         Raises:
             DataError: The file is missing or not a table of numbers, or a name is not in it.
         """
-        return cls.from_csv(
-            path,
-            target,
-            inputs,
-            test_size=test_size,
-            validation_size=validation_size,
-            scale=scale,
-            seed=seed,
-            dtype=dtype,
-            title=title,
-            units=units,
-        )
+        options = {"validation_size": validation_size, "scale": scale, "seed": seed, "dtype": dtype, "title": title}
+        return cls.from_csv(path, target, inputs, missing=missing, test_size=test_size, units=units, **options)
 
     @classmethod
     def from_dict(

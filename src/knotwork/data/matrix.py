@@ -13,23 +13,28 @@ from knotwork.errors import DataError, warn
 
 
 def matrix(
-    values: Any, what: str, names: Sequence[str] | None = None, first_row: int = 0, only_read: bool = False
+    values: Any,
+    what: str,
+    names: Sequence[str] | None = None,
+    first_row: int = 0,
+    only_read: bool = False,
+    one_column: bool = False,
 ) -> tuple[Tensor, tuple[str, ...] | None]:
     """A float64 copy of shape (N, columns) on the CPU, and its column names; None where it has none.
 
     `what` ("X", "y_test", ...), `names` and `first_row`, the number of the first row, are used in error messages. Where
-    `what` begins with y, an array of one axis is one column. Rows that are `only_read` are not copied where
-    `as_they_are` can give them. Raises DataError unless all values are finite real numbers.
+    `what` begins with y, and for `one_column`, an array of one axis is one column. Rows that are `only_read` are not
+    copied where `as_they_are` can give them. Raises DataError unless all values are finite real numbers.
     """
     plain = as_they_are(values) if only_read else None
     table, own = table_of(values, what, names, first_row) if plain is None else (plain, None)
-    if table.ndim == 1 and what.startswith("y"):
+    if table.ndim == 1 and (one_column or what.startswith("y")):
         table = table[:, None]
     if not len(table):
         raise DataError(f"{what} has no rows: there is nothing to learn from.")
     if table.ndim != 2:
-        one_column = f"{what}.to_frame()" if hasattr(values, "to_frame") else f"{what}[:, None]"
-        advice = f"for one column pass {one_column}" if table.ndim == 1 else "flatten the other axes"
+        example = f"{what}.to_frame()" if hasattr(values, "to_frame") else f"{what}[:, None]"
+        advice = f"for one column pass {example}" if table.ndim == 1 else "flatten the other axes"
         raise DataError(f"{what} has shape {tuple(table.shape)}, but needs rows and columns: {advice}.")
     if not table.shape[1]:
         raise DataError(f"{what} has {table.shape[0]} rows but no columns: at least one is needed.")
@@ -53,7 +58,7 @@ def check_finite(table: Tensor, what: str, names: Sequence[str] | None = None, f
 
 def matching_columns(values: Any, what: str, names: tuple[str, ...]) -> Tensor:
     """Test rows as a matrix. Raises DataError unless their columns are those of the training rows, `names`."""
-    table, own = matrix(values, what, names)
+    table, own = matrix(values, what, names, one_column=len(names) == 1)
     own = None if own is None else split_units(own)[0]
     if table.shape[1] != len(names):
         raise DataError(f"{what} has {table.shape[1]} columns, but the training rows have {len(names)}.")

@@ -25,8 +25,31 @@ class DataSettings:
     """Different rows below which copies are split like other rows: with so few, parts would be far from their sizes.
     Chosen, not measured."""
 
+    most_comment_lines: int = 200
+    """Lines of comments above a table, at most, among which its names may stand. Chosen, not measured."""
+
     lines_examined: int = 20
     """First lines of a CSV file from which its separator and decimal mark are found. Chosen, not measured."""
+
+    most_categories: int = 12
+    """Different texts of a column that become indicators without being asked for. Each is an input more, and a search
+    among formulas of many inputs is slow. Chosen, not measured."""
+
+    most_categories_asked: int = 60
+    """The same for a column that was asked for by name: beyond that, rows of one category are few. Chosen."""
+
+    rows_of_category: float = 2.0
+    """Rows of each category on average, at least: of one row alone, its indicator fits the noise."""
+
+    most_missing: float = 0.5
+    """Share of the rows that may be dropped as values are missing, before the column with the most gaps is skipped in
+    their place: half of the rows is worth more than one column. Chosen, not measured."""
+
+    fewest_years: float = 3.0
+    """Years of a span of dates from which they are told in years: numbers of about one. Chosen."""
+
+    fewest_units: float = 2.0
+    """Days, or hours, of a span of time from which it is told in them. Chosen."""
 
     longest_unit: int = 60
     """Characters of a text that is still read as a unit. Longer texts in brackets are remarks. Chosen, not measured."""

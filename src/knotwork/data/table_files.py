@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from knotwork.data.column_names import check_unique, listed, split_units, unknown_name
-from knotwork.data.column_values import numbers
 from knotwork.data.csv_files import read_delimited
 from knotwork.data.parquet_files import PARQUET, read_parquet
 from knotwork.errors import DataError
@@ -54,8 +53,8 @@ def choose(
 ) -> tuple["pd.DataFrame", "pd.DataFrame"]:
     """The inputs and the targets of a table, as two tables. By default all columns except the targets are inputs.
 
-    Columns are named with or without their unit. Raises DataError for names that are not in the table, a target among
-    the inputs, and inputs that are not numbers.
+    Columns are named with or without their unit. Raises DataError for names that are not in the table, and a target
+    among the inputs.
     """
     columns = [str(name) for name in frame.columns]
     targets = _columns(columns, [target] if isinstance(target, str) else target, "targets")
@@ -64,13 +63,9 @@ def choose(
     both = [name for name in targets if name in chosen]
     if both:
         raise DataError(f"{listed(both)} cannot be both target and input: remove it from inputs=.")
-    for name in (name for name in chosen if not _is_numeric(frame[name])):
-        try:
-            numbers(frame[name], f"Column '{name}'")
-        except DataError as error:
-            numeric = [other for other in others if _is_numeric(frame[other])]
-            raise DataError(f"{error} The numeric columns are {listed(numeric, 20) or 'none'}.") from None
-    return frame.loc[:, chosen], frame.loc[:, targets]
+    X = frame.loc[:, chosen]
+    X.attrs["asked"] = () if inputs is None else tuple(chosen)  # prepared columns that were asked for are not skipped
+    return X, frame.loc[:, targets]
 
 
 def _columns(columns: list[str], chosen: Sequence[str], what: str) -> list[str]:
@@ -85,7 +80,3 @@ def _columns(columns: list[str], chosen: Sequence[str], what: str) -> list[str]:
     found = [columns[places[name]] for name in chosen]
     check_unique(found, f"The {what}")
     return found
-
-
-def _is_numeric(column: "pd.Series") -> bool:
-    return getattr(column.dtype, "kind", "O") in "iufb" and not hasattr(column, "cat")

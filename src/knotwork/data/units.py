@@ -69,6 +69,15 @@ def unit_of(text: str) -> Unit:
     )
 
 
+def is_unit(text: str) -> bool:
+    """Whether a text is a known unit, also one with an offset, such as °C."""
+    try:
+        unit_of(text)
+    except DataError as error:
+        return "has an offset" in str(error)
+    return True
+
+
 def _quantity(text: str) -> Any:
     """The quantity 1 in this unit, as Pint reads it; None for a text that Pint cannot read."""
     registry = _registry()

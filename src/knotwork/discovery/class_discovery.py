@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from knotwork.data import Dataset
-from knotwork.discovery.result_files import read_values, write_values
+from knotwork.data import Dataset, Preparation
+from knotwork.discovery.result_files import preparation_of, read_values, write_values
 from knotwork.errors import CheckpointError, DataError, SpecError
 from knotwork.files import write_text
 from knotwork.formulas import Formula
@@ -136,6 +136,7 @@ class ClassDiscovery:
         stop: the reason why the search ended, a `StopReason`.
         settings: the arguments of `discover`.
         failures: number of candidates that were dropped because their calculation failed, by reason.
+        preparation: what was done with the columns of the table, a `Preparation`; None for plain numbers.
 
     Example:
         >>> import numpy as np, knotwork as kw
@@ -158,6 +159,7 @@ class ClassDiscovery:
     stop: StopReason = StopReason.EXHAUSTED
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
     failures: Mapping[str, int] = field(default_factory=dict)
+    preparation: Preparation | None = field(default=None, repr=False)
 
     @property
     def boundary(self) -> Boundary:
@@ -181,6 +183,8 @@ class ClassDiscovery:
     def remarks(self) -> dict[str, str]:
         """What a reader must know of the labels and of the search, as sentences by title; mostly empty."""
         said: dict[str, str] = {}
+        if self.preparation is not None and self.preparation.notes:
+            said["The table"] = "; ".join(self.preparation.notes)
         none = [str(one.label) for one in self.boundaries if not one.found]
         if none:
             said["Nothing found"] = f"no boundary tells {', '.join(none)} from the rest better than chance does"
@@ -199,8 +203,11 @@ class ClassDiscovery:
         """Probabilities of the classes, (n, classes); of more than two classes those of each against the rest, scaled.
 
         Args:
-            X: one column for each input, or columns by name, as `Formula.predict` takes them.
+            X: rows with the columns of the table that came to `discover`, which are prepared in the same way.
         """
+        if self.preparation is not None:
+            used = set().union(*(one.formula.variables for one in self.boundaries))
+            X = self.preparation.needed(X, used, "predict()")
         found = np.stack(np.broadcast_arrays(*(one.probability(X) for one in self.boundaries)), axis=-1)
         if len(self.boundaries) == 1:
             return np.concatenate([1 - found, found], axis=-1)
@@ -267,6 +274,7 @@ class ClassDiscovery:
             "stop": self.stop.name,
             "settings": dict(self.settings),
             "failures": dict(self.failures),
+            "preparation": self.preparation and self.preparation.to_dict(),
         }
         write_values(path, content)
 
@@ -285,7 +293,7 @@ class ClassDiscovery:
             return cls(
                 tuple(content["classes"]), tuple(map(_read, content["boundaries"])), float(content["accuracy"]),
                 float(content["commonest"]), content["accuracy_rows"], None, float(content["seconds"]),
-                StopReason[content["stop"]], content["settings"], content["failures"],
+                StopReason[content["stop"]], content["settings"], content["failures"], preparation_of(content),
             )  # fmt: skip
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise CheckpointError(f"{str(path)!r} was changed or damaged after it was saved ({error!r}).") from None

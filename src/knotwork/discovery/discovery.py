@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from knotwork.data import Dataset, as_dataset
+from knotwork.data import Dataset, Preparation, as_dataset
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.errors import DataError
 from knotwork.formulas import Formula
@@ -99,6 +100,7 @@ class Discovery:
         failures: number of candidates that were dropped because their calculation failed, by reason.
         unknowns: the unknown curves of `form=`, and the constants that an end of their range holds, each in words by
             its name: {"f": "f(t) = sin(2*t)"}.
+        preparation: what was done with the columns of the table, a `Preparation`; None for plain numbers.
 
     Example:
         >>> import numpy as np, knotwork as kw
@@ -127,6 +129,7 @@ class Discovery:
     outliers: tuple[Outlier, ...] = ()
     unmet: str = ""
     unknowns: Mapping[str, str] = field(default_factory=dict)
+    preparation: Preparation | None = field(default=None, repr=False)
 
     @property
     def stop_reason(self) -> str:
@@ -151,6 +154,8 @@ class Discovery:
     def remarks(self) -> dict[str, str]:
         """What a reader must know of the table and of the search, as sentences by title; mostly empty."""
         said: dict[str, str] = {}
+        if self.preparation is not None and self.preparation.notes:
+            said["The table"] = "; ".join(self.preparation.notes)
         if self.unknowns:
             said["Unknowns of the form"] = "; ".join(self.unknowns.values())
         if self.dependent:
@@ -186,6 +191,23 @@ class Discovery:
             reasons = "; ".join(f"{count} × {reason}" for reason, count in self.failures.items())
             said["Candidates dropped because their calculation failed"] = f"{sum(self.failures.values())} ({reasons})"
         return said
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Values of the formula at the rows X, (n,).
+
+        Args:
+            X: rows with the columns of the table that came to `discover`, which are prepared in the same way; only the
+                columns that the formula holds are needed. Intervals are those of `Formula.predict`.
+
+        Raises:
+            DataError: for other columns, unknown categories, and missing values.
+        """
+        if self.preparation is None:
+            return self.formula.predict(X)
+        used = {str(one) for one in self.formula.expression.free_symbols}
+        if not used:
+            return np.full(len(self.preparation.apply(X)), self.formula.predict({}))
+        return self.formula.predict(self.preparation.needed(X, used, "predict()"))
 
     def plot(self, beta: float = 3.0, *, data: object = None, **options: Any) -> Any:
         """The diagram of `symbolic_model`, as a matplotlib Figure.

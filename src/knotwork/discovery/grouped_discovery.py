@@ -5,8 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from knotwork.data import Dataset
-from knotwork.discovery.result_files import read_values, write_values
+import numpy as np
+
+from knotwork.data import Dataset, Preparation
+from knotwork.data.arrays import columns_by_name
+from knotwork.data.column_names import split_units
+from knotwork.discovery.result_files import preparation_of, read_values, write_values
 from knotwork.errors import CheckpointError, DataError
 from knotwork.files import write_text
 from knotwork.formulas import GroupedFormula
@@ -54,6 +58,7 @@ class GroupedDiscovery:
         stop: the reason why the search ended, a `StopReason`.
         settings: the arguments of `discover`.
         failures: number of candidates that were dropped because their calculation failed, by reason.
+        preparation: what was done with the columns of the table, a `Preparation`; None for plain numbers.
 
     Example:
         >>> import numpy as np, knotwork as kw
@@ -73,6 +78,7 @@ class GroupedDiscovery:
     stop: StopReason = StopReason.EXHAUSTED
     settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
     failures: Mapping[str, int] = field(default_factory=dict)
+    preparation: Preparation | None = field(default=None, repr=False)
 
     @property
     def stop_reason(self) -> str:
@@ -83,6 +89,8 @@ class GroupedDiscovery:
     def remarks(self) -> dict[str, str]:
         """What a reader must know of the groups and of the search, as sentences by title; mostly empty."""
         said: dict[str, str] = {}
+        if self.preparation is not None and self.preparation.notes:
+            said["The table"] = "; ".join(self.preparation.notes)
         least = len(self.formula.differing) + len(self.formula.shared)
         few = [f"{label} ({n})" for label, n in zip(self.formula.labels, self.formula.rows, strict=True) if n <= least]
         if few:
@@ -97,6 +105,29 @@ class GroupedDiscovery:
             said["Candidates dropped because their calculation failed"] = f"{sum(self.failures.values())} ({reasons})"
         return said
 
+    def predict(self, X: Any, groups: Any = None) -> np.ndarray:
+        """Values of the law at the rows X, (n,), each with the constants of its group.
+
+        Args:
+            X: rows with the columns of the table that came to `discover`, which are prepared in the same way.
+            groups: the group of every row, (n,), or one label for all rows. None: the column of X that has the name of
+                the groups.
+
+        Raises:
+            DataError: for other columns, unknown categories, missing values, and for a group that has no constants.
+        """
+        if self.preparation is None:
+            return self.formula.predict(X, groups)
+        if groups is None:
+            headers = columns_by_name(X, "X") or {}
+            short = dict(zip(split_units(list(headers))[0], headers.values(), strict=True))
+            if self.formula.group not in short:
+                raise DataError(
+                    f"predict() needs the group of every row: pass groups=, or a column '{self.formula.group}' in X."
+                )
+            groups = short[self.formula.group]
+        return self.formula.predict(self.preparation.needed(X, self.formula.variables, "predict()"), groups)
+
     def plot_predictions(self, *, data: tuple[Any, Any] | None = None) -> Any:
         """Predictions of the law against true values, as a matplotlib Figure.
 
@@ -109,7 +140,7 @@ class GroupedDiscovery:
         from knotwork.drawing.predicted import predicted_vs_true
 
         if data is not None:
-            return predicted_vs_true(data[1], self.formula.predict(data[0]), self.formula.target)
+            return predicted_vs_true(data[1], self.predict(data[0]), self.formula.target)
         if self.data is None:
             raise DataError(
                 "plot_predictions() needs rows, and a discovery that was loaded has none: pass data=(X, y)."
@@ -162,6 +193,7 @@ class GroupedDiscovery:
             "stop": self.stop.name,
             "settings": dict(self.settings),
             "failures": dict(self.failures),
+            "preparation": self.preparation and self.preparation.to_dict(),
         }
         write_values(path, content)
 
@@ -182,7 +214,7 @@ class GroupedDiscovery:
             assert chosen.formula is not None
             return cls(
                 chosen.formula, front, chosen.shape, None, (), float(content["seconds"]),
-                StopReason[content["stop"]], content["settings"], content["failures"],
+                StopReason[content["stop"]], content["settings"], content["failures"], preparation_of(content),
             )  # fmt: skip
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise CheckpointError(f"{str(path)!r} was changed or damaged after it was saved ({error!r}).") from None

@@ -54,8 +54,8 @@ def grouped_table(
     """
     if isinstance(X, Dataset) or y is None:
         raise DataError("groups= needs the rows in their order: pass X and y, since a Dataset has shuffled its rows.")
-    X, groups, name = _without_groups(X, groups, names)
-    rows, own = matrix(X, "X", names)
+    X, groups, name = without_groups(X, groups, names)
+    rows, own = matrix(X, "X", names, one_column=True)
     labels = labels_of(groups, len(rows))
     known = in_order(labels)
     if len(known) < 2:
@@ -76,7 +76,7 @@ def grouped_table(
     return GroupedTable(data, group[~test], group[test], tuple(known), name)
 
 
-def _without_groups(X: Any, groups: Any, names: Sequence[str] | None) -> tuple[Any, Any, str]:
+def without_groups(X: Any, groups: Any, names: Sequence[str] | None) -> tuple[Any, Any, str]:
     """X without the column of the groups, the groups, and the name of their column."""
     if not isinstance(groups, str):
         name = getattr(groups, "name", None)

@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any, Literal, overload
 
 from knotwork.data import Dataset
+from knotwork.data.preparation import Missing
 from knotwork.discovery.baseline import accurate_baseline, inputs_needed, sparse_baseline
 from knotwork.discovery.choice import front_of, permitted, warn_unless_explained
 from knotwork.discovery.class_discovery import ClassDiscovery
-from knotwork.discovery.class_journey import discover_classes, holds_labels, refuse_with_labels
+from knotwork.discovery.class_journey import discover_classes, refuse_with_labels
 from knotwork.discovery.column_units import Units
 from knotwork.discovery.dependent_columns import of_independent_columns
 from knotwork.discovery.discovery import Discovery, Entry, Outlier
@@ -24,6 +25,7 @@ from knotwork.discovery.grouped_journey import discover_groups, refuse_shared, r
 from knotwork.discovery.known_form import KnownForm
 from knotwork.discovery.networks import formulas_of_networks
 from knotwork.discovery.outliers import Searched, named_rows, rows_without, without_outliers
+from knotwork.discovery.prepared_arguments import prepared_arguments
 from knotwork.discovery.reweighting import of_counts, weights_at_first, with_weights_of
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import copies, dimensions_of, first_rows, relative_errors, sample_of, table
@@ -66,6 +68,7 @@ def discover(
     sigma: Any = ...,
     sample_weight: Any = ...,
     keep_outliers: bool = ...,
+    missing: Missing = ...,
     progress: bool | None = ...,
     callback: Callback | None = ...,
 ) -> Discovery: ...
@@ -92,6 +95,7 @@ def discover(
     monotone: Mapping[str, str | int] | None = ...,
     positive: bool = ...,
     loss: Literal["auto", "mse", "relative"] = ...,
+    missing: Missing = ...,
     progress: bool | None = ...,
     callback: Callback | None = ...,
 ) -> GroupedDiscovery: ...
@@ -114,6 +118,7 @@ def discover(
     nested: Mapping[str, Mapping[str, int]] | None = ...,
     loss: Literal["cross_entropy"],
     sample_weight: Any = ...,
+    missing: Missing = ...,
     progress: bool | None = ...,
     callback: Callback | None = ...,
 ) -> ClassDiscovery: ...
@@ -144,6 +149,7 @@ def discover(
     sigma: Any = None,
     sample_weight: Any = None,
     keep_outliers: bool = False,
+    missing: Missing = "drop",
     progress: bool | None = None,
     callback: Callback | None = None,
 ) -> Discovery | GroupedDiscovery | ClassDiscovery | TargetDiscoveries:
@@ -159,7 +165,9 @@ def discover(
     them where they make it shorter. A candidate whose calculation fails is dropped and counted (`Discovery.failures`).
 
     Args:
-        X: The inputs (rows, columns), an array or a data frame, or a `Dataset` that holds inputs and target.
+        X: The inputs (rows, columns), an array or a data frame, or a `Dataset` that holds inputs and target. One axis
+            is one input. Texts become numbers, dates, or indicators of categories such as `sex=male`, and columns that
+            only name the rows are skipped: see `Preparation`.
         y: The target (rows,), or None if `X` is a `Dataset`. Several columns are several targets, whose formulas share
             terms and constants where that takes fewer bits: the result is then a `TargetDiscoveries`. A row in which a
             target is missing (NaN) takes no part for this target. Texts, categories and truth values are labels of
@@ -214,6 +222,9 @@ def discover(
             weight 0 takes no part.
         keep_outliers: Whether rows take part, too, that contradict the formula of all others, such as a slip of a sign
             or a unit. Default: they are left out and named in `Discovery.outliers`.
+        missing: What is done with missing values: "drop" leaves out their rows, and columns that lack most values;
+            "fill" takes the median, or the most frequent category, of the training rows (with `groups` and for several
+            targets, of all rows); "error" refuses them. `Discovery.preparation` and a warning tell what was done.
         progress: Whether stages and fits are shown; None shows them on a terminal and in notebooks.
         callback: A function of an `Event`, which holds the stage and the front of formulas so far (as `Entry`). It is
             called when a stage begins, after every step of a fit, whenever a formula joins the front, and every quarter
@@ -243,28 +254,31 @@ def discover(
     several = several_targets(X, y)
     if several:
         refuse_with_targets(y, loss, groups=groups, form=form, start=start)
-    if loss == "cross_entropy" or (loss == "auto" and holds_labels(y)):
+    came = prepared_arguments(X, y, groups, names, sigma, sample_weight, loss, seed, missing, linear, required)
+    X, y, groups, names, sigma, sample_weight = came.values
+    if came.labels:
         refuse_with_labels(groups, form, shared, start, sigma, positive, monotone, keep_outliers)
         known = names, lib, time_budget, seed, units, forbid, linear, limited, sample_weight, progress, callback
-        return discover_classes(X, y, *known)
+        return came.kept_with(discover_classes(X, y, *known))
     if groups is not None:
         refuse_with_groups(loss, sigma=sigma, sample_weight=sample_weight, start=start)
         known = names, lib, time_budget, seed, units, forbid, linear, limited, form, shared, loss, progress, callback
-        return discover_groups(X, y, groups, *known)
+        return came.kept_with(discover_groups(X, y, groups, *known))
     refuse_shared(shared)
     began = time.perf_counter()
     check_settings(seed, time_budget, loss)
     asked = Asked(lib, forbid, linear, limited, units, form, start, loss, seed, keep_outliers)
     if several:
         tables = tables_of_targets(X, y, names, units, seed, sigma, sample_weight)
+        search = partial(_of_rows, asked=asked)
         with reporting(progress, callback) as reporter:
-            return discover_targets(tables, asked, partial(_of_rows, asked=asked), began, time_budget, reporter)
+            return came.kept_with(discover_targets(tables, asked, search, began, time_budget, reporter))
     every = table(X, y, names, units, seed, sigma, sample_weight)
     asked.constraints(every)
     with reporting(progress, callback) as reporter:
         found = _of_rows(every, began, time_budget, reporter, asked)
     warn_unless_explained(found)
-    return found
+    return came.kept_with(found)
 
 
 def _of_rows(every: Dataset, began: float, time_budget: float | None, reporter: Reporter, asked: Asked) -> Discovery:

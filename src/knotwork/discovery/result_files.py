@@ -1,9 +1,11 @@
 """Files of values that discoveries without networks are saved in."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from knotwork.data import Preparation
 from knotwork.errors import CheckpointError
 from knotwork.files import write_text
 
@@ -25,3 +27,9 @@ def read_values(path: str | Path, format: str, kind: str) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != format:
         raise CheckpointError(f"{str(path)!r} is no {kind}: give a file that its save() wrote.")
     return content
+
+
+def preparation_of(content: Mapping[str, Any]) -> Preparation | None:
+    """The preparation in the content of a file, if there is one."""
+    own = content.get("preparation")
+    return None if own is None else Preparation.from_dict(own)

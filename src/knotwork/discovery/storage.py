@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from knotwork.discovery.discovery import Discovery, Entry, Outlier
+from knotwork.discovery.result_files import preparation_of
 from knotwork.errors import CheckpointError
 from knotwork.files import write_text
 from knotwork.formulas import Formula
@@ -54,6 +55,7 @@ def content_of(found: Discovery) -> dict[str, Any]:
         "copies": found.copies,
         "unmet": found.unmet,
         "unknowns": dict(found.unknowns),
+        "preparation": found.preparation and found.preparation.to_dict(),
         "outliers": [asdict(one) for one in found.outliers],
         "symbolic_model": _model(found.symbolic_model),
         "spline_model": _model(found.spline_model),
@@ -117,6 +119,7 @@ def discovery_of(content: dict[str, Any]) -> Discovery:
         tuple(Outlier(**one) for one in content.get("outliers", ())),
         content.get("unmet", ""),
         content.get("unknowns", {}),
+        preparation_of(content),
     )
 
 

@@ -78,4 +78,4 @@ def refused(X: Any, error: Exception, why: DataError | None) -> Exception:
     if why is None or (isinstance(X, np.ndarray) and not named):
         return error
     encoded = "make_column_transformer((OneHotEncoder(), columns), remainder='passthrough')"
-    return DataError(f"{why} In a pipeline: {encoded}.") if "one-hot" in str(why) else why
+    return DataError(f"{why} In a pipeline: {encoded}.") if "indicators" in str(why) else why

@@ -8,6 +8,8 @@ import sympy
 from sympy.printing.mathml import MathMLPresentationPrinter
 from sympy.printing.pretty.pretty_symbology import greek_unicode
 
+from knotwork.expressions.writing import in_brackets
+
 MINUS = '<mo form="prefix">−</mo>'
 TIMES = '<mo form="infix" lspace="0" rspace="0.15em">&InvisibleTimes;</mo>'
 
@@ -74,7 +76,8 @@ class _Printer(MathMLPresentationPrinter):
     def _print_Symbol(self, expr: Any, style: str = "plain") -> Any:
         variable = _variable(expr.name)
         if variable is None:
-            return self._token("mtext", html.escape(expr.name))
+            name = f"[{expr.name}]" if in_brackets(expr.name) else expr.name
+            return self._token("mtext", html.escape(name))
         letter, index = variable
         token = self._token("mi", letter)
         return self._element("msub", token, self._token("mn", index)) if index else token

@@ -86,7 +86,7 @@ def variable_names(text: str, variables: Iterable[str] = ()) -> tuple[str, ...]:
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     found = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called]
     found.sort(key=lambda node: (node.lineno, node.col_offset))
-    return tuple(dict.fromkeys(node.id for node in found if node.id not in constants))
+    return tuple(dict.fromkeys(_plain_name(node.id) for node in found if node.id not in constants))
 
 
 def called_names(text: str) -> tuple[str, ...]:
@@ -105,19 +105,30 @@ def _tree(text: str) -> ast.expr:
         raise ExpressionError(
             f"The expression has {len(text):,} characters; at most {EXPRESSIONS.longest_text:,} are read."
         )
-    text = _normal(text)
+    text, given = _normal(text), text.strip().replace("^", "**")
     if not text:
         raise ExpressionError("The expression is empty: write something such as 'sin(x) + y**2'.")
     try:
         return ast.parse(text, mode="eval").body
     except (RecursionError, MemoryError):
-        raise ExpressionError(f"'{shortened(text)}' is too deeply nested to be read: split it.") from None
+        raise ExpressionError(f"'{shortened(given)}' is too deeply nested to be read: split it.") from None
     except (SyntaxError, ValueError) as error:
-        raise ExpressionError(f"'{shortened(text)}' is not a formula{_syntax_hint(text, error)}") from None
+        raise ExpressionError(f"'{shortened(given)}' is not a formula{_syntax_hint(text, error)}") from None
+
+
+_BRACKETED = re.compile(r"(?<![\w)\]])\[(?![^\]]*\bfor\b)([^\[\]]*[^\W\d][^\[\]]*)\]")
+_CODED = re.compile(r"_name_([0-9a-f]+)_")
 
 
 def _normal(text: str) -> str:
-    return text.strip().replace("^", "**")
+    """The text as Python reads it: powers with **, and a name in brackets, as in [sex=male], as one word."""
+    words = _BRACKETED.sub(lambda found: f"_name_{found[1].strip().encode().hex()}_", text)
+    return words.strip().replace("^", "**")
+
+
+def _plain_name(word: str) -> str:
+    """The name that a word stands for."""
+    return _CODED.sub(lambda found: bytes.fromhex(found[1]).decode(errors="replace"), word)
 
 
 def _syntax_hint(text: str, error: Exception) -> str:
@@ -134,21 +145,19 @@ class _Reader:
     """Turns the syntax tree of a text into an expression, node by node. Nodes that are not allowed are errors."""
 
     def __init__(self, text: str, names: set[str] | None, curves: frozenset[str] = frozenset()) -> None:
-        self.text = _normal(text)
+        self.text, self.shown = _normal(text), shortened(text.strip().replace("^", "**"))
         self.names, self.curves = names, curves
 
     def read(self, node: ast.expr, depth: int = 0) -> sympy.Expr:
         if depth > EXPRESSIONS.deepest_nesting:
-            raise ExpressionError(
-                f"'{shortened(self.text)}' is nested over {EXPRESSIONS.deepest_nesting} levels deep: split it."
-            )
+            raise ExpressionError(f"'{self.shown}' is nested over {EXPRESSIONS.deepest_nesting} levels deep: split it.")
         match node:
             case ast.Constant(value=bool() | str() | bytes() | complex() | None):
                 raise self.refusal(node, "only real numbers can stand in a formula")
             case ast.Constant(value=int() | float() as value):
                 expr = number(value)
             case ast.Name(id=name):
-                expr = self.named(name)
+                expr = self.named(_plain_name(name))
             case ast.UnaryOp(op=ast.UAdd() | ast.USub() as sign, operand=operand):
                 inner = self.read(operand, depth + 1)
                 expr = -inner if isinstance(sign, ast.USub) else inner
@@ -175,12 +184,12 @@ class _Reader:
 
     def reciprocal(self, expr: sympy.Expr) -> sympy.Expr:
         if expr.is_zero:
-            raise ExpressionError(f"'{shortened(self.text)}' divides by zero.")
+            raise ExpressionError(f"'{self.shown}' divides by zero.")
         return 1 / expr
 
     def power(self, base: sympy.Expr, exponent: sympy.Expr) -> sympy.Expr:
         """base ** exponent; an error where it would take too long to compute, as 9**9**9 would."""
-        check_power(base, exponent, f"'{shortened(self.text)}'")
+        check_power(base, exponent, f"'{self.shown}'")
         if base.is_zero and not exponent.free_symbols and constant_value(exponent) < 0:
             return self.reciprocal(base)
         return base**exponent
@@ -193,12 +202,10 @@ class _Reader:
         if self.names is None and name not in _FUNCTIONS:
             return symbol(name)
         if name in _FUNCTIONS:
-            raise ExpressionError(f"'{name}' is a function: write {name}(x) in '{shortened(self.text)}'.")
+            raise ExpressionError(f"'{name}' is a function: write {name}(x) in '{self.shown}'.")
         known = ", ".join(sorted(self.names or ())) or "none"
         hint = _did_you_mean(name, [*(self.names or ()), *CONSTANTS])
-        raise ExpressionError(
-            f"Unknown variable '{name}' in '{shortened(self.text)}'{hint} The variables are: {known}."
-        )
+        raise ExpressionError(f"Unknown variable '{name}' in '{self.shown}'{hint} The variables are: {known}.")
 
     def call(self, name: str, arguments: list[sympy.Expr]) -> sympy.Expr:
         if name in self.curves:
@@ -207,11 +214,11 @@ class _Reader:
             hint = _did_you_mean(name, FUNCTIONS)
             if name in (self.names or ()) or name in CONSTANTS:
                 hint = f": it is not a function, write products with *, as in {name}*(...)."
-            raise ExpressionError(f"Unknown function '{name}' in '{shortened(self.text)}'{hint}")
+            raise ExpressionError(f"Unknown function '{name}' in '{self.shown}'{hint}")
         build, fewest, most = _FUNCTIONS[name]
         if not fewest <= len(arguments) <= most:
             wanted = f"{fewest} argument" if most == 1 else f"{fewest} to {most} arguments"
-            raise ExpressionError(f"{name}() takes {wanted}, got {len(arguments)} in '{shortened(self.text)}'.")
+            raise ExpressionError(f"{name}() takes {wanted}, got {len(arguments)} in '{self.shown}'.")
         return build(*arguments)
 
     def unknown(self, name: str, arguments: list[sympy.Expr]) -> sympy.Expr:
@@ -239,7 +246,8 @@ class _Reader:
 
     def piece(self, node: ast.expr) -> str:
         """The part of the text that a node was read from, in quotes."""
-        return f"'{shortened(ast.get_source_segment(self.text, node) or type(node).__name__)}'"
+        segment = ast.get_source_segment(self.text, node) or type(node).__name__
+        return f"'{shortened(_CODED.sub(lambda found: f'[{_plain_name(found[0])}]', segment))}'"
 
 
 def check_power(base: sympy.Expr, exponent: sympy.Expr, where: str) -> None:

@@ -16,11 +16,24 @@ def text(expr: sympy.Expr) -> str:
     return _Printer().doprint(expr)
 
 
+def written_name(name: str) -> str:
+    """The name in a text: in brackets, as in [sex=male] and [body mass], where it is more than one word."""
+    return name if name.isidentifier() or re.search(r"[\[\]]", name) else f"[{name}]"
+
+
+def in_brackets(name: str) -> bool:
+    """Whether a name is that of an indicator, such as sex=male, which is written in brackets (those of Iverson)."""
+    return bool(re.fullmatch(r"[^=<>\[\]]+=[^=<>\[\]]+", name))
+
+
 class _Printer(StrPrinter):
     """SymPy's printer with knotwork's names of functions, and floats as Python writes them."""
 
     def _print_Float(self, expr: sympy.Float) -> str:
         return repr(float(expr))
+
+    def _print_Symbol(self, expr: sympy.Symbol) -> str:
+        return written_name(expr.name)
 
     def _print_Exp1(self, expr: sympy.Expr) -> str:
         return "exp(1)"  # "e" might be a variable
@@ -48,6 +61,8 @@ def _latex_name(name: str) -> str | None:
         return None
     escapes = {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
     escaped = "".join(escapes.get(c, "\\" + c if c in "&%$#_{}" else c) for c in name)
+    if in_brackets(name):
+        return rf"[\text{{{escaped}}}]"
     return rf"\text{{{escaped}}}" if set(name) - set(string.ascii_letters + string.digits) else rf"\mathrm{{{name}}}"
 
 

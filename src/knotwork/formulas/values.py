@@ -36,7 +36,7 @@ def columns_of(X: Any, variables: Sequence[str], used: Collection[str]) -> tuple
     """
     X = columns_by_name(X, "X") or X
     if not isinstance(X, Mapping):
-        table, _ = matrix(X, "X", variables)
+        table, _ = matrix(X, "X", variables, one_column=len(variables) == 1)
         if table.shape[1] != len(variables):
             raise DataError(
                 f"X has {table.shape[1]} columns, but the formula takes {len(variables)}: {listed(variables)}."
