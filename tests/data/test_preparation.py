@@ -220,7 +220,7 @@ def test_columns_that_name_or_number_the_rows_are_skipped_and_the_note_says_how_
         ),
         (["1 kg", "2 m", "3 kg"], "in different ways: '1 kg' .* and '2 m'"),
         ([1 + 2j, 3 + 0j], "'a' holds complex numbers"),
-        ([[1], [2]], r"'a' holds (list|ndarray) objects"),
+        ([[1], [2]], r"'a' of X has shape \(2, 1\): a column has one value a row|holds list objects"),
     ],
 )
 def test_a_column_that_cannot_be_read_names_the_cell(values, said):

@@ -54,6 +54,12 @@ class DataSettings:
     longest_unit: int = 60
     """Characters of a text that is still read as a unit. Longer texts in brackets are remarks. Chosen, not measured."""
 
+    texts_examined: int = 1000
+    """First entries of a column from which it is found whether it holds numbers with some texts among them."""
+
+    similar_unit: float = 0.75
+    """Similarity (difflib) from which a known unit is suggested for an unknown one: one letter of four may differ."""
+
     largest_denominator: int = 100
     """Largest denominator of a power of a base unit, such as m^(1/3). Powers of units come from roots of small order;
     the limit only rounds away floating-point errors. Chosen, not measured."""

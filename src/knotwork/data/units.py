@@ -1,5 +1,6 @@
 """Units of measurement as powers of base dimensions; Pint reads them."""
 
+import difflib
 import functools
 import re
 from collections.abc import Mapping
@@ -11,8 +12,9 @@ from knotwork.data.settings import DATA
 from knotwork.errors import DataError
 
 NONE = "1"  # the unit of a pure number
-_OTHERWISE = ("a.u.", "pH", "arb.", "RH", "%RH", "AU")  # Pint would read these as years, henries and other units
-_MEANT = {"Nm": "N*m", "kNm": "kN*m", "Pas": "Pa*s", "mPas": "mPa*s", "Ohm": "ohm", "deg C": "degC"}
+_OTHERWISE = ("a.u.", "pH", "arb.", "RH", "%RH")  # Pint would read these as years, henries and other units
+_MEANT = {"Nm": "N*m", "kNm": "kN*m", "Pas": "Pa*s", "mPas": "mPa*s", "Ohm": "ohm", "deg C": "degC", "deg F": "degF"}
+_MEANT |= {"AU": "au", "Torr": "torr", "gm": "g", "gms": "g", "kgs": "kg", "sqft": "ft**2", "bpm": "1/min"}
 _MEANT |= dict.fromkeys(("–", "—", "none", "unitless", "dimensionless"), NONE)
 _TOWER = re.compile(r"(\^|\*\*)[^*^/]*(\^|\*\*)|\d{4}")  # Pint would compute 9**9**9 for ever
 _NO_PRODUCT = re.compile(r"[^\W\d_]\(|[,;]")  # bar(g) is a pressure, and the N in kg(N)/ha is no newton
@@ -43,17 +45,12 @@ def unit_of(text: str) -> Unit:
     Raises DataError for an unknown unit, for one with an offset, such as °C, and for a logarithmic one, such as dB:
     physical laws do not hold for products of these.
     """
-    text = text.strip().replace("−", "-")
-    text = _MEANT.get(text, text)
+    text = _meant(text)
     if text in ("", "-", NONE):
         return Unit({})
-    if len(text) > DATA.longest_unit or _TOWER.search(text) or _NO_PRODUCT.search(text) or text in _OTHERWISE:
-        raise DataError(f"The unit {text[: DATA.longest_unit]!r} is not known.")
-    quantity = _quantity(text)
+    quantity = _known(text)
     if quantity is None:
-        quantity = _quantity(_BARE_POWER.sub(r"**\1", text))
-    if quantity is None:
-        raise DataError(f"The unit {text!r} is not known.")
+        raise DataError(f"The unit {text[: DATA.longest_unit]!r} is not known{_near(text)}")
     try:
         if quantity._is_multiplicative:
             powers = {
@@ -71,11 +68,30 @@ def unit_of(text: str) -> Unit:
 
 def is_unit(text: str) -> bool:
     """Whether a text is a known unit, also one with an offset, such as °C."""
-    try:
-        unit_of(text)
-    except DataError as error:
-        return "has an offset" in str(error)
-    return True
+    return _meant(text) in ("", "-", NONE) or _known(_meant(text)) is not None
+
+
+def _meant(text: str) -> str:
+    text = text.strip().replace("−", "-")
+    return _MEANT.get(text, text)
+
+
+def _known(text: str) -> Any:
+    """The quantity 1 in this unit; None for a text that is no unit."""
+    if len(text) > DATA.longest_unit or _TOWER.search(text) or _NO_PRODUCT.search(text) or text in _OTHERWISE:
+        return None
+    quantity = _quantity(text)
+    return _quantity(_BARE_POWER.sub(r"**\1", text)) if quantity is None else quantity
+
+
+def _near(text: str) -> str:
+    """The end of a sentence on an unknown unit: units with a similar name, or how units are written."""
+    names = sorted({*_MEANT, *(name for name in dir(_registry()) if name.isascii() and not name.startswith("_"))})
+    close = difflib.get_close_matches(text, names, n=3, cutoff=DATA.similar_unit)
+    close = [name for name in close if _known(_meant(name)) is not None]
+    if close:
+        return f": did you mean {' or '.join(map(repr, close))}?"
+    return ": write one such as m/s, kg*m^2, degC, mmHg or %, and 1 for a pure number."
 
 
 def _quantity(text: str) -> Any:

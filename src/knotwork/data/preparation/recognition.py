@@ -88,8 +88,9 @@ def _of_entries(header: str, values: Any, where: Where) -> Column:
         return Column(header, "dates", note, form=form, origin="1900-01-01", unit="h")
     if form is not None:
         return _of_moments(header, dates(texts, form), form, texts[0])
-    readable = sum(style_of([text]) is not None for text in texts) + len(present) - len(texts)
-    if 2 * readable >= len(present):
+    first = present[: DATA.texts_examined]
+    readable = sum(not isinstance(one, (str, bytes)) or style_of([as_text(one)]) is not None for one in first)
+    if 2 * readable >= len(first):
         _refuse_mixed(name, entries, where)
     return _of_levels(header, [text for text in texts_of(values) if text is not None])
 
