@@ -34,6 +34,7 @@ LAYOUTS = {
     "title": "Experiment 12\n\nt,x,y\n" + lines(),
     "title of a spreadsheet": "Experiment 12,,\n,,\nt,x,y\n" + lines(),
     "titles with commas": "Run 12, by A, B, C, D\nBench 3\nt,x,y\n" + lines(),
+    "titles above semicolons": "Instrument: X-3\n\nt;x;y\n" + lines(";").replace(".", ","),
     "empty lines": "\n\nt,x,y\n\n" + lines(),
     "semicolons": "t;x;y\n" + lines(";"),
     "semicolons and decimal commas": "t;x;y\n" + lines(";").replace(".", ","),

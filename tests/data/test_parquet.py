@@ -81,7 +81,7 @@ COLUMNS = [
     (pa.array([DAY, DAY, DAY, DAY]), "'a' was skipped: it has one date alone"),
     (pa.array([DAY, DAY, DAY, LATER]), "'a' was turned into days since 2020-01-31"),
     (pa.array([DAY, DAY, DAY, LATER]).cast(pa.timestamp("ms")), "'a' was turned into days since 2020-01-31"),
-    (pa.array([None, None, None, None]), "'a' was skipped: it lacks 4 of 4 values"),
+    (pa.array([None, None, None, None]), "'a' was skipped: it holds no values"),
 ]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 import knotwork as kw
 from knotwork.discovery import ClassDiscovery, Discovery, GroupedDiscovery
+from knotwork.discovery.class_journey import holds_labels
 from knotwork.errors import DataError, KnotworkWarning
 from knotwork.expressions import latex, parse, symbol, text, variable_names
 
@@ -110,6 +111,14 @@ def test_columns_called_by_numbers_do_not_look_like_numbers():
     with pytest.warns(KnotworkWarning, match="columns are called x_0 for '0', x_1 for '1'"):
         found = kw.discover(pd.DataFrame(x), x[:, 0] + 1, time_budget=0, progress=False)
     assert set(found.importance) == {"x_0", "x_1"}
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [(["$1,000", "$2,500"], False), (["1,5", "n/a"], False), (["2020-01-01", "2020-02-01"], False), (["p", "q"], True)],
+)
+def test_numbers_and_dates_that_are_written_are_no_labels(values, labels):
+    assert holds_labels(values) == holds_labels(pd.DataFrame({"y": values})) == labels
 
 
 @pytest.mark.parametrize("name", ["sex=male", "body mass", "a-b", "2 x", "kind=b (old)", "é=ü"])

@@ -144,23 +144,24 @@ def _head(path: Path, layout: Layout, separator: str, lines: int) -> "pd.DataFra
 def _separator(path: Path, layout: Layout) -> str:
     """The separator that splits the first lines into two or more columns, if possible without missing values.
 
-    Spaces only between numbers; the comma where there is none.
+    Of several, one with fewer lines of titles above the table. Spaces separate only numbers. The comma where there is
+    none.
     """
     import pandas as pd
 
-    with_gaps = []
+    found = []
     for separator in _SEPARATORS:
-        above = replace(layout, skipped=(*titles(layout, separator), *layout.skipped))
+        lines = titles(layout, separator)
+        above = replace(layout, skipped=(*lines, *layout.skipped))
         try:
             head = _head(path, above, separator, DATA.lines_examined)
         except (pd.errors.ParserError, pd.errors.ParserWarning):
             continue
         if separator == r"\s+" and not all(any(map(is_number, row)) for row in above.cells(separator)[1:]):
             continue
-        if head.shape[1] > 1 and not head.iloc[:, 1:].isna().any(axis=None):
-            return separator
-        with_gaps += [separator] * (head.shape[1] > 1)
-    return [*with_gaps, ","][0]
+        if head.shape[1] > 1:
+            found.append((len(lines), bool(head.iloc[:, 1:].isna().any(axis=None)), len(found), separator))
+    return min(found)[-1] if found else ","
 
 
 def _decimal(path: Path, layout: Layout, separator: str) -> tuple[str, str]:

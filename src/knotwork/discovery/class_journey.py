@@ -14,6 +14,8 @@ from knotwork.data import Dataset
 from knotwork.data.arrays import columns_by_name, converted
 from knotwork.data.column_values import is_number
 from knotwork.data.labels import in_order, labels_of
+from knotwork.data.preparation.written_dates import format_of
+from knotwork.data.preparation.written_numbers import style_of
 from knotwork.discovery.class_discovery import Boundary, BoundaryEntry, ClassDiscovery, boundary_of
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import sample_of, table
@@ -51,6 +53,8 @@ def holds_labels(y: Any) -> bool:
     entries = [one for one in array.reshape(-1).tolist() if one is not None and one == one]
     texts = [one for one in entries if isinstance(one, str)]
     known = all(isinstance(one, (str, bool)) for one in entries) and bool(entries)
+    if known and len(texts) == len(entries) and (style_of(texts) is not None or format_of(texts) is not None):
+        return False  # numbers as texts, or dates
     return known and not 2 * sum(map(is_number, texts)) > len(texts)  # numbers, some of which may be mistyped
 
 

@@ -76,8 +76,9 @@ def style_of(texts: Sequence[str]) -> NumberStyle | None:
 
 
 def cleaned(text: str) -> str:
-    """The text without spaces around it, with a plain minus sign and plain spaces."""
-    return re.sub(r"[\u00a0\u2009\u202f]", " ", text).replace("−", "-").strip()
+    """The text without spaces around it, with a plain minus sign, plain spaces, and 1.5e3 for 1.5×10^3."""
+    text = re.sub(r"[\u00a0\u2009\u202f]", " ", text).replace("−", "-").strip()
+    return re.sub(r"(?<=\d)\s*[×x*·]\s*10\^\(?([+-]?\d+)\)?", r"e\1", text)
 
 
 def _parts(text: str) -> tuple[int, str, str] | None:
