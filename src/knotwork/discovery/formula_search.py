@@ -1,10 +1,14 @@
 """The search among structures of curves, in the columns or in dimensionless groups, and its formulas as entries."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from knotwork.data.column_names import listed
 from knotwork.discovery.choice import exact, joined
@@ -79,10 +83,23 @@ def formulas_in_columns(task: Task, importance: Mapping[str, float], front: tupl
         importance = {name: float(name in kept) for name in importance}  # no network tells it of few rows
     required = task.constraints.limits.required
     sample, negligible = separated(sample_of(task.data, task.relative), importance, required)
-    search = _search(
-        task, task.constraints, sample, training_rows(task.data), until=task.formulas_until, excluded=negligible
-    )
+    train = training_rows(task.data)
+    some = evenly(len(sample), train, DISCOVERY.rows_of_search)
+    kept, excluded = int((some < train).sum()), [column[some] for column in negligible]
+    search = _search(task, task.constraints, sample.rows(some), kept, until=task.formulas_until, excluded=excluded)
     return _explored(task, search, sample, front, in_groups=False)
+
+
+def evenly(rows: int, train: int, most: int) -> Tensor:
+    """Numbers of at most about `most` of the rows, evenly among the first `train` ones and among the others."""
+    step = max(1, math.ceil(rows / most))
+    return torch.cat([torch.arange(0, train, step), torch.arange(train, rows, step)])
+
+
+def refitted(candidate: CandidateFormula, sample: Sample) -> CandidateFormula:
+    """The candidate with its constants fitted to all rows of a sample."""
+    template = fitted(candidate.template, sample, DISCOVERY.steps_on_all_rows)
+    return CandidateFormula.of(candidate.structure, template, sample)
 
 
 def _search(task: Task, constraints: Constraints, sample: Sample, train: int, **options: Any) -> Search:
@@ -115,6 +132,8 @@ def _explored(
         if not candidates and not in_groups and not few:
             candidates = straight_line(sample, task.constraints)
         for candidate in best_of_few_rows(candidates, sample) if few else best_candidates(candidates):
+            if len(search.sample) < len(sample):
+                candidate = task.failures.attempt(partial(refitted, candidate, sample)) or candidate
             entry = task.failures.attempt(partial(entry_from, candidate, task))
             if entry is not None:
                 entries.append(entry)

@@ -23,7 +23,7 @@ from knotwork.discovery.going_on import expressions_of, formulas_from_start
 from knotwork.discovery.grouped_discovery import GroupedDiscovery
 from knotwork.discovery.grouped_journey import discover_groups, refuse_shared, refuse_with_groups
 from knotwork.discovery.known_form import KnownForm
-from knotwork.discovery.networks import formulas_of_networks
+from knotwork.discovery.networks import formulas_of_networks, no_more_to_explain
 from knotwork.discovery.outliers import Searched, named_rows, rows_without, without_outliers
 from knotwork.discovery.prepared_arguments import prepared_arguments
 from knotwork.discovery.reweighting import of_counts, weights_at_first, with_weights_of
@@ -384,6 +384,7 @@ def _journey(task: Task) -> tuple[list[Entry], FitResult, dict[str, float], Stop
             accurate = accurate_baseline(baseline.model, task.data, reporter)
             reason = task.stopped if accurate.stopped_by_caller else None
             baseline = baseline if reason else accurate
+            reason = reason or no_more_to_explain(entries, held_out(baseline), task)
         if reason is None:
             reporter = task.deadline.within("looking for inputs that matter")
             inputs, stopped = inputs_needed(task.inputs, importance, baseline, task.data, task.seed, reporter)

@@ -1,6 +1,7 @@
 """Networks of ever more general shape, fitted and named, where no structure of curves explains the target."""
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -76,6 +77,13 @@ def formulas_of_networks(
     except KeyboardInterrupt:
         reason = task.stopped
     return Found(tuple(entries), front, reason)
+
+
+def no_more_to_explain(entries: Sequence[Entry], baseline_error: float, task: Task) -> StopReason | None:
+    """The reason to end where a formula explains most, and the general network hardly more; shapes cannot either."""
+    best = min(entry.error for entry in entries)
+    enough = best < DISCOVERY.explained_error * rms(task.data) and baseline_error > DISCOVERY.hardly_more * best
+    return StopReason.NO_MORE_TO_EXPLAIN if enough else None
 
 
 def fit_shape(

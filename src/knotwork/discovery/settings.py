@@ -10,6 +10,11 @@ class DiscoverySettings:
     most_rows: int = 10_000
     """Training rows that are used. The curves tried have at most some hundred coefficients; chosen, not measured."""
 
+    rows_of_search: int = 4_000
+    """Rows among which formulas are searched for; the constants of the best are fitted to all rows that are used. The
+    time of a search grows with them: 14,000 rows of knots took 72 s."""
+    steps_on_all_rows: int = 20
+    """Steps of that last fit, which starts near its end."""
     few_rows_below: int = 100
     """Training and validation rows below which none is kept aside: a fifth of them would judge formulas badly, and
     would be missed by the constants. Chosen, not measured."""
@@ -110,6 +115,12 @@ class DiscoverySettings:
 
     prune_error: float = 0.05
     """Share of rms(y): a shape with a smaller error on the coarse grid is always refined; chosen, not measured."""
+
+    explained_error: float = 0.5
+    """Share of rms(y): where the best formula is above it, the general network may have missed what shapes can see."""
+    hardly_more: float = 0.95
+    """Error of the general network, relative to that of the best formula, above which networks of other shapes are not
+    tried: half of the search's time for 5 % of the error."""
 
     naming_ratio: float = 3.0
     """Times the best error so far: shapes within it get a formula at once; chosen, not measured."""

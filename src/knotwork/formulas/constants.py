@@ -67,7 +67,7 @@ class Sample:
         return self.rows(slice(rows))
 
     def rows(self, some: slice | Tensor) -> "Sample":
-        """Some rows alone: a slice, or a mask (n,)."""
+        """Some rows alone: a slice, a mask (n,), or their numbers."""
         columns = {name: column[some] for name, column in self.columns.items()}
         weights, shares = (None if own is None else own[some] for own in (self.weights, self.shares))
         return replace(self, columns=columns, y=self.y[some], weights=weights, shares=shares)

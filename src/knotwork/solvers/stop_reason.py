@@ -25,6 +25,7 @@ class StopReason(Enum):
     UNSOLVED = "an equation or a condition is not met, or the error is large"
     EXACT = "the formula is exact to rounding"
     RANDOM_RESIDUAL = "the residual looks random"
+    NO_MORE_TO_EXPLAIN = "a general network explains hardly more"
     EXHAUSTED = "all candidates were tried"
     TIME_BUDGET = "the time budget was used up"
 
