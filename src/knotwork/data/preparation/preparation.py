@@ -39,7 +39,6 @@ class Preparation:
         columns: what is done with each column, in the order of the table.
         missing: what is done with missing values: "drop" leaves out their rows, "fill" takes the median, or the most
             frequent category, of the training rows, "error" refuses them.
-        rows: how many rows the table had, and how many of them stayed.
         others: further notes, on rows.
 
     Example:
