@@ -72,11 +72,58 @@ def test_bounds_hold_beside_unknown_curves():
     assert "exp(-x/2)" in str(found.formula)
 
 
+def test_the_scale_that_is_chosen_for_a_curve_keeps_the_range_of_its_factor():
+    """With a root mean square of 1 of the curve, its factor would be 3.4."""
+    law = lambda x, y: 5 * np.sin(2 * x) + 2 * y  # noqa: E731
+    free, bounded = (find(law, "a*f(x) + b*y", 0.01, lib=["x"], constant_range=one) for one in (None, (-2.5, 2.5)))
+    assert abs(constants(free)["a"]) > 3
+    assert bounded.unknowns["a"].endswith("2.5, an end of its range") and not bounded.unmet
+    assert bounded.formula.rmse == pytest.approx(free.formula.rmse, rel=0.1)
+
+
 def test_bounds_hold_in_names_of_curves():
     law = lambda x, y: 7 * np.exp(-1.7 * x) + y  # noqa: E731
     assert "7" in str(find(law, "f(x) + y").formula)
     found = find(law, "f(x) + y", constant_range=(-2, 2))
     assert "stays a spline" in found.unknowns["f"] or not found.unmet
+
+
+@pytest.mark.parametrize(
+    ("exponent", "limits", "end"), [("2*c", (0, 2), 1.0), ("-c", (0, 3), 0.0), ("1 - c", (0, 2), -1.0)]
+)
+def test_the_range_of_exponents_is_that_of_what_stands_in_the_exponent(exponent, limits, end):
+    """The law has the exponent 3, or -1.5; that of the formula is the nearest one of the range."""
+    power = -1.5 if exponent == "-c" else 3.0
+    found = find(lambda x, y: x**power * y, f"a*x**({exponent})*y", exponent_range=limits)
+    assert found.unknowns["c"] == f"c = {end:g}, an end of its range" and not found.unmet
+
+
+def test_an_exponent_that_has_no_such_range_is_said_to_lie_outside():
+    with pytest.warns(KnotworkWarning, match="satisfies what was asked"):
+        found = find(lambda x, y: x**1.5 + y, "a*x**(1/n) + y", exponent_range=(0, 1))
+    assert found.unmet == "the exponent 1/n is 1.5, outside its range"
+    inside = find(lambda x, y: x**0.5 + y, "a*x**(1/n) + y", exponent_range=(0, 1))
+    assert constants(inside)["n"] == pytest.approx(2) and not inside.unmet
+
+
+@pytest.mark.parametrize("slope", [0.5, -0.2])
+def test_constants_keep_their_range_while_weights_change(slope):
+    """One wrong row draws b of the first fit out of the range, and a into it; the loss of Huber tells the contrary."""
+    x = np.c_[np.linspace(0.5, 2, 12), np.linspace(1, 2, 12) ** 2]
+    y = slope * x[:, 0] + 1.5 * x[:, 1] + 0.01 * np.random.default_rng(0).normal(size=12)
+    y[-1] -= 30
+    given = {"names": NAMES, "form": "a*x + b*y", "keep_outliers": True, "progress": False}
+    free, squares = (kw.discover(x, y, loss=loss, **given) for loss in ("huber", "mse"))
+    assert constants(squares)["b"] < 0 < constants(squares)["a"] and constants(free)["b"] > 0
+    assert constants(free)["a"] * slope > 0
+    found = kw.discover(x, y, loss="huber", constant_range=(0, None), **given)
+    assert not found.unmet
+    if slope > 0:
+        assert constants(found) == pytest.approx(constants(free), rel=1e-3) and not found.unknowns
+    else:
+        assert found.unknowns == {"a": "a = 0, an end of its range"}
+        rest = kw.discover(x, y, loss="huber", **{**given, "form": "b*y"})
+        assert constants(found) == pytest.approx(constants(rest), rel=1e-3)
 
 
 # --- other limits ---

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from knotwork.data import Dataset
@@ -18,54 +18,76 @@ from knotwork.errors import warn
 from knotwork.formulas import Formula
 from knotwork.formulas.agreement import agreement
 from knotwork.formulas.constants import Sample, Template, distinct, fitted
+from knotwork.formulas.constants_in_ranges import fitted_within
 from knotwork.formulas.dimensions import Dimensions
 from knotwork.formulas.settings import FORMULAS
 from knotwork.formulas.uncertainty import Constant, Uncertainty
-from knotwork.regression.forms import NamedForm, OpenCurves, refitted, template_of_names
+from knotwork.regression.forms import FittedForm, NamedForm, OpenCurves, refitted, template_of_names, within
 
 
 @dataclass(frozen=True)
 class FormAnswer:
     """A fitted form: its formula as a template, the uncertainty of its constants, and its curves.
 
-    `names` are the expressions of named curves, `open` the curves without a name, if there are some. `said` tells in
-    words what became of each curve, and of each constant that an end of its range holds.
+    `names` are the expressions of named curves, `open` the curves without a name, if there are some. `held` are the
+    numbers of constants that an end of their range holds. `curves` tells in words what became of each curve.
     """
 
     form: KnownForm
     template: Template
     uncertainty: Uncertainty
-    said: Mapping[str, str]
+    held: Mapping[Any, Any]
+    curves: Mapping[str, str] = field(default_factory=dict)
     names: tuple[Any, ...] = ()
     open: OpenCurves | None = None
 
     @classmethod
     def of_constants(cls, form: KnownForm, template: Template, held: Mapping[Any, Any], sample: Sample) -> "FormAnswer":
         """Of a form without curves, of whose constants some are `held` at an end of their range."""
-        return cls(form, template, Uncertainty.of_template(template, sample), _held(held))
+        return cls(form, template, Uncertainty.of_template(template, sample), held)
+
+    @property
+    def said(self) -> dict[str, str]:
+        """In words, what became of each curve, and of each constant that an end of its range holds."""
+        held = {str(one): f"{one} = {float(value):.6g}, an end of its range" for one, value in self.held.items()}
+        return held | dict(self.curves)
 
     @classmethod
     def of_curves(cls, form: KnownForm, found: NamedForm, few: bool) -> "FormAnswer":
         """Of a form with curves; the constants of names are those of `few` rows, or become simple numbers."""
-        said = _held({c: v for c, v in found.fit.form.numbers.items() if c in form.constants})
         names, sample = tuple(found.name(curve) for curve in found.names), found.fit.sample
         if found.fit.form.curves:
-            open_ = OpenCurves.of(found.fit)
+            open_ = _open(form, found.fit)
             template, named = open_.template(), replace(found, fit=open_.fit)
-            said |= _words(named, open_.said)
-            return cls(form, template, open_.uncertainty(template), said, names, open_)
+            held = _held(form, open_.fit.form.numbers)
+            return cls(form, template, open_.uncertainty(template), held, _words(named, open_.said), names, open_)
         exact = math.sqrt(found.fit.mse) <= FORMULAS.exact_error * sample.scale
         template = template_of_names(found, exact or not few)
-        return cls(form, template, Uncertainty.of_template(template, sample), said | _words(found, {}), names)
+        held = _held(form, found.fit.form.numbers)
+        return cls(form, template, Uncertainty.of_template(template, sample), held, _words(found, {}), names)
 
     def refitted(self, sample: Sample) -> "FormAnswer":
-        """The same formula, its constants and curves fitted to other rows or weights, from where they are."""
+        """The same formula, its constants and curves fitted to other rows or weights, from where they are.
+
+        Constants stay in their ranges. Those that an end of its range holds are free again in a form without curves.
+        """
         if self.open is None:
-            template = fitted(replace(self.template, mse=math.inf), sample)
-            return replace(self, template=template, uncertainty=Uncertainty.of_template(template, sample))
-        open_ = OpenCurves.of(refitted(self.open.fit, sample))
-        template = open_.template()
-        return replace(self, template=template, uncertainty=open_.uncertainty(template), open=open_)
+            start, known = self._start()
+            template, held = fitted_within(start, sample, self.form.ranges)
+            if not math.isfinite(template.mse):
+                template, known, held = fitted(replace(self.template, mse=math.inf), sample), self.held, {}
+            uncertainty = Uncertainty.of_template(template, sample)
+            return replace(self, template=template, uncertainty=uncertainty, held={**known, **held})
+        open_ = _open(self.form, refitted(self.open.fit, sample))
+        template, held = open_.template(), _held(self.form, open_.fit.form.numbers)
+        return replace(self, template=template, uncertainty=open_.uncertainty(template), held=held, open=open_)
+
+    def _start(self) -> tuple[Template, Mapping[Any, Any]]:
+        """The template to fit again, and those constants that stay numbers in it: none where all values are known."""
+        values = {**self.template.values, **{one: float(value) for one, value in self.held.items()}}
+        if self.curves or set(values) != set(self.form.constants):
+            return replace(self.template, mse=math.inf), self.held
+        return Template(self.form.expression, {one: values[one] for one in self.form.constants}), {}
 
     def entry(self, data: Dataset, relative: bool, dimensions: Dimensions | None) -> Entry:
         """The formula with its networks, its constants under their own names."""
@@ -77,11 +99,9 @@ class FormAnswer:
 
     def unmet(self, data: Dataset) -> str:
         """What of the limits the formula does not satisfy, in words; mostly empty."""
-        for symbol, (low, high) in self.form.ranges.items():
-            value = self.template.values.get(symbol, low)
-            if not low <= value <= high:
-                return f"{symbol} is {value:.6g}, outside its range"
-        return self.form.unmet(self.template.filled(), self.names, sample_of(data)) or ""
+        values = {**self.held, **self.template.values}
+        outside = self.form.outside({one: float(value) for one, value in values.items()})
+        return outside or self.form.unmet(self.template.filled(), self.names, sample_of(data)) or ""
 
     def warn_of_undetermined(self) -> None:
         """Warn the caller of `discover` of constants that the rows do not determine."""
@@ -123,9 +143,16 @@ class FormAnswer:
         return replace(formula, r2=r2, rmse=math.sqrt(square), r2_rows="left-out")
 
 
-def _held(numbers: Mapping[Any, Any]) -> dict[str, str]:
-    """Constants that an end of their range holds, in words."""
-    return {str(c): f"{c} = {float(value):.6g}, an end of its range" for c, value in numbers.items()}
+def _open(form: KnownForm, fit: FittedForm) -> OpenCurves:
+    """The curves without a name, normalised where that keeps constants in their ranges; an end holds the others."""
+    normalised = OpenCurves.of(fit)
+    inside = within(normalised.fit, form.ranges)
+    return normalised if inside is normalised.fit else OpenCurves.of(inside)
+
+
+def _held(form: KnownForm, numbers: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Those of the numbers that are of constants of the form."""
+    return {constant: value for constant, value in numbers.items() if constant in form.constants}
 
 
 def _words(form: NamedForm, said: Mapping[str, str]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import difflib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from knotwork.data.column_names import listed
 from knotwork.errors import DataError, ExpressionError, SpecError, TrainingError
 from knotwork.formulas.constants import Sample
+from knotwork.formulas.settings import FORMULAS
 from knotwork.regression import Constraints, Limits
 from knotwork.regression.limits import EVERY, Range
 
@@ -53,16 +54,49 @@ class KnownForm:
         return cls(text, expression, tuple(constants), constraints)
 
     @property
+    def exponents(self) -> tuple[Any, ...]:
+        """The exponents of columns that follow from constants alone."""
+        from knotwork.expressions import algebra
+
+        own = set(self.constants)
+        powers = [one for one in self.expression.atoms(algebra.Pow) if one.base.free_symbols - own]
+        return tuple(one.exp for one in powers if one.exp.free_symbols and one.exp.free_symbols <= own)
+
+    @property
     def ranges(self) -> dict[Any, Range]:
-        """The range of every constant that has one: that of exponents for an exponent of columns, else of constants."""
+        """The range of every constant that has one: that of exponents for an exponent of columns, else of constants.
+
+        A constant c of an exponent such as -c or 2*c + 1 has the range in which this is one of exponents.
+        """
         from knotwork.expressions import algebra
 
         limits = self.constraints.limits
-        exponents = {
-            one.exp for one in self.expression.atoms(algebra.Pow) if one.base.free_symbols - set(self.constants)
-        }
-        found = {one: limits.exponents if one in exponents else limits.constants for one in self.constants}
-        return {one: ends for one, ends in found.items() if ends != EVERY}
+        known: dict[Any, Range] = {}
+        for exponent in self.exponents if limits.exponents != EVERY else ():
+            constant = next(iter(exponent.free_symbols))
+            slope, offset = algebra.diff(exponent, constant), exponent.xreplace({constant: algebra.Integer(0)})
+            if slope.is_number and offset.is_number:
+                own, ends = known.get(constant, EVERY), [(end - offset) / slope for end in limits.exponents]
+                low, high = max(own[0], float(min(ends))), min(own[1], float(max(ends)))
+                known[constant] = (low, high) if low <= high else own
+        usual = {one: EVERY if one in self.exponents else limits.constants for one in self.constants}
+        return {one: ends for one, ends in {**usual, **known}.items() if ends != EVERY}
+
+    def outside(self, values: Mapping[Any, float]) -> str | None:
+        """Which of these constants, or which exponent that follows from them, leaves its range, in words."""
+        from knotwork.expressions import number
+
+        for symbol, (low, high) in self.ranges.items():
+            if not low <= values.get(symbol, low) <= high:
+                return f"{symbol} is {values[symbol]:.6g}, outside its range"
+        low, high = self.constraints.limits.exponents
+        for exponent in self.exponents:
+            value = exponent.xreplace({symbol: number(value) for symbol, value in values.items()})
+            near = FORMULAS.exact_error * abs(value)
+            if value.is_number and not (value.is_finite and low - near <= value <= high + near):
+                shown = f"{float(value):.6g}" if value.is_finite else "infinite"
+                return f"the exponent {exponent} is {shown}, outside its range"
+        return None
 
     def allows(self, whole: Any, names: Sequence[Any], sample: Sample, complete: bool) -> bool:
         """Whether a formula of this form, and the names of its curves, satisfy the constraints.

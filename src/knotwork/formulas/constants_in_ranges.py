@@ -19,8 +19,8 @@ def fitted_within(template: Template, sample: Sample, ranges: Mapping[Any, Range
     held: dict[Any, Any] = {}
     while True:
         template = fitted(template, sample)
-        symbol = outermost(template.values, ranges)
-        if symbol is None or not math.isfinite(template.mse):
+        symbol = outermost(template.values, ranges) if math.isfinite(template.mse) else None
+        if symbol is None:
             return template, held
         number = end_of(template.values[symbol], ranges[symbol])
         rest = replaced(template, symbol, number)

@@ -1,6 +1,6 @@
 """Forms of the law that hold unknown constants and unknown curves."""
 
-from knotwork.regression.forms.form_fits import FittedForm, fit_form, refitted
+from knotwork.regression.forms.form_fits import FittedForm, fit_form, refitted, within
 from knotwork.regression.forms.form_names import NamedForm, named_form, template_of_names
 from knotwork.regression.forms.form_problem import CurveForm
 from knotwork.regression.forms.open_curves import OpenCurves
@@ -14,4 +14,5 @@ __all__ = [
     "named_form",
     "refitted",
     "template_of_names",
+    "within",
 ]

@@ -107,16 +107,16 @@ def fit_form(
     for _, at in reporter.timely(near[: FORMS.starts_on_all_rows]):
         pinned = undetermined(FormProblem(form, some, coarse, at, weights))
         start = _refined(at, len(form.constants), coarse, grid)
-        fits.append(_within(smooth_fit(form, sample, grid, start, pinned, reporter=reporter), ranges or {}))
+        fits.append(within(smooth_fit(form, sample, grid, start, pinned, reporter=reporter), ranges or {}))
     return min(fits, key=lambda one: one.mse)
 
 
-def _within(fit: FittedForm, ranges: Mapping[Any, Range]) -> FittedForm:
+def within(fit: FittedForm, ranges: Mapping[Any, Range]) -> FittedForm:
     """The fit with constants in their ranges: one that lies outside becomes its end, and the others are fitted again.
 
     Where it is one that curves make up for, the curves are fitted again, too.
     """
-    while (symbol := outermost(fit.values, ranges)) is not None and math.isfinite(fit.mse):
+    while math.isfinite(fit.mse) and (symbol := outermost(fit.values, ranges)) is not None:
         fit = with_number(fit, symbol, end_of(fit.values[symbol], ranges[symbol]), FORMS.rounds)
     return fit
 
