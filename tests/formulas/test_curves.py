@@ -1,6 +1,7 @@
 """The formula of one curve: its terms, forms and views agree with plain calculations, and known curves are found."""
 
 import math
+import warnings
 import zlib
 
 import numpy as np
@@ -156,6 +157,15 @@ def test_an_exponential_over_decades_is_found_to_rounding(law):
     y = to_numpy(parse(law), ["t"])(t)
     found = CurveSearch(t, y, np.abs(y)).run(1)  # its first stage
     assert found[0].error < 1e-12, found[0].form.name
+
+
+def test_a_constant_that_leaves_the_range_of_floats_causes_no_warning():
+    """The unit of t is 1e-200, and a square of it 0."""
+    power = next(one for one in KINDS if one.name == "t^p")
+    form, points = Nested((power,), sizes=(1,)), Points.of(np.linspace(1e-200, 3e-200, 9))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        template_of(form, np.array([0.0, 1.0, 2.0]), points, symbol("t"))
 
 
 @pytest.mark.parametrize("periods", [0.8, 3.3, 40.7, 98.1])

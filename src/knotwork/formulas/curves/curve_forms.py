@@ -335,4 +335,5 @@ def improved(form: Form, p: Array, rows: Rows, steps: int, target: float = 0.0) 
 def template_of(form: Form, p: Array, points: Points, t: Any) -> Template:
     """The form as an expression of the symbol t, with its constants as they are."""
     constant = Constants()
-    return constant.template(form.write(Text(t, points, constant), p))
+    with np.errstate(all="ignore"):  # a constant may leave the range of floats
+        return constant.template(form.write(Text(t, points, constant), p))
