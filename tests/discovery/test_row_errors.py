@@ -27,6 +27,12 @@ def constants_of(found):
     return {one.value: one.error for one in found.formula.constants}
 
 
+def test_errors_may_be_a_data_frame_of_one_column():
+    x, y, sigma = line(40)
+    frame, array = (table(x[:, None], y, None, None, 0, one) for one in (pd.DataFrame({"s": sigma}), sigma))
+    assert torch.equal(frame.errors.fitted, array.errors.fitted)
+
+
 def test_errors_of_constants_follow_from_sigma_as_those_of_scipy_do():
     x, y, sigma = line()
     found = kw.discover(x[:, None], y, names=["x"], sigma=sigma, progress=False)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import knotwork as kw
+from knotwork.discovery.targets_table import tables_of_targets
 from knotwork.errors import CheckpointError, DataError, KnotworkWarning, TrainingError
 
 
@@ -177,6 +178,41 @@ def test_what_is_saved_is_loaded(of_decays, tmp_path):
     of_decays[0].save(tmp_path / "one.json")
     with pytest.raises(CheckpointError, match=r"TargetDiscoveries.save\(\) wrote"):
         kw.TargetDiscoveries.load(tmp_path / "one.json")
+
+
+def test_errors_belong_to_targets_by_the_names_of_their_columns():
+    rng = np.random.default_rng(7)
+    X, y = rng.uniform(0.5, 2, (60, 1)), {"a": rng.normal(size=60), "b": rng.normal(size=60)}
+    sigma = pd.DataFrame({"b": np.full(60, 3.0), "a": np.full(60, 0.5)})
+    for given in (sigma, sigma[["a", "b"]], dict(sigma), np.c_[np.full(60, 0.5), np.full(60, 3.0)]):
+        tables = tables_of_targets(X, y, None, None, 0, given, None)
+        assert [one.rows.errors.deviation for one in tables] == [0.5, 3.0]
+    (_, of_b) = tables_of_targets(X, y, None, None, 0, sigma[["a"]], None)  # one column: of all targets
+    assert of_b.rows.errors.deviation == 0.5
+
+
+def test_rows_of_wrong_inputs_are_those_of_the_whole_table():
+    """Rows before them in which a target is missing do not change their numbers; rows without targets do not matter."""
+    X, y = np.random.default_rng(0).uniform(1, 2, (2, 40, 2))
+    y[3, 0] = np.nan
+    X[30, 1] = np.nan
+    with pytest.raises(
+        DataError, match=r"Column 'x_2' of X has 1 missing \(NaN\) value \(in row 30, counting from 0\)"
+    ):
+        kw.discover(X, y)
+    y[30] = np.nan
+    assert [one.missing for one in tables_of_targets(X, y, None, None, 0, None, None)] == [2, 1]
+
+
+def test_what_is_found_alone_stays_where_the_choice_of_all_formulas_fails(monkeypatch):
+    def broken(*args):
+        raise ZeroDivisionError("float division by zero")
+
+    monkeypatch.setattr("knotwork.discovery.targets_journey.joint_choice", broken)
+    X = np.random.default_rng(0).uniform(0.5, 2, (60, 1))
+    found = kw.discover(X, np.c_[2 * X, 3 * X], names=["x"], progress=False)
+    assert [str(one) for one in found.formulas] == ["y_1 = 2*x", "y_2 = 3*x"]
+    assert found.failures == {"ZeroDivisionError: float division by zero": 1} and "float division" in str(found)
 
 
 def test_equal_seeds_give_equal_results(of_decays):

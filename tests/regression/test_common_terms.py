@@ -142,6 +142,16 @@ def test_formulas_are_taken_only_if_they_share_more_and_are_not_worse():
         assert found["b"].expression.has(parse("sin(2*x)")) and not found["b"].expression.has(parse("cos(x)"))
 
 
+def test_a_formula_is_worse_only_than_one_whose_errors_are_known_and_smaller():
+    """Squares of the errors of the smallest targets are 0 in floats, and those of a formula that is not defined inf."""
+    columns, noise = rows(50, x=(-2.0, 2.0))
+    for size in (1.0, 1e-170):
+        one = target("a", columns, size * noise[:, 0], "x")
+        assert not one.worse(0.0, 0.0, 1) and not one.worse(1.0, math.inf, 1)
+        assert one.worse(math.inf, 0.0, 1) and one.worse(math.nan, 0.0, 1)
+        assert one.worse(size**2, 0.0, 1) == (size == 1)
+
+
 def test_a_search_that_is_late_keeps_what_was_found():
     columns, noise = rows(50, x=(-2.0, 2.0))
     targets = [target(name, columns, columns["x"] + noise[:, 0], "x", "sin(x)") for name in "ab"]

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from knotwork.data import Dataset, tensor_of
+from knotwork.data import Dataset
+from knotwork.data.arrays import table_of
 from knotwork.data.column_names import split_units, unknown_name
 from knotwork.data.row_errors import RowErrors
 from knotwork.data.row_selection import rows_taken
@@ -47,7 +48,7 @@ def _parts(data: Dataset, given: Any, what: str) -> tuple[Sequence[Tensor], Data
     if isinstance(given, Real) and not isinstance(given, bool):
         parts = [torch.full((count,), float(given), dtype=torch.float64) for count in data.rows()]
     else:
-        parts = _of_rows(data, tensor_of(given, what).squeeze(), what)
+        parts = _of_rows(data, table_of(given, what)[0].squeeze(), what)
     if not all(bool(part.isfinite().all()) for part in parts):
         raise DataError(f"{what} holds NaN or infinity: give a finite number for each row.")
     return parts, data

@@ -68,7 +68,7 @@ def discover_targets(
     if not whole.stopped:
         reporter.stage("looking for terms that targets share")
         try:
-            found, equal = _together(found, asked, failures, reporter)
+            found, equal = failures.attempt(partial(_together, found, asked, failures, reporter)) or (found, equal)
         except KeyboardInterrupt:
             whole.interrupt()
     for discovery in found:

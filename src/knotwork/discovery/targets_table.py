@@ -5,13 +5,14 @@ from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from knotwork.data import Dataset, Stream, as_dataset, tensor_of
+from knotwork.data import Dataset, Stream, as_dataset
 from knotwork.data.arrays import columns_by_name, plain, table_of
 from knotwork.data.column_names import check_units, resolved_names
 from knotwork.data.conversion import is_pair
-from knotwork.data.matrix import check_same_order
+from knotwork.data.matrix import check_finite, check_same_order
 from knotwork.discovery.table import table
 from knotwork.errors import DataError
 
@@ -84,6 +85,8 @@ def tables_of_targets(
     if units is not None and units is not False:
         check_units(units, (*columns, *target_names))
         known |= units
+    known_rows = ~targets.isnan().all(1)  # inputs of the others do not matter
+    check_finite(torch.where(known_rows[:, None], inputs, 0.0), "X", columns)
     errors = {"sigma": sigma, "sample_weight": sample_weight}
     found = []
     for n, name in enumerate(target_names):
@@ -91,7 +94,7 @@ def tables_of_targets(
         if not bool(kept.any()):
             raise DataError(f"the target '{name}' is missing (NaN) in all rows: leave it out.")
         own_units = False if units is False else {one: known[one] for one in (*columns, name) if one in known}
-        parts = {what: _of_target(given, n, targets, kept, what) for what, given in errors.items()}
+        parts = {what: _of_target(given, n, target_names, kept, what) for what, given in errors.items()}
         data = table(inputs[kept], {name: targets[kept, n]}, columns, own_units, seed, **parts)
         assert data.row_numbers is not None
         places = kept.nonzero()[:, 0]
@@ -118,16 +121,16 @@ def _of_one(data: Dataset, target: int) -> Dataset:
     return replace(data, **parts, target_names=(name,), units=units)
 
 
-def _of_target(given: Any, target: int, targets: Tensor, kept: Tensor, what: str) -> Any:
-    """What sigma= or sample_weight= says of the rows of one target."""
-    if given is None or isinstance(given, str) or np.ndim(given) == 0:
+def _of_target(given: Any, target: int, names: Sequence[str], kept: Tensor, what: str) -> Any:
+    """What sigma= or sample_weight= says of the rows of one target, whose column has its name or its place."""
+    if given is None or isinstance(given, str) or (not isinstance(given, Mapping) and np.ndim(given) == 0):
         return given
-    values = tensor_of(given, what)
-    if values.shape == targets.shape:
-        values = values[:, target]
-    if values.squeeze().shape != (len(targets),):
+    values, own = table_of(given, what)
+    if values.shape == (len(kept), len(names)):
+        values = values[:, own.index(names[target]) if own is not None and set(own) == set(names) else target]
+    if values.numel() != len(kept) or len(values) != len(kept):
         raise DataError(
-            f"{what} has shape {tuple(values.shape)}, but the table has {len(targets)} rows and {targets.shape[1]} "
-            "targets: give one value for each row, or for each row and target."
+            f"{what} has shape {tuple(values.shape)}, but the table has {len(kept)} rows and {len(names)} targets: "
+            "give one value for each row, or for each row and target."
         )
-    return values.squeeze()[kept]
+    return values.reshape(-1)[kept]

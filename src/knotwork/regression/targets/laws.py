@@ -1,6 +1,7 @@
 """The rows of one of several targets, and a formula of it as the choice of all formulas together sees it."""
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -41,7 +42,9 @@ class TargetRows:
         constants more as `fewer` says."""
         from scipy.stats import chi2
 
-        rounding = (FORMULAS.exact_error * self.sample.scale) ** 2
+        if before == math.inf:
+            return False
+        rounding = max((FORMULAS.exact_error * self.sample.scale) ** 2, sys.float_info.min)  # squares may underflow
         apart = len(self.sample) * math.log((mse + rounding) / (before + rounding))
         return not apart <= float(chi2.isf(TARGETS.chance_of_difference, max(1, fewer)))
 
