@@ -3,6 +3,7 @@
 import importlib
 import itertools
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 import knotwork as kw
 from knotwork.discovery import Entry
 from knotwork.discovery.choice import joined
+from knotwork.errors import KnotworkWarning
 from knotwork.expressions import complexity, parse, to_numpy
 from knotwork.regression.search import Search
 from knotwork.solvers import StopReason
@@ -112,6 +114,17 @@ def test_the_front_drops_formulas_that_are_longer_and_less_accurate():
             shown.append([str(entry.expression) for entry in longer])
         front = longer
     assert shown == [["x"], ["x", "x*y + x"], ["x", "x*y"]]
+
+
+def test_names_may_come_from_iterators_that_are_read_once():
+    """y = 2*x is exact, but lacks the input that is required."""
+    X = np.random.default_rng(0).uniform(0.5, 2, (40, 2))
+    given = {"required": (name for name in ["z"]), "lib": iter(["x", "sin"]), "forbid": iter(["sin"])}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KnotworkWarning)  # that no formula has it
+        found = kw.discover(X, 2 * X[:, 0], names=["x", "z"], time_budget=1, progress=False, **given)
+    assert "z" in str(found.formula.expression) or "does not hold z" in found.unmet
+    assert found.settings["functions"] == ["x"] and found.settings["forbidden"] == ["sin"]
 
 
 def test_global_state_does_not_change():

@@ -199,7 +199,7 @@ def test_rows_of_wrong_inputs_are_those_of_the_whole_table():
     with pytest.raises(
         DataError, match=r"Column 'x_2' of X has 1 missing \(NaN\) value \(in row 30, counting from 0\)"
     ):
-        kw.discover(X, y)
+        tables_of_targets(X, y, None, None, 0, None, None)
     y[30] = np.nan
     assert [one.missing for one in tables_of_targets(X, y, None, None, 0, None, None)] == [2, 1]
 

@@ -32,7 +32,7 @@ from knotwork.discovery.table import copies, dimensions_of, first_rows, relative
 from knotwork.discovery.target_discoveries import TargetDiscoveries
 from knotwork.discovery.targets_journey import discover_targets, refuse_with_targets
 from knotwork.discovery.targets_table import several_targets, tables_of_targets
-from knotwork.discovery.task import Asked, Task, asked_for, check_settings
+from knotwork.discovery.task import Asked, Task, asked_for, check_settings, read_once
 from knotwork.discovery.undefined import undefined_within
 from knotwork.kan import KAN
 from knotwork.keywords import check_keywords
@@ -191,7 +191,7 @@ def discover(
         names: Names of the columns of `X`, where it has none.
         lib: Names of the functions that formulas may hold, such as `["x", "x^2", "sin"]`; powers are always allowed.
         time_budget: Seconds after which the search, or the fit of a form, ends with the best so far, within two seconds
-            or so.
+            or so; of several targets, within as much for each.
         seed: Seed of the split into training, validation and test rows, and of starting points.
         units: Units of columns, `{"speed": "m/s"}` (1 for pure numbers), if headers such as `speed [m/s]` do not have
             them. Where those of all columns are known, formulas in dimensionless groups are tried first, and among
@@ -212,14 +212,14 @@ def discover(
         loss: What a formula shall make small on the rows: "mse" the squared residuals, "relative" the squared relative
             deviations, close to logarithms of value / target, so that the smallest targets count as much as the
             largest, "huber" squares of small residuals and sizes of large ones, for noise with long tails, "poisson"
-            the likelihood of counts, of which none counts as an outlier, "cross_entropy" the likelihood of labels,
-            for numbers that are labels. "auto" chooses "relative" where all targets
-            have one sign and run over four decades or more, and `remarks` says so.
+            the likelihood of counts, of which none counts as an outlier, "cross_entropy" the likelihood of labels, for
+            numbers that are labels. "auto" chooses "relative" where all targets have one sign and run over four decades
+            or more, and `remarks` says so.
         sigma: The standard deviation of the error of each row's target, in its unit: an array (rows,), one number, or
             the name of a column of `X`, which is then no input. Rows count by 1/sigma², the errors of constants follow
-            from sigma, and `Formula.reduced_chi2` tells whether the residuals agree with it.
-        sample_weight: How much each row counts, given as `sigma` is, where errors are known up to a factor. A row of
-            weight 0 takes no part.
+            from sigma, and `Formula.reduced_chi2` tells whether the residuals agree with it. For several targets, it
+            may have a column for each.
+        sample_weight: How much each row counts, given as `sigma` is, where errors are known up to a factor; 0: not.
         keep_outliers: Whether rows take part, too, that contradict the formula of all others, such as a slip of a sign
             or a unit. Default: they are left out and named in `Discovery.outliers`.
         missing: What is done with missing values: "drop" leaves out their rows, and columns that lack most values;
@@ -249,7 +249,7 @@ def discover(
         >>> print(found.formula)
         y = voltage/resistance
     """
-
+    lib, forbid, linear, required = map(read_once, (lib, forbid, linear, required))
     limited = required, max_complexity, constant_range, exponent_range, nested, monotone, positive
     several = several_targets(X, y)
     if several:

@@ -1,7 +1,7 @@
 """What is searched for, what is known beforehand, and how long the search may take."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any, Literal, NamedTuple
@@ -97,6 +97,11 @@ class Asked:
         """What formulas of these rows must satisfy; SpecError or DataError for what is not possible."""
         columns = data.input_names
         return Constraints.of(self.lib, self.forbid, self.linear, columns, Limits.of(columns, *self.limited))
+
+
+def read_once(names: Any) -> Any:
+    """The names that an iterator gives, which can be read only once, as a tuple; anything else as it is."""
+    return tuple(names) if isinstance(names, Iterator) else names
 
 
 class Found(NamedTuple):
