@@ -5,11 +5,24 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import sympy
 import torch
 
 import knotwork as kw
-from knotwork.expressions import complexity, function_names, parse, to_numpy
+from knotwork.expressions import complexity, equal_forms, function_names, parse, to_numpy
+from knotwork.expressions.equal_forms import expanded_terms
 from knotwork.formulas import simplest
+
+
+def test_identities_are_not_tried_where_products_have_too_many_terms(monkeypatch):
+    long = parse("(x - 1.3)*(y + 2.7)*(z**2 + 0.4)*(x + 0.1*sin(y) - 2.9*z + 3.7)*(sin(x) - 0.8)")
+    assert expanded_terms(long) == 64
+    assert expanded_terms(parse("(x + y)**5*(z + 1)")) == 12
+    assert expanded_terms(parse("exp((x + 1)*(y + 2))/z")) == 4
+    for name in ("factor", "trigsimp"):  # they would take minutes
+        monkeypatch.setattr(sympy, name, lambda e: pytest.fail("tried"))
+    samples = {name: np.linspace(1, 2, 20) for name in "xyz"}
+    assert len(list(equal_forms(long, samples, 60))) == 3
 
 
 def rows(low, high):

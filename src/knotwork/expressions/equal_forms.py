@@ -2,6 +2,7 @@
 squares of sums, and the larger or smaller of two sums."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -12,6 +13,8 @@ from knotwork.expressions.evaluation import to_numpy
 from knotwork.expressions.simplification import Samples
 from knotwork.expressions.writing import complexity
 
+MOST_TERMS = 24
+"""Terms of an expanded expression up to which identities are tried: of 80 terms with decimals, factors take minutes."""
 CIRCULAR = (sympy.sin, sympy.cos, sympy.tan, sympy.cot, sympy.sinh, sympy.cosh)
 Form = Callable[[Any], Any]
 
@@ -19,10 +22,11 @@ Form = Callable[[Any], Any]
 def equal_forms(expr: Any, samples: Samples, longest: int) -> Iterator[Any]:
     """Expressions that are equal to this one for positive variables, or on the samples, one for each identity.
 
-    Whoever uses one compares its values. Identities that take time are tried for at most `longest` symbols.
+    Whoever uses one compares its values. Identities that take time are tried for at most `longest` symbols, and
+    where products that are multiplied out give few terms.
     """
     forms: list[Form] = [lambda e: _without_abs(e, samples), sympy.together, sympy.cancel]
-    if complexity(expr) <= longest:
+    if complexity(expr) <= longest and expanded_terms(expr) <= MOST_TERMS:
         forms += [_factored, _for_positive(_logarithms_apart), _for_positive(_logarithms_together)]
         forms.append(_for_positive(_squared))
         if expr.has(sympy.Abs):
@@ -36,6 +40,22 @@ def equal_forms(expr: Any, samples: Samples, longest: int) -> Iterator[Any]:
             yield form(expr)
         except (sympy.PolynomialError, NotImplementedError, ZeroDivisionError):  # a form this expression does not have
             continue
+
+
+def expanded_terms(expr: Any) -> int:
+    """About how many terms the largest part of an expression has when its products are multiplied out."""
+
+    def terms(part: Any) -> int:
+        if part.is_Add:
+            return sum(map(terms, part.args))
+        if part.is_Mul:
+            return math.prod(map(terms, part.args))
+        if part.is_Pow and part.exp.is_Integer:
+            several = terms(part.base)
+            return math.comb(abs(int(part.exp)) + several - 1, several - 1)
+        return 1
+
+    return max(map(terms, sympy.preorder_traversal(expr)))
 
 
 def _factored(expr: Any) -> Any:
