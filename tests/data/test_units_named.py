@@ -45,3 +45,17 @@ def test_an_unknown_unit_is_told_with_similar_ones(name, said):
 @pytest.mark.parametrize("name", ["degC", "°F", "dB", "%", "1", "m s-1"])
 def test_units_with_an_offset_are_units(name):
     assert is_unit(name)
+
+
+@pytest.mark.parametrize(
+    ("spaced", "plain"),
+    [("m^1 s^-1", "m/s"), ("J kg^-1 K^-1", "J/(kg*K)"), ("m**2 s**-2", "m^2/s^2"), ("kg m^2 s^-2 A^-1", "Wb")],
+)
+def test_units_with_several_powers_are_read_with_spaces_between(spaced, plain):
+    assert unit_of(spaced) == unit_of(plain)
+
+
+@pytest.mark.parametrize("tower", ["m^9^9", "9**9**9", "m ^ 9 ^ 9", "m^(9^9)", "m^(9)^9", "m**-9**9"])
+def test_a_power_of_a_power_is_no_unit(tower):
+    with pytest.raises(DataError, match="is not known"):
+        unit_of(tower)

@@ -16,7 +16,7 @@ _OTHERWISE = ("a.u.", "pH", "arb.", "RH", "%RH")  # Pint would read these as yea
 _MEANT = {"Nm": "N*m", "kNm": "kN*m", "Pas": "Pa*s", "mPas": "mPa*s", "Ohm": "ohm", "deg C": "degC", "deg F": "degF"}
 _MEANT |= {"AU": "au", "Torr": "torr", "gm": "g", "gms": "g", "kgs": "kg", "sqft": "ft**2", "bpm": "1/min"}
 _MEANT |= dict.fromkeys(("–", "—", "none", "unitless", "dimensionless"), NONE)
-_TOWER = re.compile(r"(\^|\*\*)[^*^/]*(\^|\*\*)|\d{4}")  # Pint would compute 9**9**9 for ever
+_TOWER = re.compile(r"(\^|\*\*)[\s\d.()+-]*(\^|\*\*)|\d{4}")  # Pint would compute 9**9**9 for ever
 _NO_PRODUCT = re.compile(r"[^\W\d_]\(|[,;]")  # bar(g) is a pressure, and the N in kg(N)/ha is no newton
 _BARE_POWER = re.compile(r"(?<=[^\W\d_])([+-]?\d+)")  # m s-1 and m2, as in climate tables
 BASE_UNITS = {
