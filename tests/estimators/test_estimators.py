@@ -427,7 +427,7 @@ def test_numbers_as_objects_are_numbers():
 @pytest.mark.parametrize(
     ("town", "said"),
     [
-        ("x", r"Column 'town' of X holds text \('x' in row 0.*one-hot.*OneHotEncoder"),
+        ("x", r"Column 'town' of X holds text \('x' in row 0.*knotwork.Preparation.*OneHotEncoder"),
         (pd.Categorical(["x"] * 20), r"Column 'town' of X holds categories \('x', 1 in all\).*OneHotEncoder"),
         (
             pd.Categorical([3, 4] * 10),

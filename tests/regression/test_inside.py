@@ -97,7 +97,7 @@ def prepared(columns, y, train):
         "2*log(3*x*y + 2) + 5*y + 7",
         "x/(y + 3) - 4/(x + y/2 + 1)",
         "5*sqrt(x + y + 4)*y - x",
-        "(x - 2*y)/sqrt(x*y + 9)",
+        "5*y/sqrt(x + y + 4) - x",
         "min(2*x, y + 1)",
         "max(3*x - 1, 2*y) + x",
     ],

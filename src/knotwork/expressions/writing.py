@@ -17,8 +17,11 @@ def text(expr: sympy.Expr) -> str:
 
 
 def written_name(name: str) -> str:
-    """The name in a text: in brackets, as in [sex=male] and [body mass], where it is more than one word."""
-    return name if name.isidentifier() or re.search(r"[\[\]]", name) else f"[{name}]"
+    """The name in a text: in brackets, as in [sex=male] and [body mass], where it is more than one word.
+
+    Places that a search holds for its constants stay as they are.
+    """
+    return name if name.isidentifier() or name.startswith("\0") or re.search(r"[\[\]]", name) else f"[{name}]"
 
 
 def in_brackets(name: str) -> bool:

@@ -40,7 +40,7 @@ def recognised(header: str, values: Any, where: Where, asked: bool = False) -> C
     if np.ndim(values) > 1:
         shape = tuple(np.shape(values))
         raise DataError(f"Column '{header}' of X has shape {shape}: a column has one value a row.")
-    if len(values) and not as_series(values).notna().any():
+    if len(values) and not asked and not as_series(values).notna().any():
         return Column(header, "skipped", f"'{Column(header, 'numbers').name}' was skipped: it holds no values")
     column = _plain(header, values) or _of_entries(header, values, where)
     if asked and column.kind == "skipped":

@@ -181,9 +181,15 @@ class CurveSearch:
             taken[start[2].name] += 1
             if taken[start[2].name] <= CURVES.starts_of_form:
                 first.append(start)
-        for _, _, form, start in best_of_each(first, lambda start: start[1], CURVES.compositions):
-            self._keep(form, start)
-            if self.late:
+        done: set[int] = set()
+        for count in (CURVES.compositions, CURVES.more_compositions):
+            for one in best_of_each(first, lambda start: start[1], count):
+                if id(one) not in done:
+                    done.add(id(one))
+                    self._keep(*one[2:])
+                if self.late:
+                    return
+            if self.exact or (len(self.tried) and self.finished):
                 return
 
     def _sums_under(self, views: Sequence[View]) -> None:

@@ -113,9 +113,11 @@ class CurveSettings:
     """Terms that are tried as one more. Chosen for time."""
     most_terms: int = 4
     """Terms of a sum at most."""
-    compositions: int = 48
-    """Compositions of about the same length that are fitted, those closest before: t/(exp(t) - 1) starts at place 44 on
-    a grid of rates. 12 take a fifth less time."""
+    compositions: int = 12
+    """Compositions of about the same length that are fitted, those closest before. Chosen for time."""
+    more_compositions: int = 48
+    """The same where none of these leaves residuals that look random: t/(exp(t) - 1) starts at place 44 on a grid of
+    rates. Behind noise more of them only follow it."""
     starts_of_form: int = 2
     """Starts of one composition, from different constants of its outer function."""
     rough_steps: int = 6
