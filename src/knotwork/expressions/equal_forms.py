@@ -10,11 +10,10 @@ import numpy as np
 import sympy
 
 from knotwork.expressions.evaluation import to_numpy
+from knotwork.expressions.settings import EXPRESSIONS
 from knotwork.expressions.simplification import Samples
 from knotwork.expressions.writing import complexity
 
-MOST_TERMS = 24
-"""Terms of an expanded expression up to which identities are tried: of 80 terms with decimals, factors take minutes."""
 CIRCULAR = (sympy.sin, sympy.cos, sympy.tan, sympy.cot, sympy.sinh, sympy.cosh)
 Form = Callable[[Any], Any]
 
@@ -26,7 +25,7 @@ def equal_forms(expr: Any, samples: Samples, longest: int) -> Iterator[Any]:
     where products that are multiplied out give few terms.
     """
     forms: list[Form] = [lambda e: _without_abs(e, samples), sympy.together, sympy.cancel]
-    if complexity(expr) <= longest and expanded_terms(expr) <= MOST_TERMS:
+    if complexity(expr) <= longest and expanded_terms(expr) <= EXPRESSIONS.most_expanded_terms:
         forms += [_factored, _for_positive(_logarithms_apart), _for_positive(_logarithms_together)]
         forms.append(_for_positive(_squared))
         if expr.has(sympy.Abs):

@@ -10,6 +10,9 @@ class ExpressionSettings:
     longest_text: int = 10_000
     """Characters of an expression. Formulas that are found have some hundreds; chosen, not measured."""
 
+    most_expanded_terms: int = 24
+    """Terms of an expanded expression up to which identities are tried: of 80 terms with decimals, factors take
+    minutes."""
     deepest_nesting: int = 100
     """Levels of parentheses and functions. Python's own recursion ends at 1,000 calls, several for each level."""
 
