@@ -50,6 +50,10 @@ def test_text_report_and_file_hold_the_boundary(inside, tmp_path):
     X = np.random.default_rng(6).uniform(-1.5, 1.5, (50, 2))
     assert np.array_equal(again.predict_proba(X), inside.predict_proba(X))
     assert str(again.boundary) == str(inside.boundary) and len(again.boundary.front) == len(inside.boundary.front)
+    changed = (tmp_path / "found.json").read_text().replace('"commonest": 0.', '"commonest": 0.1')
+    (tmp_path / "changed.json").write_text(changed)
+    with pytest.raises(CheckpointError, match="changed or damaged"):
+        kw.ClassDiscovery.load(tmp_path / "changed.json")
     (tmp_path / "other.json").write_text("{}")
     with pytest.raises(CheckpointError, match="no discovery of classes"):
         kw.ClassDiscovery.load(tmp_path / "other.json")

@@ -9,7 +9,7 @@ import torch
 
 import knotwork as kw
 from knotwork.discovery.column_units import Units
-from knotwork.discovery.storage import _digest
+from knotwork.discovery.result_files import digest
 from knotwork.errors import CheckpointError
 from knotwork.regression import Constraints
 
@@ -49,7 +49,7 @@ def test_a_file_of_the_earlier_form_is_loaded(found, tmp_path):
     for name in ("sha256", "dependent", "failures", "undefined", "copies"):
         del content[name]
     content["front"] = [{name: fact for name, fact in one.items() if name != "gaps"} for one in content["front"]]
-    place.write_text(json.dumps({**content, "sha256": _digest(content)}))
+    place.write_text(json.dumps({**content, "sha256": digest(content)}))
     again = kw.Discovery.load(place)
     assert again.formula.expressions == found.formula.expressions and len(again.front) == len(found.front)
     assert (again.dependent, again.failures, again.undefined, again.copies) == ({}, {}, "", 0)

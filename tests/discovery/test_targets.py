@@ -3,14 +3,18 @@
 import json
 import time
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import knotwork as kw
+from knotwork.discovery.targets_journey import _reason
 from knotwork.discovery.targets_table import tables_of_targets
 from knotwork.errors import CheckpointError, DataError, KnotworkWarning, TrainingError
+from knotwork.solvers import StopReason
+from knotwork.training import Reporter
 
 
 def sines(seed=0):
@@ -309,3 +313,25 @@ def test_labels_among_targets_and_other_arguments_are_refused():
         kw.discover(X, np.c_[X[:, 0], np.full(30, np.nan)])
     with pytest.raises(DataError, match=r"infinite value"):
         kw.discover(X, np.c_[X[:, 0], np.full(30, np.inf)])
+
+
+def test_predictions_prepare_rows_as_the_table_was_and_as_each_target_does(tmp_path):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"x": rng.uniform(1, 3, 120).round(3).astype(str), "kind": rng.choice(["a", "b"], 120)})
+    x, b = X["x"].astype(float), X["kind"] == "b"
+    y = pd.DataFrame({"first": 2 * x + 3 * b, "second": x**2 - b})
+    with pytest.warns(KnotworkWarning, match="'kind' was turned into kind=b"):
+        found = kw.discover(X, y, progress=False)
+    found.save(tmp_path / "laws.json")
+    for one in (found, kw.TargetDiscoveries.load(tmp_path / "laws.json")):
+        assert np.allclose(one.predict(X), y, atol=1e-9)
+        assert np.array_equal(one.predict(X)[:, 1], one["second"].predict(X))
+
+
+def test_the_least_conclusive_end_of_a_target_is_that_of_all():
+    def reason(*stops):
+        return _reason([SimpleNamespace(stop=one) for one in stops], Reporter())
+
+    assert reason(StopReason.EXACT, StopReason.NO_MORE_TO_EXPLAIN) is StopReason.NO_MORE_TO_EXPLAIN
+    assert reason(StopReason.NO_MORE_TO_EXPLAIN, StopReason.EXHAUSTED) is StopReason.EXHAUSTED
+    assert reason(StopReason.EXACT, StopReason.RANDOM_RESIDUAL) is StopReason.RANDOM_RESIDUAL

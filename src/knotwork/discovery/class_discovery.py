@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from knotwork.data import Dataset, Preparation
-from knotwork.discovery.result_files import preparation_of, read_values, write_values
-from knotwork.errors import CheckpointError, DataError, SpecError
-from knotwork.files import write_text
+from knotwork.discovery.result_files import preparation_of, read_content, write_content, write_page
+from knotwork.errors import DataError, SpecError
 from knotwork.formulas import Formula
 from knotwork.formulas.uncertainty import constants_of
 from knotwork.keywords import check_keywords
@@ -247,12 +246,7 @@ class ClassDiscovery:
         """
         from knotwork.discovery.class_display import as_page
 
-        place = Path(path)
-        try:
-            write_text(place, as_page(self, title))
-        except OSError as error:
-            raise DataError(f"{str(path)!r} cannot be written ({error.strerror}); name another file.") from None
-        return place
+        return write_page(path, as_page(self, title))
 
     def save(self, path: str | Path) -> None:
         """Write everything except the data to one JSON file, which `ClassDiscovery.load` reads.
@@ -276,7 +270,7 @@ class ClassDiscovery:
             "failures": dict(self.failures),
             "preparation": self.preparation and self.preparation.to_dict(),
         }
-        write_values(path, content)
+        write_content(content, path)
 
     @classmethod
     def load(cls, path: str | Path) -> "ClassDiscovery":
@@ -288,15 +282,8 @@ class ClassDiscovery:
         Raises:
             CheckpointError: for any other file, and for a file that was changed.
         """
-        content = read_values(path, FORMAT, "discovery of classes")
-        try:
-            return cls(
-                tuple(content["classes"]), tuple(map(_read, content["boundaries"])), float(content["accuracy"]),
-                float(content["commonest"]), content["accuracy_rows"], None, float(content["seconds"]),
-                StopReason[content["stop"]], content["settings"], content["failures"], preparation_of(content),
-            )  # fmt: skip
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise CheckpointError(f"{str(path)!r} was changed or damaged after it was saved ({error!r}).") from None
+        needed = "discovery of classes: give a file that ClassDiscovery.save() wrote."
+        return read_content(path, FORMAT, needed, _discovery)
 
     def __repr__(self) -> str:
         shown = "; ".join(map(repr, self.boundaries))
@@ -339,3 +326,11 @@ def boundary_of(label: Any, front: tuple[BoundaryEntry, ...], chosen: BoundaryEn
     """The boundary of a class whose entry was chosen from the front."""
     assert chosen.formula is not None
     return Boundary(label, chosen.formula, front, chosen.shape, chosen.steepness, chosen.wrong)
+
+
+def _discovery(content: dict[str, Any]) -> ClassDiscovery:
+    return ClassDiscovery(
+        tuple(content["classes"]), tuple(map(_read, content["boundaries"])), float(content["accuracy"]),
+        float(content["commonest"]), content["accuracy_rows"], None, float(content["seconds"]),
+        StopReason[content["stop"]], content["settings"], content["failures"], preparation_of(content),
+    )  # fmt: skip

@@ -10,9 +10,8 @@ import numpy as np
 from knotwork.data import Dataset, Preparation
 from knotwork.data.arrays import columns_by_name
 from knotwork.data.column_names import split_units
-from knotwork.discovery.result_files import preparation_of, read_values, write_values
-from knotwork.errors import CheckpointError, DataError
-from knotwork.files import write_text
+from knotwork.discovery.result_files import preparation_of, read_content, write_content, write_page
+from knotwork.errors import DataError
 from knotwork.formulas import GroupedFormula
 from knotwork.keywords import check_keywords
 from knotwork.solvers import StopReason
@@ -163,12 +162,7 @@ class GroupedDiscovery:
         """
         from knotwork.discovery.grouped_display import as_page
 
-        place = Path(path)
-        try:
-            write_text(place, as_page(self, title))
-        except OSError as error:
-            raise DataError(f"{str(path)!r} cannot be written ({error.strerror}); name another file.") from None
-        return place
+        return write_page(path, as_page(self, title))
 
     def save(self, path: str | Path) -> None:
         """Write everything except the data to one JSON file, which `GroupedDiscovery.load` reads.
@@ -195,7 +189,7 @@ class GroupedDiscovery:
             "failures": dict(self.failures),
             "preparation": self.preparation and self.preparation.to_dict(),
         }
-        write_values(path, content)
+        write_content(content, path)
 
     @classmethod
     def load(cls, path: str | Path) -> "GroupedDiscovery":
@@ -207,17 +201,8 @@ class GroupedDiscovery:
         Raises:
             CheckpointError: for any other file, and for a file that was changed.
         """
-        content = read_values(path, FORMAT, "discovery of groups")
-        try:
-            front = tuple(map(_entry, content["front"]))
-            chosen = front[content["chosen"]]
-            assert chosen.formula is not None
-            return cls(
-                chosen.formula, front, chosen.shape, None, (), float(content["seconds"]),
-                StopReason[content["stop"]], content["settings"], content["failures"], preparation_of(content),
-            )  # fmt: skip
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise CheckpointError(f"{str(path)!r} was changed or damaged after it was saved ({error!r}).") from None
+        needed = "discovery of groups: give a file that GroupedDiscovery.save() wrote."
+        return read_content(path, FORMAT, needed, _discovery)
 
     def __repr__(self) -> str:
         return f"GroupedDiscovery({self.formula!r}, {len(self.front)} laws on the front, {self.seconds:.2g} s)"
@@ -239,3 +224,13 @@ def _entry(one: Mapping[str, Any]) -> GroupedEntry:
     return GroupedEntry(
         formula.complexity, numbers, error, formula.expression, one["shape"], formula, float(one["bits"])
     )
+
+
+def _discovery(content: dict[str, Any]) -> GroupedDiscovery:
+    front = tuple(map(_entry, content["front"]))
+    chosen = front[content["chosen"]]
+    assert chosen.formula is not None
+    return GroupedDiscovery(
+        chosen.formula, front, chosen.shape, None, (), float(content["seconds"]),
+        StopReason[content["stop"]], content["settings"], content["failures"], preparation_of(content),
+    )  # fmt: skip

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import json
 import math
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from knotwork.discovery.discovery import Discovery, Entry, Outlier
-from knotwork.discovery.result_files import preparation_of
-from knotwork.errors import CheckpointError
-from knotwork.files import write_text
+from knotwork.discovery.result_files import preparation_of, read_content, write_content
 from knotwork.formulas import Formula
 from knotwork.kan import KAN, load, save
 from knotwork.solvers import StopReason
 from knotwork.training import FitResult, Record
 
 FORMAT = "knotwork discovery 1"
-
-T = TypeVar("T")
 
 
 def write(found: Discovery, path: str | Path) -> None:
@@ -63,33 +56,6 @@ def content_of(found: Discovery) -> dict[str, Any]:
     }
 
 
-def write_content(content: dict[str, Any], path: str | Path) -> None:
-    """Write values with their digest as JSON; CheckpointError where that fails."""
-    try:
-        content = json.loads(json.dumps(content, default=float))
-        write_text(path, json.dumps({**content, "sha256": _digest(content)}, indent=1))
-    except OSError as error:
-        raise CheckpointError(f"{str(path)!r} cannot be written ({error.strerror}); name another file.") from None
-
-
-def read_content(path: str | Path, format: str, needed: str, made: Callable[[dict[str, Any]], T]) -> T:
-    """What is made of the values that `write_content` wrote in this format; CheckpointError for any other file, which
-    is no file of the kind that is `needed`."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        known = isinstance(content, dict) and content.get("format") == format
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{str(path)!r} cannot be read as a discovery: {error}") from None
-    if not known:
-        raise CheckpointError(f"{str(path)!r} is no {needed}")
-    if content.pop("sha256", None) != _digest(content):
-        raise CheckpointError(f"{str(path)!r} was changed or damaged after it was saved; save the discovery again.")
-    try:
-        return made(content)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"{str(path)!r} was changed or damaged after it was saved ({error!r}).") from None
-
-
 def discovery_of(content: dict[str, Any]) -> Discovery:
     """The discovery of the values that `content_of` gave."""
     symbolic, spline = _network(content["symbolic_model"]), _network(content["spline_model"])
@@ -121,11 +87,6 @@ def discovery_of(content: dict[str, Any]) -> Discovery:
         content.get("unknowns", {}),
         preparation_of(content),
     )
-
-
-def _digest(content: dict[str, Any]) -> str:
-    """SHA-256 of the content, so that damage is noticed (it is no signature)."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

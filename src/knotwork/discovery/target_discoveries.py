@@ -9,9 +9,8 @@ import numpy as np
 
 from knotwork.data.column_names import listed
 from knotwork.discovery.discovery import Discovery
-from knotwork.discovery.storage import content_of, discovery_of, read_content, write_content
-from knotwork.errors import DataError
-from knotwork.files import write_text
+from knotwork.discovery.result_files import read_content, write_content, write_page
+from knotwork.discovery.storage import content_of, discovery_of
 from knotwork.formulas import Formula
 from knotwork.keywords import check_keywords
 from knotwork.model import is_whole
@@ -91,12 +90,13 @@ class TargetDiscoveries:
         """Values of all targets at the rows X, (n, targets).
 
         Args:
-            X: one column for each input, or columns by name, as `Formula.predict` takes them.
+            X: rows with the columns of the table that came to `discover`, which are prepared in the same way, as in
+                `Discovery.predict`.
 
         Raises:
-            DataError: for other columns.
+            DataError: for other columns, unknown categories, and missing values.
         """
-        return np.stack(np.broadcast_arrays(*(one.predict(X) for one in self.formulas)), axis=-1)
+        return np.stack(np.broadcast_arrays(*(one.predict(X) for one in self)), axis=-1)
 
     def latex(self) -> str:
         """LaTeX of the equations, one line for each target."""
@@ -133,12 +133,7 @@ class TargetDiscoveries:
         """
         from knotwork.discovery.targets_display import as_page
 
-        place = Path(path)
-        try:
-            write_text(place, as_page(self, title))
-        except OSError as error:
-            raise DataError(f"{str(path)!r} cannot be written ({error.strerror}); name another file.") from None
-        return place
+        return write_page(path, as_page(self, title))
 
     def save(self, path: str | Path) -> None:
         """Write everything except the data to one JSON file, which `TargetDiscoveries.load` reads.

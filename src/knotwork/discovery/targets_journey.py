@@ -84,8 +84,8 @@ def _reason(found: Sequence[Discovery], reporter: Reporter) -> StopReason:
     """Why the search ended: what ended all of it, or the least conclusive reason of one target."""
     if reporter.stop is not None:
         return reporter.stop.reason
-    ranked = (StopReason.TIME_BUDGET, StopReason.EXHAUSTED, StopReason.RANDOM_RESIDUAL, StopReason.EXACT)
-    stops = {one.stop for one in found}
+    stops, ends = {one.stop for one in found}, StopReason
+    ranked = (ends.TIME_BUDGET, ends.EXHAUSTED, ends.NO_MORE_TO_EXPLAIN, ends.RANDOM_RESIDUAL, ends.EXACT)
     return next((reason for reason in ranked if reason in stops), found[0].stop)
 
 

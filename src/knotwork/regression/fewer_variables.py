@@ -27,16 +27,16 @@ def functions_of_pairs(
 ) -> Iterator[CandidateFormula]:
     """Formulas with fewer variables: powers of inputs divided out, and pairs replaced by a difference or sum.
 
-    All such tables have a short search first, then a whole one. Slopes of a pair may differ by the share `tolerance`.
+    The first stages come for all such tables, then the others. Slopes of a pair may differ by the share `tolerance`.
     """
     search.symmetries_tried = True
     found = search.failures.attempt(partial(smaller, search.rows, tolerance))
     if found is None or not any(found):
         return
-    tables = list(tables_of_pairs(search.sample, *found))
-    for stages, table in itertools.product((REGRESSION.first_stages_of_pairs, None), tables):
-        inner = search.inner(table.sample(search.sample))
-        yield from of_whole(search, table, inner.formulas(stages)) if inner is not None else ()
+    searches = [(table, search.inner(table.sample(search.sample))) for table in tables_of_pairs(search.sample, *found)]
+    first = REGRESSION.first_stages_of_pairs
+    for stages, (table, inner) in itertools.product((slice(first), slice(first, None)), searches):
+        yield from of_whole(search, table, inner.formulas(stages)) if inner is not None and not inner.done else ()
         if search.done or search.reporter.stopped:
             return
 

@@ -101,12 +101,12 @@ class Search:
         """Whether the time is used up, or a callback asks to stop."""
         return self.deadline.late
 
-    def formulas(self, stages: int | None = None) -> Iterator[CandidateFormula]:
-        """Candidate formulas, as they are found; with `stages`, those of the first stages."""
+    def formulas(self, stages: slice = slice(None)) -> Iterator[CandidateFormula]:
+        """Candidate formulas, as they are found; with `stages`, those of some stages, after which others may follow."""
         first = (self.curve, self.simple_terms, self.sums)
         product, pairs = partial(curves_of_one_product, self), partial(functions_of_pairs, self)
         terms = (*first, product, self.ratios, pairs, self.inside, self.large_terms, self.terms_without_noise)
-        for stage in (*terms, self.ridges, self.products, self.unusual)[:stages]:
+        for stage in (*terms, self.ridges, self.products, self.unusual)[stages]:
             if stage not in first and self.late:
                 yield from () if self.named or self.reporter.stopped else self.best_formulas()
                 return

@@ -30,7 +30,7 @@ def with_what_is_left(search: "Search") -> Iterator[CandidateFormula]:
         return
     inner.rests_tried = REGRESSION.rests
     explained = REGRESSION.progress_of_rest * inner.sample.scale
-    for formula in itertools.chain(inner.formulas(REGRESSION.stages_of_rest), _more(inner)):
+    for formula in itertools.chain(inner.formulas(slice(REGRESSION.stages_of_rest)), _more(inner)):
         if formula.error > explained:
             continue
         found = search.failures.attempt(lambda formula=formula: joined(best, formula, search.sample))
