@@ -29,7 +29,7 @@ def prepared(*values, name="a", **options):
 WRITTEN = {
     ("plain", "."): "{:.3f}",
     ("exponents", "."): "{:.6e}",
-    ("comma", ","): "{:.3f}",
+    ("comma", ","): "{:.4f}",  # three digits after every comma would be thousands
     ("thousands", ","): "{:,.3f}",
     ("percent", "%"): "{:.3f} %",
     ("dollars", "$"): "${:,.2f}",
@@ -60,6 +60,7 @@ def test_numbers_are_read_as_they_are_written(values, how, negative):
         (["1\u00a0234.5", "12"], [1234.5, 12]),
         (["1'234.5", "12"], [1234.5, 12]),
         (["0,123", "1,234"], [0.123, 1.234]),  # no thousands begin with 0
+        (["1,000", "2,500"], [1000, 2500]),  # three digits after every comma are thousands
         (["1,5", "2,25"], [1.5, 2.25]),
         (["−1.5", "+2", "(3)"], [-1.5, 2, -3]),
         (["1e3", "2.5E-2", " .5 "], [1000, 0.025, 0.5]),
