@@ -3,10 +3,10 @@
     python benchmarks/kills.py [--kills 50] [--only save,report,fit,...] [--quick] [--out FILE]
 
 For `save` and `report` a process writes the same file again and again; after each SIGKILL the file must be whole: it is
-one of those that were written. For `fit`, `levels` (fit_multilevel), `shapes` (fit_shapes), `sparse` (fit_sparse) and
-`solve` (pde.solve) a process calculates with checkpoint=; it is killed and started again until it ends, and its numbers
-must be those of a process that was never killed, to the bit. Each kill is one line
-of JSON in FILE, by default benchmarks/results/kills.jsonl. A run that was ended goes on after the lines that are there.
+one of those that were written. For `fit`, `levels` (fit_multilevel), `shapes` (fit_shapes), `sparse` (fit_sparse),
+`solve` (pde.solve) and `discover` a process calculates with checkpoint=; it is killed and started again until it ends,
+and its numbers must be those of a process that was never killed, to the bit. Each kill is one line of JSON in FILE, by
+default benchmarks/results/kills.jsonl. A run that was ended goes on after the lines that are there.
 Processes are forked, with one thread each, so it needs Linux.
 """
 
@@ -29,6 +29,7 @@ import torch
 
 import knotwork as kw
 from knotwork.journal import journal as journals
+from knotwork.journal.fingerprints import Fingerprints
 
 RESULTS = Path(__file__).parent / "results" / "kills.jsonl"
 FORK = multiprocessing.get_context("fork")
@@ -107,8 +108,28 @@ def solve(place: str | None, quick: bool) -> str:
     return digest(solution.models, solution)
 
 
+def discover(place: str | None, quick: bool) -> str:
+    """A search for a formula of noisy rows with two inputs; a digest of all that it found."""
+    from knotwork.discovery.storage import content_of
+
+    formula, size = ("x/y", 120) if quick else ("exp(sin(3*x) + y**2)", 300)
+    data = kw.sample(formula, x=(0.5, 1.5), y=(0.5, 1.5), size=size, noise=0.1, seed=0)
+    found = kw.discover(data, progress=False, checkpoint=place)
+    content, networks = content_of(found), (found.symbolic_model, found.spline_model, found.baseline.model)
+    del content["symbolic_model"], content["spline_model"], content["baseline"]["model"]  # bytes without an order
+    states = [(network.spec.to_json(), network.state_dict()) for network in networks if isinstance(network, kw.KAN)]
+    return Fingerprints().of([json.dumps(without_times(content), sort_keys=True), states])
+
+
+def without_times(content: Any) -> Any:
+    """The same content without the times that it took."""
+    if isinstance(content, dict):
+        return {name: without_times(part) for name, part in content.items() if name != "seconds"}
+    return [without_times(part) for part in content] if isinstance(content, list) else content
+
+
 WRITERS = {"save": save, "report": report}
-CALCULATIONS = {"fit": fit, "levels": levels, "shapes": shapes, "sparse": sparse, "solve": solve}
+CALCULATIONS = {"fit": fit, "levels": levels, "shapes": shapes, "sparse": sparse, "solve": solve, "discover": discover}
 
 
 def digest(models: Any, result: Any) -> str:

@@ -11,7 +11,7 @@ SCRIPT = Path(__file__).parents[1] / "benchmarks" / "kills.py"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are forked")
-@pytest.mark.parametrize("task", ["save", "report", "fit", "levels", "shapes", "sparse", "solve"])
+@pytest.mark.parametrize("task", ["save", "report", "fit", "levels", "shapes", "sparse", "solve", "discover"])
 def test_after_kills_files_are_whole_and_numbers_the_same(tmp_path, task):
     found = tmp_path / "kills.jsonl"
     command = [sys.executable, str(SCRIPT), "--kills", "3", "--quick", "--only", task, "--out", str(found)]

@@ -12,7 +12,8 @@ from knotwork.discovery.entries import built, constant_entry, entry_of
 from knotwork.errors import DataError, TrainingError
 from knotwork.expressions import complexity, parse, symbol, to_numpy
 from knotwork.formulas import simplest
-from knotwork.formulas.constants import Constants, Sample, fitted, relative_deviations
+from knotwork.formulas.constants import Constants, Sample, fitted
+from knotwork.formulas.deviations import relative_deviations
 
 
 def log_uniform(seed, decades, low=0.0, rows=1000):

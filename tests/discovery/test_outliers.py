@@ -10,7 +10,7 @@ import knotwork as kw
 from knotwork.discovery.entries import built, entry_of
 from knotwork.discovery.outliers import refitted_entry
 from knotwork.expressions import parse, to_numpy
-from knotwork.formulas.constants import log_ratios, relative_deviations
+from knotwork.formulas.deviations import log_ratios, relative_deviations
 from knotwork.regression import suspicious
 
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from knotwork.expressions import algebra, symbol
-from knotwork.formulas.constants import Constants, Sample, fitted, relative_deviations
+from knotwork.formulas.constants import Constants, Sample, fitted
+from knotwork.formulas.deviations import relative_deviations
 from knotwork.formulas.left_out import distinct_rows, left_out
 
 

@@ -10,7 +10,7 @@ from knotwork.regression.inside.fits_inside import State
 from knotwork.regression.inside.formula_inside import templates
 from knotwork.regression.inside.functions_inside import CORNER, EXP, LOG, ROOT, SIN, Column, Feature, Inputs, Inside
 from knotwork.regression.inside.terms_inside import InsideFit
-from knotwork.regression.term_search import Frame
+from knotwork.regression.term_fits import Frame
 from knotwork.regression.term_table import Term
 
 A, B, LOG_A = Feature((1.0, 0.0)), Feature((0.0, 1.0)), Feature((1.0, 0.0), True)

@@ -13,8 +13,9 @@ from knotwork.regression.curve_names import EXPONENTIAL, IDENTITY, INVERSE, INVE
 from knotwork.regression.smooth_targets import smooth_targets
 from knotwork.regression.sparse_fits import screened, sparse_fits
 from knotwork.regression.structures import Rows, nearest_product, positive_share
+from knotwork.regression.term_fits import Frame
 from knotwork.regression.term_formulas import formula_of_terms
-from knotwork.regression.term_search import Frame, TermSearch
+from knotwork.regression.term_search import TermSearch
 from knotwork.regression.term_table import Term, TermTable
 from knotwork.training import Reporter
 

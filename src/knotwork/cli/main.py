@@ -70,6 +70,7 @@ def discover(
     ] = False,
     test_size: options.TestSize = None,
     time_budget: options.TimeBudget = None,
+    checkpoint: options.Checkpoint = None,
     seed: options.Seed = 0,
     units: Annotated[bool, typer.Option(help="Whether the units in headers guide the search.")] = True,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the text.")] = False,
@@ -85,6 +86,7 @@ def discover(
         "positive": positive,
     }
     settings = {**known, "time_budget": time_budget, "seed": seed, "units": None if units else False}
+    settings["checkpoint"] = checkpoint
     from knotwork.cli.reading import Reading
     from knotwork.data.preparation import checked_missing
 

@@ -26,6 +26,9 @@ TestSize = Annotated[
     ),
 ]
 TimeBudget = Annotated[float | None, typer.Option(help="Seconds after which the search ends.")]
+Checkpoint = Annotated[
+    str | None, typer.Option(help="File from which the same command goes on after a kill or Ctrl-C.")
+]
 Seed = Annotated[int, typer.Option(help="Seed of the split and of the starting points.")]
 Lib = Annotated[str | None, typer.Option(help="Functions allowed in the formula, separated by commas.")]
 Forbid = Annotated[str | None, typer.Option(help="Functions that formulas must not use, separated by commas.")]

@@ -1,7 +1,6 @@
 """From a table of labels to the boundaries between its classes."""
 
 import math
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -25,6 +24,7 @@ from knotwork.formulas import Formula
 from knotwork.formulas.constants import Template
 from knotwork.formulas.label_constants import LabelSample, Probabilities, uncertainty_of_boundary
 from knotwork.formulas.uncertainty import constants_of
+from knotwork.journal import clock
 from knotwork.regression import BoundarySearch, CandidateFormula, Constraints, Failures, Limits
 from knotwork.solvers import StopReason
 from knotwork.training import Callback, Reporter, reporting
@@ -74,7 +74,7 @@ def discover_classes(
     callback: Callback | None,
 ) -> ClassDiscovery:
     """The boundaries between the classes of a table; the arguments are those of `discover`."""
-    began = time.perf_counter()
+    began = clock()
     check_settings(seed, time_budget, "cross_entropy")
     data, classes = _labeled(X, y, names, units, seed, sample_weight)
     constraints = Constraints.of(lib, forbid, linear, data.input_names, limits := Limits.of(data.input_names, *limited))
@@ -105,7 +105,7 @@ def discover_classes(
     common = _fitted_rows(data)[1][:, 0].mode().values
     return replace(
         found, accuracy=float(right.mean()), commonest=float((codes[:, 0] == common).double().mean()),
-        accuracy_rows=rows, seconds=time.perf_counter() - began,
+        accuracy_rows=rows, seconds=clock() - began,
     )  # fmt: skip
 
 

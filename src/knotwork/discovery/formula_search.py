@@ -1,7 +1,6 @@
 """The search among structures of curves, in the columns or in dimensionless groups, and its formulas as entries."""
 
 import math
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -28,6 +27,7 @@ from knotwork.discovery.table import least_importance, sample_of, separated
 from knotwork.discovery.task import Found, Task, late
 from knotwork.errors import ExpressionError, SpecError
 from knotwork.formulas.constants import Constants, Sample, fitted, simplified
+from knotwork.journal import clock
 from knotwork.regression import (
     CandidateFormula,
     Constraints,
@@ -59,7 +59,7 @@ def formulas_in_groups(task: Task, importance: Mapping[str, float], front: tuple
     if task.reporter.stage(f"units: {what}"):
         return Found((), front, task.stopped)
     constraints = replace(task.constraints, linear=(), limits=Limits())  # candidates are compared with the inputs
-    now = time.perf_counter()
+    now = clock()
     search = DimensionlessSearch(
         found,
         replace(every, columns={name: every.columns[name] for name in names}),

@@ -1,7 +1,6 @@
 """From a table with groups to one law for all of them."""
 
 import math
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from knotwork.discovery.task import check_settings
 from knotwork.errors import TrainingError, warn
 from knotwork.formulas.dimensions import Dimensions
 from knotwork.formulas.grouped_measuring import measured_groups
+from knotwork.journal import clock
 from knotwork.regression import Constraints, Failures, GroupedCandidate, GroupedSearch, Limits
 from knotwork.solvers import StopReason
 from knotwork.training import Callback, Reporter, reporting
@@ -38,7 +38,7 @@ def discover_groups(
     callback: Callback | None = None,
 ) -> GroupedDiscovery:
     """One law for all groups; the arguments are those of `discover`, and `limited` those of `Limits.of`."""
-    began = time.perf_counter()
+    began = clock()
     check_settings(seed, time_budget, loss)
     rows = grouped_table(X, y, groups, names, units, seed)
     limits = Limits.of(rows.data.input_names, *limited)
@@ -74,7 +74,7 @@ def discover_groups(
         "time budget": time_budget, "loss": "relative" if relative else "mse", "groups": rows.name,
     }  # fmt: skip
     labels = tuple(rows.labels[n] for n in rows.training.tolist())
-    seconds = time.perf_counter() - began
+    seconds = clock() - began
     return GroupedDiscovery(
         chosen.formula, front, chosen.shape, rows.data, labels, seconds, reason, settings, dict(failures.reasons)
     )
@@ -108,7 +108,7 @@ def _reason(search: GroupedSearch, reporter: Reporter, until: float) -> StopReas
         return StopReason.CALLBACK
     if search.exact:
         return StopReason.EXACT
-    if time.perf_counter() > until:
+    if clock() > until:
         return StopReason.TIME_BUDGET
     return StopReason.RANDOM_RESIDUAL if search.random else StopReason.EXHAUSTED
 

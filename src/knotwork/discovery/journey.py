@@ -1,45 +1,39 @@
 """From a table to a formula: the whole journey. Read this file first."""
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from os import PathLike
 from typing import Any, Literal, overload
 
 from knotwork.data import Dataset
 from knotwork.data.preparation import Missing
-from knotwork.discovery.baseline import accurate_baseline, inputs_needed, sparse_baseline
 from knotwork.discovery.choice import front_of, permitted, warn_unless_explained
 from knotwork.discovery.class_discovery import ClassDiscovery
 from knotwork.discovery.class_journey import discover_classes, refuse_with_labels
 from knotwork.discovery.column_units import Units
 from knotwork.discovery.dependent_columns import of_independent_columns
-from knotwork.discovery.discovery import Discovery, Entry, Outlier
-from knotwork.discovery.entries import constant_entry
-from knotwork.discovery.few_rows import few_rows
+from knotwork.discovery.discovery import Discovery, Outlier
 from knotwork.discovery.forms import search_of_form
-from knotwork.discovery.formula_search import formulas_in_columns, formulas_in_groups
-from knotwork.discovery.going_on import expressions_of, formulas_from_start
+from knotwork.discovery.going_on import expressions_of
 from knotwork.discovery.grouped_discovery import GroupedDiscovery
 from knotwork.discovery.grouped_journey import discover_groups, refuse_shared, refuse_with_groups
 from knotwork.discovery.known_form import KnownForm
-from knotwork.discovery.networks import formulas_of_networks, no_more_to_explain
 from knotwork.discovery.outliers import Searched, named_rows, rows_without, without_outliers
-from knotwork.discovery.prepared_arguments import prepared_arguments
+from knotwork.discovery.prepared_arguments import Arguments, prepared_arguments
+from knotwork.discovery.resuming import question
 from knotwork.discovery.reweighting import of_counts, weights_at_first, with_weights_of
-from knotwork.discovery.settings import DISCOVERY
-from knotwork.discovery.table import copies, dimensions_of, first_rows, relative_errors, sample_of, table
+from knotwork.discovery.stages import searched_stages
+from knotwork.discovery.table import copies, dimensions_of, relative_errors, sample_of, table
 from knotwork.discovery.target_discoveries import TargetDiscoveries
 from knotwork.discovery.targets_journey import discover_targets, refuse_with_targets
 from knotwork.discovery.targets_table import several_targets, tables_of_targets
 from knotwork.discovery.task import Asked, Task, asked_for, check_settings, read_once
 from knotwork.discovery.undefined import undefined_within
-from knotwork.kan import KAN
+from knotwork.journal import clock, remembering
 from knotwork.keywords import check_keywords
 from knotwork.regression import Limits
-from knotwork.simplify import input_shares
-from knotwork.solvers import StopReason
-from knotwork.training import Callback, FitResult, Reporter, held_out, reporting
+from knotwork.training import Callback, Reporter, reporting
 
 
 @overload
@@ -71,6 +65,7 @@ def discover(
     missing: Missing = ...,
     progress: bool | None = ...,
     callback: Callback | None = ...,
+    checkpoint: str | PathLike[str] | None = ...,
 ) -> Discovery: ...
 @overload
 def discover(
@@ -98,6 +93,7 @@ def discover(
     missing: Missing = ...,
     progress: bool | None = ...,
     callback: Callback | None = ...,
+    checkpoint: str | PathLike[str] | None = ...,
 ) -> GroupedDiscovery: ...
 @overload
 def discover(
@@ -121,6 +117,7 @@ def discover(
     missing: Missing = ...,
     progress: bool | None = ...,
     callback: Callback | None = ...,
+    checkpoint: str | PathLike[str] | None = ...,
 ) -> ClassDiscovery: ...
 @check_keywords
 def discover(
@@ -152,6 +149,7 @@ def discover(
     missing: Missing = "drop",
     progress: bool | None = None,
     callback: Callback | None = None,
+    checkpoint: str | PathLike[str] | None = None,
 ) -> Discovery | GroupedDiscovery | ClassDiscovery | TargetDiscoveries:
     """The formula that describes a table in the fewest bits, with the networks behind it.
 
@@ -230,6 +228,10 @@ def discover(
             called when a stage begins, after every step of a fit, whenever a formula joins the front, and every quarter
             of a second or so of a search among candidates. It ends the search by returning True; the best so far is
             kept.
+        checkpoint: A file in which the search keeps its results every few seconds, such as "search.kw". After a kill or
+            Ctrl-C the same call goes on from there and ends with the same formulas; after its end it leads there again
+            in a short time. Seconds before a kill count in `time_budget`, which may be another one in the next call.
+            The file is refused for other data and settings. None: nothing is kept.
 
     Returns:
         A `Discovery`: `formula`, the `front` of formulas from simple to accurate, models, importance of the inputs.
@@ -240,6 +242,7 @@ def discover(
         DataError: For a table that cannot be used, or names of columns it does not have.
         SpecError: For functions that the library does not have.
         TrainingError: For other settings that are not possible.
+        CheckpointError: For a checkpoint that cannot be written, is damaged, or belongs to another calculation.
 
     Example:
         >>> import numpy as np
@@ -251,29 +254,43 @@ def discover(
     """
     lib, forbid, linear, required = map(read_once, (lib, forbid, linear, required))
     limited = required, max_complexity, constant_range, exponent_range, nested, monotone, positive
-    several = several_targets(X, y)
-    if several:
+    if several_targets(X, y):
         refuse_with_targets(y, loss, groups=groups, form=form, start=start)
     came = prepared_arguments(X, y, groups, names, sigma, sample_weight, loss, seed, missing, linear, required)
-    X, y, groups, names, sigma, sample_weight = came.values
-    if came.labels:
-        refuse_with_labels(groups, form, shared, start, sigma, positive, monotone, keep_outliers)
-        known = names, lib, time_budget, seed, units, forbid, linear, limited, sample_weight, progress, callback
-        return came.kept_with(discover_classes(X, y, *known))
-    if groups is not None:
-        refuse_with_groups(loss, sigma=sigma, sample_weight=sample_weight, start=start)
-        known = names, lib, time_budget, seed, units, forbid, linear, limited, form, shared, loss, progress, callback
-        return came.kept_with(discover_groups(X, y, groups, *known))
-    refuse_shared(shared)
-    began = time.perf_counter()
-    check_settings(seed, time_budget, loss)
     asked = Asked(lib, forbid, linear, limited, units, form, start, loss, seed, keep_outliers)
-    if several:
-        tables = tables_of_targets(X, y, names, units, seed, sigma, sample_weight)
+    with remembering(checkpoint, lambda: question(came, asked, names, shared, missing)):
+        return _discovered(came, asked, shared, time_budget, progress, callback)
+
+
+def _discovered(
+    came: Arguments,
+    asked: Asked,
+    shared: Iterable[str] | None,
+    time_budget: float | None,
+    progress: bool | None,
+    callback: Callback | None,
+) -> Discovery | GroupedDiscovery | ClassDiscovery | TargetDiscoveries:
+    """The discovery of a table that is prepared: of classes, groups, several targets or one target."""
+    X, y, groups, names, sigma, sample_weight = came.values
+    form, loss, seed = asked.form, asked.loss, asked.seed
+    of_search = asked.lib, time_budget, seed, asked.units, asked.forbid, asked.linear, asked.limited
+    if came.labels:
+        given = asked.start, sigma, asked.limited[6], asked.limited[5], asked.keep_outliers
+        refuse_with_labels(groups, form, shared, *given)
+        return came.kept_with(discover_classes(X, y, names, *of_search, sample_weight, progress, callback))
+    if groups is not None:
+        refuse_with_groups(loss, sigma=sigma, sample_weight=sample_weight, start=asked.start)
+        found = discover_groups(X, y, groups, names, *of_search, form, shared, loss, progress, callback)
+        return came.kept_with(found)
+    refuse_shared(shared)
+    began = clock()
+    check_settings(seed, time_budget, loss)
+    if several_targets(X, y):
+        tables = tables_of_targets(X, y, names, asked.units, seed, sigma, sample_weight)
         search = partial(_of_rows, asked=asked)
         with reporting(progress, callback) as reporter:
             return came.kept_with(discover_targets(tables, asked, search, began, time_budget, reporter))
-    every = table(X, y, names, units, seed, sigma, sample_weight)
+    every = table(X, y, names, asked.units, seed, sigma, sample_weight)
     asked.constraints(every)
     with reporting(progress, callback) as reporter:
         found = _of_rows(every, began, time_budget, reporter, asked)
@@ -299,7 +316,7 @@ def _of_rows(every: Dataset, began: float, time_budget: float | None, reporter: 
         known = own.dimensions(dimensions), seed, began, time_budget, reporter, own, inputs, dependent
         usual = constraints if own.usual else replace(constraints, limits=constraints.limits.without_units())
         task = Task(inside, usual, *known, relative_errors(rows, loss), start=starts, **options)
-        return Searched(task, *_journey(task)) if given is None else search_of_form(task, given)
+        return Searched(task, *searched_stages(task)) if given is None else search_of_form(task, given)
 
     keep = asked.keep_outliers or loss == "poisson"
     searched, wrong = (search(data), None) if keep else without_outliers(data, search, reporter)
@@ -344,7 +361,7 @@ def _discovery(
         own.baseline(baseline, data),
         importance,
         data,
-        time.perf_counter() - began,
+        clock() - began,
         stop,
         settings,
         own.combinations(task.dependent),
@@ -355,46 +372,3 @@ def _discovery(
         unmet,
         {} if answer is None else answer.said,
     )
-
-
-def _journey(task: Task) -> tuple[list[Entry], FitResult, dict[str, float], StopReason]:
-    """The entries found, a constant first; the baseline; the importance of the inputs; why the search ended."""
-    constant = constant_entry(task.data, task.relative)
-    task.show((constant,))
-    few = task.data if task.time_budget is None else first_rows(task.data, DISCOVERY.few_rows)
-    baseline = sparse_baseline(few, task.inputs, task.seed, task.reporter.within("looking for inputs that matter"))
-    assert isinstance(baseline.model, KAN)
-    importance = input_shares(baseline.model, task.data)
-
-    entries, front = [constant], (constant,)
-    reason = task.stopped if baseline.stopped_by_caller else None
-    try:
-        if task.start and reason is None:
-            found, front, reason = formulas_from_start(task, front)
-            entries.extend(found)
-        searches = (formulas_in_groups, formulas_in_columns)
-        for search in reversed(searches) if few_rows(task.data) else searches:  # of few rows, the simple laws first
-            if reason is None:
-                found, front, reason = search(task, importance, front)
-                entries.extend(found)
-        if reason is None and (few_rows(task.data) or task.doubts(task, entries)):  # networks need more than few rows
-            reason = StopReason.EXHAUSTED
-        if reason is None:
-            reporter = task.deadline.within("fitting the baseline network")
-            accurate = accurate_baseline(baseline.model, task.data, reporter)
-            reason = task.stopped if accurate.stopped_by_caller else None
-            baseline = baseline if reason else accurate
-            reason = reason or no_more_to_explain(entries, held_out(baseline), task)
-        if reason is None:
-            reporter = task.deadline.within("looking for inputs that matter")
-            inputs, stopped = inputs_needed(task.inputs, importance, baseline, task.data, task.seed, reporter)
-            reason = task.stopped if stopped or reporter.stopped else None
-        if reason is None:
-            known = len(entries) > 1
-            found, _, reason = formulas_of_networks(task, inputs, held_out(baseline), front, known)
-            entries.extend(found)
-    except KeyboardInterrupt:  # the user's Ctrl-C between two fits: what was found before is kept
-        reason = task.stopped
-    if reason is not None and reason.by_caller:
-        task.reporter.stage(reason.value)
-    return entries, baseline, importance, reason or StopReason.EXHAUSTED

@@ -19,7 +19,8 @@ from knotwork.discovery.settings import DISCOVERY
 from knotwork.discovery.table import sample_of
 from knotwork.discovery.task import Task
 from knotwork.errors import ExpressionError, SpecError
-from knotwork.formulas.constants import Sample, Template, fitted, log_ratios
+from knotwork.formulas.constants import Sample, Template, fitted
+from knotwork.formulas.deviations import log_ratios
 from knotwork.formulas.settings import FORMULAS
 from knotwork.formulas.values import evaluate
 from knotwork.regression import REGRESSION, far_off, suspicious

@@ -1,6 +1,5 @@
 """From a table of several targets to formulas that share terms and constants."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,6 +15,7 @@ from knotwork.discovery.targets_rows import rows_of, with_law, with_told_constan
 from knotwork.discovery.targets_table import TargetTable, targets_by_name
 from knotwork.discovery.task import Asked
 from knotwork.errors import DataError, TrainingError
+from knotwork.journal import clock
 from knotwork.regression import Failures
 from knotwork.regression.targets import Law, common_constants, common_parts, joint_choice, with_common_constants
 from knotwork.solvers import StopReason
@@ -55,7 +55,7 @@ def discover_targets(
         asked.constraints(each.rows)
     found: list[Discovery] = []
     for number, table in enumerate(tables):
-        now, budget = time.perf_counter(), None
+        now, budget = clock(), None
         if time_budget is not None:
             left = began + (1 - DISCOVERY.share_of_common_terms) * time_budget - now
             budget = max(left, 0.0) / (len(tables) - number)
@@ -76,7 +76,7 @@ def discover_targets(
     names = [table.name for table in tables]
     parts = common_parts([one.formula.expression for one in found], names)
     missing = {table.name: table.missing for table in tables if table.missing}
-    stop, seconds = _reason(found, reporter), time.perf_counter() - began
+    stop, seconds = _reason(found, reporter), clock() - began
     return TargetDiscoveries(tuple(found), parts, equal, seconds, stop, missing, dict(failures.reasons))
 
 

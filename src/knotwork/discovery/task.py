@@ -1,6 +1,5 @@
 """What is searched for, what is known beforehand, and how long the search may take."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
@@ -12,6 +11,7 @@ from knotwork.discovery.discovery import Entry
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.errors import TrainingError
 from knotwork.formulas.dimensions import Dimensions
+from knotwork.journal import clock
 from knotwork.regression import Constraints, Failures, Limits
 from knotwork.solvers import Stop, StopReason
 from knotwork.training import Reporter
@@ -24,7 +24,7 @@ class Task:
     """The data, and what every search needs to know.
 
     The search `began` at this time, and may take `time_budget` seconds, or as long as it needs.
-    Times are those of `time.perf_counter`. `own` are the units of the columns of `data`. `inputs` are the numbers of
+    Times are those of `clock`. `own` are the units of the columns of `data`. `inputs` are the numbers of
     the inputs without the `dependent` ones, the linear combinations of others. With `relative`, errors are
     shares of the targets. `failures` counts the candidates whose calculation failed. A search ends without networks if
     there are `doubts` about some of its rows. `start` are expressions of columns in their own units to go on from.
@@ -113,8 +113,8 @@ class Found(NamedTuple):
 
 
 def late(until: float) -> bool:
-    """Whether this time of `time.perf_counter` is over."""
-    return time.perf_counter() > until
+    """Whether this time of `clock` is over."""
+    return clock() > until
 
 
 def check_settings(seed: int, time_budget: float | None, loss: str) -> None:

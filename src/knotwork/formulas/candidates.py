@@ -11,6 +11,7 @@ from torch import Tensor
 from knotwork.formulas.candidate_table import Candidate, Candidates
 from knotwork.formulas.settings import FORMULAS
 from knotwork.functions import NamedFunction
+from knotwork.journal import recalled
 from knotwork.solvers.batched import solve_batched
 
 
@@ -61,6 +62,16 @@ def candidates_of_many(
 
     They are computed on the CPU, wherever the points are.
     """
+    return recalled(
+        "candidates",
+        lambda: (x, [(t.y, t.weights, list(t.functions)) for t in targets], finished),
+        lambda: _candidates_of_many(x, targets, finished),
+        lambda found: [[tuple(vars(one).values()) for one in row] for row in found],
+        lambda kept: [[Candidate(*one) for one in row] for row in kept],
+    )
+
+
+def _candidates_of_many(x: Tensor, targets: Sequence[Target], finished: int) -> list[list[Candidate]]:
     x = x.detach().cpu().double()
     y = torch.stack([target.y.detach().cpu().double() for target in targets])
     units = [unit_of(curve) for curve in y]

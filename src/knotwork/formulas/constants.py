@@ -4,12 +4,14 @@ import functools
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from knotwork.formulas.deviations import relative_deviations, slopes_of_deviations
 from knotwork.formulas.settings import FORMULAS
+from knotwork.journal import Value, recalled
 from knotwork.solvers import NormalEquations, Options, VectorProblem, gauss_newton
 
 
@@ -22,6 +24,7 @@ class Sample:
     `shares` (n,) are the factors of the weights that follow from residuals, if there are some (`RowErrors`).
     """
 
+    never_changes: ClassVar[bool] = True
     columns: Mapping[str, Tensor]
     y: Tensor
     relative: bool = False
@@ -71,31 +74,6 @@ class Sample:
         columns = {name: column[some] for name, column in self.columns.items()}
         weights, shares = (None if own is None else own[some] for own in (self.weights, self.shares))
         return replace(self, columns=columns, y=self.y[some], weights=weights, shares=shares)
-
-
-def relative_deviations(values: Tensor, y: Tensor) -> Tensor:
-    """Deviations of values from targets y ≠ 0 as shares of the root mean square of both.
-
-    They are logarithms of values / y up to the third order, and defined where the two differ in sign. With shares of
-    the targets alone, fits would come out too small: targets that noise has made small would count more than others.
-    """
-    ratio = values / y
-    return 2**0.5 * (ratio - 1) / torch.hypot(ratio, torch.ones_like(ratio))
-
-
-def log_ratios(values: Tensor, y: Tensor) -> Tensor:
-    """Sizes (n,) of the logarithms of values / y, which are complex where signs differ; NaN for targets of 0.
-
-    Small ones are those of `relative_deviations`, but large ones have no limit.
-    """
-    signs = torch.where(values * y.sign() < 0, math.pi, 0.0)
-    return torch.where(y == 0, math.nan, torch.hypot((values / y).abs().clamp_min(1e-300).log(), signs))
-
-
-def slopes_of_deviations(values: Tensor, y: Tensor) -> Tensor:
-    """Derivatives of `relative_deviations` by the values."""
-    ratio = values / y
-    return 2**0.5 * (1 + ratio) / torch.hypot(ratio, torch.ones_like(ratio)) ** 3 / y
 
 
 @dataclass(frozen=True)
@@ -193,6 +171,25 @@ def fitted(
     Damped Gauss-Newton steps; `mse` is infinite where the expression is not finite at the start. Relative deviations
     hardly depend on values that are far too large; shares of the targets are fitted before them.
     """
+    return recalled(
+        "fitted",
+        lambda: (template.expression, [(s.name, v) for s, v in template.values.items()], sample, steps, target),
+        lambda: _fitted(template, sample, steps, target),
+        _kept,
+        lambda kept: _restored(template, kept),
+    )
+
+
+def _kept(template: Template) -> Value:
+    return list(template.values.values()), template.mse, template.covariance
+
+
+def _restored(template: Template, kept: Value) -> Template:
+    values, mse, covariance = kept
+    return replace(template, values=dict(zip(template.values, values, strict=True)), mse=mse, covariance=covariance)
+
+
+def _fitted(template: Template, sample: Sample, steps: int, target: float | None) -> Template:
     target = (FORMULAS.smallest_residual * sample.scale) ** 2 if target is None else target
     values, slopes = values_and_slopes(template, sample)
     start = torch.tensor(list(template.values.values()), dtype=torch.float64)

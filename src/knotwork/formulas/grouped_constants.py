@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from knotwork.formulas.constants import ConstantsFit, Sample, Template, slopes_of_deviations
+from knotwork.formulas.constants import ConstantsFit, Sample, Template
+from knotwork.formulas.deviations import slopes_of_deviations
 from knotwork.formulas.settings import FORMULAS
 from knotwork.formulas.uncertainty import Uncertainty, _inverse_root
+from knotwork.journal import Value, recalled
 from knotwork.solvers import ArrowEquations, Options, gauss_newton
 from knotwork.solvers.batched import solve_batched
 
@@ -18,6 +20,7 @@ from knotwork.solvers.batched import solve_batched
 class GroupedSample:
     """Rows to fit an expression to, with the number (n,) of the group of each, from 0 to `count` - 1."""
 
+    never_changes: ClassVar[bool] = True
     sample: Sample
     group: Tensor
     count: int
@@ -127,6 +130,22 @@ def fitted_apart(
     The starts have the same expression and symbols. Then every group also starts from the constants of the groups that
     are fitted best, as a group with few rows may have ended in a local minimum.
     """
+    return recalled(
+        "fitted_apart",
+        lambda: (starts[0].expression, [_numbers(one.values) for one in starts], grouped, steps),
+        lambda: _fitted_apart(starts, grouped, steps),
+        lambda found: (list(found.differing.values()), found.mse),
+        lambda kept: GroupedTemplate(
+            starts[0].expression, {}, dict(zip(starts[0].values, kept[0], strict=True)), kept[1]
+        ),
+    )
+
+
+def _numbers(values: Mapping[Any, Any]) -> list[tuple[str, Any]]:
+    return [(symbol.name, value) for symbol, value in values.items()]
+
+
+def _fitted_apart(starts: Sequence[Template], grouped: GroupedSample, steps: int) -> GroupedTemplate:
     problem, best = _Apart(starts[0], grouped), None
     size = problem.evaluate(torch.zeros(grouped.count, len(starts[0].values), dtype=torch.float64))[0].clamp_min(1e-300)
     size = torch.where(size.isfinite(), size, problem.summed(grouped.sample.y.square()).clamp_min(1e-300))
@@ -150,6 +169,16 @@ def fitted_apart(
 
 def fitted_apart_each(template: Template, start: Tensor, grouped: GroupedSample) -> tuple[Tensor, Tensor]:
     """Constants (G, P) of every group, fitted on its own from a start (G, P) of its own, and the mean squares (G,)."""
+    return recalled(
+        "fitted_apart_each",
+        lambda: (template.expression, [symbol.name for symbol in template.values], start, grouped),
+        lambda: _fitted_apart_each(template, start, grouped),
+        lambda found: found,
+        lambda kept: kept,
+    )
+
+
+def _fitted_apart_each(template: Template, start: Tensor, grouped: GroupedSample) -> tuple[Tensor, Tensor]:
     found = solve_batched(_Apart(template, grouped), start, FORMULAS.fit_steps)
     return found.parameters, found.losses
 
@@ -195,6 +224,22 @@ def fitted_together(
     template: GroupedTemplate, grouped: GroupedSample, steps: int = FORMULAS.fit_steps
 ) -> GroupedTemplate:
     """The template with all its constants fitted together to all rows, from the values they have."""
+
+    def restored(kept: Value) -> GroupedTemplate:
+        shared = dict(zip(template.shared, kept[0], strict=True))
+        differing = dict(zip(template.differing, kept[1], strict=True))
+        return replace(template, shared=shared, differing=differing, mse=kept[2], uncertainty=())
+
+    return recalled(
+        "fitted_together",
+        lambda: (template.expression, _numbers(template.shared), _numbers(template.differing), grouped, steps),
+        lambda: _fitted_together(template, grouped, steps),
+        lambda found: (list(found.shared.values()), list(found.differing.values()), found.mse),
+        restored,
+    )
+
+
+def _fitted_together(template: GroupedTemplate, grouped: GroupedSample, steps: int) -> GroupedTemplate:
     fit = _Together(template, grouped)
     fit.begin()
     if fit.size and fit.loss < float("inf"):

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from knotwork.errors import SpecError
 from knotwork.formulas.agreement import Agreement
-from knotwork.formulas.constants import Sample, Template, slopes_of_deviations, values_and_slopes
+from knotwork.formulas.constants import Sample, Template, values_and_slopes
+from knotwork.formulas.deviations import slopes_of_deviations
 from knotwork.formulas.settings import FORMULAS
 from knotwork.sizes import root_mean_square
 from knotwork.training.likelihood import Goal

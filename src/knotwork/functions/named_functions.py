@@ -46,6 +46,10 @@ class NamedFunction:
     shift_free: bool = False
     default: bool = True
 
+    def identity(self) -> tuple[str, str]:
+        """Its name and its text, which say all about it."""
+        return self.name, self.expression
+
     def derivative(self, u: Tensor, order: int = 1) -> Tensor:
         """The `order`-th derivative of f, elementwise, itself differentiable; f for 0."""
         if order == 0:

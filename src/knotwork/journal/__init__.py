@@ -2,6 +2,21 @@
 
 from knotwork.journal.encoding import Value, digest_of
 from knotwork.journal.journal import Journal, journal_in
+from knotwork.journal.memory import Memory, after, clock, part_of, recalled, remembering, resumed
 from knotwork.journal.settings import JOURNAL, JournalSettings
 
-__all__ = ["JOURNAL", "Journal", "JournalSettings", "Value", "digest_of", "journal_in"]
+__all__ = [
+    "JOURNAL",
+    "Journal",
+    "JournalSettings",
+    "Memory",
+    "Value",
+    "after",
+    "clock",
+    "digest_of",
+    "journal_in",
+    "part_of",
+    "recalled",
+    "remembering",
+    "resumed",
+]

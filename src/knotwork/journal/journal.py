@@ -75,6 +75,11 @@ class Journal:
         return None if self._entry is None else self._entry.value
 
     @property
+    def book(self) -> Book | None:
+        """The book that it is kept in; None without a file."""
+        return self._book
+
+    @property
     def known(self) -> bool:
         """Whether there is a value."""
         return self._entry is not None and self._entry.value is not None

@@ -84,9 +84,9 @@ def read(path: str, question: Mapping[str, str]) -> Value:
 
 
 def _is_work(place: str, entry: tuple[Value, bool, float]) -> bool:
-    """Whether an entry is the result of a part, or the state of a loop: the places of parts are "", "/1", "/1/2"."""
+    """Whether an entry is a result, or the state of a loop: places of parts are "", "/1", "/1/2", "=part ...", ..."""
     value, done, _ = entry
-    return done or (value is not None and place[:1] in ("", "/"))
+    return done or (value is not None and place[:1] in ("", "/", "="))
 
 
 def _compare(path: str, theirs: Mapping[str, str], ours: Mapping[str, str]) -> None:

@@ -14,5 +14,15 @@ class JournalSettings:
     """Largest share of the time that writing may take: after a write of 1 s the next one waits for 50 s. Chosen: a
     calculation with a file then takes no more than a few percent longer, however large its network is."""
 
+    seconds_worth_keeping: float = 0.001
+    """Results of pure functions are kept if they took this time, in s. Chosen: below it, reading takes as long."""
+
+    most_bytes: int = 64_000_000
+    """Results of pure functions take about this space at most, in bytes; those that saved least time for their size are
+    dropped then. Chosen: a search of minutes keeps a few megabytes."""
+
+    fingerprints_kept: int = 64
+    """Number of objects, such as tables of rows, whose fingerprints are kept. Chosen."""
+
 
 JOURNAL = JournalSettings()

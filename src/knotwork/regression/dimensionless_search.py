@@ -1,7 +1,6 @@
 """The search for formulas of dimensionless groups: fewer variables, and formulas whose units agree."""
 
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,6 +12,7 @@ from knotwork.data.units import simple_factor
 from knotwork.formulas.constants import Constants, Sample, Template, fitted, simplified, values_of
 from knotwork.formulas.dimensions import Powers
 from knotwork.formulas.settings import FORMULAS
+from knotwork.journal import clock
 from knotwork.regression.candidate_formulas import CandidateFormula
 from knotwork.regression.dimensionless_groups import DimensionlessGroups
 from knotwork.regression.failures import Failures
@@ -32,7 +32,7 @@ class DimensionlessSearch:
         sample: the inputs' own columns and the target.
         train: number of training rows, which come first.
         search: makes the search in the groups, from sample and train and the options `until` and `after_noise`.
-        until: `time.perf_counter()` at which the search ends.
+        until: `clock()` at which the search ends.
         excluded: columns that residuals must not depend on either.
         reporter: that of the searches in groups; once a callback has asked to stop, no further choice is tried.
         failures: counts the formulas that are dropped because their calculation failed.
@@ -57,7 +57,7 @@ class DimensionlessSearch:
     def formulas(self) -> Iterator[CandidateFormula]:
         """Candidate formulas, as they are found."""
         for n, choice in enumerate(self.choices[: REGRESSION.most_group_choices]):
-            if n and (self.reporter.stopped or time.perf_counter() > self.until):
+            if n and (self.reporter.stopped or clock() > self.until):
                 return
             found: list[CandidateFormula] = []
             for formula in self.of(choice):
@@ -87,7 +87,7 @@ class DimensionlessSearch:
         large = scale.abs() >= least
         columns = dict(zip(in_inputs.names, choice.group_values(self.sample.columns), strict=True))
         rows = replace(self.sample, columns=columns, y=self.sample.y / scale).rows(large)
-        now = time.perf_counter()
+        now = clock()
         begin = partial(
             self.search,
             rows,

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from knotwork.journal import after, recalled
 from knotwork.kernels import basis
+from knotwork.regression.descents import descent_options, exact_below
 from knotwork.regression.settings import REGRESSION
-from knotwork.regression.structures import Rows, descent_options, exact_below, least_squares
+from knotwork.regression.structures import Rows, least_squares
 from knotwork.solvers import NormalEquations, VectorProblem, gauss_newton
 from knotwork.splines import uniform_knots
 
@@ -38,6 +40,18 @@ def fit_ridges(rows: Rows, count: int, generator: torch.Generator, free_sides: b
 
     With `free_sides`, a positive input that is not on a logarithmic scale has a curve of its own in place of a power.
     """
+    found, state = recalled(
+        "fit_ridges",
+        lambda: (rows, count, generator, free_sides),
+        after(generator, lambda: _fit_ridges(rows, count, generator, free_sides)),
+        lambda found: (None if found[0] is None else list(vars(found[0]).values()), found[1]),
+        lambda kept: (None if kept[0] is None else Ridges(*kept[0]), kept[1]),
+    )
+    generator.set_state(state)
+    return found
+
+
+def _fit_ridges(rows: Rows, count: int, generator: torch.Generator, free_sides: bool) -> Ridges | None:
     problem, settings = _Problem(rows, count, free_sides), REGRESSION
     if len(problem.powers) < 2 or bool((rows.y <= 0).float().mean() > settings.most_negative):
         return None
@@ -56,6 +70,18 @@ def one_product(rows: Rows, generator: torch.Generator) -> list[tuple[list[int],
 
     Every input must be positive, and take part in no other way. Empty where no product explains the target.
     """
+    found, state = recalled(
+        "one_product",
+        lambda: (rows, generator),
+        after(generator, lambda: _one_product(rows, generator)),
+        lambda found: found,
+        lambda kept: kept,
+    )
+    generator.set_state(state)
+    return found
+
+
+def _one_product(rows: Rows, generator: torch.Generator) -> list[tuple[list[int], list[float]]]:
     problem, settings = _Problem(rows, 1, False), REGRESSION
     if problem.sides or len(problem.powers) < 2 or bool((rows.y <= 0).float().mean() > settings.most_negative):
         return []

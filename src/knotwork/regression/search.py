@@ -22,8 +22,9 @@ from knotwork.regression.ridges import fit_ridges
 from knotwork.regression.second_look import second_look
 from knotwork.regression.settings import REGRESSION
 from knotwork.regression.structures import Rows, Structure, fit_structure, partitions, positive_share
+from knotwork.regression.term_fits import TermFit
 from knotwork.regression.term_formulas import formula_of_terms
-from knotwork.regression.term_search import TermFit, TermSearch
+from knotwork.regression.term_search import TermSearch
 from knotwork.regression.term_settings import TERMS
 from knotwork.regression.what_is_left import with_what_is_left
 from knotwork.training import Reporter

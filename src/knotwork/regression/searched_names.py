@@ -1,7 +1,6 @@
 """Names of one curve that are sums, ratios or compositions of functions, where no single function fits."""
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from knotwork.formulas.curves import CurveSearch, Found
 from knotwork.functions import NamedFunction
+from knotwork.journal import clock
 from knotwork.regression.settings import REGRESSION
 from knotwork.training import Reporter
 
@@ -46,7 +46,7 @@ def searched_names(
         size.expand_as(y).numpy(),
         accuracy,
         [f.name for f in functions],
-        reporter.before(time.perf_counter() + REGRESSION.seconds_of_search),
+        reporter.before(clock() + REGRESSION.seconds_of_search),
         depth=2,
     )
     best = search.run()[: REGRESSION.searched_names]

@@ -3,15 +3,18 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from knotwork.journal import after, recalled
 from knotwork.kernels import basis
 from knotwork.regression.curve_names import EXPONENTIAL, OuterFunction
+from knotwork.regression.descents import descent_options, exact_below
 from knotwork.regression.settings import REGRESSION
 from knotwork.regression.term_settings import TERMS
-from knotwork.solvers import EachStep, NormalEquations, Options, Stop, StopReason, VectorProblem, gauss_newton
+from knotwork.solvers import NormalEquations, VectorProblem, gauss_newton
 from knotwork.splines import uniform_knots
 
 
@@ -23,6 +26,7 @@ class Axis:
     """
 
     straight = False
+    never_changes = True
 
     def __init__(self, values: Tensor, train: int, grid: int) -> None:
         low, high, order = float(values.min()), float(values.max()), REGRESSION.spline_order
@@ -37,6 +41,10 @@ class Axis:
         self.basis = basis(self.at[:, None], uniform_knots(-one, one, grid, order), order)[:, 0]
         self.half, self.train = half, train
         self.projection = torch.linalg.pinv(self.basis[:train], rtol=REGRESSION.pseudoinverse_cutoff)
+
+    def identity(self) -> Any:
+        """All that fits depend on."""
+        return self.values, self.at, self.basis, self.half, self.train, self.straight, self.logarithmic
 
     def coefficients(self, curve: Tensor) -> Tensor:
         """The coefficients of the spline nearest to a curve's values (train rows,)."""
@@ -87,6 +95,7 @@ class Rows:
     Rows may count `weights` (n,) times, 1 on average.
     """
 
+    never_changes: ClassVar[bool] = True
     axes: tuple[Axis, ...]
     y: Tensor
     train: int
@@ -158,6 +167,10 @@ class Structure:
     terms: tuple[Inputs, ...]
     common: Inputs = ()
 
+    def identity(self) -> Any:
+        """What it is, as numbers and texts."""
+        return self.outer.words, self.terms, self.common
+
     @property
     def places(self) -> list[tuple[int, int]]:
         """(term, input) of each curve; term -1 is the common factor."""
@@ -210,6 +223,18 @@ def fit_structure(rows: Rows, structure: Structure, generator: torch.Generator) 
     A sum of curves is one linear system. Other structures are fitted by damped Gauss-Newton steps: a few from each of
     several random starts, then more from the best.
     """
+    found, state = recalled(
+        "fit_structure",
+        lambda: (rows, structure, generator),
+        after(generator, lambda: _fit_structure(rows, structure, generator)),
+        lambda found: (found[0].coefficients, found[0].error, found[0].validation_error, found[1]),
+        lambda kept: (StructureFit(structure, *kept[:3]), kept[3]),
+    )
+    generator.set_state(state)
+    return found
+
+
+def _fit_structure(rows: Rows, structure: Structure, generator: torch.Generator) -> StructureFit:
     problem, settings = StructureProblem(rows, structure), REGRESSION
     if structure.linear:
         found = problem.solve_linear()
@@ -366,15 +391,3 @@ class _Coefficients(VectorProblem):
         matrix, gradient = jacobian.T @ jacobian / n, jacobian.T @ self.seen / n
         matrix.diagonal().add_(REGRESSION.structure_ridge * matrix.diagonal().max())
         return NormalEquations(matrix, gradient)
-
-
-def descent_options(attempts: int) -> Options:
-    """How structures and ridges are fitted: at most this number of attempted steps."""
-    settings = REGRESSION
-    return Options(None, attempts, settings.least_progress, settings.patience, first_damping=settings.first_damping)
-
-
-def exact_below(target: float) -> EachStep:
-    """A callback of the solver that ends a fit after a step to a loss below the target."""
-    stop = Stop(StopReason.ROUNDING, StopReason.ROUNDING.value)
-    return lambda step, loss: stop if loss < target else None

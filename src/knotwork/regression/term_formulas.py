@@ -7,7 +7,7 @@ from typing import Any
 from knotwork.formulas.constants import Constants, Sample, Template, fitted, simplified
 from knotwork.regression.candidate_formulas import CandidateFormula
 from knotwork.regression.curve_names import EXPONENTIAL
-from knotwork.regression.term_search import Sum, TermFit
+from knotwork.regression.term_fits import Sum, TermFit
 from knotwork.regression.term_table import Powers, Term
 
 

@@ -4,13 +4,13 @@ import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from knotwork.formulas.settings import FORMULAS
 from knotwork.functions import NamedFunction
+from knotwork.journal import Value, recalled
 from knotwork.regression.curve_names import (
     EXPONENTIAL,
     IDENTITY,
@@ -25,49 +25,10 @@ from knotwork.regression.settings import REGRESSION
 from knotwork.regression.smooth_targets import smooth_targets
 from knotwork.regression.sparse_fits import Support, screened, sparse_fits
 from knotwork.regression.structures import Rows, least_squares, nearest_product, positive_share
+from knotwork.regression.term_fits import Frame, TermFit
 from knotwork.regression.term_settings import TERMS
 from knotwork.regression.term_table import Powers, Term, TermTable
 from knotwork.training import Reporter
-
-Sum = list[tuple[float, Term]]
-
-
-@dataclass(frozen=True)
-class Frame:
-    """What stands around a sum of terms: target = `sign` · `factor` · outer(product of `powers` · sum)."""
-
-    outer: OuterFunction
-    powers: Powers
-    factor: Term
-    sign: float = 1.0
-
-
-@dataclass(frozen=True, eq=False)
-class TermFit:
-    """A frame around `above` / (1 + `below`), sums of terms of scaled inputs.
-
-    Errors and `residuals` (n,) are relative to the spread of the target (`Rows.scale`); `bits` is about the description
-    length.
-    """
-
-    frame: Frame
-    above: Sum
-    below: Sum
-    error: float
-    validation_error: float
-    bits: float
-    table: TermTable = field(repr=False)
-    residuals: Tensor = field(repr=False)
-
-    @property
-    def size(self) -> int:
-        """The number of terms, and of functions in them."""
-        terms = [term for _, term in (*self.above, *self.below)]
-        return len(terms) + sum(term.part is not None for term in terms)
-
-    def __str__(self) -> str:
-        """In words, for example "the root of a ratio of sums of terms"."""
-        return f"{self.frame.outer.words}{'a ratio of sums of terms' if self.below else 'a sum of terms'}"
 
 
 class TermSearch:
@@ -89,6 +50,7 @@ class TermSearch:
     ) -> None:  # fmt: skip
         self.rows, self.functions, self.seed, self.reporter = rows, functions, seed, reporter
         self.targets = rows.y if targets is None else targets
+        self.names = [function.name for function in functions]
         self.columns = [axis.values for axis in rows.axes]
         self.straight = [i for i, axis in enumerate(rows.axes) if axis.straight]
         order = torch.randperm(rows.train, generator=torch.Generator().manual_seed(seed))
@@ -248,6 +210,29 @@ class TermSearch:
         Of the best ones one term after the other is left out, too: terms that come close only together are not among
         the combinations that grow term by term.
         """
+        table, before = self.table, self.least_loss
+        assert table is not None
+        given = frame, widths, ratio, weigh_by, only_below, only_above
+
+        def kept(found: tuple[list[TermFit], float]) -> Value:
+            number = {term: n for n, term in enumerate(table.terms)}
+            sums = [[[(number[term], c) for c, term in side] for side in (fit.above, fit.below)] for fit in found[0]]
+            return sums, found[1]
+
+        fits, self.least_loss = recalled(
+            "in_frame",
+            lambda: (self.rows, self.targets, self.names, self.seed, table.most, before, given),
+            lambda: (self._in_frame(*given), self.least_loss),
+            kept,
+            lambda kept: ([self._again(frame, *sides) for sides in kept[0]], kept[1]),
+            lambda: not self.reporter.late,
+        )
+        return fits
+
+    def _in_frame(
+        self, frame: Frame, widths: Sequence[int], ratio: bool, weigh_by: Tensor | None, only_below: int | None,
+        only_above: Tensor | None,
+    ) -> list[TermFit]:  # fmt: skip
         assert self.table is not None
         target, weight = self.undone(frame)
         if weigh_by is not None:
@@ -344,6 +329,21 @@ class TermSearch:
                 break
         error, rest = (float(part.square().mean().sqrt()) for part in (residuals[train], residuals[self.rows.train :]))
         self.least_loss = min(self.least_loss, max(error, rest if rest == rest else error) ** 2)
+        return self._as_fit(frame, places, below, best, residuals)
+
+    def _again(self, frame: Frame, above: Sequence[tuple[int, float]], below: Sequence[tuple[int, float]]) -> TermFit:
+        """The fit with these numbers and coefficients of terms."""
+        assert self.table is not None
+        places, best = torch.tensor([n for n, _ in (*above, *below)]), [c for _, c in (*above, *below)]
+        under, at = torch.arange(len(best)) >= len(above), torch.tensor(best, dtype=torch.float64)
+        residuals = self._at(frame, self.table.values[:, places], under, at)[1]
+        return self._as_fit(frame, places, under, at, residuals)
+
+    def _as_fit(self, frame: Frame, places: Tensor, below: Tensor, best: Tensor, residuals: Tensor) -> TermFit:
+        """Terms with these coefficients as a fit, with its errors and bits."""
+        assert self.table is not None
+        parts = residuals[: self.rows.train], residuals[self.rows.train :]
+        error, rest = (float(part.square().mean().sqrt()) for part in parts)
         terms = [(float(c), self.table.terms[n]) for c, n in zip(best, places.tolist(), strict=True)]
         cost = float((self.table.costs[places] + 2).sum()) + 2 * (frame.outer is not IDENTITY)
         bits = len(residuals) * math.log2(float(residuals.square().mean().sqrt()) + TERMS.exact_terms)

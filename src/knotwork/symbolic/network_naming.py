@@ -16,12 +16,14 @@ from knotwork.formulas.compositions import candidates_to_depth, fitted_again, si
 from knotwork.formulas.goals import goal_of, targets_of
 from knotwork.functions import NamedFunction, named_function
 from knotwork.functions import select as select_functions
+from knotwork.journal import recalled
 from knotwork.model import KANNetwork, Trace, trace
 from knotwork.symbolic.inner_constants import refit_inside
 from knotwork.symbolic.naming import check_depth
 from knotwork.symbolic.naming_units import Units
 from knotwork.symbolic.settings import SYMBOLIC
 from knotwork.training import Reporter, levenberg_marquardt, threads_for
+from knotwork.training.fit_result import state_of
 from knotwork.training.levenberg_marquardt import NORMAL
 from knotwork.training.likelihood import Goal
 
@@ -205,9 +207,7 @@ def _with_name(current: Network, edge: Edge, table: Candidates, x: Tensor, y: Te
         other = current.copy()
         _name(other, edge, row)
         for steps in SYMBOLIC.steps_of_name:
-            levenberg_marquardt(
-                other, x, y, steps=steps, tolerance=1e-3, patience=3, target=target, likelihood=judge.goal
-            )
+            _improve(other, x, y, judge.goal, steps=steps, tolerance=1e-3, patience=3, target=target)
             if judge.holds(other):
                 return other
     return current
@@ -317,10 +317,22 @@ def _refit(network: Network, x: Tensor, y: Tensor, judge: Judge) -> Network:
     """The network with all constants refitted together; as it was where its names then do not hold."""
     other, goal = network.copy(), judge.goal
     target = _enough(y, goal) * (1e-4 if goal is NORMAL else 1.0)
-    levenberg_marquardt(other, x, y, steps=100, tolerance=1e-3, patience=5, target=target, likelihood=goal)
+    _improve(other, x, y, goal, steps=100, tolerance=1e-3, patience=5, target=target)
     if goal is NORMAL:
         refit_inside(other, x, y, target)
     return other if judge.holds(other) else network
+
+
+def _improve(network: KANNetwork, x: Tensor, y: Tensor, goal: Goal, **options: float) -> None:
+    """Fit the network in place."""
+
+    def compute() -> dict[str, Tensor]:
+        levenberg_marquardt(network, x, y, likelihood=goal, **options)  # type: ignore[arg-type]
+        return state_of(network)
+
+    given = network.spec.to_json(), state_of(network), x, y, type(goal).__name__, options
+    state = recalled("named_network", lambda: given, compute, lambda found: found, lambda kept: kept)
+    network.load_state_dict(state)
 
 
 def _name(network: KANNetwork, edge: Edge, fit: Candidate) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from knotwork.errors import TrainingError
+from knotwork.journal import clock, resumed
 from knotwork.keywords import check_keywords
 from knotwork.solvers import Stop, StopReason
 from knotwork.training.settings import TRAINING
@@ -61,7 +62,7 @@ class _Run:
     callbacks: tuple[Callback, ...]
     display: Callback | None = None
     view: Callable[[], AbstractContextManager[None]] = nullcontext
-    began: float = field(default_factory=time.perf_counter)
+    began: float = field(default_factory=clock)
     front: tuple[Any, ...] = ()
     asked: StopReason | None = None
     last: Event | None = None
@@ -96,7 +97,7 @@ class Reporter:
         self._run.asked = StopReason.INTERRUPTED
 
     def before(self, until: float) -> "Reporter":
-        """The reporter of a part of the call, which has to end at this time of `time.perf_counter()`, too."""
+        """The reporter of a part of the call, which has to end at this time of `clock()`, too."""
         inner = Reporter()
         inner._run, inner._within, inner.until = self._run, self._within, min(until, self.until)
         return inner
@@ -124,7 +125,7 @@ class Reporter:
 
     @property
     def _time_is_up(self) -> bool:
-        return time.perf_counter() > self.until
+        return clock() > self.until
 
     @contextmanager
     def viewing(self, view: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
@@ -170,14 +171,14 @@ class Reporter:
 
     def _send(self, record: Any | None) -> None:
         run = self._run
-        seconds = time.perf_counter() - run.began
+        seconds = clock() - run.began
         run.last = Event(self._stage, self._step, self._steps, seconds, record, run.front, self._within)
         self._call(run.last, run.callbacks)
 
     def _send_again(self) -> None:
         run = self._run
         if run.last is not None:
-            again = replace(run.last, seconds=time.perf_counter() - run.began, front=run.front)
+            again = replace(run.last, seconds=clock() - run.began, front=run.front)
             self._call(again, [callback for callback in run.callbacks if callback is not run.display])
 
     def _call(self, event: Event, callbacks: Sequence[Callback]) -> None:
@@ -207,4 +208,7 @@ def reporting(progress: bool | None = None, callback: Callback | None = None) ->
     if callback is not None and not callable(callback):
         raise TrainingError(f"callback={callback!r} cannot be called: pass a function of an Event, or None.")
     with display(progress) as shown:
-        yield Reporter([each for each in (shown, callback) if each is not None], display=shown)
+        reporter = Reporter([each for each in (shown, callback) if each is not None], display=shown)
+        if words := resumed():
+            reporter.stage(words)
+        yield reporter

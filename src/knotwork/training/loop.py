@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from knotwork.data import Batch, Dataset, as_dataset, dataset_or_stream, seeded
-from knotwork.journal import Journal
+from knotwork.journal import Journal, part_of
 from knotwork.keywords import explained_keywords
 from knotwork.model import KANNetwork, evaluating
 from knotwork.solvers import Ended, StopReason
@@ -22,7 +22,7 @@ from knotwork.training.number_range import check_range
 from knotwork.training.objective import Loss, Objective, cross_entropy, make_objective, mean_squared_error
 from knotwork.training.optimizers import OptimizerLike, Task
 from knotwork.training.options import FitOptions, chosen, elsewhere, refuse_inference
-from knotwork.training.resuming import fit_journal, result_as_value, result_of
+from knotwork.training.resuming import fit_journal, question, result_as_value, result_of
 from knotwork.training.settings import TRAINING
 from knotwork.training.standardization import (
     Standardization,
@@ -160,7 +160,8 @@ def fit_with(
     model: nn.Module, data: object, options: FitOptions, reporter: Reporter, journal: Journal | None = None
 ) -> FitResult:
     """`fit` as a part of a larger calculation, which reports through its `reporter` and is kept in its `journal`."""
-    journal = journal or Journal()
+    if journal is None or journal.book is None:
+        journal = part_of(lambda: question("fit", [model], data, options))
     if journal.done:
         return result_of(journal.value, model)
     began = time.perf_counter() - journal.seconds
@@ -206,7 +207,7 @@ def fit_with(
         history=tuple(watch.history),
         smoothness=watch.smoothness,
     )
-    if not result.stopped_by_caller:
+    if not result.stopped_by_caller and result.stop is not StopReason.TIME_BUDGET:
         journal.finish(result_as_value(result))
     return result
 

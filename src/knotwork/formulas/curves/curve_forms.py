@@ -3,13 +3,14 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from knotwork.formulas.constants import Constants, Template
 from knotwork.formulas.curves.curve_terms import Array, Kind, Points, Text
 from knotwork.formulas.curves.settings import CURVES
+from knotwork.journal import recalled
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,10 @@ class Form(Protocol):
         """What it is, for a person."""
         ...
 
+    def identity(self) -> Any:
+        """All that its values follow from, beside the constants, as numbers and texts."""
+        ...
+
     def values(self, at: Points, p: Array) -> Array:
         """Values (n,)."""
         ...
@@ -117,6 +122,11 @@ class Nested:
     def name(self) -> str:
         around = ".".join(f"{layer.outer.name}{'+B' * layer.shifted}" for layer in self.layers)
         return f"t^{self.power:g} {around}({'1 + ' * self.constant}{' + '.join(sorted(t.name for t in self.terms))})"
+
+    def identity(self) -> Any:
+        """The names of its parts in their order, and its numbers."""
+        layers = [(layer.outer.name, layer.sign, layer.shifted) for layer in self.layers]
+        return [term.name for term in self.terms], self.constant, layers, self.power, self.sizes
 
     def parts(self, p: Array) -> tuple[float, list[Array], list[Array], list[tuple[float, float]]]:
         """c₀, the coefficients and θ of each term, (A, B) of each layer."""
@@ -246,6 +256,10 @@ class Ratio:
         """What the form is, for a person."""
         return "a ratio of polynomials"
 
+    def identity(self) -> Any:
+        """Its exponents."""
+        return self.above, self.below, self.last
+
     def _parts(self, at: Points, p: Array) -> tuple[Array, Array, Array, Array]:
         above = np.stack([at.s**k for k in self.above], 1)
         below = np.stack([at.s**k for k in self.below], 1) if self.below else np.zeros((len(at.t), 0))
@@ -279,6 +293,7 @@ class Ratio:
 class Rows:
     """What forms are fitted to: points, values y (n,), and the unit (n,) that residuals are counted in."""
 
+    never_changes: ClassVar[bool] = True
     at: Points
     y: Array
     unit: Array
@@ -304,6 +319,16 @@ def root_mean_square(residuals: Array) -> float:
 
 def improved(form: Form, p: Array, rows: Rows, steps: int, target: float = 0.0) -> tuple[Array, float]:
     """The constants after damped Gauss-Newton steps, and the root mean squared residual in units."""
+    return recalled(
+        "improved",
+        lambda: (form.identity(), p, rows, steps, target),
+        lambda: _improved(form, p, rows, steps, target),
+        lambda found: (found[0].tolist(), found[1]),
+        lambda kept: (np.array(kept[0], float), kept[1]),
+    )
+
+
+def _improved(form: Form, p: Array, rows: Rows, steps: int, target: float) -> tuple[Array, float]:
     with np.errstate(all="ignore"):
         error = root_mean_square(rows.residuals(form, p))
         damping, slow = CURVES.first_damping, 0

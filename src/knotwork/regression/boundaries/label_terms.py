@@ -9,10 +9,11 @@ from torch import Tensor
 
 from knotwork.formulas.constants import Sample
 from knotwork.functions import NamedFunction
+from knotwork.journal import recalled
 from knotwork.regression.boundaries.settings import BOUNDARIES
 from knotwork.regression.curve_names import IDENTITY
 from knotwork.regression.sparse_fits import Support
-from knotwork.regression.term_search import Frame, TermFit
+from knotwork.regression.term_fits import Frame, TermFit
 from knotwork.regression.term_table import TermTable
 
 
@@ -31,6 +32,17 @@ def sums_of_terms(sample: Sample, functions: Sequence[NamedFunction], straight: 
     some = sample.first(BOUNDARIES.rows_of_terms)
     table = TermTable(list(some.columns.values()), functions, BOUNDARIES.terms, straight)
     search = _LabelTerms(table, some)
+    chosen = recalled(
+        "sums_of_terms",
+        lambda: (some, list(functions), straight),
+        lambda: _chosen(search),
+        lambda found: found,
+        lambda kept: kept,
+    )
+    return [search.fit(support) for support in chosen]
+
+
+def _chosen(search: "_LabelTerms") -> list[Support]:
     found: dict[Support, float] = {}
     beam, least, worse = [()], search.bits(()), 0
     for width in BOUNDARIES.widths:
@@ -45,11 +57,7 @@ def sums_of_terms(sample: Sample, functions: Sequence[NamedFunction], straight: 
         least = min(least, search.bits(beam[0]))
     ranked = sorted(found, key=lambda support: found[support])
     sizes = {len(support): support for support in reversed(ranked)}
-    return [
-        search.fit(support)
-        for n, support in enumerate(ranked)
-        if n < BOUNDARIES.sums_named or sizes[len(support)] == support
-    ]
+    return [support for n, support in enumerate(ranked) if n < BOUNDARIES.sums_named or sizes[len(support)] == support]
 
 
 class _LabelTerms:

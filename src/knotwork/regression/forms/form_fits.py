@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from knotwork.formulas.constants import Sample
 from knotwork.formulas.constants_in_ranges import Range, end_of, outermost
 from knotwork.formulas.settings import FORMULAS
 from knotwork.formulas.starts import drawn_constants, some_rows, within_ranges
+from knotwork.journal import recalled
 from knotwork.kernels import basis
 from knotwork.regression.forms.form_problem import CurveForm, FormProblem
 from knotwork.regression.forms.settings import FORMS
@@ -147,15 +148,29 @@ def _raced(
     exact, losses = (FORMS.as_good_as_exact * some.scale) ** 2, []
     options = Options(None, FORMS.race_steps, FORMULAS.slow_gain, FORMULAS.slow_steps, exact)
     for start in reporter.timely(_starts(form, some, coarse, seed, ranges)):
-        problem = FormProblem(form, some, coarse, start, weights)
-        problem.begin()
-        if not math.isfinite(problem.loss):
+        descend = partial(_descent, FormProblem(form, some, coarse, start, weights), options, reporter)
+        loss, at = recalled(
+            "descent",
+            partial(tuple, (form, some, coarse, start, weights, options.steps)),
+            descend,
+            lambda found: found,
+            lambda kept: kept,
+            lambda: not reporter.late,
+        )
+        if not math.isfinite(loss):
             continue
-        gauss_newton(problem, options, reporter.ending)
-        losses.append(max(problem.loss, exact))
-        yield losses[-1], problem.at
+        losses.append(max(loss, exact))
+        yield losses[-1], at
         if sum(loss <= FORMULAS.distinct_fits * min(losses) for loss in losses) >= FORMS.starts_that_agree:
             return
+
+
+def _descent(problem: FormProblem, options: Options, reporter: Reporter) -> tuple[float, Tensor]:
+    """The loss and the place where the descent of a problem ends."""
+    problem.begin()
+    if math.isfinite(problem.loss):
+        gauss_newton(problem, options, reporter.ending)
+    return problem.loss, problem.at
 
 
 def undetermined(problem: FormProblem) -> tuple[int, ...]:
@@ -215,6 +230,27 @@ def smooth_fit(
 
     The weight of a curve's roughness is that at which its size agrees with what the noise lets the rows determine.
     """
+    reporter = reporter or Reporter()
+    return recalled(
+        "smooth_fit",
+        lambda: (form, sample, grid, start, list(pinned), weights, rounds),
+        lambda: _smooth_fit(form, sample, grid, start, pinned, weights, rounds, reporter),
+        lambda fit: (fit.at, fit.weights, fit.mse, fit.determined),
+        lambda kept: FittedForm(form, sample, grid, kept[0], kept[1], kept[2], kept[3], tuple(pinned), reporter),
+        lambda: not reporter.late,
+    )
+
+
+def _smooth_fit(
+    form: CurveForm,
+    sample: Sample,
+    grid: int,
+    start: Tensor,
+    pinned: Sequence[int],
+    weights: Tensor | None,
+    rounds: int,
+    reporter: Reporter,
+) -> FittedForm:
     count = len(form.curves)
     if weights is None:
         weights = torch.full((count,), FORMS.first_roughness, dtype=torch.float64) * sample.scale**2
@@ -222,7 +258,7 @@ def smooth_fit(
     gain = FORMULAS.slow_gain if rounds > 1 else FORMS.gain_to_compare
     exact = (FORMULAS.smallest_residual * sample.scale) ** 2
     options = Options(None, FORMS.steps, gain, FORMULAS.slow_steps, exact)
-    determined, mse, reporter = float(len(form.constants)), math.inf, reporter or Reporter()
+    determined, mse = float(len(form.constants)), math.inf
     for _ in reporter.timely(range(rounds)):
         problem = FormProblem(form, sample, grid, start, weights, pinned)
         problem.begin()

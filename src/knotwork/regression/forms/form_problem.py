@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from knotwork.formulas.constants import Sample, slopes_of_deviations
+from knotwork.formulas.constants import Sample
+from knotwork.formulas.deviations import slopes_of_deviations
 from knotwork.kernels import basis
 from knotwork.regression.forms.settings import FORMS
 from knotwork.solvers import NormalEquations, VectorProblem

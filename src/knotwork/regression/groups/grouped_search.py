@@ -1,7 +1,6 @@
 """The search for a law whose constants differ by group: formulas of single groups, fitted to all of them together."""
 
 import math
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +15,7 @@ from knotwork.formulas.grouped_constants import GroupedSample, GroupedTemplate, 
 from knotwork.formulas.grouped_measuring import values_of_groups
 from knotwork.formulas.settings import FORMULAS
 from knotwork.formulas.simplest_form import simplest
+from knotwork.journal import clock
 from knotwork.regression.candidate_formulas import CandidateFormula
 from knotwork.regression.constraints import Constraints
 from knotwork.regression.failures import Failures
@@ -47,7 +47,7 @@ class GroupedSearch:
         grouped: the rows to fit.
         constraints: what formulas must satisfy.
         seed: of the random starts.
-        until: `time.perf_counter()` at which the search ends.
+        until: `clock()` at which the search ends.
         reporter: is told when a stage begins; the search ends there if a callback asks to stop.
         failures: counts what is dropped.
     """
@@ -73,7 +73,7 @@ class GroupedSearch:
         if len(self.grouped.sample.columns) == 1 and not self.reporter.stage("trying common laws"):
             yield from self.best_of(self.common_fits())
         for name, search in self.sources():
-            late = time.perf_counter() > self.until
+            late = clock() > self.until
             if late or self.exact or self.random or self.reporter.stage(f"searching in {name}"):
                 return
             yield from self.better(search())
@@ -137,7 +137,7 @@ class GroupedSearch:
             {name: column[order] for name, column in sample.columns.items()}, sample.y[order], sample.relative
         )
         train = len(sample) - max(1, len(sample) // 5)
-        until = min(self.until, time.perf_counter() + GROUPS.seconds_of_source)
+        until = min(self.until, clock() + GROUPS.seconds_of_source)
         search = self.constraints.search(
             mixed, train, seed=self.seed, until=until, reporter=self.reporter, failures=self.failures
         )
@@ -176,7 +176,7 @@ class GroupedSearch:
         """The fits with shared constants, where they take fewer bits than all before."""
         fits = list(found)
         for words, one in sorted(fits, key=lambda fit: least_bits(fit[1], self.grouped)):
-            if time.perf_counter() > self.until and self.least < math.inf:
+            if clock() > self.until and self.least < math.inf:
                 return
             if least_bits(one, self.grouped) >= self.least:
                 continue

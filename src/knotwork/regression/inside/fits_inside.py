@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,15 @@ class State:
     def cost(self) -> int:
         """Symbols."""
         return sum(column.cost for column in self.columns)
+
+    def as_value(self) -> Any:
+        """The state as numbers, texts and tuples."""
+        return [column.as_value() for column in self.columns], self.coefficients, self.error, self.bits
+
+    @classmethod
+    def of_value(cls, value: Any) -> "State":
+        """The inverse of `as_value`."""
+        return cls(tuple(map(Column.of_value, value[0])), *value[1:])
 
     @property
     def shape(self) -> tuple[object, ...]:

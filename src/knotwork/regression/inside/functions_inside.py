@@ -104,6 +104,23 @@ class Column:
         """Symbols, with those of its coefficient and of the sum."""
         return 4 + cost_of_powers(self.powers) + sum(1 + one.cost for one in self.functions)
 
+    def as_value(self) -> Any:
+        """The term as numbers, texts and tuples."""
+        inside = [
+            (one.kind.name, [(f.powers, f.logarithm) for f in one.features], one.constants) for one in self.functions
+        ]
+        return self.powers, inside
+
+    @classmethod
+    def of_value(cls, value: Any) -> "Column":
+        """The inverse of `as_value`; KeyError for a kind that does not exist."""
+        kinds = {kind.name: kind for kind in KINDS}
+        inside = (
+            Inside(kinds[name], tuple(Feature(*feature) for feature in features), constants)
+            for name, features, constants in value[1]
+        )
+        return cls(value[0], tuple(inside))
+
     @property
     def shape(self) -> tuple[Any, ...]:
         """What it is, whatever its constants."""

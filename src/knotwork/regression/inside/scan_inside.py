@@ -89,6 +89,7 @@ class Scanner:
 
     def __init__(self, inputs: Inputs, allowed: Sequence[str], straight: Sequence[int]) -> None:
         kinds = [kind for kind in KINDS if not kind.needs or any(name in allowed for name in kind.needs)]
+        self.kinds = [kind.name for kind in kinds]
         self.inputs, self.bent = inputs, [i for i in range(len(inputs.columns)) if i not in straight]
         self.blocks: list[Block] = []
         for argument in self._arguments(LOG in kinds):

@@ -1,12 +1,15 @@
 """The search for sums of terms with constants inside: a beam of sums that grow by one function at a time."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
+from knotwork.journal import recalled
 from knotwork.regression.inside.fits_inside import Fits, State
 from knotwork.regression.inside.functions_inside import (
     CORNER,
@@ -36,6 +39,12 @@ class Table:
     monomials: list[Powers]
     features: list[Powers]
     curves: Array
+    never_changes: ClassVar[bool] = True
+
+    def identity(self) -> Any:
+        """All that a search depends on."""
+        whole, powers = self.inputs.whole, (self.factors, self.monomials, self.features)
+        return whole.columns, whole.scales, self.some, self.scanner.kinds, self.scanner.bent, powers, self.curves
 
 
 class InsideSearch:
@@ -46,6 +55,7 @@ class InsideSearch:
 
     def __init__(self, table: Table, target: Array, weight: Array, reporter: Reporter, quick: bool = False) -> None:
         self.table, self.reporter = table, reporter
+        self.given = table, target, weight
         self.most_functions, self.beam = (2, 2) if quick else (INSIDE.most_functions, INSIDE.beam)
         target, weight = target[table.some], weight[table.some]
         self.fits = Fits(table.few, target, weight, reporter=reporter)
@@ -87,6 +97,20 @@ class InsideSearch:
 
         There are none where the curves have half as many coefficients as there are rows.
         """
+        return self._recalled("mixed", (), self._mixed)
+
+    def _recalled(self, name: str, own: Any, compute: Callable[[], list[State]]) -> list[State]:
+        """The sums that a function of this search finds, given its `own` arguments."""
+        return recalled(
+            name,
+            lambda: (*self.given, own),
+            compute,
+            lambda found: [state.as_value() for state in found],
+            lambda kept: [State.of_value(one) for one in kept],
+            lambda: not self.late,
+        )
+
+    def _mixed(self) -> list[State]:
         if 2 * self.table.curves.shape[1] > len(self.table.curves):
             return []
         residual, q = self.free.solved(self.free.design([]))[1:3]
@@ -105,6 +129,9 @@ class InsideSearch:
 
     def grown(self, state: State) -> list[State]:
         """The sum with one function more: in a new term, as a factor of a term, or with one feature more inside."""
+        return self._recalled("grown", state.as_value(), partial(self._grown, state))
+
+    def _grown(self, state: State) -> list[State]:
         fits, design = self.fits, self.fits.design(state.columns)
         _, residual, q, _ = fits.solved(design)
         trials: list[list[Column]] = []
@@ -178,6 +205,11 @@ class InsideSearch:
         """The sum with all its inner constants fitted, and without terms that save no bits."""
         if state.columns in self.seen:
             return self.seen[state.columns]
+        (found,) = self._recalled("polished", state.as_value(), lambda: [self._polished(state)])
+        self.seen[state.columns] = self.seen[found.columns] = found
+        return found
+
+    def _polished(self, state: State) -> State:
         found = self.fits.refined(state.columns, INSIDE.steps)
         for _ in self.reporter.timely(range(len(found.columns) - 1)):
             shorter = [self.fits.state(found.columns[:k] + found.columns[k + 1 :]) for k in range(len(found.columns))]
@@ -185,7 +217,6 @@ class InsideSearch:
             if not best.bits < found.bits:
                 break
             found = best
-        self.seen[state.columns] = self.seen[found.columns] = found
         return found
 
 

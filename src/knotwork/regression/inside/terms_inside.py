@@ -16,7 +16,8 @@ from knotwork.regression.inside.scan_inside import Scanner
 from knotwork.regression.inside.search_inside import InsideSearch, Table
 from knotwork.regression.inside.settings import INSIDE
 from knotwork.regression.structures import Axis, Rows
-from knotwork.regression.term_search import Frame, TermSearch
+from knotwork.regression.term_fits import Frame
+from knotwork.regression.term_search import TermSearch
 
 
 @dataclass(frozen=True, eq=False)
