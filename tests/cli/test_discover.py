@@ -326,3 +326,14 @@ def test_a_search_goes_on_from_a_formula_or_a_result(table, tmp_path, capsys, mo
 
 def test_a_formula_to_start_from_may_be_longer_than_a_file_name():
     assert formula_of(" + ".join(["x"] * 200)) == " + ".join(["x"] * 200)
+
+
+def test_a_command_goes_on_from_its_file(table, tmp_path, capsys, monkeypatch):
+    command = ["discover", table, "--target", "force", "--checkpoint", tmp_path / "search.kw"]
+    first, second = (run(capsys, monkeypatch, *command) for _ in range(2))
+    assert first[0] == second[0] == 0
+    assert "going on from" in second[2]
+    assert "going on from" not in first[2]
+    status, _, words = run(capsys, monkeypatch, *command, "--seed", "1")
+    assert status == 2
+    assert "belongs to another calculation" in words

@@ -1,6 +1,7 @@
 """Searches that are killed at any moment and resumed find what a search finds that nothing has stopped."""
 
 import json
+import math
 import re
 from dataclasses import replace
 
@@ -12,6 +13,8 @@ from knotwork.discovery.storage import content_of
 from knotwork.errors import CheckpointError
 from knotwork.journal import journal as journals
 from knotwork.journal.fingerprints import Fingerprints
+from knotwork.regression import searched_names
+from knotwork.regression.groups import grouped_search
 from tests.killing import Killer, killed_again_and_again
 
 rng = np.random.default_rng(0)
@@ -80,6 +83,9 @@ def digest(network):
 def test_a_search_that_is_killed_again_and_again_finds_the_same(search, tmp_path, monkeypatch):
     often = replace(journals.JOURNAL, seconds_between=0.05, share_of_time=0.5)
     monkeypatch.setattr(journals, "JOURNAL", often)
+    for module, name, limit in ((grouped_search, "GROUPS", "source"), (searched_names, "REGRESSION", "search")):
+        endless = replace(getattr(module, name), **{f"seconds_of_{limit}": math.inf})  # they end where time is up
+        monkeypatch.setattr(module, name, endless)
     counting = Killer()
     whole = search(progress=False, callback=counting)
     found, titles, kills = killed_again_and_again(
