@@ -15,6 +15,7 @@ from knotwork.journal import journal as journals
 from knotwork.journal.fingerprints import Fingerprints
 from knotwork.regression import searched_names
 from knotwork.regression.groups import grouped_search
+from knotwork.solvers import StopReason
 from tests.killing import Killer, killed_again_and_again
 
 rng = np.random.default_rng(0)
@@ -115,7 +116,7 @@ def test_ctrl_c_keeps_the_best_so_far_and_the_next_call_goes_on(tmp_path):
             raise KeyboardInterrupt
 
     stopped = noisy_ratio(progress=False, callback=interrupt, checkpoint=tmp_path / "search.kw")
-    assert stopped.stop is kw.StopReason.INTERRUPTED
+    assert stopped.stop is StopReason.INTERRUPTED
     assert contents(noisy_ratio(progress=False, checkpoint=tmp_path / "search.kw")) == contents(
         noisy_ratio(progress=False)
     )
@@ -143,7 +144,7 @@ def test_a_budget_that_is_spent_ends_the_next_call_too_and_another_budget_goes_o
     path = tmp_path / "search.kw"
     short = noisy_ratio(progress=False, time_budget=0.2, checkpoint=path)
     again = noisy_ratio(progress=False, time_budget=0.2, checkpoint=path)
-    assert short.stop is again.stop is kw.StopReason.TIME_BUDGET
+    assert short.stop is again.stop is StopReason.TIME_BUDGET
     whole = noisy_ratio(progress=False, checkpoint=path)
     assert whole.formula == noisy_ratio(progress=False).formula
 
