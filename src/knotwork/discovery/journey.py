@@ -21,8 +21,8 @@ from knotwork.discovery.grouped_journey import discover_groups, refuse_shared, r
 from knotwork.discovery.known_form import KnownForm
 from knotwork.discovery.outliers import Searched, named_rows, rows_without, without_outliers
 from knotwork.discovery.prepared_arguments import Arguments, prepared_arguments
-from knotwork.discovery.resuming import question
 from knotwork.discovery.reweighting import of_counts, weights_at_first, with_weights_of
+from knotwork.discovery.search_question import question
 from knotwork.discovery.stages import searched_stages
 from knotwork.discovery.table import copies, dimensions_of, relative_errors, sample_of, table
 from knotwork.discovery.target_discoveries import TargetDiscoveries

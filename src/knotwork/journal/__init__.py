@@ -2,7 +2,7 @@
 
 from knotwork.journal.encoding import Value, digest_of
 from knotwork.journal.journal import Journal, journal_in
-from knotwork.journal.memory import Memory, after, clock, part_of, recalled, remembering, resumed
+from knotwork.journal.results_memory import Memory, after, clock, part_of, recalled, remembering, resumed
 from knotwork.journal.settings import JOURNAL, JournalSettings
 
 __all__ = [

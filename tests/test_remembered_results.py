@@ -11,7 +11,7 @@ import torch
 
 from knotwork.expressions import algebra, parse
 from knotwork.formulas.constants import Sample
-from knotwork.journal import clock, memory, part_of, recalled, remembering, resumed
+from knotwork.journal import clock, part_of, recalled, remembering, results_memory, resumed
 from knotwork.journal.fingerprints import Fingerprints
 
 QUESTION = {"the calculation": "a test"}
@@ -105,13 +105,13 @@ def test_a_function_that_was_ended_goes_on_from_its_parts(place):
 
 
 def test_what_was_cut_off_and_what_took_no_time_is_computed_again(place, monkeypatch):
-    monkeypatch.setattr(memory, "JOURNAL", replace(memory.JOURNAL, seconds_worth_keeping=1e3))
+    monkeypatch.setattr(results_memory, "JOURNAL", replace(results_memory.JOURNAL, seconds_worth_keeping=1e3))
     calls = []
     for _ in range(2):
         with remembering(place, lambda: QUESTION):
             recall("quick", (), slow(1, calls))
             with monkeypatch.context() as patched:
-                patched.setattr(memory, "JOURNAL", replace(memory.JOURNAL, seconds_worth_keeping=0.0))
+                patched.setattr(results_memory, "JOURNAL", replace(results_memory.JOURNAL, seconds_worth_keeping=0.0))
                 recall("cut", (), slow(2, calls), complete=lambda: False)
     assert calls == [1, 2, 1, 2]
 
@@ -125,7 +125,7 @@ def test_a_value_without_a_fingerprint_is_no_error(place):
 
 
 def test_the_file_has_a_bound_and_results_that_took_longest_stay(place, monkeypatch):
-    monkeypatch.setattr(memory, "JOURNAL", replace(memory.JOURNAL, most_bytes=100_000))
+    monkeypatch.setattr(results_memory, "JOURNAL", replace(results_memory.JOURNAL, most_bytes=100_000))
     calls = []
     with remembering(place, lambda: QUESTION) as known:
         recall("long", (), slow(torch.zeros(1000), calls, 0.3))
