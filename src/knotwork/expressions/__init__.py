@@ -16,6 +16,7 @@ from knotwork.expressions.learned import learned_curve, learned_curves, unknown_
 from knotwork.expressions.mathml import mathml
 from knotwork.expressions.occurring import contains, function_names, nesting
 from knotwork.expressions.parsing import CONSTANTS, FUNCTIONS, called_names, number, parse, symbol, variable_names
+from knotwork.expressions.readable import readable
 from knotwork.expressions.simplification import compose, parametrise, simplify, simplify_constants
 from knotwork.expressions.trees import from_tree, to_tree
 from knotwork.expressions.writing import complexity, float_constants, latex, round_constants, text
@@ -41,6 +42,7 @@ __all__ = [
     "number",
     "parametrise",
     "parse",
+    "readable",
     "round_constants",
     "simplify",
     "simplify_constants",

@@ -8,7 +8,7 @@ import sympy
 from sympy.printing.mathml import MathMLPresentationPrinter
 from sympy.printing.pretty.pretty_symbology import greek_unicode
 
-from knotwork.expressions.writing import in_brackets
+from knotwork.expressions.writing import in_brackets, written_number
 
 MINUS = '<mo form="prefix">−</mo>'
 TIMES = '<mo form="infix" lspace="0" rspace="0.15em">&InvisibleTimes;</mo>'
@@ -81,6 +81,13 @@ class _Printer(MathMLPresentationPrinter):
         letter, index = variable
         token = self._token("mi", letter)
         return self._element("msub", token, self._token("mn", index)) if index else token
+
+    def _print_Float(self, expr: Any) -> Any:
+        mantissa, _, power = written_number(float(expr)).partition("e")
+        if not power:
+            return self._token("mn", mantissa)
+        ten = self._element("msup", self._token("mn", "10"), self._print(sympy.Integer(int(power))))
+        return self._element("mrow", self._token("mn", mantissa), self._token("mo", "\u00b7"), ten)
 
     def _print_Pow(self, expr: Any) -> Any:
         """sin²(x), not sin(x)²."""

@@ -22,5 +22,20 @@ class ExpressionSettings:
     longest_power: int = 4_096
     """Bits that a power of whole numbers may reach while it is computed: 9**9**9 would fill the memory."""
 
+    rounds_of_reading: int = 12
+    """Changes one after the other that make an expression easier to read at most: one for each function with a number
+    inside, of which formulas have a handful."""
+    digits_of_reading: int = 4
+    """Digits with which numbers are compared for being short: those of formulas in texts."""
+
+    usual_decades: float = 4.0
+    """Decades around 1 in which a number needs no power of ten to be read."""
+    extreme_decades: float = 20.0
+    """Decades from which a number says nothing any more, such as 1e68: few quantities of nature are so large."""
+    weight_of_extremes: int = 4
+    """Numbers with a power of ten that one of these is worth. Chosen, not measured."""
+    zeros_before_powers: int = 5
+    """Zeros at the end of a whole decimal from which it is written with a power of ten: 20000, but 1.2e+07."""
+
 
 EXPRESSIONS = ExpressionSettings()

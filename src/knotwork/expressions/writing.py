@@ -5,15 +5,29 @@ import string
 from typing import Any, cast
 
 import sympy
-from sympy.printing.latex import greek_letters_set
+from sympy.printing.latex import LatexPrinter, greek_letters_set
 from sympy.printing.str import StrPrinter
 
 from knotwork.errors import ExpressionError
+from knotwork.expressions.settings import EXPRESSIONS
 
 
 def text(expr: sympy.Expr) -> str:
     """The expression as a text. `parse` reads the same values back; decimals have all their digits."""
     return _Printer().doprint(expr)
+
+
+def written_number(value: float) -> str:
+    """A decimal as Python writes it, without ".0" where it is whole, and with a power of ten where it ends in zeros."""
+    if not value.is_integer() or "e" in repr(value):
+        return repr(value)
+    digits = str(int(value))
+    mantissa = digits.rstrip("0")
+    if len(digits) - len(mantissa) < EXPRESSIONS.zeros_before_powers or not mantissa.strip("-"):
+        return digits
+    first = len(mantissa) - len(mantissa.lstrip("-")) + 1
+    fraction = f".{mantissa[first:]}" if mantissa[first:] else ""
+    return f"{mantissa[:first]}{fraction}e+{len(digits) - first:02}"
 
 
 def written_name(name: str) -> str:
@@ -33,7 +47,7 @@ class _Printer(StrPrinter):
     """SymPy's printer with knotwork's names of functions, and floats as Python writes them."""
 
     def _print_Float(self, expr: sympy.Float) -> str:
-        return repr(float(expr))
+        return written_number(float(expr))
 
     def _print_Symbol(self, expr: sympy.Symbol) -> str:
         return written_name(expr.name)
@@ -54,7 +68,15 @@ class _Printer(StrPrinter):
 def latex(expr: sympy.Expr) -> str:
     """LaTeX of the expression. Variables of several letters are upright and taken literally."""
     names = {s: _latex_name(s.name) for s in expr.free_symbols if isinstance(s, sympy.Symbol)}
-    return sympy.latex(expr, symbol_names={s: name for s, name in names.items() if name is not None})
+    return _LatexPrinter({"symbol_names": {s: name for s, name in names.items() if name is not None}}).doprint(expr)
+
+
+class _LatexPrinter(LatexPrinter):
+    """SymPy's printer, with floats as in texts: 2, not 2.0."""
+
+    def _print_Float(self, expr: sympy.Float) -> str:
+        mantissa, _, power = written_number(float(expr)).partition("e")
+        return rf"{mantissa} \cdot 10^{{{int(power)}}}" if power else mantissa
 
 
 def _latex_name(name: str) -> str | None:

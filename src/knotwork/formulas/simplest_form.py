@@ -20,11 +20,11 @@ def simplest(
 ) -> Any:
     """The shortest among forms of the expression: constants collected, terms combined, identities applied.
 
-    Decimals that are whole or simple numbers become these. The result must have the same values on the training and
-    validation rows, to 1e-9 of their size; of each single value if `relative`. A form that is not `allowed` is not
-    taken.
+    Decimals that are whole or simple numbers become these, and others are moved where they are easier to read. The
+    result must have the same values on the training and validation rows, to 1e-9 of their size; of each single value
+    if `relative`. A form that is not `allowed` is not taken.
     """
-    from knotwork.expressions import algebra, complexity, equal_forms, simplify, simplify_constants
+    from knotwork.expressions import algebra, complexity, equal_forms, readable, simplify, simplify_constants
 
     equal = same_values(expression, data, relative)
     x = original_units(data, torch.cat([data.X_train, data.X_val]))
@@ -60,7 +60,7 @@ def simplest(
         collected = simplify(shorter, samples, negligible)
         best = collected if same(collected) else shorter
     whole = simplify_constants(best, same, 1e-11)
-    return whole if complexity(whole) <= complexity(best) else best
+    return readable(whole if complexity(whole) <= complexity(best) else best, same)
 
 
 def same_values(expression: Any, data: Dataset, relative: bool = False, rounding: float = 0.0) -> Callable[[Any], bool]:
@@ -84,7 +84,7 @@ def same_values(expression: Any, data: Dataset, relative: bool = False, rounding
 
 
 def simplified_output(expressions: Sequence[Any], data: Dataset, output: int, goal: Goal) -> Any:
-    from knotwork.expressions import simplify, simplify_constants
+    from knotwork.expressions import readable, simplify, simplify_constants
 
     expression, x, y = expressions[output], data.X_train[: FORMULAS.judged_rows], data.y_train[: FORMULAS.judged_rows]
     columns = original_units(data, x)
@@ -109,4 +109,4 @@ def simplified_output(expressions: Sequence[Any], data: Dataset, output: int, go
     replaced = simplify_constants(shorter, lambda candidate: error(candidate) <= allowed)
     # after the replacement of a power or a factor, more terms may combine
     again = simplify(replaced, samples)
-    return again if error(again) <= allowed else replaced
+    return readable(again if error(again) <= allowed else replaced, lambda candidate: error(candidate) <= allowed)
