@@ -186,7 +186,7 @@ def test_the_accuracy_shown_is_that_of_the_predictions(found, found_page):
     shares = [(data.X_test, data.y_test), (data.X_val, data.y_val), (data.X_train, data.y_train)]
     predictions = {
         "the formula": lambda x: found.formula.numpy()(*x.numpy().T)[:, None] + 0 * x[:, :1].numpy(),
-        "its network [2, 1]" if "its network [2, 1]" in table else "its network [3, 1]": lambda x: (
+        next(name for name in table if name.startswith("its network of splines")): lambda x: (
             found.spline_model(x).detach().numpy()
         ),
         "a baseline network [3, 5, 1]": lambda x: found.baseline.model(x).detach().numpy(),
@@ -207,10 +207,16 @@ def test_the_page_shows_the_discovery(found, found_page):
     made = words(tree)
     formula = found.formula
     assert re.search(r"<pre.*?>momentum = .*\bmass\b.*</pre>", text)
-    assert [len(row) for row in rows(tree, "tried")] == [4] * (1 + len(found.front))
-    assert sum("chosen" in row[0] for row in rows(tree, "tried")) == 1
-    complexities = [int(row[1]) for row in rows(tree, "tried")[1:]]
-    assert complexities == [entry.formula.complexity for entry in found.front]
+    cards = [one for one in all_of(tree, "article") if one.get("aria-labelledby", "").startswith("formula-")]
+    assert ["chosen" in words(all_of(card, "h3")[0]) for card in cards] == [e.formula is formula for e in found.front]
+    for card, entry in zip(cards, found.front, strict=True):
+        facts = dict(zip(map(words, all_of(card, "dt")), map(words, all_of(card, "dd")), strict=True))
+        assert int(facts["complexity"]) == entry.formula.complexity
+        assert facts["RMSE (validation, N s)"] == number(entry.error, 3)
+        assert facts[f"r² ({entry.formula.r2_rows})"] == explained(entry.formula.r2)
+        for one in entry.formula.constants:
+            assert " ".join(str(one).split()) in facts["constants"] or one.error <= 1e-9 * abs(one.value)
+        assert all_of(card, "svg")
     constants = rows(tree, "formula")[1:]
     assert len(constants) == len(formula.constants)
     for one in formula.constants:

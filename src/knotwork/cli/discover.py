@@ -20,6 +20,7 @@ from knotwork.cli.reading import Reading, formula_of, notes_of
 from knotwork.data import Dataset
 from knotwork.data.column_names import split_units
 from knotwork.discovery import Discovery, discover
+from knotwork.discovery.display import bits_beyond, error_heading, with_errors
 from knotwork.errors import DataError
 from knotwork.files import replacing, write_text
 from knotwork.formulas import Formula
@@ -89,7 +90,7 @@ class _Log:
         self.known: set[Any] = set()
 
     def __call__(self, event: Event) -> None:
-        from knotwork.expressions import round_constants, text
+        from knotwork.expressions import readable, round_constants, text
 
         if not event.within and event.stage != self.stage:
             self.stage = event.stage
@@ -97,7 +98,7 @@ class _Log:
         for entry in event.front:
             if entry not in self.known:
                 self.known.add(entry)
-                shown = text(round_constants(entry.expression, 3))
+                shown = text(round_constants(readable(entry.expression), 3))
                 self._log(event, f"found complexity {entry.complexity}, error {entry.error:.3g}: {shown}")
 
     def _log(self, event: Event, words: str) -> None:
@@ -128,13 +129,13 @@ class _Screen:
             self.step += f", {event.record}"
 
     def __rich__(self) -> Group:
-        from knotwork.expressions import round_constants, text
+        from knotwork.expressions import readable, round_constants, text
 
         table = Table(title="Formulas so far", title_justify="left")
         for heading in ("complexity", "error", "formula"):
             table.add_column(heading, justify="left" if heading == "formula" else "right", no_wrap=True)
         for entry in self.front:
-            shown = _plain(text(round_constants(entry.expression, 3)))
+            shown = _plain(text(round_constants(readable(entry.expression), 3)))
             table.add_row(str(entry.complexity), f"{entry.error:.3g}", shown)
         line = Text(f"{time.perf_counter() - self.began:.0f} s, {self.stage}{self.step}", no_wrap=True)
         return Group(table, line) if self.front else Group(line)
@@ -209,23 +210,27 @@ def _facts(found: Discovery, data: Dataset, files: dict[str, str]) -> dict[str, 
             "complexity": found.formula.complexity,
             "shape": found.shape,
             "units": _units(found.formula),
-            "constants": [
-                {"symbol": one.symbol, "value": one.value, "standard_error": one.error, "unit": one.unit}
-                for one in found.formula.constants
-            ],
+            "constants": _constants(found.formula),
             "correlations": {
                 "constants": [one.value for one in found.formula.constants],
                 "matrix": found.formula.correlations.tolist(),
             },
         },
+        "error_rows": found.error_rows,
         "pareto": [
             {
                 "complexity": entry.formula.complexity,
+                "bits": entry.bits,
+                "error": entry.error,
                 "r2": entry.formula.r2,
                 "rmse": entry.formula.rmse,
                 "shape": entry.shape,
                 "text": text(entry.formula.expression),
+                "rounded": text(entry.formula.round(4).expression),
+                "latex": entry.formula.latex(),
+                "constants": _constants(entry.formula),
                 "units": _units(entry.formula),
+                "chosen": entry.formula is found.formula,
             }
             for entry in found.front
             if entry.formula is not None
@@ -244,6 +249,14 @@ def _facts(found: Discovery, data: Dataset, files: dict[str, str]) -> dict[str, 
         "failures": dict(found.failures),
         "seconds": found.seconds,
     }
+
+
+def _constants(formula: Formula) -> list[dict[str, Any]]:
+    """Every constant with its standard error."""
+    return [
+        {"symbol": one.symbol, "value": one.value, "standard_error": one.error, "unit": one.unit}
+        for one in formula.constants
+    ]
 
 
 def _units(formula: Formula) -> str | None:
@@ -277,23 +290,13 @@ def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
         table.add_row(_plain(data.label(name)), f"{share:.1%}", "█" * round(30 * share))
     console.print(table)
     line()
-    table = Table(title="Formulas, simplest first", title_justify="left")
-    judged = ["units"] if found.formula.units else []
-    for heading in ("complexity", f"r² ({found.formula.r2_rows})", *judged, "formula"):
-        table.add_column(heading, justify="left" if heading in ("formula", "units") else "right", overflow="fold")
-    for entry in found.front:
-        assert entry.formula is not None
-        mark = "→ " if entry.formula is found.formula else ""
-        shown = _plain(text(entry.formula.round(3).expression))
-        agree = [
-            "agree" if one.strict else "by constants" if one.agree else "do not agree" for one in entry.formula.units
-        ]
-        table.add_row(f"{mark}{entry.formula.complexity}", _four(entry.formula.r2), *agree, shown)
-    console.print(table)
+    console.print(_front_table(found))
     line()
     line(f"{target} = {text(found.formula.round(4).expression)}")
     gap = found.formula.gap
     line(f"({found.shape}; {found.accuracy}; gap to its network {gap:.2g})")
+    if found.formula.constants:
+        line(f"with {with_errors(found.formula.constants)} (standard errors)")
     for words in map(str, found.formula.units):
         line(f"{words[0].upper()}{words[1:]}.")
     line()
@@ -305,6 +308,30 @@ def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
     if not files:
         line("Nothing was written; --out FOLDER writes the diagram, the formula and the network.")
     line(f"{found.seconds:.1f} s; {found.stop_reason}")
+
+
+def _front_table(found: Discovery) -> Table:
+    """The front with the constants of each formula."""
+    from knotwork.expressions import text
+
+    table = Table(title="Formulas, simplest first", title_justify="left")
+    judged = ["units"] if found.formula.units else []
+    headings = "number", "complexity", "bits", error_heading(found), f"r² ({found.formula.r2_rows})", *judged, "formula"
+    for heading in headings:
+        left = heading in ("formula", "units")
+        table.add_column(_plain(heading), justify="left" if left else "right", overflow="fold")
+    for n, entry in enumerate(found.front):
+        assert entry.formula is not None
+        mark = "→ " if entry.formula is found.formula else ""
+        shown = _plain(text(entry.formula.round(3).expression))
+        if entry.formula.constants:
+            shown += f"\n[dim]{_plain(with_errors(entry.formula.constants))}[/dim]"
+        agree = [
+            "agree" if one.strict else "by constants" if one.agree else "do not agree" for one in entry.formula.units
+        ]
+        judged = (bits_beyond(found, entry), f"{entry.error:.3g}", _four(entry.formula.r2), *agree)
+        table.add_row(f"{mark}{n}", str(entry.formula.complexity), *judged, shown)
+    return table
 
 
 def _write(found: Discovery, folder: Path) -> dict[str, str]:

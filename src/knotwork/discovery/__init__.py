@@ -1,6 +1,7 @@
 """From a table to a formula: the whole journey (`journey.py`), and its parts."""
 
 from knotwork.discovery.class_discovery import Boundary, BoundaryEntry, ClassDiscovery
+from knotwork.discovery.comparison import Comparison, Place
 from knotwork.discovery.discovery import Discovery, Entry, Outlier
 from knotwork.discovery.grouped_discovery import GroupedDiscovery, GroupedEntry
 from knotwork.discovery.journey import discover
@@ -10,11 +11,13 @@ __all__ = [
     "Boundary",
     "BoundaryEntry",
     "ClassDiscovery",
+    "Comparison",
     "Discovery",
     "Entry",
     "GroupedDiscovery",
     "GroupedEntry",
     "Outlier",
+    "Place",
     "TargetDiscoveries",
     "discover",
 ]

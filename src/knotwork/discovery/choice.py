@@ -76,6 +76,18 @@ def front_of(entries: Sequence[Entry], chosen: Entry, data: Dataset) -> tuple[En
     return tuple(kept)
 
 
+def whole_front(entries: Sequence[Entry], chosen: Entry, data: Dataset) -> tuple[Entry, ...]:
+    """The front with the first entry, a constant, and where it has few entries, with others for comparison.
+
+    These are the ones of fewest bits that have smaller errors than the constant.
+    """
+    front = front_of(entries, chosen, data)
+    front = front if entries[0] in front else (entries[0], *front)
+    others = [one for one in entries if one not in front and one.error < entries[0].error and not exact(one, data)]
+    more = sorted(others, key=lambda one: one.bits)[: max(DISCOVERY.shown_formulas - len(front), 0)]
+    return tuple(sorted([*front, *more], key=lambda one: (one.complexity, one is not entries[0], one.error)))
+
+
 def permitted(
     chosen: Entry, front: tuple[Entry, ...], limits: Limits, sample: Sample
 ) -> tuple[Entry, tuple[Entry, ...], str]:

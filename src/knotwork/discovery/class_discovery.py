@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from knotwork.data import Dataset, Preparation
+from knotwork.discovery.front_numbers import number_on_front
 from knotwork.discovery.result_files import preparation_of, read_content, write_content, write_page
 from knotwork.errors import DataError, SpecError
 from knotwork.formulas import Formula
@@ -230,6 +232,45 @@ class ClassDiscovery:
             )
         mixed = len({type(one) for one in self.classes}) > 1  # an array would make texts of them
         return np.asarray(self.classes, dtype=object if mixed else None)[p.argmax(axis=-1)]
+
+    def choose(self, k: int, label: Any = None) -> "ClassDiscovery":
+        """The same discovery with another boundary of a front, and its accuracy; NaN where there are no rows.
+
+        Args:
+            k: number of the boundary on the front of its class, from 0 for the simplest; texts and reports show it.
+            label: the class whose boundary is meant; not needed for two classes.
+
+        Raises:
+            DataError: there is no boundary of this class.
+            SpecError: the front has no boundary of this number.
+        """
+        labels = [one.label for one in self.boundaries]
+        if label is None and len(labels) == 1:
+            label = labels[0]
+        if label not in labels:
+            raise DataError(f"label={label!r} has no boundary here: give one of {', '.join(map(repr, labels))}.")
+        place = labels.index(label)
+        front = self.boundaries[place].front
+        chosen = boundary_of(label, front, front[number_on_front(k, len(front))])
+        boundaries = (*self.boundaries[:place], chosen, *self.boundaries[place + 1 :])
+        found = replace(self, boundaries=boundaries, accuracy=math.nan)
+        return found if self.data is None else replace(found, accuracy=found.share_of_right(self.data))
+
+    def share_of_right(self, data: Dataset) -> float:
+        """The share of the rows that `accuracy_rows` names whose class is predicted.
+
+        Args:
+            data: the rows, whose targets are the places of their labels in `classes`.
+        """
+        if self.accuracy_rows == "test":
+            x, codes = data.X_test, data.y_test
+        else:
+            x, codes = torch.cat([data.X_train, data.X_val]), torch.cat([data.y_train, data.y_val])
+        x = x if data.scaling is None else data.scaling.undo(x)
+        columns = dict(zip(data.input_names, x.numpy().T, strict=True))
+        p = replace(self, preparation=None).predict_proba(columns)  # NaN, which is never right, where undefined
+        p = np.broadcast_to(p, (len(x), p.shape[-1]))
+        return float(((p.argmax(-1) == codes[:, 0].numpy()) & np.isfinite(p).all(-1)).mean())
 
     def report(self, path: str | Path, title: str | None = None) -> Path:
         """Write the discovery as one HTML page that needs no other file: the boundaries, their fronts, the accuracy.

@@ -1,5 +1,6 @@
 """A discovery of classes as text, as HTML for notebooks, and as a page."""
 
+import math
 from html import escape
 
 from knotwork.discovery.class_discovery import Boundary, BoundaryEntry, ClassDiscovery
@@ -14,16 +15,18 @@ def as_text(found: ClassDiscovery) -> str:
             lines.append(f"{one.label} where {one} > 0 ({one.shape})")
             lines += [f"  {constant.symbol} = {constant}" for constant in one.formula.constants]
             lines.append(f"  log-odds = {one.steepness:.4g} g; wrong labels: {one.wrong:.2%}")
-        lines.append("  front, simplest first (complexity, bits a row, g):")
-        for entry, formula in _front(one):
+        lines.append("  front, simplest first (number, complexity, bits a row, g):")
+        for n, (entry, formula) in enumerate(_front(one)):
             mark = "→" if formula is one.formula else " "
-            lines.append(f"{mark} {entry.complexity:>3}  {entry.error:.4f}  {_line(formula)}")
+            lines.append(f"{mark} {n:>2}  {entry.complexity:>3}  {entry.error:.4f}  {_line(formula)}")
     lines += [f"{title.lower()}: {words}" for title, words in found.remarks.items()]
     return "\n".join([*lines, f"{found.seconds:.1f} s; {found.stop_reason}"])
 
 
 def accuracy(found: ClassDiscovery) -> str:
     """The accuracy beside that of the commonest class, in words."""
+    if math.isnan(found.accuracy):
+        return "accuracy not known, as there are no rows"
     rows = ""
     if found.data is not None:
         train, validation, test = found.data.rows()
@@ -43,11 +46,11 @@ def as_html(found: ClassDiscovery) -> str:
         constants = [f"<li>{escape(f'{constant.symbol} = {constant}')}</li>" for constant in one.formula.constants]
         parts.append(f"<ul>{''.join(constants)}</ul>" if constants and one.found else "")
         rows = []
-        for entry, formula in _front(one):
+        for n, (entry, formula) in enumerate(_front(one)):
             style = ' style="font-weight: bold"' if formula is one.formula else ""
-            cells = f"<td>{entry.complexity}</td><td>{entry.error:.4f}</td>"
+            cells = f"<td>{n}</td><td>{entry.complexity}</td><td>{entry.error:.4f}</td>"
             rows.append(f'<tr{style}>{cells}<td style="text-align: left">{_mathml(formula)}</td></tr>')
-        head = "<tr><th>complexity</th><th>bits a row</th><th>g</th></tr>"
+        head = "<tr><th>number</th><th>complexity</th><th>bits a row</th><th>g</th></tr>"
         parts.append(f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>")
     parts += [f"<p>{escape(title)}: {escape(words)}</p>" for title, words in found.remarks.items()]
     return f"{''.join(parts)}<p>{found.seconds:.1f} s; {escape(found.stop_reason)}</p>"
@@ -55,16 +58,16 @@ def as_html(found: ClassDiscovery) -> str:
 
 def as_page(found: ClassDiscovery, title: str | None) -> str:
     """One HTML page."""
+    from knotwork.outputs.plain_page import plain_page
+
     variables = ", ".join(found.boundaries[0].formula.variables)
     heading = title or f"{', '.join(map(str, found.classes))} by {variables}"
     equations = "\n".join(rf"{one.formula.latex()} = 0" for one in found.boundaries)
-    style = "body{font-family:sans-serif;max-width:50em;margin:2em auto} td,th{padding:.2em 1em;text-align:right}"
-    return (
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{escape(heading)}</title>'
-        f"<style>{style}</style></head><body><h1>{escape(heading)}</h1>{as_html(found)}"
-        f"<h2>As text</h2><pre>{escape(as_text(found))}</pre>"
-        f"<h2>As LaTeX</h2><pre>{escape(equations)}</pre></body></html>\n"
+    body = (
+        f"{as_html(found)}<h2>As text</h2><pre>{escape(as_text(found))}</pre>"
+        f"<h2>As LaTeX</h2><pre>{escape(equations)}</pre>"
     )
+    return plain_page(heading, body)
 
 
 def _front(one: Boundary) -> list[tuple[BoundaryEntry, Formula]]:

@@ -23,6 +23,7 @@ from knotwork.errors import DataError, TrainingError, warn
 from knotwork.formulas import Formula
 from knotwork.formulas.constants import Template
 from knotwork.formulas.label_constants import LabelSample, Probabilities, uncertainty_of_boundary
+from knotwork.formulas.settings import FORMULAS
 from knotwork.formulas.uncertainty import constants_of
 from knotwork.journal import clock
 from knotwork.regression import BoundarySearch, CandidateFormula, Constraints, Failures, Limits
@@ -98,14 +99,12 @@ def discover_classes(
     found = ClassDiscovery(
         classes, tuple(boundaries), math.nan, math.nan, "training", data, 0.0, reason, settings, dict(failures.reasons)
     )
-    rows, x, codes = ("test", data.X_test, data.y_test) if len(data.X_test) else ("training", *_fitted_rows(data))
-    x = x if data.scaling is None else data.scaling.undo(x)
-    p = found.predict_proba(x.numpy())  # NaN, which is never right, where g is not defined
-    right = (p.argmax(-1) == codes[:, 0].numpy()) & np.isfinite(p).all(-1)
+    found = replace(found, accuracy_rows="test" if len(data.X_test) else "training")
+    reported = data.y_test if len(data.X_test) else _fitted_rows(data)[1]
     common = _fitted_rows(data)[1][:, 0].mode().values
     return replace(
-        found, accuracy=float(right.mean()), commonest=float((codes[:, 0] == common).double().mean()),
-        accuracy_rows=rows, seconds=clock() - began,
+        found, accuracy=found.share_of_right(data), seconds=clock() - began,
+        commonest=float((reported[:, 0] == common).double().mean()),
     )  # fmt: skip
 
 
@@ -224,6 +223,7 @@ def _plain_entry(candidate: CandidateFormula) -> BoundaryEntry:
 
 def _measured(entry: BoundaryEntry, sample: LabelSample, data: Dataset, place: int) -> BoundaryEntry:
     """The entry with its formula: errors of constants from the fitted rows, accuracy of probabilities on test rows."""
+    entry = _readable(entry, sample)
     uncertainty, probabilities = uncertainty_of_boundary(entry.expression, sample)
     if not entry.expression.free_symbols:
         probabilities = Probabilities(1.0, 0.0)
@@ -248,6 +248,19 @@ def _measured(entry: BoundaryEntry, sample: LabelSample, data: Dataset, place: i
     lost = -(weights * torch.where(sample.y > 0.5, own, 1 - own).log2()).sum() / weights.sum()
     numbers = {"steepness": probabilities.steepness, "wrong": probabilities.wrong, "error": float(lost)}
     return replace(entry, formula=formula, **numbers)
+
+
+def _readable(entry: BoundaryEntry, sample: LabelSample) -> BoundaryEntry:
+    """The entry with numbers that are easier to read, where this changes no value by more than rounding."""
+    from knotwork.expressions import readable
+
+    before = _values(Template(entry.expression, {}), sample.columns, len(sample))
+
+    def same(other: Any) -> bool:
+        values = _values(Template(other, {}), sample.columns, len(sample))
+        return bool(((values - before).abs() <= FORMULAS.exact_error * before.abs().max()).all())
+
+    return replace(entry, expression=readable(entry.expression, same))
 
 
 def _values(template: Template, columns: Mapping[str, Tensor], rows: int) -> Tensor:

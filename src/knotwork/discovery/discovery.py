@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from knotwork.data import Dataset, Preparation, as_dataset
+from knotwork.discovery.front_numbers import number_on_front
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.errors import DataError
 from knotwork.formulas import Formula
@@ -17,6 +18,9 @@ from knotwork.keywords import check_keywords
 from knotwork.solvers import StopReason
 from knotwork.symbolic import Relations
 from knotwork.training import FitResult
+
+if TYPE_CHECKING:
+    from knotwork.discovery.comparison import Comparison
 
 CONSTANT = "a constant"
 """The `shape` of the mean of the target, which is the answer where nothing was found."""
@@ -81,7 +85,8 @@ class Discovery:
     Attributes:
         formula: the `Formula` with the smallest description length: bits of its residuals on the training and
             validation rows, plus bits of the formula.
-        front: the best `Entry` of every complexity, simplest first, and the chosen one.
+        front: the best `Entry` of every complexity, simplest first, and the chosen one; where these are fewer than
+            five, also other formulas for comparison, such as a straight line.
         symbolic_model: the network with named edges that computes the formula.
         spline_model: the same network with splines in place of named functions.
         shape: how the formula is built, in words.
@@ -101,6 +106,8 @@ class Discovery:
         unknowns: the unknown curves of `form=`, and the constants that an end of their range holds, each in words by
             its name: {"f": "f(t) = sin(2*t)"}.
         preparation: what was done with the columns of the table, a `Preparation`; None for plain numbers.
+        error_rows: the rows on which the errors of the front were measured: "validation", "training", or "left-out".
+        by_hand: whether `choose` took the formula, in place of the search.
 
     Example:
         >>> import numpy as np, knotwork as kw
@@ -130,6 +137,8 @@ class Discovery:
     unmet: str = ""
     unknowns: Mapping[str, str] = field(default_factory=dict)
     preparation: Preparation | None = field(default=None, repr=False)
+    error_rows: str = "validation"
+    by_hand: bool = False
 
     @property
     def stop_reason(self) -> str:
@@ -209,6 +218,60 @@ class Discovery:
             return np.full(len(self.preparation.apply(X)), self.formula.predict({}))
         return self.formula.predict(self.preparation.needed(X, used, "predict()"))
 
+    def choose(self, k: int, *, data: object = None) -> "Discovery":
+        """The same discovery with another formula of the front as its answer: its formula, networks, plots and report.
+
+        Args:
+            k: number of the formula on `front`, from 0 for the simplest; texts and reports show it.
+            data: the rows of the search, for a discovery that was loaded from a file of an earlier version.
+
+        Raises:
+            SpecError: the front has no formula of this number.
+            DataError: networks of the formula cannot be built without data.
+
+        Example:
+            >>> import numpy as np, knotwork as kw
+            >>> x = np.random.default_rng(0).uniform(0, 2, 200)
+            >>> found = kw.discover(x[:, None], np.exp(x), names=["x"], progress=False)
+            >>> print(found.choose(0).formula.expression.free_symbols, found.formula)
+            set() y = exp(x)
+        """
+        from knotwork.discovery.choosing import with_choice
+
+        rows = self.data if data is None else as_dataset(data)
+        return with_choice(self, self.front[number_on_front(k, len(self.front))], rows)
+
+    def compare(self, k: int, j: int, *, data: object = None) -> "Comparison":
+        """Whether the rows tell two formulas of the front apart, and where a new measurement would.
+
+        The squared residuals of both are compared row by row, on test rows if there are thirty or more, else on rows
+        that are left out one at a time.
+
+        Args:
+            k: number of the first formula on `front`, from 0 for the simplest.
+            j: number of the second formula.
+            data: the rows; None: those of the search.
+
+        Raises:
+            SpecError: the front has no formula of this number.
+            DataError: there are no rows, or a formula is not defined on all of them.
+
+        Example:
+            >>> import numpy as np, knotwork as kw
+            >>> x = np.random.default_rng(0).uniform(0, 2, 200)
+            >>> found = kw.discover(x[:, None], np.exp(x), names=["x"], progress=False)
+            >>> answer = [one.formula is found.formula for one in found.front].index(True)
+            >>> found.compare(0, answer).better == answer
+            True
+        """
+        from knotwork.discovery.comparison import compare
+
+        numbers = number_on_front(k, len(self.front)), number_on_front(j, len(self.front))
+        first, second = (self.front[n].formula for n in numbers)
+        assert first is not None and second is not None
+        rows = self._rows(data, "compare")
+        return compare(numbers, (first, second), rows, self.settings.get("loss") == "relative")
+
     def plot(self, beta: float = 3.0, *, data: object = None, **options: Any) -> Any:
         """The diagram of `symbolic_model`, as a matplotlib Figure.
 
@@ -252,8 +315,7 @@ class Discovery:
         """Write everything except the data to one JSON file, which `Discovery.load` reads.
 
         The file holds the formulas with the covariance of their constants, the importance, the settings, the reason and
-        the time at which the search ended, and the three networks as safetensors in base64. Networks of other entries
-        of the front are not saved.
+        the time at which the search ended, and all networks as safetensors in base64.
 
         Args:
             path: the file to write, such as "law.json". An existing file is replaced.
@@ -317,15 +379,8 @@ class Discovery:
         Raises:
             DataError: the file cannot be written, or there are no data.
         """
-        lib = self.settings.get("functions")
-        asked = {"Seed": self.settings.get("seed"), "Functions": ", ".join(lib) if lib else "the default library"}
-        asked.update(self.settings.get("limits", {}))
-        for known in ("forbidden", "linear"):
-            if self.settings.get(known):
-                asked[known.capitalize()] = ", ".join(self.settings[known])
-        if self.settings.get("time budget") is not None:
-            asked["Time budget"] = f"{self.settings['time budget']:g} s"
-        asked.update(self.remarks)
+        from knotwork.discovery.display import settings_in_words
+
         return self.symbolic_model.report(
             path,
             self._rows(data, "report"),
@@ -335,7 +390,9 @@ class Discovery:
             baseline=self.baseline,
             importance=self.importance,
             tried=self.front,
-            lib=lib,
-            settings=asked,
+            by_hand=self.by_hand,
+            error_rows=self.error_rows,
+            lib=self.settings.get("functions"),
+            settings=settings_in_words(self),
             seconds=self.seconds,
         )

@@ -1,34 +1,76 @@
 """A discovery as text and as HTML: the formula, what matters, and the front."""
 
+from collections.abc import Sequence
 from html import escape
 
 from knotwork.discovery.discovery import Discovery, Entry
-from knotwork.formulas import Formula
+from knotwork.formulas import Constant, Formula
 
 
 def as_text(found: Discovery) -> str:
-    """The formula with its accuracy, the shares of the inputs, and the front, a line each."""
+    """The formula with its accuracy, the shares of the inputs, and the front, each formula with its constants."""
     from knotwork.expressions import text
 
     lines = [str(found.formula), f"{found.accuracy} ({found.shape})"]
     lines.append("importance: " + ", ".join(f"{name} {share:.1%}" for name, share in _ranked(found)))
-    lines.append("front, simplest first (complexity, r², formula):")
-    for entry, formula in _front(found):
-        mark = "→" if formula is found.formula else " "
-        lines.append(f"{mark} {entry.complexity:>3}  {_five(formula.r2):<7}  {text(formula.round(4).expression)}")
+    lines.append(f"front, simplest first (number, complexity, bits, {error_heading(found)}, r², formula):")
+    for n, (entry, formula) in enumerate(_front(found)):
+        mark, bits = "→" if formula is found.formula else " ", bits_beyond(found, entry)
+        numbers = f"{n:>2}  {entry.complexity:>3}  {bits:>6}  {entry.error:<9.3g}  {_five(formula.r2):<7}"
+        lines.append(f"{mark} {numbers}  {text(formula.round(4).expression)}")
+        if formula.constants:
+            lines.append(f"{' ' * 39}with {with_errors(formula.constants)}")
     lines += [f"{title.lower()}: {words}" for title, words in found.remarks.items()]
     return "\n".join([*lines, f"{found.seconds:.1f} s; {found.stop_reason}"])
+
+
+def error_heading(found: Discovery) -> str:
+    """What the errors of the front are: on which rows, and in which unit."""
+    unit = found.data.units.get(found.formula.targets[0]) if found.data is not None else None
+    return f"{found.error_rows} RMSE{f' in {unit}' if unit else ''}"
+
+
+def bits_beyond(found: Discovery, entry: Entry) -> str:
+    """The bits of an entry beyond those of the best one."""
+    beyond = entry.bits - min(one.bits for one in found.front)
+    return f"{beyond:+.0f}" if 0.5 <= beyond < float("inf") else "0" if beyond < 0.5 else "–"
+
+
+def with_errors(constants: Sequence[Constant]) -> str:
+    """Constants with their standard errors and units; those of exact rows without an error."""
+    shown = (str(one) if one.error > 1e-9 * abs(one.value) else _exactly(one) for one in constants)
+    return ", ".join(shown)
+
+
+def _exactly(one: Constant) -> str:
+    return f"{one.value:.4g}{f' {one.unit}' if one.unit not in (None, '1') else ''}"
+
+
+def settings_in_words(found: Discovery) -> dict[str, object]:
+    """What was asked of the search, and what a reader must know, by title."""
+    lib = found.settings.get("functions")
+    asked = {"Seed": found.settings.get("seed"), "Functions": ", ".join(lib) if lib else "the default library"}
+    asked.update(found.settings.get("limits", {}))
+    for known in ("forbidden", "linear"):
+        if found.settings.get(known):
+            asked[known.capitalize()] = ", ".join(found.settings[known])
+    if found.settings.get("time budget") is not None:
+        asked["Time budget"] = f"{found.settings['time budget']:g} s"
+    return {**asked, **found.remarks}
 
 
 def as_html(found: Discovery) -> str:
     """The same with formulas set as mathematics (MathML), for notebooks."""
     rows = []
-    for entry, formula in _front(found):
+    for n, (entry, formula) in enumerate(_front(found)):
         style = ' style="font-weight: bold"' if formula is found.formula else ""
-        cells = f"<td>{entry.complexity}</td><td>{_five(formula.r2)}</td>"
-        rows.append(f'<tr{style}>{cells}<td style="text-align: left">{_equation(formula)}</td></tr>')
+        numbers = (n, entry.complexity, bits_beyond(found, entry), f"{entry.error:.3g}", _five(formula.r2))
+        constants = f"<br><small>{escape(with_errors(formula.constants))}</small>" if formula.constants else ""
+        cells = "".join(f"<td>{one}</td>" for one in numbers)
+        rows.append(f'<tr{style}>{cells}<td style="text-align: left">{_equation(formula)}{constants}</td></tr>')
     shares = ", ".join(f"{escape(name)} {share:.1%}" for name, share in _ranked(found))
-    head = "<tr><th>complexity</th><th>r²</th><th>formula</th></tr>"
+    headings = ("number", "complexity", "bits", escape(error_heading(found)), "r²", "formula")
+    head = f"<tr>{''.join(f'<th>{one}</th>' for one in headings)}</tr>"
     return (
         f"<p>{_equation(found.formula)}</p>"
         f"<p>{escape(found.accuracy)} ({escape(found.shape)}). "

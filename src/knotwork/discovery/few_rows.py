@@ -14,7 +14,7 @@ from knotwork.formulas import Formula
 from knotwork.formulas.constants import Constants, Sample, Template, fitted, simplified, values_of
 from knotwork.formulas.left_out import distinct_rows, left_out
 from knotwork.formulas.settings import FORMULAS
-from knotwork.formulas.simple_exponents import with_simple_exponents
+from knotwork.formulas.simple_exponents import with_simple_exponents, without_unit_factors
 from knotwork.regression import LINE, POWER_LAW, CandidateFormula, bits_of_law, plain_laws
 from knotwork.regression.residual_randomness import looks_random
 
@@ -24,6 +24,11 @@ ALWAYS_SHOWN = (LINE, POWER_LAW)
 def few_rows(data: Dataset) -> bool:
     """Whether training and validation rows are so few that none is kept aside."""
     return len(data.y_train) + len(data.y_val) < DISCOVERY.few_rows_below
+
+
+def error_rows(data: Dataset) -> str:
+    """The rows on which errors of entries are measured."""
+    return "left-out" if few_rows(data) else "validation" if len(data.X_val) else "training"
 
 
 def most_constants(rows: int) -> int:
@@ -135,15 +140,18 @@ def _occurrences(expression: Any, names: Collection[str]) -> int:
 
 
 def candidates_of_few_rows(sample: Sample) -> Iterator[CandidateFormula]:
-    """Plain laws, as they are and with simple exponents within their errors; other constants of exact rows alone.
+    """Plain laws, as they are and with simple exponents and factors of 1 within their errors.
 
-    Few noisy rows cannot tell a factor of 3.2 from pi, and a number without an error would claim that they can.
+    Other constants become simple numbers of exact rows alone. Few noisy rows cannot tell a factor of 3.2 from pi, and a
+    number without an error would claim that they can.
     """
     for words, template in plain_laws(sample, most_constants(len(sample))):
         yield judged_on_left_out(CandidateFormula.of(words, template, sample), sample)
         exact = math.sqrt(template.mse) <= FORMULAS.exact_error * sample.scale
         whole = [simplified(template, sample)] if exact else []
-        for simple in (*whole, *with_simple_exponents(template, sample)):
+        exponents = list(with_simple_exponents(template, sample))
+        units = [way for one in (template, *exponents) for way in without_unit_factors(one, sample)]
+        for simple in (*whole, *exponents, *units):
             if len(simple.values) < len(template.values):
                 candidate = CandidateFormula.of(f"{words} of simple numbers", simple, sample)
                 yield judged_on_left_out(candidate, sample)

@@ -1,7 +1,7 @@
 """The result of a search for one law of several groups."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from knotwork.data import Dataset, Preparation
 from knotwork.data.arrays import columns_by_name
 from knotwork.data.column_names import split_units
+from knotwork.discovery.front_numbers import number_on_front
 from knotwork.discovery.result_files import preparation_of, read_content, write_content, write_page
 from knotwork.errors import DataError
 from knotwork.formulas import GroupedFormula
@@ -126,6 +127,19 @@ class GroupedDiscovery:
                 )
             groups = short[self.formula.group]
         return self.formula.predict(self.preparation.needed(X, self.formula.variables, "predict()"), groups)
+
+    def choose(self, k: int) -> "GroupedDiscovery":
+        """The same discovery with another law of the front as its answer.
+
+        Args:
+            k: number of the law on `front`, from 0 for the simplest; texts and reports show it.
+
+        Raises:
+            SpecError: the front has no law of this number.
+        """
+        entry = self.front[number_on_front(k, len(self.front))]
+        assert entry.formula is not None
+        return replace(self, formula=entry.formula, shape=entry.shape)
 
     def plot_predictions(self, *, data: tuple[Any, Any] | None = None) -> Any:
         """Predictions of the law against true values, as a matplotlib Figure.

@@ -13,10 +13,10 @@ def as_text(found: GroupedDiscovery) -> str:
     lines = [str(formula), f"r² = {formula.r2:.5f} on the {formula.r2_rows} rows ({found.shape})"]
     if formula.shared:
         lines.append(f"shared by all groups: {', '.join(f'{one.symbol} = {one}' for one in formula.shared)}")
-    lines.append("front, simplest first (complexity, numbers, r², law):")
-    for entry, law in _front(found):
-        mark = "→" if law is formula else " "
-        lines.append(f"{mark} {entry.complexity:>3} {entry.numbers:>4}  {law.r2:.5f}  {_line(law)}")
+    lines.append("front, simplest first (number, complexity, numbers in it, bits, r², law):")
+    for n, (entry, law) in enumerate(_front(found)):
+        mark, bits = "→" if law is formula else " ", _bits(found, entry)
+        lines.append(f"{mark} {n:>2} {entry.complexity:>3} {entry.numbers:>4}  {bits:>6}  {law.r2:.5f}  {_line(law)}")
     lines += [f"{title.lower()}: {words}" for title, words in found.remarks.items()]
     return "\n".join([*lines, f"{found.seconds:.1f} s; {found.stop_reason}"])
 
@@ -25,11 +25,13 @@ def as_html(found: GroupedDiscovery) -> str:
     """The same with formulas set as mathematics (MathML)."""
     formula = found.formula
     rows = []
-    for entry, law in _front(found):
+    for n, (entry, law) in enumerate(_front(found)):
         style = ' style="font-weight: bold"' if law is formula else ""
-        cells = f"<td>{entry.complexity}</td><td>{entry.numbers}</td><td>{law.r2:.5f}</td>"
+        numbers = (n, entry.complexity, entry.numbers, _bits(found, entry), f"{law.r2:.5f}")
+        cells = "".join(f"<td>{one}</td>" for one in numbers)
         rows.append(f'<tr{style}>{cells}<td style="text-align: left">{_equation(law)}</td></tr>')
-    head = "<tr><th>complexity</th><th>numbers</th><th>r²</th><th>law</th></tr>"
+    headings = ("number", "complexity", "numbers in it", "bits", "r²", "law")
+    head = f"<tr>{''.join(f'<th>{one}</th>' for one in headings)}</tr>"
     return (
         f"<p>{_equation(formula)}</p>"
         f"<p>r² = {formula.r2:.5f} on the {formula.r2_rows} rows ({escape(found.shape)}).</p>"
@@ -41,6 +43,8 @@ def as_html(found: GroupedDiscovery) -> str:
 
 def as_page(found: GroupedDiscovery, title: str | None) -> str:
     """One HTML page, with predictions against true values where there are rows."""
+    from knotwork.outputs.plain_page import plain_page
+
     formula = found.formula
     heading = title or f"{formula.target} as a function of {', '.join(formula.variables)}, by {formula.group}"
     figure = ""
@@ -49,14 +53,11 @@ def as_page(found: GroupedDiscovery, title: str | None) -> str:
 
         label = f"Predicted {formula.target} against its true values"
         figure = f"<h2>Predictions</h2>{inline_svg(found.plot_predictions(), 'predicted', label)}"
-    style = "body{font-family:sans-serif;max-width:50em;margin:2em auto} td,th{padding:.2em 1em;text-align:right}"
-    colours = ":root{--ink:#222;--grey:#777;--shade:#ddd;--pale:#eee;--paper:#fff;--blue:#27c;--red:#c33;--green:#283}"
-    return (
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{escape(heading)}</title>'
-        f"<style>{colours}{style}</style></head><body><h1>{escape(heading)}</h1>{as_html(found)}"
-        f"<h2>As text</h2><pre>{escape(str(formula))}</pre><h2>As LaTeX</h2><pre>{escape(formula.equation())}\n"
-        f"{escape(formula.latex_table())}</pre>{figure}</body></html>\n"
+    body = (
+        f"{as_html(found)}<h2>As text</h2><pre>{escape(str(formula))}</pre><h2>As LaTeX</h2>"
+        f"<pre>{escape(formula.equation())}\n{escape(formula.latex_table())}</pre>{figure}"
     )
+    return plain_page(heading, body)
 
 
 def _constants(formula: GroupedFormula) -> str:
@@ -74,6 +75,12 @@ def _constants(formula: GroupedFormula) -> str:
 
 def _front(found: GroupedDiscovery) -> list[tuple[GroupedEntry, GroupedFormula]]:
     return [(entry, entry.formula) for entry in found.front if entry.formula is not None]
+
+
+def _bits(found: GroupedDiscovery, entry: GroupedEntry) -> str:
+    """The bits of an entry beyond those of the best one."""
+    beyond = entry.bits - min(one.bits for one in found.front)
+    return f"{beyond:+.0f}" if beyond >= 0.5 else "0"
 
 
 def _line(formula: GroupedFormula) -> str:

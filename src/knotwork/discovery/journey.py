@@ -8,18 +8,20 @@ from typing import Any, Literal, overload
 
 from knotwork.data import Dataset
 from knotwork.data.preparation import Missing
-from knotwork.discovery.choice import front_of, permitted, warn_unless_explained
+from knotwork.discovery.choice import permitted, warn_unless_explained, whole_front
 from knotwork.discovery.class_discovery import ClassDiscovery
 from knotwork.discovery.class_journey import discover_classes, refuse_with_labels
 from knotwork.discovery.column_units import Units
 from knotwork.discovery.dependent_columns import of_independent_columns
 from knotwork.discovery.discovery import Discovery, Outlier
+from knotwork.discovery.few_rows import error_rows
 from knotwork.discovery.forms import search_of_form
 from knotwork.discovery.going_on import expressions_of
 from knotwork.discovery.grouped_discovery import GroupedDiscovery
 from knotwork.discovery.grouped_journey import discover_groups, refuse_shared, refuse_with_groups
 from knotwork.discovery.known_form import KnownForm
 from knotwork.discovery.outliers import Searched, named_rows, rows_without, without_outliers
+from knotwork.discovery.plainer import with_plainer
 from knotwork.discovery.prepared_arguments import Arguments, prepared_arguments
 from knotwork.discovery.reweighting import of_counts, weights_at_first, with_weights_of
 from knotwork.discovery.search_question import question
@@ -320,7 +322,7 @@ def _of_rows(every: Dataset, began: float, time_budget: float | None, reporter: 
 
     keep = asked.keep_outliers or loss == "poisson"
     searched, wrong = (search(data), None) if keep else without_outliers(data, search, reporter)
-    data = every if wrong is None else rows_without(every, wrong)
+    data, searched = every if wrong is None else rows_without(every, wrong), with_plainer(searched)
     if loss in ("huber", "poisson"):
         searched, data = with_weights_of(searched, data, loss)
     settings = {
@@ -341,9 +343,8 @@ def _discovery(
 ) -> Discovery:
     """The result of a search of these rows, for columns in their own units."""
     task, entries, baseline, importance, stop, answer = searched
-    assert baseline is not None
     own, chosen = task.own, searched.chosen
-    fronts = front_of(entries if searched.constant_possible else entries[1:] or entries, chosen, task.data)
+    fronts = whole_front(entries if searched.constant_possible else entries[1:] or entries, chosen, task.data)
     chosen, front = own.entries(chosen, fronts, data, task.relative, task.constraints)
     if answer is None:
         chosen, front, unmet = permitted(chosen, front, limits, sample_of(data))
@@ -351,7 +352,7 @@ def _discovery(
         unmet = answer.unmet(data)
         answer.warn_of_undetermined()
     undefined = undefined_within(chosen.expression, sample_of(data))
-    assert chosen.formula is not None and chosen.symbolic_model is not None and chosen.spline_model is not None
+    assert baseline and chosen.formula and chosen.symbolic_model and chosen.spline_model
     return Discovery(
         chosen.formula,
         front,
@@ -371,4 +372,5 @@ def _discovery(
         outliers,
         unmet,
         {} if answer is None else answer.said,
+        error_rows=error_rows(data),
     )

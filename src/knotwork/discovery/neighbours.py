@@ -46,7 +46,7 @@ def neighbours(
     """Formulas that differ from this one in one part, with what was done in words, and constants to start from."""
     fresh = _Fresh(template)
     positive = {name for name, column in sample.columns.items() if bool((column > 0).all())}
-    yield from _without_parts(template)
+    yield from without_parts(template)
     yield from _with_other_functions(template, fresh, functions)
     yield from _with_powers(template, fresh, sample.columns, positive)
     yield from _with_terms(template, fresh, sample.columns, functions, positive)
@@ -81,7 +81,7 @@ def _changed(template: Template, change: Mapping[Any, Any]) -> Any | None:
         return None
 
 
-def _without_parts(template: Template) -> Iterator[tuple[str, Template]]:
+def without_parts(template: Template) -> Iterator[tuple[str, Template]]:
     """Without one of the terms of a sum, or one of the factors of a product."""
     from knotwork.expressions import algebra
 

@@ -227,5 +227,31 @@ class DiscoverySettings:
     same_weights: float = 1e-6
     """Change of a weight below which they count as the same: far below what moves a constant by its error."""
 
+    shown_formulas: int = 5
+    """Formulas that a front has where the rows allow it, from a constant and a line upwards. Chosen for readers."""
+    most_plainer: int = 8
+    """Plainer formulas that become entries at most, which takes some hundredths of a second for each."""
+    rounds_of_parts: int = 3
+    """Parts of a formula that are left out one after the other, the best way first, for plainer ones."""
+    most_parts: int = 40
+    """Formulas with a part less that are fitted in each round at most. Chosen for time."""
+
+    level_of_comparisons: float = 0.05
+    """Probability of the paired test below which rows are said to tell two formulas apart: the usual level."""
+    fewest_compared_rows: int = 30
+    """Test rows from which formulas are compared on these alone. Below, Student's t is not reliable for squares."""
+    share_beyond: float = 0.2
+    """Share of a range by which places beyond it lie outside at most: near enough for formulas to be defined."""
+    certainty_of_places: float = 0.95
+    """Probability with which the proposed measurements tell two formulas apart."""
+    most_levels: int = 5
+    """Different values of a column up to which it has no others, as a category or a setting of an instrument has."""
+    rounds_of_places: int = 2
+    """Rounds in which the best place of a measurement is improved along each input. Chosen for time."""
+    places_along_a_line: int = 401
+    """Places that are tried along an input: a four-hundredth of its range apart."""
+    digits_of_places: int = 3
+    """Digits of the range of an input to which proposed places are rounded, so that one can set them."""
+
 
 DISCOVERY = DiscoverySettings()

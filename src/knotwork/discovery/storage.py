@@ -17,6 +17,7 @@ from knotwork.solvers import StopReason
 from knotwork.training import FitResult, Record
 
 FORMAT = "knotwork discovery 1"
+NETWORKS = ("symbolic_model", "spline_model")
 
 
 def write(found: Discovery, path: str | Path) -> None:
@@ -35,7 +36,7 @@ def content_of(found: Discovery) -> dict[str, Any]:
     assert isinstance(found.baseline.model, KAN)
     return {
         "formula": found.formula.to_dict(),
-        "front": [_entry(entry) for entry in found.front],
+        "front": [_entry(entry, entry.formula is found.formula) for entry in found.front],
         "chosen": chosen[0] if chosen else None,
         "shape": found.shape,
         "importance": found.importance,
@@ -49,6 +50,8 @@ def content_of(found: Discovery) -> dict[str, Any]:
         "unmet": found.unmet,
         "unknowns": dict(found.unknowns),
         "preparation": found.preparation and found.preparation.to_dict(),
+        "error_rows": found.error_rows,
+        "by_hand": found.by_hand,
         "outliers": [asdict(one) for one in found.outliers],
         "symbolic_model": _model(found.symbolic_model),
         "spline_model": _model(found.spline_model),
@@ -62,7 +65,7 @@ def discovery_of(content: dict[str, Any]) -> Discovery:
     formula, chosen = Formula.from_dict(content["formula"]), content["chosen"]
     front = []
     for n, one in enumerate(content["front"]):
-        own = (formula, symbolic, spline) if n == chosen else (Formula.from_dict(one["formula"]), None, None)
+        own = (formula, symbolic, spline) if n == chosen else (Formula.from_dict(one["formula"]), *_networks(one))
         expression = own[0].expression
         size, error, bits = int(one["complexity"]), float(one["error"]), float(one["bits"])
         front.append(Entry(size, error, expression, one["shape"], *own, bits, float(one.get("gaps", 0))))
@@ -86,13 +89,23 @@ def discovery_of(content: dict[str, Any]) -> Discovery:
         content.get("unmet", ""),
         content.get("unknowns", {}),
         preparation_of(content),
+        content.get("error_rows", "validation"),
+        content.get("by_hand", False),
     )
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
+def _networks(entry: dict[str, Any]) -> tuple[KAN | None, KAN | None]:
+    """The networks of an entry that was not chosen; earlier files have none."""
+    symbolic, spline = (entry[name] and _network(entry[name]) if name in entry else None for name in NETWORKS)
+    return symbolic, spline
+
+
+def _entry(entry: Entry, chosen: bool) -> dict[str, Any]:
+    """The values of an entry; the networks of the chosen one stand beside the front."""
     assert entry.formula is not None
+    networks = {} if chosen else {name: (one := getattr(entry, name)) and _model(one) for name in NETWORKS}
     facts = {"complexity": entry.complexity, "error": _number(entry.error), "bits": _number(entry.bits)}
-    return {**facts, "gaps": entry.gaps, "shape": entry.shape, "formula": entry.formula.to_dict()}
+    return {**facts, "gaps": entry.gaps, "shape": entry.shape, "formula": entry.formula.to_dict(), **networks}
 
 
 def _number(value: Any) -> Any:

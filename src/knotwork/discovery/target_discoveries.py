@@ -1,7 +1,7 @@
 """The result of a search for formulas of several targets."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,26 @@ class TargetDiscoveries:
         if not isinstance(target, str) and not is_whole(target):
             raise KeyError(f"{target!r} is neither the name nor the number of a target")
         return self.discoveries[self.targets.index(target) if isinstance(target, str) else target]
+
+    def choose(self, k: int, target: str | int) -> "TargetDiscoveries":
+        """The same discoveries with another formula of the front of one target, and what the formulas then share.
+
+        Args:
+            k: number of the formula on the front of its target, from 0 for the simplest.
+            target: the name of the target, or its number from 0.
+
+        Raises:
+            KeyError: there is no such target.
+            SpecError: the front has no formula of this number.
+        """
+        one = self[target]
+        new = one.choose(k)
+        found = tuple(new if other is one else other for other in self)
+        names = self.targets
+        parts = common_parts([each.formula.expression for each in found], names)
+        name = one.formula.targets[0]
+        constants = tuple(each for each in self.constants if name not in each.targets or new.formula is one.formula)
+        return replace(self, discoveries=found, shared=parts, constants=constants)
 
     def report(self, path: str | Path, title: str | None = None) -> Path:
         """Write the discovery as one HTML page that needs no other file: the formulas, what they share, the fronts.

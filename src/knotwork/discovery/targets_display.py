@@ -32,15 +32,14 @@ def as_html(found: TargetDiscoveries) -> str:
 def as_page(found: TargetDiscoveries, title: str | None) -> str:
     """One HTML page, with the front of every target."""
     from knotwork.discovery.display import as_html as as_html_of_one
+    from knotwork.outputs.plain_page import plain_page
 
     heading = title or f"{', '.join(found.targets)} as functions of {', '.join(found.formulas[0].variables)}"
-    style = "body{font-family:sans-serif;max-width:50em;margin:2em auto} td,th{padding:.2em 1em;text-align:right}"
     each = "".join(
         f"<h2>{escape(name)}</h2>{as_html_of_one(one)}" for name, one in zip(found.targets, found, strict=True)
     )
-    return (
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{escape(heading)}</title>'
-        f"<style>{style}</style></head><body><h1>{escape(heading)}</h1>{as_html(found)}{each}"
-        f"<h2>As text</h2><pre>{escape(as_text(found))}</pre>"
-        f"<h2>As LaTeX</h2><pre>{escape(found.latex())}</pre></body></html>\n"
+    body = (
+        f"{as_html(found)}{each}<h2>As text</h2><pre>{escape(as_text(found))}</pre>"
+        f"<h2>As LaTeX</h2><pre>{escape(found.latex())}</pre>"
     )
+    return plain_page(heading, body)

@@ -114,6 +114,10 @@ class FormulaSettings:
     most_ways_of_exponents: int = 8
     """Choices of simple exponents that are tried. Chosen for time."""
 
+    surest_unit_factor: float = 0.25
+    """Two standard errors of a factor up to which it may be 1: with larger ones, 1 is one value among many. The same
+    probability of chance as for other simple numbers."""
+
     # constants of which nothing is known
     drawn_starts: int = 600
     """Random sets of constants that are compared. A frequency of ten periods is met by one in a hundred."""

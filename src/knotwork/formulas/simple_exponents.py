@@ -1,4 +1,4 @@
-"""Exponents of a fitted formula replaced together by whole or simple numbers that lie within their errors."""
+"""Exponents of a fitted formula as whole or simple numbers within their errors, and factors that may be 1 left out."""
 
 import itertools
 import math
@@ -30,6 +30,21 @@ def with_simple_exponents(template: Template, sample: Sample) -> Iterator[Templa
         if way and new is not None:
             fit = fitted(new, sample, FORMULAS.refit_steps)
             if math.isfinite(fit.mse):
+                yield fit
+
+
+def without_unit_factors(template: Template, sample: Sample) -> Iterator[Template]:
+    """The template with 1 or -1 in place of each factor that lies within two standard errors of it, fitted again."""
+    from knotwork.expressions import algebra
+
+    errors = template.errors()
+    factors = {one for product in template.expression.atoms(algebra.Mul) for one in product.args}
+    for symbol in [one for one in template.values if one in factors]:
+        value, within = template.values[symbol], FORMULAS.sigmas_of_exponents * errors.get(symbol, math.inf)
+        if math.isfinite(within) and abs(abs(value) - 1) <= within < FORMULAS.surest_unit_factor:
+            new = replaced(template, symbol, algebra.Integer(1 if value > 0 else -1))
+            fit = None if new is None else fitted(new, sample, FORMULAS.refit_steps)
+            if fit is not None and math.isfinite(fit.mse):
                 yield fit
 
 

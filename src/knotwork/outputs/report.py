@@ -11,7 +11,6 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unicodedata import bidirectional
 
 import torch
 
@@ -37,9 +36,11 @@ from knotwork.outputs.findings import (
     shares,
     verdicts,
 )
+from knotwork.outputs.front_figures import tried_formulas
 from knotwork.outputs.inline import inline_svg
 from knotwork.outputs.layout import MOST_CURVES as MOST_FRAMES
 from knotwork.outputs.network_figures import edge_curve
+from knotwork.outputs.typesetting import DIGITS, markup, typeset, written
 from knotwork.outputs.wording import FILTERS, number, percent
 from knotwork.simplify import attribute, input_shares
 from knotwork.symbolic import relations, symbolic_formula
@@ -53,7 +54,6 @@ MOST_INPUTS = 40  # number of inputs whose importance is listed
 MOST_RELATED = 6  # largest number of inputs whose relations are measured
 MOST_TARGETS = 8  # number of targets drawn as predicted against true
 MOST_CANDIDATES = 3  # number of candidates shown for an edge
-DIGITS = 4  # significant digits of constants in a typeset formula
 EXTRAPOLATION = {
     "linear": "as straight lines",
     "constant": "with the value at the end of the grid",
@@ -85,6 +85,8 @@ def report(
     classes: Sequence[str] | None = None,
     compared: int = MOST_CURVES,
     measure: str = "RMSE",
+    by_hand: bool = False,
+    error_rows: str = "",
 ) -> Path:
     """Write one HTML page about a network. The page needs no other file, script or connection.
 
@@ -109,6 +111,8 @@ def report(
             one column for the second of two classes. The page reports the share of correct classes.
         compared: number of edges whose splines are compared with named functions, which takes most of the time.
         measure: the name of the errors in the history.
+        by_hand: whether a person chose the formula among those that were tried.
+        error_rows: the rows on which their errors were measured; the default are validation rows where there are some.
 
     Returns:
         The path of the page.
@@ -118,15 +122,14 @@ def report(
     """
     place = _place(path)
     data = as_dataset(data).to("cpu")
+    named = splines is not None
     network, splines = on_cpu(network), on_cpu(network if splines is None else splines)
-    why_none = ""
-    if formula is None:
-        formula, why_none = _formula_of(network, data)
+    formula, why_none = (formula, "") if formula is not None else _formula_of(network, data)
     predictors: dict[str, Predict] = {}
     if formula is not None:
         expressions = formula.expressions
         predictors["the formula"] = lambda x: evaluate(expressions, data, x)
-    predictors[f"{'its' if formula else 'this'} network {_width(splines)}"] = splines
+    predictors[f"{'its' if formula else 'this'} network {'of splines ' * named}{_width(splines)}"] = splines
     if baseline is not None:
         predictors[f"a baseline network {_width(baseline.model)}"] = baseline.model
     importance = input_shares(network, data) if importance is None else importance
@@ -137,7 +140,7 @@ def report(
             "title": title,
             **_about_data(data),
             **_about_accuracy(predictors, data, classes),
-            **_about_formula(formula, why_none),
+            **_about_formula(formula, why_none, splines if named else None, data),
             "importance": sorted(importance.items(), key=lambda item: -item[1]),
             "measured": measured,
             "relations": _relations(network, data) if not classes else [],
@@ -149,7 +152,7 @@ def report(
             "n_edges": n_edges,
             "compared": compared,
             "extrapolation": EXTRAPOLATION[network.spec.extrapolation],
-            "tried": [(entry, _typeset(entry.formula)) for entry in tried if entry.formula is not None],
+            **_about_front(tried, data, by_hand, error_rows),
             "result": result,
             "baseline": baseline,
             "training": _training(result or baseline, measure),
@@ -194,16 +197,23 @@ def _about_accuracy(predictors: Mapping[str, Predict], data: Dataset, classes: S
     }
 
 
-def _about_formula(formula: Formula | None, why_none: str) -> dict[str, Any]:
+def _about_front(tried: Sequence[Any], data: Dataset, by_hand: bool, error_rows: str) -> dict[str, Any]:
+    """The entries about the formulas that were tried."""
+    rows = error_rows or ("validation" if "validation" in shares(data) else "training")
+    return {"tried": tried_formulas(tried, data), "by_hand": by_hand, "error_rows": rows}
+
+
+def _about_formula(formula: Formula | None, why_none: str, splines: KANNetwork | None, data: Dataset) -> dict[str, Any]:
     """The entries about the formula, or about the reason why there is none."""
     return {
         "formula": formula,
         "constant": formula is not None and not any(e.free_symbols for e in formula.expressions),
         "constants": _constants(formula),
-        "typeset": None if formula is None else _typeset(formula),
-        "written": None if formula is None else _written(formula),
+        "typeset": None if formula is None else typeset(formula),
+        "written": None if formula is None else written(formula),
         "why_none": why_none,
         "digits": DIGITS,
+        "apart": None if splines is None else _apart(formula, splines, data),
     }
 
 
@@ -212,6 +222,15 @@ def _relations(network: KANNetwork, data: Dataset) -> list[str]:
     if data.n_inputs > MOST_RELATED:
         return []
     return [s for n in range(min(data.n_outputs, MOST_TARGETS)) for s in relations(network, data, n).sentences()]
+
+
+@torch.no_grad()
+def _apart(formula: Formula | None, splines: KANNetwork, data: Dataset) -> float | None:
+    """Root mean square difference between the formula and the network of splines over all rows."""
+    if formula is None:
+        return None
+    x = torch.cat([x for x, _ in shares(data).values()])
+    return float((evaluate(formula.expressions, data, x) - splines(x)).double().square().mean().sqrt())
 
 
 def _place(path: str | Path) -> Path:
@@ -249,19 +268,11 @@ def _formula_of(network: KANNetwork, data: Dataset) -> tuple[Formula | None, str
         return None, str(error)
 
 
-def _typeset(formula: Formula) -> list[tuple[Markup, list[Markup]]]:
-    """The left side and the terms of the right side of each equation, as MathML."""
-    from knotwork.expressions import mathml, symbol
-
-    pairs = zip(formula.targets, formula.round(DIGITS).expressions, strict=True)
-    return [(_markup("".join(mathml(symbol(name)))), [_markup(term) for term in mathml(e)]) for name, e in pairs]
-
-
 def _constants(formula: Formula | None) -> list[tuple[str, str, str, str]]:
     """Each constant as typeset, its standard error, and its relative error, in the order of the text."""
     if formula is None:
         return []
-    text = _written(formula)["text"]
+    text = written(formula)["text"]
     rows = []
     for one in sorted(formula.constants, key=lambda one: text.find(repr(abs(one.value)))):
         known = math.isfinite(one.error)
@@ -269,27 +280,6 @@ def _constants(formula: Formula | None) -> list[tuple[str, str, str, str]]:
         error = number(one.error, 2) if known else "not determined by these rows"
         rows.append((number(one.value, DIGITS), error, one.unit or "", share))
     return rows
-
-
-def _written(formula: Formula) -> dict[str, str]:
-    """The equations as text with all digits, and as LaTeX."""
-    from knotwork.expressions import text
-
-    lines = [f"{name} = {text(e)}" for name, e in zip(formula.targets, formula.expressions, strict=True)]
-    names = (*formula.targets, *formula.variables)
-    latex = formula.round(DIGITS).equation().replace(r" \\ ", " \\\\\n")
-    return {"text": _isolated("\n".join(lines), names), "latex": _isolated(latex, names)}
-
-
-def _isolated(text: str, names: Iterable[str]) -> str:
-    """The text with right-to-left names isolated, because they would reorder the numbers around them."""
-    from markupsafe import Markup, escape
-
-    shown = escape(text)
-    for name in sorted(names, key=len, reverse=True):
-        if any(bidirectional(letter) in ("R", "AL") for letter in name):
-            shown = shown.replace(escape(name), Markup("<bdi>{}</bdi>").format(name))
-    return shown
 
 
 @torch.no_grad()
@@ -303,7 +293,7 @@ def _predicted(predict: Predict, data: Dataset) -> list[dict[str, Any]]:
         svg = None
         if bool(finite.any()):
             figure = predicted_vs_true(y[finite, n], values[finite, n], data.label(name))
-            svg = _markup(inline_svg(figure, f"predicted-{n}", f"Predicted {name} against its true values"))
+            svg = markup(inline_svg(figure, f"predicted-{n}", f"Predicted {name} against its true values"))
         figures.append({"target": name, "svg": svg, "excluded": int((~finite).sum())})
     return figures
 
@@ -319,7 +309,7 @@ def _diagram(network: KANNetwork, data: Dataset) -> dict[str, Any]:
         figure = diagram(network, data.X_train, **options, scale=scale)
     nodes = " to ".join(str(s + p) for s, p in network.spec.width)
     svg = inline_svg(figure, "diagram", f"The network, {nodes} nodes, with the curve of every edge")
-    return {"svg": _markup(svg), "least": round(SMALLEST * 96 * figure.get_figwidth())}
+    return {"svg": markup(svg), "least": round(SMALLEST * 96 * figure.get_figwidth())}
 
 
 def _card(n: int, curve: Curve, splines: KANNetwork, network: KANNetwork, data: Dataset) -> dict[str, Any]:
@@ -338,8 +328,8 @@ def _card(n: int, curve: Curve, splines: KANNetwork, network: KANNetwork, data: 
     functions = {c.function: "".join(mathml(parse(named_function(c.function).expression, ["x"]))) for c in ranked}
     return {
         "curve": curve,
-        "svg": _markup(svg),
-        "candidates": [(c, _markup(functions[c.function]), c.function == chosen) for c in ranked],
+        "svg": markup(svg),
+        "candidates": [(c, markup(functions[c.function]), c.function == chosen) for c in ranked],
     }
 
 
@@ -347,7 +337,7 @@ def _training(result: FitResult | None, measure: str) -> Markup | None:
     if result is None or not result.history:
         return None
     label = "Training and validation error against the step of the fit"
-    return _markup(inline_svg(result.plot(measure), "training", label))
+    return markup(inline_svg(result.plot(measure), "training", label))
 
 
 def _width(network: Any) -> str:
@@ -359,10 +349,3 @@ def _versions() -> dict[str, str]:
     packages = ("knotwork", "torch", "numpy", "sympy", "matplotlib")
     python = ".".join(map(str, sys.version_info[:3]))
     return {**{name: version(name).split("+")[0] for name in packages}, "Python": python}
-
-
-def _markup(text: str) -> Markup:
-    """SVG and MathML made here, which the template does not escape."""
-    from markupsafe import Markup
-
-    return Markup(text)
