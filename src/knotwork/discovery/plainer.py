@@ -44,7 +44,8 @@ def with_plainer(searched: Searched) -> Searched:
             known = [one.expression for one in entries]
             if entry is not None and entry.error < math.inf and entry.expression not in known:
                 entries.append(entry)
-            if not _few(entries, chosen, task) or len(entries) - len(searched.entries) >= DISCOVERY.most_plainer:
+            enough = not _few(entries, chosen, task) or len(entries) - len(searched.entries) >= DISCOVERY.most_plainer
+            if enough or task.deadline.late:
                 break
     return searched._replace(entries=entries)
 
