@@ -10,7 +10,7 @@ from knotwork.drawing.curves import thinned
 from knotwork.drawing.figure import RED
 from knotwork.errors import SpecError
 from knotwork.model import KANNetwork, Spec, parse_width, trace
-from knotwork.outputs import diagram
+from knotwork.outputs import diagram, pen
 from knotwork.outputs.diagram import FAINTEST, telling_beta
 from knotwork.simplify import Scores, attribute
 
@@ -332,3 +332,11 @@ def test_scores_of_another_network_are_refused():
         "scores of edges with shapes [(2, 3), (3, 1)] do not belong to this KAN, whose layers have [(2, 1)]. "
         "Pass attribute(network, x) of this network, or no scores."
     )
+
+
+def test_names_are_measured_once(monkeypatch):
+    measured = []
+    width = pen.text_width
+    monkeypatch.setattr(pen, "text_width", lambda typed, size: measured.append(typed) or width(typed, size))
+    diagram(network([64, 5, 1]), rows(64, 20))
+    assert len(measured) == 64 + 1

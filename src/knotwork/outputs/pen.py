@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -36,7 +37,7 @@ class Names:
 
     names: list[str]
 
-    @property
+    @cached_property
     def _longest(self) -> float:
         return max(text_width(typeset(name), NAME_SIZE) for name in self.names)
 
