@@ -41,9 +41,9 @@ def run_classes(
     if json_file is not None:
         _writable(json_file)
     assert target is not None
-    X, y, _ = reading.columns(target, inputs, exclude)
+    X, y, split = reading.columns(target, inputs, exclude)
     with _live() if sys.stderr.isatty() else nullcontext(_Log()) as callback:
-        found = discover(X, y, missing=reading.missing, progress=False, callback=callback, **settings)
+        found = discover(X, y, missing=reading.missing, split=split, progress=False, callback=callback, **settings)
     assert isinstance(found, ClassDiscovery)
     files = {}
     if folder is not None:

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from knotwork.cli.reading import Reading, formula_of, notes_of
+from knotwork.cli.wording import for_command
 from knotwork.data import Dataset
 from knotwork.data.column_names import split_units
 from knotwork.discovery import Discovery, discover
@@ -79,7 +80,7 @@ def _end(found: str, facts: dict[str, Any], files: dict[str, str], as_json: bool
         print(content)
         return
     for line in (found, *(f"{what}: {path}" for what, path in files.items())):
-        Console(soft_wrap=True).print(line, markup=False, highlight=False)
+        Console(soft_wrap=True).print(for_command(line), markup=False, highlight=False)
 
 
 class _Log:
@@ -302,7 +303,7 @@ def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
     line()
     for title, words in found.remarks.items():
         if title != "The table":  # it stands above
-            line(f"{title}: {words}")
+            line(f"{title}: {for_command(words)}")
     for what, path in files.items():
         line(f"{what}: {path}")
     if not files:

@@ -7,7 +7,6 @@ from typing import Any
 
 from knotwork.cli.discover import _end, _folder, _live, _Log, _put, _writable
 from knotwork.cli.reading import Reading, notes_of
-from knotwork.data.column_names import split_units
 from knotwork.discovery import GroupedDiscovery, discover
 from knotwork.formulas import GroupedFormula
 
@@ -27,11 +26,10 @@ def run_groups(
     folder = None if out is None else _folder(out)
     if json_file is not None:
         _writable(json_file)
-    X, y, frame = reading.columns(target, inputs, exclude, groups)
-    place = split_units(list(frame.columns))[0].index(groups)
-    labels = frame.iloc[:, place].rename(groups)
+    X, y, split = reading.columns(target, inputs, exclude, groups)
+    known = {"groups": reading.labels(groups), "missing": reading.missing, "split": split, **settings}
     with _live() if sys.stderr.isatty() else nullcontext(_Log()) as callback:
-        found = discover(X, y, groups=labels, missing=reading.missing, progress=False, callback=callback, **settings)
+        found = discover(X, y, progress=False, callback=callback, **known)
     files = {}
     if folder is not None:
         files["report"] = str(found.report(folder / "report.html"))

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from knotwork.cli import options
+from knotwork.cli.wording import for_command
 from knotwork.errors import KnotworkError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -42,6 +43,7 @@ def discover(
     separator: options.Separator = None,
     decimal: options.Decimal = None,
     missing: options.MissingValues = "drop",
+    split: options.Split = "random",
     groups: Annotated[
         str | None, typer.Option(help="Column of groups, such as patients: constants may differ between them.")
     ] = None,
@@ -90,7 +92,7 @@ def discover(
     from knotwork.cli.reading import Reading
     from knotwork.data.preparation import checked_missing
 
-    reading = Reading(file, separator, decimal, checked_missing(missing))
+    reading = Reading(file, separator, decimal, checked_missing(missing), split)
     files = {"out": out, "as_json": json, "json_file": json_file}
     columns = {"inputs": _list(inputs), "exclude": _list(exclude)}
     own = {"groups": groups, "test_size": test_size, "sigma": sigma, "keep_outliers": keep_outliers}
@@ -157,9 +159,9 @@ def main() -> None:
                 app()
             finally:
                 for warning in {str(w.message): w for w in caught}:
-                    print(f"note: {warning}", file=sys.stderr)
+                    print(f"note: {for_command(warning)}", file=sys.stderr)
     except KnotworkError as error:
-        print(f"knotwork: {error}", file=sys.stderr)
+        print(f"knotwork: {for_command(str(error))}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("knotwork: interrupted", file=sys.stderr)

@@ -17,6 +17,10 @@ Decimal = Annotated[str | None, typer.Option(help="Decimal mark of a CSV file, .
 MissingValues = Annotated[
     str, typer.Option(help="Missing values: drop (their rows), fill (median or most frequent), error.")
 ]
+Split = Annotated[
+    str,
+    typer.Option(help="Test rows: random, time (the latest), or a column, such as patient, whose rows stay together."),
+]
 TestSize = Annotated[
     float | None,
     typer.Option(

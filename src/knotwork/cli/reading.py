@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from knotwork.cli.wording import for_command
 from knotwork.data import Dataset, load_dataset, packaged_tables
 from knotwork.data.column_names import split_units, unknown_name
 from knotwork.data.preparation import Missing
 from knotwork.data.prepared_data import dataset_of
+from knotwork.data.row_split import split_asked
 from knotwork.data.table_files import choose, read_file
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.errors import DataError
@@ -20,12 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reading:
-    """A file, and how it is read: the options --separator, --decimal and --missing."""
+    """A file, how it is read, and how its rows are split: --separator, --decimal, --missing and --split."""
 
     file: str
     separator: str | None = None
     decimal: str | None = None
     missing: Missing = "drop"
+    split: str = "random"
 
     @property
     def is_file(self) -> bool:
@@ -42,8 +45,8 @@ class Reading:
         inputs: list[str] | None,
         exclude: list[str] | None,
         groups: str | None = None,
-    ) -> tuple["pd.DataFrame", "pd.DataFrame", "pd.DataFrame"]:
-        """The inputs, the target or several, and the whole table; DataError for names that it does not have."""
+    ) -> tuple["pd.DataFrame", "pd.DataFrame", Any]:
+        """The inputs, the target or several, and the split of the rows; DataError for names that it does not have."""
         frame = self.frame()
         if target is None:
             raise DataError(f"The target must be named with --target: {', '.join(frame.columns)}.")
@@ -53,9 +56,18 @@ class Reading:
                 raise DataError(unknown_name(name, list(names), "column"))
         targets = [target] if isinstance(target, str) else target
         left = {*split_units(targets)[0], *targets, *(exclude or ()), *([] if groups is None else [groups])}
-        X, y = choose(frame, target, [name for name in inputs or names if name not in left])
+        headers = dict(zip(names, frame.columns, strict=True)) | {header: header for header in frame.columns}
+        known = frame.drop(columns=[headers[one] for one in targets if one in headers])
+        rest, split = split_asked(known, self.split)
+        own = set(split_units([header for header in known.columns if header not in rest.columns])[0])
+        X, y = choose(frame, target, [name for name in inputs or names if name not in left | own])
         X.attrs["asked"] = () if inputs is None else tuple(X.columns)
-        return X, y, frame
+        return X, y, split or "random"
+
+    def labels(self, groups: str) -> "pd.Series":
+        """The column of groups of this name, which the table has."""
+        frame = self.frame()
+        return frame.iloc[:, split_units(list(frame.columns))[0].index(groups)].rename(groups)
 
     def data(
         self,
@@ -80,8 +92,8 @@ class Reading:
             columns = ", ".join(self.frame().columns)
             raise DataError(f"'{self.file}' is a file, so the target must be named with --target: {columns}.")
         options = {"test_size": test_size, "seed": seed, "title": Path(self.file).name}
-        X, y, _ = self.columns(target, inputs, exclude)
-        return dataset_of(X, y, self.missing, **options)
+        X, y, split = self.columns(target, inputs, exclude)
+        return dataset_of(X, y, self.missing, split, **options)
 
     def _packaged(
         self, target: str | None, inputs: list[str] | None, exclude: list[str] | None, **options: Any
@@ -89,6 +101,8 @@ class Reading:
         if self.file not in packaged_tables():
             names = ", ".join(packaged_tables())
             raise DataError(f"'{self.file}' is neither a file nor a packaged table; packaged: {names}.")
+        if self.split != "random":
+            raise DataError("--split is for the rows of a file: those of a packaged table are split at random.")
         if exclude and inputs is None:
             inputs = list(load_dataset(self.file, target, **options).input_names)
         for name in exclude or ():
@@ -116,4 +130,4 @@ def formula_of(start: str | None) -> str | None:
 
 def notes_of(found: Any) -> list[str]:
     """What was done with the columns of the table, a sentence each."""
-    return [] if found.preparation is None else list(found.preparation.notes)
+    return [] if found.preparation is None else list(map(for_command, found.preparation.notes))

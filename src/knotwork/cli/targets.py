@@ -45,9 +45,10 @@ def run_targets(
         _writable(json_file)
     if sigma and inputs and split_units([sigma])[0][0] not in split_units(inputs)[0]:
         inputs = [*inputs, sigma]
-    X, y, _ = reading.columns(targets, inputs, exclude)
+    X, y, split = reading.columns(targets, inputs, exclude)
     with _live() if sys.stderr.isatty() else nullcontext(_Log()) as callback:
-        found = discover(X, y, missing=reading.missing, sigma=sigma, progress=False, callback=callback, **settings)
+        known = {"missing": reading.missing, "split": split, "sigma": sigma, **settings}
+        found = discover(X, y, progress=False, callback=callback, **known)
     assert isinstance(found, TargetDiscoveries)
     files = {}
     if folder is not None:

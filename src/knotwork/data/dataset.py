@@ -16,6 +16,7 @@ from knotwork.data.matrix import check_dtype, check_same_order, matching_columns
 from knotwork.data.preparation import Missing, Preparation
 from knotwork.data.randomness import seeded
 from knotwork.data.row_errors import RowErrors
+from knotwork.data.row_split import RowSplit, split_asked
 from knotwork.data.scaling import Scale, Scaling
 from knotwork.data.splitting import Rows, equal_rows, split_rows
 from knotwork.errors import DataError
@@ -46,6 +47,7 @@ class Dataset:
         row_numbers: The number of each training, validation and test row in the table that was split, from 0; None
             where it is not known.
         preparation: The `Preparation` that made the inputs of the columns of a table; None where there was none.
+        row_split: How rows were kept on one side of the split (its `words` say it); None where it was random.
 
     Raises:
         DataError: Shapes and names do not match, there are no training rows, or names repeat.
@@ -74,6 +76,7 @@ class Dataset:
     errors: RowErrors | None = None
     row_numbers: tuple[Tensor, Tensor, Tensor] | None = None
     preparation: Preparation | None = None
+    row_split: RowSplit | None = None
 
     def __post_init__(self) -> None:
         for name in TENSORS:
@@ -169,6 +172,7 @@ class Dataset:
         X_test: Any = None,
         y_test: Any = None,
         scale: Scale = False,
+        split: Any = "random",
         seed: int = 0,
         dtype: torch.dtype = torch.float64,
         title: str = "",
@@ -192,6 +196,10 @@ class Dataset:
             y_test: Their targets.
             scale: "standard" stores inputs with mean 0 and standard deviation 1, "range" in [-1, 1]. Both are computed
                 from the training rows alone. False stores them as they are. Targets keep their units.
+            split: "random"; "time", where training rows are the earliest and test rows the latest, by the one column of
+                dates or called time, else by the order of the rows; the name of a column of X, or a label for each row,
+                (N,), whose rows stay on one side, such as those of a patient. A column that is named is no input,
+                unless it holds dates, which split in time.
             seed: Seed of the shuffle, a whole number from 0. Copies of a row stay in one part.
             dtype: Floating-point type of the stored tensors.
             title: What the data are, for reports and figures.
@@ -212,6 +220,7 @@ class Dataset:
         check_dtype(dtype)
         target_names = (target_names,) if isinstance(target_names, str) else target_names
         check_same_order(X, y)
+        X, kept = split_asked(X, split)
         X, own_names = matrix(X, "X", names, one_column=True)
         y, own_targets = matrix(y, "y", target_names)
         if len(X) != len(y):
@@ -230,7 +239,7 @@ class Dataset:
         if test_size is None:
             test_size = 0 if given else 0.2
         equal = equal_rows(X, y)
-        train_rows, val_rows, test_rows = split_rows(len(X), test_size, validation_size, seeded(seed), equal)
+        train_rows, val_rows, test_rows = split_rows(len(X), test_size, validation_size, seeded(seed), equal, kept)
         test_part = (X[test_rows], y[test_rows])
         if given:
             check_same_order(X_test, y_test, ("X_test", "y_test"))
@@ -240,7 +249,7 @@ class Dataset:
         parts = (X[train_rows], y[train_rows], X[val_rows], y[val_rows], *test_part)
         numbers = (train_rows, val_rows, torch.arange(len(test_part[0])) if given else test_rows)
         options = {"scale": scale, "dtype": dtype, "title": title, "units": units, "row_numbers": numbers}
-        return assemble(parts, names, target_names, **options)
+        return dataclasses.replace(assemble(parts, names, target_names, **options), row_split=kept)
 
     @classmethod
     def from_csv(
@@ -255,6 +264,7 @@ class Dataset:
         test_size: float = 0.2,
         validation_size: float = 0.2,
         scale: Scale = False,
+        split: Any = "random",
         seed: int = 0,
         dtype: torch.dtype = torch.float64,
         title: str | None = None,
@@ -275,7 +285,8 @@ class Dataset:
                 not the comma.
             decimal: The decimal mark of a CSV file, "." or ",". Default: detected, with a KnotworkWarning where it is
                 the comma.
-            test_size, validation_size, scale, seed, dtype: As in `from_arrays`.
+            test_size, validation_size, scale, split, seed, dtype: As in `from_arrays`; a column that splits the rows
+                need not be among the inputs.
             title: What the data are. Default: the name of the file.
             units: Units of columns by name. They replace those found in names.
 
@@ -294,7 +305,8 @@ class Dataset:
 
         options = {"validation_size": validation_size, "scale": scale, "seed": seed, "dtype": dtype, "units": units}
         options |= {"test_size": test_size, "title": Path(path).name if title is None else title}
-        data = dataset_of(*choose(read_file(path, separator, decimal), target, inputs), missing, **options)
+        frame, options["split"] = split_asked(read_file(path, separator, decimal), split)
+        data = dataset_of(*choose(frame, target, inputs), missing, **options)
         tell(data.preparation)
         return data
 
@@ -309,6 +321,7 @@ class Dataset:
         test_size: float = 0.2,
         validation_size: float = 0.2,
         scale: Scale = False,
+        split: Any = "random",
         seed: int = 0,
         dtype: torch.dtype = torch.float64,
         title: str | None = None,
@@ -321,7 +334,8 @@ class Dataset:
             target: The target column, or several; with or without its unit.
             inputs: The input columns, in this order. Default: every column that is no target.
             missing: As in `from_csv`.
-            test_size, validation_size, scale, seed, dtype: As in `from_arrays`.
+            test_size, validation_size, scale, split, seed, dtype: As in `from_arrays`; a column that splits the rows
+                need not be among the inputs.
             title: What the data are. Default: the name of the file.
             units: Units of columns by name. They replace those found in names.
 
@@ -340,6 +354,7 @@ class Dataset:
         names: Sequence[str] | None = None,
         target_names: Sequence[str] | str | None = None,
         scale: Scale = False,
+        split: Any = "random",
         seed: int = 0,
         dtype: torch.dtype = torch.float64,
         title: str = "",

@@ -1,13 +1,16 @@
 """The numbers of training, validation and test rows, and the random split."""
 
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
 from knotwork.data.settings import DATA
 from knotwork.errors import DataError
+
+if TYPE_CHECKING:
+    from knotwork.data.row_split import RowSplit
 
 
 class Rows(NamedTuple):
@@ -57,24 +60,29 @@ def split_rows(
     validation_size: float,
     generator: torch.Generator,
     equal: Tensor | None = None,
+    kept: "RowSplit | None" = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Shuffled row numbers of the training, validation and test parts of `count` rows.
 
     Each size is an int (rows) or a float (a share: of all rows for the test, of the rest for validation). Rows with the
-    same number in `equal` (count,) stay in one part, whose size is then the nearest possible one.
+    same number in `equal` (count,) stay in one part, whose size is then the nearest possible one; so do those that a
+    split keeps together, if there is one.
     Raises DataError where no training row would be left.
     """
     n_test = row_count("test_size", test_size, count)
     n_val = row_count("validation_size", validation_size, count - n_test)
     check_split(count, n_test, n_val, test_size, validation_size)
+    if kept is not None:
+        kept.check(count)
+        return kept.parts(n_test, n_val, generator)
     order = torch.randperm(count, generator=generator, device="cpu")
     if equal is not None and DATA.fewest_distinct <= int(equal.max()) + 1 < count:
-        order, n_test, n_val = _together(order, equal, n_test, n_val)
+        order, n_test, n_val = order_together(order, equal, n_test, n_val)
     test_rows, val_rows, train_rows = order.split([n_test, n_val, count - n_test - n_val])
     return train_rows, val_rows, test_rows
 
 
-def _together(order: Tensor, equal: Tensor, n_test: int, n_val: int) -> tuple[Tensor, int, int]:
+def order_together(order: Tensor, equal: Tensor, n_test: int, n_val: int) -> tuple[Tensor, int, int]:
     """The order with equal rows next to each other, and sizes of test and validation parts that keep them together."""
     groups = equal[order]
     first = torch.full((int(equal.max()) + 1,), len(order)).scatter_reduce(0, groups, torch.arange(len(order)), "amin")

@@ -19,6 +19,7 @@ _MEANT |= dict.fromkeys(("–", "—", "none", "unitless", "dimensionless"), NON
 _TOWER = re.compile(r"(\^|\*\*)[\s\d.()+-]*(\^|\*\*)|\d{4}")  # Pint would compute 9**9**9 for ever
 _NO_PRODUCT = re.compile(r"[^\W\d_]\(|[,;]")  # bar(g) is a pressure, and the N in kg(N)/ha is no newton
 _BARE_POWER = re.compile(r"(?<=[^\W\d_])([+-]?\d+)")  # m s-1 and m2, as in climate tables
+_ZEROS = {"degree_Celsius": (Fraction("273.15"), "K"), "degree_Fahrenheit": (Fraction("459.67"), "degR")}
 BASE_UNITS = {
     "[mass]": "kg",
     "[length]": "m",
@@ -69,6 +70,15 @@ def unit_of(text: str) -> Unit:
 def is_unit(text: str) -> bool:
     """Whether a text is a known unit, also one with an offset, such as °C."""
     return _meant(text) in ("", "-", NONE) or _known(_meant(text)) is not None
+
+
+def absolute_zero(text: str) -> tuple[Fraction, str] | None:
+    """What must be added to a temperature in this unit so that it counts from absolute zero, and the unit it then has.
+
+    None for a unit without such an offset.
+    """
+    quantity = _known(_meant(text))
+    return None if quantity is None else _ZEROS.get(str(quantity.units))
 
 
 def _meant(text: str) -> str:

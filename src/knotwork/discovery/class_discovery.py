@@ -186,6 +186,8 @@ class ClassDiscovery:
         said: dict[str, str] = {}
         if self.preparation is not None and self.preparation.notes:
             said["The table"] = "; ".join(self.preparation.notes)
+        if self.settings.get("split"):
+            said["The split"] = str(self.settings["split"])
         none = [str(one.label) for one in self.boundaries if not one.found]
         if none:
             said["Nothing found"] = f"no boundary tells {', '.join(none)} from the rest better than chance does"

@@ -71,13 +71,14 @@ def discover_classes(
     linear: Iterable[str] | None,
     limited: Sequence[Any],
     sample_weight: Any,
+    split: Any,
     progress: bool | None,
     callback: Callback | None,
 ) -> ClassDiscovery:
     """The boundaries between the classes of a table; the arguments are those of `discover`."""
     began = clock()
     check_settings(seed, time_budget, "cross_entropy")
-    data, classes = _labeled(X, y, names, units, seed, sample_weight)
+    data, classes = _labeled(X, y, names, units, seed, sample_weight, split)
     constraints = Constraints.of(lib, forbid, linear, data.input_names, limits := Limits.of(data.input_names, *limited))
     until = math.inf if time_budget is None else began + time_budget
     failures, boundaries = Failures(), []
@@ -94,6 +95,7 @@ def discover_classes(
         "seed": seed, "functions": constraints.names if lib is not None or forbid is not None else None,
         "forbidden": [one.name for one in constraints.forbidden], "linear": list(constraints.linear),
         "limits": limits.said(), "time budget": time_budget, "loss": "cross_entropy",
+        "split": "" if data.row_split is None else data.row_split.words,
     }  # fmt: skip
     reason = reason or StopReason.EXHAUSTED
     found = ClassDiscovery(
@@ -121,7 +123,7 @@ def refuse_with_labels(*given: Any) -> None:
 
 
 def _labeled(
-    X: Any, y: Any, names: Sequence[str] | None, units: Any, seed: int, sample_weight: Any
+    X: Any, y: Any, names: Sequence[str] | None, units: Any, seed: int, sample_weight: Any, split: Any
 ) -> tuple[Dataset, tuple[Any, ...]]:
     """The dataset, whose targets are places of labels, and the labels in order; DataError for one label or many."""
     if y is None:
@@ -137,14 +139,14 @@ def _labeled(
         labels = labels_of(y, what="y")
         classes = _classes(labels)
         codes = np.array([float(classes.index(label)) for label in labels])
-        data = table(X, codes, names, units, seed, None, sample_weight)
+        data = table(X, codes, names, units, seed, None, sample_weight, split)
     weights = sample_of(data).weights
     counted = _fitted_rows(data)[1][:, 0] if weights is None else _fitted_rows(data)[1][weights > 0, 0]
     without = [classes[place] for place in range(len(classes)) if not bool((counted == place).any())]
     if without:
         raise DataError(
-            f"all rows with the label {without[0]!r} are test rows or have weight 0: add rows of that label, or leave "
-            "it out."
+            f"all rows with the label {without[0]!r} are test rows or have weight 0: add rows of that label, leave "
+            f"it out{'' if split is None else ', or split the rows in another way'}."
         )
     return data, classes
 

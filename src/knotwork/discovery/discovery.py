@@ -165,6 +165,8 @@ class Discovery:
         said: dict[str, str] = {}
         if self.preparation is not None and self.preparation.notes:
             said["The table"] = "; ".join(self.preparation.notes)
+        own = {"The split": self.settings.get("split"), "Temperatures": self.settings.get("temperatures")}
+        said |= {title: words for title, words in own.items() if words}
         if self.unknowns:
             said["Unknowns of the form"] = "; ".join(self.unknowns.values())
         if self.dependent:

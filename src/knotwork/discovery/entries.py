@@ -31,13 +31,21 @@ def constant_entry(data: Dataset, relative: bool) -> Entry:
 
 def built(expression: Any, data: Dataset, relative: bool = False) -> tuple[KAN, KAN, Formula]:
     """A network that computes the expression, the same with splines, and the formula as measured on the data."""
-    from knotwork.expressions import learned_curves
+    from knotwork.expressions import learned_curves, with_lines_of_indicators
 
+    expression = with_lines_of_indicators(expression, indicators(data))
     used = {str(s) for s in expression.free_symbols}
     columns = [name for name in data.input_names if name in used] or [data.input_names[0]]
     grid = max((len(curve.coefficients) - curve.order for curve in learned_curves(expression)), default=5)
     symbolic = from_expression(KAN, expression, columns, data, grid)
     return symbolic, splines_of(symbolic, data.X_train), measured((expression,), symbolic, data, relative=relative)
+
+
+def indicators(data: Dataset) -> list[str]:
+    """The inputs whose values are 0 or 1 in all rows, as they are stored."""
+    rows = torch.cat([data.X_train, data.X_val, data.X_test])
+    own = ((rows == 0) | (rows == 1)).all(0).tolist() if data.scaling is None else []
+    return [name for name, one in zip(data.input_names, own, strict=False) if one]
 
 
 def entry_of(formula: Formula, symbolic: KAN, spline: KAN, shape: str, data: Dataset, relative: bool) -> Entry:

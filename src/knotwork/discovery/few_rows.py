@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from knotwork.data import Dataset
+from knotwork.data.row_selection import rows_taken
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.errors import DataError, warn
 from knotwork.formulas import Formula
@@ -67,7 +68,23 @@ def all_in_training(data: Dataset) -> Dataset:
     if numbers is not None:
         numbers = (*together(*numbers[:2]), numbers[2])
     changed = {"X_train": X[0], "X_val": X[1], "y_train": y[0], "y_val": y[1]}
-    return replace(data, **changed, errors=errors, row_numbers=numbers)
+    found = replace(data, **changed, errors=errors, row_numbers=numbers)
+    kept = rows_together(found)
+    return found if kept is None else rows_taken(found, kept.argsort(stable=True), slice(None), slice(None))
+
+
+def rows_together(data: Dataset) -> torch.Tensor | None:
+    """A number for each training and validation row, (n,), equal for rows that are left out together.
+
+    They are those of a group of the split, or blocks of neighbours in time. None where every row is left out alone.
+    """
+    if data.row_split is None or data.row_numbers is None:
+        return None
+    number = data.row_split.codes[torch.cat(data.row_numbers[:2])]
+    if not data.row_split.in_time:
+        return number
+    ranks = torch.unique(number, return_inverse=True)[1]
+    return ranks * DISCOVERY.blocks_of_time // (int(ranks.max()) + 1)
 
 
 def training_rows(data: Dataset) -> int:

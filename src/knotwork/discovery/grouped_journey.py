@@ -86,8 +86,8 @@ def refuse_with_groups(loss: str, **given: Any) -> None:
     wrong = [f"loss={loss!r}"] * (loss in ("huber", "poisson")) + wrong
     if wrong:
         raise TrainingError(
-            f"{' and '.join(wrong)} cannot be given with groups=: all rows count alike there. Leave it out, or search "
-            "in each group on its own."
+            f"{' and '.join(wrong)} cannot be given with groups=: all rows count alike there, and a share of the "
+            "rows of every group are test rows. Leave it out, or search in each group on its own."
         )
 
 

@@ -31,6 +31,7 @@ from knotwork.discovery.target_discoveries import TargetDiscoveries
 from knotwork.discovery.targets_journey import discover_targets, refuse_with_targets
 from knotwork.discovery.targets_table import several_targets, tables_of_targets
 from knotwork.discovery.task import Asked, Task, asked_for, check_settings, read_once
+from knotwork.discovery.temperatures import shorter_search
 from knotwork.discovery.undefined import undefined_within
 from knotwork.journal import clock, remembering
 from knotwork.keywords import check_keywords
@@ -65,6 +66,7 @@ def discover(
     sample_weight: Any = ...,
     keep_outliers: bool = ...,
     missing: Missing = ...,
+    split: Any = ...,
     progress: bool | None = ...,
     callback: Callback | None = ...,
     checkpoint: str | PathLike[str] | None = ...,
@@ -93,6 +95,7 @@ def discover(
     positive: bool = ...,
     loss: Literal["auto", "mse", "relative"] = ...,
     missing: Missing = ...,
+    split: Any = ...,
     progress: bool | None = ...,
     callback: Callback | None = ...,
     checkpoint: str | PathLike[str] | None = ...,
@@ -117,6 +120,7 @@ def discover(
     loss: Literal["cross_entropy"],
     sample_weight: Any = ...,
     missing: Missing = ...,
+    split: Any = ...,
     progress: bool | None = ...,
     callback: Callback | None = ...,
     checkpoint: str | PathLike[str] | None = ...,
@@ -149,6 +153,7 @@ def discover(
     sample_weight: Any = None,
     keep_outliers: bool = False,
     missing: Missing = "drop",
+    split: Any = "random",
     progress: bool | None = None,
     callback: Callback | None = None,
     checkpoint: str | PathLike[str] | None = None,
@@ -225,6 +230,10 @@ def discover(
         missing: What is done with missing values: "drop" leaves out their rows, and columns that lack most values;
             "fill" takes the median, or the most frequent category, of the training rows (with `groups` and for several
             targets, of all rows); "error" refuses them. `Discovery.preparation` and a warning tell what was done.
+        split: How rows are split into training, validation and test rows: "random"; "time", where test rows are the
+            latest; the name of a column of `X`, or a label for each row, (rows,), whose rows stay together, such as
+            those of a patient: see `Dataset.from_arrays`. Where few rows are left out one at a time, such rows are left
+            out together, or blocks of neighbours in time. `remarks` says so.
         progress: Whether stages and fits are shown; None shows them on a terminal and in notebooks.
         callback: A function of an `Event`, which holds the stage and the front of formulas so far (as `Entry`). It is
             called when a stage begins, after every step of a fit, whenever a formula joins the front, and every quarter
@@ -258,7 +267,8 @@ def discover(
     limited = required, max_complexity, constant_range, exponent_range, nested, monotone, positive
     if several_targets(X, y):
         refuse_with_targets(y, loss, groups=groups, form=form, start=start)
-    came = prepared_arguments(X, y, groups, names, sigma, sample_weight, loss, seed, missing, linear, required)
+    kinds = loss, seed, missing, split
+    came = prepared_arguments(X, y, groups, names, sigma, sample_weight, *kinds, linear, required)
     asked = Asked(lib, forbid, linear, limited, units, form, start, loss, seed, keep_outliers)
     with remembering(checkpoint, lambda: question(came, asked, names, shared, missing)):
         return _discovered(came, asked, shared, time_budget, progress, callback)
@@ -279,20 +289,20 @@ def _discovered(
     if came.labels:
         given = asked.start, sigma, asked.limited[6], asked.limited[5], asked.keep_outliers
         refuse_with_labels(groups, form, shared, *given)
-        return came.kept_with(discover_classes(X, y, names, *of_search, sample_weight, progress, callback))
+        return came.kept_with(discover_classes(X, y, names, *of_search, sample_weight, came.split, progress, callback))
     if groups is not None:
-        refuse_with_groups(loss, sigma=sigma, sample_weight=sample_weight, start=asked.start)
+        refuse_with_groups(loss, sigma=sigma, sample_weight=sample_weight, start=asked.start, split=came.split)
         found = discover_groups(X, y, groups, names, *of_search, form, shared, loss, progress, callback)
         return came.kept_with(found)
     refuse_shared(shared)
     began = clock()
     check_settings(seed, time_budget, loss)
     if several_targets(X, y):
-        tables = tables_of_targets(X, y, names, asked.units, seed, sigma, sample_weight)
+        tables = tables_of_targets(X, y, names, asked.units, seed, sigma, sample_weight, came.split)
         search = partial(_of_rows, asked=asked)
         with reporting(progress, callback) as reporter:
             return came.kept_with(discover_targets(tables, asked, search, began, time_budget, reporter))
-    every = table(X, y, names, asked.units, seed, sigma, sample_weight)
+    every = table(X, y, names, asked.units, seed, sigma, sample_weight, came.split)
     asked.constraints(every)
     with reporting(progress, callback) as reporter:
         found = _of_rows(every, began, time_budget, reporter, asked)
@@ -305,20 +315,27 @@ def _of_rows(every: Dataset, began: float, time_budget: float | None, reporter: 
     loss, seed = asked.loss, asked.seed
     constraints, starts = asked.constraints(every), expressions_of(asked.start, every.input_names)
     limits = constraints.limits
-    dimensions = None if asked.units is False else dimensions_of(every, given=bool(asked.units))
+    absolute = Units.of(every, absolute=True)
+    with_units = replace(every, units=absolute.units(every))
+    dimensions = None if asked.units is False else dimensions_of(with_units, given=bool(asked.units))
     constraints = constraints if loss != "poisson" else of_counts(every, constraints)
     given = None if asked.form is None else KnownForm.of(asked.form, every.input_names, constraints, asked.start)
     data = weights_at_first(every, loss) if loss in ("huber", "poisson") else every
 
-    def search(rows: Dataset, **options: Any) -> Searched:
-        own = Units.of(rows) if given is None else Units(1.0, {})
-        inside = own.rows(rows)
+    def search_in(own: Units, share: float, rows: Dataset, **options: Any) -> Searched:
+        inside, budget = own.rows(rows), None if time_budget is None else share * time_budget
         used = [*constraints.linear, *limits.required] if given is None else inside.input_names
         inputs, dependent = of_independent_columns(inside, own.inputs, used)
-        known = own.dimensions(dimensions), seed, began, time_budget, reporter, own, inputs, dependent
+        dims = own.dimensions(dimensions) if bool(own.zeros) == bool(absolute.zeros) else None
+        known = dims, seed, began, budget, reporter, own, inputs, dependent
         usual = constraints if own.usual else replace(constraints, limits=constraints.limits.without_units())
         task = Task(inside, usual, *known, relative_errors(rows, loss), start=starts, **options)
         return Searched(task, *searched_stages(task)) if given is None else search_of_form(task, given)
+
+    def search(rows: Dataset, **options: Any) -> Searched:
+        if given is not None:
+            return search_in(Units(1.0, {}), 1.0, rows, **options)
+        return shorter_search(rows, partial(search_in, rows=rows, **options), reporter)
 
     keep = asked.keep_outliers or loss == "poisson"
     searched, wrong = (search(data), None) if keep else without_outliers(data, search, reporter)

@@ -7,13 +7,14 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from torch import Tensor, strided
+from torch import Tensor
 
 from knotwork.data import Dataset, Preparation, tensor_of
-from knotwork.data.arrays import columns_by_name, converted, plain
+from knotwork.data.arrays import converted
 from knotwork.data.matrix import check_same_order
-from knotwork.data.preparation import Missing, PreparedTable, prepare
+from knotwork.data.preparation import Missing, PreparedTable, is_plain, prepare
 from knotwork.data.prepared_data import tell
+from knotwork.data.row_split import RowSplit, split_asked
 from knotwork.discovery.class_discovery import ClassDiscovery
 from knotwork.discovery.class_journey import holds_labels
 from knotwork.discovery.discovery import Discovery
@@ -34,7 +35,8 @@ Found = TypeVar("Found", Discovery, GroupedDiscovery, ClassDiscovery, TargetDisc
 class Arguments:
     """Arguments of `discover` whose rows and columns belong together, and how they were prepared.
 
-    `rows` are the numbers of the rows in the table that came, where some were left out. Targets may be `labels`.
+    `rows` are the numbers of the rows in the table that came, where some were left out. Targets may be `labels`. The
+    rows are split at random unless there is a `split`.
     """
 
     X: Any
@@ -46,6 +48,7 @@ class Arguments:
     preparation: Preparation | None = None
     rows: np.ndarray | None = None
     labels: bool = False
+    split: RowSplit | None = None
 
     @property
     def values(self) -> tuple[Any, Any, Any, Sequence[str] | None, Any, Any]:
@@ -72,6 +75,7 @@ def prepared_arguments(
     loss: str,
     seed: int,
     missing: Missing,
+    split: Any,
     *named: Any,
 ) -> Arguments:
     """The arguments with columns of numbers without gaps; those that hold nothing else come back as they are.
@@ -79,10 +83,13 @@ def prepared_arguments(
     Targets are labels by `loss`, or by what they are. Columns that are `named` in other arguments are not skipped.
     """
     labels = loss == "cross_entropy" or (loss == "auto" and holds_labels(y))
-    given = Arguments(X, y, groups, names, sigma, sample_weight, labels=labels)
+    if y is None and not (isinstance(split, str) and split == "random"):
+        raise DataError("split= needs the rows in their order: pass X and y, or give it to Dataset.from_arrays.")
+    X, kept = split_asked(X, split)
+    given = Arguments(X, y, groups, names, sigma, sample_weight, labels=labels, split=kept)
     if isinstance(X, Dataset):
         return replace(given, preparation=X.preparation)
-    if y is None or (_is_plain(X) and (labels or _is_plain(y))):
+    if y is None or (is_plain(X) and (labels or is_plain(y))):
         return given
     check_same_order(X, y)
     check_same_order(X, groups, ("X", "groups"))
@@ -95,13 +102,14 @@ def prepared_arguments(
     keep = _names_among(sigma, sample_weight, *named)
     found = prepare(
         X, y, names=names, missing=missing, keep=keep, labels=labels, present=present, each=several,
-        training=None if groups is not None or several else lambda one: _training_rows(one, labels, seed),
+        training=None if groups is not None or several else lambda one: _training_rows(one, labels, seed, kept),
     )  # fmt: skip
     tell(found.preparation)
     if groups is not None:
         groups = groups.iloc[found.rows].rename(name).set_axis(found.X.index)
     sigma, sample_weight = _of_rows(sigma, found, "sigma"), _of_rows(sample_weight, found, "sample_weight")
-    return Arguments(found.X, found.y, groups, None, sigma, sample_weight, found.preparation, found.rows, labels)
+    own = None if kept is None else kept.taken(found.rows)
+    return Arguments(found.X, found.y, groups, None, sigma, sample_weight, found.preparation, found.rows, labels, own)
 
 
 def _names_among(*given: Any) -> list[str]:
@@ -113,19 +121,6 @@ def _names_among(*given: Any) -> list[str]:
         elif isinstance(one, str):
             found.append(one)
     return found
-
-
-def _is_plain(values: Any) -> bool:
-    """Whether an array without names holds numbers without gaps, or nothing that could be prepared."""
-    if isinstance(values, Tensor):
-        return values.is_meta or values.layout != strided or values.is_complex() or not bool(values.isnan().any())
-    if columns_by_name(values, "X") is not None or hasattr(values, "isna") or hasattr(values, "toarray"):
-        return hasattr(values, "toarray")
-    try:
-        array = plain(values, "X")
-    except DataError:
-        return True  # what takes the array says why it cannot be used
-    return array.dtype.kind in "iubc" or (array.dtype.kind == "f" and not bool(np.isnan(array).any()))
 
 
 def _labels(groups: Any) -> "pd.Series":
@@ -147,13 +142,13 @@ def _of_rows(values: Any, found: PreparedTable, what: str) -> Any:
     return array[found.rows] if array.shape[:1] == (found.came,) else array
 
 
-def _training_rows(found: PreparedTable, labels: bool, seed: int) -> np.ndarray:
+def _training_rows(found: PreparedTable, labels: bool, seed: int, kept: RowSplit | None) -> np.ndarray:
     """The numbers of the rows that the search will train on."""
     y = found.y
     if labels:
         y = np.unique(np.asarray(found.y).astype(str), return_inverse=True)[1].reshape(-1).astype(float)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        data = table(found.X, y, None, None, seed)
+        data = table(found.X, y, None, None, seed, split=None if kept is None else kept.taken(found.rows))
     assert data.row_numbers is not None
     return data.row_numbers[0].numpy()

@@ -22,6 +22,7 @@ def question(came: Arguments, asked: Asked, names: Any, shared: Iterable[str] | 
     found = {"the calculation": "discover", "data": _data(X, y)}
     for name, values in (("groups", groups), ("sigma", sigma), ("sample_weight", sample_weight)):
         found[name] = "not given" if values is None else _digest(values)
+    found["split"] = "random" if came.split is None else f"{came.split.words} ({_digest(came.split.codes)})"
     settings: dict[str, Any] = {**vars(asked), **dict(zip(LIMITS, asked.limited, strict=True))}
     settings |= {"start": _start(asked.start), "names": names, "shared": shared, "missing": missing}
     settings.pop("limited")

@@ -12,9 +12,10 @@ from knotwork.data.arrays import table_of
 from knotwork.data.column_names import check_units
 from knotwork.data.matrix import check_same_order
 from knotwork.data.row_selection import rows_taken
+from knotwork.data.row_split import RowSplit
 from knotwork.data.splitting import equal_rows
 from knotwork.discovery.errors_of_rows import with_errors
-from knotwork.discovery.few_rows import all_in_training
+from knotwork.discovery.few_rows import all_in_training, rows_together
 from knotwork.discovery.settings import DISCOVERY
 from knotwork.errors import DataError, warn
 from knotwork.formulas.constants import Sample
@@ -29,6 +30,7 @@ def table(
     seed: int,
     sigma: Any = None,
     sample_weight: Any = None,
+    split: RowSplit | None = None,
 ) -> Dataset:
     """The dataset of the arguments of `discover`, with at most 10,000 training rows; DataError for unusable ones.
 
@@ -44,7 +46,7 @@ def table(
     else:
         few = len(table_of(y, "y")[0]) < DISCOVERY.few_rows_below
         shares: dict[str, Any] = {"test_size": 0, "validation_size": 0} if few else {}
-        data = Dataset.from_arrays(X, y, names=names, seed=seed, **shares)
+        data = Dataset.from_arrays(X, y, names=names, seed=seed, split=split, **shares)
     if units is not None and units is not False:
         check_units(units, (*data.input_names, *data.target_names))
         data = replace(data, units={**data.units, **units})
@@ -104,11 +106,11 @@ def sample_of(data: Dataset, relative: bool = False) -> Sample:
     rows, y = torch.cat([data.X_train, data.X_val]), torch.cat([data.y_train, data.y_val])[:, 0].double()
     rows = (rows if data.scaling is None else data.scaling.undo(rows)).double()
     columns, errors = dict(zip(data.input_names, rows.unbind(1), strict=True)), data.errors
-    return (
-        Sample(columns, y, relative)
-        if errors is None
-        else Sample(columns, y, relative, errors.fitted.double(), errors.deviation, errors.fitted_shares)
-    )
+    sample = Sample(columns, y, relative, together=rows_together(data))
+    if errors is None:
+        return sample
+    own = {"weights": errors.fitted.double(), "deviation": errors.deviation, "shares": errors.fitted_shares}
+    return replace(sample, **own)
 
 
 def separated(

@@ -13,6 +13,7 @@ from knotwork.data.arrays import columns_by_name, plain, table_of
 from knotwork.data.column_names import check_units, resolved_names
 from knotwork.data.conversion import is_pair
 from knotwork.data.matrix import check_finite, check_same_order
+from knotwork.data.row_split import RowSplit
 from knotwork.discovery.table import table
 from knotwork.errors import DataError
 
@@ -64,6 +65,7 @@ def tables_of_targets(
     seed: int,
     sigma: Any,
     sample_weight: Any,
+    split: RowSplit | None = None,
 ) -> list[TargetTable]:
     """The table of every target, as `table` makes one of a target alone, without the rows in which it is missing.
 
@@ -95,12 +97,15 @@ def tables_of_targets(
             raise DataError(f"the target '{name}' is missing (NaN) in all rows: leave it out.")
         own_units = False if units is False else {one: known[one] for one in (*columns, name) if one in known}
         parts = {what: _of_target(given, n, target_names, kept, what) for what, given in errors.items()}
-        data = table(inputs[kept], {name: targets[kept, n]}, columns, own_units, seed, **parts)
+        own_split = None if split is None else split.taken(kept.nonzero()[:, 0])
+        data = table(inputs[kept], {name: targets[kept, n]}, columns, own_units, seed, split=own_split, **parts)
         assert data.row_numbers is not None
         places = kept.nonzero()[:, 0]
         first, second, third = (places[part] for part in data.row_numbers)
         units_by_name = {one: unit for one, unit in data.units.items() if one in columns or name in known}
-        data = replace(data, target_names=(name,), units=units_by_name, row_numbers=(first, second, third))
+        data = replace(
+            data, target_names=(name,), units=units_by_name, row_numbers=(first, second, third), row_split=split
+        )
         found.append(TargetTable(data, int((~kept).sum())))
     return found
 

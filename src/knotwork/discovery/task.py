@@ -138,4 +138,6 @@ def asked_for(task: Task, given: bool, loss: str) -> dict[str, Any]:
         "limits": task.constraints.limits.said(),
         "time budget": task.time_budget,
         "loss": "relative" if task.relative else "mse" if loss == "auto" else loss,
+        "temperatures": task.own.said,
+        "split": "" if task.data.row_split is None else task.data.row_split.words,
     }

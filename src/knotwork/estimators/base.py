@@ -11,12 +11,16 @@ import numpy as np
 import torch
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_X_y, validate_data
 from torch import Tensor
 
 from knotwork.data import Dataset, tensor_of
 from knotwork.data.column_names import split_units
 from knotwork.data.matrix import check_same_order
+from knotwork.data.preparation import is_plain
+from knotwork.data.prepared_data import tell
+from knotwork.data.row_split import RowSplit, split_asked
+from knotwork.data.splitting import row_count
 from knotwork.errors import DataError
 from knotwork.estimators.checks import check_settings, numeric, refused
 from knotwork.estimators.fitted import FittedNetwork, unique
@@ -24,6 +28,7 @@ from knotwork.estimators.importance import effects
 from knotwork.estimators.large_tables import adam
 from knotwork.estimators.linear_start import linear_network
 from knotwork.estimators.planning import planned
+from knotwork.estimators.preparing import framed, places, prepared, whole, with_skipped
 from knotwork.estimators.settings import ESTIMATORS
 from knotwork.kan import KAN
 from knotwork.keywords import check_keywords
@@ -45,6 +50,8 @@ if TYPE_CHECKING:
 class KANEstimator(FittedNetwork):
     """An estimator of scikit-learn around a KAN. Subclasses say how targets become numbers and outputs predictions."""
 
+    _kept_rows: RowSplit | None
+
     def __init__(
         self,
         hidden: Any = "auto",
@@ -61,6 +68,8 @@ class KANEstimator(FittedNetwork):
         validation_size: float = 0.1,
         n_iter_no_change: int = 10,
         random_state: Any = None,
+        missing: str = "fill",
+        split: str = "random",
     ) -> None:
         self.hidden = hidden
         self.grid = grid
@@ -75,24 +84,47 @@ class KANEstimator(FittedNetwork):
         self.validation_size = validation_size
         self.n_iter_no_change = n_iter_no_change
         self.random_state = random_state
+        self.missing = missing
+        self.split = split
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing == "fill"
+        return tags
 
     def _checked(self, X: Any, y: Any, sample_weight: Any, **checks: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """X (n, in), y and weights (n,) as arrays, without the rows of weight zero."""
+        """X (n, in), prepared, y and weights (n,) as arrays, without rows of weight zero and those left out."""
         check_settings(self)
         check_same_order(X, sample_weight, ("X", "sample_weight"))
-        X, why = numeric(X, "X")
-        try:
-            X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2, **checks)
-        except (ValueError, TypeError) as error:
-            raise refused(X, error, why) from error
-        if why is not None:
-            raise why
+        rest, self._kept_rows = split_asked(framed(X) if self.split != "random" else X, self.split)
+        table, stay = prepared(rest, self.missing), None
+        self.preparation_ = None if table is None else with_skipped(table.preparation, X, rest)
+        self._of_numbers = table is None or is_plain(X)
+        checks = {"dtype": np.float64, "ensure_min_samples": 2, **checks}
+        if table is not None and not self._of_numbers:
+            tell(self.preparation_)
+            validate_data(self, framed(X), skip_check_array=True)
+            X, stay = whole(table)
+            X, y = check_X_y(X, y, estimator=self, **checks)
+        else:
+            X, why = numeric(X, "X")
+            try:
+                X, y = validate_data(self, X, y, **checks)
+            except (ValueError, TypeError) as error:
+                raise refused(X, error, why) from error
+            if why is not None:
+                raise why
         if sample_weight is not None and not isinstance(sample_weight, Real):
             sample_weight = tensor_of(sample_weight, "sample_weight").numpy()
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         kept = weights > 0
         if not kept.any():
             raise DataError("sample_weight is zero for every row: give one row at least a positive weight.")
+        if stay is not None and not (kept := kept & stay).any():
+            raise DataError("Every row with a positive weight has missing values: fill them, or pass missing='fill'.")
+        if self._kept_rows is not None:
+            self._kept_rows.check(len(kept))
+            self._kept_rows = self._kept_rows.taken(kept.nonzero()[0])
         return X[kept], y[kept], weights[kept]
 
     def _train(
@@ -133,7 +165,8 @@ class KANEstimator(FittedNetwork):
             with torch.no_grad():
                 objective = float(rows.loss(rows.outputs(network))) / rows.total
                 rescale_outputs(network, (scale > 0).to(scale))
-                importances = effects(network, self._respond, rows, generator)
+                own = places(self.preparation_, self.n_features_in_)
+                importances = effects(network, self._respond, rows, generator, own)
                 rescale_outputs(network, scale, shift=scale * rows.offset + center + moved)
                 answers = [self._respond(network(part.x)) for part in (rows, validation)]
                 truths = [part.targets * scale + center for part in (rows, validation)]
@@ -164,6 +197,10 @@ class KANEstimator(FittedNetwork):
         """Training rows, and validation rows for early stopping (none without it)."""
         if not self.early_stopping:
             return rows, rows[:0]
+        if self._kept_rows is not None:
+            size = row_count("validation_size", self.validation_size, len(rows))
+            train, validation, _ = self._kept_rows.parts(0, size, torch.Generator().manual_seed(seed))
+            return rows[train], rows[validation]
         places = np.arange(len(rows))
         train, validation = train_test_split(
             places, test_size=self.validation_size, random_state=seed, stratify=classes
@@ -201,11 +238,13 @@ class KANEstimator(FittedNetwork):
 
     def _kept(self, tensors: Sequence[Tensor], target_names: Sequence[object]) -> Dataset:
         """X_train, y_train, X_val and y_val as a Dataset with unique names, and the units found in column names."""
-        n_in = self.n_features_in_
-        inputs = list(getattr(self, "feature_names_in_", [f"x_{i + 1}" for i in range(n_in)]))
+        inputs = self._names()
+        n_in = len(inputs)
         names, units = split_units(unique([*inputs, *target_names]))
         x, y, x_val, y_val = tensors
-        return Dataset(x, y, x_val, y_val, x[:0], y[:0], names[:n_in], names[n_in:], units=units)
+        return Dataset(
+            x, y, x_val, y_val, x[:0], y[:0], names[:n_in], names[n_in:], units=units, preparation=self.preparation_
+        )
 
 
 def _watch(network: KAN, rows: Rows, validation: Rows, patience: int | None, reporter: Reporter) -> Watch:

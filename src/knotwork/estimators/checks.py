@@ -10,6 +10,7 @@ from torch import Tensor
 
 from knotwork.data import table_of
 from knotwork.data.arrays import converted
+from knotwork.data.preparation import checked_missing
 from knotwork.errors import DataError, TrainingError
 from knotwork.model import is_whole
 
@@ -30,6 +31,7 @@ def check_settings(estimator: KANEstimator) -> None:
         if not (isinstance(value, Real) and 0 < float(value) < float("inf")) and (name, value) != ("alpha", "auto"):
             wanted = "'auto' or a positive number" if name == "alpha" else "a positive number"
             raise TrainingError(f"{name}={value!r} is not possible: it must be {wanted}.")
+    checked_missing(estimator.missing)
     size = estimator.validation_size
     share = isinstance(size, Real) and 0 < float(size) < 1
     if not share and not (is_whole(size) and size >= 1):

@@ -54,12 +54,17 @@ class KANClassifier(ClassifierMixin, KANEstimator):
         validation_size: Validation rows with `early_stopping`: an int counts rows, a float is a share.
         n_iter_no_change: Steps or epochs without a lower validation loss after which `early_stopping` ends the fit.
         random_state: Seed of the first network, of splits and of mini-batches, as in scikit-learn.
+        missing: Missing values: "fill" puts the median, or the most frequent category, of the rows of the fit in their
+            place, in predictions too; "drop" leaves their rows out of the fit, and predictions refuse such rows;
+            "error" refuses them.
+        split: How `early_stopping` takes validation rows: "random", "time" (the latest ones), or the name of a column,
+            such as a patient, whose rows stay together and which is no input: see `knotwork.Dataset.from_arrays`.
 
     Attributes:
         classes_: The labels, sorted; the order of probabilities and logits.
         model_: The fitted `knotwork.KAN`, from columns to logits. It keeps no rows.
-        feature_importances_, fit_result_, formula_, rows_, n_iter_, n_features_in_, feature_names_in_: As in
-            `KANRegressor`.
+        feature_importances_, fit_result_, formula_, rows_, n_iter_, n_features_in_, feature_names_in_,
+            preparation_: As in `KANRegressor`.
 
     Raises:
         ValueError: From `fit`, as DataError, TrainingError or SpecError.
@@ -85,7 +90,8 @@ class KANClassifier(ClassifierMixin, KANEstimator):
         """Fit to the table; the estimator itself, as scikit-learn wants it.
 
         Args:
-            X: Inputs (n, in), an array or a data frame.
+            X: Inputs (n, in), an array or a data frame. Columns of texts, categories, dates and gaps are prepared; a
+                warning says how.
             y: Labels (n,), numbers or texts, of two classes or more.
             sample_weight: How often each row counts, (n,): 2 counts as two rows, 0 as none. Default 1. Weights that
                 are not whole count together as the effective number of rows, (Σw)² / Σw², so that the smoothness is not

@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from knotwork.data import Dataset
+from knotwork.data import Dataset, Preparation
+from knotwork.data.column_names import split_units
 from knotwork.errors import DataError
 from knotwork.estimators.checks import numeric, refused
 from knotwork.estimators.importance import MEASURED
+from knotwork.estimators.preparing import framed, place_of
 from knotwork.estimators.settings import ESTIMATORS
 from knotwork.formulas import Formula
 from knotwork.kan import KAN
 from knotwork.keywords import check_keywords
-from knotwork.model import is_whole, outputs_of, warn_of_rows_beyond
+from knotwork.model import outputs_of, warn_of_rows_beyond
 from knotwork.training import FitResult
 
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ class FittedNetwork(BaseEstimator, ABC):
     fit_result_: FitResult
     feature_importances_: np.ndarray
     n_features_in_: int
+    preparation_: Preparation | None
+    missing: str
+    _of_numbers: bool
     _found: Formula | None
     _n_rows: int
 
@@ -111,9 +116,12 @@ class FittedNetwork(BaseEstimator, ABC):
         settings = {name: value for name, value in self.get_params(deep=False).items() if value is not None}
         n_kept = len(data.X_train) + len(data.X_val)
         kept = "" if self._n_rows == n_kept else f", of which this page shows {n_kept:,} drawn at random"
+        notes = "; ".join(self.preparation_.notes) if self.preparation_ is not None else ""
         facts = {
             "result": self.fit_result_,
-            "importance": dict(zip(data.input_names, self.feature_importances_.tolist(), strict=True)),
+            "importance": dict(
+                zip(unique(split_units(self._came())[0]), self.feature_importances_.tolist(), strict=True)
+            ),
             "measured": MEASURED,
             "compared": ESTIMATORS.curves_compared,
             "measure": "loss a row",
@@ -121,6 +129,7 @@ class FittedNetwork(BaseEstimator, ABC):
                 "Estimator": type(self).__name__,
                 "Settings": ", ".join(f"{name}={value!r}" for name, value in settings.items()),
                 "Rows of the fit": f"{self._n_rows:,}{kept}",
+                **({"The table": notes} if notes else {}),
             },
             "seconds": self.fit_result_.seconds,
         }
@@ -134,7 +143,7 @@ class FittedNetwork(BaseEstimator, ABC):
         computed once for all rows, and only the curves of one input change.
 
         Args:
-            feature: The column, by name or number.
+            feature: The column, by name or number; one indicator of a column of categories, by its name.
             X: The rows (n, in) to average over. Default: those kept in `rows_`.
             resolution: Number of values of the feature, at equal distances over its range in the rows.
 
@@ -161,16 +170,24 @@ class FittedNetwork(BaseEstimator, ABC):
         return self.model_.prune(data).auto_symbolic(data, lib).symbolic_formula(data)
 
     def _rows(self, X: Any) -> Tensor:
-        """X (n, in), checked against the columns of the fit."""
+        """X (n, in), checked against the columns of the fit, and prepared as they were."""
         check_is_fitted(self)
+        if self.preparation_ is not None and not self._of_numbers:
+            X = framed(X)
+            validate_data(self, X, skip_check_array=True, reset=False)
+            if not hasattr(self, "feature_names_in_") and hasattr(X, "columns"):
+                X = X.set_axis(self._came(), axis=1)
+            found = self.preparation_.complete(X, f"{type(self).__name__}.predict()")
+            return torch.tensor(check_array(found.to_numpy(), estimator=self))
         X, why = numeric(X, "X")
         try:
-            rows = validate_data(self, X, dtype=np.float64, reset=False)
+            gaps = True if self.preparation_ is None else "allow-nan"
+            rows = np.asarray(validate_data(self, X, dtype=np.float64, reset=False, ensure_all_finite=gaps))
         except (ValueError, TypeError) as error:
             raise refused(X, error, why) from error
         if why is not None:
             raise why
-        return torch.tensor(rows)
+        return torch.tensor(rows if self.preparation_ is None else self.preparation_.filled(rows))
 
     def _table(self, X: Any) -> Dataset:
         """The rows X with the network's outputs as targets, or the rows that were kept, with their targets."""
@@ -192,14 +209,18 @@ class FittedNetwork(BaseEstimator, ABC):
         return outputs_of(self.model_, rows).numpy()
 
     def _names(self) -> Sequence[str]:
-        return list(getattr(self, "feature_names_in_", self.rows_.input_names))
+        """The names of the network's inputs, with units."""
+        return self._came() if self.preparation_ is None else list(self.preparation_.names)
+
+    def _came(self) -> Sequence[str]:
+        """The names of the columns of the table."""
+        numbered = [f"x_{i + 1}" for i in range(self.n_features_in_)]
+        if self.preparation_ is not None:
+            numbered = [column.header for column in self.preparation_.columns]
+        return list(getattr(self, "feature_names_in_", numbered))
 
     def _place(self, feature: int | str) -> int:
-        names = self._names()
-        place = names.index(feature) if feature in names else feature
-        if isinstance(place, str) or not is_whole(place) or not 0 <= place < len(names):
-            raise DataError(f"there is no feature {feature!r}: give a number from 0 to {len(names) - 1}, or a name.")
-        return int(place)
+        return place_of(feature, self.preparation_, self.rows_.input_names, self._came())
 
 
 def unique(names: Iterable[object]) -> list[str]:

@@ -1,6 +1,6 @@
 """How much each column matters to the predictions of a fitted network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,8 +14,16 @@ from knotwork.training.rows import Rows
 MEASURED = "Mean squared change of predictions when one column alone is drawn anew from other rows."
 
 
-def effects(network: KAN, respond: Callable[[Tensor], Tensor], rows: Rows, generator: torch.Generator) -> np.ndarray:
-    """The mean squared change of the responses when one column is drawn anew from other rows: (in,).
+def effects(
+    network: KAN,
+    respond: Callable[[Tensor], Tensor],
+    rows: Rows,
+    generator: torch.Generator,
+    places: Sequence[Sequence[int]],
+) -> np.ndarray:
+    """The mean squared change of the responses when one column is drawn anew from other rows: (columns,).
+
+    A column of the table stands at several `places` among the inputs, as indicators do, at one, or at none.
 
     `respond` maps outputs to responses (probabilities, for labels). Divided by twice the variance of the responses
     this is the total Sobol' index of the column (Jansen 1999). Attribution scores are not used: the contributions of a
@@ -24,9 +32,9 @@ def effects(network: KAN, respond: Callable[[Tensor], Tensor], rows: Rows, gener
     rows = rows[torch.randperm(len(rows), generator=generator)[: ESTIMATORS.rows_of_importance]]
     others = torch.multinomial(rows.weights, len(rows), replacement=True, generator=generator)
     before, found = respond(rows.outputs(network)), []
-    for i in range(rows.x.shape[1]):
+    for own in map(list, places):
         x = rows.x.clone()
-        x[:, i] = rows.x[others, i]
+        x[:, own] = rows.x[others][:, own]
         change = respond(replace(rows, x=x).outputs(network)) - before
         found.append(float(rows.weights @ change.square().sum(1)))
     return np.where(np.array(found) > ESTIMATORS.smallest_effect**2 * rows.total, found, 0.0)

@@ -12,6 +12,7 @@ from knotwork.expressions.domain import conditions
 from knotwork.expressions.equal_forms import equal_forms
 from knotwork.expressions.evaluation import constant_value, to_numpy, to_torch
 from knotwork.expressions.exact import solve_exactly
+from knotwork.expressions.indicators import with_lines_of_indicators
 from knotwork.expressions.learned import learned_curve, learned_curves, unknown_curves
 from knotwork.expressions.mathml import mathml
 from knotwork.expressions.occurring import contains, function_names, nesting
@@ -54,4 +55,5 @@ __all__ = [
     "to_tree",
     "unknown_curves",
     "variable_names",
+    "with_lines_of_indicators",
 ]

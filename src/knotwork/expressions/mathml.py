@@ -8,7 +8,7 @@ import sympy
 from sympy.printing.mathml import MathMLPresentationPrinter
 from sympy.printing.pretty.pretty_symbology import greek_unicode
 
-from knotwork.expressions.writing import in_brackets, written_number
+from knotwork.expressions.writing import in_brackets, with_decimals, written_number
 
 MINUS = '<mo form="prefix">−</mo>'
 TIMES = '<mo form="infix" lspace="0" rspace="0.15em">&InvisibleTimes;</mo>'
@@ -27,7 +27,7 @@ def mathml(expr: sympy.Expr) -> list[str]:
     words = any(isinstance(s, sympy.Symbol) and not _variable(s.name) for s in expr.free_symbols)
     printer = _Printer({"mul_symbol": "dot" if words else None})
     times = '<mo form="infix">·</mo>' if words else TIMES
-    expr = cast(sympy.Expr, expr.replace(sympy.exp, _Exponential))
+    expr = cast(sympy.Expr, with_decimals(expr).replace(sympy.exp, _Exponential))
     terms = expr.as_ordered_terms() if isinstance(expr, sympy.Add) else [expr]
     pieces = []
     for term in cast(list[sympy.Expr], terms):

@@ -43,11 +43,26 @@ def in_brackets(name: str) -> bool:
     return bool(re.fullmatch(r"[^=<>\[\]]+=[^=<>\[\]]+", name))
 
 
+def is_decimal(number: sympy.Rational) -> bool:
+    """Whether a fraction is written as a decimal: 273.15, but 3/4."""
+    return number.q in (20, 100) and abs(number) > 1
+
+
+def with_decimals(expr: sympy.Expr) -> sympy.Expr:
+    """The expression with decimals in place of the fractions that are written as such."""
+    return cast(
+        sympy.Expr, expr.xreplace({n: sympy.Float(float(n)) for n in expr.atoms(sympy.Rational) if is_decimal(n)})
+    )
+
+
 class _Printer(StrPrinter):
     """SymPy's printer with knotwork's names of functions, and floats as Python writes them."""
 
     def _print_Float(self, expr: sympy.Float) -> str:
         return written_number(float(expr))
+
+    def _print_Rational(self, expr: sympy.Rational) -> str:
+        return f"{float(expr):g}" if is_decimal(expr) else super()._print_Rational(expr)
 
     def _print_Symbol(self, expr: sympy.Symbol) -> str:
         return written_name(expr.name)
@@ -67,6 +82,7 @@ class _Printer(StrPrinter):
 
 def latex(expr: sympy.Expr) -> str:
     """LaTeX of the expression. Variables of several letters are upright and taken literally."""
+    expr = with_decimals(expr)
     names = {s: _latex_name(s.name) for s in expr.free_symbols if isinstance(s, sympy.Symbol)}
     return _LatexPrinter({"symbol_names": {s: name for s, name in names.items() if name is not None}}).doprint(expr)
 

@@ -21,7 +21,8 @@ class Sample:
 
     With `relative`, residuals are shares of the values, and none of the targets is zero. Rows may count `weights` (n,)
     times, 1 on average; `deviation` is then the standard deviation of the error of a row of weight 1, if it is known.
-    `shares` (n,) are the factors of the weights that follow from residuals, if there are some (`RowErrors`).
+    `shares` (n,) are the factors of the weights that follow from residuals, if there are some (`RowErrors`). Rows with
+    the same number in `together` (n,) are left out together where rows are left out of a fit.
     """
 
     never_changes: ClassVar[bool] = True
@@ -31,6 +32,7 @@ class Sample:
     weights: Tensor | None = None
     deviation: float | None = None
     shares: Tensor | None = None
+    together: Tensor | None = None
 
     def residuals(self, values: Tensor) -> Tensor:
         """The deviations (n,) of these values from the targets, times the roots of the weights.
@@ -72,8 +74,9 @@ class Sample:
     def rows(self, some: slice | Tensor) -> "Sample":
         """Some rows alone: a slice, a mask (n,), or their numbers."""
         columns = {name: column[some] for name, column in self.columns.items()}
-        weights, shares = (None if own is None else own[some] for own in (self.weights, self.shares))
-        return replace(self, columns=columns, y=self.y[some], weights=weights, shares=shares)
+        known = {name: getattr(self, name) for name in ("weights", "shares", "together")}
+        own = {name: values[some] for name, values in known.items() if values is not None}
+        return replace(self, columns=columns, y=self.y[some], **own)
 
 
 @dataclass(frozen=True)

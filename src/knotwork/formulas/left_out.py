@@ -12,12 +12,12 @@ def left_out(template: Template, sample: Sample) -> Tensor:
     """The values (n,) that rows would have from constants fitted to the other rows, to first order.
 
     The residual of a row is divided by 1 - h, with its leverage h (Cook and Weisberg, Residuals and Influence in
-    Regression, 1982, section 2.1; Ross 1987 for nonlinear fits). Copies of a row are left out together. Infinite where
-    a row alone determines a constant.
+    Regression, 1982, section 2.1; Ross 1987 for nonlinear fits). Copies of a row are left out together, and so are
+    the rows that a sample keeps together. Infinite where such rows alone determine a constant.
     """
     values, residuals, slopes, weights = linearised(template, sample)
     base, found = _directions(slopes), torch.full_like(values, torch.inf)
-    for rows in _groups(sample):
+    for rows in _of_numbers(sample.together) if sample.together is not None else _groups(sample):
         part = base[rows]
         rest = torch.eye(len(rows), dtype=torch.float64) - part @ part.T
         if float(torch.linalg.eigvalsh(rest)[0]) > FORMULAS.full_leverage:
@@ -35,7 +35,12 @@ def distinct_rows(sample: Sample) -> int:
 def _groups(sample: Sample) -> list[Tensor]:
     """The numbers of rows that are equal to each other, for every different row."""
     parts = (torch.stack([*sample.columns.values()], 1), sample.y[:, None]) if sample.columns else (sample.y[:, None],)
-    number = equal_rows(*parts)
+    return _of_numbers(equal_rows(*parts))
+
+
+def _of_numbers(number: Tensor) -> list[Tensor]:
+    """The places of each number in (n,)."""
+    number = torch.unique(number, return_inverse=True)[1]
     return list(number.argsort(stable=True).split(torch.bincount(number).tolist()))
 
 

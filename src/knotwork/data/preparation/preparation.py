@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from torch import Tensor, strided
 
 from knotwork.data.arrays import columns_by_name, plain
 from knotwork.data.column_names import listed, plain_names, split_units, unknown_name
@@ -230,6 +231,19 @@ def checked_missing(missing: Any) -> Missing:
     if missing not in MISSING:
         raise DataError(f"missing={missing!r} is not possible: give one of {', '.join(map(repr, MISSING))}.")
     return missing
+
+
+def is_plain(values: Any) -> bool:
+    """Whether an array without names holds numbers without gaps, or nothing that could be prepared."""
+    if isinstance(values, Tensor):
+        return values.is_meta or values.layout != strided or values.is_complex() or not bool(values.isnan().any())
+    if columns_by_name(values, "X") is not None or hasattr(values, "isna") or hasattr(values, "toarray"):
+        return hasattr(values, "toarray")
+    try:
+        array = plain(values, "X")
+    except DataError:
+        return True  # what takes the array says why it cannot be used
+    return array.dtype.kind in "iubc" or (array.dtype.kind == "f" and not bool(np.isnan(array).any()))
 
 
 def columns_of_table(X: Any, headers: Sequence[str] | None = None) -> dict[str, Any]:

@@ -84,6 +84,8 @@ def prepare(
     if not len(rows) and len(codes):
         raise DataError(f"None of the {len(codes)} rows has all its values: fill the gaps, or pass missing='fill'.")
     said = _notes(preparation, gaps, gone, alone, missing, targets)
+    if present is None and not labels and not each and y is not None:
+        said += _of_groups(preparation)
     preparation = replace(preparation, others=(*_renamed(X, table), *(targets.notes if targets else ()), *said))
 
     def built(filled: Preparation) -> PreparedTable:
@@ -91,10 +93,14 @@ def prepare(
         y = None if targets is None else targets.of(rows, frame.index)
         return PreparedTable(frame, y, rows, len(codes), filled)
 
-    if missing != "fill" or not gaps[rows].any():
+    if missing != "fill":
         return built(preparation)
     found = built(preparation.learning_fill(codes[rows]))
-    return found if training is None else built(preparation.learning_fill(codes[rows][training(found)]))
+    return (
+        found
+        if training is None or not gaps[rows].any()
+        else built(preparation.learning_fill(codes[rows][training(found)]))
+    )
 
 
 @dataclass(frozen=True)
@@ -144,6 +150,14 @@ def _renamed(X: Any, table: Mapping[str, Any]) -> list[str]:
     named = columns_by_name(X, "X") or {}
     pairs = [(old, new) for old, new in zip(named, table, strict=False) if old != new]
     return [f"columns are called {', '.join(f'{new} for {old!r}' for old, new in pairs[:4])}"] if pairs else []
+
+
+def _of_groups(preparation: Preparation) -> list[str]:
+    """A note that the constants of one law may differ between categories, if there are some."""
+    names = [column.name for column in preparation.columns if column.kind == "categories"]
+    others = f" ({', '.join(names[1:4])} likewise)" if names[1:] else ""
+    words = "where one law holds for all categories with constants of their own, it is searched for with groups="
+    return [f"{words}'{names[0]}'{others}"] if names else []
 
 
 def _check_finite(preparation: Preparation, codes: np.ndarray, where: Where) -> None:
