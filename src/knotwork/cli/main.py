@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from knotwork.cli import options
-from knotwork.cli.wording import for_command
+from knotwork.cli.option_words import for_command
 from knotwork.errors import KnotworkError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

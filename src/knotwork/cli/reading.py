@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from knotwork.cli.wording import for_command
+from knotwork.cli.option_words import for_command
 from knotwork.data import Dataset, load_dataset, packaged_tables
 from knotwork.data.column_names import split_units, unknown_name
 from knotwork.data.preparation import Missing

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from knotwork.cli import main
-from knotwork.cli.wording import for_command
+from knotwork.cli.option_words import for_command
 
 
 @pytest.mark.parametrize(

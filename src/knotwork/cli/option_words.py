@@ -16,7 +16,7 @@ def for_command(text: str) -> str:
     """The text with `--separator ';'` in place of `separator=';'`, and so for every argument that is an option.
 
     Example:
-        >>> from knotwork.cli.wording import for_command
+        >>> from knotwork.cli.option_words import for_command
         >>> for_command("pass missing='fill', or name them in groups=.")
         'pass --missing fill, or name them in --groups.'
     """
