@@ -6,6 +6,7 @@ import torch
 
 from knotwork.expressions import parse, symbol, text, to_numpy
 from knotwork.formulas.constants import Constants, Sample, fitted
+from knotwork.formulas.curves.curve_search import CurveSearch
 from knotwork.functions import select
 from knotwork.regression import Search
 from knotwork.regression.candidate_formulas import CandidateFormula
@@ -62,6 +63,16 @@ def test_a_curve_of_one_product_is_found_exactly(law, decades, relative):
     found = min(curves_of_one_product(search), key=lambda formula: formula.bits)
     assert search.exact, text(found.template.filled())
     assert found.error < 1e-9 * sample.scale
+
+
+@pytest.mark.parametrize("power", [0, 1])
+def test_a_curve_that_nearly_cancels_at_one_end_is_found_from_every_draw_of_rows(power):
+    """1/(exp(t) - 1): at small t, weights of 1/y see t alone; c + d*exp(t) converges only if c, d are solved for."""
+    for draw in range(4):
+        x, y, z, w = np.random.default_rng(draw).uniform(1, 5, (4, 1000))
+        t = 0.159 * x * y / (z * w)
+        found = CurveSearch(t, t**power / np.expm1(t)).run(1)[0]
+        assert found.error < 1e-10 and found.form.terms[0].name == "exp", (draw, found.form.name)
 
 
 def test_a_small_term_behind_a_large_formula_is_added_exactly():

@@ -48,15 +48,22 @@ def curves_of_one_product(search: "Search") -> Iterator[CandidateFormula]:
     """
     if len(search.rows.axes) == 1 or search.late or search.reporter.stage("trying curves of one product"):
         return
-    for q, p in search.failures.attempt(partial(one_product, search.rows, search.generator)) or ():
-        table, stages = table_of_product(search.sample, q, p), REGRESSION.stages_of_one_product
-        sample = table.sample(search.sample)
+    found = search.failures.attempt(partial(one_product, search.rows, search.generator)) or ()
+    tables = [table_of_product(search.sample, q, p) for q, p in found]
+    for stages, table in itertools.product(REGRESSION.stages_of_one_product, tables):
+        sample = some_along(table.sample(search.sample), REGRESSION.rows_of_one_product)
         curves = search.failures.surviving(
             partial(formulas_of_curve, sample, search.functions, search.deadline, stages)
         )
         yield from of_whole(search, table, (one for one in curves if one.error < FORMULAS.exact_error * sample.scale))
-        if search.done or search.reporter.stopped:
+        if search.done or search.late:
             return
+
+
+def some_along(sample: Sample, most: int) -> Sample:
+    """At most so many rows of a sample of one column, evenly along it, with both ends."""
+    (column,) = sample.columns.values()
+    return sample.rows(column.argsort()[torch.linspace(0, len(sample) - 1, min(most, len(sample))).long()])
 
 
 def of_whole(

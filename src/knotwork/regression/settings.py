@@ -174,8 +174,11 @@ class RegressionSettings:
     """Distance of the powers before that curve from multiples of 1/2, up to which they are taken for these."""
     ways_of_one_product: int = 2
     """Ways to share powers between the factor and the curve that are tried, with two searches for the curve each."""
-    stages_of_one_product: int = 5
-    """Stages of that search: all up to functions of one term. Longer ones take seconds."""
+    stages_of_one_product: tuple[int, ...] = (1, 5)
+    """Stages of that search, first for all ways, then for all again: one term under simple functions, as in
+    1/(exp(t) - 1), takes a second; all up to functions of one term three. Longer ones take more."""
+    rows_of_one_product: int = 250
+    """Rows of that search, which is for exact curves alone: as good as all, in half of the time."""
     first_stages_of_pairs: int = 4
     """Stages of the search with fewer variables for every such table, before one of them is searched to the end: those
     up to curves of one product, a second or two."""

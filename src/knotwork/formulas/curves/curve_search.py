@@ -172,7 +172,7 @@ class CurveSearch:
                 error = root_mean_square(self.few.residuals(form, start)) if start is not None else math.inf
                 if error < math.inf:
                     length = self._rough_length(form)
-                    starts.append((self._bits(error, length), length, form, start))
+                    starts.append((self._bits(error, length), length, form, start, view))
             if self.late:
                 break
         taken: Counter[str] = Counter()
@@ -186,10 +186,13 @@ class CurveSearch:
             for one in best_of_each(first, lambda start: start[1], count):
                 if id(one) not in done:
                     done.add(id(one))
-                    self._keep(*one[2:])
+                    self._keep(one[2], self._settled(*one[2:]))
                 if self.late:
                     return
-            if self.exact or (len(self.tried) and self.finished):
+            if self.exact:  # it may be a longer way to write a shorter one, as cosh is for exp far from its middle
+                best = self._ranked()[0].form
+                first = [one for one in first if isinstance(best, Nested) and one[1] < self._rough_length(best)]
+            elif len(self.tried) and self.finished:
                 return
 
     def _sums_under(self, views: Sequence[View]) -> None:
@@ -289,6 +292,36 @@ class CurveSearch:
                 np.linalg.lstsq(columns / lengths, root * view.v[some], rcond=1e-13)[0] / lengths
             )
         return form, start
+
+    def _settled(self, form: Nested, start: Array, view: View) -> Array:
+        """The constants fitted inside the layers of the view, if these bring the curve closer.
+
+        There all but the θ of the terms are linear, and solved for at every step (variable projection): so
+        1/(c + d·exp(b·t)), which nearly cancels at one end of the rows, converges in a few steps, not in a hundred.
+        """
+        from scipy.optimize import least_squares
+
+        c0, coefficients, thetas, outside = form.parts(start)
+        if not (form.layers and any(form.sizes)):
+            return start
+        some = self.scanner.chosen
+        root, places = np.sqrt(view.w[some]), np.cumsum(form.sizes)[:-1]
+
+        def solved(theta: Array) -> tuple[Array, Array]:
+            inner = form.joined(c0, coefficients, np.split(theta, places), outside)
+            with np.errstate(all="ignore"):
+                columns = form.columns(self.few.at, inner) * root[:, None]
+            if not np.isfinite(columns).all():
+                return inner, np.full(len(root), CURVES.largest_column)
+            lengths = np.maximum(np.linalg.norm(columns, axis=0), 1e-300)
+            c = np.linalg.lstsq(columns / lengths, root * view.v[some], rcond=1e-13)[0] / lengths
+            return np.concatenate([c, inner[len(c) :]]), root * view.v[some] - columns @ c
+
+        theta = np.concatenate(thetas)
+        found = least_squares(lambda one: solved(one)[1], theta, method="lm", max_nfev=CURVES.fits_inside * len(theta))
+        settled = solved(found.x)[0]
+        errors = [root_mean_square(self.few.residuals(form, one)) for one in (start, settled)]
+        return settled if errors[1] < errors[0] else start
 
     def _keep(self, form: Form, start: Array) -> None:
         """Fit a form, roughly first; keep it if it is the best with its name, and shorter ones that are as good."""

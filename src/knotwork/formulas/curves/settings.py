@@ -120,6 +120,8 @@ class CurveSettings:
     rates. Behind noise more of them only follow it."""
     starts_of_form: int = 2
     """Starts of one composition, from different constants of its outer function."""
+    fits_inside: int = 12
+    """Linear fits inside the layers of a composition for each of its θ, before the rough steps. Each takes 0.1 ms."""
     rough_steps: int = 6
     """Gauss-Newton steps on some rows after which a form is judged."""
     steps: int = 40
