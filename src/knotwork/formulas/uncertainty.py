@@ -217,9 +217,9 @@ def constants_of(
 
 def quantile(interval: float, degrees: int) -> float:
     """The value that Student's |t| does not exceed with this probability; infinite without a degree of freedom."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    return float(t.ppf((1 + interval) / 2, min(degrees, 1e12))) if degrees > 0 else math.inf
+    return float(stdtrit(min(degrees, 1e12), (1 + interval) / 2)) if degrees > 0 else math.inf
 
 
 def check_interval(interval: object, kind: object) -> None:

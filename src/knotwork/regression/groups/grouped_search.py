@@ -23,7 +23,7 @@ from knotwork.regression.groups.common_laws import common_laws
 from knotwork.regression.groups.parametrisations import generalised, parametrisations
 from knotwork.regression.groups.settings import GROUPS
 from knotwork.regression.groups.sharing import bits_of, least_bits, with_shared
-from knotwork.regression.residual_randomness import looks_random
+from knotwork.regression.residual_randomness import looks_random, testable
 from knotwork.training import Reporter
 
 
@@ -198,11 +198,16 @@ class GroupedSearch:
         return all(asked.allows(law.of(g).filled(), self.grouped.of(g)) for g in range(self.grouped.count))
 
     def leaves_noise(self, law: GroupedTemplate) -> bool:
-        """Whether the residuals of a law depend on no input any more, over all rows and in the largest groups."""
+        """Whether the residuals of a law depend on no input any more, over all rows and in the largest groups.
+
+        Groups with too few rows for that test count among all rows only.
+        """
         sample, group = self.grouped.sample, self.grouped.group
         residuals = sample.residuals(values_of_groups(law, self.grouped))
         parts = [torch.ones_like(group, dtype=torch.bool)]
-        parts += [group == g for g in self.grouped.rows.argsort(descending=True)[: GROUPS.largest_groups].tolist()]
+        largest = self.grouped.rows.argsort(descending=True)[: GROUPS.largest_groups].tolist()
+        columns = len(sample.columns)
+        parts += [group == g for g in largest if testable(int(self.grouped.rows[g]), columns)]
         return all(looks_random([c[own] for c in sample.columns.values()], residuals[own]) for own in parts)
 
     def fits(self, formula: CandidateFormula) -> Iterator[tuple[str, GroupedTemplate]]:
