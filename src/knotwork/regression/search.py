@@ -36,10 +36,10 @@ class Search:
     """A search for formulas of one table; `formulas` yields them as they are found.
 
     The formula of a single input is searched for as that of a curve. The stages fit ever more general structures: sums
-    and ratios of products of powers, sums of curves, curves of one product, fewer variables by symmetry, constants
-    inside functions, powers, ridges, sums of products, unusual outer functions. After a stage in which one comes close,
-    the best are named. The search ends at a formula that is exact to rounding, and soon after one whose residuals look
-    random. A structure or formula whose calculation fails is dropped.
+    of products of powers, sums of curves, curves of one product, fewer variables by symmetry, ratios, powers, ridges,
+    sums of products of curves, unusual outer functions, constants inside functions. After a stage in which one comes
+    close, and in the end, the best are named. The search ends at a formula that is exact to rounding, and soon after
+    one whose residuals look random. A structure or formula whose calculation fails is dropped.
 
     Args:
         sample: training rows first, then validation rows.
@@ -106,8 +106,9 @@ class Search:
         """Candidate formulas, as they are found; with `stages`, those of some stages, after which others may follow."""
         first = (self.curve, self.simple_terms, self.sums)
         product, pairs = partial(curves_of_one_product, self), partial(functions_of_pairs, self)
-        terms = (*first, product, self.ratios, pairs, self.inside, self.large_terms, self.terms_without_noise)
-        for stage in (*terms, self.ridges, self.products, self.unusual)[stages]:
+        curves = (self.ridges, self.products, self.unusual)
+        terms = (self.simple_ratios, self.inside, self.large_terms, self.terms_without_noise)
+        for stage in (*first, product, pairs, self.ratios, *curves, *terms, self.best_formulas)[stages]:
             if stage not in first and self.late:
                 yield from () if self.named or self.reporter.stopped else self.best_formulas()
                 return
@@ -137,8 +138,12 @@ class Search:
 
     def ratios(self) -> Iterator[CandidateFormula] | None:
         """Ratios of such sums."""
-        self.ratios_tried = True
         return self.terms("trying ratios of sums", lambda search: search.ratios())
+
+    def simple_ratios(self) -> Iterator[CandidateFormula] | None:
+        """Those with a simple denominator, of which noise hides fewer."""
+        self.ratios_tried = True
+        return self.terms("trying ratios with a simple denominator", lambda search: search.simple_ratios())
 
     def inside(self) -> Iterator[CandidateFormula] | None:
         """Sums of terms that have functions with constants inside."""
@@ -232,9 +237,7 @@ class Search:
     def products(self) -> Iterator[CandidateFormula] | None:
         """Sums of two and three products of curves, and of one product and curves of single inputs."""
         n = len(self.rows.axes)
-        if n == 1 or n > REGRESSION.most_inputs_of_products:
-            return self.best_formulas()
-        if self.reporter.stage("trying sums of products"):
+        if n == 1 or n > REGRESSION.most_inputs_of_products or self.reporter.stage("trying sums of products"):
             return None
         for outer in self.usual_outer():
             if outer is not EXPONENTIAL:
@@ -242,17 +245,17 @@ class Search:
                     self.add(Structure(outer, (tuple(range(n)),) * rank))
                 if n > 2:
                     self.add(Structure(outer, (*((i,) for i in range(n)), tuple(range(n)))))
-        return self.best_formulas()
+        return self.best_formulas() if self.least_error < REGRESSION.early_error_of_ridges else None
 
     def unusual(self) -> Iterator[CandidateFormula] | None:
         """Products of curves, and sums of two products, under outer functions that are rare."""
         n = len(self.rows.axes)
-        if self.reporter.stage("trying unusual outer functions"):
+        if n == 1 or self.reporter.stage("trying unusual outer functions"):
             return None
         for outer in self.unusual_outer() if n <= REGRESSION.most_inputs_of_products else ():
             for rank in (1, 2):
                 self.add(Structure(outer, (tuple(range(n)),) * rank))
-        return self.best_formulas()
+        return self.best_formulas() if self.least_error < REGRESSION.early_error_of_ridges else None
 
     def usual_outer(self) -> list[OuterFunction]:
         """Usual outer functions whose inverse the target has, except in a few rows with noise."""
@@ -352,6 +355,8 @@ class Search:
         elif self.remaining is not None:
             self.remaining -= 1
             self.done = self.remaining <= 0
+            if formula.complexity < self.shortest and self.failures.attempt(partial(self.leaves_noise, formula)):
+                self.shortest = formula.complexity
         return True
 
     def leaves_noise(self, formula: CandidateFormula) -> bool:

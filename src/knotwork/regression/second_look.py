@@ -21,8 +21,11 @@ def second_look(search: "Search") -> Iterator[CandidateFormula]:
 
 
 def less_noise(search: "Search") -> Iterator[CandidateFormula]:
-    """What residuals look random of is not finished where functions with constants inside explain more."""
-    if search.inside_tried:
+    """What residuals look random of is not finished where functions with constants inside explain more.
+
+    A formula of few symbols is: of an approximation, it takes many.
+    """
+    if search.inside_tried or search.shortest <= REGRESSION.short_formula:
         return
     fits = search.failures.attempt(lambda: list(search.inside_fits(search.terms_of_table(), plain=True)))
     for fit in sorted(fits or [], key=lambda fit: fit.bits)[:1]:

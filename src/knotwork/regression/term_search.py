@@ -56,6 +56,7 @@ class TermSearch:
         order = torch.randperm(rows.train, generator=torch.Generator().manual_seed(seed))
         self.some = order[: TERMS.rows_of_terms].sort().values
         self.table: TermTable | None = None
+        self.usable: dict[int, Tensor] = {}  # which terms a denominator may have, by the size of the table
         self.least_loss = math.inf  # of all fits, mean squares
 
     def simple_sums(self) -> Iterator[TermFit]:
@@ -64,11 +65,6 @@ class TermSearch:
         return self._of_kinds(TERMS.few_terms, outer, TERMS.widths_of_simple_sums)
 
     def ratios(self) -> Iterator[TermFit]:
-        """Ratios of sums, then those with a simple denominator, of which noise hides fewer."""
-        yield from self.any_ratios()
-        yield from self.simple_ratios()
-
-    def any_ratios(self) -> Iterator[TermFit]:
         """Ratios of sums; all rows weigh equally."""
         return self._of_kinds(TERMS.many_terms, (IDENTITY, ROOT), TERMS.widths_of_ratios, ratio=True)
 
@@ -105,7 +101,7 @@ class TermSearch:
         if targets is not None:
             search = TermSearch(self.rows, self.functions, self.seed, self.reporter, targets)
             noise = float(self.rows.residuals(targets)[self.rows.train :].square().mean().sqrt())
-            for fits in (search.simple_sums, search.simple_ratios, search.any_ratios, search.large_sums):
+            for fits in (search.simple_sums, search.simple_ratios, search.ratios, search.large_sums):
                 found = list(fits())
                 yield from found
                 if any(fit.validation_error <= noise for fit in found):
@@ -129,9 +125,12 @@ class TermSearch:
 
     def _usable_below(self, table: TermTable) -> Tensor:
         """Whether a denominator may have each of the terms, (terms,): those that vary, without straight inputs."""
-        x = table.values[self.some]
-        varied = x.std(0) > TERMS.least_variation_below * x.square().mean(0).sqrt()
-        return varied & torch.tensor([not any(term.powers[i] for i in self.straight) for term in table.terms])
+        if table.most not in self.usable:
+            x = table.values[self.some]
+            varied = x.std(0) > TERMS.least_variation_below * x.square().mean(0).sqrt()
+            bent = torch.tensor([not any(term.powers[i] for i in self.straight) for term in table.terms])
+            self.usable[table.most] = varied & bent
+        return self.usable[table.most]
 
     def frames(self, outer: OuterFunction, table: TermTable) -> list[Frame]:
         """Frames with an outer function that the targets can have, divided by the factors that they may have."""
