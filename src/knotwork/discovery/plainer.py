@@ -41,8 +41,8 @@ def with_plainer(searched: Searched) -> Searched:
         parts = task.failures.surviving(partial(_parts_left_out, chosen, sample, task))
         for candidate in _ranked([*shapes, *parts], entries, task, sample):
             entry = task.failures.attempt(partial(entry_from, candidate, task))
-            known = [one.expression for one in entries]
-            if entry is not None and entry.error < math.inf and entry.expression not in known:
+            known = {_read(one.expression) for one in entries}
+            if entry is not None and entry.error < math.inf and _read(entry.expression) not in known:
                 entries.append(entry)
             enough = not _few(entries, chosen, task) or len(entries) - len(searched.entries) >= DISCOVERY.most_plainer
             if enough or task.deadline.late:
@@ -81,6 +81,13 @@ def _ranked(
         return one.candidate.structure != LINE_OF_ONE, beaten, one.candidate.bits
 
     return [one.candidate for one in sorted(judged, key=rank) if one.error < entries[0].error]
+
+
+def _read(expression: Any) -> str:
+    """A formula as a front shows it: two that differ in hidden digits alone are the same to a reader."""
+    from knotwork.expressions import round_constants, text
+
+    return text(round_constants(expression, DISCOVERY.digits_of_equal_formulas))
 
 
 def _error(template: Template, task: Task, sample: Sample) -> float:
