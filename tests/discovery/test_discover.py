@@ -185,9 +185,6 @@ def test_very_large_and_very_small_targets_are_explained(unit):
     )
     rows = other.data.X_test
     truth = 1.25 * (rows[:, 0] * rows[:, 1])
-    missed = (other.baseline.model(other.data.X_val) - other.data.y_val).detach().numpy() / unit
-    assert other.baseline.val_rmse / unit == pytest.approx(np.sqrt(np.mean(missed**2)), rel=1e-6)
-    assert missed.std() < float((other.data.y_val / unit).std())  # better than the mean, in the unit of the targets
     for network in (other.symbolic_model, other.spline_model):
         np.testing.assert_allclose(network(rows)[:, 0].detach().numpy() / unit, truth.numpy(), rtol=0.01)
     mean, lower, upper = other.formula.predict({"a": 1.5, "b": 1.5}, interval=0.95)
@@ -252,7 +249,8 @@ def test_an_interrupt_at_any_stage_ends_with_the_best_so_far(part, title, noise,
     found = kw.discover(data, seed=0, callback=CtrlC(part, title))
     assert found.stop == StopReason.INTERRUPTED
     assert found.formula is not None and np.isfinite(found.formula.gap)
-    assert found.baseline.train_rmse > 0 and set(found.importance) == {"x", "y", "z"}
+    assert (found.baseline is not None) == (part in ("trying a sum", "trying a product"))
+    assert set(found.importance) == {"x", "y", "z"}
     searched, named = part != "looking for inputs that matter", part == "trying a product"
     assert found.shape == (
         "a sum of functions of one input" if named else "a straight line" if searched else "a constant"

@@ -16,8 +16,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from knotwork.cli.option_words import for_command
 from knotwork.cli.reading import Reading, formula_of, notes_of
-from knotwork.cli.wording import for_command
 from knotwork.data import Dataset
 from knotwork.data.column_names import split_units
 from knotwork.discovery import Discovery, discover
@@ -199,8 +199,11 @@ def _facts(found: Discovery, data: Dataset, files: dict[str, str]) -> dict[str, 
         "target": data.target_names[0],
         "units": dict(data.units),
         "preparation": notes_of(found),
-        "baseline": dict(zip(("r2", "rmse", "rows"), _accuracy(found.baseline.model, data), strict=True)),
-        "importance": found.importance,
+        "baseline": found.baseline
+        and dict(zip(("r2", "rmse", "rows"), _accuracy(found.baseline.model, data), strict=True)),
+        "importance": dict(found.importance),
+        "importance_spread": {name: one if one == one else None for name, one in found.importance.spread.items()},
+        "importance_of": found.importance.source,
         "formula": {
             "text": text(found.formula.expression),
             "rounded": text(found.formula.round(4).expression),
@@ -279,16 +282,17 @@ def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
     for note in notes_of(found):
         line(f"- {note}")
     line()
-    r2, error, where = _accuracy(found.baseline.model, data)
-    line(f"A baseline network {_width(found.baseline.model)} predicts {data.label(target)} with r² = {r2:.4f}")
-    line(f"and RMSE = {error:.4g}{unit and f' {unit}'} on the {where} rows.")
-    line()
-    table = Table(title="What matters", title_justify="left")
+    if found.baseline is not None:
+        r2, error, where = _accuracy(found.baseline.model, data)
+        line(f"A general network {_width(found.baseline.model)} predicts {data.label(target)} with r² = {r2:.4f}")
+        line(f"and RMSE = {error:.4g}{unit and f' {unit}'} on the {where} rows.")
+        line()
+    table = Table(title=f"What matters (to {found.importance.source})", title_justify="left")
     table.add_column("input")
     table.add_column("share", justify="right")
     table.add_column("")
-    for name, share in sorted(found.importance.items(), key=lambda item: -item[1]):
-        table.add_row(_plain(data.label(name)), f"{share:.1%}", "█" * round(30 * share))
+    for name, words in found.importance.words.items():
+        table.add_row(_plain(data.label(name)), words, "█" * round(30 * found.importance[name]))
     console.print(table)
     line()
     console.print(_front_table(found))

@@ -6,6 +6,7 @@ from knotwork.discovery.discovery import Discovery, Entry, Outlier
 from knotwork.discovery.grouped_discovery import GroupedDiscovery, GroupedEntry
 from knotwork.discovery.journey import discover
 from knotwork.discovery.target_discoveries import TargetDiscoveries
+from knotwork.discovery.what_matters import Importance
 
 __all__ = [
     "Boundary",
@@ -16,6 +17,7 @@ __all__ = [
     "Entry",
     "GroupedDiscovery",
     "GroupedEntry",
+    "Importance",
     "Outlier",
     "Place",
     "TargetDiscoveries",

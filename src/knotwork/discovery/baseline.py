@@ -27,9 +27,30 @@ def sparse_baseline(data: Dataset, inputs: tuple[int, ...], seed: int, reporter:
 
 
 def accurate_baseline(sparse: KAN, data: Dataset, reporter: Reporter) -> FitResult:
-    """How well a general network predicts the target: the sparse one, fitted on without the penalty."""
-    options = FitOptions(LevenbergMarquardt(tolerance=DISCOVERY.tolerance), DISCOVERY.baseline_grid_steps)
-    return fit_levels(sparse, data, DISCOVERY.baseline_grids, options, reporter, patience=0)
+    """How well a general network predicts the target: the sparse one, fitted on with smoothness, without the penalty.
+
+    Finer grids follow where there are more rows than coefficients.
+    """
+    coarse = smooth_fit(sparse, data, reporter)
+    edges = sum(int(layer.active().sum()) for layer in sparse.layers)
+    few = len(data.X_train) < edges * (DISCOVERY.baseline_grids[-1] + sparse.spec.k)
+    if few or coarse.stopped_by_caller:
+        return coarse
+    assert isinstance(coarse.model, KAN)
+    finer = fit_levels(coarse.model.copy(), data, DISCOVERY.baseline_grids[1:], smooth_options(), reporter, patience=0)
+    return finer if held_out(finer) < held_out(coarse) or finer.stopped_by_caller else coarse
+
+
+def smooth_fit(network: KAN, data: Dataset, reporter: Reporter) -> FitResult:
+    """A fit in which every curve is as smooth as the evidence says: it follows no noise, however few the rows."""
+    return fit_with(network, data, smooth_options(), reporter)
+
+
+def smooth_options() -> FitOptions:
+    """The options of such a fit."""
+    return FitOptions(
+        LevenbergMarquardt(tolerance=DISCOVERY.tolerance), DISCOVERY.baseline_grid_steps, smoothness="auto"
+    )
 
 
 def inputs_needed(
@@ -48,9 +69,6 @@ def inputs_needed(
     relevant = tuple(n for n in every if importance[data.input_names[n]] >= least)
     if relevant == every:
         return every, False
-    optimizer = LevenbergMarquardt(starts=1, tolerance=DISCOVERY.tolerance)
-    options = FitOptions(optimizer, DISCOVERY.baseline_grid_steps, seed=seed)
-    network = general_network(data, seed, relevant)
-    without = fit_levels(network, data, DISCOVERY.baseline_grids, options, reporter, patience=0)
+    without = accurate_baseline(general_network(data, seed, relevant), data, reporter)
     as_good = held_out(without) <= DISCOVERY.exclusion_ratio * held_out(baseline)
     return relevant if as_good else every, without.stopped_by_caller

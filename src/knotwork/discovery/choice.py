@@ -121,5 +121,5 @@ def warn_unless_explained(found: Discovery) -> None:
     elif found.shape == CONSTANT:
         warn(
             f"no formula that was tried explains {found.formula.targets[0]} better than a constant does, by more than "
-            "chance; the curves of the baseline network (baseline.model) may tell more."
+            "chance."
         )

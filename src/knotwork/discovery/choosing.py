@@ -8,7 +8,9 @@ from knotwork.discovery.discovery import Discovery, Entry
 from knotwork.discovery.entries import built
 from knotwork.discovery.table import sample_of
 from knotwork.discovery.undefined import undefined_within
+from knotwork.discovery.what_matters import importance_of
 from knotwork.errors import DataError
+from knotwork.training import Reporter
 
 
 def with_choice(found: Discovery, entry: Entry, data: Dataset | None) -> Discovery:
@@ -22,10 +24,13 @@ def with_choice(found: Discovery, entry: Entry, data: Dataset | None) -> Discove
                 "the rows of the search."
             )
         symbolic, spline, _ = built(entry.expression, data, found.settings.get("loss") == "relative")
+    importance = found.importance
     undefined = found.undefined if entry.formula is found.formula else ""
     if data is not None and entry.formula is not found.formula:
         where = undefined_within(entry.expression, sample_of(data))
         undefined = "" if where is None else where.reason
+        relative = found.settings.get("loss") == "relative"
+        importance = importance_of(entry.formula, found.baseline, data, relative, Reporter())
     form = found.settings.get("form")
     unknowns: Any = found.unknowns if not form or entry.formula is found.formula else {}
     return replace(
@@ -34,6 +39,7 @@ def with_choice(found: Discovery, entry: Entry, data: Dataset | None) -> Discove
         symbolic_model=symbolic,
         spline_model=spline,
         shape=entry.shape,
+        importance=importance,
         undefined=undefined,
         unknowns=unknowns,
         by_hand=True,

@@ -75,7 +75,7 @@ class Units:
     def said(self) -> str:
         """Which temperatures count from absolute zero, in words; empty if none does."""
         pairs = [f"{name} + {float(zero):g}" for name, zero in self.zeros.items()]
-        return f"they count from absolute zero, as {', '.join(pairs)}: the law is shorter" if pairs else ""
+        return f"they count from absolute zero, as {', '.join(pairs)}" if pairs else ""
 
     def rows(self, data: Dataset) -> Dataset:
         """The data in these units."""
@@ -154,9 +154,9 @@ class Units:
             name: text(simplify_constants(algebra.expand(one), lambda _: True, exactly)) for name, one in own.items()
         }
 
-    def baseline(self, result: FitResult, data: Dataset) -> FitResult:
+    def baseline(self, result: FitResult | None, data: Dataset) -> FitResult | None:
         """The fit of a network whose outputs are sums of splines, for columns in their own units."""
-        if self.usual:
+        if self.usual or result is None:
             return result
         assert isinstance(result.model, KAN)
         model = result.model.copy()

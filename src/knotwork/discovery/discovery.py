@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from knotwork.data import Dataset, Preparation, as_dataset
 from knotwork.discovery.front_numbers import number_on_front
-from knotwork.discovery.settings import DISCOVERY
+from knotwork.discovery.what_matters import Importance
 from knotwork.errors import DataError
 from knotwork.formulas import Formula
 from knotwork.kan import KAN
@@ -90,8 +89,8 @@ class Discovery:
         symbolic_model: the network with named edges that computes the formula.
         spline_model: the same network with splines in place of named functions.
         shape: how the formula is built, in words.
-        baseline: the fit of the general network that is fitted first; a sparse one where the search ended early.
-        importance: share of each input, by name.
+        baseline: the fit of a general network, for comparison; None where the search ended before one was needed.
+        importance: share of each input in what predictions depend on, an `Importance`: a mapping by name.
         data: the rows that were used; None after `load`.
         seconds: duration of the search, in s.
         stop: the reason why the search ended, a `StopReason`.
@@ -123,8 +122,8 @@ class Discovery:
     symbolic_model: KAN = field(repr=False)
     spline_model: KAN = field(repr=False)
     shape: str
-    baseline: FitResult = field(repr=False)
-    importance: dict[str, float]
+    baseline: FitResult | None = field(repr=False)
+    importance: Importance
     data: Dataset | None = field(repr=False)
     seconds: float
     stop: StopReason = StopReason.EXHAUSTED
@@ -162,46 +161,9 @@ class Discovery:
     @property
     def remarks(self) -> dict[str, str]:
         """What a reader must know of the table and of the search, as sentences by title; mostly empty."""
-        said: dict[str, str] = {}
-        if self.preparation is not None and self.preparation.notes:
-            said["The table"] = "; ".join(self.preparation.notes)
-        own = {"The split": self.settings.get("split"), "Temperatures": self.settings.get("temperatures")}
-        said |= {title: words for title, words in own.items() if words}
-        if self.unknowns:
-            said["Unknowns of the form"] = "; ".join(self.unknowns.values())
-        if self.dependent:
-            equal = [f"{name} = {combination}" for name, combination in self.dependent.items()]
-            said["Columns that follow from others"] = "; ".join(equal)
-        if self.copies:
-            said["Rows that are copies of another row"] = str(self.copies)
-        if self.undefined:
-            said["Not defined everywhere within the ranges of the rows"] = self.undefined
-        if self.unmet:
-            said["No formula that was tried satisfies what was asked"] = f"of this one, {self.unmet}"
-        if self.outliers:
-            count, most = len(self.outliers), DISCOVERY.most_outliers_shown
-            shown = "; ".join(map(str, self.outliers[:most]))
-            more = f"; and {count - most} more" if count > most else ""
-            said["Rows left out of fit and r², as they contradict the formula"] = f"{shown}{more}; counted from 0"
-        chi2 = self.formula.reduced_chi2
-        if chi2 is not None:
-            source = "residuals" if self.settings.get("loss") == "huber" else "those of the rows"
-            said["χ² per degree of freedom"] = f"{chi2:.3g}; the errors of constants follow from {source}"
-        if self.settings.get("loss") == "huber":
-            said["Loss"] = "Huber's: squares of small residuals, sizes of large ones"
-        if self.settings.get("loss") == "poisson":
-            said["Loss"] = "the likelihood of counts, whose variance is their expected number"
-        if self.settings.get("loss") == "relative":
-            said["Errors"] = "shares of the target, so that small targets count as much as large ones"
-        if self.data is not None and len(torch.cat([self.data.y_train, self.data.y_val]).unique()) == 2:
-            said["The target has two values"] = "loss='cross_entropy' searches for the boundary between them"
-        if self.formula.r2 < 0 and self.formula.expression.free_symbols:
-            rows = self.formula.r2_rows
-            said[f"Worse than their mean on the {rows} rows"] = f"r² = {self.formula.r2:.3g}, so do not rely on it"
-        if self.failures:
-            reasons = "; ".join(f"{count} × {reason}" for reason, count in self.failures.items())
-            said["Candidates dropped because their calculation failed"] = f"{sum(self.failures.values())} ({reasons})"
-        return said
+        from knotwork.discovery.remarks import remarks_of
+
+        return remarks_of(self)
 
     def predict(self, X: Any) -> np.ndarray:
         """Values of the formula at the rows X, (n,).
@@ -391,6 +353,8 @@ class Discovery:
             splines=self.spline_model,
             baseline=self.baseline,
             importance=self.importance,
+            spread=self.importance.told,
+            measured=self.importance.measured,
             tried=self.front,
             by_hand=self.by_hand,
             error_rows=self.error_rows,

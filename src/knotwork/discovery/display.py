@@ -12,7 +12,7 @@ def as_text(found: Discovery) -> str:
     from knotwork.expressions import text
 
     lines = [str(found.formula), f"{found.accuracy} ({found.shape})"]
-    lines.append("importance: " + ", ".join(f"{name} {share:.1%}" for name, share in _ranked(found)))
+    lines.append(f"importance (of {found.importance.source}): {found.importance}")
     lines.append(f"front, simplest first (number, complexity, bits, {error_heading(found)}, r², formula):")
     for n, (entry, formula) in enumerate(_front(found)):
         mark, bits = "→" if formula is found.formula else " ", bits_beyond(found, entry)
@@ -68,13 +68,13 @@ def as_html(found: Discovery) -> str:
         constants = f"<br><small>{escape(with_errors(formula.constants))}</small>" if formula.constants else ""
         cells = "".join(f"<td>{one}</td>" for one in numbers)
         rows.append(f'<tr{style}>{cells}<td style="text-align: left">{_equation(formula)}{constants}</td></tr>')
-    shares = ", ".join(f"{escape(name)} {share:.1%}" for name, share in _ranked(found))
     headings = ("number", "complexity", "bits", escape(error_heading(found)), "r²", "formula")
     head = f"<tr>{''.join(f'<th>{one}</th>' for one in headings)}</tr>"
+    importance = f"Importance (of {found.importance.source}): {escape(str(found.importance))}."
     return (
         f"<p>{_equation(found.formula)}</p>"
-        f"<p>{escape(found.accuracy)} ({escape(found.shape)}). "
-        f"Importance: {shares}.</p><table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
+        f"<p>{escape(found.accuracy)} ({escape(found.shape)}). {importance}</p>"
+        f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
         f"{''.join(f'<p>{escape(title)}: {escape(words)}</p>' for title, words in found.remarks.items())}"
         f"<p>{found.seconds:.1f} s; {escape(found.stop_reason)}</p>"
     )
@@ -83,10 +83,6 @@ def as_html(found: Discovery) -> str:
 def _five(r2: float) -> str:
     """r² with five digits, a dash where there is none."""
     return f"{r2:.5f}" if r2 == r2 else "–"
-
-
-def _ranked(found: Discovery) -> list[tuple[str, float]]:
-    return sorted(found.importance.items(), key=lambda item: -item[1])
 
 
 def _front(found: Discovery) -> list[tuple[Entry, Formula]]:

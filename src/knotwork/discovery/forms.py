@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from knotwork.data.column_names import unknown_name
-from knotwork.discovery.baseline import sparse_baseline
 from knotwork.discovery.choice import exact
 from knotwork.discovery.discovery import Entry
 from knotwork.discovery.entries import constant_entry
@@ -20,12 +19,10 @@ from knotwork.formulas.constants import Sample, Template
 from knotwork.formulas.constants_in_ranges import fitted_within
 from knotwork.formulas.grouped_constants import GroupedSample, fitted_apart, fitted_together
 from knotwork.formulas.starts import starts_of
-from knotwork.kan import KAN
 from knotwork.regression import Constraints, GroupedCandidate
 from knotwork.regression.forms import CurveForm, NamedForm, fit_form, named_form
 from knotwork.regression.groups.sharing import bits_of, shared_as_written
 from knotwork.regression.residual_randomness import looks_random
-from knotwork.simplify import input_shares
 from knotwork.solvers import StopReason
 
 NOT_DEFINED = "the form is not defined on all rows for any constants that were tried: check roots and logs."
@@ -39,13 +36,8 @@ def search_of_form(task: Task, form: KnownForm) -> Searched:
     answer = (_with_curves if unknown_curves(form.expression) else _of_constants)(task, form, sample)
     entry = answer.entry(task.data, task.relative, task.dimensions)
     task.show((entry,))
-    baseline = sparse_baseline(
-        task.data, task.inputs, task.seed, task.deadline.within("looking for inputs that matter")
-    )
-    assert isinstance(baseline.model, KAN)
-    importance = input_shares(baseline.model, task.data)
     entries = [constant_entry(task.data, task.relative), entry]
-    return Searched(task, entries, baseline, importance, _reason(task, entry, sample), answer)
+    return Searched(task, entries, None, _reason(task, entry, sample), answer)
 
 
 def _reason(task: Task, entry: Entry, sample: Sample) -> StopReason:

@@ -33,6 +33,7 @@ from knotwork.discovery.targets_table import several_targets, tables_of_targets
 from knotwork.discovery.task import Asked, Task, asked_for, check_settings, read_once
 from knotwork.discovery.temperatures import shorter_search
 from knotwork.discovery.undefined import undefined_within
+from knotwork.discovery.what_matters import importance_of
 from knotwork.journal import clock, remembering
 from knotwork.keywords import check_keywords
 from knotwork.regression import Limits
@@ -289,7 +290,8 @@ def _discovered(
     if came.labels:
         given = asked.start, sigma, asked.limited[6], asked.limited[5], asked.keep_outliers
         refuse_with_labels(groups, form, shared, *given)
-        return came.kept_with(discover_classes(X, y, names, *of_search, sample_weight, came.split, progress, callback))
+        known = *of_search, sample_weight, came.split
+        return came.kept_with(discover_classes(X, y, names, *known, progress, callback))
     if groups is not None:
         refuse_with_groups(loss, sigma=sigma, sample_weight=sample_weight, start=asked.start, split=came.split)
         found = discover_groups(X, y, groups, names, *of_search, form, shared, loss, progress, callback)
@@ -302,8 +304,7 @@ def _discovered(
         search = partial(_of_rows, asked=asked)
         with reporting(progress, callback) as reporter:
             return came.kept_with(discover_targets(tables, asked, search, began, time_budget, reporter))
-    every = table(X, y, names, asked.units, seed, sigma, sample_weight, came.split)
-    asked.constraints(every)
+    asked.constraints(every := table(X, y, names, asked.units, seed, sigma, sample_weight, came.split))
     with reporting(progress, callback) as reporter:
         found = _of_rows(every, began, time_budget, reporter, asked)
     warn_unless_explained(found)
@@ -342,10 +343,8 @@ def _of_rows(every: Dataset, began: float, time_budget: float | None, reporter: 
     data, searched = every if wrong is None else rows_without(every, wrong), with_plainer(searched)
     if loss in ("huber", "poisson"):
         searched, data = with_weights_of(searched, data, loss)
-    settings = {
-        **asked_for(searched.task, asked.lib is not None or asked.forbid is not None, loss),
-        "form": asked.form,
-    }
+    known = asked_for(searched.task, asked.lib is not None or asked.forbid is not None, loss)
+    settings = {**known, "form": asked.form}
     outliers = () if wrong is None else named_rows(searched, every, wrong)
     return _discovery(searched, data, limits, began, settings, outliers)
 
@@ -359,7 +358,7 @@ def _discovery(
     outliers: tuple[Outlier, ...],
 ) -> Discovery:
     """The result of a search of these rows, for columns in their own units."""
-    task, entries, baseline, importance, stop, answer = searched
+    task, entries, baseline, stop, answer = searched
     own, chosen = task.own, searched.chosen
     fronts = whole_front(entries if searched.constant_possible else entries[1:] or entries, chosen, task.data)
     chosen, front = own.entries(chosen, fronts, data, task.relative, task.constraints)
@@ -369,15 +368,16 @@ def _discovery(
         unmet = answer.unmet(data)
         answer.warn_of_undetermined()
     undefined = undefined_within(chosen.expression, sample_of(data))
-    assert baseline and chosen.formula and chosen.symbolic_model and chosen.spline_model
+    general = own.baseline(baseline, data)
+    assert chosen.formula and chosen.symbolic_model and chosen.spline_model
     return Discovery(
         chosen.formula,
         front,
         chosen.symbolic_model,
         chosen.spline_model,
         chosen.shape,
-        own.baseline(baseline, data),
-        importance,
+        general,
+        importance_of(chosen.formula, general, data, task.relative, task.deadline),
         data,
         clock() - began,
         stop,

@@ -32,7 +32,7 @@ Masks = tuple[Tensor, Tensor, Tensor]
 
 
 class Searched(NamedTuple):
-    """What one search found: its task, the entries with a constant first, the baseline, and why it ended.
+    """What one search found: its task, the entries with a constant first, the general network, and why it ended.
 
     With a known form, its `answer`; a constant is then no formula to choose.
     """
@@ -40,7 +40,6 @@ class Searched(NamedTuple):
     task: Task
     entries: list[Entry]
     baseline: FitResult | None
-    importance: dict[str, float]
     stop: StopReason
     answer: FormAnswer | None = None
 
@@ -104,7 +103,7 @@ class _Doubts:
         self.data, self.arisen = data, False
 
     def __call__(self, task: Task, entries: Sequence[Entry]) -> bool:
-        so_far = Searched(task, list(entries), None, {}, StopReason.EXHAUSTED)
+        so_far = Searched(task, list(entries), None, StopReason.EXHAUSTED)
         outliers = contradicting(so_far, self.data, proposed=True)
         self.arisen = bool(outliers[0].any() | outliers[1].any())
         return self.arisen

@@ -156,6 +156,37 @@ class DiscoverySettings:
     groups_share: float = 0.67
     """Share of that for dimensionless groups, which come first (`benchmarks/feynman.py`, with units)."""
 
+    rows_of_importance: int = 2000
+    """Rows on which importance is measured, at most: the sampling error of a share is then about 2 %."""
+
+    seed_of_importance: int = 0
+    """Seed of the draws by which importance is measured, so that it is the same for the same formula."""
+
+    draws_of_importance: int = 20
+    """Draws of the constants of a formula for the spread of shares: it is then known to a sixth. Milliseconds each."""
+
+    refits_of_importance: int = 4
+    """Refits of the general network for the same. A second or so each, so the spread is known to a third only."""
+
+    fewest_rows_compared: int = 10
+    """Rows that were not fitted from which on the network may count as better than the formula."""
+
+    errors_of_gain: float = 2.0
+    """Standard errors by which its squared errors must be smaller: by chance in one of forty tables."""
+
+    smallest_change: float = 1e-10
+    """Change of predictions, relative to their size, below which an input has no share: above rounding in float64."""
+
+    spread_shown: float = 5e-4
+    """Spread from which it is shown beside a share: below, it would read as ± 0.0 %."""
+
+    strong_correlation: float = 0.9
+    """Rank correlation from which two inputs are said to move together: each then tells four fifths of the other's
+    variance, and which of them matters is hard to say."""
+
+    most_pairs_shown: int = 5
+    """Pairs of such inputs that are named, at most."""
+
     small_importance: float = 0.3
     """Importance of inputs without a part in dimensionless groups up to which several groups are tried. The first fit
     may mistake one input for another (`benchmarks/feynman.py`, with units)."""

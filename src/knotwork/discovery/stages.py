@@ -16,17 +16,17 @@ from knotwork.solvers import StopReason
 from knotwork.training import FitResult, held_out
 
 
-def searched_stages(task: Task) -> tuple[list[Entry], FitResult, dict[str, float], StopReason]:
-    """The entries found, a constant first; the baseline; the importance of the inputs; why the search ended."""
+def searched_stages(task: Task) -> tuple[list[Entry], FitResult | None, StopReason]:
+    """The entries found, a constant first; the fit of a general network, if one was needed; why the search ended."""
     constant = constant_entry(task.data, task.relative)
     task.show((constant,))
     few = task.data if task.time_budget is None else first_rows(task.data, DISCOVERY.few_rows)
-    baseline = sparse_baseline(few, task.inputs, task.seed, task.reporter.within("looking for inputs that matter"))
-    assert isinstance(baseline.model, KAN)
-    importance = input_shares(baseline.model, task.data)
+    sparse = sparse_baseline(few, task.inputs, task.seed, task.reporter.within("looking for inputs that matter"))
+    assert isinstance(sparse.model, KAN)
+    importance = input_shares(sparse.model, task.data)
 
-    entries, front = [constant], (constant,)
-    reason = task.stopped if baseline.stopped_by_caller else None
+    entries, front, baseline = [constant], (constant,), None
+    reason = task.stopped if sparse.stopped_by_caller else None
     try:
         if task.start and reason is None:
             found, front, reason = formulas_from_start(task, front)
@@ -40,20 +40,20 @@ def searched_stages(task: Task) -> tuple[list[Entry], FitResult, dict[str, float
             reason = StopReason.EXHAUSTED
         if reason is None:
             reporter = task.deadline.within("fitting the baseline network")
-            accurate = accurate_baseline(baseline.model, task.data, reporter)
-            reason = task.stopped if accurate.stopped_by_caller else None
-            baseline = baseline if reason else accurate
-            reason = reason or no_more_to_explain(entries, held_out(baseline), task)
-        if reason is None:
-            reporter = task.deadline.within("looking for inputs that matter")
-            inputs, stopped = inputs_needed(task.inputs, importance, baseline, task.data, task.seed, reporter)
-            reason = task.stopped if stopped or reporter.stopped else None
-        if reason is None:
-            known = len(entries) > 1
-            found, _, reason = formulas_of_networks(task, inputs, held_out(baseline), front, known)
-            entries.extend(found)
+            accurate = accurate_baseline(sparse.model, task.data, reporter)
+            stopped = accurate.stopped_by_caller
+            baseline = None if stopped else accurate
+            reason = task.stopped if stopped else no_more_to_explain(entries, held_out(accurate), task)
+            if reason is None:
+                reporter = task.deadline.within("looking for inputs that matter")
+                inputs, stopped = inputs_needed(task.inputs, importance, accurate, task.data, task.seed, reporter)
+                reason = task.stopped if stopped or reporter.stopped else None
+            if reason is None:
+                known = len(entries) > 1
+                found, _, reason = formulas_of_networks(task, inputs, held_out(accurate), front, known)
+                entries.extend(found)
     except KeyboardInterrupt:  # the user's Ctrl-C between two fits: what was found before is kept
         reason = task.stopped
     if reason is not None and reason.by_caller:
         task.reporter.stage(reason.value)
-    return entries, baseline, importance, reason or StopReason.EXHAUSTED
+    return entries, baseline, reason or StopReason.EXHAUSTED

@@ -11,6 +11,7 @@ from typing import Any
 
 from knotwork.discovery.discovery import Discovery, Entry, Outlier
 from knotwork.discovery.result_files import preparation_of, read_content, write_content
+from knotwork.discovery.what_matters import Importance
 from knotwork.formulas import Formula
 from knotwork.kan import KAN, load, save
 from knotwork.solvers import StopReason
@@ -33,13 +34,15 @@ def read(path: str | Path) -> Discovery:
 def content_of(found: Discovery) -> dict[str, Any]:
     """Everything but the data, as values for JSON."""
     chosen = [n for n, entry in enumerate(found.front) if entry.formula is found.formula]
-    assert isinstance(found.baseline.model, KAN)
     return {
         "formula": found.formula.to_dict(),
         "front": [_entry(entry, entry.formula is found.formula) for entry in found.front],
         "chosen": chosen[0] if chosen else None,
         "shape": found.shape,
-        "importance": found.importance,
+        "importance": {name: _number(share) for name, share in found.importance.items()},
+        "spread": {name: _number(value) for name, value in found.importance.spread.items()},
+        "importance of": found.importance.source,
+        "correlated": list(found.importance.correlated),
         "seconds": found.seconds,
         "stop": found.stop.name,
         "settings": dict(found.settings),
@@ -55,7 +58,7 @@ def content_of(found: Discovery) -> dict[str, Any]:
         "outliers": [asdict(one) for one in found.outliers],
         "symbolic_model": _model(found.symbolic_model),
         "spline_model": _model(found.spline_model),
-        "baseline": {**_fit(found.baseline), "model": _model(found.baseline.model)},
+        "baseline": None if found.baseline is None else _fit_with_model(found.baseline),
     }
 
 
@@ -75,8 +78,13 @@ def discovery_of(content: dict[str, Any]) -> Discovery:
         symbolic,
         spline,
         content["shape"],
-        _result(content["baseline"]),
-        {name: float(share) for name, share in content["importance"].items()},
+        content["baseline"] and _result(content["baseline"]),
+        Importance(
+            {name: float(share) for name, share in content["importance"].items()},
+            {name: float(value) for name, value in content.get("spread", {}).items()},
+            content.get("importance of", "the general network"),  # earlier files have none of these
+            tuple(content.get("correlated", ())),
+        ),
         None,
         float(content["seconds"]),
         StopReason[content["stop"]],
@@ -118,6 +126,11 @@ def _fit(result: FitResult) -> dict[str, Any]:
     facts = {field.name: getattr(result, field.name) for field in fields(result) if field.name != "model"}
     facts["history"] = [{name: _number(value) for name, value in asdict(one).items()} for one in result.history]
     return {name: value.name if isinstance(value, StopReason) else _number(value) for name, value in facts.items()}
+
+
+def _fit_with_model(result: FitResult) -> dict[str, Any]:
+    assert isinstance(result.model, KAN)
+    return {**_fit(result), "model": _model(result.model)}
 
 
 def _result(content: dict[str, Any]) -> FitResult:

@@ -77,6 +77,7 @@ def report(
     splines: KANNetwork | None = None,
     baseline: FitResult | None = None,
     importance: Mapping[str, float] | None = None,
+    spread: Mapping[str, float] | None = None,
     measured: str = "",
     tried: Sequence[Any] = (),
     lib: Iterable[str] | None = None,
@@ -102,6 +103,7 @@ def report(
         splines: the same network before its edges were named.
         baseline: the fit of a general network, for comparison.
         importance: share of each input by name. None: that of `attribute` on the training rows.
+        spread: standard deviation of each share, by name, where it is known.
         measured: a sentence on how the importance was measured.
         tried: formulas to list, objects with `formula`, `shape` and validation `error`.
         lib: names of the functions that are compared with curves. None: the default library.
@@ -132,7 +134,6 @@ def report(
     predictors[f"{'its' if formula else 'this'} network {'of splines ' * named}{_width(splines)}"] = splines
     if baseline is not None:
         predictors[f"a baseline network {_width(baseline.model)}"] = baseline.model
-    importance = input_shares(network, data) if importance is None else importance
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", KnotworkWarning)  # of fonts: the page uses those of the reader
         drawn, n_edges = curves(splines, data, lib, MOST_CURVES, compared)
@@ -141,10 +142,8 @@ def report(
             **_about_data(data),
             **_about_accuracy(predictors, data, classes),
             **_about_formula(formula, why_none, splines if named else None, data),
-            "importance": sorted(importance.items(), key=lambda item: -item[1]),
-            "measured": measured,
+            **_about_importance(network, data, importance, spread, measured),
             "relations": _relations(network, data) if not classes else [],
-            "most_inputs": MOST_INPUTS,
             "network": network,
             "diagram": _diagram(network, data),
             "lines": n_edges > MOST_FRAMES,
@@ -179,6 +178,23 @@ def _about_data(data: Dataset) -> dict[str, Any]:
         "shares": {name: len(x) for name, (x, _) in shares(data).items()},
         "share": share,
         "where": "held-out test row" if share == "test" else f"{share} row",
+    }
+
+
+def _about_importance(
+    network: KANNetwork,
+    data: Dataset,
+    importance: Mapping[str, float] | None,
+    spread: Mapping[str, float] | None,
+    measured: str,
+) -> dict[str, Any]:
+    """The entries about how much each input matters."""
+    importance = input_shares(network, data) if importance is None else importance
+    return {
+        "importance": sorted(importance.items(), key=lambda item: -item[1]),
+        "spread": spread or {},
+        "measured": measured,
+        "most_inputs": MOST_INPUTS,
     }
 
 
