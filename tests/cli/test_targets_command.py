@@ -42,7 +42,7 @@ def test_the_name_of_one_target_may_hold_a_comma(table, capsys):
     ("more", "words"),
     [
         (["--target", "area,rust"], "There is no column 'rust'"),
-        (["--target", "area,day", "--groups", "x"], "groups= cannot be given with several targets"),
+        (["--target", "area,day", "--groups", "x"], "--groups cannot be given with several targets"),
         (["--target", "area,day", "--test-size", "0.2"], "--test-size cannot be given with several targets"),
     ],
 )

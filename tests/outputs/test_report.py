@@ -5,6 +5,7 @@ import itertools
 import re
 import sys
 import warnings
+from dataclasses import replace
 
 import html5lib
 import numpy as np
@@ -53,7 +54,8 @@ def found():
     data = kw.Dataset.from_arrays(
         X, y, names=["mass [kg]", "speed [m/s]", "other"], target_names=["momentum [N s]"], seed=0
     )
-    return kw.discover(data, lib=["x", "x^2", "sin"], time_budget=0.0, seed=0)
+    general = kw.fit(kw.KAN([3, 5, 1], seed=0), data, steps=5)  # the search ended before one was needed
+    return replace(kw.discover(data, lib=["x", "x^2", "sin"], time_budget=0.0, seed=0), baseline=general)
 
 
 def page_of(thing, path, *arguments, **options):
@@ -223,7 +225,12 @@ def test_the_page_shows_the_discovery(found, found_page):
         assert [number(one.value), number(one.error, 2)] in [row[:2] for row in constants]
     importance = rows(tree, "importance")[1:]
     assert [row[0] for row in importance] == sorted(found.importance, key=lambda name: -found.importance[name])
-    assert [row[1] for row in importance] == [percent(s) for s in sorted(found.importance.values(), reverse=True)]
+    told = found.importance.told
+    shares = {
+        name: percent(share) + (f" ± {percent(told[name])}" if name in told else "")
+        for name, share in found.importance.items()
+    }
+    assert told and [row[1] for row in importance] == [shares[row[0]] for row in importance]
     assert "x, x^2, sin" in made and f"torch {torch.__version__.split('+')[0]}" in made
     assert "(RMSE, in N s)" in made
     assert "which were not used for fitting or for any choice" in made

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.box import SIMPLE
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -319,22 +320,19 @@ def _front_table(found: Discovery) -> Table:
     """The front with the constants of each formula."""
     from knotwork.expressions import text
 
-    table = Table(title="Formulas, simplest first", title_justify="left")
-    judged = ["units"] if found.formula.units else []
-    headings = "number", "complexity", "bits", error_heading(found), f"r² ({found.formula.r2_rows})", *judged, "formula"
-    for heading in headings:
-        left = heading in ("formula", "units")
-        table.add_column(_plain(heading), justify="left" if left else "right", overflow="fold")
+    table = Table(title="Formulas, simplest first", title_justify="left", box=SIMPLE, pad_edge=False)
+    for heading in ("number", "complexity", "bits", error_heading(found), f"r² ({found.formula.r2_rows})"):
+        table.add_column(_plain(heading), justify="right", max_width=10)
+    table.add_column("formula", overflow="fold")  # the rest of the line, also where that is short
     for n, entry in enumerate(found.front):
         assert entry.formula is not None
         mark = "→ " if entry.formula is found.formula else ""
         shown = _plain(text(entry.formula.round(3).expression))
-        if entry.formula.constants:
-            shown += f"\n[dim]{_plain(with_errors(entry.formula.constants))}[/dim]"
-        agree = [
-            "agree" if one.strict else "by constants" if one.agree else "do not agree" for one in entry.formula.units
-        ]
-        judged = (bits_beyond(found, entry), f"{entry.error:.3g}", _four(entry.formula.r2), *agree)
+        told = [with_errors(entry.formula.constants)] if entry.formula.constants else []
+        for one in entry.formula.units:
+            told.append(f"units {'agree' if one.strict else 'agree by constants' if one.agree else 'do not agree'}")
+        shown += "".join(f"\n[dim]{_plain(words)}[/dim]" for words in told)
+        judged = (bits_beyond(found, entry), f"{entry.error:.3g}", _four(entry.formula.r2))
         table.add_row(f"{mark}{n}", str(entry.formula.complexity), *judged, shown)
     return table
 
