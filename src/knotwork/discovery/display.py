@@ -65,7 +65,7 @@ def as_html(found: Discovery) -> str:
     for n, (entry, formula) in enumerate(_front(found)):
         style = ' style="font-weight: bold"' if formula is found.formula else ""
         numbers = (n, entry.complexity, bits_beyond(found, entry), f"{entry.error:.3g}", _five(formula.r2))
-        constants = f"<br><small>{escape(with_errors(formula.constants))}</small>" if formula.constants else ""
+        constants = f"<div><small>{escape(with_errors(formula.constants))}</small></div>" if formula.constants else ""
         cells = "".join(f"<td>{one}</td>" for one in numbers)
         rows.append(f'<tr{style}>{cells}<td style="text-align: left">{_equation(formula)}{constants}</td></tr>')
     headings = ("number", "complexity", "bits", escape(error_heading(found)), "r²", "formula")

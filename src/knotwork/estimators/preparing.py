@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from knotwork.data.arrays import columns_by_name, converted, plain
 from knotwork.data.column_names import plain_names
@@ -28,7 +29,7 @@ def prepared(X: Any, missing: Any) -> PreparedTable | None:
         named = columns_by_name(X, "X") is not None or _is_column(X)
         if not named and np.ndim(plain(X, "X")) != 2:
             return None
-        return prepare(_with_names(X), missing=missing)
+        return prepare(_with_names(_with_arrays(converted(X))), missing=missing)
     except DataError:
         if named:
             raise
@@ -43,8 +44,8 @@ def framed(X: Any) -> Any:
         return converted(X).to_frame()
     if columns_by_name(X, "X") is None:
         return plain(X, "X")
-    table = converted(X)
-    return table if isinstance(table, DataFrame) else DataFrame(columns_by_name(X, "X"))
+    table = _with_arrays(converted(X))
+    return table if isinstance(table, DataFrame) else DataFrame(columns_by_name(table, "X"))
 
 
 def whole(table: PreparedTable) -> tuple[np.ndarray, np.ndarray]:
@@ -100,6 +101,13 @@ def _with_names(X: Any) -> Any:
     if not labels or any(isinstance(label, str) for label in labels):
         return X
     return X.set_axis(plain_names(list(map(str, labels))), axis=1)
+
+
+def _with_arrays(X: Any) -> Any:
+    """The table, with arrays in place of tensors in a dict, also of those that need derivatives."""
+    if not isinstance(X, Mapping):
+        return X
+    return {name: plain(one, str(name)) if isinstance(one, Tensor) else one for name, one in X.items()}
 
 
 def _is_column(X: Any) -> bool:
