@@ -70,7 +70,8 @@ def contents(found):
             f"{found.seconds:.2g} s", ""
         )
     content = content_of(found)
-    content["baseline"]["model"] = digest(found.baseline.model)
+    if found.baseline is not None:
+        content["baseline"]["model"] = digest(found.baseline.model)
     content["symbolic_model"], content["spline_model"] = digest(found.symbolic_model), digest(found.spline_model)
     return re.sub(r'"seconds": [-0-9.e]+', "", json.dumps(content))
 

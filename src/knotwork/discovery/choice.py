@@ -83,7 +83,9 @@ def whole_front(entries: Sequence[Entry], chosen: Entry, data: Dataset) -> tuple
     """
     front = front_of(entries, chosen, data)
     front = front if entries[0] in front else (entries[0], *front)
-    others = [one for one in entries if one not in front and one.error < entries[0].error and not exact(one, data)]
+    known = {one.expression for one in front}  # several candidates may have the same simplest form
+    others = {one.expression: one for one in sorted(entries, key=lambda one: -one.bits) if one.expression not in known}
+    others = [one for one in others.values() if one.error < entries[0].error and not exact(one, data)]
     more = sorted(others, key=lambda one: one.bits)[: max(DISCOVERY.shown_formulas - len(front), 0)]
     return tuple(sorted([*front, *more], key=lambda one: (one.complexity, one is not entries[0], one.error)))
 

@@ -84,10 +84,10 @@ def _ranked(
 
 
 def _read(expression: Any) -> str:
-    """A formula as a front shows it: two that differ in hidden digits alone are the same to a reader."""
+    """A formula with few digits: two that agree in these are no choice for a reader."""
     from knotwork.expressions import round_constants, text
 
-    return text(round_constants(expression, DISCOVERY.digits_of_equal_formulas))
+    return text(round_constants(expression, DISCOVERY.digits_of_choices))
 
 
 def _error(template: Template, task: Task, sample: Sample) -> float:

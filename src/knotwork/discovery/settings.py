@@ -52,6 +52,10 @@ class DiscoverySettings:
     most_of_few_rows: int = 4
     """Candidates of few rows that become formulas, beside a straight line and a power law. Chosen for time."""
 
+    digits_of_choices: int = 2
+    """Digits of constants up to which plainer formulas must differ from those of the front: of 2*exp(-x) and
+    2.0003*exp(-x), one is enough, and the simplest form makes both the same."""
+
     digits_of_equal_formulas: int = 5
     """Digits of constants up to which two formulas count as the same: fits end that near their optimum."""
 
