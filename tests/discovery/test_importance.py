@@ -62,14 +62,14 @@ def test_where_the_network_predicts_better_the_importance_is_its_own():
     line = fitted_line(data)
     assert isinstance(line, Formula) and better(network, line, data, False)
     found = importance_of(line, network, data, False, Reporter())
-    assert found.source == "the general network"
+    assert found.source == "the baseline network"
     assert found["a"] > 0.2 and found["b"] > 0.2 and found["c"] < 0.05
     late = importance_of(line, network, data, False, Reporter().before(0.0))
     assert late.told == {} and "±" not in str(late)  # no time for refits
 
 
 @pytest.mark.parametrize("rows", [120, 400])
-def test_the_general_network_does_not_follow_noise(rows):
+def test_the_baseline_network_does_not_follow_noise(rows):
     """Ten inputs, three of which matter: without smoothness its r² on other rows is -1 or worse."""
     rng = np.random.default_rng(1)
     X = rng.normal(size=(rows + 1000, 10))

@@ -285,7 +285,7 @@ def _show(found: Discovery, data: Dataset, files: dict[str, str]) -> None:
     line()
     if found.baseline is not None:
         r2, error, where = _accuracy(found.baseline.model, data)
-        line(f"A general network {_width(found.baseline.model)} predicts {data.label(target)} with r² = {r2:.4f}")
+        line(f"A baseline network {_width(found.baseline.model)} predicts {data.label(target)} with r² = {r2:.4f}")
         line(f"and RMSE = {error:.4g}{unit and f' {unit}'} on the {where} rows.")
         line()
     table = Table(title=f"What matters (to {found.importance.source})", title_justify="left")
@@ -332,7 +332,7 @@ def _front_table(found: Discovery) -> Table:
         for one in entry.formula.units:
             told.append(f"units {'agree' if one.strict else 'agree by constants' if one.agree else 'do not agree'}")
         shown += "".join(f"\n[dim]{_plain(words)}[/dim]" for words in told)
-        judged = (bits_beyond(found, entry), f"{entry.error:.3g}", _four(entry.formula.r2))
+        judged = (bits_beyond(entry, found.front), f"{entry.error:.3g}", _four(entry.formula.r2))
         table.add_row(f"{mark}{n}", str(entry.formula.complexity), *judged, shown)
     return table
 

@@ -29,12 +29,12 @@ def sparse_baseline(data: Dataset, inputs: tuple[int, ...], seed: int, reporter:
 def accurate_baseline(sparse: KAN, data: Dataset, reporter: Reporter) -> FitResult:
     """How well a general network predicts the target: the sparse one, fitted on with smoothness, without the penalty.
 
-    Finer grids follow where there are more rows than coefficients.
+    Finer grids follow where the network is small: they take too long elsewhere.
     """
     coarse = smooth_fit(sparse, data, reporter)
     edges = sum(int(layer.active().sum()) for layer in sparse.layers)
-    few = len(data.X_train) < edges * (DISCOVERY.baseline_grids[-1] + sparse.spec.k)
-    if few or coarse.stopped_by_caller:
+    large = edges * (DISCOVERY.baseline_grids[-1] + sparse.spec.k) > DISCOVERY.most_of_fine_baseline
+    if large or coarse.stopped_by_caller:
         return coarse
     assert isinstance(coarse.model, KAN)
     finer = fit_levels(coarse.model.copy(), data, DISCOVERY.baseline_grids[1:], smooth_options(), reporter, patience=0)

@@ -89,7 +89,7 @@ class Discovery:
         symbolic_model: the network with named edges that computes the formula.
         spline_model: the same network with splines in place of named functions.
         shape: how the formula is built, in words.
-        baseline: the fit of a general network, for comparison; None where the search ended before one was needed.
+        baseline: the fit of the baseline network, for comparison; None where the search ended before one was needed.
         importance: share of each input in what predictions depend on, an `Importance`: a mapping by name.
         data: the rows that were used; None after `load`.
         seconds: duration of the search, in s.

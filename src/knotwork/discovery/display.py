@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 from knotwork.discovery.discovery import Discovery, Entry
 from knotwork.formulas import Constant, Formula
@@ -15,7 +16,7 @@ def as_text(found: Discovery) -> str:
     lines.append(f"importance (of {found.importance.source}): {found.importance}")
     lines.append(f"front, simplest first (number, complexity, bits, {error_heading(found)}, r², formula):")
     for n, (entry, formula) in enumerate(_front(found)):
-        mark, bits = "→" if formula is found.formula else " ", bits_beyond(found, entry)
+        mark, bits = "→" if formula is found.formula else " ", bits_beyond(entry, found.front)
         numbers = f"{n:>2}  {entry.complexity:>3}  {bits:>6}  {entry.error:<9.3g}  {_five(formula.r2):<7}"
         lines.append(f"{mark} {numbers}  {text(formula.round(4).expression)}")
         if formula.constants:
@@ -30,9 +31,9 @@ def error_heading(found: Discovery) -> str:
     return f"{found.error_rows} RMSE{f' in {unit}' if unit else ''}"
 
 
-def bits_beyond(found: Discovery, entry: Entry) -> str:
-    """The bits of an entry beyond those of the best one."""
-    beyond = entry.bits - min(one.bits for one in found.front)
+def bits_beyond(entry: Any, front: Sequence[Any]) -> str:
+    """The bits of an entry beyond those of the best one of its front."""
+    beyond = entry.bits - min(one.bits for one in front)
     return f"{beyond:+.0f}" if 0.5 <= beyond < float("inf") else "0" if beyond < 0.5 else "–"
 
 
@@ -64,7 +65,7 @@ def as_html(found: Discovery) -> str:
     rows = []
     for n, (entry, formula) in enumerate(_front(found)):
         style = ' style="font-weight: bold"' if formula is found.formula else ""
-        numbers = (n, entry.complexity, bits_beyond(found, entry), f"{entry.error:.3g}", _five(formula.r2))
+        numbers = (n, entry.complexity, bits_beyond(entry, found.front), f"{entry.error:.3g}", _five(formula.r2))
         constants = f"<div><small>{escape(with_errors(formula.constants))}</small></div>" if formula.constants else ""
         cells = "".join(f"<td>{one}</td>" for one in numbers)
         rows.append(f'<tr{style}>{cells}<td style="text-align: left">{_equation(formula)}{constants}</td></tr>')

@@ -3,6 +3,7 @@
 from html import escape
 from typing import Any
 
+from knotwork.discovery.display import bits_beyond
 from knotwork.discovery.grouped_discovery import GroupedDiscovery, GroupedEntry
 from knotwork.formulas import GroupedFormula
 
@@ -15,7 +16,7 @@ def as_text(found: GroupedDiscovery) -> str:
         lines.append(f"shared by all groups: {', '.join(f'{one.symbol} = {one}' for one in formula.shared)}")
     lines.append("front, simplest first (number, complexity, numbers in it, bits, r², law):")
     for n, (entry, law) in enumerate(_front(found)):
-        mark, bits = "→" if law is formula else " ", _bits(found, entry)
+        mark, bits = "→" if law is formula else " ", bits_beyond(entry, found.front)
         lines.append(f"{mark} {n:>2} {entry.complexity:>3} {entry.numbers:>4}  {bits:>6}  {law.r2:.5f}  {_line(law)}")
     lines += [f"{title.lower()}: {words}" for title, words in found.remarks.items()]
     return "\n".join([*lines, f"{found.seconds:.1f} s; {found.stop_reason}"])
@@ -27,7 +28,7 @@ def as_html(found: GroupedDiscovery) -> str:
     rows = []
     for n, (entry, law) in enumerate(_front(found)):
         style = ' style="font-weight: bold"' if law is formula else ""
-        numbers = (n, entry.complexity, entry.numbers, _bits(found, entry), f"{law.r2:.5f}")
+        numbers = (n, entry.complexity, entry.numbers, bits_beyond(entry, found.front), f"{law.r2:.5f}")
         cells = "".join(f"<td>{one}</td>" for one in numbers)
         rows.append(f'<tr{style}>{cells}<td style="text-align: left">{_equation(law)}</td></tr>')
     headings = ("number", "complexity", "numbers in it", "bits", "r²", "law")
@@ -75,12 +76,6 @@ def _constants(formula: GroupedFormula) -> str:
 
 def _front(found: GroupedDiscovery) -> list[tuple[GroupedEntry, GroupedFormula]]:
     return [(entry, entry.formula) for entry in found.front if entry.formula is not None]
-
-
-def _bits(found: GroupedDiscovery, entry: GroupedEntry) -> str:
-    """The bits of an entry beyond those of the best one."""
-    beyond = entry.bits - min(one.bits for one in found.front)
-    return f"{beyond:+.0f}" if beyond >= 0.5 else "0"
 
 
 def _line(formula: GroupedFormula) -> str:

@@ -42,8 +42,12 @@ def with_plainer(searched: Searched) -> Searched:
         for candidate in _ranked([*shapes, *parts], entries, task, sample):
             entry = task.failures.attempt(partial(entry_from, candidate, task))
             known = {_read(one.expression) for one in entries}
-            beside = entry is not None and chosen.bits < entry.bits < math.inf  # the answer stays that of the search
-            if entry is not None and beside and entry.error < math.inf and _read(entry.expression) not in known:
+            if (
+                entry is not None
+                and entry.error < math.inf
+                and chosen.bits < entry.bits < math.inf  # the answer stays that of the search
+                and _read(entry.expression) not in known
+            ):
                 entries.append(entry)
             enough = not _few(entries, chosen, task) or len(entries) - len(searched.entries) >= DISCOVERY.most_plainer
             if enough or task.deadline.late:

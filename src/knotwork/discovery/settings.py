@@ -91,6 +91,10 @@ class DiscoverySettings:
     baseline_grids: tuple[int, ...] = (5, 10)
     """Grid intervals of the baseline. A wide network needs no finer ones, and takes a fifth less time without."""
 
+    most_of_fine_baseline: int = 500
+    """Coefficients of the baseline on its finest grid, at most: with 700 (ten inputs), a smooth fit takes ten
+    seconds."""
+
     grid_steps: int = 40
     """Steps on each grid of a network of some shape; chosen, not measured."""
 

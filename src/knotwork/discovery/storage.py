@@ -82,7 +82,7 @@ def discovery_of(content: dict[str, Any]) -> Discovery:
         Importance(
             {name: float(share) for name, share in content["importance"].items()},
             {name: float(value) for name, value in content.get("spread", {}).items()},
-            content.get("importance of", "the general network"),  # earlier files have none of these
+            content.get("importance of", "the baseline network"),  # earlier files have none of these
             tuple(content.get("correlated", ())),
         ),
         None,

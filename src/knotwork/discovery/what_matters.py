@@ -1,4 +1,4 @@
-"""How much each input matters: to the formula, or to the general network where that predicts rows better."""
+"""How much each input matters: to the formula, or to the baseline network where that predicts rows better."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Importance(Mapping[str, float]):
     Attributes:
         shares: the shares by name.
         spread: standard deviation of each share over refits to rows drawn anew with repetition, by name.
-        source: what was examined: "the formula", or "the general network", where that predicts rows better.
+        source: what was examined: "the formula", or "the baseline network", where that predicts rows better.
         correlated: inputs that move together, in words, so that the rows can hardly tell their shares apart.
 
     Example:
@@ -84,7 +84,7 @@ class Importance(Mapping[str, float]):
 def importance_of(
     formula: Formula, baseline: FitResult | None, data: Dataset, relative: bool, reporter: Reporter
 ) -> Importance:
-    """The importance of the inputs to the formula, or to the general network if that predicts rows better.
+    """The importance of the inputs to the formula, or to the baseline network if that predicts rows better.
 
     `relative` says that errors are shares of the targets. The network is not fitted again once the reporter is late.
     """
@@ -112,7 +112,7 @@ def importance_of(
     return Importance(
         dict(zip(data.input_names, map(float, shares), strict=True)),
         dict(zip(data.input_names, map(float, spread), strict=True)),
-        "the general network" if network else "the formula",
+        "the baseline network" if network else "the formula",
         correlated_inputs(rows, data.input_names, shares.tolist()),
     )
 
@@ -202,7 +202,7 @@ def _drawn_constants(formula: Formula, generator: torch.Generator) -> Iterator[A
 
 
 def _refits(baseline: FitResult, data: Dataset, generator: torch.Generator, reporter: Reporter) -> Iterator[FitResult]:
-    """The general network fitted on to training rows drawn anew with repetition."""
+    """The baseline network fitted on to training rows drawn anew with repetition."""
     if reporter.late:
         return
     within = reporter.within("measuring what matters")
