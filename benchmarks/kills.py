@@ -115,8 +115,11 @@ def discover(place: str | None, quick: bool) -> str:
     formula, size = ("x/y", 120) if quick else ("exp(sin(3*x) + y**2)", 300)
     data = kw.sample(formula, x=(0.5, 1.5), y=(0.5, 1.5), size=size, noise=0.1, seed=0)
     found = kw.discover(data, progress=False, checkpoint=place)
-    content, networks = content_of(found), (found.symbolic_model, found.spline_model, found.baseline.model)
-    del content["symbolic_model"], content["spline_model"], content["baseline"]["model"]  # bytes without an order
+    fitted = [] if found.baseline is None else [found.baseline.model]
+    content, networks = content_of(found), [found.symbolic_model, found.spline_model, *fitted]
+    for part in [content, *([content["baseline"]] if fitted else [])]:  # bytes of networks come in no order
+        for name in ("symbolic_model", "spline_model", "model"):
+            part.pop(name, None)
     states = [(network.spec.to_json(), network.state_dict()) for network in networks if isinstance(network, kw.KAN)]
     return Fingerprints().of([json.dumps(without_times(content), sort_keys=True), states])
 

@@ -4,12 +4,14 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import knotwork as kw
-from knotwork.expressions import number, parse, symbol
+from knotwork.expressions import algebra, number, parse, symbol
 from knotwork.formulas import Constant, Formula, measured
+from knotwork.formulas.constants import Constants, Sample, fitted
 from knotwork.symbolic import from_expression
 
 # short numbers would count as known constants
@@ -128,3 +130,15 @@ def test_a_constant_prints_with_the_digits_that_its_error_determines(constant, t
 def test_a_formula_made_by_hand_has_no_constants():
     formula = Formula((parse("1.5*x"),), ("x",), ("y",), 0.0, 1.0, 0.0)
     assert formula.constants == () and formula.parametric == formula.expressions
+
+
+@pytest.mark.parametrize("size", [1e-40, 1.0, 1e40])
+def test_constants_of_any_size_are_fitted_together(size):
+    x = torch.linspace(1, 3, 50, dtype=torch.float64)
+    columns = {"t": x / size, "u": x**2}
+    constant = Constants()
+    a, rate, offset = constant(1.0), constant(0.9 * size), constant(2.0)
+    template = constant.template(a * symbol("u") * algebra.exp(-rate * symbol("t")) + offset)
+    sample = Sample(columns, 1.3 * x**2 * torch.exp(-1.1 * x) + 2.2)
+    found = fitted(template, sample)
+    np.testing.assert_allclose(list(found.values.values()), [1.3, 1.1 * size, 2.2], rtol=1e-8)

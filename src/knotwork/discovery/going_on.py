@@ -60,7 +60,9 @@ def formulas_from_start(task: Task, front: tuple[Entry, ...]) -> Found:
     search = NeighbourSearch(sample, task.constraints.functions, task.failures, deadline)
     entries: list[Entry] = []
     reason = None
-    for number, expression in deadline.timely(enumerate(task.start)):
+    for number, expression in enumerate(task.start):  # all of them, however little time there is: each takes little
+        if task.reporter.stopped:
+            break
         own: list[CandidateFormula] = []
         near: list[CandidateFormula] = []
         goes_on = search.alone if number else search.from_formula

@@ -32,8 +32,8 @@ def equal_forms(expr: Any, samples: Samples, longest: int) -> Iterator[Any]:
             forms.append(_extreme)
         if expr.has(*CIRCULAR):
             forms.append(_circular)
-        if expr.has(sympy.tanh) and expr.has(sympy.log):
-            forms.append(_for_positive(_rational_tanh))
+        if expr.has(sympy.tanh):
+            forms += [_for_positive(_rational_tanh), _for_positive(lambda e: sympy.expand(_rational_tanh(e)))]
     for form in forms:
         try:
             yield form(expr)
@@ -75,7 +75,7 @@ def _logarithms_together(expr: Any) -> Any:
 
 
 def _rational_tanh(expr: Any) -> Any:
-    """tanh(log(x) / 2) as (x - 1) / (x + 1)."""
+    """tanh(log(x) / 2) as (x - 1) / (x + 1), and 1 / (tanh(x) + 1) - 1/2 as exp(-2x) / 2."""
     fraction = expr.replace(sympy.tanh, lambda u: (sympy.exp(2 * u) - 1) / (sympy.exp(2 * u) + 1))
     return sympy.cancel(sympy.together(sympy.powsimp(sympy.expand(fraction))))
 

@@ -12,7 +12,8 @@ from torch import Tensor
 from knotwork.formulas.deviations import relative_deviations, slopes_of_deviations
 from knotwork.formulas.settings import FORMULAS
 from knotwork.journal import Value, recalled
-from knotwork.solvers import NormalEquations, Options, VectorProblem, gauss_newton
+from knotwork.sizes import power_of_two
+from knotwork.solvers import NormalEquations, Options, Step, VectorProblem, gauss_newton
 
 
 @dataclass(frozen=True)
@@ -247,7 +248,13 @@ class ConstantsFit(VectorProblem):
         n = len(self.sample)
         if not bool(jacobian.isfinite().all()):
             jacobian = torch.nan_to_num(jacobian, nan=0.0, posinf=0.0, neginf=0.0)
+        self.sizes = power_of_two(jacobian, 0)[0]
+        jacobian = jacobian / self.sizes
         return NormalEquations(jacobian.T @ jacobian / n, jacobian.T @ residuals / n)
+
+    def accelerated(self, step: Step) -> Tensor:
+        """The step of the constants themselves: in the equations each is multiplied by the size of its column."""
+        return step.vector / self.sizes
 
     @property
     def mse(self) -> float:

@@ -16,6 +16,7 @@ from knotwork.regression.ridges import Ridges, equivalent_powers
 from knotwork.regression.searched_names import SearchedName, searched_names
 from knotwork.regression.settings import REGRESSION
 from knotwork.regression.structures import Rows, Structure, StructureFit, StructureProblem
+from knotwork.regression.written_out import written_out
 from knotwork.training import Reporter
 
 AnyName = CurveName | SearchedName
@@ -253,6 +254,7 @@ def _with_rounded_constants(
     near = sorted((t for t in tried if t.bits < best.bits + REGRESSION.largest_bits_gap), key=lambda t: t.bits)
     exact = best.error <= FORMULAS.exact_error * sample.scale
     wholes = [fitted(t.template, sample) for t in near[: 1 if exact else REGRESSION.most_rounded]]
+    wholes += [fitted(other, sample) for other in (written_out(whole, sample) for whole in wholes) if other is not None]
     rounded = [simplified(whole, sample) for whole in wholes if math.isfinite(whole.mse)]
     found = [CandidateFormula.of(best.structure, template, sample) for template in rounded]
     return min(found, key=lambda formula: formula.bits, default=None)

@@ -261,6 +261,13 @@ class RegressionSettings:
     simple saves log2 of the number of rows, ten where there are 1,000."""
     most_rounded: int = 4
     """Formulas of a structure whose constants are rounded, since rounding refits the others. Chosen, not measured."""
+    most_terms_written_out: int = 12
+    """Terms of a sum of products that are multiplied out: two products of a quadratic with a curve and a constant."""
+    cancelled_term: float = 1e-9
+    """Size of such a term, as a share of the whole, below which it has cancelled. The others are fitted, and tested."""
+    equal_inside: float = 1e-4
+    """Relative difference of constants inside its functions up to which they start as one: exp(0.05·t) in two curves of
+    one input, which are known to about 1e-5. The fit that follows shows whether they are."""
     constant_variation: float = 2e-3
     """Relative variation of a factor below which it is a constant. Above the error of splines; the rows decide later
     about the constant."""

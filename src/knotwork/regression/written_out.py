@@ -1,0 +1,59 @@
+"""Sums of products of sums, with their products multiplied out: a sum of few terms is often the shorter form."""
+
+from typing import Any
+
+from knotwork.formulas.constants import Constants, Sample, Template, values_of
+from knotwork.regression.settings import REGRESSION
+from knotwork.sizes import root_mean_square
+
+
+def written_out(template: Template, sample: Sample) -> Template | None:
+    """The template as a sum of terms with one constant before each, to be fitted again; None if there is none.
+
+    The curves of a sum of several products are known only up to linear combinations of those of one input:
+    (u + 1)(exp(v) - v) + (u - 1)(exp(v) + v) is 2·u·exp(v) - 2·v. Terms that cancel are left out.
+    """
+    from knotwork.expressions import algebra
+
+    if not isinstance(template.expression, algebra.Add):
+        return None
+    expression = template.expression.xreplace(_equal_inside(template))
+    sizes: dict[Any, Any] = {}  # of each term, by the part of it that varies
+    whole: Any = algebra.expand_mul(algebra.expand_multinomial(expression))
+    for term in algebra.Add.make_args(whole):
+        size, part = algebra.Integer(1), algebra.Integer(1)
+        for factor in algebra.Mul.make_args(term):
+            if factor.free_symbols <= template.values.keys():
+                size = size * factor
+            else:
+                part = part * factor
+        sizes[part] = sizes.get(part, 0) + size
+    if not 1 < len(sizes) <= REGRESSION.most_terms_written_out:
+        return None
+    constant, size_of_all = Constants(), float(root_mean_square(values_of(template, sample)))
+    inner = {symbol: constant(value) for symbol, value in template.values.items()}
+    total: Any = algebra.Integer(0)
+    for part, size in sizes.items():
+        value = float(size.xreplace(dict(template.values)))
+        alone = Template(part, {s: v for s, v in template.values.items() if s in part.free_symbols})
+        if abs(value) * float(root_mean_square(values_of(alone, sample))) > REGRESSION.cancelled_term * size_of_all:
+            total = total + constant(value) * part.xreplace(inner)
+    return constant.template(total)
+
+
+def _equal_inside(template: Template) -> dict[Any, Any]:
+    """Constants inside functions that are equal but for rounding to an earlier one, which each of them becomes."""
+    from knotwork.expressions import algebra
+
+    functions = template.expression.atoms(algebra.Function, algebra.exp)
+    inside = {one for function in functions for one in function.free_symbols}
+    kept: dict[Any, float] = {}
+    found: dict[Any, Any] = {}
+    for symbol, value in template.values.items():
+        if symbol in inside:
+            same = next((one for one, v in kept.items() if abs(v - value) < REGRESSION.equal_inside * abs(value)), None)
+            if same is None:
+                kept[symbol] = value
+            else:
+                found[symbol] = same
+    return found
