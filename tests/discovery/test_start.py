@@ -59,6 +59,7 @@ def test_an_earlier_discovery_brings_its_formula_and_its_front():
     bits = [next(one.bits for one in found.front if one.formula is found.formula) for found in (first, again)]
     assert bits[1] <= bits[0] + 1e-6 * abs(bits[0])
     assert len(again.front) >= len(first.front)
+    assert [one.shape for one in again.front if not one.expression.free_symbols] == ["a constant"]
     alone = kw.discover(rows, y, names=NAMES, start=first.formula, time_budget=0, progress=False)
     assert alone.formula.rmse <= first.formula.rmse * 1.001
 

@@ -274,6 +274,19 @@ def test_the_true_formula_is_found_in_noisy_rows_and_the_search_ends():
     assert search.done
 
 
+def test_a_formula_is_compared_with_curves_on_the_same_rows():
+    generator = torch.Generator().manual_seed(0)
+    a, b, rest = (1 + torch.rand(3, 150, generator=generator, dtype=torch.float64)).unbind()
+    spread = torch.where(torch.arange(150) < 120, 0.02, 0.01)  # the last 30 rows validate
+    noise = spread * torch.randn(150, generator=generator, dtype=torch.float64)
+    stages = StopAt("")
+    sample = Sample({"a": a, "b": b, "rest": rest}, 1.23 * a / b + noise)
+    search = Search(sample, 120, LIBRARY, reporter=Reporter([stages]))
+    best = min(search.formulas(), key=lambda formula: formula.bits)
+    assert best.complexity == 6 and search.done
+    assert stages.stages == ["trying sums of products of powers"]
+
+
 @pytest.mark.parametrize(("low", "high"), [(0, 0), (1e300, 1e300), (-1e-300, 1e-300), (0, 1e200)])
 def test_extreme_columns_raise_no_error(low, high):
     x = torch.linspace(0.1, 1, 40, dtype=torch.float64)

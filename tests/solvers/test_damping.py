@@ -5,7 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from knotwork.solvers import SOLVER, Damping, NormalEquations, Step, accelerated_step, second_differences
+from knotwork.solvers import (
+    SOLVER,
+    Damping,
+    NormalEquations,
+    ScaledEquations,
+    Step,
+    accelerated_step,
+    second_differences,
+)
 
 
 @pytest.mark.parametrize(
@@ -106,3 +114,16 @@ def test_a_decrease_that_was_not_predicted_lowers_the_damping_as_far_as_one_step
     surprised.accepted(1e200, 1e-200)
     expected.accepted(1.0, 1.0)
     assert surprised.value == expected.value < 1
+
+
+def test_parameters_of_very_different_sizes_are_solved_for_together():
+    generator = torch.Generator().manual_seed(0)
+    jacobian = torch.randn(20, 3, generator=generator, dtype=torch.float64)
+    sizes = torch.tensor([1e44, 1.0, 1e-44], dtype=torch.float64)
+    residuals = jacobian @ torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    equations = ScaledEquations(jacobian.T @ jacobian, jacobian.T @ residuals, sizes)
+    step = equations.step(1e-12)
+    expected = torch.tensor([-1e-44, 2.0, -0.5e44], dtype=torch.float64)
+    torch.testing.assert_close(step.vector, expected, rtol=1e-9, atol=0.0)
+    gradient = equations.gradient * sizes  # of the parameters themselves
+    torch.testing.assert_close(step.solve(gradient), -expected, rtol=1e-9, atol=0.0)

@@ -38,7 +38,8 @@ def expressions_of(start: Any, columns: Sequence[str]) -> tuple[Any, ...]:
     if isinstance(start, Formula) and len(start.expressions) == 1:
         found = [start.expression]
     elif isinstance(start, Discovery):
-        found = [start.formula.expression, *(entry.expression for entry in start.front)]
+        others = [entry.expression for entry in start.front]
+        found = [start.formula.expression, *(one for one in others if one.free_symbols)]  # every front has a constant
     else:
         raise SpecError(f"start= is a {type(start).__name__}: pass a text, a Formula of one target, or a Discovery.")
     for expression in found:

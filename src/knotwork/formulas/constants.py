@@ -13,7 +13,7 @@ from knotwork.formulas.deviations import relative_deviations, slopes_of_deviatio
 from knotwork.formulas.settings import FORMULAS
 from knotwork.journal import Value, recalled
 from knotwork.sizes import power_of_two
-from knotwork.solvers import NormalEquations, Options, Step, VectorProblem, gauss_newton
+from knotwork.solvers import Options, ScaledEquations, System, VectorProblem, gauss_newton
 
 
 @dataclass(frozen=True)
@@ -243,18 +243,13 @@ class ConstantsFit(VectorProblem):
         found, jacobian = self.slopes(self.at)
         return self.residuals(found), jacobian * self.weights(found)[:, None]
 
-    def linearise(self) -> NormalEquations:
-        residuals, jacobian = self.linear()
-        n = len(self.sample)
+    def linearise(self) -> System:
+        (residuals, jacobian), n = self.linear(), len(self.sample)
         if not bool(jacobian.isfinite().all()):
             jacobian = torch.nan_to_num(jacobian, nan=0.0, posinf=0.0, neginf=0.0)
-        self.sizes = power_of_two(jacobian, 0)[0]
-        jacobian = jacobian / self.sizes
-        return NormalEquations(jacobian.T @ jacobian / n, jacobian.T @ residuals / n)
-
-    def accelerated(self, step: Step) -> Tensor:
-        """The step of the constants themselves: in the equations each is multiplied by the size of its column."""
-        return step.vector / self.sizes
+        sizes = power_of_two(jacobian, 0)[0]
+        jacobian = jacobian / sizes
+        return ScaledEquations(jacobian.T @ jacobian / n, jacobian.T @ residuals / n, sizes)
 
     @property
     def mse(self) -> float:

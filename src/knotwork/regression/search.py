@@ -27,6 +27,7 @@ from knotwork.regression.term_formulas import formula_of_terms
 from knotwork.regression.term_search import TermSearch
 from knotwork.regression.term_settings import TERMS
 from knotwork.regression.what_is_left import with_what_is_left
+from knotwork.sizes import root_mean_square
 from knotwork.training import Reporter
 
 AnyFit = TermFit | InsideFit
@@ -363,9 +364,11 @@ class Search:
         """Whether the residuals of a formula look random, and curves do not explain much more than it does."""
         if not formula.template.expression.free_symbols - set(formula.template.values):
             return False  # a constant explains nothing
-        if formula.error > min(REGRESSION.explained_ratio * self.least_error, 1.0) * self.rows.scale:
-            return False
         residuals = self.sample.residuals(values_of(formula.template, self.sample))
+        held_out = residuals[self.train :] if self.train < len(residuals) else residuals  # the rows of `least_error`
+        most = min(REGRESSION.explained_ratio * self.least_error, 1.0) * self.rows.scale
+        if not float(root_mean_square(held_out)) <= most:
+            return False
         return looks_random([*self.sample.columns.values(), *self.excluded], residuals)
 
     def inner(self, sample: Sample) -> "Search | None":

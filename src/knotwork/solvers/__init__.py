@@ -6,7 +6,7 @@ A caller describes its objective as a `Problem` (or, if its parameters are one t
 
 from knotwork.solvers.acceleration import accelerated_step, second_differences
 from knotwork.solvers.arrow import ArrowEquations
-from knotwork.solvers.damping import Damping, NormalEquations, Step, System
+from knotwork.solvers.damping import Damping, NormalEquations, ScaledEquations, Step, System
 from knotwork.solvers.gauss_newton import gauss_newton
 from knotwork.solvers.least_squares_problem import Problem, VectorProblem
 from knotwork.solvers.settings import SOLVER, Options, SolverSettings
@@ -22,6 +22,7 @@ __all__ = [
     "NormalEquations",
     "Options",
     "Problem",
+    "ScaledEquations",
     "SolverSettings",
     "StagedKeeper",
     "Step",

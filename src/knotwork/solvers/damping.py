@@ -101,3 +101,20 @@ class NormalEquations:
         if not bool(step.isfinite().all()):
             return None
         return Step(step, float(damping * (step * scale * step).sum() - step @ self.gradient), solve)
+
+
+@dataclass(frozen=True)
+class ScaledEquations(NormalEquations):
+    """Normal equations of a Jacobian whose columns were divided by `sizes` (P,): parameters of very different sizes.
+
+    Without it, the floor of the scaling diagonal holds those with small derivatives where they are.
+    """
+
+    sizes: Tensor
+
+    def step(self, damping: float) -> Step | None:
+        """The step of the parameters themselves."""
+        step = super().step(damping)
+        if step is None:
+            return None
+        return Step(step.vector / self.sizes, step.predicted, lambda v: step.solve(v / self.sizes) / self.sizes)
