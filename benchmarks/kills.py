@@ -115,20 +115,18 @@ def discover(place: str | None, quick: bool) -> str:
     formula, size = ("x/y", 120) if quick else ("exp(sin(3*x) + y**2)", 300)
     data = kw.sample(formula, x=(0.5, 1.5), y=(0.5, 1.5), size=size, noise=0.1, seed=0)
     found = kw.discover(data, progress=False, checkpoint=place)
-    fitted = [] if found.baseline is None else [found.baseline.model]
-    content, networks = content_of(found), [found.symbolic_model, found.spline_model, *fitted]
-    for part in [content, *([content["baseline"]] if fitted else [])]:  # bytes of networks come in no order
-        for name in ("symbolic_model", "spline_model", "model"):
-            part.pop(name, None)
+    networks = [found.symbolic_model, found.spline_model, *(one.symbolic_model for one in found.front)]
+    networks += [] if found.baseline is None else [found.baseline.model]
+    content = without(content_of(found), {"seconds", "symbolic_model", "spline_model", "model"})  # bytes have no order
     states = [(network.spec.to_json(), network.state_dict()) for network in networks if isinstance(network, kw.KAN)]
-    return Fingerprints().of([json.dumps(without_times(content), sort_keys=True), states])
+    return Fingerprints().of([json.dumps(content, sort_keys=True), states])
 
 
-def without_times(content: Any) -> Any:
-    """The same content without the times that it took."""
+def without(content: Any, left_out: set[str]) -> Any:
+    """The same content without the entries of these names."""
     if isinstance(content, dict):
-        return {name: without_times(part) for name, part in content.items() if name != "seconds"}
-    return [without_times(part) for part in content] if isinstance(content, list) else content
+        return {name: without(part, left_out) for name, part in content.items() if name not in left_out}
+    return [without(part, left_out) for part in content] if isinstance(content, list) else content
 
 
 WRITERS = {"save": save, "report": report}

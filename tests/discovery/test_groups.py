@@ -113,6 +113,8 @@ LAWS = {  # y, the number of constants that differ, the number of shared ones, t
     "decay": (lambda x, g: g * np.exp(-0.7 * x), 1, 1),
     "power": (lambda x, g: g * x**2.3, 1, 1),
     "line": (lambda x, g: 1.3 * x + g, 1, 1),
+    "root and offset": (lambda x, g: 1.3 * np.sqrt(x) + g, 1, 1),
+    "parabola": (lambda x, g: x**2 - 0.77 * x + g, 1, 1),
     "two": (lambda x, g: g * np.exp(x / (1 + g)), 2, 0),
 }
 

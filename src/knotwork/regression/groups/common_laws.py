@@ -24,6 +24,8 @@ COMMON_LAWS = {
     "an oscillation": "a*sin(b*x + c)",
     "an oscillation about an offset": "a*sin(b*x + c) + offset",
     "a power law": "a*x**b",
+    "a power law from an offset": "a*x**b + offset",
+    "a parabola": "a*x**2 + b*x + c",
     "a Gaussian peak": "a*exp(b*(x - c)**2)",
     "a Lorentzian peak": "a/((x - b)**2 + c)",
     "a rise and decay": "a*x*exp(b*x)",
