@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import sys
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 import knotwork as kw
 from knotwork.errors import CheckpointError, DataError, TrainingError
 from knotwork.expressions import symbol
+from knotwork.solvers import StopReason
 
 CITIES = ["Oslo", "Rome", "Lima", "Bonn", "Cairo"]
 
@@ -140,6 +142,15 @@ def test_groups_that_do_not_differ_share_every_constant():
     y = 1.7 * np.exp(-0.6 * x) + 0.01 * rng.normal(size=120)
     found = kw.discover(x[:, None], y, names=["x"], groups=rng.integers(0, 4, 120), progress=False)
     assert not found.formula.differing and len(found.formula.shared) == 2, str(found)
+
+
+def test_common_laws_end_with_the_time_budget(monkeypatch):
+    module, asked = sys.modules["knotwork.regression.groups.grouped_search"], []
+    laws = module.common_laws
+    monkeypatch.setattr(module, "common_laws", lambda *given: (asked.append(law) or law for law in laws(*given)))
+    X, y, _ = saturation()
+    found = kw.discover(X, y, groups="city", progress=False, time_budget=0)
+    assert len(asked) == 1 and found.front and found.stop is StopReason.TIME_BUDGET
 
 
 def test_groups_of_noise_alone_warn():

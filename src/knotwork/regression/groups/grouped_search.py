@@ -163,6 +163,8 @@ class GroupedSearch:
         for words, size, starts in self.failures.surviving(
             lambda: common_laws(sample, self.seed, GROUPS.starts_of_common_law)
         ):
+            if clock() > self.until or self.reporter.stopped:
+                return
             law = starts[0]
             if len(law.values) * self.grouped.count > len(self.grouped.sample) / GROUPS.constants_of_rows:
                 continue
