@@ -28,9 +28,10 @@ check: .venv/installed
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 
+# Two pages at a time, each with one thread: with more they wait for each other.
 docs: .venv/docs
 	@echo "Running the pages, which takes minutes" >&2
-	PATH="$(CURDIR)/$(BIN):$$PATH" sphinx-build -q -E -W --keep-going -j 2 docs docs/_build/html
+	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" sphinx-build -q -E -W --keep-going -j 2 docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
 dist: .venv/packaging

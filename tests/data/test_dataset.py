@@ -334,7 +334,7 @@ REFUSED = [
     (table(), {"names": ["a"]}, "names has 1 names, but X has 2 columns"),
     (table(), {"names": ["a", "a"]}, "The names of inputs and targets are not unique: 'a' occurs more than once"),
     (table(), {"target_names": ["p", "q"]}, "target_names has 2 names, but y has 1 columns"),
-    ((FRAME, FRAME["a"]), {}, "The names of inputs and targets are not unique: 'a'"),
+    ((FRAME, FRAME["a"] ** 2), {}, r"not unique: 'a' is an input and a target\. A Series .* y\.rename"),
     ((FRAME.set_axis(["a", "a"], axis=1), TARGET), {}, "The columns of X are not unique: 'a'"),
     (
         table(),

@@ -113,6 +113,12 @@ def resolved_names(
     names = _named(names, [f"x_{i + 1}" for i in range(inputs)], "names", "X")
     target_names = _named(target_names, _default_targets(targets, names), "target_names", "y")
     every, found = split_units((*names, *target_names))
+    both = [name for name in every[len(names) :] if name in every[: len(names)]]
+    if both and len(set(names)) == len(names):
+        raise DataError(
+            f"The names of inputs and targets are not unique: {listed(both)} is an input and a target. A Series "
+            'that is computed from a column keeps its name: y.rename("target") gives another.'
+        )
     check_unique(every, "The names of inputs and targets")
     if units is not None:
         check_units(units, every)
