@@ -244,6 +244,14 @@ def test_a_factor_of_one_within_its_error_is_left_out(factor):
         assert float(way.filled().subs("x", 1)) == factor
 
 
+def test_a_factor_of_one_inside_a_function_stays():
+    x = torch.linspace(0, 3, 40, dtype=torch.float64)
+    noise = 0.02 * torch.as_tensor(np.random.default_rng(0).normal(size=40))
+    sample = Sample({"x": x}, 0.4 * torch.exp(torch.exp(-x)) + noise)
+    template = fitted(template_of(parse("0.4*exp(1.05*exp(-1.1*x))", ["x"])), sample)
+    assert list(without_unit_factors(template, sample)) == []
+
+
 def test_choosing_among_laws_of_groups_boundaries_and_targets():
     x = np.tile(np.linspace(1, 2, 20), 2)
     day = np.repeat(["Mon", "Tue"], 20)

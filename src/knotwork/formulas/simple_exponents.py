@@ -34,11 +34,13 @@ def with_simple_exponents(template: Template, sample: Sample) -> Iterator[Templa
 
 
 def without_unit_factors(template: Template, sample: Sample) -> Iterator[Template]:
-    """The template with 1 or -1 in place of each factor that lies within two standard errors of it, fitted again."""
+    """The template with 1 or -1 in place of each factor that lies within two standard errors of it, fitted again.
+
+    Factors inside functions stay: exp(exp(-x)) would be a short form for many decays, and few rows refuse none.
+    """
     from knotwork.expressions import algebra
 
-    errors = template.errors()
-    factors = {one for product in template.expression.atoms(algebra.Mul) for one in product.args}
+    errors, factors = template.errors(), _factors(template.expression)
     for symbol in [one for one in template.values if one in factors]:
         value, within = template.values[symbol], FORMULAS.sigmas_of_exponents * errors.get(symbol, math.inf)
         if math.isfinite(within) and abs(abs(value) - 1) <= within < FORMULAS.surest_unit_factor:
@@ -46,6 +48,15 @@ def without_unit_factors(template: Template, sample: Sample) -> Iterator[Templat
             fit = None if new is None else fitted(new, sample, FORMULAS.refit_steps)
             if fit is not None and math.isfinite(fit.mse):
                 yield fit
+
+
+def _factors(expression: Any) -> set[Any]:
+    """The factors of the terms of an expression, but for those inside functions and powers."""
+    from knotwork.expressions import algebra
+
+    found = set(expression.args) if isinstance(expression, algebra.Mul) else set()
+    parts = expression.args if isinstance(expression, (algebra.Add, algebra.Mul)) else ()
+    return found.union(*map(_factors, parts))
 
 
 def _exponents(template: Template) -> list[Any]:
