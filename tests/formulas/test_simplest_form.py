@@ -39,7 +39,7 @@ def rows(low, high):
         ("cosh(x)**2*y - y*sinh(x)**2", "y"),
         ("tanh((log(x) - log(y))/2)", "(x - y)/(x + y)"),
         ("tanh(log(x)/2)*z", "z*(x - 1)/(x + 1)"),
-        ("-y/2 + y/(tanh(0.25*x - 2.5) + 1) + z", "74.2*y*exp(-0.5*x) + z"),
+        ("-y/2 + y/(tanh(0.25*x - 2.5) + 1) + z", "74.2065795512883*y*exp(-0.5*x) + z"),
         ("-x**2/(y**2 + 1) + ((x + 1/2)**2 - 1/4)/(y**2 + 1)", "x/(y**2 + 1)"),
         ("(x + 1)**2 - x**2 - 1", "2*x"),
         ("1/(1 + 1/y)", "y/(y + 1)"),
@@ -59,7 +59,7 @@ def test_the_shortest_of_equal_forms_is_chosen(strange, plain):
     found = simplest(parse(strange), data)
     assert complexity(found) <= complexity(parse(plain))
     x = data.X_train.numpy().T
-    assert np.allclose(to_numpy(found, ["x", "y", "z"])(*x), to_numpy(parse(strange), ["x", "y", "z"])(*x), rtol=1e-9)
+    assert np.allclose(to_numpy(found, ["x", "y", "z"])(*x), to_numpy(parse(plain), ["x", "y", "z"])(*x), rtol=1e-9)
 
 
 def test_of_equally_long_forms_one_without_functions_is_chosen():

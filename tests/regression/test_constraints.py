@@ -8,7 +8,7 @@ import torch
 
 import knotwork as kw
 from knotwork.discovery.task import Found
-from knotwork.expressions import contains, function_names, parse
+from knotwork.expressions import contains, function_names, parse, symbol
 from knotwork.formulas.constants import Sample
 from knotwork.functions import named_function
 from knotwork.regression.constraints import Constraints
@@ -97,6 +97,7 @@ def test_edges_of_linear_inputs_are_straight_lines_in_networks(monkeypatch):
         "a constant", "a straight line of one input", "a sum of functions of one input",
         "a product of functions of one input", "the formula with parts left out",
     }  # fmt: skip
+    assert all(entry.expression.diff(symbol("x"), 2) == 0 for entry in found.front)
 
 
 def test_constraints_are_tested_on_the_rows():

@@ -113,17 +113,19 @@ def resolved_names(
     names = _named(names, [f"x_{i + 1}" for i in range(inputs)], "names", "X")
     target_names = _named(target_names, _default_targets(targets, names), "target_names", "y")
     every, found = split_units((*names, *target_names))
-    both = [name for name in every[len(names) :] if name in every[: len(names)]]
-    if both and len(set(names)) == len(names):
+    inputs_named, targets_named = every[: len(names)], every[len(names) :]
+    check_unique(inputs_named, "The names of inputs and targets")
+    both = [name for name in targets_named if name in inputs_named]
+    if both:
         raise DataError(
             f"The names of inputs and targets are not unique: {listed(both)} is an input and a target. A Series "
             'that is computed from a column keeps its name: y.rename("target") gives another.'
         )
-    check_unique(every, "The names of inputs and targets")
+    check_unique(targets_named, "The names of inputs and targets")
     if units is not None:
         check_units(units, every)
     units = {name: unit for name, unit in {**found, **(units or {})}.items() if unit}
-    return every[: len(names)], every[len(names) :], units
+    return inputs_named, targets_named, units
 
 
 def _default_targets(count: int, names: Sequence[str]) -> list[str]:

@@ -15,11 +15,14 @@ def written_out(template: Template, sample: Sample) -> Template | None:
     """
     from knotwork.expressions import algebra
 
-    if not isinstance(template.expression, algebra.Add):
+    def multiplied_out(expression: Any) -> Any:
+        return algebra.expand_mul(algebra.expand_multinomial(expression))
+
+    expression = template.expression
+    if not isinstance(expression, algebra.Add) or multiplied_out(expression) == expression:
         return None
-    expression = template.expression.xreplace(_equal_inside(template))
+    whole = multiplied_out(expression.xreplace(_equal_inside(template)))
     sizes: dict[Any, Any] = {}  # of each term, by the part of it that varies
-    whole: Any = algebra.expand_mul(algebra.expand_multinomial(expression))
     for term in algebra.Add.make_args(whole):
         size, part = algebra.Integer(1), algebra.Integer(1)
         for factor in algebra.Mul.make_args(term):
@@ -34,10 +37,12 @@ def written_out(template: Template, sample: Sample) -> Template | None:
     inner = {symbol: constant(value) for symbol, value in template.values.items()}
     total: Any = algebra.Integer(0)
     for part, size in sizes.items():
-        value = float(size.xreplace(dict(template.values)))
-        alone = Template(part, {s: v for s, v in template.values.items() if s in part.free_symbols})
-        if abs(value) * float(root_mean_square(values_of(alone, sample))) > REGRESSION.cancelled_term * size_of_all:
-            total = total + constant(value) * part.xreplace(inner)
+        value = Template(size, template.values).filled()
+        if not (value.is_extended_real and value.is_finite):
+            return None
+        alone = float(root_mean_square(values_of(Template(part, template.values), sample)))
+        if abs(float(value)) * alone > REGRESSION.cancelled_term * size_of_all:
+            total = total + constant(float(value)) * part.xreplace(inner)
     return constant.template(total)
 
 
@@ -45,7 +50,7 @@ def _equal_inside(template: Template) -> dict[Any, Any]:
     """Constants inside functions that are equal but for rounding to an earlier one, which each of them becomes."""
     from knotwork.expressions import algebra
 
-    functions = template.expression.atoms(algebra.Function, algebra.exp)
+    functions = template.expression.atoms(algebra.Function)
     inside = {one for function in functions for one in function.free_symbols}
     kept: dict[Any, float] = {}
     found: dict[Any, Any] = {}
