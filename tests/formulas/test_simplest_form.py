@@ -52,6 +52,9 @@ def rows(low, high):
         ("x + y/2 - abs(y/2 + 1/2 - x) + 1/2", "min(2*x, y + 1)"),
         ("exp((-x**2 + 2*x*y - y**2)/z)", "exp(-(x - y)**2/z)"),
         ("x**2*y**2 + 4*x*y*z + 4*z**2 + x", "x + (x*y + 2*z)**2"),
+        ("y*z/(x*sqrt(y**2/x**2 + 1))", "z/sqrt(1 + x**2/y**2)"),
+        ("x*(1 + y*z/(x*y**2))/sqrt(1 + z**2/y**2)", "(x + z/y)/sqrt(1 + z**2/y**2)"),
+        ("2*x**2*(1 + y/x)**2/(z + 1)", "2*(x + y)**2/(z + 1)"),
     ],
 )
 def test_the_shortest_of_equal_forms_is_chosen(strange, plain):

@@ -27,7 +27,7 @@ def equal_forms(expr: Any, samples: Samples, longest: int) -> Iterator[Any]:
     forms: list[Form] = [lambda e: _without_abs(e, samples), sympy.together, sympy.cancel]
     if complexity(expr) <= longest and expanded_terms(expr) <= EXPRESSIONS.most_expanded_terms:
         forms += [_factored, _for_positive(_logarithms_apart), _for_positive(_logarithms_together)]
-        forms.append(_for_positive(_squared))
+        forms += [_for_positive(_squared), _for_positive(_moved)]
         if expr.has(sympy.Abs):
             forms.append(_extreme)
         if expr.has(*CIRCULAR):
@@ -96,6 +96,25 @@ def _squared(expr: Any) -> Any:
         return sympy.Add(*terms)
 
     return expr.replace(sympy.Add, found)
+
+
+def _moved(expr: Any) -> Any:
+    """Factors moved into or out of a power of a sum where it is shorter: x/sqrt(x² - y²) as 1/sqrt(1 - y²/x²)."""
+
+    def found(*factors: Any) -> Any:
+        ways = [sympy.Mul(*factors)]
+        plain = [one for one in factors if not (one.is_Number or one.as_base_exp()[0].is_Add)]
+        for power in factors:
+            total, exponent = power.as_base_exp()
+            if total.is_Add and exponent.is_Number:
+                rest = sympy.Mul(*(one for one in factors if one is not power))
+                outside = [one ** (-1 / exponent) for one in (*plain, sympy.Mul(*plain))]
+                for by in (*total.args, *outside):
+                    inside = sympy.Add(*(term / by for term in total.args))
+                    ways.append(rest * by**exponent * inside**exponent)
+        return min(ways, key=complexity)
+
+    return expr.replace(sympy.Mul, found)
 
 
 def _extreme(expr: Any) -> Any:
