@@ -1,5 +1,6 @@
 """Targets and inputs that run over decades, and formulas that are worse than the mean."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 
 import knotwork as kw
 from knotwork.discovery.choice import choice, exact
-from knotwork.discovery.entries import built, constant_entry, entry_of
+from knotwork.discovery.entries import built, constant_entry, description_length, entry_of
 from knotwork.errors import DataError, TrainingError
 from knotwork.expressions import complexity, parse, symbol, to_numpy
 from knotwork.formulas import simplest
@@ -147,12 +148,14 @@ def _entry(text, data):
     return entry_of(formula, symbolic, spline, "", data, False)
 
 
-def test_a_formula_of_simple_numbers_wins_among_those_of_its_length_and_never_makes_room_for_the_constant():
+def test_a_decimal_counts_as_two_symbols_and_never_makes_room_for_the_constant():
     x = np.random.default_rng(0).uniform(-1, 1, 250)
     data = kw.Dataset.from_arrays(x[:, None], 1.7 * x, names=["x"], test_size=0, seed=0)
     constant = replace(constant_entry(data, False), bits=90.0)
     decimal, simple = (_entry(one, data) for one in ("1.7*x", "2*x"))
-    decimal, simple = replace(decimal, bits=100.0, error=0.0), replace(simple, bits=104.0, error=0.0)
+    bits = [description_length(one.formula, 0.1, 250, 1.0) for one in (decimal, simple)]
+    assert decimal.complexity == simple.complexity and bits[0] - bits[1] == pytest.approx(math.log2(250))
+    decimal, simple = replace(decimal, bits=100.0, error=0.0), replace(simple, bits=96.0, error=0.0)
     assert choice(constant, [decimal], data) is decimal
     assert choice(constant, [decimal, simple], data) is simple
 

@@ -31,9 +31,8 @@ def choice(constant: Entry, others: Sequence[Entry], data: Dataset, possible: bo
     """The entry of the fewest bits; before the constant one that would have fewer if a formula took half as many.
 
     A formula that is worse than the constant on validation rows is never chosen, and one that has gaps within the
-    ranges of the rows only if it takes clearly fewer bits than every one without. Among formulas of one length a
-    decimal costs as much as two simple numbers: 7*a + 5*b is chosen before 6.999*a + 4.998*b. A constant that is not
-    `possible`, as it does not satisfy the constraints, is chosen only where there is nothing else.
+    ranges of the rows only if it takes clearly fewer bits than every one without. A constant that is not `possible`, as
+    it does not satisfy the constraints, is chosen only where there is nothing else.
     """
     rows = len(data.y_train) + len(data.y_val)
 
@@ -48,17 +47,7 @@ def choice(constant: Entry, others: Sequence[Entry], data: Dataset, possible: bo
     if few:
         return best if bits(best) < constant.bits - DISCOVERY.bits_of_certainty else constant
     half = best.complexity * math.log2(rows) / 2
-    if bits(best) - half >= constant.bits:
-        return constant
-    alike = [one for one in better if one.complexity == best.complexity and bool(one.gaps) == bool(best.gaps)]
-    return min(alike, key=lambda one: one.bits + decimals(one) * math.log2(rows), default=best)
-
-
-def decimals(entry: Entry) -> int:
-    """The number of different decimals in the formula."""
-    from knotwork.expressions import algebra
-
-    return len(entry.expression.atoms(algebra.Float))
+    return constant if bits(best) - half >= constant.bits else best
 
 
 def front_of(entries: Sequence[Entry], chosen: Entry, data: Dataset) -> tuple[Entry, ...]:

@@ -39,7 +39,8 @@ class Entry:
         formula: the `Formula`.
         symbolic_model: the network with named edges that computes it.
         spline_model: the same network with splines.
-        bits: description length of formula and residuals together. The formula with the fewest bits is chosen.
+        bits: description length of formula and residuals together: each symbol takes the logarithm of the number of
+            rows to base 2, a decimal twice that. The formula with the fewest bits is chosen.
         gaps: share of the places within the ranges of the rows where the formula is not defined, such as a root of
             negative numbers; 0 where the rows avoid these places.
     """

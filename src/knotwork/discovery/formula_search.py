@@ -199,14 +199,20 @@ def straight_line(sample: Sample, constraints: Constraints) -> list[CandidateFor
 
 
 def best_candidates(candidates: Sequence[CandidateFormula]) -> list[CandidateFormula]:
-    """The candidates worth a formula: the one of the fewest bits, and simpler ones that come close."""
+    """The candidates worth a formula: those of the fewest bits, and simpler ones that come close.
+
+    Of the fewest bits are one with the doubts about its simple numbers, one without, and one without decimals, which
+    may have a shorter form.
+    """
     front: list[CandidateFormula] = []
     for candidate in sorted(candidates, key=lambda candidate: candidate.complexity):
         if not front or candidate.error < DISCOVERY.front_ratio * front[-1].error:
             front.append(candidate)
-    best = min(candidates, key=lambda candidate: candidate.bits, default=None)
-    if best is not None and best not in front:
-        front.append(best)
+    known = {id(one): one.bits - one.template.doubt for one in candidates}
+    simple = [one for one in candidates if not one.template.values]
+    best = [min(candidates, key=lambda one: one.bits, default=None)]
+    best += [min(some, key=lambda one: known[id(one)], default=None) for some in (candidates, simple)]
+    front += [one for n, one in enumerate(best) if one is not None and one not in (*front, *best[:n])]
     return sorted(front, key=lambda candidate: candidate.bits)[: DISCOVERY.most_candidates]
 
 
