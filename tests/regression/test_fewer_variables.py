@@ -1,5 +1,7 @@
 """Targets of one product of powers are curves of it, over decades too; small terms behind large ones are found."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from knotwork.formulas.curves.curve_search import CurveSearch
 from knotwork.functions import select
 from knotwork.regression import Search
 from knotwork.regression.candidate_formulas import CandidateFormula
-from knotwork.regression.fewer_variables import curves_of_one_product
+from knotwork.regression.fewer_variables import curves_of_one_product, tables_of_pairs
 from knotwork.regression.ridges import one_product
 from knotwork.regression.structures import Rows
 from knotwork.regression.what_is_left import with_what_is_left
@@ -96,3 +98,14 @@ def test_what_explains_little_of_the_rest_is_not_added():
     search.best = CandidateFormula.of("large", large, sample)
     assert list(with_what_is_left(search)) == []
     assert list(with_what_is_left(search)) == []
+
+
+def test_rows_of_a_smaller_table_count_as_in_the_whole_one():
+    sample = sample_of("x*y/(z + w)", WIDE)
+    (table, *_) = tables_of_pairs(sample, [(2, 3, 1)], {0: 1.0, 1: 1.0})
+    inner, values = table.sample(sample), torch.linspace(0, 1, len(sample), dtype=torch.float64)
+    apart, whole = inner.residuals(values), values * sample.columns["x"] * sample.columns["y"] - sample.y
+    assert next(iter(inner.columns)).startswith("\0pair") and float(inner.weights.mean()) == pytest.approx(1)
+    assert torch.allclose(apart / apart.norm(), whole / whole.norm())
+    relative = table.sample(replace(sample, relative=True))
+    assert relative.weights is None  # relative deviations do not depend on factors

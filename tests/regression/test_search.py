@@ -12,14 +12,13 @@ from knotwork.expressions import parse
 from knotwork.formulas.constants import Constants, Sample, Template, fitted, simplified
 from knotwork.formulas.dimensions import Dimensions
 from knotwork.functions import select
-from knotwork.regression import DimensionlessSearch, group_choices
-from knotwork.regression import search as search_module
+from knotwork.regression import DimensionlessSearch, fitted_structures, group_choices
 from knotwork.regression.candidate_formulas import CandidateFormula
 from knotwork.regression.curve_names import IDENTITY, INVERSE, ROOT, USUAL_OUTER, names_of_curve
 from knotwork.regression.residual_randomness import looks_random
 from knotwork.regression.ridges import equivalent_powers, fit_ridges
 from knotwork.regression.search import Search
-from knotwork.regression.structures import Rows, Structure, StructureProblem, fit_structure
+from knotwork.regression.structures import Rows, Structure, StructureFit, StructureProblem, fit_structure
 from knotwork.regression.symmetry import combined_pairs, power_factors
 from knotwork.training import Reporter
 
@@ -244,6 +243,23 @@ def test_constants_that_the_rows_do_not_determine_become_zero_or_one():
 # --- the whole search ---
 
 
+def test_of_two_exact_structures_the_one_of_fewer_curves_is_named_first(monkeypatch):
+    """Which one has the smaller rounding errors says nothing."""
+    columns, y = table("a*b + c", a=(1, 2), b=(1, 2), c=(1, 2))
+    search = Search(Sample(dict(zip("abc", columns, strict=True)), y), 320, LIBRARY)
+    exact = {2: 3e-15, 3: 1e-16}  # error by number of curves
+    monkeypatch.setattr(
+        fitted_structures,
+        "fit_structure",
+        lambda rows, structure, generator: StructureFit(structure, y, y, *[exact[len(structure.places)]] * 2),
+    )
+    fewer, more = Structure(IDENTITY, ((0,), (1,))), Structure(IDENTITY, ((0,), (1,), (2,)))
+    for structure in (more, fewer):
+        search.add(structure)
+    best = min(search.candidates, key=lambda candidate: candidate.penalised)
+    assert best.error == exact[2]
+
+
 @pytest.mark.parametrize(
     ("text", "ranges"),
     [
@@ -333,8 +349,8 @@ def test_a_callback_that_stops_as_a_stage_begins_ends_the_search_there(monkeypat
         y = torch.randn(60, generator=torch.Generator().manual_seed(1)).double()
     callback, fits = StopAt(title, number), []
     for name in ("fit_structure", "fit_ridges"):
-        fit = getattr(search_module, name)
-        monkeypatch.setattr(search_module, name, lambda *a, fit=fit: fits.append(callback.number) or fit(*a))
+        fit = getattr(fitted_structures, name)
+        monkeypatch.setattr(fitted_structures, name, lambda *a, fit=fit: fits.append(callback.number) or fit(*a))
     sample = Sample(dict(zip("abcde", columns, strict=False)), y)
     for _ in Search(sample, len(y) * 4 // 5, LIBRARY, reporter=Reporter([callback])).formulas():
         assert callback.number > 0

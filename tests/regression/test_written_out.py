@@ -22,6 +22,15 @@ def sample(text="u"):
     return Sample(COLUMNS, values_of(template(text), Sample(COLUMNS, COLUMNS["u"])))
 
 
+def test_a_sum_of_products_inside_a_function_is_written_out():
+    values = {"a": -0.999627, "b": 0.000373, "c": -1, "d": 2682.2, "e": 1}
+    before = template("2*v + log(a*(b - u)*(v + c) + b*(u + d)*(v + e))", **values)
+    after = written_out(before, sample())
+    (inner,) = after.expression.atoms(algebra.log)
+    assert len(algebra.Add.make_args(inner.args[0])) == 4
+    np.testing.assert_allclose(values_of(after, sample()), values_of(before, sample()), rtol=1e-8)
+
+
 @pytest.mark.parametrize(
     ("text", "values", "terms"),
     [

@@ -3,6 +3,7 @@
 from sympy import (
     Abs,
     Add,
+    Dummy,
     Expr,
     Float,
     Function,
@@ -31,6 +32,7 @@ from sympy import (
     oo,
     pi,
     powdenest,
+    preorder_traversal,
     sin,
     tanh,
     together,
@@ -42,6 +44,7 @@ from knotwork.expressions.learned import LearnedCurve
 __all__ = [
     "Abs",
     "Add",
+    "Dummy",
     "Expr",
     "Float",
     "Function",
@@ -71,6 +74,7 @@ __all__ = [
     "oo",
     "pi",
     "powdenest",
+    "preorder_traversal",
     "sin",
     "tanh",
     "together",

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -60,32 +61,59 @@ class CandidateFormula:
         return replace(self, template=replace(self.template, expression=-self.template.expression))
 
 
+Formulas = Callable[[], Iterator[CandidateFormula]]
+
+
 @dataclass(frozen=True)
 class Unnamed:
-    """A fitted structure to be named: its validation error, without and with a penalty for its curves, its formulas."""
+    """A fitted structure to be named: its validation error, without and with a penalty for curves; its residuals (n,).
+
+    `formulas` are those with single functions as names of its curves, `deeper` those with sums and compositions.
+    """
 
     error: float
     penalised: float
-    formulas: Callable[[], Iterator[CandidateFormula]]
+    residuals: Tensor
+    formulas: Formulas
+    deeper: Formulas
 
 
-def formula_of_structure(
-    fit: StructureFit, rows: Rows, sample: Sample, functions: Sequence[NamedFunction], reporter: Reporter
-) -> CandidateFormula | None:
-    """The best formula with names for the curves of a structure; None if there is a curve that nothing fits."""
-    naming = _StructureNaming(fit, rows, sample, reporter)
-    found = naming.names(functions)
-    if found is None:
-        return None
-    description = str(naming.structure)
-    return _best(description, lambda chosen: naming.template(found, chosen), found, sample, fit.error * rows.scale)
+class StructureFormulas:
+    """The formulas of a fitted structure: `quick` with single functions as names of its curves, or `deeper`."""
+
+    def __init__(
+        self, fit: StructureFit, rows: Rows, sample: Sample, functions: Sequence[NamedFunction], reporter: Reporter
+    ) -> None:
+        self.fit, self.rows, self.sample, self.functions, self.reporter = fit, rows, sample, functions, reporter
+
+    @cached_property
+    def naming(self) -> "_StructureNaming":
+        """The structure with the curves that are named."""
+        return _StructureNaming(self.fit, self.rows, self.sample, self.functions, self.reporter)
+
+    def quick(self) -> Iterator[CandidateFormula]:
+        """The best formula with single functions as names; none if there is a curve that nothing fits."""
+        return self._formulas(self.naming.quick_names)
+
+    def deeper(self) -> Iterator[CandidateFormula]:
+        """The best with sums and compositions of functions too, for curves that no single function fits, if any."""
+        searched = self.naming.searched_names()
+        return iter(()) if searched is None else self._formulas(searched)
+
+    def _formulas(self, names: list[list[AnyName]]) -> Iterator[CandidateFormula]:
+        naming, error = self.naming, self.fit.error * self.rows.scale
+        if all(row or constant for row, constant in zip(names, naming.constant, strict=True)):
+            yield from _best(str(naming.structure), partial(naming.template, names), names, self.sample, error)
 
 
 class _StructureNaming:
     """A fitted structure whose curves are given names. The exponential of a sum becomes a product of curves."""
 
-    def __init__(self, fit: StructureFit, rows: Rows, sample: Sample, reporter: Reporter) -> None:
+    def __init__(
+        self, fit: StructureFit, rows: Rows, sample: Sample, functions: Sequence[NamedFunction], reporter: Reporter
+    ) -> None:
         self.error, self.rows, self.symbols, self.reporter = fit.error, rows, _symbols(sample), reporter
+        self.functions, self.accuracy = functions, _accuracy(fit.error)
         self.structure, coefficients = fit.structure, fit.coefficients
         if self.structure.linear and self.structure.outer is EXPONENTIAL:
             self.structure, coefficients = _as_product(fit, rows)
@@ -93,29 +121,40 @@ class _StructureNaming:
         self.problem = StructureProblem(rows, self.structure)
         self.curves = self.problem.curves(coefficients)
         self.in_sum = [k >= 0 and len(terms[k]) == 1 and len(terms) > 1 for k, _ in self.problem.places]
-
-    def names(self, functions: Sequence[NamedFunction]) -> list[list[AnyName]] | None:
-        """The names of each curve, none for a curve that is a constant; None if nothing fits one of the curves."""
-        accuracy = _accuracy(self.error)
         shares = _shares(self.problem, self.curves)
-        found: list[list[AnyName]] = []
+        self.constant = []
         for n, (k, i) in enumerate(self.problem.places):
-            curve, in_sum = self.curves[:, n], self.in_sum[n]
-            noise = _relative_noise(self.error, self.rows, i) / (1.0 if in_sum else shares[k])
-            if _is_constant(curve, noise, in_sum, self.problem.target):
-                found.append([])
-                continue
-            t = self.rows.axes[i].values[: self.rows.train]
-            names: list[AnyName] = [
-                *names_of_curve(t, curve, functions, accuracy, in_sum, self.rows.relative and not in_sum)
-            ]
-            least = min((name.error for name in names), default=math.inf)
-            if least > REGRESSION.unnamed_error * accuracy and self.error < REGRESSION.early_error_of_sums:
-                more = searched_names(t, curve, functions, accuracy, in_sum, self.reporter)
-                names = sorted([*names, *more], key=lambda name: name.score)
-            if not names:
-                return None
-            found.append(names)
+            noise = _relative_noise(self.error, rows, i) / (1.0 if self.in_sum[n] else shares[k])
+            self.constant.append(_is_constant(self.curves[:, n], noise, self.in_sum[n], self.problem.target))
+
+    def values(self, n: int) -> tuple[Tensor, Tensor]:
+        """The inputs and the values of curve n in the training rows."""
+        return self.rows.axes[self.problem.places[n][1]].values[: self.rows.train], self.curves[:, n]
+
+    @cached_property
+    def quick_names(self) -> list[list[AnyName]]:
+        """Single functions as names of each curve, none for a curve that is a constant or that nothing fits."""
+        found: list[list[AnyName]] = []
+        for n, (constant, in_sum) in enumerate(zip(self.constant, self.in_sum, strict=True)):
+            relative = self.rows.relative and not in_sum
+            options = (self.functions, self.accuracy, in_sum, relative)
+            found.append([] if constant else [*names_of_curve(*self.values(n), *options)])
+        return found
+
+    def searched_names(self) -> list[list[AnyName]] | None:
+        """Names with sums and compositions for curves that no single function fits; None if there are no such curves.
+
+        They are searched for where the structure fits well enough.
+        """
+        least = [min((name.error for name in names), default=math.inf) for names in self.quick_names]
+        most = REGRESSION.unnamed_error * self.accuracy
+        far = [n for n, error in enumerate(least) if error > most and not self.constant[n]]
+        if not far or self.error >= REGRESSION.early_error_of_sums:
+            return None
+        found = list(self.quick_names)
+        for n in far:
+            more = searched_names(*self.values(n), self.functions, self.accuracy, self.in_sum[n], self.reporter)
+            found[n] = sorted([*found[n], *more], key=lambda name: name.score)
         return found
 
     def template(self, names: Sequence[Sequence[AnyName]], chosen: Sequence[int]) -> Template:
@@ -212,12 +251,12 @@ def _best(
     names: Sequence[Sequence[AnyName]],
     sample: Sample,
     error: float,
-) -> CandidateFormula | None:
-    """The shortest formula over choices of names; None if none has a finite error.
+) -> list[CandidateFormula]:
+    """The shortest formulas over choices of names; none if none has a finite error.
 
     The best name of each curve comes first; then other names are tried, one at a time. `error` is the root mean squared
     residual of the curves: fewer names are tried once the formula is as good. The constants of the best few formulas
-    are rounded, and the shortest is returned.
+    are rounded, and the shortest is returned, and the shortest of those without decimals.
     """
     settings, some = REGRESSION, sample.first(REGRESSION.rows_of_combinations)
     chosen = [0] * len(names)
@@ -241,15 +280,16 @@ def _best(
         tried.append(trial)
         if trial.bits < best.bits:
             best, chosen = trial, other
-    return _with_rounded_constants(best, tried, sample) if math.isfinite(best.template.mse) else None
+    return _with_rounded_constants(best, tried, sample) if math.isfinite(best.template.mse) else []
 
 
 def _with_rounded_constants(
     best: CandidateFormula, tried: Sequence[CandidateFormula], sample: Sample
-) -> CandidateFormula | None:
+) -> list[CandidateFormula]:
     """The shortest of the formulas tried, each fitted to all rows and with its constants rounded where possible.
 
-    A formula that is a little longer than the best may lose more constants, so the best few take part.
+    A formula that is a little longer than the best may lose more constants, so the best few take part. The shortest
+    without decimals follows: doubts about its numbers do not count, as whoever chooses between the two knows.
     """
     near = sorted((t for t in tried if t.bits < best.bits + REGRESSION.largest_bits_gap), key=lambda t: t.bits)
     exact = best.error <= FORMULAS.exact_error * sample.scale
@@ -257,7 +297,9 @@ def _with_rounded_constants(
     wholes += [fitted(other, sample) for other in (written_out(whole, sample) for whole in wholes) if other is not None]
     rounded = [simplified(whole, sample) for whole in wholes if math.isfinite(whole.mse)]
     found = [CandidateFormula.of(best.structure, template, sample) for template in rounded]
-    return min(found, key=lambda formula: formula.bits, default=None)
+    shortest = sorted(found, key=lambda formula: formula.bits)[:1]
+    simple = sorted((one for one in found if not one.template.values), key=lambda one: one.bits - one.template.doubt)
+    return [*shortest, *(one for one in simple[:1] if one not in shortest)]
 
 
 def formulas_of_ridges(
@@ -316,16 +358,14 @@ class _RidgeNaming:
         return names_of_curve(t, curve, self.functions, self.accuracy, relative=self.rows.relative)
 
     def formula(self, powers: Tensor, tables: list[list[CurveName]]) -> Iterator[CandidateFormula]:
-        """The best formula with these powers, if there is one."""
+        """The best formulas with these powers, if there are some."""
 
         def build(chosen: Sequence[int]) -> Template:
             return self.template(powers, tables, chosen)
 
         description = f"powers times {CURVES[len(tables)]} of powers"
         names = [*tables, *self.side_names.values()]
-        formula = _best(description, build, names, self.sample, self.found.error * self.rows.scale)
-        if formula is not None:
-            yield formula
+        yield from _best(description, build, names, self.sample, self.found.error * self.rows.scale)
 
     def template(self, powers: Tensor, tables: list[list[CurveName]], chosen: Sequence[int]) -> Template:
         """The expression with one of the names for each curve, and its scale fitted."""

@@ -12,8 +12,9 @@ from knotwork.formulas.constants import Sample
 from knotwork.functions import NamedFunction, named_function, select
 from knotwork.regression.candidate_formulas import CandidateFormula
 from knotwork.regression.curve_names import IDENTITY, OuterFunction
+from knotwork.regression.fitted_structures import AnyFit
 from knotwork.regression.limits import Limits, names_of
-from knotwork.regression.search import AnyFit, Search
+from knotwork.regression.search import Search
 from knotwork.regression.settings import REGRESSION
 from knotwork.regression.structures import Axis
 

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 
 def functions_of_pairs(
-    search: "Search", tolerance: float = REGRESSION.symmetry_tolerance
+    search: "Search", tolerance: float = REGRESSION.symmetry_tolerance, only_noise: bool = False
 ) -> Iterator[CandidateFormula]:
     """Formulas with fewer variables: powers of inputs divided out, and pairs replaced by a difference or sum.
 
     The first stages come for all such tables, then the others. Slopes of a pair may differ by the share `tolerance`.
+    With `only_noise`, there are no others, and a table of one column is passed over where a curve of it leaves more.
     """
     search.symmetries_tried = True
     found = search.failures.attempt(partial(smaller, search.rows, tolerance))
@@ -35,10 +36,20 @@ def functions_of_pairs(
         return
     searches = [(table, search.inner(table.sample(search.sample))) for table in tables_of_pairs(search.sample, *found)]
     first = REGRESSION.first_stages_of_pairs
-    for stages, (table, inner) in itertools.product((slice(first), slice(first, None)), searches):
-        yield from of_whole(search, table, inner.formulas(stages)) if inner is not None and not inner.done else ()
+    parts = [slice(first)] if only_noise else [slice(first), slice(first, None)]
+    for stages, (table, inner) in itertools.product(parts, searches):
+        if inner is not None and not inner.done and not (only_noise and leaves_more(inner)):
+            yield from of_whole(search, table, inner.formulas(stages))
         if search.done or search.reporter.stopped:
             return
+
+
+def leaves_more(inner: "Search") -> bool:
+    """Whether the curve of a table of one column leaves more than noise."""
+    if len(inner.rows.axes) > 1:
+        return False
+    inner.fit_sums(late=True)
+    return not (inner.candidates and inner.failures.attempt(partial(inner.unexplained, inner.candidates[-1].residuals)))
 
 
 def curves_of_one_product(search: "Search") -> Iterator[CandidateFormula]:
@@ -99,17 +110,21 @@ def smaller(rows: Rows, tolerance: float) -> tuple[list[tuple[int, int, int]], d
 class SmallerTable:
     """Columns with fewer variables, and the targets divided by `factor`, an expression of the whole table's symbols.
 
-    `meanings` holds what the symbols of new columns stand for.
+    `divisor` (n,) holds the values of the factor, `meanings` what the symbols of new columns stand for.
     """
 
     columns: dict[str, Tensor]
     y: Tensor
+    divisor: Tensor
     meanings: dict[Any, Any]
     factor: Any
 
     def sample(self, whole: Sample) -> Sample:
-        """The rows of this table, with the weights of the whole one."""
-        return replace(whole, columns=self.columns, y=self.y)
+        """The rows of this table, weighted so that residuals count as in the whole one."""
+        if whole.relative or bool((self.divisor == 1).all()):
+            return replace(whole, columns=self.columns, y=self.y)
+        weights = self.divisor.square() if whole.weights is None else self.divisor.square() * whole.weights
+        return replace(whole, columns=self.columns, y=self.y, weights=weights / weights.mean())
 
     def rewritten(self, formula: CandidateFormula, whole: Sample) -> CandidateFormula:
         """A formula of this table as one of the whole table, its constants fitted again."""
@@ -123,35 +138,35 @@ def tables_of_pairs(
 ) -> Iterator[SmallerTable]:
     """The table with a difference or sum in place of each pair; then with its absolute value where that differs."""
     names = list(whole.columns)
-    y, factor = divided(whole, {names[i]: power for i, power in outside.items()})
+    y, divisor, factor = divided(whole, {names[i]: power for i, power in outside.items()})
     for absolute in (False, True):
         columns, meanings = combined(whole.columns, pairs, outside, absolute)
         if not absolute or any(meaning.is_Function for meaning in meanings.values()):
-            yield SmallerTable(columns, y, meanings, factor)
+            yield SmallerTable(columns, y, divisor, meanings, factor)
 
 
 def table_of_product(whole: Sample, q: Sequence[int], p: Sequence[float]) -> SmallerTable:
     """The table of one column: the product of the inputs to whole powers q; their powers p are divided out."""
     from knotwork.expressions import algebra, symbol
 
-    y, factor = divided(whole, {name: power for name, power in zip(whole.columns, p, strict=True) if power})
+    y, divisor, factor = divided(whole, {name: power for name, power in zip(whole.columns, p, strict=True) if power})
     column, meaning = torch.ones_like(whole.y), algebra.Integer(1)
     for name, k in zip(whole.columns, q, strict=True):
         column = column * whole.columns[name] ** k
         meaning = meaning * symbol(name) ** k
     name = "\0product"
-    return SmallerTable({name: column}, y, {symbol(name): meaning}, factor)
+    return SmallerTable({name: column}, y, divisor, {symbol(name): meaning}, factor)
 
 
-def divided(whole: Sample, powers: Mapping[str, float]) -> tuple[Tensor, Any]:
-    """The targets divided by multiples of 1/2 of powers of inputs, and these as an expression."""
+def divided(whole: Sample, powers: Mapping[str, float]) -> tuple[Tensor, Tensor, Any]:
+    """The targets divided by multiples of 1/2 of powers of inputs; these as numbers (n,) and as an expression."""
     from knotwork.expressions import algebra, symbol
 
-    y, factor = whole.y, algebra.Integer(1)
+    divisor, factor = torch.ones_like(whole.y), algebra.Integer(1)
     for name, power in powers.items():
-        y = y / whole.columns[name] ** power
+        divisor = divisor * whole.columns[name] ** power
         factor = factor * symbol(name) ** algebra.Rational(round(2 * power), 2)
-    return y, factor
+    return whole.y / divisor, divisor, factor
 
 
 def combined(

@@ -12,7 +12,7 @@ from knotwork.journal import after, recalled
 from knotwork.kernels import basis
 from knotwork.regression.descents import descent_options, exact_below
 from knotwork.regression.settings import REGRESSION
-from knotwork.regression.structures import Rows, least_squares
+from knotwork.regression.structures import Rows, errors_of, least_squares
 from knotwork.solvers import NormalEquations, VectorProblem, gauss_newton
 from knotwork.splines import uniform_knots
 
@@ -23,7 +23,7 @@ class Ridges:
 
     `powers` (n,) are the exponents p and `directions` (m, n) the exponents q_r, zero for inputs that do not take part.
     `points` (rows, m) are the logarithms of the products of x**q_r, `curves` (rows, m) those of φ_r there. `side` holds
-    the logarithms of curves of single inputs, by input. Errors are relative to the spread of the target.
+    the logarithms of curves of single inputs, by input. Errors and residuals (n,) are relative to the target's spread.
     """
 
     powers: Tensor
@@ -31,6 +31,7 @@ class Ridges:
     points: Tensor = field(repr=False)
     curves: Tensor = field(repr=False)
     side: dict[int, Tensor] = field(repr=False)
+    residuals: Tensor = field(repr=False)
     error: float
     validation_error: float
 
@@ -240,8 +241,7 @@ class _Problem:
             block = self.rows.axes[i].basis
             side[i] = block[:t] @ solution[at : at + block.shape[1]]
             at += block.shape[1]
-        errors = [float(part.square().mean().sqrt()) for part in (off[:t], off[t:]) if len(part)]
-        return Ridges(powers, directions, (raw @ directions.T)[:t], curves, side, errors[0], errors[-1])
+        return Ridges(powers, directions, (raw @ directions.T)[:t], curves, side, off, *errors_of(off, t))
 
 
 class _Directions(VectorProblem):

@@ -2,27 +2,24 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 
-import torch
 from torch import Tensor
 
 from knotwork.formulas.constants import Sample, values_of
 from knotwork.formulas.settings import FORMULAS
 from knotwork.functions import NamedFunction
-from knotwork.regression.candidate_formulas import CandidateFormula, Unnamed, formula_of_structure, formulas_of_ridges
+from knotwork.regression.candidate_formulas import CandidateFormula, Formulas, Unnamed
 from knotwork.regression.curve_formulas import formulas_of_curve
-from knotwork.regression.curve_names import EXPONENTIAL, IDENTITY, UNUSUAL_OUTER, USUAL_OUTER, OuterFunction
+from knotwork.regression.curve_names import EXPONENTIAL
 from knotwork.regression.failures import Failures
 from knotwork.regression.fewer_variables import curves_of_one_product, functions_of_pairs
+from knotwork.regression.fitted_structures import AnyFit, FittedStructures
 from knotwork.regression.inside import InsideFit, InsideTerms, formulas_of_inside
 from knotwork.regression.residual_randomness import looks_random
-from knotwork.regression.ridges import fit_ridges
 from knotwork.regression.second_look import second_look
 from knotwork.regression.settings import REGRESSION
-from knotwork.regression.structures import Rows, Structure, fit_structure, partitions, positive_share
-from knotwork.regression.term_fits import TermFit
+from knotwork.regression.structures import Structure
 from knotwork.regression.term_formulas import formula_of_terms
 from knotwork.regression.term_search import TermSearch
 from knotwork.regression.term_settings import TERMS
@@ -30,17 +27,15 @@ from knotwork.regression.what_is_left import with_what_is_left
 from knotwork.sizes import root_mean_square
 from knotwork.training import Reporter
 
-AnyFit = TermFit | InsideFit
 
-
-class Search:
+class Search(FittedStructures):
     """A search for formulas of one table; `formulas` yields them as they are found.
 
     The formula of a single input is searched for as that of a curve. The stages fit ever more general structures: sums
     of products of powers, sums of curves, curves of one product, fewer variables by symmetry, ratios, powers, ridges,
     sums of products of curves, unusual outer functions, constants inside functions. After a stage in which one comes
     close, and in the end, the best are named. The search ends at a formula that is exact to rounding, and soon after
-    one whose residuals look random. A structure or formula whose calculation fails is dropped.
+    one whose residuals look random; after a second look where it is long. What fails is dropped.
 
     Args:
         sample: training rows first, then validation rows.
@@ -66,42 +61,20 @@ class Search:
         after_noise: int | None = None,
         failures: Failures | None = None,
     ) -> None:
-        self.sample, self.train, self.functions, self.seed = sample, train, functions, seed
-        self.reporter, self.excluded = reporter or Reporter(), list(excluded)
-        self.deadline = self.reporter.before(until)
-        self.failures = failures or Failures()
+        self.reporter, self.excluded, self.seed = reporter or Reporter(), list(excluded), seed
+        super().__init__(sample, train, functions, seed, self.reporter.before(until), failures or Failures())
         self.after_noise = REGRESSION.formulas_after_noise if after_noise is None else after_noise
-        self.generator = torch.Generator().manual_seed(seed)
-        self.negative = positive_share(-sample.y) > REGRESSION.negative_share
-        y = -sample.y if self.negative else sample.y
-        self.rows = Rows.of(list(sample.columns.values()), y, train, sample.relative, sample.weights)
-        self.positive_sample = replace(sample, y=y)
-        self.error_of_mean = self.rows.error_of_mean
-        self.candidates: list[Unnamed] = []  # fitted, but not named yet
-        self.fitted: list[Unnamed] = []  # all, but those whose formulas are not allowed
+        self.quickly_named: list[Unnamed] = []  # those whose curves have no searched names yet
         self.remaining: int | None = None  # formulas still tried after one whose residuals look random
         self.named = 0
-        self.done = self.exact = self.inside_tried = self.ratios_tried = self.symmetries_tried = False
+        self.done = self.exact = False
+        self.inside_tried = self.ratios_tried = self.symmetries_tried = False
         self.least_formula_error = math.inf  # of those that are allowed
-        self.shortest: float = math.inf  # symbols of the shortest one that ended a search
+        self.leading: CandidateFormula | None = None  # the one of the fewest bits
+        self.deeper_names = True  # whether compositions are searched for as names of curves
         self.term_search: TermSearch | None = None
         self.best: CandidateFormula | None = None  # the one with the least error
         self.rests_tried, self.error_of_rest = 0, math.inf
-
-    @property
-    def least_error(self) -> float:
-        """The least validation error of all structures."""
-        return min((one.error for one in self.fitted), default=math.inf)
-
-    @property
-    def least_penalised(self) -> float:
-        """The same with the penalties for curves."""
-        return min((one.penalised for one in self.fitted), default=math.inf)
-
-    @property
-    def late(self) -> bool:
-        """Whether the time is used up, or a callback asks to stop."""
-        return self.deadline.late
 
     def formulas(self, stages: slice = slice(None)) -> Iterator[CandidateFormula]:
         """Candidate formulas, as they are found; with `stages`, those of some stages, after which others may follow."""
@@ -113,13 +86,12 @@ class Search:
             if stage not in first and self.late:
                 yield from () if self.named or self.reporter.stopped else self.best_formulas()
                 return
-            found = stage()
-            if found is not None:
-                yield from found
+            yield from stage() or ()
             if not (self.done or self.late):
                 yield from with_what_is_left(self)
             if self.done or self.reporter.stopped:
-                if not (self.exact or self.reporter.stopped):
+                # exact terms are the law; exact products of curves are known only up to linear combinations
+                if not (self.reporter.stopped or (self.exact and stage not in curves)):
                     yield from second_look(self)
                 return
 
@@ -129,9 +101,8 @@ class Search:
         """Formulas of a single input: sums, products, ratios and compositions of functions."""
         if len(self.rows.axes) > 1 or self.reporter.stage("trying formulas of one variable"):
             return None
-        return self.judged(
-            self.failures.surviving(partial(formulas_of_curve, self.sample, self.functions, self.deadline))
-        )
+        formulas = partial(formulas_of_curve, self.sample, self.functions, self.deadline)
+        return self.judged(self.failures.surviving(formulas))
 
     def simple_terms(self) -> Iterator[CandidateFormula] | None:
         """Sums of products of powers, which are named at once if they are exact."""
@@ -171,15 +142,18 @@ class Search:
             return None
         found = sorted(self.failures.surviving(partial(fits, self.terms_of_table())), key=lambda fit: fit.bits)
         for fit in self.kept(found):
-            self._add(fit.validation_error, fit.size, partial(self.formulas_of_terms, fit))
+            self._add(fit, fit.size, partial(self.formulas_of_terms, fit))
         exact = any(fit.validation_error < TERMS.exact_terms for fit in found)
         return self.best_formulas() if exact or (found and self.random(False, found[0])) else None
 
     def random(self, always: bool, fit: AnyFit) -> bool:
         """Whether the residuals of a fit look random, and no structure is closer; true if `always`."""
-        columns = [*self.sample.columns.values(), *self.excluded]
         close = fit.validation_error <= REGRESSION.explained_ratio * self.least_error
-        return always or bool(close and self.failures.attempt(partial(looks_random, columns, fit.residuals)))
+        return always or bool(close and self.failures.attempt(partial(self.unexplained, fit.residuals)))
+
+    def unexplained(self, residuals: Tensor) -> bool:
+        """Whether nothing in the table predicts these residuals (n,)."""
+        return looks_random([*self.sample.columns.values(), *self.excluded], residuals)
 
     def terms_of_table(self) -> TermSearch:
         """The search for terms, begun once."""
@@ -202,38 +176,21 @@ class Search:
         """Sums of curves, which are linear problems; under an exponential they are products."""
         if self.reporter.stage("trying sums and products of curves"):
             return None
-        n, late = len(self.rows.axes), self.late
-        for outer in [IDENTITY] if late else [*self.usual_outer(), *self.unusual_outer()]:
-            self.add(Structure(outer, tuple((i,) for i in range(n))), always=True)
-        if n > 1 and EXPONENTIAL not in self.usual_outer():
-            self.add(Structure(IDENTITY, (tuple(range(n)),)))
+        late = self.late
+        self.fit_sums(late)
         close = self.least_error < REGRESSION.early_error_of_sums
-        return self.best_formulas() if n == 1 or late or close or self.parted() else None
-
-    def parted(self) -> bool:
-        """Whether a sum of products in which every input stands once explains as much as one with all curves."""
-        n, before = len(self.rows.axes), -math.inf
-        every = (*((i,) for i in range(n)), tuple(range(n)))
-        for terms in [every, *partitions(n)] if 2 < n <= REGRESSION.most_inputs_of_partitions else []:
-            self.add(Structure(IDENTITY, terms))
-            if self.least_error > REGRESSION.early_error_of_ridges:
-                return False
-            before = self.least_penalised if terms is every else before
-        return self.least_penalised < before
+        return self.best_formulas() if len(self.rows.axes) == 1 or late or close or self.parted() else None
 
     def ridges(self) -> Iterator[CandidateFormula] | None:
         """Powers and curves of products of powers; curves times a sum of curves."""
         n = len(self.rows.axes)
         if n == 1 or self.reporter.stage("trying powers and ridges"):
             return None
-        wide = any(axis.positive and not axis.logarithmic for axis in self.rows.axes)
-        for count in (1, 2):
-            for free_sides in (False, True) if wide else (False,):
-                self.add_ridges(count, free_sides)
+        self.fit_ridges()
         for outer in self.usual_outer():
             if outer is not EXPONENTIAL and n <= REGRESSION.most_inputs_of_products:
                 self.add(Structure(outer, tuple((i,) for i in range(n)), tuple(range(n))))
-        return self.best_formulas() if self.least_error < REGRESSION.early_error_of_ridges else None
+        return self.best_formulas(deeper=False) if self.least_error < REGRESSION.early_error_of_ridges else None
 
     def products(self) -> Iterator[CandidateFormula] | None:
         """Sums of two and three products of curves, and of one product and curves of single inputs."""
@@ -246,7 +203,7 @@ class Search:
                     self.add(Structure(outer, (tuple(range(n)),) * rank))
                 if n > 2:
                     self.add(Structure(outer, (*((i,) for i in range(n)), tuple(range(n)))))
-        return self.best_formulas() if self.least_error < REGRESSION.early_error_of_ridges else None
+        return self.best_formulas(deeper=False) if self.least_error < REGRESSION.early_error_of_ridges else None
 
     def unusual(self) -> Iterator[CandidateFormula] | None:
         """Products of curves, and sums of two products, under outer functions that are rare."""
@@ -256,79 +213,56 @@ class Search:
         for outer in self.unusual_outer() if n <= REGRESSION.most_inputs_of_products else ():
             for rank in (1, 2):
                 self.add(Structure(outer, (tuple(range(n)),) * rank))
-        return self.best_formulas() if self.least_error < REGRESSION.early_error_of_ridges else None
+        return self.formulas_if_close()
 
-    def usual_outer(self) -> list[OuterFunction]:
-        """Usual outer functions whose inverse the target has, except in a few rows with noise."""
-        positive = positive_share(self.rows.y) > REGRESSION.positive_share
-        return [outer for outer in USUAL_OUTER if not outer.positive or positive]
-
-    def unusual_outer(self) -> list[OuterFunction]:
-        """Unusual outer functions whose inverse the target has."""
-        return [outer for outer in UNUSUAL_OUTER if outer.invertible(self.rows.y)]
-
-    # --- structures ---
-
-    def add(self, structure: Structure, always: bool = False) -> None:
-        """Fit a structure of curves and keep it as a candidate.
-
-        Unless `always` is set, it is passed over if the time is used up, or if there are few rows for its coefficients.
-        """
-        size = sum(self.rows.axes[i].basis.shape[1] for _, i in structure.places)
-        if not always and (self.late or size > self.train / REGRESSION.rows_per_coefficient):
-            return
-        fit = self.failures.attempt(lambda: fit_structure(self.rows, structure, self.generator))
-        if fit is None:
-            return
-
-        naming = partial(formula_of_structure, fit, self.rows, self.positive_sample, self.functions, self.deadline)
-        unusual = REGRESSION.curves_of_unusual_outer * (structure.outer in UNUSUAL_OUTER)
-        self._add(fit.validation_error, len(structure.places) + unusual, lambda: filter(None, [naming()]))
-
-    def add_ridges(self, count: int, free_sides: bool) -> None:
-        """Fit this number of ridges and keep them as a candidate."""
-        if self.late:
-            return
-        found = self.failures.attempt(lambda: fit_ridges(self.rows, count, self.generator, free_sides))
-        if found is not None:
-            curves = len(self.rows.axes) + count
-            self._add(
-                found.validation_error,
-                curves,
-                lambda: formulas_of_ridges(found, self.rows, self.positive_sample, self.functions),
-            )
-
-    def _add(self, error: float, curves: int, formulas: Callable[[], Iterator[CandidateFormula]]) -> None:
-        if math.isfinite(error):
-            candidate = Unnamed(error, error * REGRESSION.penalty_of_curve**curves, formulas)
-            self.candidates.append(candidate)
-            self.fitted.append(candidate)
+    def formulas_if_close(self) -> Iterator[CandidateFormula] | None:
+        """The best formulas if a structure is exact to splines, or quick ones of it if it leaves what looks random."""
+        if self.least_error < REGRESSION.early_error_of_ridges:
+            return self.best_formulas()
+        best = [
+            one for one in self.candidates if one.penalised <= self.least_penalised or one.error <= self.least_error
+        ]
+        close = any(self.failures.attempt(partial(self.unexplained, one.residuals)) for one in best)
+        return self.best_formulas(deeper=False) if close else None
 
     # --- formulas ---
 
-    def best_formulas(self) -> Iterator[CandidateFormula]:
-        """Formulas of the structures that fit best; each structure is named once."""
+    def best_formulas(self, deeper: bool = True) -> Iterator[CandidateFormula]:
+        """Formulas of the structures that fit best; each structure is named once.
+
+        If none of them leaves noise, compositions are searched for as names of their curves where `deeper`.
+        """
         settings = REGRESSION
         for candidate in sorted(self.candidates, key=lambda candidate: candidate.penalised):
-            late = self.late
             near = (
                 candidate.error <= settings.worst_validation_error * self.error_of_mean
                 and candidate.penalised <= settings.largest_ratio_to_best * self.least_penalised
             )
-            most = self.named >= settings.most_structures_named
-            if self.done or most or not near or (self.named and late):
-                return
+            if self.done or not near or self.named >= settings.most_structures_named or (self.named and self.late):
+                break
             self.candidates.remove(candidate)
+            self.quickly_named.append(candidate)
             self.named += 1
-            allowed = None
-            for formula in self.failures.surviving(candidate.formulas):
-                found = formula.negated() if self.negative else formula
-                yield found
-                allowed = self.judge(found) or bool(allowed)
-                if self.done or self.late:
-                    return
-            if allowed is False:
-                self.forget(candidate)
+            yield from self.formulas_of(candidate, candidate.formulas)
+        deeper = deeper and self.deeper_names
+        while deeper and self.quickly_named and self.remaining is None and not (self.done or self.late):
+            candidate = self.quickly_named.pop(0)
+            yield from self.formulas_of(candidate, candidate.deeper)
+
+    def formulas_of(self, candidate: Unnamed, formulas: Formulas) -> Iterator[CandidateFormula]:
+        """Formulas of a structure, until one ends the search; the structure is forgotten if none is allowed."""
+        allowed = None
+        for formula in self.failures.surviving(formulas):
+            found = formula.negated() if self.negative else formula
+            yield found
+            allowed = self.judge(found) or bool(allowed)
+            if self.done or self.late:
+                return
+        if allowed is False and candidate in self.fitted:  # it is no measure for others
+            self.fitted.remove(candidate)
+            self.named -= 1
+            if self.term_search is not None:
+                self.term_search.least_loss = math.inf
 
     def judged(self, formulas: Iterator[CandidateFormula]) -> Iterator[CandidateFormula]:
         """These formulas, the best of which may end the search."""
@@ -337,27 +271,20 @@ class Search:
             self.judge(found[0])
             self.done = self.done or self.remaining is not None
 
-    def forget(self, candidate: Unnamed) -> None:
-        """A candidate whose formulas are not allowed is no measure for others."""
-        self.fitted.remove(candidate)
-        self.named -= 1
-        if self.term_search is not None:
-            self.term_search.least_loss = math.inf
-
     def judge(self, formula: CandidateFormula) -> bool:
         """Decide whether this formula ends the search, now or soon; whether it is allowed at all."""
         if formula.error < self.least_formula_error:
             self.best, self.least_formula_error = formula, formula.error
+        if self.leading is None or formula.bits < self.leading.bits:
+            self.leading = formula
         if formula.error <= FORMULAS.exact_error * self.sample.scale:
             self.done = self.exact = True
-        elif self.remaining is None and self.failures.attempt(partial(self.leaves_noise, formula)):
-            self.remaining = self.after_noise
-            self.shortest = min(self.shortest, formula.complexity)
-        elif self.remaining is not None:
+        elif self.remaining is None:
+            if self.failures.attempt(partial(self.leaves_noise, formula)):
+                self.remaining = self.after_noise
+        else:
             self.remaining -= 1
             self.done = self.remaining <= 0
-            if formula.complexity < self.shortest and self.failures.attempt(partial(self.leaves_noise, formula)):
-                self.shortest = formula.complexity
         return True
 
     def leaves_noise(self, formula: CandidateFormula) -> bool:
@@ -367,9 +294,7 @@ class Search:
         residuals = self.sample.residuals(values_of(formula.template, self.sample))
         held_out = residuals[self.train :] if self.train < len(residuals) else residuals  # the rows of `least_error`
         most = min(REGRESSION.explained_ratio * self.least_error, 1.0) * self.rows.scale
-        if not float(root_mean_square(held_out)) <= most:
-            return False
-        return looks_random([*self.sample.columns.values(), *self.excluded], residuals)
+        return float(root_mean_square(held_out)) <= most and self.unexplained(residuals)
 
     def inner(self, sample: Sample) -> "Search | None":
         """The search of a table with fewer variables and the same rows; None, counted, if it fails at once."""

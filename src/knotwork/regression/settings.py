@@ -43,11 +43,17 @@ class RegressionSettings:
     rival among ratios. Chosen."""
     ratios_of_second_look: int = 2
     """Ratios that are tried where it has more."""
+    decimals_of_law: int = 1
+    """Decimals up to which the best formula is taken for the law: a factor in front may be measured. With the Feynman
+    set at 1 % noise in view."""
+    structures_of_second_look: int = 2
+    """Sums of curves, and ridges, that are named where it has more."""
+    formulas_of_structure: int = 3
+    """Formulas of each of them: those of the simplest powers. One takes a second. With the Feynman set at 1 % noise in
+    view."""
     formulas_after_noise: int = 1
     """Formulas still tried after one whose residuals look random, as the next may be shorter. With the Feynman set at 1
     % noise in view."""
-    symbols_of_less_noise: float = 4.0
-    """Symbols whose bits functions with constants inside must save where a formula's residuals look random already."""
     rows_per_coefficient: int = 2
     """Training rows for each coefficient that a structure must have: with fewer, splines can fit noise. Chosen, not
     measured."""

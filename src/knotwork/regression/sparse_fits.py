@@ -47,6 +47,29 @@ def screened(design: Tensor, target: Tensor, costs: Tensor, first: int, most: in
     return torch.tensor(sorted(found), dtype=torch.long)  # none if no column is usable
 
 
+def eliminated(design: Tensor, target: Tensor, most: int) -> Iterator[Support]:
+    """Combinations of `most` columns of a design (n, columns) and fewer, by backward elimination.
+
+    Of all, the one that explains least is left out: columns that come close to the target (n,) together only are not
+    found one at a time.
+    """
+    size = design.norm(dim=0)
+    usable = ((size > 0) & size.isfinite()).nonzero()[:, 0]
+    unit = design[:, usable] / size[usable]
+    products = unit.T @ unit
+    products.diagonal().add_(TERMS.ridge_of_elimination)
+    inverse, left = torch.linalg.inv(products), usable.tolist()
+    with_target = inverse @ (unit.T @ target)
+    while left:
+        if len(left) <= most:
+            yield tuple(left)
+        least = int((with_target.square() / inverse.diagonal()).argmin())
+        with_target = with_target - inverse[:, least] * (with_target[least] / inverse[least, least])
+        inverse = inverse - inverse[:, least, None] * inverse[least] / inverse[least, least]
+        rest = [n for n in range(len(left)) if n != least]
+        with_target, inverse, left = with_target[rest], inverse[rest][:, rest], [left[n] for n in rest]
+
+
 class _Search:
     """Columns of length 1, a target of length 1, and what was found about combinations.
 

@@ -209,10 +209,11 @@ def partitions(count: int) -> list[tuple[Inputs, ...]]:
 
 @dataclass(frozen=True)
 class StructureFit:
-    """A fitted structure: coefficients (curves, basis), and errors relative to the spread of the target."""
+    """A fitted structure: coefficients (curves, basis), residuals (n,), errors relative to the target's spread."""
 
     structure: Structure
     coefficients: Tensor = field(repr=False)
+    residuals: Tensor = field(repr=False)
     error: float
     validation_error: float
 
@@ -227,8 +228,8 @@ def fit_structure(rows: Rows, structure: Structure, generator: torch.Generator) 
         "fit_structure",
         lambda: (rows, structure, generator),
         after(generator, lambda: _fit_structure(rows, structure, generator)),
-        lambda found: (found[0].coefficients, found[0].error, found[0].validation_error, found[1]),
-        lambda kept: (StructureFit(structure, *kept[:3]), kept[3]),
+        lambda found: (*list(vars(found[0]).values())[1:], found[1]),
+        lambda kept: (StructureFit(structure, *kept[:-1]), kept[-1]),
     )
     generator.set_state(state)
     return found
@@ -244,7 +245,14 @@ def _fit_structure(rows: Rows, structure: Structure, generator: torch.Generator)
             starts.append(problem.start_from_logarithm())
         raced = [problem.improved(start, settings.structure_first_steps) for start in starts]
         found, _ = problem.improved(min(raced, key=lambda one: one[1])[0], settings.structure_steps)
-    return StructureFit(structure, found, *problem.errors(found))
+    residuals = problem.all_residuals(found)
+    return StructureFit(structure, found, residuals, *errors_of(residuals, rows.train))
+
+
+def errors_of(residuals: Tensor, train: int) -> tuple[float, float]:
+    """The root mean squares of the residuals of training and of validation rows; the same twice without the latter."""
+    errors = [float(part.square().mean().sqrt()) for part in (residuals[:train], residuals[train:]) if len(part)]
+    return errors[0], errors[-1]
 
 
 class StructureProblem:
@@ -361,17 +369,14 @@ class StructureProblem:
         gauss_newton(fit, descent_options(attempts), exact_below(REGRESSION.structure_target))
         return fit.at, fit.loss
 
-    def errors(self, coefficients: Tensor) -> tuple[float, float]:
-        """Relative root mean squared errors of the target on training and on validation rows."""
+    def all_residuals(self, coefficients: Tensor) -> Tensor:
+        """The residuals of the target itself in all rows, relative to its spread."""
         inner = self.predicted(self.curves(coefficients, every=True)) * self.size
         if self.structure.outer.positive:
             least = float(self.structure.outer.undo(self.rows.y.clamp_min(1e-300)).abs().min()) * 1e-3
             if self.structure.outer is not EXPONENTIAL:
                 inner = inner.clamp_min(least)
-        off = self.rows.residuals(self.structure.outer.apply(inner))
-        train = float(off[: self.rows.train].square().mean().sqrt())
-        rest = off[self.rows.train :]
-        return train, float(rest.square().mean().sqrt()) if len(rest) else train
+        return self.rows.residuals(self.structure.outer.apply(inner))
 
 
 class _Coefficients(VectorProblem):

@@ -23,7 +23,7 @@ from knotwork.regression.curve_names import (
 )
 from knotwork.regression.settings import REGRESSION
 from knotwork.regression.smooth_targets import smooth_targets
-from knotwork.regression.sparse_fits import Support, screened, sparse_fits
+from knotwork.regression.sparse_fits import Support, eliminated, screened, sparse_fits
 from knotwork.regression.structures import Rows, least_squares, nearest_product, positive_share
 from knotwork.regression.term_fits import Frame, TermFit
 from knotwork.regression.term_settings import TERMS
@@ -237,6 +237,7 @@ class TermSearch:
         if weigh_by is not None:
             weight = weight * weigh_by
         x, t, w = self.table.values[self.some], target[self.some], weight[self.some]
+        quadratic = self.table.quadratic().tolist()
         place, costs = torch.arange(x.shape[1]), self.table.costs + 1
         if only_above is not None:
             costs = costs.masked_fill(~only_above, math.inf)
@@ -273,6 +274,14 @@ class TermSearch:
                     above = sum(column < first for column in support)
                     if support and support not in found and 2 * above >= len(support):
                         add(support)
+        square = [column for column, n in enumerate(place[:first].tolist()) if quadratic[n]]
+        if not ratio and only_above is None and len(square) <= len(x) / TERMS.rows_per_eliminated:
+            fewer = [tuple(square[n] for n in some) for some in eliminated(design[:, square], t * w, most)]
+            for support in fewer[: -len(widths) - 1 : -1]:  # the shortest first, up to an exact one
+                if any(fit.validation_error < TERMS.exact_terms for fit in found.values()):
+                    break
+                if support not in found:
+                    add(support)
         fits = sorted(found.values(), key=lambda fit: fit.bits)
         sizes = {fit.size: fit for fit in reversed(fits)}
         return [fit for n, fit in enumerate(fits) if n < TERMS.term_fits_kept or sizes[fit.size] is fit]

@@ -71,6 +71,10 @@ class TermSettings:
     """Fits in one frame that are kept, and tried without each of their terms; of each search that become formulas."""
     rows_per_term: int = 3
     """Training rows for each term at least."""
+    rows_per_eliminated: int = 10
+    """Rows for each column of a polynomial of degree two at least, of which one column after the other is left out."""
+    ridge_of_elimination: float = 1e-12
+    """Added to the products of its columns of length 1, which depend on each other where inputs do."""
     exact_terms: float = 1e-9
     """Validation error below which a fit is exact, and ends the search for terms."""
     most_signs: int = 4

@@ -74,6 +74,11 @@ class TermTable:
         rank = torch.where(has_part, has_part.cumsum(0), (~has_part).cumsum(0))
         return rank <= most
 
+    def quadratic(self) -> Tensor:
+        """Whether a term is one of a polynomial of degree two, (terms,)."""
+        whole = [all(p in (0, 1, 2) for p in term.powers) and sum(term.powers) <= 2 for term in self.terms]
+        return torch.tensor([yes and term.part is None for yes, term in zip(whole, self.terms, strict=True)])
+
     def _with_parts(self, products: int) -> Iterator[tuple[int, int]]:
         """Numbers of a part and of a product, at most `most` pairs; parts of each cost have as many."""
         parts = itertools.groupby(range(len(self.parts)), lambda n: self.parts[n].cost)

@@ -28,7 +28,7 @@ def with_what_is_left(search: "Search") -> Iterator[CandidateFormula]:
     inner = search.inner(rest(best, search.sample))
     if inner is None or search.reporter.stage("trying formulas of what is left"):
         return
-    inner.rests_tried = REGRESSION.rests
+    inner.rests_tried, inner.deeper_names = REGRESSION.rests, False
     explained = REGRESSION.progress_of_rest * inner.sample.scale
     for formula in itertools.chain(inner.formulas(slice(REGRESSION.stages_of_rest)), _more(inner)):
         if formula.error > explained:

@@ -8,20 +8,19 @@ from knotwork.sizes import root_mean_square
 
 
 def written_out(template: Template, sample: Sample) -> Template | None:
-    """The template as a sum of terms with one constant before each, to be fitted again; None if there is none.
+    """The template with a sum of terms, one constant before each, in place of its first sum of products, to be fitted
+    again; None if there is none.
 
     The curves of a sum of several products are known only up to linear combinations of those of one input:
     (u + 1)(exp(v) - v) + (u - 1)(exp(v) + v) is 2·u·exp(v) - 2·v. Terms that cancel are left out.
     """
     from knotwork.expressions import algebra
 
-    def multiplied_out(expression: Any) -> Any:
-        return algebra.expand_mul(algebra.expand_multinomial(expression))
-
-    expression = template.expression
-    if not isinstance(expression, algebra.Add) or multiplied_out(expression) == expression:
+    sums = (part for part in algebra.preorder_traversal(template.expression) if part.is_Add)
+    products = next((part for part in sums if _multiplied_out(part) != part), None)
+    if products is None:
         return None
-    whole = multiplied_out(expression.xreplace(_equal_inside(template)))
+    whole = _multiplied_out(products.xreplace(_equal_inside(template)))
     sizes: dict[Any, Any] = {}  # of each term, by the part of it that varies
     for term in algebra.Add.make_args(whole):
         size, part = algebra.Integer(1), algebra.Integer(1)
@@ -33,7 +32,8 @@ def written_out(template: Template, sample: Sample) -> Template | None:
         sizes[part] = sizes.get(part, 0) + size
     if not 1 < len(sizes) <= REGRESSION.most_terms_written_out:
         return None
-    constant, size_of_all = Constants(), float(root_mean_square(values_of(template, sample)))
+    constant = Constants()
+    size_of_all = float(root_mean_square(values_of(Template(products, template.values), sample)))
     inner = {symbol: constant(value) for symbol, value in template.values.items()}
     total: Any = algebra.Integer(0)
     for part, size in sizes.items():
@@ -43,7 +43,18 @@ def written_out(template: Template, sample: Sample) -> Template | None:
         alone = float(root_mean_square(values_of(Template(part, template.values), sample)))
         if abs(float(value)) * alone > REGRESSION.cancelled_term * size_of_all:
             total = total + constant(float(value)) * part.xreplace(inner)
-    return constant.template(total)
+    place = algebra.Dummy()
+    return constant.template(template.expression.xreplace({products: place}).xreplace(inner).xreplace({place: total}))
+
+
+def _multiplied_out(expression: Any) -> Any:
+    """A sum of products of sums as a sum of terms; what is inside functions and roots stays as it is."""
+    from knotwork.expressions import algebra
+
+    roots = {one for one in expression.atoms(algebra.Pow) if not one.exp.is_Integer}
+    inside = {one: algebra.Dummy() for one in expression.atoms(algebra.Function) | roots}
+    outside = algebra.expand_mul(algebra.expand_multinomial(expression.xreplace(inside)))
+    return outside.xreplace({place: one for one, place in inside.items()})
 
 
 def _equal_inside(template: Template) -> dict[Any, Any]:
