@@ -208,11 +208,11 @@ def best_candidates(candidates: Sequence[CandidateFormula]) -> list[CandidateFor
     for candidate in sorted(candidates, key=lambda candidate: candidate.complexity):
         if not front or candidate.error < DISCOVERY.front_ratio * front[-1].error:
             front.append(candidate)
-    known = {id(one): one.bits - one.template.doubt for one in candidates}
-    simple = [one for one in candidates if not one.template.values]
-    best = [min(candidates, key=lambda one: one.bits, default=None)]
-    best += [min(some, key=lambda one: known[id(one)], default=None) for some in (candidates, simple)]
-    front += [one for n, one in enumerate(best) if one is not None and one not in (*front, *best[:n])]
+    sure = sorted(candidates, key=lambda one: one.bits - one.template.doubt)
+    simple = [one for one in sure if not one.template.values]
+    for best in (*sorted(candidates, key=lambda one: one.bits)[:1], *sure[:1], *simple[:1]):
+        if best not in front:
+            front.append(best)
     return sorted(front, key=lambda candidate: candidate.bits)[: DISCOVERY.most_candidates]
 
 

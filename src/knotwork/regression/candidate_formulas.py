@@ -289,7 +289,7 @@ def _with_rounded_constants(
     """The shortest of the formulas tried, each fitted to all rows and with its constants rounded where possible.
 
     A formula that is a little longer than the best may lose more constants, so the best few take part. The shortest
-    without decimals follows: doubts about its numbers do not count, as whoever chooses between the two knows.
+    without decimals follows; among these, doubts about their numbers do not count.
     """
     near = sorted((t for t in tried if t.bits < best.bits + REGRESSION.largest_bits_gap), key=lambda t: t.bits)
     exact = best.error <= FORMULAS.exact_error * sample.scale

@@ -28,13 +28,8 @@ AnyStructure = AnyFit | StructureFit | Ridges
 class FittedStructures:
     """The structures fitted to one table: `candidates` have no names yet, `fitted` are all whose formulas are allowed.
 
-    Args:
-        sample: training rows first, then validation rows. The negative of targets that are negative is fitted.
-        train: number of training rows.
-        functions: what curves may be named with.
-        seed: of the random starts.
-        deadline: tells when the time is used up, or a callback asks to stop.
-        failures: counts what is dropped.
+    The arguments are those of `Search`, with the `deadline` in place of a time. Of targets that are negative, the
+    opposite is fitted.
     """
 
     def __init__(
