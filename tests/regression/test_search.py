@@ -156,6 +156,20 @@ def test_only_random_residuals_are_recognised_as_random():
     assert not looks_random(columns, torch.sin(60 * columns[2]))  # this dependence is not a polynomial of low degree
 
 
+@pytest.mark.parametrize(("rows", "inputs"), [(300, 20), (60, 6), (200, 40)])
+def test_residuals_of_wide_tables_are_tested_term_by_term(rows, inputs):
+    generator = torch.Generator().manual_seed(0)
+    columns = [torch.rand(rows, generator=generator).double() for _ in range(inputs)]
+    noise = [torch.randn(rows, generator=generator).double() for _ in range(200)]
+    assert sum(not looks_random(columns, one) for one in noise) <= 8  # the expected number is 2
+    hidden = 4 * (columns[0] - 0.5) * (columns[1] - 0.5)
+    for signal in (columns[2], columns[2] ** 2, hidden):
+        assert not looks_random(columns, noise[0] / 5 + signal)
+    constant = torch.ones(rows).double()
+    assert looks_random([*columns, constant], noise[0]) == looks_random(columns, noise[0])
+    assert not looks_random([column[:20] for column in columns], noise[0][:20])  # too few rows for any test
+
+
 # --- constants ---
 
 
@@ -188,6 +202,20 @@ def test_constants_become_simple_numbers_only_within_their_errors():
         found = simplified(fitted(template, sample), sample)
         assert set(found.values) == left
         assert all(abs(found.values[s] - v) < 0.05 for s, v in zip((c, p, d), truth, strict=True) if s in left)
+
+
+@pytest.mark.parametrize(("sigmas", "left"), [(0.5, 0), (2.3, 4)])
+def test_many_constants_do_not_become_simple_numbers_that_the_rows_contradict_together(sigmas, left):
+    """Of six that are each 2.3 standard errors from a whole number, two may be one: 2 * 2.3² = 10.6 is below the limit
+    of 11.8 for two, 3 * 2.3² = 15.9 above that of 14.2 for three."""
+    rows = torch.linalg.qr(torch.randn(1000, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64))[0]
+    x, noise = rows[:, :6] * 1000**0.5, 0.1 * rows[:, 6] * 1000**0.5
+    whole = torch.arange(2.0, 8.0, dtype=torch.float64)
+    y = x @ (whole + sigmas * 0.1 / 994**0.5) + noise
+    symbols, inputs = sympy.symbols("a:f", real=True), sympy.symbols("u:z", real=True)
+    template = Template(sum(c * t for c, t in zip(symbols, inputs, strict=True)), dict.fromkeys(symbols, 1.0))
+    sample = Sample({t.name: column for t, column in zip(inputs, x.T, strict=True)}, y)
+    assert len(simplified(fitted(template, sample), sample).values) == left
 
 
 def test_constants_with_equal_values_become_one_constant():

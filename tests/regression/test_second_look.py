@@ -8,7 +8,7 @@ import torch
 
 import knotwork as kw
 from knotwork.expressions import algebra, complexity, parse, text, to_numpy
-from knotwork.formulas.constants import Constants, Sample
+from knotwork.formulas.constants import Constants, Sample, Template
 from knotwork.functions import select
 from knotwork.regression import Search
 from knotwork.regression import second_look as second_look_module
@@ -78,6 +78,7 @@ def told(search, law, bits):
         (["1.01*(x + 1.02*y)**2/(x*y + x**2 + y**2)"], True),
         (["(x + y)**2/(x*y + x**2 + y**2)", "1.01*(x + 1.02*y)**2/(x*y + x**2 + y**2)"], True),  # the second is better
         (["1.01*x**1.02"], False),  # short
+        (["1.01*x + 1.02*y + 1.03"], False),  # a plane
     ],
 )
 def test_what_a_second_look_is_for(monkeypatch, laws, looks):
@@ -117,3 +118,14 @@ def test_compositions_are_searched_for_only_where_no_quick_formula_leaves_noise(
 def test_an_exact_sum_of_products_of_curves_is_looked_at_again():
     formula, _ = found("x*sin(3*y + z)", {"x": (1, 3), "y": (0, 2), "z": (0, 2)}, 0, 0)
     assert len(text(formula)) <= len("x*sin(3*y + z)"), text(formula)
+
+
+@pytest.mark.parametrize(
+    ("law", "plane"),
+    [("a*x + b*y + c", True), ("a*(x - y) + b*x", True), ("a*x*y + b*x + c*y", False), ("a*x + b/y", False),
+     ("a*x + sin(b*y)", False), ("a + b", False)],
+)  # fmt: skip
+def test_a_plane_is_a_number_times_each_variable(law, plane):
+    expression = parse(law)
+    constants = {one: 1.5 for one in expression.free_symbols if str(one) in "abc"}
+    assert second_look_module.is_plane(Template(expression, constants)) is plane

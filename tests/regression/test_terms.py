@@ -283,3 +283,15 @@ def test_of_columns_that_are_all_without_values_none_is_screened():
     nothing = torch.zeros(20, 5, dtype=torch.float64)
     columns = screened(nothing, torch.ones(20, dtype=torch.float64), torch.ones(5), 5, 3)
     assert columns.tolist() == [] and nothing[:, columns].shape == (20, 0)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+def test_planes_of_many_inputs_are_among_the_first_sums(noise):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(300, 9, generator=generator, dtype=torch.float64)
+    slopes = torch.tensor([1.1, -2.3, 0.7, 3.1, 1.9, -1.3, 0.9, 0.0, 0.0], dtype=torch.float64)
+    y = 0.5 + x @ slopes + noise * torch.randn(300, generator=generator, dtype=torch.float64)
+    columns = {f"x{n}": column for n, column in enumerate(x.T)}
+    search = Search(Sample(columns, y), 240, select(None)).terms_of_table()
+    best = min(search.simple_sums(), key=lambda fit: fit.bits)
+    assert best.size == 8 and best.validation_error < max(1.5 * noise, 1e-9)

@@ -295,9 +295,10 @@ def simplified(template: Template, sample: Sample, kept: Collection[Any] = ()) -
     Constants are replaced one at a time, the most probable first, and the others are fitted again. Simple numbers are
     zero and one, integers, halves, thirds, quarters, fifths, simple multiples of π and 1/π, and the other constants. A
     number is taken if it is within three standard errors, if few simple numbers are that close to any value, and if the
-    error does not grow by more than chance allows. Constants that are `kept` stay.
+    error does not grow by more than chance allows, by this number and by all so far. Constants that are `kept` stay.
     """
     refused: set[tuple[Any, Any]] = set()
+    before, count = template.mse, len(template.values)
     equality = FORMULAS.equality_chance
     while template.values:
         proposals = sorted(
@@ -312,7 +313,8 @@ def simplified(template: Template, sample: Sample, kept: Collection[Any] = ()) -
             new = replaced(template, symbol, simple)
             if new is not None:
                 new = fitted(new, sample, FORMULAS.refit_steps)
-                if new.mse <= _allowed(template.mse, sample):
+                fewer = count - len(new.values)
+                if new.mse <= min(_allowed(template.mse, 1, sample), _allowed(before, fewer, sample)):
                     template = replace(new, doubt=new.doubt + _doubt(chance, len(sample)))
                     break
             refused.add((symbol, simple))
@@ -342,9 +344,12 @@ def _equals(template: Template, symbol: Any) -> list[tuple[float, Any]]:
     return found
 
 
-def _allowed(mse: float, sample: Sample) -> float:
-    """Largest mean squared error with one constant fewer: likelihood ratio of three standard errors, and rounding."""
-    return mse * math.exp(FORMULAS.sigmas**2 / len(sample)) + (FORMULAS.exact_error * sample.scale) ** 2
+def _allowed(mse: float, fewer: int, sample: Sample) -> float:
+    """Largest mean squared error with so many constants fewer: a likelihood ratio as rare as three standard errors."""
+    from scipy.special import chdtri, erfc
+
+    ratio = chdtri(fewer, erfc(FORMULAS.sigmas / math.sqrt(2)))
+    return mse * math.exp(ratio / len(sample)) + (FORMULAS.exact_error * sample.scale) ** 2  # and rounding
 
 
 def replaced(template: Template, symbol: Any, value: Any) -> Template | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from knotwork.formulas.constants import Template
 from knotwork.regression.candidate_formulas import CandidateFormula, Formulas
 from knotwork.regression.fewer_variables import functions_of_pairs
 from knotwork.regression.settings import REGRESSION
@@ -16,15 +17,25 @@ if TYPE_CHECKING:
 def second_look(search: "Search") -> Iterator[CandidateFormula]:
     """Formulas for a search that would end: its formula may have too many symbols, or too much noise.
 
-    The best formula is taken for the law, however long, if it has hardly a decimal: approximations have some.
+    The best formula is taken for the law, however long, if it has hardly a decimal, as approximations have some; so is
+    a plane, which no function with a bend comes closer to.
     """
     for tried in (sums_of_curves, powers_and_ridges, constants_inside, fewer_variables, fewer_symbols):
         best = search.leading
         if search.late or best is None or best.complexity <= REGRESSION.short_formula:
             return
-        if len(best.template.values) <= REGRESSION.decimals_of_law:
+        if len(best.template.values) <= REGRESSION.decimals_of_law or is_plane(best.template):
+            return
+        if search.reporter.stage("trying shorter formulas"):
             return
         yield from tried(search)
+
+
+def is_plane(template: Template) -> bool:
+    """Whether an expression is a constant plus a number times each of its variables."""
+    variables = template.expression.free_symbols - set(template.values)
+    polynomial = template.expression.as_poly(*variables) if variables else None
+    return polynomial is not None and polynomial.total_degree() <= 1
 
 
 def constants_inside(search: "Search") -> Iterator[CandidateFormula]:

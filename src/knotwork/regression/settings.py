@@ -313,6 +313,8 @@ class RegressionSettings:
     in one of 30,000 inputs."""
     test_level: float = 0.01
     """Level of the F test: residuals that are random are said not to be in one table of a hundred."""
+    least_variance_of_terms: float = 1e-12
+    """Variance of a term of inputs mapped to [-1, 1] below which it is a constant, with rounding errors."""
 
     # --- dimensionless groups (dimensionless_groups.py, dimensionless_search.py) ---
     most_bases_kept: int = 400

@@ -237,7 +237,6 @@ class TermSearch:
         if weigh_by is not None:
             weight = weight * weigh_by
         x, t, w = self.table.values[self.some], target[self.some], weight[self.some]
-        quadratic = self.table.quadratic().tolist()
         place, costs = torch.arange(x.shape[1]), self.table.costs + 1
         if only_above is not None:
             costs = costs.masked_fill(~only_above, math.inf)
@@ -274,10 +273,8 @@ class TermSearch:
                     above = sum(column < first for column in support)
                     if support and support not in found and 2 * above >= len(support):
                         add(support)
-        square = [column for column, n in enumerate(place[:first].tolist()) if quadratic[n]]
-        if not ratio and only_above is None and len(square) <= len(x) / TERMS.rows_per_eliminated:
-            fewer = [tuple(square[n] for n in some) for some in eliminated(design[:, square], t * w, most)]
-            for support in fewer[: -len(widths) - 1 : -1]:  # the shortest first, up to an exact one
+        if not ratio and only_above is None:
+            for support in self._of_polynomials(design[:, :first], t * w, place[:first], len(widths), most):
                 if any(fit.validation_error < TERMS.exact_terms for fit in found.values()):
                     break
                 if support not in found:
@@ -285,6 +282,23 @@ class TermSearch:
         fits = sorted(found.values(), key=lambda fit: fit.bits)
         sizes = {fit.size: fit for fit in reversed(fits)}
         return [fit for n, fit in enumerate(fits) if n < TERMS.term_fits_kept or sizes[fit.size] is fit]
+
+    def _of_polynomials(
+        self, design: Tensor, target: Tensor, place: Tensor, short: int, most: int
+    ) -> Iterator[Support]:
+        """What backward elimination leaves of degree one if it has more terms than `short`, and of degree two if not.
+
+        A plane of many inputs has so many terms that they are not found one at a time.
+        """
+        assert self.table is not None
+        degrees = self.table.degrees[place]
+        plane, square = ((degrees <= degree).nonzero()[:, 0].tolist() for degree in (1, 2))
+        if short < len(plane) <= most:
+            fewer = [tuple(plane[n] for n in some) for some in eliminated(design[:, plane], target, most)]
+            yield from fewer[-short - 1 :: -1]  # the shortest first
+        if len(square) <= len(design) / TERMS.rows_per_eliminated:
+            fewer = [tuple(square[n] for n in some) for some in eliminated(design[:, square], target, most)]
+            yield from fewer[: -short - 1 : -1]
 
     def undone(self, frame: Frame) -> tuple[Tensor, Tensor]:
         """The sums that the targets ask for, and the weights of their residuals, (n,) each."""

@@ -1,5 +1,6 @@
 """The terms that sums and ratios are made of: products of powers of the inputs, some with a function of the inputs."""
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -74,10 +75,13 @@ class TermTable:
         rank = torch.where(has_part, has_part.cumsum(0), (~has_part).cumsum(0))
         return rank <= most
 
-    def quadratic(self) -> Tensor:
-        """Whether a term is one of a polynomial of degree two, (terms,)."""
-        whole = [all(p in (0, 1, 2) for p in term.powers) and sum(term.powers) <= 2 for term in self.terms]
-        return torch.tensor([yes and term.part is None for yes, term in zip(whole, self.terms, strict=True)])
+    @functools.cached_property
+    def degrees(self) -> Tensor:
+        """The degree of a term that is one of a polynomial, infinity for other terms, (terms,)."""
+        whole = [term.part is None and all(p >= 0 and p == int(p) for p in term.powers) for term in self.terms]
+        return torch.tensor(
+            [sum(term.powers) if one else math.inf for one, term in zip(whole, self.terms, strict=True)]
+        )
 
     def _with_parts(self, products: int) -> Iterator[tuple[int, int]]:
         """Numbers of a part and of a product, at most `most` pairs; parts of each cost have as many."""
