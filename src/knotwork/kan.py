@@ -221,6 +221,7 @@ class KAN(NameableNetwork):
         title: str | None = None,
         scale: float = 1.0,
         show_values: bool = False,
+        untangle: bool = True,
         scores: Scores | None = None,
         method: str = "propagated",
         input_names: Sequence[str] | None = None,
@@ -234,6 +235,8 @@ class KAN(NameableNetwork):
             title: text above the diagram.
             scale: size of the figure; 1 suits a page.
             show_values: whether the score of each edge is written beside it.
+            untangle: whether hidden nodes are ordered so that few lines cross, and turned so that named curves look as
+                their names say; False: in the order of their numbers.
             scores: those to draw; None: `method` computes them.
             method: how importance is measured, as in `attribute`.
             input_names: names of the inputs; None: those of the data.
@@ -262,6 +265,7 @@ class KAN(NameableNetwork):
             method=method,
             scale=scale,
             show_values=show_values,
+            untangle=untangle,
             title=title,
         )
 

@@ -1,5 +1,7 @@
 """A diagram shows the edges of a network, their scores and their names, and no removed edges."""
 
+import itertools
+
 import matplotlib
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from knotwork.drawing.figure import RED
 from knotwork.errors import SpecError
 from knotwork.model import KANNetwork, Spec, parse_width, trace
 from knotwork.outputs import diagram, pen
+from knotwork.outputs.arrangement import crossings, nodes_of_sums, untangled
 from knotwork.outputs.diagram import FAINTEST, telling_beta
 from knotwork.simplify import Scores, attribute
 
@@ -41,7 +44,7 @@ def opacities(figure, kind):
 
 
 def texts(figure):
-    return [text.get_text() for text in figure.axes[0].texts]
+    return [text.get_text() for text in figure.axes[0].texts if text.get_gid() != "height"]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +71,7 @@ def test_frames_never_overlap_and_stay_on_the_sheet(width):
 def test_a_line_goes_from_its_source_through_its_frame_to_its_target():
     model = network([2, 3, 1])
     model.layers[0].remove_edge(0, 1)
-    figure = diagram(model, rows(2))
+    figure = diagram(model, rows(2), untangle=False)
     (layer, _), (frames, _) = parts(figure, "lines"), parts(figure, "frames")
     lines = [path.vertices for path in layer.get_paths()]
     centres = [path.vertices[:4].mean(0) for path in frames.get_paths()]
@@ -133,6 +136,19 @@ def test_values_are_written_on_request():
     assert not written & set(texts(diagram(model, x, method="paper")))
 
 
+def test_heights_of_curves_that_are_added_compare():
+    model, x = network([2, 2, 1]), rows(2)
+    with torch.no_grad():
+        model.layers[0].coefficients[0] *= 0.1  # both edges of the first input
+    seen = trace(model, x).layers[0].edges.detach().numpy()
+    figure = diagram(model, x)
+    drawn = [np.ptp(path.vertices[:, 1]) for path in parts(figure, "curves")[0].get_paths()]
+    ranges = np.ptp(seen, axis=0)
+    np.testing.assert_allclose(drawn / max(drawn), (ranges / ranges.max(0)).flatten(), rtol=1e-2)  # of fewer points
+    heights = [float(text.get_text()) for text in figure.axes[0].texts if text.get_gid() == "height"]
+    np.testing.assert_allclose(heights[:4], np.tile(ranges.max(0), 2), rtol=0.05)
+
+
 def test_removed_edges_are_not_drawn():
     model = network([2, 5, 1])
     model.layers[0].remove_edge(1, 3)
@@ -165,6 +181,66 @@ def test_a_named_edge_is_red_and_labelled():
     assert x == pytest.approx(frame[:, 0].mean())
     assert 0 < y - frame[:, 1].max() < 0.1
     assert "$x^{2}$" in texts(figure)
+
+
+def test_named_curves_look_as_their_names_say():
+    """-x² and exp(-x) lead to hidden nodes that are turned; a curve that leads to the output keeps its sign."""
+    model, x = network([2, 2, 1]), rows(2)
+    for edge, name, constants in (((0, 0), "x^2", (2, 0, -1, 0)), ((1, 1), "sin", (-1, 0, 1, 0))):
+        model.layers[0].name_edge(*edge, name, torch.tensor(constants, dtype=torch.float64))
+    model.layers[0].remove_edge(0, 1)
+    model.layers[0].remove_edge(1, 0)
+    model.layers[1].name_edge(0, 0, "exp", torch.tensor([-1.0, 0.0, 1.0, 0.0]))
+    model.layers[1].name_edge(1, 0, "x^2", torch.tensor([1.0, 0.0, -1.0, 0.0]))
+
+    def shown(**settings):
+        figure = diagram(model, x, **settings)
+        square, sine, exponential, last = (p[np.argsort(p[:, 0])][:, 1] for p in paths(figure, "curves"))
+        middle = len(square) // 2
+        opens = square[middle] < min(square[0], square[-1]), last[len(last) // 2] < min(last[0], last[-1])
+        return [*opens, sine[-1] > sine[0], exponential[-1] > exponential[0]], texts(figure)[:4]
+
+    assert shown() == ([True, False, True, True], ["$x^{2}$", "sin", "exp", "$-x^{2}$"])
+    own = ["$-x^{2}$", "\N{MINUS SIGN}sin", "exp(\N{MINUS SIGN}x)", "$-x^{2}$"]
+    assert shown(untangle=False) == ([False, False, False, False], own)
+
+
+def test_hidden_nodes_are_ordered_so_that_lines_do_not_cross():
+    model = network([3, (2, 1), 1])
+    for source in range(3):
+        for target in range(4):  # input 0 leads to the second sum, input 1 to the first, input 2 to the factors
+            if (source, target) not in ((0, 1), (1, 0), (2, 2), (2, 3)):
+                model.layers[0].remove_edge(source, target)
+
+    def crossed(**settings):
+        ends = [line[[0, -1], 0] for line in paths(diagram(model, rows(3), **settings), "lines")[:4]]
+        return sum((a[0] - b[0]) * (a[1] - b[1]) < 0 for a, b in itertools.combinations(ends, 2))
+
+    assert crossed() == 0 and crossed(untangle=False) == 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_order_has_no_more_crossings_and_leaves_inputs_outputs_and_factors(seed):
+    rng = np.random.default_rng(seed)
+    width, arity = ((4, 0), (3, 2), (2, 3), (2, 0)), 2
+    edges = [
+        np.argwhere(rng.random((sum(below), above[0] + arity * above[1])) < 0.35)
+        for below, above in itertools.pairwise(width)
+    ]
+    ends = [
+        np.column_stack([pairs[:, 0], nodes_of_sums(*above, arity)[pairs[:, 1]]])
+        for pairs, above in zip(edges, width[1:], strict=True)
+    ]
+    places = untangled(width, arity, edges)
+    own = [np.arange(sum(nodes)) for nodes in width]
+    assert [sorted(place) for place in places] == [list(place) for place in own]
+    assert all(set(place[:sums]) == set(range(sums)) for place, (sums, _) in zip(places, width, strict=True))
+    assert (places[0] == own[0]).all() and (places[-1] == own[-1]).all()
+    fewest = min(
+        crossings([own[0], np.r_[a, 3 + np.array(b)], np.r_[c, 2 + np.array(d)], own[3]], ends)
+        for a, b, c, d in itertools.product(*(list(itertools.permutations(range(n))) for n in (3, 2, 2, 3)))
+    )
+    assert fewest <= crossings(places, ends) <= min(crossings(own, ends), 1.2 * fewest + 1)
 
 
 def test_named_edges_of_a_large_network_are_labelled_next_to_their_lines():
@@ -226,7 +302,7 @@ def test_names_with_special_characters_are_drawn_literally(tmp_path, suffix, wid
 
 def test_wide_names_are_drawn_vertically_and_very_long_ones_are_cut():
     figure = diagram(network([8, 1]), rows(8), input_names=["n" * 200] + ["m"] * 7)
-    first = figure.axes[0].texts[0]
+    first = next(text for text in figure.axes[0].texts if text.get_gid() != "height")
     assert first.get_rotation() == 90
     assert first.get_text() == "n" * 47 + "…"
     assert figure.get_size_inches()[1] < 8

@@ -94,10 +94,12 @@ def typeset(name: str) -> tuple[str, bool]:
     return (name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"), False
 
 
-def typeset_function(name: str) -> tuple[str, bool]:
-    """The same for a function of the library: powers of x have superscripts."""
-    power = re.fullmatch(r"(1/)?x(?:\^([\d.]+))?", name)
-    return (f"${power[1] or ''}x^{{{power[2] or ''}}}$", True) if power else (name, False)
+def typeset_function(name: str, negative: bool = False, mirrored: bool = False) -> tuple[str, bool]:
+    """The same for a function of the library, or for -f(x), f(-x) or -f(-x): powers of x have superscripts."""
+    power, minus = re.fullmatch(r"(1/)?x(?:\^([\d.]+))?", name), "\N{MINUS SIGN}"
+    if power:
+        return f"${'-' * negative}{power[1] or ''}{'(-x)' if mirrored else 'x'}^{{{power[2] or ''}}}$", True
+    return f"{minus * negative}{name}{f'({minus}x)' * mirrored}", False
 
 
 def label(axis: Axis, typed: tuple[str, bool], after: str = "") -> None:

@@ -1,7 +1,7 @@
 """A network as one figure: its nodes, and the curve of every edge (as in figure 2.4 of the paper)."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -10,10 +10,12 @@ from torch import Tensor
 
 from knotwork.data import table_of
 from knotwork.drawing.curves import thinned
-from knotwork.drawing.figure import Sheet, closing_fonts, write
+from knotwork.drawing.figure import Sheet, closing_fonts, typeset_function, write
 from knotwork.errors import SpecError
+from knotwork.functions import named_function
 from knotwork.keywords import check_keywords
-from knotwork.model import KANNetwork, LayerTrace, trace
+from knotwork.model import KANLayer, KANNetwork, LayerTrace, trace
+from knotwork.outputs.arrangement import nodes_of_sums, parity, signs_of_sums, untangled
 from knotwork.outputs.layout import MOST_CURVES, Array, lay_out
 from knotwork.outputs.pen import NAME_SIZE, Edges, Names, Pen
 from knotwork.simplify import Scores, attribute
@@ -35,14 +37,19 @@ def diagram(
     method: str = "propagated",
     scale: float = 1.0,
     show_values: bool = False,
+    untangle: bool = True,
     title: str | None = None,
 ) -> Figure:
     """A network drawn on the rows x (batch, in_features), with inputs at the bottom and outputs at the top.
 
-    Every active edge has its curve over the range of its inputs, each scaled to its own frame. Removed edges are not
+    Every active edge has its curve over the range of its inputs. The heights of curves that are added compare: the
+    largest fills its frame, and the small number beside a frame is what its height stands for. Removed edges are not
     drawn, and above 320 edges only lines are drawn. Named edges are red and have the name of their function. A dot with
     a plus is a sum, a circle with a cross a product; a grey node does not affect the outputs. Names are shown
     literally, except that a name such as x or x_1 is set as a variable.
+
+    Hidden nodes are ordered so that few lines cross, and have the sign with which named curves look as their names say:
+    x² opens upwards, exp rises. Neither changes a value of the network. What cannot be turned so is named -x², exp(-x).
 
     Args:
         network: the network.
@@ -54,6 +61,8 @@ def diagram(
         method: method of `attribute`.
         scale: factor of all sizes.
         show_values: whether the scores are written at the frames.
+        untangle: whether hidden nodes are ordered and turned; False: nodes are in the order of their numbers, and
+            curves have their own signs.
         title: text above the figure.
 
     Raises:
@@ -71,8 +80,7 @@ def diagram(
     strengths = _strengths(network, attribute(network, x, method) if scores is None else scores)
     with torch.no_grad():
         layers = trace(network, x).layers
-    functions = [{(s, t): f for s, t, f, _ in layer.named} for layer in network.layers]  # type: ignore[union-attr]
-    edges = [_edges(*facts, beta) for facts in zip(layers, functions, strengths, strict=True)]
+    edges = _arranged(network, layers, strengths, beta, untangle)
 
     layout = lay_out(
         spec.width,
@@ -81,7 +89,7 @@ def diagram(
         least_width=max(inputs.least_width, outputs.least_width),
         below=inputs.height,
         above=outputs.height,
-        captioned=[np.array([f is not None for f in layer.functions], bool) for layer in edges],
+        captioned=[np.array([f is not None for f in layer.captions], bool) for layer in edges],
         notes=0.12 if show_values else 0.0,
     )
     heading = textwrap.fill(" ".join(title.split()), max(12, int(layout.width / 0.095))) if title else ""
@@ -94,7 +102,7 @@ def diagram(
     for number, (layer, seen) in enumerate(zip(edges, layers, strict=True)):
         pen.lines(number, layer)
         if layout.side:
-            pen.curves(number, layer, _curves(seen, layer.ends))
+            pen.curves(number, layer, *_curves(seen, layer))
         pen.captions(number, layer, show_values and layout.side > 0)
     pen.nodes(spec.width, spec.arity, edges)
     pen.names(inputs, layout.nodes[0], upward=False)
@@ -150,26 +158,94 @@ def _strengths(network: KANNetwork, scores: Scores) -> list[Array]:
     return [np.nan_to_num(edges.detach().cpu().double().numpy(), nan=0.0) for edges in scores.edges]
 
 
-def _edges(seen: LayerTrace, functions: dict[tuple[int, int], str], strengths: Array, beta: float) -> Edges:
-    """The active edges of a layer, from left to right, with their opacity."""
-    ends = seen.active.nonzero().cpu().numpy()
-    scores = strengths[ends[:, 0], ends[:, 1]]
-    opacity = np.maximum(FAINTEST, np.tanh(beta * scores))
-    return Edges(ends, opacity, scores, tuple(functions.get((int(s), int(t))) for s, t in ends))
+def _arranged(
+    network: KANNetwork, layers: Sequence[LayerTrace], strengths: Sequence[Array], beta: float, untangle: bool
+) -> list[Edges]:
+    """The active edges of every layer, from left to right in the order of the nodes, with their signs and opacity."""
+    spec, width, arity = network.spec, network.spec.width, network.spec.arity
+    ends = [seen.active.nonzero().cpu().numpy() for seen in layers]
+    scores = [strength[tuple(pairs.T)] for strength, pairs in zip(strengths, ends, strict=True)]
+    names = [dict(_named(layer)) for layer in network.layers]  # type: ignore[arg-type]
+    constants = [
+        np.array([of.get((s, t), (None, 0.0, 0.0, 0))[1:] for s, t in pairs], float).reshape(-1, 3)
+        for of, pairs in zip(names, ends, strict=True)
+    ]
+    many = sum(map(len, ends)) > MOST_CURVES
+    places = [np.arange(sum(nodes)) for nodes in width]
+    signs = [np.ones(spec.sums(layer + 1)) for layer in range(spec.depth)]
+    if untangle and not many:
+        places = untangled(width, arity, ends)
+        signs = signs_of_sums(width, arity, ends, constants, scores)
+    found, of_nodes = [], np.ones(len(places[0]))
+    for layer, pairs in enumerate(ends):
+        n_sums, n_products = width[layer + 1]
+        nodes = nodes_of_sums(n_sums, n_products, arity)
+        factors = np.arange(n_products * arity) % arity
+        place = places[layer + 1][nodes]
+        place[n_sums:] = n_sums + (place[n_sums:] - n_sums) * arity + factors
+        shown = np.column_stack([places[layer][pairs[:, 0]], place[pairs[:, 1]]])
+        order = np.lexsort((shown[:, 1], shown[:, 0]))
+        x_signs, y_signs = of_nodes[pairs[:, 0]], signs[layer][pairs[:, 1]]
+        captions = [
+            _caption(names[layer].get((s, t)), x, y) for (s, t), x, y in zip(pairs, x_signs, y_signs, strict=True)
+        ]
+        of_layer = scores[layer][order]
+        found.append(
+            Edges(
+                shown[order], np.maximum(FAINTEST, np.tanh(beta * of_layer)), of_layer,
+                tuple(captions[n] for n in order), pairs[order], np.column_stack([x_signs, y_signs])[order],
+            )
+        )  # fmt: skip
+        of_nodes = np.ones(n_sums + n_products)
+        np.multiply.at(of_nodes, nodes, signs[layer])
+    return found
 
 
-def _curves(seen: LayerTrace, ends: Array) -> list[Array]:
-    """The curve of each edge in the unit square, (points, 2); a horizontal line where it or its input is constant."""
+Named = tuple[str, float, float, int]  # the function, a and c of c·f(a·x + b) + d, and the parity of f
+
+
+def _named(layer: KANLayer) -> Iterator[tuple[tuple[int, int], Named]]:
+    """The named edges of a layer."""
+    for (source, target, name, _), (a, _, c, _) in zip(layer.named, layer.affine.tolist(), strict=True):
+        yield (source, target), (name, a, c, parity(named_function(name)))
+
+
+def _caption(named: Named | None, x_sign: float, y_sign: float) -> tuple[str, bool] | None:
+    """The name of a curve that is drawn with these signs, as typeset text; with a minus where it is turned."""
+    if named is None:
+        return None
+    name, a, c, even = named
+    turned = bool(a * x_sign < 0)
+    return typeset_function(name, bool(c * y_sign < 0) != (turned and even < 0), turned and even == 0)
+
+
+def _curves(seen: LayerTrace, edges: Edges) -> tuple[list[Array], list[float]]:
+    """The curve of each edge in the unit square, (points, 2), and the value that its height stands for.
+
+    That is the largest range of the curves of the same sum. Lines are horizontal where an edge or its input is
+    constant.
+    """
     inputs, values = seen.inputs.double().cpu().numpy(), seen.edges.double().cpu().numpy()
-    chosen = {source: thinned(inputs[:, source], POINTS) for source in set(ends[:, 0])}
-    return [_in_unit_square(inputs[chosen[s], s], values[chosen[s], s, t]) for s, t in ends]
+    chosen = {source: thinned(inputs[:, source], POINTS) for source in set(edges.pairs[:, 0])}
+    drawn = [
+        _finite(x_sign * inputs[chosen[s], s], y_sign * values[chosen[s], s, t])
+        for (s, t), (x_sign, y_sign) in zip(edges.pairs, edges.signs, strict=True)
+    ]
+    heights: dict[int, float] = {}
+    for (_, target), (_, y) in zip(edges.pairs, drawn, strict=True):
+        heights[target] = max(heights.get(target, 0.0), float(np.ptp(y)) if len(y) else 0.0)
+    of_edges = [heights[target] for target in edges.pairs[:, 1]]
+    return [_in_unit_square(x, y, height) for (x, y), height in zip(drawn, of_edges, strict=True)], of_edges
 
 
-def _in_unit_square(x: Array, y: Array) -> Array:
+def _finite(x: Array, y: Array) -> tuple[Array, Array]:
     finite = np.isfinite(y)
-    x, y = x[finite], y[finite]
+    return x[finite], y[finite]
+
+
+def _in_unit_square(x: Array, y: Array, height: float) -> Array:
     if not len(x) or np.ptp(x) == 0:
         return np.array([[0.0, 0.5], [1.0, 0.5]])
-    tall = np.ptp(y)
-    level = (y - y.min()) / tall if tall > 1e-9 * np.abs(y).max() else np.full_like(y, 0.5)
+    middle = (y.max() + y.min()) / 2
+    level = 0.5 + ((y - middle) / height if height > 1e-9 * np.abs(y).max() else np.zeros_like(y))
     return np.column_stack([(x - x.min()) / np.ptp(x), level])

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgba
 
-from knotwork.drawing.figure import INK, PALE, PAPER, RED, text_width, typeset, typeset_function, write
-from knotwork.outputs.layout import MARGIN, ROOM, WIDEST, Array, Layout
+from knotwork.drawing.figure import GREY, INK, PALE, PAPER, RED, text_width, typeset, write
+from knotwork.outputs.layout import MARGIN, ONE_ROW, ROOM, WIDEST, Array, Layout
 
 INSIDE = 0.8  # share of the frame that its curve fills
 NAME_SIZE = 10.5
@@ -19,16 +19,26 @@ UPRIGHT_SIZES = (5.0, 9.0)
 
 @dataclass(frozen=True)
 class Edges:
-    """The active edges of one layer: `ends` (n, 2) source and target, and the opacity, score and function of each."""
+    """The active edges of one layer, from left to right.
+
+    Attributes:
+        ends: places (n, 2) of the node and of the sum that an edge leads from and to.
+        opacity, scores: of each edge (n,).
+        captions: typeset names of the functions of named edges; None for others.
+        pairs: numbers (n, 2) of node and sum.
+        signs: what inputs and values are multiplied by, (n, 2).
+    """
 
     ends: Array
     opacity: Array
     scores: Array
-    functions: tuple[str | None, ...]
+    captions: tuple[tuple[str, bool] | None, ...]
+    pairs: Array
+    signs: Array
 
     def colours(self, named: str = RED) -> list[tuple[float, float, float, float]]:
         """One colour for each edge, with its opacity."""
-        return [to_rgba(named if f else INK, a) for f, a in zip(self.functions, self.opacity, strict=True)]
+        return [to_rgba(named if f else INK, a) for f, a in zip(self.captions, self.opacity, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -88,8 +98,8 @@ class Pen:
         width = 0.9 if len(edges.ends) <= 60 else 0.45
         self._paths(list(paths), colors=colours, linewidths=width * self.scale, zorder=1, gid=f"lines_{number}")
 
-    def curves(self, number: int, edges: Edges, curves: Sequence[Array]) -> None:
-        """A plot with frame for each curve, given in the unit square."""
+    def curves(self, number: int, edges: Edges, curves: Sequence[Array], heights: Sequence[float]) -> None:
+        """A plot with frame for each curve, given in the unit square; beside it what the height of the square is."""
         side, centres = self.layout.side, self.layout.layers[number].frames
         boxes = list(centres[:, None] + side / 2 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]))
         drawn = [centre + side * INSIDE * (curve - 0.5) for centre, curve in zip(centres, curves, strict=True)]
@@ -100,19 +110,22 @@ class Pen:
         for collection in (sheets, frames):
             self.axes.add_collection(collection, autolim=False)
         self._paths(drawn, colors=edges.colours(), linewidths=thick, zorder=4, gid=f"curves_{number}")
+        if side >= ONE_ROW:  # there is room between frames of one row
+            style = {"color": GREY, "rotation": 90, "ha": "left", "va": "center", "zorder": 5, "gid": "height"}
+            for (x, y), height in zip(centres, heights, strict=True):
+                write(self.axes, x + side / 2 + 0.01, y, (f"{height:.2g}", False), 4.5 * self.scale, **style)
 
     def captions(self, number: int, edges: Edges, show_scores: bool) -> None:
         """The functions of named edges above their frames, and the scores below."""
         side, place = self.layout.side, self.layout.layers[number]
         crowded = max(ROOM * side, self.layout.width / max(1, len(edges.ends)))
         halo = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6 * self.scale}
-        for (source, target), frame, function, score in zip(
-            edges.ends, place.frames, edges.functions, edges.scores, strict=True
+        for (source, target), frame, typed, score in zip(
+            edges.ends, place.frames, edges.captions, edges.scores, strict=True
         ):
             start = self.layout.nodes[number][source]
             x, y = frame if side else (start + place.ends[target]) / 2
-            if function:
-                typed = typeset_function(function)
+            if typed:
                 size = min(8.5, max(5.0, 17 * side))
                 size = max(4.0, size * min(1.0, crowded / text_width(typed, size))) * self.scale
                 style = {"color": RED, "bbox": halo, "zorder": 5, "ha": "center", "va": "bottom" if side else "center"}
