@@ -16,6 +16,7 @@ from knotwork.cli.option_words import for_command
         ("name the separator with separator=.", "name the separator with --separator."),
         ("Labels are for discover(X, y, loss='cross_entropy').", "Labels are for --loss cross_entropy."),
         ("groups='sex', or test_size=0", "--groups sex, or --test-size 0"),
+        ("it is found by discover(X, y, groups='sex') (site likewise)", "it is found by --groups sex (site likewise)"),
         ("groups='blood type'", "--groups 'blood type'"),
         ("keep_outliers=True keeps them", "--keep-outliers keeps them"),
         ("y = 3*[groups=b] + seed", "y = 3*[groups=b] + seed"),

@@ -416,6 +416,16 @@ def test_a_callback_that_stops_at_the_front_of_an_exact_network_is_the_reason(mo
     assert found.formula.r2 > 1 - 1e-9
 
 
+def test_a_straight_line_is_shown_before_the_search_begins():
+    data = kw.sample(lambda x, y: 3 * x + torch.exp(y), x=(-1, 1), y=(-1, 1), size=200, seed=0)
+    events = []
+    kw.discover(data, seed=0, progress=False, callback=lambda event: events.append(event) or len(event.front) > 1)
+    assert not any(event.stage.startswith("looking for inputs") for event in events)
+    line = events[-1].front[-1].expression
+    assert {str(s) for s in line.free_symbols} == {"x", "y"} and line.is_polynomial()
+    assert len(kw.discover(data, progress=False, callback=lambda event: True).front) == 1  # at the constant already
+
+
 def test_ctrl_c_while_entries_are_made_keeps_the_finished_entries(monkeypatch):
     parts = importlib.import_module("knotwork.discovery.formula_search")
     every, made, calls = parts.best_candidates, parts.entry_from, []

@@ -186,6 +186,17 @@ def _shown(task: Task, front: tuple[Entry, ...], candidate: CandidateFormula) ->
     return new
 
 
+def with_straight_line(task: Task, front: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """The front with a straight line, which is shown at once: it is the first formula of a table of many rows."""
+    if few_rows(task.data) or len(task.data.input_names) > DISCOVERY.inputs_of_first_line:
+        return front
+    sample = sample_of(task.data, task.relative)
+    some = evenly(len(sample), training_rows(task.data), DISCOVERY.rows_of_search)
+    for line in task.failures.attempt(lambda: straight_line(sample.rows(some), task.constraints)) or []:
+        front = _shown(task, front, line)
+    return front
+
+
 def straight_line(sample: Sample, constraints: Constraints) -> list[CandidateFormula]:
     """A constant and a multiple of every input that the rows distinguish from zero, if there is one that is allowed."""
     from knotwork.expressions import algebra, symbol

@@ -10,6 +10,8 @@ class DiscoverySettings:
     most_rows: int = 10_000
     """Training rows that are used. The curves tried have at most some hundred coefficients; chosen, not measured."""
 
+    inputs_of_first_line: int = 20
+    """Inputs up to which a straight line is shown before the search begins: of twenty it takes 0.4 s."""
     rows_of_search: int = 4_000
     """Rows among which formulas are searched for; the constants of the best are fitted to all rows that are used. The
     time of a search grows with them: 14,000 rows of knots took 72 s."""

@@ -4,7 +4,7 @@ from knotwork.discovery.baseline import accurate_baseline, inputs_needed, sparse
 from knotwork.discovery.discovery import Entry
 from knotwork.discovery.entries import constant_entry
 from knotwork.discovery.few_rows import few_rows
-from knotwork.discovery.formula_search import formulas_in_columns, formulas_in_groups
+from knotwork.discovery.formula_search import formulas_in_columns, formulas_in_groups, with_straight_line
 from knotwork.discovery.going_on import formulas_from_start
 from knotwork.discovery.networks import formulas_of_networks, no_more_to_explain
 from knotwork.discovery.settings import DISCOVERY
@@ -20,12 +20,13 @@ def searched_stages(task: Task) -> tuple[list[Entry], FitResult | None, StopReas
     """The entries found, a constant first; the fit of a general network, if one was needed; why the search ended."""
     constant = constant_entry(task.data, task.relative)
     task.show((constant,))
+    front = with_straight_line(task, (constant,))
     few = task.data if task.time_budget is None else first_rows(task.data, DISCOVERY.few_rows)
     sparse = sparse_baseline(few, task.inputs, task.seed, task.reporter.within("looking for inputs that matter"))
     assert isinstance(sparse.model, KAN)
     importance = input_shares(sparse.model, task.data)
 
-    entries, front, baseline = [constant], (constant,), None
+    entries, baseline = [constant], None
     reason = task.stopped if sparse.stopped_by_caller else None
     try:
         if task.start and reason is None:

@@ -156,8 +156,8 @@ def _of_groups(preparation: Preparation) -> list[str]:
     """A note that the constants of one law may differ between categories, if there are some."""
     names = [column.name for column in preparation.columns if column.kind == "categories"]
     others = f" ({', '.join(names[1:4])} likewise)" if names[1:] else ""
-    words = "where one law holds for all categories with constants of their own, it is searched for with groups="
-    return [f"{words}'{names[0]}'{others}"] if names else []
+    words = "where one law holds for all categories with constants of their own, it is found by discover(X, y, groups="
+    return [f"{words}'{names[0]}'){others}"] if names else []
 
 
 def _check_finite(preparation: Preparation, codes: np.ndarray, where: Where) -> None:

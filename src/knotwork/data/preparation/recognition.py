@@ -156,7 +156,7 @@ def _of_levels(header: str, texts: list[str], order: list[str] | None = None) ->
     if len(levels) > DATA.most_categories or len(texts) < DATA.rows_of_category * len(levels):
         note = (
             f"'{name}' was skipped: it holds {len(levels)} different texts in {len(texts)} rows. To keep it, name it "
-            f"among the inputs, or search for one law of all of them with groups='{name}'"
+            f"among the inputs, or search for one law of all of them by discover(X, y, groups='{name}')"
         )
         return Column(header, "skipped", note, tuple(levels))
     return Column(header, "categories", _indicators(name, levels), tuple(levels))
