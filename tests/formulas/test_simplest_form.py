@@ -65,6 +65,20 @@ def test_the_shortest_of_equal_forms_is_chosen(strange, plain):
     assert np.allclose(to_numpy(found, ["x", "y", "z"])(*x), to_numpy(parse(plain), ["x", "y", "z"])(*x), rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("strange", "plain"),
+    [
+        ("x/(1 + x/y)", "x*y/(x + y)"),
+        ("3*sqrt(x**(3/2)*sqrt(y))", "3*x**(3/4)*y**(1/4)"),
+    ],
+)
+def test_of_equally_long_forms_one_with_fewer_powers_is_chosen(strange, plain):
+    found = simplest(parse(strange), rows(0.5, 1.5))
+    powers = [sum(part.is_Pow for part in sympy.preorder_traversal(one)) for one in (found, parse(plain))]
+    assert powers[0] <= powers[1], found
+    assert complexity(found) <= complexity(parse(strange))
+
+
 def test_of_equally_long_forms_one_without_functions_is_chosen():
     assert not function_names(simplest(parse("tanh(log(sqrt(x)/sqrt(y)))"), rows(0.5, 1.5)))
 
@@ -109,3 +123,20 @@ def test_long_formulas_are_simplified_in_bounded_time(terms):
     began = time.process_time()
     simplest(parse(long), rows(0.5, 1.5))
     assert time.process_time() - began < 20
+
+
+@pytest.mark.parametrize(
+    ("centre", "power", "form"),
+    [(1940, 3, "0.0004*(x - 1940)**3 + 12"), (300, 4, "2.5*(x - 300)**4 - 7"), (0.7, 3, "3.3*(x - 0.7)**3 + 1.9")],
+)
+def test_polynomials_are_written_as_powers_of_a_difference(centre, power, form):
+    x = np.random.default_rng(0).uniform(centre - 20 if centre > 1 else 0, centre + 60, (200, 1))
+    data = kw.Dataset.from_arrays(x, x[:, 0], names=["x"], seed=0)
+    long = sympy.expand(parse(form))
+    assert len(long.args) == power + 1
+    found = simplest(long, data)
+    assert complexity(found) <= complexity(parse(form))
+    values = [to_numpy(one, ["x"])(x[:, 0]) for one in (found, parse(form))]
+    np.testing.assert_allclose(*values, rtol=1e-6, atol=1e-6 * np.abs(values[1]).max())
+    other = parse("x**3 + x**2 + 1")
+    assert simplest(other, data) == other

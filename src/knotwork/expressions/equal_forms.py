@@ -1,5 +1,5 @@
 """Other forms of an expression: by trigonometric and hyperbolic identities, logarithms, fractions, factors, signs,
-squares of sums, and the larger or smaller of two sums."""
+squares of sums, completed powers, and the larger or smaller of two sums."""
 
 import itertools
 import math
@@ -27,7 +27,12 @@ def equal_forms(expr: Any, samples: Samples, longest: int) -> Iterator[Any]:
     forms: list[Form] = [lambda e: _without_abs(e, samples), sympy.together, sympy.cancel]
     if complexity(expr) <= longest and expanded_terms(expr) <= EXPRESSIONS.most_expanded_terms:
         forms += [_factored, _for_positive(_logarithms_apart), _for_positive(_logarithms_together)]
-        forms += [_for_positive(_squared), _for_positive(_moved)]
+        forms += [
+            _for_positive(_squared),
+            _for_positive(_moved),
+            _for_positive(_same),
+            lambda e: _completed(e, samples),
+        ]
         if expr.has(sympy.Abs):
             forms.append(_extreme)
         if expr.has(*CIRCULAR):
@@ -115,6 +120,30 @@ def _moved(expr: Any) -> Any:
         return min(ways, key=complexity)
 
     return expr.replace(sympy.Mul, found)
+
+
+def _same(expr: Any) -> Any:
+    """The expression itself, whose powers of products are products of powers where variables are positive."""
+    return expr
+
+
+def _completed(expr: Any, samples: Samples) -> Any:
+    """A polynomial of degree 3 or 4 of one variable as c·(x - s)^n + d, which has three decimals, if it has more."""
+    if not expr.is_Add or len(expr.free_symbols) != 1 or len(expr.atoms(sympy.Float)) <= 3 or not expr.is_polynomial():
+        return expr
+    (variable,) = expr.free_symbols
+    degree, (first, second, *_) = int(sympy.degree(expr)), map(float, sympy.Poly(expr, variable).all_coeffs())
+    if degree not in (3, 4):
+        return expr
+    x = np.asarray(samples[variable.name], dtype=float)
+    values = to_numpy(expr, [variable.name])(x)
+    shift, unit = -second / (degree * first), np.abs(x).max()
+    for _ in range(EXPRESSIONS.steps_of_completion):  # Gauss-Newton, from the shift that the coefficients have
+        power = ((x - shift) / unit) ** degree
+        slope = -degree / unit * ((x - shift) / unit) ** (degree - 1)
+        c, step, d = np.linalg.lstsq(np.stack([power, slope, np.ones_like(x)], 1), values, rcond=None)[0]
+        shift += step / c
+    return sympy.Float(c / unit**degree) * (variable - sympy.Float(shift)) ** degree + sympy.Float(d)
 
 
 def _extreme(expr: Any) -> Any:

@@ -36,6 +36,8 @@ class ExpressionSettings:
     """Numbers with a power of ten that one of these is worth. Chosen, not measured."""
     zeros_before_powers: int = 5
     """Zeros at the end of a whole decimal from which it is written with a power of ten: 20000, but 1.2e+07."""
+    steps_of_completion: int = 4
+    """Steps in which the shift of (x - s)^n is improved, which begins within rounding errors of coefficients."""
 
 
 EXPRESSIONS = ExpressionSettings()

@@ -49,8 +49,11 @@ def simplest(
         except (ExpressionError, algebra.PolynomialError, NotImplementedError):
             continue
 
-    def length(form: Any) -> tuple[int, int]:  # of equally long forms, one with fewer functions is simpler
-        return complexity(form), len(form.atoms(algebra.Function))
+    def length(
+        form: Any,
+    ) -> tuple[int, int, int]:  # of equally long forms, one with fewer functions or powers is simpler
+        powers = sum(part.is_Pow for part in algebra.preorder_traversal(form))
+        return complexity(form), len(form.atoms(algebra.Function)), powers
 
     for _ in range(FORMULAS.rounds_of_forms):
         forms = sorted(equal_forms(best, samples, FORMULAS.longest_form), key=length)

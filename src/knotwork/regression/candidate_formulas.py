@@ -16,6 +16,7 @@ from knotwork.regression.curve_names import EXPONENTIAL, IDENTITY, CurveName, na
 from knotwork.regression.ridges import Ridges, equivalent_powers
 from knotwork.regression.searched_names import SearchedName, searched_names
 from knotwork.regression.settings import REGRESSION
+from knotwork.regression.span_names import span_template
 from knotwork.regression.structures import Rows, Structure, StructureFit, StructureProblem
 from knotwork.regression.written_out import written_out
 from knotwork.training import Reporter
@@ -68,7 +69,7 @@ Formulas = Callable[[], Iterator[CandidateFormula]]
 class Unnamed:
     """A fitted structure to be named: its validation error, without and with a penalty for curves; its residuals (n,).
 
-    `formulas` are those with single functions as names of its curves, `deeper` those with sums and compositions.
+    `formulas` have single functions as names of its curves, `deeper` sums and compositions.
     """
 
     error: float
@@ -93,7 +94,10 @@ class StructureFormulas:
 
     def quick(self) -> Iterator[CandidateFormula]:
         """The best formula with single functions as names; none if there is a curve that nothing fits."""
-        return self._formulas(self.naming.quick_names)
+        template = self.naming.of_spaces()
+        if template is not None and math.isfinite((whole := fitted(template, self.sample)).mse):
+            yield CandidateFormula.of(str(self.naming.structure), simplified(whole, self.sample), self.sample)
+        yield from self._formulas(self.naming.quick_names)
 
     def deeper(self) -> Iterator[CandidateFormula]:
         """The best with sums and compositions of functions too, for curves that no single function fits, if any."""
@@ -140,6 +144,10 @@ class _StructureNaming:
             options = (self.functions, self.accuracy, in_sum, relative)
             found.append([] if constant else [*names_of_curve(*self.values(n), *options)])
         return found
+
+    def of_spaces(self) -> Template | None:
+        """The expression with functions in the spaces that the curves of each input span, if there are such."""
+        return span_template(self.problem, self.curves, self.symbols, self.functions, self.error)
 
     def searched_names(self) -> list[list[AnyName]] | None:
         """Names with sums and compositions for curves that no single function fits; None if there are no such curves.

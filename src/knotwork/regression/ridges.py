@@ -13,6 +13,7 @@ from knotwork.kernels import basis
 from knotwork.regression.descents import descent_options, exact_below
 from knotwork.regression.settings import REGRESSION
 from knotwork.regression.structures import Rows, errors_of, least_squares
+from knotwork.regression.term_settings import TERMS
 from knotwork.solvers import NormalEquations, VectorProblem, gauss_newton
 from knotwork.splines import uniform_knots
 
@@ -92,6 +93,10 @@ def _one_product(rows: Rows, generator: torch.Generator) -> list[tuple[list[int]
     best, loss = problem.improved(min(raced, key=lambda one: one[1])[0], settings.ridge_steps)
     if loss > settings.error_of_one_product**2:
         return []
+    problem.grid = 2 * settings.ridge_grid
+    if problem.improved(best, 0)[1] > settings.gain_of_finer_grid * loss > TERMS.exact_terms**2:
+        return []  # an error that stays is not one of splines
+    problem.grid = settings.ridge_grid
     for q in problem.whole_near(best[0]):
         if int((q != 0).sum()) > 1 and problem.improved(q[None], 0)[1] <= settings.growth_of_one_product * loss:
             ways = [total for _, total in equivalent_powers(problem.solution(q[None]))]
