@@ -313,8 +313,7 @@ def simplified(template: Template, sample: Sample, kept: Collection[Any] = ()) -
             new = replaced(template, symbol, simple)
             if new is not None:
                 new = fitted(new, sample, FORMULAS.refit_steps)
-                fewer = count - len(new.values)
-                if new.mse <= min(_allowed(template.mse, 1, sample), _allowed(before, fewer, sample)):
+                if new.mse <= min(_allowed(template.mse, 1, sample), _allowed(before, count - len(new.values), sample)):
                     template = replace(new, doubt=new.doubt + _doubt(chance, len(sample)))
                     break
             refused.add((symbol, simple))
@@ -325,7 +324,7 @@ def simplified(template: Template, sample: Sample, kept: Collection[Any] = ()) -
 
 def _doubt(chance: float, n: int) -> float:
     """Bits that the omission of a constant saves in excess of its information: -log2 of the probability of chance."""
-    return max(0.0, math.log2(n) + math.log2(max(chance, 1 / n)))
+    return math.log2(n * max(chance, 1 / n))
 
 
 def _equals(template: Template, symbol: Any) -> list[tuple[float, Any]]:

@@ -93,11 +93,12 @@ class StructureFormulas:
         return _StructureNaming(self.fit, self.rows, self.sample, self.functions, self.reporter)
 
     def quick(self) -> Iterator[CandidateFormula]:
-        """The best formula with single functions as names; none if there is a curve that nothing fits."""
-        template = self.naming.of_spaces()
+        """The formula of the spaces of its curves, and the best with single functions as names, if there are such."""
+        naming = self.naming
+        template = span_template(naming.problem, naming.curves, naming.symbols, self.functions, self.fit.error)
         if template is not None and math.isfinite((whole := fitted(template, self.sample)).mse):
-            yield CandidateFormula.of(str(self.naming.structure), simplified(whole, self.sample), self.sample)
-        yield from self._formulas(self.naming.quick_names)
+            yield CandidateFormula.of(str(naming.structure), simplified(whole, self.sample), self.sample)
+        yield from self._formulas(naming.quick_names)
 
     def deeper(self) -> Iterator[CandidateFormula]:
         """The best with sums and compositions of functions too, for curves that no single function fits, if any."""
@@ -140,14 +141,9 @@ class _StructureNaming:
         """Single functions as names of each curve, none for a curve that is a constant or that nothing fits."""
         found: list[list[AnyName]] = []
         for n, (constant, in_sum) in enumerate(zip(self.constant, self.in_sum, strict=True)):
-            relative = self.rows.relative and not in_sum
-            options = (self.functions, self.accuracy, in_sum, relative)
+            options = (self.functions, self.accuracy, in_sum, self.rows.relative and not in_sum)
             found.append([] if constant else [*names_of_curve(*self.values(n), *options)])
         return found
-
-    def of_spaces(self) -> Template | None:
-        """The expression with functions in the spaces that the curves of each input span, if there are such."""
-        return span_template(self.problem, self.curves, self.symbols, self.functions, self.error)
 
     def searched_names(self) -> list[list[AnyName]] | None:
         """Names with sums and compositions for curves that no single function fits; None if there are no such curves.
