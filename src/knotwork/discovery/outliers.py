@@ -246,10 +246,10 @@ def _among_others(columns: Tensor, outliers: Tensor, of: Tensor) -> Tensor:
 
 def _in_one_place(columns: Tensor, outliers: Tensor) -> bool:
     """Whether outliers lie together along one of the inputs, as a narrow peak of the law does (Kolmogorov-Smirnov)."""
-    from scipy.stats import kstest
-
     if int(outliers.sum()) < DISCOVERY.outliers_without_gap:
         return False
+    from scipy.stats import kstest  # a second of import, which hardly any table needs
+
     shares = columns.argsort(0).argsort(0).double() / len(columns)
     chance = DISCOVERY.chance_of_one_place / columns.shape[1]
     return any(kstest(column[outliers].numpy(), "uniform").pvalue < chance for column in shares.unbind(1))
