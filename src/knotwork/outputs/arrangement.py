@@ -17,6 +17,13 @@ def nodes_of_sums(n_sums: int, n_products: int, arity: int) -> Array:
     return np.concatenate([np.arange(n_sums), n_sums + np.repeat(np.arange(n_products), arity)])
 
 
+def signs_of_nodes(signs: Array, nodes: Array) -> Array:
+    """The signs of nodes, from those of the sums that lead to `nodes`: products have that of their factors."""
+    found = np.ones(nodes.max(initial=-1) + 1)
+    np.multiply.at(found, nodes, signs)
+    return found
+
+
 def untangled(width: Sequence[tuple[int, int]], arity: int, edges: Sequence[Array]) -> list[Array]:
     """The place from left to right of every node, layer by layer, with few crossings of lines.
 
@@ -100,6 +107,5 @@ def signs_of_sums(
             votes[:n_sums] += np.bincount(after, asks, minlength=n_sums + n_products)[:n_sums]
             own = np.where(votes < 0, -1.0, 1.0)
         signs.append(own)
-        of_nodes = np.ones(n_sums + n_products)
-        np.multiply.at(of_nodes, sums, own)
+        of_nodes = signs_of_nodes(own, sums)
     return signs

@@ -15,7 +15,7 @@ from knotwork.errors import SpecError
 from knotwork.functions import named_function
 from knotwork.keywords import check_keywords
 from knotwork.model import KANLayer, KANNetwork, LayerTrace, trace
-from knotwork.outputs.arrangement import nodes_of_sums, parity, signs_of_sums, untangled
+from knotwork.outputs.arrangement import nodes_of_sums, parity, signs_of_nodes, signs_of_sums, untangled
 from knotwork.outputs.layout import MOST_CURVES, Array, lay_out
 from knotwork.outputs.pen import NAME_SIZE, Edges, Names, Pen
 from knotwork.simplify import Scores, attribute
@@ -196,8 +196,7 @@ def _arranged(
                 tuple(captions[n] for n in order), pairs[order], np.column_stack([x_signs, y_signs])[order],
             )
         )  # fmt: skip
-        of_nodes = np.ones(n_sums + n_products)
-        np.multiply.at(of_nodes, nodes, signs[layer])
+        of_nodes = signs_of_nodes(signs[layer], nodes)
     return found
 
 
