@@ -8,7 +8,16 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from knotwork.expressions import compose, parse, simplify, simplify_constants, to_numpy
+from knotwork.expressions import (
+    compose,
+    inner_parts,
+    parse,
+    simplify,
+    simplify_constants,
+    symbol,
+    to_numpy,
+    with_double_angles,
+)
 
 X = np.random.default_rng(0).uniform(0.2, 2.0, 60)
 Y = np.random.default_rng(1).uniform(0.2, 2.0, 60)
@@ -80,3 +89,22 @@ def test_constants_become_simple_numbers_only_where_that_is_accepted():
 
 def test_compose_substitutes_an_expression_for_x():
     assert compose("exp(-x**2)", parse("2*a + b")) == parse("exp(-(2*a + b)**2)")
+
+
+@pytest.mark.parametrize(
+    ("text", "shorter"),
+    [
+        ("2*x*sin(x*y/2)*cos(x*y/2)", "x*sin(x*y)"),
+        ("3*sin(x)**2*cos(x)**2", "3*sin(2*x)**2/4"),
+        ("exp(sin(2*x)*cos(2*x)) + y", "exp(sin(4*x)/2) + y"),
+        ("x*sin(x)**2*cos(x)", None),
+        ("sin(x)*cos(y)", None),
+    ],
+)
+def test_sine_times_cosine_is_the_sine_of_the_double_angle(text, shorter):
+    assert with_double_angles(parse(text)) == parse(shorter or text)
+
+
+def test_parts_of_an_expression_are_its_functions_and_the_sums_under_fractions_and_roots():
+    expr = parse("c*x*sin(y)**2 + sqrt(x + y)/(1 + x**2) + exp(c) + (x + 1)**2")
+    assert set(inner_parts(expr, [symbol("c")])) == set(map(parse, ("sin(y)", "x + y", "x**2 + 1")))

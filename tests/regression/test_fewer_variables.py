@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from knotwork.expressions import parse, symbol, text, to_numpy
-from knotwork.formulas.constants import Constants, Sample, fitted
+from knotwork.formulas.constants import Constants, Sample, fitted, values_of
 from knotwork.formulas.curves.curve_search import CurveSearch
 from knotwork.functions import select
 from knotwork.regression import Search
@@ -16,6 +16,7 @@ from knotwork.regression.fewer_variables import curves_of_one_product, tables_of
 from knotwork.regression.ridges import one_product
 from knotwork.regression.structures import Rows
 from knotwork.regression.what_is_left import with_what_is_left
+from knotwork.sizes import root_mean_square
 
 
 def sample_of(law, decades, seed=0, rows=600, relative=False):
@@ -87,6 +88,29 @@ def test_a_small_term_behind_a_large_formula_is_added_exactly():
     found = list(with_what_is_left(search))
     assert found[-1].error < 1e-12 * sample.scale, text(found[-1].template.filled())
     assert search.exact
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-3])
+@pytest.mark.parametrize(
+    ("large", "rest"),
+    [
+        ("x*sin(3*y*z)", "0.03*x*w*sin(3*y*z)**2"),
+        ("x/(1 + y**2)", "0.005*z/(1 + y**2)**2"),
+        ("x*exp(-y/z)", "0.02*y*exp(-2*y/z)"),
+    ],
+)
+def test_a_small_term_that_shares_a_function_with_a_large_one_is_added(large, rest, noise):
+    sample = sample_of(f"{large} + {rest}", {**WIDE, "x": (-0.5, 0.5), "y": (-0.5, 0.5)}, rows=1000)
+    exact, random = sample.y, torch.randn(1000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    sample = replace(sample, y=exact + noise * sample.scale * random)
+    search, constants = search_of(sample), Constants()
+    shape = parse(large)
+    inside = {value: constants(float(value)) for value in shape.atoms() if value == 3}
+    known = fitted(constants.template(constants(1.0) * shape.xreplace(inside)), sample)
+    search.judge(CandidateFormula.of("large", known, sample))
+    found = min(with_what_is_left(search), key=lambda formula: formula.bits)
+    off = root_mean_square(values_of(found.template, sample) - exact) / sample.scale
+    assert off < (1e-10 if noise == 0 else 4 * noise / 1000**0.5), text(found.template.filled())
 
 
 def test_what_explains_little_of_the_rest_is_not_added():

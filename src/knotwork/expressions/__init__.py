@@ -9,13 +9,13 @@ with loading(), undisturbed():
     import sympy  # noqa: F401
 
 from knotwork.expressions.domain import conditions
-from knotwork.expressions.equal_forms import equal_forms
+from knotwork.expressions.equal_forms import equal_forms, with_double_angles
 from knotwork.expressions.evaluation import constant_value, to_numpy, to_torch
 from knotwork.expressions.exact import solve_exactly
 from knotwork.expressions.indicators import with_lines_of_indicators
 from knotwork.expressions.learned import learned_curve, learned_curves, unknown_curves
 from knotwork.expressions.mathml import mathml
-from knotwork.expressions.occurring import contains, function_names, nesting
+from knotwork.expressions.occurring import contains, function_names, inner_parts, nesting
 from knotwork.expressions.parsing import CONSTANTS, FUNCTIONS, called_names, number, parse, symbol, variable_names
 from knotwork.expressions.readable import readable
 from knotwork.expressions.simplification import compose, parametrise, simplify, simplify_constants
@@ -35,6 +35,7 @@ __all__ = [
     "float_constants",
     "from_tree",
     "function_names",
+    "inner_parts",
     "latex",
     "learned_curve",
     "learned_curves",
@@ -55,5 +56,6 @@ __all__ = [
     "to_tree",
     "unknown_curves",
     "variable_names",
+    "with_double_angles",
     "with_lines_of_indicators",
 ]

@@ -1,5 +1,6 @@
 """Which functions occur in an expression, and whether an expression contains a pattern."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import sympy
@@ -43,3 +44,19 @@ def _is_like(node: Any, pattern: Any) -> bool:
         return same and contains(node.args[0], pattern.base)
     parts = [part for part in pattern.args if part.free_symbols]
     return all(any(contains(argument, part) for argument in node.args) for part in parts)
+
+
+def inner_parts(expr: Any, constants: Iterable[Any]) -> list[Any]:
+    """The functions in an expression, and the sums under its roots and fractions, that depend on a variable.
+
+    `constants` are the symbols that are no variables. Parts of the outermost ones come last.
+    """
+    known = set(constants)
+    found: list[Any] = []
+    node: Any
+    for node in sympy.preorder_traversal(expr):
+        root = node.is_Pow and node.base.is_Add and not (node.exp.is_Integer and node.exp > 0)
+        part = node.base if root else node
+        if (root or node.is_Function) and part.free_symbols - known and part not in found:
+            found.append(part)
+    return found

@@ -19,6 +19,7 @@ from knotwork.regression.inside import InsideFit, InsideTerms, formulas_of_insid
 from knotwork.regression.residual_randomness import looks_random
 from knotwork.regression.second_look import second_look
 from knotwork.regression.settings import REGRESSION
+from knotwork.regression.shifted_powers import shifted_powers
 from knotwork.regression.structures import Structure
 from knotwork.regression.term_formulas import formula_of_terms
 from knotwork.regression.term_search import TermSearch
@@ -32,10 +33,11 @@ class Search(FittedStructures):
     """A search for formulas of one table; `formulas` yields them as they are found.
 
     The formula of a single input is searched for as that of a curve. The stages fit ever more general structures: sums
-    of products of powers, sums of curves, curves of one product, fewer variables by symmetry, ratios, powers, ridges,
-    sums of products of curves, unusual outer functions, constants inside functions. After a stage in which one comes
-    close, and in the end, the best are named. The search ends at a formula that is exact to rounding, and soon after
-    one whose residuals look random; after a second look where it is long. What fails is dropped.
+    of products of powers, sums of curves, powers of shifted inputs, curves of one product, fewer variables by symmetry,
+    ratios, powers, ridges, sums of products of curves, unusual outer functions, constants inside functions. After a
+    stage in which one comes close, and in the end, the best are named. The search ends at a formula that is exact to
+    rounding, and soon after one whose residuals look random; after a second look where it is long. What fails is
+    dropped.
 
     Args:
         sample: training rows first, then validation rows.
@@ -79,10 +81,11 @@ class Search(FittedStructures):
     def formulas(self, stages: slice = slice(None)) -> Iterator[CandidateFormula]:
         """Candidate formulas, as they are found; with `stages`, those of some stages, after which others may follow."""
         first = (self.curve, self.simple_terms, self.sums)
-        product, pairs = partial(curves_of_one_product, self), partial(functions_of_pairs, self)
+        shifted, product = partial(shifted_powers, self), partial(curves_of_one_product, self)
+        pairs = partial(functions_of_pairs, self)
         curves = (self.ridges, self.products, self.unusual)
         terms = (self.simple_ratios, self.inside, self.large_terms, self.terms_without_noise)
-        for stage in (*first, product, pairs, self.ratios, *curves, *terms, self.best_formulas)[stages]:
+        for stage in (*first, shifted, product, pairs, self.ratios, *curves, *terms, self.best_formulas)[stages]:
             if stage not in first and self.late:
                 yield from () if self.named or self.reporter.stopped else self.best_formulas()
                 return
@@ -118,8 +121,16 @@ class Search(FittedStructures):
         return self.terms("trying ratios with a simple denominator", lambda search: search.simple_ratios())
 
     def inside(self) -> Iterator[CandidateFormula] | None:
-        """Sums of terms that have functions with constants inside."""
-        return self.terms("trying functions with constants inside", self.inside_fits)
+        """Sums of terms that have functions with constants inside; the shortest that leaves little at once."""
+        before = len(self.candidates)
+        found = self.terms("trying functions with constants inside", self.inside_fits)
+        most = min(REGRESSION.error_of_rest, REGRESSION.largest_ratio_to_best * self.least_error)
+        close = [one for one in self.candidates[before:] if one.error <= most]
+        if found is not None or not close:
+            return found
+        shortest = min(close, key=lambda one: one.penalised / one.error)
+        self.candidates.remove(shortest)
+        return self.formulas_of(shortest, shortest.formulas)
 
     def inside_fits(self, terms: TermSearch, plain: bool = False) -> Iterator[InsideFit]:
         """The best sums of such terms; only without an outer function if `plain`."""
@@ -128,9 +139,9 @@ class Search(FittedStructures):
             enough = partial(self.random, plain)
             yield from InsideTerms(self.rows, terms, self.functions).fits(enough)
 
-    def large_terms(self) -> Iterator[CandidateFormula] | None:
-        """Sums of terms of many kinds."""
-        return self.terms("trying sums of many products", lambda search: search.large_sums())
+    def large_terms(self, alone: bool = False) -> Iterator[CandidateFormula] | None:
+        """Sums of terms of many kinds, under all outer functions; under none if `alone`."""
+        return self.terms("trying sums of many products", lambda search: search.large_sums(alone))
 
     def terms_without_noise(self) -> Iterator[CandidateFormula] | None:
         """Sums and ratios once more, chosen by targets without most of their noise."""
@@ -296,8 +307,9 @@ class Search(FittedStructures):
         most = min(REGRESSION.explained_ratio * self.least_error, 1.0) * self.rows.scale
         return float(root_mean_square(held_out)) <= most and self.unexplained(residuals)
 
-    def inner(self, sample: Sample) -> "Search | None":
-        """The search of a table with fewer variables and the same rows; None, counted, if it fails at once."""
+    def inner(self, sample: Sample, functions: Sequence[NamedFunction] | None = None) -> "Search | None":
+        """The search of a table with other columns and the same rows; None, counted, if it fails at once."""
         options = {"until": self.deadline.until, "reporter": self.reporter, "failures": self.failures}
-        begin = partial(Search, sample, self.train, self.functions, self.seed, excluded=self.excluded, **options)
+        own = self.functions if functions is None else functions
+        begin = partial(Search, sample, self.train, own, self.seed, excluded=self.excluded, **options)
         return self.failures.attempt(begin)

@@ -188,11 +188,21 @@ class RegressionSettings:
     1/(exp(t) - 1), takes a second; all up to functions of one term three. Longer ones take more."""
     rows_of_one_product: int = 250
     """Rows of that search, which is for exact curves alone: as good as all, in half of the time."""
-    first_stages_of_pairs: int = 4
+    first_stages_of_pairs: int = 5
     """Stages of the search with fewer variables for every such table, before one of them is searched to the end: those
     up to curves of one product, a second or two."""
     most_negative: float = 0.2
     """Share of targets that may be negative, by noise, where a target is taken to be a positive product of powers."""
+
+    # --- powers of shifted inputs (shifted_powers.py) ---
+    shifts_beyond: tuple[float, ...] = tuple(2.0**-k for k in range(4, 18))
+    """Distances of the shift from the ends of an input's values, in units of their range. Farther away a power of a
+    shifted input is smooth, and noise would hide what it is not. Of a thousand rows the nearest one to a pole lies at
+    about 1/1000."""
+    halvings_of_shift: int = 12
+    """Times that a step of the shift and the powers is halved at most: next to a pole values change at once."""
+    error_of_shifted_powers: float = 0.05
+    """Error of that formula, relative to the target's spread, above which it is dropped. Chosen."""
 
     # --- what a formula leaves (what_is_left.py) ---
     error_of_rest: float = 0.05
@@ -201,8 +211,13 @@ class RegressionSettings:
     """Share of that error that a formula must come below to be taken, and before this is tried again."""
     rests: int = 2
     """How often it is tried in one search. Chosen for time."""
-    stages_of_rest: int = 4
+    stages_of_rest: int = 5
     """Stages of the search of residuals: those up to curves of one product, a second or two."""
+    error_of_shared: float = 0.3
+    """Share of what is left that terms with functions of the formula may leave: without these terms its constants were
+    a little off, and are right where all are fitted together."""
+    parts_of_rest: int = 3
+    """Functions of the formula that are inputs of what it leaves, as in a·cos(b·t) + c·cos(b·t)². Chosen for time."""
 
     # --- names of curves (curve_names.py) ---
     curve_points: int = 120

@@ -87,9 +87,9 @@ class TermSearch:
             yield from self.in_frame(alone, TERMS.widths_of_short_ratios, True, weights, n, short)
             yield from self.in_frame(alone, TERMS.widths_of_simple_ratios, True, weights, n)
 
-    def large_sums(self) -> Iterator[TermFit]:
-        """Sums of terms of many kinds, under all outer functions."""
-        outer = (IDENTITY, INVERSE, ROOT, INVERSE_ROOT, EXPONENTIAL, SQUARE, LOGARITHM)
+    def large_sums(self, alone: bool = False) -> Iterator[TermFit]:
+        """Sums of terms of many kinds, under all outer functions; under none if `alone`."""
+        outer = (IDENTITY, *(() if alone else (INVERSE, ROOT, INVERSE_ROOT, EXPONENTIAL, SQUARE, LOGARITHM)))
         return self._of_kinds(TERMS.many_terms, outer, TERMS.widths_of_large_sums)
 
     def without_noise(self) -> Iterator[TermFit]:

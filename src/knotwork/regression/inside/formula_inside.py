@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from knotwork.formulas.constants import Constants, Sample, Template, fitted, simplified
@@ -30,10 +31,13 @@ Terms = list[tuple[float, Column]]
 
 def formulas_of_inside(fit: InsideFit, sample: Sample) -> Iterator[CandidateFormula]:
     """Ways to write a fit, the shortest first, with their constants fitted to the targets themselves and rounded."""
-    found = [
-        CandidateFormula.of(str(fit), simplified(fitted(template, sample), sample), sample)
-        for template in templates(fit, sample)
-    ]
+    from knotwork.expressions import with_double_angles
+
+    found = []
+    for way in templates(fit, sample):
+        template = simplified(fitted(way, sample), sample)
+        template = replace(template, expression=with_double_angles(template.expression))
+        found.append(CandidateFormula.of(str(fit), template, sample))
     yield from sorted(found, key=lambda one: one.bits)
 
 
