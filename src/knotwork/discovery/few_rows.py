@@ -193,7 +193,9 @@ def best_of_few_rows(candidates: Sequence[CandidateFormula], sample: Sample) -> 
     different: dict[str, CandidateFormula] = {}
     # of equal formulas, bits differ by rounding: the name that is always shown comes first
     for candidate in sorted(candidates, key=lambda one: (round(one.bits, 3), one.structure not in ALWAYS_SHOWN)):
-        if len(candidate.template.values) <= most_constants(len(sample)) and candidate.bits < math.inf:
+        allowed = len(candidate.template.values) <= most_constants(len(sample)) and candidate.bits < math.inf
+        wanted = len(different) < DISCOVERY.most_of_few_rows or candidate.structure in ALWAYS_SHOWN
+        if allowed and wanted:
             different.setdefault(_digits(candidate.template), candidate)
     ranked = list(different.values())
     always = [next((one for one in ranked if one.structure == words), None) for words in ALWAYS_SHOWN]

@@ -16,8 +16,14 @@ def left_out(template: Template, sample: Sample) -> Tensor:
     the rows that a sample keeps together. Infinite where such rows alone determine a constant.
     """
     values, residuals, slopes, weights = linearised(template, sample)
-    base, found = _directions(slopes), torch.full_like(values, torch.inf)
-    for rows in _of_numbers(sample.together) if sample.together is not None else _groups(sample):
+    base, groups = _directions(slopes), _of_numbers(sample.together) if sample.together is not None else _groups(sample)
+    found = torch.full_like(values, torch.inf)
+    alone = torch.cat([rows for rows in groups if len(rows) == 1] or [torch.empty(0, dtype=torch.long)])
+    rest = 1 - base[alone].square().sum(1)
+    change = residuals[alone] * (1 / rest - 1) / weights[alone]
+    without = values[alone] + torch.where(weights[alone] == 0, torch.zeros_like(change), change)
+    found[alone] = torch.where(rest > FORMULAS.full_leverage, without, torch.inf)
+    for rows in [rows for rows in groups if len(rows) > 1]:
         part = base[rows]
         rest = torch.eye(len(rows), dtype=torch.float64) - part @ part.T
         if float(torch.linalg.eigvalsh(rest)[0]) > FORMULAS.full_leverage:
