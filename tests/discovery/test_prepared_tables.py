@@ -129,3 +129,45 @@ def test_names_of_several_words_are_read_back(name):
     assert parse(written) == parse(written, [name, "y"]) == expression
     assert set(variable_names(written)) == {name, "y"}
     assert (r"[\text{" in latex(expression)) == ("=" in name)
+
+
+LINE = pd.DataFrame({"x [m]": np.linspace(1, 2, 40), "z": RNG.uniform(size=40), "y [s]": np.linspace(3, 6, 40)})
+
+
+@pytest.mark.parametrize("target", ["y", "y [s]", ["y"]])
+def test_the_target_may_be_the_name_of_a_column(target, tmp_path):
+    LINE.to_csv(tmp_path / "line.csv", index=False)
+    for given in (LINE, tmp_path / "line.csv", str(tmp_path / "line.csv"), {**LINE}):
+        found = kw.discover(given, target, progress=False)
+        assert str(found.formula) == "y = 3*x", given
+        assert found.data.target_names == ("y",) and found.data.units["y"] == "s"
+
+
+def test_names_of_several_columns_are_several_targets():
+    table = LINE.assign(twice=2 * LINE["z"])
+    found = kw.discover(table, ["y", "twice"], progress=False)
+    assert [str(one.formula) for one in found.discoveries] == ["y = 3*x", "twice = 2*z"]
+
+
+def test_labels_in_a_list_are_no_names_of_columns():
+    labels = ["x [m]" if z > 0.5 else "z" for z in LINE["z"]]
+    assert isinstance(kw.discover(LINE[["x [m]", "z"]], labels, progress=False), ClassDiscovery)
+
+
+@pytest.mark.parametrize(
+    ("table", "target", "said"),
+    [
+        (LINE, "yy", "no column 'yy'.*did you mean"),
+        (LINE.to_numpy(), "y", "y='y' names a column, but those of X have no names"),
+        ("nowhere.csv", "y", "There is no file 'nowhere.csv'"),
+    ],
+)
+def test_names_that_are_not_there_are_refused(table, target, said):
+    with pytest.raises(DataError, match=said):
+        kw.discover(table, target)
+
+
+def test_a_file_needs_the_name_of_its_target(tmp_path):
+    LINE.to_csv(tmp_path / "line.csv", index=False)
+    with pytest.raises(DataError, match=r"is a file: name its target column, as in discover\('.*line.csv', 'y'\)"):
+        kw.discover(tmp_path / "line.csv")

@@ -4,8 +4,9 @@ import difflib
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from knotwork.data.arrays import columns_by_name, converted
 from knotwork.data.column_names import check_unique, listed, split_units, unknown_name
 from knotwork.data.csv_files import read_delimited
 from knotwork.data.parquet_files import PARQUET, read_parquet
@@ -66,6 +67,31 @@ def choose(
     X = frame.loc[:, chosen]
     X.attrs["asked"] = () if inputs is None else tuple(chosen)  # prepared columns that were asked for are not skipped
     return X, frame.loc[:, targets]
+
+
+def named_targets(X: Any, y: Any) -> tuple[Any, Any]:
+    """The inputs and the targets where `X` is the path of a table, or `y` names columns of it; else both as they are.
+
+    A list of names has another length than the table: labels have one for each row. Raises DataError for names that
+    are not in the table, and for a path without the name of a target.
+    """
+    names = [y] if isinstance(y, str) else list(y) if isinstance(y, (list, tuple)) else []
+    names = names if names and all(isinstance(name, str) for name in names) else []
+    if isinstance(X, (str, PathLike)):
+        frame = read_file(X)
+        if not names:
+            last = split_units([str(frame.columns[-1])])[0][0]
+            raise DataError(f"'{X}' is a file: name its target column, as in discover('{X}', '{last}').")
+        return choose(frame, names)
+    columns = columns_by_name(X, "X") if names else None
+    if columns is None:
+        if isinstance(y, str):
+            raise DataError(f"y='{y}' names a column, but those of X have no names: pass a data frame.")
+        return X, y
+    import pandas as pd
+
+    frame = converted(X) if isinstance(converted(X), pd.DataFrame) else pd.DataFrame(columns)
+    return (X, y) if not isinstance(y, str) and len(names) == len(frame) else choose(frame, names)
 
 
 def _columns(columns: list[str], chosen: Sequence[str], what: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any, Literal, overload
 
 from knotwork.data import Dataset
 from knotwork.data.preparation import Missing
+from knotwork.data.table_files import named_targets
 from knotwork.discovery.choice import permitted, warn_unless_explained, whole_front
 from knotwork.discovery.class_discovery import ClassDiscovery
 from knotwork.discovery.class_journey import discover_classes, refuse_with_labels
@@ -171,14 +172,15 @@ def discover(
     them where they make it shorter. A candidate whose calculation fails is dropped and counted (`Discovery.failures`).
 
     Args:
-        X: The inputs (rows, columns), an array or a data frame, or a `Dataset` that holds inputs and target. One axis
-            is one input. Texts become numbers, dates, or indicators of categories such as `sex=male`, and columns that
-            only name the rows are skipped: see `Preparation`.
-        y: The target (rows,), or None if `X` is a `Dataset`. Several columns are several targets, whose formulas share
-            terms and constants where that takes fewer bits: the result is then a `TargetDiscoveries`. A row in which a
-            target is missing (NaN) takes no part for this target. Texts, categories and truth values are labels of
-            classes: the result is then a `ClassDiscovery`, with the boundary g = 0 between two classes, or of each
-            class against all others. Of a table with more than 12,500 rows, 10,000 are used.
+        X: The inputs (rows, columns), an array, a data frame, or the path of a CSV or Parquet file; or a `Dataset` that
+            holds inputs and target. One axis is one input. Texts become numbers, dates, or indicators of categories
+            such as `sex=male`, and columns that only name the rows are skipped: see `Preparation`.
+        y: The target (rows,), or the name of its column in `X`; None if `X` is a `Dataset`. Several columns, or names,
+            are several targets, whose formulas share terms and constants where that takes fewer bits: the result is
+            then a `TargetDiscoveries`. A row in which a target is missing (NaN) takes no part for this target. Texts,
+            categories and truth values are labels of classes: the result is then a `ClassDiscovery`, with the boundary
+            g = 0 between two classes, or of each class against all others. Of a table with more than 12,500 rows,
+            10,000 are used.
         groups: The group that every row belongs to, such as a patient, a planet or a batch: the name of a column of
             `X`, which may hold texts, or an array of labels (rows,). One law is searched for whose constants may differ
             between groups; which of them do is decided by the description length. The result is then a
@@ -266,6 +268,7 @@ def discover(
     """
     lib, forbid, linear, required = map(read_once, (lib, forbid, linear, required))
     limited = required, max_complexity, constant_range, exponent_range, nested, monotone, positive
+    X, y = named_targets(X, y)
     if several_targets(X, y):
         refuse_with_targets(y, loss, groups=groups, form=form, start=start)
     kinds = loss, seed, missing, split
