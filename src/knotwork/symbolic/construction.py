@@ -118,8 +118,9 @@ def splines_of(network: Network, x: torch.Tensor) -> Network:
             if name == "x":
                 continue
             layer.unname_edge(source, target)
-            curve = values.edges[:, source, target]
-            points, targets = values.inputs[:, source, None], curve[:, None, None]
+            points, curve = values.inputs[:, source], values.edges[:, source, target]
+            usable = points.isfinite() & curve.isfinite()  # a logarithm or a root may have no value on some rows
+            points, targets = points[usable][:, None], curve[usable][:, None, None]
             with torch.no_grad():
                 solved = fit_coefficients(points, targets, layer.knots[source : source + 1], layer.k)
                 layer.coefficients[source, :, target] = solved[0, :, 0]
