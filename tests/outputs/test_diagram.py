@@ -8,12 +8,13 @@ import pytest
 import torch
 from matplotlib.colors import to_rgb
 
+import knotwork as kw
 from knotwork.drawing.curves import thinned
 from knotwork.drawing.figure import RED
 from knotwork.errors import SpecError
 from knotwork.model import KANNetwork, Spec, parse_width, trace
 from knotwork.outputs import diagram, pen
-from knotwork.outputs.arrangement import crossings, nodes_of_sums, untangled
+from knotwork.outputs.arrangement import crossings, nodes_of_sums, places_of_factors, untangled
 from knotwork.outputs.diagram import FAINTEST, telling_beta
 from knotwork.simplify import Scores, attribute
 
@@ -263,6 +264,38 @@ def test_a_product_node_is_a_cross_above_its_factors():
     ends = np.array([line[-1] for line in paths(figure, "lines")[:7]])
     np.testing.assert_allclose(ends[1:], [stem[0] for stem in factors])
     assert ends[0, 1] == pytest.approx(crosses.get_offsets()[0, 1])
+
+
+def of_expression(expression, names):
+    x = torch.rand(100, len(names), dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + 0.5
+    data = kw.Dataset.from_arrays(x, x[:, 0], names=names, test_size=0)
+    return kw.KAN.from_expression(expression, data=data), data
+
+
+def test_a_power_is_one_curve_with_its_exponent():
+    model, data = of_expression("3 - 2*x**2.05", ["x"])
+    figure = model.plot(data)
+    assert texts(figure) == ["$-x^{2.05}$", "$x$", "$y$"]
+    (curve,) = paths(figure, "curves")
+    assert (np.diff(curve[:, 1]) < 0).all() and curve[0, 1] - curve[-1, 1] == pytest.approx(0.8 * 0.52)
+    bend = np.interp(0.5, np.linspace(0, 1, len(curve)), curve[:, 1])
+    assert bend > (curve[0, 1] + curve[-1, 1]) / 2  # -x² is concave
+    assert [len(layer.get_paths()) for layer in parts(figure, "frames")] == [1, 0]
+    assert {"log", "\N{MINUS SIGN}exp"} <= set(texts(model.plot(data, untangle=False)))
+
+
+def test_a_logarithm_that_another_edge_uses_is_no_part_of_a_power():
+    model, data = of_expression("log(x) + x**2.05", ["x"])
+    assert "log" in texts(model.plot(data))
+
+
+def test_factors_stand_above_the_inputs_that_they_come_from():
+    model, data = of_expression("x**2*y/z", ["x", "y", "z"])
+    lines = paths(model.plot(data), "lines")
+    starts, ends = (np.array([line[n][0] for line in lines]) for n in (0, -1))
+    assert (np.argsort(starts) == np.argsort(ends)).all()
+    factors = np.array([0, 0, 1, 2, 3])
+    np.testing.assert_array_equal(places_of_factors(2, 2, factors, np.array([3.0, 2.0, 1.0, 5.0, 4.0])), [1, 0, 1, 0])
 
 
 def test_nodes_that_add_several_edges_have_a_plus():

@@ -59,6 +59,19 @@ def untangled(width: Sequence[tuple[int, int]], arity: int, edges: Sequence[Arra
     return best
 
 
+def places_of_factors(n_products: int, arity: int, factors: Array, below: Array) -> Array:
+    """The place from left to right of every factor of a product, by the mean place of the nodes that lead to it.
+
+    Args:
+        n_products, arity: number of products, and of factors of each.
+        factors: the factor (n,) that each edge leads to, counted through all products.
+        below: the place (n,) of the node that it comes from.
+    """
+    number, total = (np.bincount(factors, weights, n_products * arity) for weights in (None, below))
+    mean = np.where(number, total / np.maximum(number, 1), np.inf)  # factors without edges are constant
+    return mean.reshape(n_products, arity).argsort(axis=1, kind="stable").argsort(axis=1).ravel()
+
+
 def crossings(places: Sequence[Array], ends: Sequence[Array]) -> int:
     """How many pairs of straight lines (n, 2) between nodes with these places cross."""
     found = 0

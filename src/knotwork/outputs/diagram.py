@@ -1,7 +1,8 @@
 """A network as one figure: its nodes, and the curve of every edge (as in figure 2.4 of the paper)."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +16,14 @@ from knotwork.errors import SpecError
 from knotwork.functions import named_function
 from knotwork.keywords import check_keywords
 from knotwork.model import KANLayer, KANNetwork, LayerTrace, trace
-from knotwork.outputs.arrangement import nodes_of_sums, parity, signs_of_nodes, signs_of_sums, untangled
+from knotwork.outputs.arrangement import (
+    nodes_of_sums,
+    parity,
+    places_of_factors,
+    signs_of_nodes,
+    signs_of_sums,
+    untangled,
+)
 from knotwork.outputs.layout import MOST_CURVES, Array, lay_out
 from knotwork.outputs.pen import NAME_SIZE, Edges, Names, Pen
 from knotwork.simplify import Scores, attribute
@@ -48,8 +56,9 @@ def diagram(
     a plus is a sum, a circle with a cross a product; a grey node does not affect the outputs. Names are shown
     literally, except that a name such as x or x_1 is set as a variable.
 
-    Hidden nodes are ordered so that few lines cross, and have the sign with which named curves look as their names say:
-    x² opens upwards, exp rises. Neither changes a value of the network. What cannot be turned so is named -x², exp(-x).
+    Hidden nodes and the factors of products are ordered so that few lines cross. Hidden nodes have the sign with which
+    named curves look as their names say: x² opens upwards, exp rises. What cannot be turned so is named -x², exp(-x). A
+    power that is computed as exp(p·log(x)) is drawn as one curve. None of this changes a value of the network.
 
     Args:
         network: the network.
@@ -61,8 +70,8 @@ def diagram(
         method: method of `attribute`.
         scale: factor of all sizes.
         show_values: whether the scores are written at the frames.
-        untangle: whether hidden nodes are ordered and turned; False: nodes are in the order of their numbers, and
-            curves have their own signs.
+        untangle: whether hidden nodes are ordered and turned, and powers joined; False: nodes are in the order of their
+            numbers, and curves are those of the edges, with their own signs.
         title: text above the figure.
 
     Raises:
@@ -90,6 +99,7 @@ def diagram(
         below=inputs.height,
         above=outputs.height,
         captioned=[np.array([f is not None for f in layer.captions], bool) for layer in edges],
+        bare=[layer.bare for layer in edges],
         notes=0.12 if show_values else 0.0,
     )
     heading = textwrap.fill(" ".join(title.split()), max(12, int(layout.width / 0.095))) if title else ""
@@ -99,10 +109,10 @@ def diagram(
     axes.set_axis_off()
 
     pen = Pen(axes, layout, scale)
-    for number, (layer, seen) in enumerate(zip(edges, layers, strict=True)):
+    for number, layer in enumerate(edges):
         pen.lines(number, layer)
         if layout.side:
-            pen.curves(number, layer, *_curves(seen, layer))
+            pen.curves(number, layer, *_curves(layers[number : number + 2], layer))
         pen.captions(number, layer, show_values and layout.side > 0)
     pen.nodes(spec.width, spec.arity, edges)
     pen.names(inputs, layout.nodes[0], upward=False)
@@ -167,7 +177,7 @@ def _arranged(
     scores = [strength[tuple(pairs.T)] for strength, pairs in zip(strengths, ends, strict=True)]
     names = [dict(_named(layer)) for layer in network.layers]  # type: ignore[arg-type]
     constants = [
-        np.array([of.get((s, t), (None, 0.0, 0.0, 0))[1:] for s, t in pairs], float).reshape(-1, 3)
+        np.array([of.get((s, t), _Named("", 0.0, 0.0, 0))[1:4] for s, t in pairs], float).reshape(-1, 3)
         for of, pairs in zip(names, ends, strict=True)
     ]
     many = sum(map(len, ends)) > MOST_CURVES
@@ -176,60 +186,94 @@ def _arranged(
     if untangle and not many:
         places = untangled(width, arity, ends)
         signs = signs_of_sums(width, arity, ends, constants, scores)
+    powers = [_powers(names[n : n + 2], ends[n : n + 2], width[n + 1][0]) for n in range(len(ends))]
+    powers = powers if untangle and not many else [{} for _ in powers]
     found, of_nodes = [], np.ones(len(places[0]))
     for layer, pairs in enumerate(ends):
         n_sums, n_products = width[layer + 1]
         nodes = nodes_of_sums(n_sums, n_products, arity)
         factors = np.arange(n_products * arity) % arity
+        if untangle and not many:
+            of_products = pairs[pairs[:, 1] >= n_sums]
+            factors = places_of_factors(n_products, arity, of_products[:, 1] - n_sums, places[layer][of_products[:, 0]])
         place = places[layer + 1][nodes]
         place[n_sums:] = n_sums + (place[n_sums:] - n_sums) * arity + factors
         shown = np.column_stack([places[layer][pairs[:, 0]], place[pairs[:, 1]]])
         order = np.lexsort((shown[:, 1], shown[:, 0]))
         x_signs, y_signs = of_nodes[pairs[:, 0]], signs[layer][pairs[:, 1]]
+        through = np.array([powers[layer][t].end if t in powers[layer] else -1 for t in pairs[:, 1]], int)
+        bare = np.array([layer > 0 and s in powers[layer - 1] for s in pairs[:, 0]], bool)
+        y_signs[through >= 0] = signs[layer + 1][through[through >= 0]] if (through >= 0).any() else 1.0
         captions = [
-            _caption(names[layer].get((s, t)), x, y) for (s, t), x, y in zip(pairs, x_signs, y_signs, strict=True)
+            None if own else _caption(powers[layer].get(t, names[layer].get((s, t))), x, y)
+            for (s, t), own, x, y in zip(pairs, bare, x_signs, y_signs, strict=True)
         ]
         of_layer = scores[layer][order]
         found.append(
             Edges(
                 shown[order], np.maximum(FAINTEST, np.tanh(beta * of_layer)), of_layer,
                 tuple(captions[n] for n in order), pairs[order], np.column_stack([x_signs, y_signs])[order],
+                bare[order], through[order],
             )
         )  # fmt: skip
         of_nodes = signs_of_nodes(signs[layer], nodes)
     return found
 
 
-Named = tuple[str, float, float, int]  # the function, a and c of c·f(a·x + b) + d, and the parity of f
+class _Named(NamedTuple):
+    """The function of an edge, a and c of c·f(a·x + b) + d, and the parity of f; the `end` of a power."""
+
+    function: str
+    a: float
+    c: float
+    even: int
+    end: int = -1
 
 
-def _named(layer: KANLayer) -> Iterator[tuple[tuple[int, int], Named]]:
+def _named(layer: KANLayer) -> Iterator[tuple[tuple[int, int], _Named]]:
     """The named edges of a layer."""
     for (source, target, name, _), (a, _, c, _) in zip(layer.named, layer.affine.tolist(), strict=True):
-        yield (source, target), (name, a, c, parity(named_function(name)))
+        yield (source, target), _Named(name, a, c, parity(named_function(name)))
 
 
-def _caption(named: Named | None, x_sign: float, y_sign: float) -> tuple[str, bool] | None:
+def _powers(names: Sequence[Mapping[tuple[int, int], _Named]], ends: Sequence[Array], n_sums: int) -> dict[int, _Named]:
+    """The powers that run through the nodes between two layers: to each a logarithm alone, from it exp alone.
+
+    The end of a power is the sum that it leads to.
+    """
+    found: dict[int, _Named] = {}
+    for node in range(n_sums if len(ends) == 2 else 0):
+        below, above = ends[0][ends[0][:, 1] == node], ends[1][ends[1][:, 0] == node]
+        if len(below) == len(above) == 1:
+            low, high = names[0].get(tuple(below[0])), names[1].get(tuple(above[0]))
+            if low and high and (low.function, high.function) == ("log", "exp") and low.a > 0:
+                exponent = low.c * high.a
+                power = f"{'1/' * (exponent < 0)}x^{abs(exponent):.4g}"
+                found[node] = _Named(power, low.a, high.c, 0, int(above[0, 1]))
+    return found
+
+
+def _caption(named: _Named | None, x_sign: float, y_sign: float) -> tuple[str, bool] | None:
     """The name of a curve that is drawn with these signs, as typeset text; with a minus where it is turned."""
     if named is None:
         return None
-    name, a, c, even = named
+    name, a, c, even, _ = named
     turned = bool(a * x_sign < 0)
     return typeset_function(name, bool(c * y_sign < 0) != (turned and even < 0), turned and even == 0)
 
 
-def _curves(seen: LayerTrace, edges: Edges) -> tuple[list[Array], list[float]]:
+def _curves(layers: Sequence[LayerTrace], edges: Edges) -> tuple[list[Array], list[float]]:
     """The curve of each edge in the unit square, (points, 2), and the value that its height stands for.
 
     That is the largest range of the curves of the same sum. Lines are horizontal where an edge or its input is
-    constant.
+    constant. `layers` are that of the edges and the next one, whose values are those of powers.
     """
-    inputs, values = seen.inputs.double().cpu().numpy(), seen.edges.double().cpu().numpy()
+    inputs, *values = (one.double().cpu().numpy() for one in (layers[0].inputs, *(seen.edges for seen in layers)))
     chosen = {source: thinned(inputs[:, source], POINTS) for source in set(edges.pairs[:, 0])}
-    drawn = [
-        _finite(x_sign * inputs[chosen[s], s], y_sign * values[chosen[s], s, t])
-        for (s, t), (x_sign, y_sign) in zip(edges.pairs, edges.signs, strict=True)
-    ]
+    drawn = []
+    for (s, t), (x_sign, y_sign), end in zip(edges.pairs, edges.signs, edges.through, strict=True):
+        of_edge = values[0][:, s, t] if end < 0 else values[1][:, t, end]
+        drawn.append(_finite(x_sign * inputs[chosen[s], s], y_sign * of_edge[chosen[s]]))
     heights: dict[int, float] = {}
     for (_, target), (_, y) in zip(edges.pairs, drawn, strict=True):
         heights[target] = max(heights.get(target, 0.0), float(np.ptp(y)) if len(y) else 0.0)

@@ -52,12 +52,14 @@ def lay_out(
     below: float = 0.4,
     above: float = 0.4,
     captioned: Sequence[Array] = (),
+    bare: Sequence[Array] = (),
     notes: float = 0.0,
 ) -> Layout:
     """The layout of a network with (sums, products) in each layer, whose active edges (n, 2) lead from a node to a sum.
 
     `below` and `above` are the heights of the names. `captioned` (n,) of each layer is True for frames with a text
-    above them. `notes` is the height of the text below every frame.
+    above them; where all of a layer are `bare` lines, there is no row for frames. `notes` is the height of the text
+    below every frame.
     """
     counts = [len(layer) for layer in edges]
     side = _frame_side(counts)
@@ -74,10 +76,11 @@ def lay_out(
         ends = _ends(row, n_sums, arity, across)
         x = _spread(n, across) if side else np.full(n, across / 2)
         enter = y + _gap(nodes[-1][source, 0] - x, side)
+        frame = 0.0 if len(bare) and bare[number].all() else side
         low = enter + (notes if n_rows > 1 else 0.0)
         in_row = np.arange(n) % n_rows
         pitch = ROOM * side + caption + notes if side else 0.0
-        high = low + (n_rows - 1) * pitch + side
+        high = low + (n_rows - 1) * pitch + frame
         turn = np.where((in_row == n_rows - 1) & ~written, high, high + caption)
         y = high + caption + _gap(ends[target, 0] - x, side) + (RISE if n_products else 0.0)
         frames = np.column_stack([x, low + in_row * pitch + side / 2])

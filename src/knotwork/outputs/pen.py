@@ -27,6 +27,8 @@ class Edges:
         captions: typeset names of the functions of named edges; None for others.
         pairs: numbers (n, 2) of node and sum.
         signs: what inputs and values are multiplied by, (n, 2).
+        bare: whether an edge is drawn as a line alone, (n,), as the one before it shows the curve of both.
+        through: the sum that such a curve of two edges leads to, (n,); -1 for curves of one edge.
     """
 
     ends: Array
@@ -35,6 +37,8 @@ class Edges:
     captions: tuple[tuple[str, bool] | None, ...]
     pairs: Array
     signs: Array
+    bare: Array
+    through: Array
 
     def colours(self, named: str = RED) -> list[tuple[float, float, float, float]]:
         """One colour for each edge, with its opacity."""
@@ -100,16 +104,20 @@ class Pen:
 
     def curves(self, number: int, edges: Edges, curves: Sequence[Array], heights: Sequence[float]) -> None:
         """A plot with frame for each curve, given in the unit square; beside it what the height of the square is."""
-        side, centres = self.layout.side, self.layout.layers[number].frames
+        side, framed = self.layout.side, ~edges.bare
+        centres = self.layout.layers[number].frames[framed]
+        curves = [curve for curve, own in zip(curves, framed, strict=True) if own]
+        heights = [height for height, own in zip(heights, framed, strict=True) if own]
+        colours = [one for one, own in zip(edges.colours(), framed, strict=True) if own]
         boxes = list(centres[:, None] + side / 2 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]))
         drawn = [centre + side * INSIDE * (curve - 0.5) for centre, curve in zip(centres, curves, strict=True)]
         thin, thick = np.clip([1.6 * side, 2.9 * side], [0.5, 0.8], [0.8, 1.5]) * self.scale
         sheets = PolyCollection(boxes, facecolors=PAPER, edgecolors="none", zorder=2)
-        frames = PolyCollection(boxes, facecolors="none", edgecolors=edges.colours(), linewidths=thin, zorder=3)
+        frames = PolyCollection(boxes, facecolors="none", edgecolors=colours, linewidths=thin, zorder=3)
         frames.set_gid(f"frames_{number}")
         for collection in (sheets, frames):
             self.axes.add_collection(collection, autolim=False)
-        self._paths(drawn, colors=edges.colours(), linewidths=thick, zorder=4, gid=f"curves_{number}")
+        self._paths(drawn, colors=colours, linewidths=thick, zorder=4, gid=f"curves_{number}")
         if side >= ONE_ROW:  # there is room between frames of one row
             style = {"color": GREY, "rotation": 90, "ha": "left", "va": "center", "zorder": 5, "gid": "height"}
             for (x, y), height in zip(centres, heights, strict=True):
@@ -142,10 +150,12 @@ class Pen:
         for number, (n_sums, n_products) in enumerate(width[1:]):
             nodes, ends = self.layout.nodes[number + 1], self.layout.layers[number].ends
             arriving = _counts(len(ends), edges[number].ends[:, 1])
-            leads_on = np.ones(len(nodes), bool)
+            leads_on, shown = np.ones(len(nodes), bool), np.ones(n_sums, bool)
             if number + 1 < len(edges):
-                leads_on = _counts(len(nodes), edges[number + 1].ends[:, 0]) > 0
-            self._dots(nodes[:n_sums], leads_on[:n_sums], arriving[:n_sums])
+                sources = edges[number + 1].ends[:, 0]
+                leads_on = _counts(len(nodes), sources) > 0
+                shown[sources[edges[number + 1].bare]] = False
+            self._dots(nodes[:n_sums][shown], leads_on[:n_sums][shown], arriving[:n_sums][shown])
             if n_products:
                 products, factors = nodes[n_sums:], ends[n_sums:]
                 stems = np.stack([factors, np.repeat(products, arity, 0)], 1)
