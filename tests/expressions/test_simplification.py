@@ -97,6 +97,8 @@ def test_compose_substitutes_an_expression_for_x():
         ("2*x*sin(x*y/2)*cos(x*y/2)", "x*sin(x*y)"),
         ("3*sin(x)**2*cos(x)**2", "3*sin(2*x)**2/4"),
         ("exp(sin(2*x)*cos(2*x)) + y", "exp(sin(4*x)/2) + y"),
+        ("2**x*sin(x)*cos(x)/2", "2**x*sin(2*x)/4"),
+        ("exp(y)*sin(x)*cos(x)*sin(y)", "exp(y)*sin(2*x)*sin(y)/2"),
         ("x*sin(x)**2*cos(x)", None),
         ("sin(x)*cos(y)", None),
     ],

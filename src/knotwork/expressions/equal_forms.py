@@ -75,11 +75,11 @@ def with_double_angles(expr: Any) -> Any:
     """2·sin(u)·cos(u) as sin(2u), and the same of powers."""
 
     def found(*factors: Any) -> Any:
-        powers: dict[Any, Any] = dict(one.as_base_exp() for one in factors)
-        for base, power in powers.items():
+        powers = [one.as_base_exp() for one in factors]
+        for base, power in powers:
             cosine = sympy.cos(*base.args) if isinstance(base, sympy.sin) else None
-            if cosine is not None and powers.get(cosine) == power:
-                rest = sympy.Mul(*(b**p for b, p in powers.items() if b not in (base, cosine)))
+            if (cosine, power) in powers:
+                rest = sympy.Mul(*(b**p for b, p in powers if b not in (base, cosine)))
                 return rest * (sympy.sin(2 * cast(Any, base.args[0])) / 2) ** power
         return sympy.Mul(*factors)
 
