@@ -4,7 +4,7 @@
     python benchmarks/plain.py --method pyoperon ...
 
 `plain_formulas.json` holds eighty formulas that were drawn up by somebody who did not know how the search works, with
-uniform ranges: forty for development ("d01" to "d40") and forty that were looked at once ("f01" to "f40"). A draw is a
+uniform ranges: forty for development ("d01" to "d40") and forty to report ("f01" to "f40"). A draw is a
 seed of the rows, of the noise (standard deviation noise * rms(y)) and of the search. *Right* and *near* mean what they
 mean in `realistic.py`; *short* is an expression with at most 1.2 times the operations of the true one. The error of a
 formula is that on fresh rows without noise, over rms(y). Every run is one JSON line; a run whose line is in the output

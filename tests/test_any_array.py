@@ -302,6 +302,7 @@ OTHERWISE = {  # what `discover` says in other words
     "mixed list": "'x_2' holds 'four' .row 1, counting from 0, and 19 more such cells. among its numbers: correct",
     "list of complex numbers": "holds complex numbers: pass their real",
     "too large": "holds an infinite value .row 39",
+    "text alone": "There is no file 'table.csv'",
 }
 TAKES = {  # a verb of each kind, by what it refuses in the words above
     "Dataset.from_arrays": lambda x: kw.Dataset.from_arrays(x, Y),

@@ -143,6 +143,13 @@ def test_the_target_may_be_the_name_of_a_column(target, tmp_path):
         assert found.data.target_names == ("y",) and found.data.units["y"] == "s"
 
 
+def test_names_of_columns_that_are_numbers_are_texts_too():
+    table = pd.DataFrame({0: LINE["z"], 1: 2 * LINE["z"]})
+    with pytest.warns(KnotworkWarning, match="columns are called x_0 for '0'"):
+        found = kw.discover(table, "1", progress=False)
+    assert "2*x_0" in str(found.formula)
+
+
 def test_names_of_several_columns_are_several_targets():
     table = LINE.assign(twice=2 * LINE["z"])
     found = kw.discover(table, ["y", "twice"], progress=False)
@@ -159,6 +166,8 @@ def test_labels_in_a_list_are_no_names_of_columns():
     [
         (LINE, "yy", "no column 'yy'.*did you mean"),
         (LINE.to_numpy(), "y", "y='y' names a column, but those of X have no names"),
+        (kw.Dataset.from_arrays(LINE[["z"]], LINE["y [s]"]), "y", "A Dataset holds its target .'y'.: leave out y='y'"),
+        ({"x": [1, 2, 3], "y": [1, 2]}, "y", "The columns of X make no table"),
         ("nowhere.csv", "y", "There is no file 'nowhere.csv'"),
     ],
 )

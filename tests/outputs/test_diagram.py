@@ -284,6 +284,12 @@ def test_a_power_is_one_curve_with_its_exponent():
     assert {"log", "\N{MINUS SIGN}exp"} <= set(texts(model.plot(data, untangle=False)))
 
 
+def test_powers_of_one_sum_have_one_scale():
+    model, data = of_expression("x**2.05 + 0.01*y**2.05", ["x", "y"])
+    heights = sorted(float(np.ptp(curve[:, 1])) for curve in paths(model.plot(data), "curves"))
+    assert heights[0] < 0.05 * heights[-1]
+
+
 def test_a_logarithm_that_another_edge_uses_is_no_part_of_a_power():
     model, data = of_expression("log(x) + x**2.05", ["x"])
     assert "log" in texts(model.plot(data))

@@ -36,6 +36,8 @@ def decades(low, high):
         ("x*y/(z - 1)", {"x": decades(0, 2), "y": decades(-2, 0), "z": even(1, 2)}),
         ("-3*x/(y*(2 - z))", {"x": decades(0, 2), "y": decades(0, 1), "z": even(0.5, 2)}),
         ("x**2/sqrt(z + 1)", {"x": decades(-1, 1), "z": even(-1, 3)}),
+        ("x/sqrt(2 - z)", {"x": decades(-1, 1), "z": even(0.5, 2)}),
+        ("x*(2 - z)**(-0.3)", {"x": decades(-1, 1), "z": even(0.5, 2)}),
         ("2e-20*x/(z - 30)**2", {"x": decades(5, 7), "z": even(30.1, 40)}),
     ],
 )

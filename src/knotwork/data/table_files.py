@@ -85,12 +85,18 @@ def named_targets(X: Any, y: Any) -> tuple[Any, Any]:
         return choose(frame, names)
     columns = columns_by_name(X, "X") if names else None
     if columns is None:
+        if isinstance(y, str) and hasattr(X, "target_names"):
+            raise DataError(f"A Dataset holds its target ({listed(list(X.target_names))}): leave out y='{y}'.")
         if isinstance(y, str):
             raise DataError(f"y='{y}' names a column, but those of X have no names: pass a data frame.")
         return X, y
     import pandas as pd
 
-    frame = converted(X) if isinstance(converted(X), pd.DataFrame) else pd.DataFrame(columns)
+    try:
+        frame = converted(X) if isinstance(converted(X), pd.DataFrame) else pd.DataFrame(columns)
+    except ValueError as error:
+        raise DataError(f"The columns of X make no table: {error}.") from None
+    frame = frame.set_axis(list(columns), axis=1)  # names that are numbers as texts
     return (X, y) if not isinstance(y, str) and len(names) == len(frame) else choose(frame, names)
 
 

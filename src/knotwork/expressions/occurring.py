@@ -49,7 +49,7 @@ def _is_like(node: Any, pattern: Any) -> bool:
 def inner_parts(expr: Any, constants: Iterable[Any]) -> list[Any]:
     """The functions in an expression, and the sums under its roots and fractions, that depend on a variable.
 
-    `constants` are the symbols that are no variables. Parts of the outermost ones come last.
+    `constants` are the symbols that are no variables. A function comes before those inside it.
     """
     known = set(constants)
     found: list[Any] = []

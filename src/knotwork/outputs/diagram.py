@@ -274,10 +274,11 @@ def _curves(layers: Sequence[LayerTrace], edges: Edges) -> tuple[list[Array], li
     for (s, t), (x_sign, y_sign), end in zip(edges.pairs, edges.signs, edges.through, strict=True):
         of_edge = values[0][:, s, t] if end < 0 else values[1][:, t, end]
         drawn.append(_finite(x_sign * inputs[chosen[s], s], y_sign * of_edge[chosen[s]]))
-    heights: dict[int, float] = {}
-    for (_, target), (_, y) in zip(edges.pairs, drawn, strict=True):
-        heights[target] = max(heights.get(target, 0.0), float(np.ptp(y)) if len(y) else 0.0)
-    of_edges = [heights[target] for target in edges.pairs[:, 1]]
+    sums = [(end >= 0, t if end < 0 else end) for (_, t), end in zip(edges.pairs, edges.through, strict=True)]
+    heights: dict[tuple[bool, int], float] = {}
+    for one, (_, y) in zip(sums, drawn, strict=True):
+        heights[one] = max(heights.get(one, 0.0), float(np.ptp(y)) if len(y) else 0.0)
+    of_edges = [heights[one] for one in sums]
     return [_in_unit_square(x, y, height) for (x, y), height in zip(drawn, of_edges, strict=True)], of_edges
 
 

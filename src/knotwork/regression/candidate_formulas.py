@@ -65,7 +65,7 @@ class CandidateFormula:
 Formulas = Callable[[], Iterator[CandidateFormula]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Unnamed:
     """A fitted structure to be named: its validation error, without and with a penalty for curves; its residuals (n,).
 

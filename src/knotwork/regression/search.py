@@ -130,6 +130,7 @@ class Search(FittedStructures):
             return found
         shortest = min(close, key=lambda one: one.penalised / one.error)
         self.candidates.remove(shortest)
+        self.named += 1
         return self.formulas_of(shortest, shortest.formulas)
 
     def inside_fits(self, terms: TermSearch, plain: bool = False) -> Iterator[InsideFit]:

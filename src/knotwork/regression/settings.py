@@ -196,11 +196,10 @@ class RegressionSettings:
 
     # --- powers of shifted inputs (shifted_powers.py) ---
     shifts_beyond: tuple[float, ...] = tuple(2.0**-k for k in range(4, 18))
-    """Distances of the shift from the ends of an input's values, in units of their range. Farther away a power of a
-    shifted input is smooth, and noise would hide what it is not. Of a thousand rows the nearest one to a pole lies at
-    about 1/1000."""
-    halvings_of_shift: int = 12
-    """Times that a step of the shift and the powers is halved at most: next to a pole values change at once."""
+    """Distances of the shift from the ends of an input's values, in units of their range. Farther away noise hides how
+    a power of it differs from other smooth curves. Of a thousand rows the nearest to a pole lies at about 1/1000."""
+    lengths_of_shift_steps: int = 12
+    """Lengths of a step that are tried, each half of the one before: next to a pole values change at once."""
     error_of_shifted_powers: float = 0.05
     """Error of that formula, relative to the target's spread, above which it is dropped. Chosen."""
 

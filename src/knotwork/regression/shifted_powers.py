@@ -26,10 +26,14 @@ WORDS = "a product of powers, one of a shifted input"
 
 @dataclass(frozen=True)
 class ShiftedPowers:
-    """`factor` · product over inputs i of |x_i|**`powers`[i] · |x_`shifted` - `shift`|**`power`."""
+    """`factor` · product over inputs i of x_i**`powers`[i] · |x_`shifted` - `shift`|**`power`.
+
+    The shift lies `above` or below all values of its input.
+    """
 
     shifted: int
     shift: float
+    above: bool
     power: float
     factor: float
     powers: tuple[float, ...]
@@ -46,8 +50,8 @@ class ShiftedPowers:
             return base ** (algebra.Rational(round(2 * near), 2) if close else constants(power))
 
         factors = [raised(symbol(name), power) for name, power in zip(names, self.powers, strict=True) if power]
-        beyond = symbol(names[self.shifted]) - constants(self.shift)
-        factors.append(raised(beyond, self.power))
+        x, shift = symbol(names[self.shifted]), constants(self.shift)
+        factors.append(raised(shift - x if self.above else x - shift, self.power))
         return constants.template(constants(self.factor) * algebra.Mul(*factors))
 
 
@@ -137,8 +141,9 @@ class _Problem:
             near, beyond = self.refined(fixed, gap, nearest_product(start, self.y[self.used]), beyond)
         of = dict(zip(powers, near[1:-1].tolist(), strict=True))
         every = [p if abs(p) > TERMS.firm_power else 0.0 for p in (of.get(i, 0.0) for i in range(len(self.columns)))]
-        shift = end - beyond if bool((self.columns[j] >= end).all()) else end + beyond
-        return ShiftedPowers(j, shift, float(near[-1]), self.sign * float(near[0].exp()), tuple(every))
+        above = bool((self.columns[j] < end).any())
+        shift = end + beyond if above else end - beyond
+        return ShiftedPowers(j, shift, above, float(near[-1]), self.sign * float(near[0].exp()), tuple(every))
 
     def refined(self, fixed: Tensor, gap: Tensor, near: Tensor, beyond: float) -> tuple[Tensor, float]:
         """Powers and distance after Gauss-Newton steps of the targets themselves, those of the other sign, too.
@@ -159,7 +164,7 @@ class _Problem:
             slope = at[-2] * at[-1].exp() / (gap + at[-1].exp())
             jacobian = torch.cat([logs, slope[:, None]], 1) * (now * self.root)[:, None]
             step, before = least_squares(jacobian, (self.y - now) * self.root), loss(at)
-            trials = (at + 0.5**k * step for k in range(REGRESSION.halvings_of_shift))
+            trials = (at + 0.5**k * step for k in range(REGRESSION.lengths_of_shift_steps))
             better = next((one for one in trials if loss(one) < before), None)
             if better is None:
                 break

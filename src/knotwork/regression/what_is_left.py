@@ -34,10 +34,12 @@ def with_what_is_left(search: "Search") -> Iterator[CandidateFormula]:
     more = {name: values for name, (_, values) in parts.items()}
     random = search.failures.attempt(partial(search.unexplained, left.y)) is not False
     for columns in [more, {}] if more else [{}]:
-        # functions of functions would fit as well, and mean nothing
+        # with parts of the formula as inputs, products of powers alone: sin(sin(x)) would fit noise
         inner = search.inner(replace(left, columns={**left.columns, **columns}), () if columns else None)
-        if inner is None or search.reporter.stage("trying formulas of what is left"):
+        if search.reporter.stage("trying formulas of what is left"):
             return
+        if inner is None:
+            continue
         inner.rests_tried, inner.deeper_names = REGRESSION.rests, False
         for formula in _formulas_of_rest(inner, bool(columns), random):
             meanings = {symbol(name): part for name, (part, _) in parts.items()}
