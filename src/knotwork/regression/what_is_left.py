@@ -32,7 +32,7 @@ def with_what_is_left(search: "Search") -> Iterator[CandidateFormula]:
     search.error_of_rest = REGRESSION.progress_of_rest * best.error
     left, parts = rest(best, search.sample), parts_of(best, search.sample)
     more = {name: values for name, (_, values) in parts.items()}
-    random = search.failures.attempt(partial(search.unexplained, left.y)) is not False
+    random = search.failures.attempt(partial(search.unexplained, left.weighed(left.y))) is not False
     for columns in [more, {}] if more else [{}]:
         # with parts of the formula as inputs, products of powers alone: sin(sin(x)) would fit noise
         inner = search.inner(replace(left, columns={**left.columns, **columns}), () if columns else None)
